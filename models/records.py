@@ -1,0 +1,257 @@
+"""The records that flow through frazil: what a file is, what was asked of a worker, what came back.
+
+Plain frozen dataclasses of numbers, strings and tuples: they cross process borders (Ray), sockets (msgspec) and the
+store without any conversion of their own. Every quantity carries its unit in its name; `None` always means "not
+known", never zero. Sign and axis conventions are those of `frazil.models.conventions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class MovieState(StrEnum):
+    """Where a movie stands; the order is that of a normal life."""
+
+    FOUND = "found"
+    SETTLING = "settling"
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    READY = "ready"
+    REJECTED = "rejected"
+    """Processed, but a threshold or a person set it aside; the reason is in the store."""
+    FAILED = "failed"
+    """An attempt failed and another will be made."""
+    QUARANTINED = "quarantined"
+    """Set aside for good with its evidence; a person may re-queue it."""
+    OUTDATED = "outdated"
+    """The file was replaced, or the settings changed: a newer result takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieHeader:
+    """What a movie file says of itself, after its header passed the limits."""
+
+    path: str
+    file_format: str
+    """`mrc`, `tiff` or `eer`."""
+    frame_count: int
+    """Frames as frazil will deliver them (for EER: fractions, after grouping)."""
+    height_px: int
+    width_px: int
+    dtype: str
+    """NumPy name of the delivered frames: `uint8`, `int8`, `int16`, `uint16`, `float32`, `float16`."""
+    pixel_size_angstrom: float | None = None
+    raw_frame_count: int | None = None
+    """Only EER: camera frames before grouping into fractions."""
+    total_dose_e_per_px: float | None = None
+    """Only where the file says so (EER metadata)."""
+    exposure_time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionMetadata:
+    """What header, sidecar, settings and flags say of one exposure. `None`: nobody said."""
+
+    voltage_kv: float | None = None
+    cs_mm: float | None = None
+    amplitude_contrast: float | None = None
+    pixel_size_angstrom: float | None = None
+    dose_per_frame_e_per_a2: float | None = None
+    total_dose_e_per_a2: float | None = None
+    frame_count: int | None = None
+    """The count that the sidecar promises; the structural check compares it with the file."""
+    exposure_time_s: float | None = None
+    phase_plate: bool | None = None
+    target_defocus_um: float | None = None
+    """Positive is underfocus."""
+    stage_x_um: float | None = None
+    stage_y_um: float | None = None
+    stage_z_um: float | None = None
+    stage_tilt_deg: float | None = None
+    image_shift_x_um: float | None = None
+    image_shift_y_um: float | None = None
+    beam_tilt_x_mrad: float | None = None
+    beam_tilt_y_mrad: float | None = None
+    grid_square: str | None = None
+    hole: str | None = None
+    acquired_utc_us: int | None = None
+    """Camera time; comes from another clock than ours and is never compared with it."""
+    camera: str | None = None
+    microscope: str | None = None
+    gain_reference: str | None = None
+    """File name only, as the sidecar writes it."""
+    gain_corrected: bool | None = None
+    sources: tuple[tuple[str, str], ...] = ()
+    """(field, where it came from), for the record and for messages about contradictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameShifts:
+    """Whole-frame motion. `shift_*` is the displacement of the specimen in that frame relative to the middle
+    of the movie's gauge (see `frazil.models.conventions`); to align, a frame is moved by minus the shift."""
+
+    shift_x_angstrom: tuple[float, ...]
+    shift_y_angstrom: tuple[float, ...]
+    sd_angstrom: tuple[float, ...]
+    """One-sigma error of each frame's shift, per axis."""
+    total_angstrom: float
+    """Path length over all frames."""
+    early_angstrom: float
+    """Path length over the first 4 e/A2 (RELION's split)."""
+    late_angstrom: float
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMotion:
+    """RELION's third-order local motion model: displacement added to the whole-frame shift.
+
+    With x = px/width - 0.5, y = px/height - 0.5, t = 0-based frame index:
+    d(x, y, t) = sum_ip c[3 i + p] * basis_i(x, y) * t**(p + 1), basis = 1, x, x^2, y, y^2, xy (RELION 3.1
+    `micrograph_model.h`). Here in angstrom and in frazil's sign (displacement of the specimen).
+    """
+
+    coefficients_x_angstrom: tuple[float, ...]
+    coefficients_y_angstrom: tuple[float, ...]
+    patch_grid_x: int
+    patch_grid_y: int
+    rms_residual_angstrom: float
+    """How far the measured patch shifts lie from the model."""
+    accepted: bool
+    """False: the model was not better than none, and whole-frame motion alone was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class CtfEstimate:
+    """Contrast transfer function of one micrograph (CTFFIND conventions: underfocus positive, U >= V, angle of U
+    from the x axis towards y)."""
+
+    defocus_u_angstrom: float
+    defocus_v_angstrom: float
+    astigmatism_angle_deg: float
+    phase_shift_deg: float
+    defocus_sd_angstrom: float
+    astigmatism_sd_angstrom: float
+    fit_resolution_angstrom: float | None
+    """Where the fit stops agreeing with the rings; None: no rings."""
+    score: float
+    """Correlation of the background-subtracted spectrum with CTF^2 over the fit range, -1 to 1."""
+    ice_ring_density: float
+    """Excess power in 0.25-0.28 1/A against its surroundings; NaN where Nyquist does not reach."""
+    reliable: bool
+    """False: do not use these numbers; `flag` says why (no rings, ambiguous, too few counts)."""
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spectra:
+    """Radial curves of one micrograph on a common frequency axis; what the causal model reads."""
+
+    frequency_per_angstrom: tuple[float, ...]
+    power: tuple[float, ...]
+    """Equiphase-averaged power spectrum of the aligned, unweighted sum, in units of the shot noise (1 = Poisson)."""
+    noise_power: tuple[float, ...]
+    """Fitted smooth background N(k), same units."""
+    ring_amplitude: tuple[float, ...]
+    """Fitted Thon-ring amplitude A(k) >= 0, same units: power = N + A * CTF^2."""
+    half_frc: tuple[float, ...]
+    """Fourier ring correlation of the even- and odd-frame sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What is judged about a micrograph at a glance."""
+
+    mean_counts_per_px: float
+    """Mean of the gain-corrected sum over all frames."""
+    dose_per_frame_e_per_px: float
+    hot_pixel_count: int
+    relative_ice_thickness: float | None
+    """ln(reference counts / transmitted counts); None until the session has a reference."""
+    fixed_pattern: float
+    """Correlation of the residual with the gain pattern; about 0 when the gain reference is right."""
+    already_summed: bool
+    """A single frame: nothing to align."""
+    flags: tuple[str, ...] = ()
+    """Short words for the screen: `no-rings`, `large-motion`, `few-counts`, `single-frame`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ParticlePicks:
+    """Picks in pixels of the corrected micrograph (RELION coordinates)."""
+
+    x_px: tuple[float, ...] = ()
+    y_px: tuple[float, ...] = ()
+    score: tuple[float, ...] = ()
+    diameter_angstrom: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CausalLosses:
+    """Loss of ln(SSNR) by factor on a frequency axis; `factor_names[f]` belongs to row f. See docs/science.md."""
+
+    factor_names: tuple[str, ...]
+    frequency_per_angstrom: tuple[float, ...]
+    loss_ln_ssnr: tuple[tuple[float, ...], ...]
+    loss_sd: tuple[tuple[float, ...], ...]
+    prior_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """What the worker really computed on."""
+
+    worker: str
+    node: str
+    device: str
+    """`cpu`, `cuda:0`, ..."""
+    device_name: str
+    device_uuid: str | None
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovieFiles:
+    """Paths relative to the session folder."""
+
+    micrograph: str | None = None
+    """Dose-weighted, aligned sum."""
+    micrograph_no_dose_weighting: str | None = None
+    even: str | None = None
+    odd: str | None = None
+    motion_star: str | None = None
+    thumbnail: str | None = None
+    power_spectrum: str | None = None
+    restored: str | None = None
+    particles: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovieResult:
+    """All that a worker says of one movie. Same input, settings and prior: same result (timings aside)."""
+
+    movie_id: str
+    parameter_hash: str
+    code_version: str
+    prior_version: int
+    header: MovieHeader
+    pixel_size_angstrom: float
+    """Of the corrected micrograph."""
+    shifts: FrameShifts
+    local_motion: LocalMotion | None
+    ctf: CtfEstimate
+    spectra: Spectra
+    quality: Quality
+    picks: ParticlePicks
+    losses: CausalLosses | None
+    files: MovieFiles
+    device: DeviceReport
+    timings: tuple[StageTiming, ...] = field(default=())

@@ -1,0 +1,256 @@
+"""What goes over the daemon's sockets: typed requests, typed replies, and the newest state.
+
+Everything is msgpack through msgspec (never pickle: unpickling runs code). An envelope carries the protocol version
+and the caller's request number; the body stays undecoded until the version is known to match, so that an old screen
+gets a sentence instead of a decoding error. Unknown fields are ignored and new ones have defaults: a screen and a
+daemon of the same protocol but of different releases understand each other.
+
+This module imports nothing but msgspec and the standard library, because the screen loads it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+PROTOCOL = 1
+"""Raised when an old peer would misread a message; adding a field with a default does not raise it."""
+
+MAX_REQUEST_BYTES = 1 << 20
+MAX_REPLY_BYTES = 64 << 20
+MAX_PICTURE_PX = 4096
+"""Longest side of a picture that may be asked for."""
+
+Scalar: TypeAlias = bool | int | float | str | None
+"""A value of one column. Times are integers (UTC microseconds)."""
+
+PictureKind = Literal["thumbnail", "power_spectrum", "restored"]
+CommandName = Literal["accept", "reject", "note", "requeue", "pause", "resume", "stop", "acknowledge"]
+COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
+ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of all requests."""
+
+
+class Ping(Request, frozen=True, tag="ping"):
+    """Are you there? Answered by the socket's own thread, also while every query thread is busy."""
+
+
+class Snapshot(Request, frozen=True, tag="snapshot"):
+    """The newest `LiveState` (for a subscriber that has just come and does not want to wait for the next one)."""
+
+
+class NamedQuery(Request, frozen=True, tag="named"):
+    """One of the store's named queries (`frazil.daemon.store.queries`)."""
+
+    name: str
+    params: dict[str, Scalar] = {}
+
+
+class Sql(Request, frozen=True, tag="sql"):
+    """One read-only statement."""
+
+    text: str
+    timeout_s: float | None = None
+    """None: the daemon's own limit, which is also the largest."""
+
+
+class Picture(Request, frozen=True, tag="picture"):
+    """A picture of a movie, reduced by the daemon to fit the given box (aspect ratio kept, never enlarged)."""
+
+    movie_id: str
+    kind: PictureKind
+    max_width_px: int
+    max_height_px: int
+
+
+class Command(Request, frozen=True, tag="command"):
+    """An order of a person. `command_id` is made by the client: the same one twice is carried out once."""
+
+    name: CommandName
+    args: dict[str, Scalar] = {}
+    """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; acknowledge: alert_id."""
+    command_id: str = ""
+    who: str = ""
+    """Name of the person's account on the machine where the order was given."""
+
+
+AnyRequest: TypeAlias = Ping | Snapshot | NamedQuery | Sql | Picture | Command
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """One worker as the screen shows it."""
+
+    name: str
+    node: str = ""
+    device: str = ""
+    """`cpu`, `cuda:0`, ..."""
+    device_name: str = ""
+    state: str = "starting"
+    """starting, idle, working, failed, gone"""
+    movie: str | None = None
+    """Relative path of the movie in hand."""
+    since_s: float = 0.0
+    """How long it has been in this state."""
+    done: int = 0
+    failed: int = 0
+
+
+class GateState(msgspec.Struct, frozen=True):
+    """What the gain gate says."""
+
+    status: str = "open"
+    """waiting, open, blocked, overridden"""
+    blocking: bool = False
+    evidence: str = ""
+    """What was measured, in a sentence for a person."""
+    remedy: str = ""
+    """The flags to set."""
+
+
+class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type"):
+    """All that the glance at the screen needs; published about once a second. None: not known (yet)."""
+
+    sequence: int = 0
+    """Counts up within one life of the daemon; a subscriber may miss some without harm."""
+    daemon_started_utc_us: int = 0
+    """Together with `sequence` this tells a restarted daemon from a late message."""
+    utc_us: int = 0
+    session_name: str = ""
+    session_dir: str = ""
+    raw_root: str = ""
+    session_started_utc_us: int = 0
+    status: str = "running"
+    """starting, running, paused, blocked, stopping, finished"""
+    preset: str = ""
+    instrument: str = ""
+    voltage_kv: float | None = None
+    pixel_size_angstrom: float | None = None
+    dose_per_frame_e_per_a2: float | None = None
+    total_dose_e_per_a2: float | None = None
+    counts: dict[str, int] = {}
+    """Movies by state (`frazil.models.records.MovieState`)."""
+    found_per_hour: float | None = None
+    ready_per_hour: float | None = None
+    lag_p50_s: float | None = None
+    """Found to ready, of the recent movies."""
+    lag_p95_s: float | None = None
+    queue_depth: int = 0
+    free_disk_bytes: int | None = None
+    written_bytes_per_s: float | None = None
+    disk_full_in_h: float | None = None
+    """At the present rate; None: nothing is being written."""
+    workers: tuple[WorkerState, ...] = ()
+    gate: GateState = GateState()
+    last_movie_id: str | None = None
+    """The newest movie with a result."""
+    alerts_open: int = 0
+    newest_alert: str | None = None
+    recent_kept: int = 0
+    """Of the last 25 finished movies."""
+    recent_total: int = 0
+    prior_version: int | None = None
+    map_resolution_angstrom: float | None = None
+    particle_count: int | None = None
+    message: str = ""
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong", tag_field="type"):
+    """I am here."""
+
+    daemon_started_utc_us: int
+    session_dir: str
+    pid: int
+    version: str = ""
+
+
+class Rows(msgspec.Struct, frozen=True, tag="rows", tag_field="type"):
+    """A table. `total` is the count without limit and offset where the query knows it."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Scalar, ...], ...]
+    truncated: bool = False
+    total: int | None = None
+
+    def as_dicts(self) -> list[dict[str, Scalar]]:
+        """One dict per row."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class PictureReply(msgspec.Struct, frozen=True, tag="picture", tag_field="type"):
+    """8-bit gray, row 0 first and on top: `gray[y * width_px + x]`."""
+
+    width_px: int
+    height_px: int
+    gray: bytes
+    source_width_px: int = 0
+    """Size of the whole picture, for a scale."""
+    pixel_size: float = 0.0
+    """Of the source: angstrom per pixel, for a power spectrum 1/angstrom per pixel; 0: not known."""
+
+
+class Done(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
+    """The order was carried out (durably, where it is kept)."""
+
+    message: str = ""
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure", tag_field="type"):
+    """The request was understood as far as `kind` says, and not answered."""
+
+    kind: ErrorKind
+    what: str
+    remedy: str | None = None
+    path: str | None = None
+
+
+Reply: TypeAlias = Pong | LiveState | Rows | PictureReply | Done | Failure
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """What really travels: version, the caller's number, the body."""
+
+    protocol: int
+    request_id: int
+    body: msgspec.Raw
+
+
+_encoder = msgspec.msgpack.Encoder()
+_envelope_decoder = msgspec.msgpack.Decoder(Envelope)
+_request_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_state_decoder = msgspec.msgpack.Decoder(LiveState)
+
+
+def pack(request_id: int, body: Request | Reply, *, protocol: int = PROTOCOL) -> bytes:
+    """Envelope around a request or a reply."""
+    return _encoder.encode(Envelope(protocol, request_id, msgspec.Raw(_encoder.encode(body))))
+
+
+def open_envelope(data: bytes) -> Envelope:
+    """Only the outer layer. Raises `msgspec.DecodeError` (also for well-formed msgpack of another shape)."""
+    return _envelope_decoder.decode(data)
+
+
+def decode_request(envelope: Envelope) -> AnyRequest:
+    """The body of a request. Raises `msgspec.DecodeError` naming the field that is wrong."""
+    return _request_decoder.decode(envelope.body)
+
+
+def decode_reply(envelope: Envelope) -> Reply:
+    """The body of a reply. Raises `msgspec.DecodeError`."""
+    return _reply_decoder.decode(envelope.body)
+
+
+def pack_state(state: LiveState) -> bytes:
+    """A state as it is published: one frame, so that a subscriber may keep only the newest (CONFLATE)."""
+    return pack(state.sequence, state)
+
+
+def open_state(data: bytes) -> LiveState | None:
+    """A published state; None when it is of another protocol. Raises `msgspec.DecodeError`."""
+    envelope = open_envelope(data)
+    return _state_decoder.decode(envelope.body) if envelope.protocol == PROTOCOL else None

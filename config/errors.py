@@ -103,3 +103,19 @@ class SessionLockedError(UsageError):
 
 class QueryError(UsageError):
     """A query was refused, failed or ran too long."""
+
+
+class NotThereError(UsageError):
+    """What was asked for (a movie, a picture) does not exist, or not yet."""
+
+
+class EndpointError(UsageError):
+    """A socket would be unsafe or cannot exist: wrong owner or mode, too long a path, open to the network."""
+
+
+class DaemonGoneError(RetryLaterError):
+    """No daemon answered; it may be restarting."""
+
+
+class RemoteError(FrazilError):
+    """The daemon could not do what was asked, for a reason of its own; it wrote the details to its log."""

@@ -1,0 +1,126 @@
+"""Raw frames to corrected frames: gain, defects, and pixels that no electron lit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from frazil.models.formats.movie import MovieReader
+
+_HOT_SIGMA = 6.0
+"""RELION's threshold: a pixel this far above the mean of the movie's sum is hot (6 sd)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadPixels:
+    """Pixels that carry no signal, each with a good pixel nearby to borrow from."""
+
+    bad_y_px: NDArray[np.int64]
+    bad_x_px: NDArray[np.int64]
+    donor_y_px: NDArray[np.int64]
+    donor_x_px: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        return int(self.bad_y_px.size)
+
+    @staticmethod
+    def from_mask(mask: NDArray[np.bool_]) -> BadPixels:
+        """Choose for each bad pixel a random good one in its neighbourhood.
+
+        A *random* neighbour keeps the Poisson statistics of the counts; a mean of neighbours would leave quiet spots
+        that stay in place while the specimen drifts, and the alignment would lock on them.
+        """
+        bad_y, bad_x = np.nonzero(mask)
+        if bad_y.size == 0 or mask.all():
+            empty = np.zeros(0, dtype=np.int64)
+            return BadPixels(empty, empty, empty, empty)
+        random = np.random.default_rng(20200101)  # fixed: the same movie must give the same result
+        height, width = mask.shape
+        donor_y, donor_x = bad_y.copy(), bad_x.copy()
+        todo = np.arange(bad_y.size)
+        for radius in (2, 3, 5, 8, 13):
+            for _ in range(4):
+                y = np.clip(bad_y[todo] + random.integers(-radius, radius + 1, todo.size), 0, height - 1)
+                x = np.clip(bad_x[todo] + random.integers(-radius, radius + 1, todo.size), 0, width - 1)
+                good = ~mask[y, x]
+                donor_y[todo[good]], donor_x[todo[good]] = y[good], x[good]
+                todo = todo[~good]
+                if todo.size == 0:
+                    return BadPixels(bad_y, bad_x, donor_y, donor_x)
+        # The middle of a large dead region: the nearest good pixel.
+        _, nearest = ndimage.distance_transform_edt(mask, return_indices=True)
+        donor_y[todo] = nearest[0][bad_y[todo], bad_x[todo]]
+        donor_x[todo] = nearest[1][bad_y[todo], bad_x[todo]]
+        return BadPixels(bad_y, bad_x, donor_y, donor_x)
+
+
+def hot_pixels(sum_counts: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(h, w) True where the sum over frames lies more than 6 sd above (or is zero where its surroundings are not).
+
+    The mean and sd are those of the local surroundings, so that ice gradients and beam edges do not count.
+    """
+    local = ndimage.uniform_filter(sum_counts, 33, mode="nearest")
+    difference = sum_counts - local
+    spread = 1.4826 * float(np.median(np.abs(difference - np.median(difference))))
+    spread = max(spread, float(np.sqrt(max(float(local.mean()), 0.0))) * 0.1, 1e-12)
+    hot = difference > _HOT_SIGMA * np.maximum(spread, np.sqrt(np.maximum(local, 0.0)))
+    dead = (sum_counts <= 0) & (local > 25.0)  # exp(-25): a live pixel does not stay empty
+    return np.asarray(hot | dead)
+
+
+class CorrectedFrames:
+    """Frames of a movie, multiplied by the gain and with bad pixels replaced: a `FrameSource`.
+
+    Parameters
+    ----------
+    reader:
+        The open movie.
+    multiplier:
+        (h, w) float32 gain, mean 1; None where nothing is to be applied.
+    bad:
+        Pixels to replace in each frame.
+    counts_per_electron:
+        The corrected frames are in electrons if this is right.
+    """
+
+    def __init__(
+        self,
+        reader: MovieReader,
+        *,
+        multiplier: NDArray[np.float32] | None,
+        bad: BadPixels,
+        counts_per_electron: float = 1.0,
+    ) -> None:
+        self._reader = reader
+        self._bad = bad
+        scale = np.float32(1.0 / counts_per_electron)
+        self._multiplier: torch.Tensor | None = None
+        if multiplier is not None:
+            multiplier = multiplier * scale
+            # A borrowed count comes with its lender's gain.
+            multiplier[bad.bad_y_px, bad.bad_x_px] = multiplier[bad.donor_y_px, bad.donor_x_px]
+            self._multiplier = torch.from_numpy(multiplier)
+        self._scale = float(scale)
+        self.frame_count = reader.header.frame_count
+        self.height_px = reader.header.height_px
+        self.width_px = reader.header.width_px
+
+    def frames(self) -> Iterator[torch.Tensor]:
+        """Yield (h, w) float32 frames on the CPU; may be called again for another pass."""
+        bad = self._bad
+        for raw in self._reader.frames():
+            if bad.count:
+                raw = raw.copy()
+                raw[bad.bad_y_px, bad.bad_x_px] = raw[bad.donor_y_px, bad.donor_x_px]
+            frame = torch.from_numpy(np.ascontiguousarray(raw).astype(np.float32))
+            if self._multiplier is not None:
+                frame *= self._multiplier
+            elif self._scale != 1.0:
+                frame *= self._scale
+            yield frame

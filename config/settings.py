@@ -1,18 +1,28 @@
 """Everything a person can set, with its unit in its name and what `null` means.
 
-Sections nest by room. Unknown keys are refused (`frazil.config.loading` names the nearest known one).
+Sections nest by room. Unknown keys are refused (`frazil.config.loading` names the nearest known one). The text under
+each key is the text of docs/configuration.md (`frazil.config.reference` makes the page).
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # YAML reads `yes` as true and pydantic reads true as 1: a voltage of "yes" must not become 1 kV.
+        if isinstance(value, bool) and info.field_name and cls.model_fields[info.field_name].annotation is not bool:
+            raise ValueError("true and false are not values of this setting")
+        return value
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -20,18 +30,25 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class MicroscopeSettings(_Section):
+    """What the exposure was taken with. Sidecar and header fill what is null here."""
+
     name: str | None = None
+    """Name of the instrument, for the screen and the record. null: from the sidecar."""
     voltage_kv: Annotated[float, Field(ge=60, le=1300)] | None = None
-    """null: taken from the sidecar or the header."""
+    """Acceleration voltage. null: from the sidecar or the header."""
     cs_mm: Annotated[float, Field(ge=0, le=20)] | None = None
-    """null: taken from the sidecar."""
+    """Spherical aberration of the objective lens. null: from the sidecar."""
     amplitude_contrast: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of amplitude contrast in the CTF (0.1 is usual, 0.07 is also seen)."""
     pixel_size_angstrom: Annotated[float, Field(gt=0, le=100)] | None = None
-    """Of the movie's pixels as stored; null: taken from the sidecar or the header."""
+    """Of the movie's pixels as stored (super-resolution: the half pixel). null: from the sidecar or the header."""
     dose_per_frame_e_per_a2: Positive | None = None
-    """null: from the sidecar, or from the counts if the camera counts electrons."""
+    """On the specimen, for one stored frame (EER: leave null and set `camera.eer_dose_per_fraction_e_per_a2`). null:
+    from the sidecar, or from the counts if the camera counts electrons."""
     pre_exposure_e_per_a2: NonNegative = 0.0
+    """Dose that the specimen had before the first frame."""
     phase_plate: bool = False
+    """True: a phase shift is fitted with the CTF."""
 
 
 class GainOrientation(StrEnum):
@@ -49,85 +66,155 @@ class GainOrientation(StrEnum):
 
 
 class CameraSettings(_Section):
+    """The detector, its gain reference and its defects."""
+
     name: str | None = None
+    """Name of the camera, for the screen and the record. null: from the sidecar."""
     gain: str | None = None
-    """Path of the gain reference."""
+    """Gain reference (.mrc, .dm4, .gain, .tif). null: the movies must be corrected already, or the gain gate blocks."""
     no_gain: bool = False
     """True: the movies are already gain-corrected; the gate checks and records it but does not block."""
     gain_orientation: GainOrientation = GainOrientation.AUTO
+    """How the reference is turned to fit the movies, RELION's order: rotate, then flip. `auto`: found from movies."""
     gain_convention: Literal["auto", "multiply", "divide"] = "auto"
+    """What the reference is for. `auto`: found from the movies."""
     defects: str | None = None
-    """Path of a defect map (image, non-zero is bad) or of a defect list (`x y w h` a line)."""
+    """Defect map (image, non-zero is bad) or defect list (`x y w h` a line, pixels). null: hot and dead pixels are
+    found from the movies."""
     gain_gate_movies: Annotated[int, Field(ge=1, le=100)] = 3
     """How many movies at most the gate looks at before it decides."""
     eer_dose_per_fraction_e_per_a2: Positive = 1.0
-    """EER frames are grouped into equal fractions of about this dose."""
+    """EER frames are grouped into equal fractions of about this dose (0.5 to 1.25 is usual)."""
     counts_per_electron: Positive = 1.0
+    """Counts that one electron makes after gain correction; 1 for counting cameras."""
 
 
 class IntakeSettings(_Section):
+    """Which files are movies, and when they are taken."""
+
     include: tuple[str, ...] = ("*.tif", "*.tiff", "*.mrc", "*.mrcs", "*.eer")
+    """File names that are movies (shell patterns)."""
     exclude: tuple[str, ...] = ("*gain*", "*defect*", "*_ref.*", "*.tmp", ".*")
+    """File names that are not, although `include` matches."""
     recursive: bool = True
+    """Look into sub-folders."""
     scan_interval_s: Positive = 2.0
+    """The folder is read again this often; file-system events only make it quicker."""
     settle_s: NonNegative = 1.0
     """A file's size and time must stand still this long before its structure is checked."""
     incomplete_timeout_s: Positive = 600.0
     """A file that stands still but is structurally incomplete this long is quarantined as truncated."""
     sidecar: Literal["auto", "required", "ignore"] = "auto"
+    """Metadata files (EPU XML, SerialEM mdoc): wait a while, wait for ever, or do not read."""
     sidecar_wait_s: NonNegative = 10.0
     """How long a complete movie waits for its sidecar; then it goes on and is flagged (`required`: it waits on)."""
     sidecar_roots: tuple[str, ...] = ()
     """Further folders in which sidecars lie (EPU writes metadata under another root than movies)."""
     watch: Literal["auto", "events", "polling"] = "auto"
+    """Whether file-system events are used; `polling` for network mounts that send none."""
     expected_frames: Annotated[int, Field(ge=1)] | None = None
-    """null: from the sidecar, or the most common count of the session."""
+    """A movie with fewer frames is incomplete. null: from the sidecar, or the most common count of the session."""
 
 
 class MotionSettings(_Section):
+    """Alignment of frames and their weighted sum."""
+
     patch_grid_x: Annotated[int, Field(ge=1, le=20)] = 5
+    """Patches along x for local motion; 1 x 1: whole frames only."""
     patch_grid_y: Annotated[int, Field(ge=1, le=20)] = 5
+    """Patches along y."""
     b_factor_px2: NonNegative = 150.0
+    """Low-pass of the cross-correlation, exp(-B k^2 / 4) with k in 1/px."""
     max_shift_angstrom: Positive = 60.0
+    """Largest displacement between neighbouring frames that is believed."""
     dose_weighting: bool = True
+    """Weight frequencies of each frame by the dose it has had (Grant & Grigorieff 2015)."""
     save_no_dose_weighting: bool = True
+    """Also write the unweighted sum."""
     save_even_odd: bool = False
+    """Also write the sums of even and of odd frames."""
     fourier_crop: Annotated[float, Field(ge=1, le=8)] = 1.0
     """2 for super-resolution movies: the micrograph has half the pixels along each axis."""
 
 
 class CtfSettings(_Section):
+    """Fit of the contrast transfer function."""
+
     min_resolution_angstrom: Positive = 30.0
+    """Low-frequency end of the fit."""
     max_resolution_angstrom: Positive = 4.0
+    """High-frequency end of the fit."""
     min_defocus_angstrom: Positive = 2000.0
+    """Smallest defocus searched (underfocus positive)."""
     max_defocus_angstrom: Positive = 50000.0
-    box_px: Annotated[int, Field(ge=128, le=2048)] = 512
+    """Largest defocus searched."""
+    box_px: Annotated[int, Field(ge=128, le=2048, multiple_of=2)] = 512
+    """Size of the power spectrum."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CtfSettings:
+        if self.min_resolution_angstrom <= self.max_resolution_angstrom:
+            raise ValueError(
+                "ctf.min_resolution_angstrom (the coarse end) must be a larger number than ctf.max_resolution_angstrom"
+            )
+        if self.min_defocus_angstrom >= self.max_defocus_angstrom:
+            raise ValueError("ctf.min_defocus_angstrom must be below ctf.max_defocus_angstrom")
+        return self
 
 
 class ParticleSettings(_Section):
+    """What is picked and extracted."""
+
     diameter_angstrom: Positive | None = None
     """null: picking looks for what is there between 80 and 300 A."""
     symmetry: str = "C1"
+    """Point group, RELION's names: C1, D7, T, O, I1, ..."""
     initial_map: str | None = None
-    box_px: Annotated[int, Field(ge=16, le=1024)] | None = None
+    """Map (.mrc) or atomic model to start the reconstruction from. null: ab initio."""
+    box_px: Annotated[int, Field(ge=16, le=1024, multiple_of=2)] | None = None
     """null: 1.6 diameters, even."""
+
+    @field_validator("symmetry", mode="after")
+    @classmethod
+    def _is_point_group(cls, value: str) -> str:
+        name = value.strip().upper()
+        if not re.fullmatch(r"[CD][1-9][0-9]{0,2}|T|O|I[1-4]?", name):
+            raise ValueError("not a point group; C1, C2, ..., D1, D2, ..., T, O, I, I1, I2, I3, I4 are")
+        return name
 
 
 class ThresholdSettings(_Section):
-    """A micrograph outside any of these is `rejected` with the reason; null: no threshold."""
+    """A micrograph outside any of these is `rejected` with the reason; null: no threshold. Changing one moves
+    micrographs between `ready` and `rejected` at once; nothing is processed again."""
 
     max_ctf_fit_resolution_angstrom: Positive | None = 10.0
+    """Thon rings must reach this far."""
     max_astigmatism_angstrom: Positive | None = 5000.0
+    """Difference of the two defoci."""
     max_total_motion_angstrom: Positive | None = None
+    """Path length over all frames."""
     min_defocus_um: float | None = None
+    """Underfocus positive."""
     max_defocus_um: float | None = None
+    """Underfocus positive."""
     max_ice_ring_density: float | None = None
+    """Excess power at 0.25-0.28 1/A against its surroundings (RELION's rlnCtfIceRingDensity)."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ThresholdSettings:
+        low, high = self.min_defocus_um, self.max_defocus_um
+        if low is not None and high is not None and low >= high:
+            raise ValueError("thresholds.min_defocus_um must be below thresholds.max_defocus_um")
+        return self
 
 
 class WorkerSettings(_Section):
+    """Who computes, on what."""
+
     count: Annotated[int, Field(ge=1, le=256)] | None = None
     """null: one per GPU; without GPUs one worker that uses all cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: GPUs if there are any."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads per worker; null: cores / workers."""
     accelerator_type: str | None = None
@@ -135,21 +222,33 @@ class WorkerSettings(_Section):
     ray_address: str | None = None
     """null: a private Ray on this machine, on loopback only."""
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """A movie that failed this often is quarantined."""
     movie_timeout_s: Positive = 900.0
+    """A worker silent for longer than this on one movie is restarted."""
     prefetch: bool = True
+    """Read the next movie while this one computes."""
 
 
 class StoreSettings(_Section):
+    """Disk and queries."""
+
     min_free_disk_gb: NonNegative = 5.0
     """Intake stops below this and resumes above it."""
     query_timeout_s: Positive = 10.0
+    """A query that runs longer is interrupted."""
     query_max_rows: Annotated[int, Field(ge=1)] = 100_000
+    """A query returns at most this many rows, and says so."""
+
+
+PATH_KEYS = frozenset({"camera.gain", "camera.defects", "particles.initial_map", "intake.sidecar_roots"})
+"""Settings that are paths: made absolute when they are loaded."""
 
 
 class Settings(_Section):
     """The whole effective configuration; stored with the session as YAML."""
 
     preset: str | None = None
+    """The preset that filled what nobody said."""
     microscope: MicroscopeSettings = MicroscopeSettings()
     camera: CameraSettings = CameraSettings()
     intake: IntakeSettings = IntakeSettings()
@@ -159,3 +258,6 @@ class Settings(_Section):
     thresholds: ThresholdSettings = ThresholdSettings()
     workers: WorkerSettings = WorkerSettings()
     store: StoreSettings = StoreSettings()
+    origins: dict[str, str] = {}
+    """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.
+    Written by `frazil.config.loading`."""

@@ -1,6 +1,10 @@
 -- The session's tables. Times are UTC microseconds since 1970 (BIGINT); units are in the names; NULL is "not known".
 -- Rows of a stage are keyed by movie_id (one path and generation of a file); `stages` keeps the parameter hash and
 -- the code version that the present rows were made with, so that a replay replaces and never adds.
+--
+-- Curves and lists (frame_shifts, local_motion, spectra, causal_losses, particles) lie as arrays, one row a movie, in
+-- `*_arrays`, and are read through views of one row a point. Tens of millions of rows with a key index would cost
+-- gigabytes of memory, and replacing a movie's rows would grow dearer with every movie; so it is one row by its key.
 
 CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_utc_us BIGINT NOT NULL);
 
@@ -28,6 +32,8 @@ CREATE TABLE IF NOT EXISTS movies (
     movie_id TEXT PRIMARY KEY,            -- hash of relative path and generation
     relative_path TEXT NOT NULL,          -- below the raw root, '/' separated
     generation INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,            -- order of registration in the session, from 0; decides which prior is used
+    stem TEXT NOT NULL,                   -- name of the movie's output files, unique in the session
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     failure_stage TEXT,
@@ -72,14 +78,18 @@ CREATE TABLE IF NOT EXISTS stages (
     PRIMARY KEY (movie_id, stage)
 );
 
-CREATE TABLE IF NOT EXISTS frame_shifts (
-    movie_id TEXT NOT NULL,
-    frame INTEGER NOT NULL,               -- from 1
-    shift_x_angstrom DOUBLE NOT NULL,     -- displacement of the specimen, zero mean over the movie
-    shift_y_angstrom DOUBLE NOT NULL,
-    sd_angstrom DOUBLE NOT NULL,
-    PRIMARY KEY (movie_id, frame)
+CREATE TABLE IF NOT EXISTS frame_shift_arrays (
+    movie_id TEXT PRIMARY KEY,
+    shift_x_angstrom DOUBLE[] NOT NULL,   -- displacement of the specimen, zero mean over the movie
+    shift_y_angstrom DOUBLE[] NOT NULL,
+    sd_angstrom DOUBLE[] NOT NULL,
+    converged BOOLEAN NOT NULL
 );
+CREATE VIEW IF NOT EXISTS frame_shifts AS
+SELECT movie_id, unnest(range(1, len(shift_x_angstrom) + 1))::INTEGER AS frame,  -- from 1
+       unnest(shift_x_angstrom) AS shift_x_angstrom, unnest(shift_y_angstrom) AS shift_y_angstrom,
+       unnest(sd_angstrom) AS sd_angstrom
+FROM frame_shift_arrays;
 
 CREATE TABLE IF NOT EXISTS ctf (
     movie_id TEXT PRIMARY KEY,
@@ -110,35 +120,50 @@ CREATE TABLE IF NOT EXISTS quality (
     fixed_pattern DOUBLE,
     half_frc_0143_angstrom DOUBLE,
     particle_count INTEGER,
-    micrograph_path TEXT, micrograph_no_dose_weighting_path TEXT, motion_star_path TEXT,
+    already_summed BOOLEAN,               -- a single frame: nothing was aligned
+    micrograph_path TEXT, micrograph_no_dose_weighting_path TEXT, even_path TEXT, odd_path TEXT,
+    motion_star_path TEXT,
     thumbnail_path TEXT, power_spectrum_path TEXT, restored_path TEXT, particles_path TEXT,
     micrograph_pixel_size_angstrom DOUBLE
 );
 
-CREATE TABLE IF NOT EXISTS local_motion (
-    movie_id TEXT NOT NULL,
-    axis TEXT NOT NULL,                   -- x or y
-    coefficient INTEGER NOT NULL,         -- 0..17, RELION's order
-    value_angstrom DOUBLE NOT NULL,
-    PRIMARY KEY (movie_id, axis, coefficient)
+CREATE TABLE IF NOT EXISTS local_motion_arrays (
+    movie_id TEXT PRIMARY KEY,
+    x_angstrom DOUBLE[] NOT NULL, y_angstrom DOUBLE[] NOT NULL,   -- 18 coefficients each, RELION's order
+    patch_grid_x INTEGER NOT NULL, patch_grid_y INTEGER NOT NULL,
+    rms_residual_angstrom DOUBLE,
+    accepted BOOLEAN NOT NULL             -- false: no better than none; whole-frame motion alone was used
 );
+CREATE VIEW IF NOT EXISTS local_motion AS
+SELECT movie_id, 'x' AS axis, unnest(range(len(x_angstrom)))::INTEGER AS coefficient,  -- 0..17
+       unnest(x_angstrom) AS value_angstrom FROM local_motion_arrays
+UNION ALL
+SELECT movie_id, 'y' AS axis, unnest(range(len(y_angstrom)))::INTEGER AS coefficient,
+       unnest(y_angstrom) AS value_angstrom FROM local_motion_arrays;
 
-CREATE TABLE IF NOT EXISTS spectra (
-    movie_id TEXT NOT NULL,
-    frequency_per_angstrom DOUBLE NOT NULL,
-    power DOUBLE, noise_power DOUBLE, ring_amplitude DOUBLE, half_frc DOUBLE,
-    PRIMARY KEY (movie_id, frequency_per_angstrom)
+CREATE TABLE IF NOT EXISTS spectra_arrays (
+    movie_id TEXT PRIMARY KEY,
+    frequency_per_angstrom DOUBLE[] NOT NULL,
+    power DOUBLE[], noise_power DOUBLE[], ring_amplitude DOUBLE[], half_frc DOUBLE[]
 );
+CREATE VIEW IF NOT EXISTS spectra AS
+SELECT movie_id, unnest(frequency_per_angstrom) AS frequency_per_angstrom, unnest(power) AS power,
+       unnest(noise_power) AS noise_power, unnest(ring_amplitude) AS ring_amplitude, unnest(half_frc) AS half_frc
+FROM spectra_arrays;
 
-CREATE TABLE IF NOT EXISTS causal_losses (
+CREATE TABLE IF NOT EXISTS causal_loss_arrays (
     movie_id TEXT NOT NULL,
     factor TEXT NOT NULL,
-    frequency_per_angstrom DOUBLE NOT NULL,
-    loss_ln_ssnr DOUBLE NOT NULL,
-    loss_sd DOUBLE NOT NULL,
+    frequency_per_angstrom DOUBLE[] NOT NULL,
+    loss_ln_ssnr DOUBLE[] NOT NULL,
+    loss_sd DOUBLE[] NOT NULL,
     prior_version INTEGER NOT NULL,
-    PRIMARY KEY (movie_id, factor, frequency_per_angstrom)
+    PRIMARY KEY (movie_id, factor)
 );
+CREATE VIEW IF NOT EXISTS causal_losses AS
+SELECT movie_id, factor, unnest(frequency_per_angstrom) AS frequency_per_angstrom,
+       unnest(loss_ln_ssnr) AS loss_ln_ssnr, unnest(loss_sd) AS loss_sd, prior_version
+FROM causal_loss_arrays;
 
 CREATE TABLE IF NOT EXISTS priors (
     version INTEGER PRIMARY KEY,
@@ -161,17 +186,23 @@ CREATE TABLE IF NOT EXISTS interventions (
     who TEXT NOT NULL                     -- 'frazil' for advice, else the person who did it
 );
 
-CREATE TABLE IF NOT EXISTS particles (
-    movie_id TEXT NOT NULL,
-    particle INTEGER NOT NULL,            -- from 1, within the movie
-    x_px DOUBLE NOT NULL, y_px DOUBLE NOT NULL,   -- of the corrected micrograph
-    score DOUBLE,
-    half_set INTEGER NOT NULL,            -- 1 or 2, fixed at extraction
-    class_id INTEGER,
-    rot_deg DOUBLE, tilt_deg DOUBLE, psi_deg DOUBLE,
-    origin_x_angstrom DOUBLE, origin_y_angstrom DOUBLE,
-    PRIMARY KEY (movie_id, particle)
+CREATE TABLE IF NOT EXISTS particle_arrays (
+    movie_id TEXT PRIMARY KEY,
+    diameter_angstrom DOUBLE,
+    x_px DOUBLE[] NOT NULL, y_px DOUBLE[] NOT NULL,   -- of the corrected micrograph
+    score DOUBLE[],
+    half_set INTEGER[] NOT NULL,          -- 1 or 2, fixed at extraction
+    class_id INTEGER[],
+    rot_deg DOUBLE[], tilt_deg DOUBLE[], psi_deg DOUBLE[],
+    origin_x_angstrom DOUBLE[], origin_y_angstrom DOUBLE[]
 );
+CREATE VIEW IF NOT EXISTS particles AS
+SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie
+       unnest(x_px) AS x_px, unnest(y_px) AS y_px, unnest(score) AS score, unnest(half_set) AS half_set,
+       unnest(class_id) AS class_id, unnest(rot_deg) AS rot_deg, unnest(tilt_deg) AS tilt_deg,
+       unnest(psi_deg) AS psi_deg, unnest(origin_x_angstrom) AS origin_x_angstrom,
+       unnest(origin_y_angstrom) AS origin_y_angstrom
+FROM particle_arrays;
 
 CREATE TABLE IF NOT EXISTS classes (
     round INTEGER NOT NULL, class_id INTEGER NOT NULL,

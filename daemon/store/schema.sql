@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS movies (
     movie_id TEXT PRIMARY KEY,            -- hash of relative path and generation
     relative_path TEXT NOT NULL,          -- below the raw root, '/' separated
     generation INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,            -- order of registration in the session, from 0; decides which prior is used
-    stem TEXT NOT NULL,                   -- name of the movie's output files, unique in the session
+    sequence INTEGER,                     -- order of registration in the session, from 0; decides which prior is used
+    stem TEXT,                            -- name of the movie's output files, unique in the session
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     failure_stage TEXT,

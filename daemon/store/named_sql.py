@@ -1,0 +1,202 @@
+"""The texts of the named queries. Kept movies are those in state `ready`; `outdated` ones count nowhere else.
+
+`$x` is a bound parameter; `{x}` is replaced only by entries of the two dictionaries here or by asc/desc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TREND_METRICS: Mapping[str, str] = {
+    "ctf_fit_angstrom": "c.fit_resolution_angstrom",
+    "ctf_score": "c.score",
+    "defocus_um": "(c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4",
+    "astigmatism_angstrom": "c.astigmatism_angstrom",
+    "phase_shift_deg": "c.phase_shift_deg",
+    "motion_total_angstrom": "q.motion_total_angstrom",
+    "motion_early_angstrom": "q.motion_early_angstrom",
+    "motion_late_angstrom": "q.motion_late_angstrom",
+    "ice_ring_density": "c.ice_ring_density",
+    "relative_ice_thickness": "q.relative_ice_thickness",
+    "mean_counts_per_px": "q.mean_counts_per_px",
+    "half_frc_0143_angstrom": "q.half_frc_0143_angstrom",
+    "particle_count": "q.particle_count",
+    "lag_s": "m.lag_s",
+}
+"""What can be drawn against time, and its expression."""
+
+MOVIE_COLUMNS: Mapping[str, str] = {
+    "movie_id": "m.movie_id",
+    "relative_path": "m.relative_path",
+    "generation": "m.generation",
+    "sequence": "m.sequence",
+    "stem": "m.stem",
+    "state": "m.state",
+    "attempts": "m.attempts",
+    "grid_square": "m.grid_square",
+    "hole": "m.hole",
+    "frame_count": "m.frame_count",
+    **{name: TREND_METRICS[name] for name in TREND_METRICS if name != "lag_s"},
+    "reliable": "c.reliable",
+    "flags": "m.flags",
+    "reason": "coalesce(m.rejection_reason, m.failure_reason)",
+    "lag_s": "m.lag_s",
+    "found_utc_us": "m.found_utc_us",
+    "ready_utc_us": "m.ready_utc_us",
+}
+"""Columns of the movie table, in its order, and their expressions."""
+
+_JOINED = "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)"
+_MOVIE_LIST = ", ".join(f"{expression} AS {name}" for name, expression in MOVIE_COLUMNS.items())
+_FILTER = (
+    "WHERE ($state IS NULL OR m.state = $state) AND ($search IS NULL OR $search = '' OR contains(lower(concat_ws(' ', "
+    "m.relative_path, m.grid_square, m.flags, m.rejection_reason, m.failure_reason)), lower($search)))"
+)
+_LAST_RESULTS = (
+    "(SELECT movie_id FROM movies WHERE ready_utc_us IS NOT NULL AND state IN ('ready', 'rejected') "
+    "ORDER BY ready_utc_us DESC LIMIT $last)"
+)
+
+SESSION = "SELECT * FROM session ORDER BY created_utc_us DESC LIMIT 1"
+COUNTS_BY_STATE = "SELECT state, count(*) AS movies FROM movies GROUP BY state ORDER BY state"
+MOVIES_PAGE = (
+    f"SELECT {_MOVIE_LIST} {_JOINED} {_FILTER} ORDER BY {{sort}} {{order}} NULLS LAST, m.movie_id "
+    "LIMIT $limit OFFSET $offset"
+)
+MOVIES_COUNT = f"SELECT count(*) FROM movies m {_FILTER}"
+MOVIE = (
+    "SELECT m.*, c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id), "
+    "(c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4 AS defocus_um, f.converged AS motion_converged, "
+    "l.accepted AS local_motion_accepted, l.patch_grid_x, l.patch_grid_y "
+    f"{_JOINED} LEFT JOIN frame_shift_arrays f USING (movie_id) LEFT JOIN local_motion_arrays l USING (movie_id) "
+    "WHERE m.movie_id = $movie_id"
+)
+MOVIE_BY_PATH = (
+    "SELECT movie_id, relative_path, generation, state FROM movies WHERE suffix(relative_path, $path) "
+    "ORDER BY relative_path, generation DESC LIMIT 100"
+)
+TREND = (
+    f"SELECT * FROM (SELECT m.movie_id, m.relative_path, m.state, m.ready_utc_us, {{metrics}} {_JOINED} "
+    "WHERE m.ready_utc_us IS NOT NULL AND m.state IN ('ready', 'rejected') "
+    "ORDER BY m.ready_utc_us DESC, m.movie_id DESC LIMIT $last) ORDER BY ready_utc_us, movie_id"
+)
+DISTRIBUTION = (
+    "SELECT count({metric}) AS movies, min({metric}) AS minimum, quantile_cont({metric}, 0.25) AS quartile_1, "
+    "median({metric}) AS median, quantile_cont({metric}, 0.75) AS quartile_3, max({metric}) AS maximum, "
+    f"avg({{metric}}) AS mean {_JOINED} WHERE m.state = 'ready'"
+)
+LAG_PERCENTILES = (
+    "SELECT count(lag_s) AS movies, quantile_cont(lag_s, 0.5) AS p50_s, quantile_cont(lag_s, 0.95) AS p95_s, "
+    f"max(lag_s) AS max_s FROM movies WHERE movie_id IN {_LAST_RESULTS}"
+)
+# A session younger than the window is measured over its own age.
+RATE_PER_HOUR = (
+    "WITH span AS (SELECT greatest(least($window_s, ($now_utc_us - min(found_utc_us)) / 1e6), 1.0) AS s FROM movies) "
+    "SELECT count(*) FILTER (found_utc_us > $now_utc_us - s * 1e6 - 1 AND state <> 'outdated') * 3600.0 / any_value(s) "
+    "AS found_per_hour, "
+    "count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND state IN ('ready', 'rejected')) * 3600.0 "
+    "/ any_value(s) AS ready_per_hour, "
+    "count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND state = 'ready') * 3600.0 / any_value(s) "
+    "AS kept_per_hour, any_value(s) AS window_s FROM movies, span"
+)
+RECENT_VERDICTS = (
+    "SELECT count(*) FILTER (state = 'ready') AS kept, count(*) AS finished FROM movies "
+    f"WHERE movie_id IN {_LAST_RESULTS}"
+)
+FRAME_SHIFTS = (
+    "SELECT frame, shift_x_angstrom, shift_y_angstrom, sd_angstrom FROM frame_shifts WHERE movie_id = $movie_id "
+    "ORDER BY frame"
+)
+LOCAL_MOTION = (
+    "SELECT axis, coefficient, value_angstrom FROM local_motion WHERE movie_id = $movie_id ORDER BY axis, coefficient"
+)
+SPECTRUM = "SELECT * EXCLUDE (movie_id) FROM spectra WHERE movie_id = $movie_id ORDER BY frequency_per_angstrom"
+LOSSES = (
+    "SELECT factor, frequency_per_angstrom, loss_ln_ssnr, loss_sd, prior_version FROM causal_losses "
+    "WHERE movie_id = $movie_id ORDER BY factor, frequency_per_angstrom"
+)
+LOSSES_BY_FACTOR = (
+    "SELECT factor, avg(loss_ln_ssnr) AS loss_ln_ssnr, stddev_samp(loss_ln_ssnr) AS spread_ln_ssnr, "
+    "sqrt(avg(loss_sd * loss_sd)) AS loss_sd, count(DISTINCT movie_id) AS movies FROM causal_losses "
+    f"WHERE movie_id IN {_LAST_RESULTS} AND frequency_per_angstrom BETWEEN $min_frequency_per_angstrom AND "
+    "$max_frequency_per_angstrom GROUP BY factor ORDER BY loss_ln_ssnr DESC"
+)
+FAILURES = (
+    "SELECT movie_id, relative_path, state, attempts, failure_stage, "
+    "coalesce(rejection_reason, failure_reason) AS reason, found_utc_us FROM movies "
+    "WHERE state IN ('failed', 'quarantined') OR ($include_rejected AND state = 'rejected') "
+    "ORDER BY found_utc_us DESC, movie_id LIMIT $limit OFFSET $offset"
+)
+# Numbers differ from movie to movie: `astigmatism 812 A is above 500 A` is one reason, not fifty.
+REASONS = (
+    "SELECT state, any_value(failure_stage) AS failure_stage, "
+    "regexp_replace(coalesce(rejection_reason, failure_reason, 'no reason kept'), '[0-9]+([.][0-9]+)?', '#', 'g') "
+    "AS pattern, min(coalesce(rejection_reason, failure_reason)) AS example, count(*) AS movies FROM movies "
+    "WHERE state IN ('rejected', 'failed', 'quarantined') GROUP BY state, pattern "
+    "ORDER BY movies DESC, pattern LIMIT 50"
+)
+ALERTS = (
+    "SELECT * FROM alerts WHERE NOT $open_only OR acknowledged_utc_us IS NULL "
+    "ORDER BY created_utc_us DESC, alert_id LIMIT $limit"
+)
+STAGE_TIMINGS = (
+    "SELECT stage, count(*) AS movies, quantile_cont(seconds, 0.5) AS p50_s, quantile_cont(seconds, 0.95) AS p95_s, "
+    f"sum(seconds) AS total_s FROM stages WHERE movie_id IN {_LAST_RESULTS} GROUP BY stage ORDER BY total_s DESC"
+)
+DEVICES = (
+    "SELECT worker, node, device, device_name, device_uuid, count(DISTINCT movie_id) AS movies, "
+    "sum(seconds) AS busy_s FROM stages GROUP BY ALL ORDER BY worker, node, device"
+)
+SCORES = "SELECT * FROM scores ORDER BY round DESC, evaluator LIMIT $limit"
+PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
+INTERVENTIONS = "SELECT * FROM interventions ORDER BY created_utc_us DESC, intervention_id LIMIT $limit"
+RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
+FSC = (
+    "SELECT round, frequency_per_angstrom, fsc FROM fsc "
+    "WHERE round = coalesce($round, (SELECT max(round) FROM fsc)) ORDER BY frequency_per_angstrom"
+)
+CLASSES = (
+    "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM classes)) "
+    "ORDER BY particle_count DESC, class_id"
+)
+PARTICLES = "SELECT * EXCLUDE (movie_id) FROM particles WHERE movie_id = $movie_id ORDER BY particle"
+PARTICLES_TOTAL = (
+    "SELECT coalesce(sum(q.particle_count), 0) AS particles, count(*) AS movies FROM movies m "
+    "JOIN quality q USING (movie_id) WHERE m.state = 'ready'"
+)
+FRAME_COUNT_MODE = (
+    "SELECT frame_count, count(*) AS movies FROM movies WHERE frame_count IS NOT NULL AND state NOT IN "
+    "('quarantined', 'outdated') GROUP BY frame_count ORDER BY movies DESC, frame_count DESC LIMIT 1"
+)
+SQUARES = (
+    "SELECT m.grid_square, count(*) AS movies, count(*) FILTER (m.state = 'ready') AS kept, "
+    "avg(c.fit_resolution_angstrom) AS ctf_fit_angstrom, avg((c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4) "
+    "AS defocus_um, avg(q.motion_total_angstrom) AS motion_total_angstrom, avg(c.ice_ring_density) AS "
+    "ice_ring_density, avg(q.relative_ice_thickness) AS relative_ice_thickness, avg(m.stage_x_um) AS stage_x_um, "
+    f"avg(m.stage_y_um) AS stage_y_um {_JOINED} WHERE m.grid_square IS NOT NULL AND m.state <> 'outdated' "
+    "GROUP BY m.grid_square ORDER BY m.grid_square"
+)
+FEEDBACK = (
+    "SELECT f.*, m.relative_path FROM feedback f LEFT JOIN movies m USING (movie_id) "
+    "ORDER BY f.created_utc_us DESC, feedback_id LIMIT $limit"
+)
+EXPORT_MOVIES = (
+    "SELECT m.movie_id, m.relative_path, m.generation, m.stem, m.state, m.rejection_reason, m.failure_reason, "
+    "m.file_format, m.frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, m.dose_per_frame_e_per_a2, "
+    "m.flags, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
+    "c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id) "
+    f"{_JOINED} WHERE m.movie_id > $after AND m.state <> 'outdated' ORDER BY m.movie_id LIMIT $limit"
+)
+EXPORT_SHIFTS = (
+    "SELECT movie_id, frame, shift_x_angstrom, shift_y_angstrom FROM frame_shifts "
+    "WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, frame"
+)
+EXPORT_LOCAL_MOTION = (
+    "SELECT movie_id, axis, coefficient, value_angstrom FROM local_motion "
+    "WHERE movie_id > $after AND movie_id <= $upto AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
+)
+EXPORT_PARTICLES = "SELECT * FROM particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
+TABLE_NAMES = (
+    "SELECT table_name AS \"table\", string_agg(column_name || ' ' || data_type, ', ' ORDER BY column_index) "
+    "AS columns FROM duckdb_columns() WHERE NOT internal GROUP BY table_name ORDER BY table_name"
+)

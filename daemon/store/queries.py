@@ -1,0 +1,216 @@
+"""The questions that the screen and the command line ask, by name, with typed parameters.
+
+Values always travel as bound parameters; what cannot be bound (columns to sort by, metrics) is chosen from fixed
+lists. `run_named` is the only way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from frazil.config.errors import QueryError
+from frazil.daemon.store import named_sql
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
+from frazil.daemon.store.sql_guard import QueryLimits, run_read_only
+from frazil.daemon.store.table import Scalar, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter: its type, its default (None with `required` False: may be left out), its allowed values."""
+
+    kind: type[str] | type[int] | type[float] | type[bool]
+    default: Scalar = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    several: bool = False
+    """A comma-separated list of choices."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedQuery:
+    """`text` holds `$name` for bound parameters and `{name}` for those with `choices`."""
+
+    doc: str
+    text: str
+    params: Mapping[str, Param]
+    count_text: str | None = None
+    """Counts the rows without limit and offset."""
+
+
+_MOVIE = {"movie_id": Param(str, required=True)}
+_PAGE = {"limit": Param(int, 100), "offset": Param(int, 0)}
+_LAST = {"last": Param(int, 200)}
+
+NAMED: Mapping[str, NamedQuery] = {
+    "session": NamedQuery("The session's settings and instrument (one row).", named_sql.SESSION, {}),
+    "counts_by_state": NamedQuery("How many movies are in each state.", named_sql.COUNTS_BY_STATE, {}),
+    "movies": NamedQuery(
+        "A page of the movie table: sorted by one of the columns, filtered by state and by text in path, square, "
+        "flags or reason.",
+        named_sql.MOVIES_PAGE,
+        {
+            "sort": Param(str, "found_utc_us", choices=tuple(MOVIE_COLUMNS)),
+            "order": Param(str, "desc", choices=("asc", "desc")),
+            "state": Param(str),
+            "search": Param(str),
+            **_PAGE,
+        },
+        count_text=named_sql.MOVIES_COUNT,
+    ),
+    "movie": NamedQuery("Everything of one movie that is a single value (one row).", named_sql.MOVIE, _MOVIE),
+    "movie_by_path": NamedQuery(
+        "Movies whose path ends with the text, newest generation first.",
+        named_sql.MOVIE_BY_PATH,
+        {"path": Param(str, required=True)},
+    ),
+    "trend": NamedQuery(
+        "Metrics of the last movies, oldest first.",
+        named_sql.TREND,
+        {
+            "metrics": Param(str, "ctf_fit_angstrom,motion_total_angstrom", choices=tuple(TREND_METRICS), several=True),
+            **_LAST,
+        },
+    ),
+    "distribution": NamedQuery(
+        "Median, quartiles and extremes of one metric over all kept movies.",
+        named_sql.DISTRIBUTION,
+        {"metric": Param(str, required=True, choices=tuple(TREND_METRICS))},
+    ),
+    "lag_percentiles": NamedQuery("Found to ready, over the last movies.", named_sql.LAG_PERCENTILES, _LAST),
+    "rate_per_hour": NamedQuery(
+        "Movies found and finished per hour over the window that ends at now_utc_us.",
+        named_sql.RATE_PER_HOUR,
+        {"now_utc_us": Param(int, required=True), "window_s": Param(float, 3600.0)},
+    ),
+    "recent_verdicts": NamedQuery("Kept and all, of the last finished movies.", named_sql.RECENT_VERDICTS, _LAST),
+    "frame_shifts": NamedQuery("Whole-frame motion of one movie.", named_sql.FRAME_SHIFTS, _MOVIE),
+    "local_motion": NamedQuery("Local motion coefficients of one movie.", named_sql.LOCAL_MOTION, _MOVIE),
+    "spectrum": NamedQuery("Radial spectra of one movie.", named_sql.SPECTRUM, _MOVIE),
+    "losses": NamedQuery("Causal losses of one movie.", named_sql.LOSSES, _MOVIE),
+    "losses_by_factor": NamedQuery(
+        "Mean loss by factor in a band of frequencies, over the last movies.",
+        named_sql.LOSSES_BY_FACTOR,
+        {"min_frequency_per_angstrom": Param(float, 0.1), "max_frequency_per_angstrom": Param(float, 0.25), **_LAST},
+    ),
+    "failures": NamedQuery(
+        "Movies that failed, were set aside or were rejected, newest first, with the reason.",
+        named_sql.FAILURES,
+        {"include_rejected": Param(bool, True), **_PAGE},
+    ),
+    "reasons": NamedQuery("How often each reason for rejection or failure occurs.", named_sql.REASONS, {}),
+    "alerts": NamedQuery(
+        "What a person should know, newest first.",
+        named_sql.ALERTS,
+        {"open_only": Param(bool, False), "limit": Param(int, 50)},
+    ),
+    "stage_timings": NamedQuery("Seconds by stage over the last movies.", named_sql.STAGE_TIMINGS, _LAST),
+    "devices": NamedQuery("What the workers really computed on.", named_sql.DEVICES, {}),
+    "scores": NamedQuery("The evaluators' verdicts, newest round first.", named_sql.SCORES, {"limit": Param(int, 100)}),
+    "priors": NamedQuery("Versions of the causal prior, newest first.", named_sql.PRIORS, {"limit": Param(int, 20)}),
+    "interventions": NamedQuery(
+        "Advice and what people did, newest first.", named_sql.INTERVENTIONS, {"limit": Param(int, 20)}
+    ),
+    "reconstructions": NamedQuery("Rounds of the running map.", named_sql.RECONSTRUCTIONS, {}),
+    "fsc": NamedQuery("FSC of a round; without one, of the last.", named_sql.FSC, {"round": Param(int)}),
+    "classes": NamedQuery("2D classes of a round; without one, the last.", named_sql.CLASSES, {"round": Param(int)}),
+    "particles": NamedQuery("Particles of one movie.", named_sql.PARTICLES, _MOVIE),
+    "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),
+    "frame_count_mode": NamedQuery("The session's most common frame count.", named_sql.FRAME_COUNT_MODE, {}),
+    "squares": NamedQuery("Means and counts by grid square.", named_sql.SQUARES, {}),
+    "feedback": NamedQuery("What people said, newest first.", named_sql.FEEDBACK, {"limit": Param(int, 100)}),
+    "export_movies": NamedQuery(
+        "What an export writes of each movie, a page after a movie id.",
+        named_sql.EXPORT_MOVIES,
+        {"after": Param(str, ""), "limit": Param(int, 5000)},
+    ),
+    "export_shifts": NamedQuery(
+        "Frame shifts of a page of movies: those after one id up to another.",
+        named_sql.EXPORT_SHIFTS,
+        {"after": Param(str, ""), "upto": Param(str, required=True)},
+    ),
+    "export_local_motion": NamedQuery(
+        "Local motion of a page of movies.",
+        named_sql.EXPORT_LOCAL_MOTION,
+        {"after": Param(str, ""), "upto": Param(str, required=True)},
+    ),
+    "export_particles": NamedQuery(
+        "Particles of a page of movies.",
+        named_sql.EXPORT_PARTICLES,
+        {"after": Param(str, ""), "upto": Param(str, required=True)},
+    ),
+    "table_names": NamedQuery("Tables and views with their columns.", named_sql.TABLE_NAMES, {}),
+}
+
+
+def run_named(
+    new_cursor: Callable[[], Connection], name: str, params: Mapping[str, Scalar], limits: QueryLimits
+) -> Table:
+    """Run a query of `NAMED`. Raises `QueryError` for a name, a parameter or a value that is not known."""
+    query = NAMED.get(name)
+    if query is None:
+        raise QueryError(f"there is no query named {name!r}", remedy=f"use one of: {', '.join(NAMED)}")
+    chosen, bound = _split(name, query, params)
+    text = query.text.format(**chosen)
+    connection = new_cursor()
+    try:
+        table = run_read_only(connection, text, _used(text, bound), limits)
+        if query.count_text is None:
+            return table
+        count = query.count_text.format(**chosen)
+        total = run_read_only(connection, count, _used(count, bound), limits).rows[0][0]
+    finally:
+        connection.close()
+    return Table(table.columns, table.rows, table.truncated, total if isinstance(total, int) else None)
+
+
+def _split(name: str, query: NamedQuery, params: Mapping[str, Scalar]) -> tuple[dict[str, str], dict[str, Scalar]]:
+    unknown = sorted(set(params) - set(query.params))
+    if unknown:
+        raise QueryError(f"{name} has no parameter {', '.join(unknown)}", remedy=f"it takes: {', '.join(query.params)}")
+    chosen: dict[str, str] = {}
+    bound: dict[str, Scalar] = {}
+    for key, param in query.params.items():
+        value = _checked(name, key, param, params.get(key, param.default))
+        if param.choices:
+            chosen[key] = _chosen(name, key, param, str(value))
+        else:
+            bound[key] = value
+    return chosen, bound
+
+
+def _checked(name: str, key: str, param: Param, value: Scalar) -> Scalar:
+    if value is None:
+        if param.required:
+            raise QueryError(f"{name} needs the parameter {key}", remedy=f"give {key}")
+        return param.default
+    if param.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, param.kind) or (param.kind is int and isinstance(value, bool)):
+        raise QueryError(
+            f"{name}: {key} is {value!r}, and must be of type {param.kind.__name__}", remedy=f"correct {key}"
+        )
+    if key in ("limit", "offset", "last") and isinstance(value, int) and value < 0:
+        raise QueryError(f"{name}: {key} is negative", remedy=f"correct {key}")
+    return value
+
+
+def _chosen(name: str, key: str, param: Param, value: str) -> str:
+    wanted = [part.strip() for part in value.split(",")] if param.several else [value]
+    for part in wanted:
+        if part not in param.choices:
+            raise QueryError(f"{name}: {key} cannot be {part!r}", remedy=f"use one of: {', '.join(param.choices)}")
+    if key == "metrics":
+        return ", ".join(f"{TREND_METRICS[part]} AS {part}" for part in dict.fromkeys(wanted))
+    if key == "metric":
+        return TREND_METRICS[value]
+    if key == "sort":
+        return MOVIE_COLUMNS[value]
+    return value
+
+
+def _used(text: str, bound: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    # DuckDB refuses parameters that the text does not mention.
+    return {key: value for key, value in bound.items() if f"${key}" in text}

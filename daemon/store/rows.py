@@ -1,0 +1,213 @@
+"""What is written about a session besides results: one frozen dataclass a kind of row.
+
+Times are UTC microseconds; `None` is "not known". Results themselves are `frazil.models.records.MovieResult`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from frazil.models.records import AcquisitionMetadata, MovieState
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """The one row of `session`."""
+
+    session_id: str
+    name: str
+    raw_root: str
+    created_utc_us: int
+    settings_yaml: str
+    code_version: str
+    preset: str | None = None
+    microscope: str | None = None
+    camera: str | None = None
+    voltage_kv: float | None = None
+    cs_mm: float | None = None
+    amplitude_contrast: float | None = None
+    pixel_size_angstrom: float | None = None
+    dose_per_frame_e_per_a2: float | None = None
+    gain_path: str | None = None
+    gain_verdict: str | None = None
+    """JSON: orientation, convention, evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieRow:
+    """A movie as it is registered: one path and generation of a file."""
+
+    movie_id: str
+    relative_path: str
+    """Below the raw root, '/' separated."""
+    generation: int
+    found_utc_us: int
+    sequence: int | None = None
+    """Order of registration in the session, from 0; once set it stays."""
+    stem: str | None = None
+    """Name of the movie's output files, unique in the session; once set it stays."""
+    state: MovieState = MovieState.FOUND
+    """Only for a movie that is not registered yet; later its state changes through `set_state`."""
+    file_format: str | None = None
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+    inode: int | None = None
+    frame_count: int | None = None
+    height_px: int | None = None
+    width_px: int | None = None
+    pixel_size_angstrom: float | None = None
+    voltage_kv: float | None = None
+    dose_per_frame_e_per_a2: float | None = None
+    sidecar_path: str | None = None
+    metadata: AcquisitionMetadata = field(default_factory=AcquisitionMetadata)
+    complete_utc_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMovie:
+    """What resuming needs to know of a movie."""
+
+    movie_id: str
+    relative_path: str
+    generation: int
+    state: MovieState
+    attempts: int
+    size_bytes: int | None
+    mtime_ns: int | None
+    inode: int | None
+    frame_count: int | None
+    found_utc_us: int
+    sequence: int | None
+    stem: str | None
+    parameter_hash: str | None
+    """What the present result was made with; None: no result."""
+    code_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParticleRows:
+    """All particles of one movie; the tuples are as long as `x_px` or None."""
+
+    movie_id: str
+    x_px: tuple[float, ...]
+    y_px: tuple[float, ...]
+    half_set: tuple[int, ...]
+    """1 or 2, fixed at extraction."""
+    score: tuple[float, ...] | None = None
+    class_id: tuple[int | None, ...] | None = None
+    rot_deg: tuple[float | None, ...] | None = None
+    tilt_deg: tuple[float | None, ...] | None = None
+    psi_deg: tuple[float | None, ...] | None = None
+    origin_x_angstrom: tuple[float | None, ...] | None = None
+    origin_y_angstrom: tuple[float | None, ...] | None = None
+    diameter_angstrom: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriorRow:
+    """One version of the causal prior."""
+
+    version: int
+    created_utc_us: int
+    movie_count: int
+    factor_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    state_json: str
+    """All that is needed to go on from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterventionRow:
+    """An advice of frazil, or what a person did."""
+
+    intervention_id: str
+    created_utc_us: int
+    factor: str
+    scope: str
+    """A movie id, a grid square or `session`."""
+    sentence: str
+    who: str
+    gain_ln_ssnr: float | None = None
+    gain_sd: float | None = None
+    ctf_resolution_from_angstrom: float | None = None
+    ctf_resolution_to_angstrom: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One 2D class average of a round."""
+
+    class_id: int
+    particle_count: int
+    resolution_angstrom: float | None = None
+    average_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructionRow:
+    """One round of the running reconstruction; `fsc[i]` is at `frequency_per_angstrom[i]`."""
+
+    round: int
+    created_utc_us: int
+    movie_count: int
+    particle_count: int
+    symmetry: str
+    prior_version: int | None = None
+    resolution_0143_angstrom: float | None = None
+    resolution_05_angstrom: float | None = None
+    map_path: str | None = None
+    half1_path: str | None = None
+    half2_path: str | None = None
+    frequency_per_angstrom: tuple[float, ...] = ()
+    fsc: tuple[float, ...] = ()
+    classes: tuple[ClassRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """What one evaluator says in one round."""
+
+    round: int
+    evaluator: str
+    created_utc_us: int
+    evidence_json: str
+    verdict: float | None = None
+    uncertainty: float | None = None
+    reliability: float | None = None
+    unit: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """Something a person should know. Without an `alert_id` the same text is the same alert, told once."""
+
+    severity: str
+    """info, warning, error"""
+    subject: str
+    """gain, disk, worker, intake, store, ..."""
+    text: str
+    created_utc_us: int
+    remedy: str | None = None
+    alert_id: str = field(default="")
+
+    def key(self) -> str:
+        """The given id, else one made of severity, subject and text."""
+        if self.alert_id:
+            return self.alert_id
+        return hashlib.sha256("\0".join((self.severity, self.subject, self.text)).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRow:
+    """What a person thinks of a movie (or of the session: `movie_id` None)."""
+
+    feedback_id: str
+    created_utc_us: int
+    verdict: str
+    """accept, reject, note"""
+    who: str
+    movie_id: str | None = None
+    note: str | None = None

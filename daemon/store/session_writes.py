@@ -1,0 +1,181 @@
+"""What is written about the session itself: its settings, alerts, people's verdicts, priors, maps, scores.
+
+Like `writes.py`: functions for `Store.submit`, idempotent, without clocks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+
+from frazil.config.errors import UsageError
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.rows import (
+    AlertRow,
+    FeedbackRow,
+    InterventionRow,
+    ParticleRows,
+    PriorRow,
+    ReconstructionRow,
+    ScoreRow,
+    SessionRow,
+)
+from frazil.models.records import MovieState
+
+
+def create_session(connection: Connection, row: SessionRow) -> None:
+    """The session's one row; on resuming, all but its time of creation is brought up to date."""
+    names = [field.name for field in fields(row)]
+    connection.execute("DELETE FROM session WHERE session_id <> ?", [row.session_id])
+    keep = ("session_id", "created_utc_us", "gain_verdict")
+    updates = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keep)
+    connection.execute(
+        f"INSERT INTO session ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+        f"ON CONFLICT (session_id) DO UPDATE SET {updates}, finished_utc_us = NULL, "
+        "gain_verdict = coalesce(excluded.gain_verdict, gain_verdict)",
+        [getattr(row, name) for name in names],
+    )
+
+
+def finish_session(connection: Connection, finished_utc_us: int) -> None:
+    """The daemon ended in good order."""
+    connection.execute("UPDATE session SET finished_utc_us = ?", [finished_utc_us])
+
+
+def record_gain_verdict(connection: Connection, verdict: str) -> None:
+    """What the gain gate found, as JSON."""
+    connection.execute("UPDATE session SET gain_verdict = ?", [verdict])
+
+
+def record_alert(connection: Connection, row: AlertRow) -> bool:
+    """Told once: the same alert again changes nothing. Returns whether it is new."""
+    values = [row.key(), row.created_utc_us, row.severity, row.subject, row.text, row.remedy]
+    new = connection.execute(
+        "INSERT INTO alerts (alert_id, created_utc_us, severity, subject, text, remedy) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING RETURNING alert_id",
+        values,
+    ).fetchone()
+    return new is not None
+
+
+def acknowledge_alert(connection: Connection, alert_id: str, *, who: str, utc_us: int) -> bool:
+    """A person has seen it. False: no such alert, or seen before."""
+    row = connection.execute(
+        "UPDATE alerts SET acknowledged_utc_us = ?, acknowledged_by = ? "
+        "WHERE alert_id = ? AND acknowledged_utc_us IS NULL RETURNING alert_id",
+        [utc_us, who, alert_id],
+    ).fetchone()
+    return row is not None
+
+
+def record_feedback(connection: Connection, row: FeedbackRow) -> MovieState | None:
+    """Keep a person's verdict; `accept` and `reject` also change the state of a processed movie.
+
+    Returns the movie's state afterwards (None without a movie). Raises `UsageError` for an unknown movie or verdict.
+    """
+    if row.verdict not in ("accept", "reject", "note"):
+        raise UsageError(f"a verdict is accept, reject or note, not {row.verdict!r}")
+    state: MovieState | None = None
+    if row.movie_id is not None:
+        movie = connection.execute("SELECT state FROM movies WHERE movie_id = ?", [row.movie_id]).fetchone()
+        if movie is None:
+            raise UsageError(f"no movie {row.movie_id} in this session")
+        state = MovieState(movie[0])
+        if state in (MovieState.READY, MovieState.REJECTED) and row.verdict != "note":
+            state = MovieState.READY if row.verdict == "accept" else MovieState.REJECTED
+            reason = None if row.verdict == "accept" else row.note or f"rejected by {row.who}"
+            connection.execute(
+                "UPDATE movies SET state = ?, rejection_reason = ? WHERE movie_id = ?",
+                [state.value, reason, row.movie_id],
+            )
+    connection.execute(
+        "INSERT INTO feedback (feedback_id, created_utc_us, movie_id, verdict, note, who) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        [row.feedback_id, row.created_utc_us, row.movie_id, row.verdict, row.note, row.who],
+    )
+    return state
+
+
+def record_particles(connection: Connection, row: ParticleRows) -> None:
+    """Replace all particles of a movie. Raises ValueError when the columns differ in length."""
+    lists = {
+        field.name: getattr(row, field.name)
+        for field in fields(row)
+        if field.name not in ("movie_id", "diameter_angstrom")
+    }
+    lengths = {name: len(values) for name, values in lists.items() if values is not None}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"particles of {row.movie_id}: columns of different length {lengths}")
+    _replace(
+        connection,
+        "particle_arrays",
+        ["movie_id"],
+        {
+            "movie_id": row.movie_id,
+            "diameter_angstrom": row.diameter_angstrom,
+            **{name: None if values is None else list(values) for name, values in lists.items()},
+        },
+    )
+    connection.execute("UPDATE quality SET particle_count = ? WHERE movie_id = ?", [len(row.x_px), row.movie_id])
+
+
+def record_prior(connection: Connection, row: PriorRow) -> None:
+    """One version of the prior; the same version again replaces it."""
+    _replace(
+        connection,
+        "priors",
+        ["version"],
+        {
+            "version": row.version,
+            "created_utc_us": row.created_utc_us,
+            "movie_count": row.movie_count,
+            "factor_names": json.dumps(row.factor_names),
+            "mean": json.dumps(row.mean),
+            "sd": json.dumps(row.sd),
+            "state_json": row.state_json,
+        },
+    )
+
+
+def record_intervention(connection: Connection, row: InterventionRow) -> None:
+    """An advice, or what a person did; the same id again replaces it."""
+    _replace(
+        connection,
+        "interventions",
+        ["intervention_id"],
+        {field.name: getattr(row, field.name) for field in fields(row)},
+    )
+
+
+def record_score(connection: Connection, row: ScoreRow) -> None:
+    """One evaluator's verdict of one round; again replaces it."""
+    _replace(
+        connection, "scores", ["round", "evaluator"], {field.name: getattr(row, field.name) for field in fields(row)}
+    )
+
+
+def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
+    """A round with its FSC and its classes; the same round again replaces all three."""
+    own = ("frequency_per_angstrom", "fsc", "classes")
+    values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
+    _replace(connection, "reconstructions", ["round"], values)
+    for table in ("fsc", "classes"):
+        connection.execute(f"DELETE FROM {table} WHERE round = ?", [row.round])
+    curve = zip(row.frequency_per_angstrom, row.fsc, strict=True)
+    _insert_many(connection, "fsc", [(row.round, frequency, value) for frequency, value in curve])
+    classes = [(row.round, c.class_id, c.particle_count, c.resolution_angstrom, c.average_path) for c in row.classes]
+    _insert_many(connection, "classes", classes)
+
+
+def _replace(connection: Connection, table: str, key: Sequence[str], values: dict[str, object]) -> None:
+    where = " AND ".join(f"{name} = ?" for name in key)
+    connection.execute(f"DELETE FROM {table} WHERE {where}", [values[name] for name in key])
+    marks = ", ".join("?" * len(values))
+    connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))
+
+
+def _insert_many(connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        marks = ", ".join("(" + ", ".join("?" * len(row)) + ")" for row in rows)
+        connection.execute(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])

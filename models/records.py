@@ -72,8 +72,19 @@ class AcquisitionMetadata:
     stage_tilt_deg: float | None = None
     image_shift_x_um: float | None = None
     image_shift_y_um: float | None = None
+    beam_shift_x_au: float | None = None
+    beam_shift_y_au: float | None = None
+    """As the sidecar writes it, in a unit of its own: good for grouping, not for distances."""
+    beam_shift_group: str | None = None
+    """Name of the position in the template (EPU: the number after `Data_`), shared by exposures with one beam shift."""
     beam_tilt_x_mrad: float | None = None
     beam_tilt_y_mrad: float | None = None
+    """Deflector values as written; their zero is arbitrary, only differences within a session mean something."""
+    image_width_px: int | None = None
+    image_height_px: int | None = None
+    """Size of the image that the sidecar's pixel size belongs to; the movie may be sampled more finely."""
+    image_binning: float | None = None
+    """Binning of that image against the physical pixel; 0.5 is super-resolution."""
     grid_square: str | None = None
     hole: str | None = None
     acquired_utc_us: int | None = None

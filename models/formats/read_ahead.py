@@ -1,0 +1,45 @@
+"""Decode a few frames ahead on the threads of an executor, in order, with bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+
+import numpy as np
+
+
+def frames_in_order(
+    decode: Callable[[int], np.ndarray], start: int, stop: int, executor: Executor | None, depth: int
+) -> Iterator[np.ndarray]:
+    """`decode(start) ... decode(stop - 1)`, in order.
+
+    Without an executor each frame is decoded when it is asked for. With one, at most `depth` frames are decoded or
+    waiting beside the one that the caller holds; closing the iterator early cancels the rest. An error of a frame is
+    raised when that frame's turn comes.
+    """
+    if executor is None:
+        for index in range(start, stop):
+            yield decode(index)
+        return
+    pending: deque[Future[np.ndarray]] = deque()
+    following = start
+    try:
+        while following < stop or pending:
+            while following < stop and len(pending) < max(depth, 1):
+                pending.append(executor.submit(decode, following))
+                following += 1
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+        for future in pending:
+            if not future.cancelled():
+                # The file must stay open until the last running decode is over; its outcome no longer matters.
+                future.exception()
+
+
+def frame_range(start: int, stop: int | None, frame_count: int) -> tuple[int, int]:
+    """Python's slice rules for `start` and `stop` on a movie of `frame_count` frames."""
+    first, last, _ = slice(start, stop).indices(frame_count)
+    return first, max(first, last)

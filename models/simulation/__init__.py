@@ -1,0 +1,17 @@
+"""A simulated microscope with known truth."""
+
+from frazil.models.simulation.movie import SimulatedMovie
+from frazil.models.simulation.session import MovieOverrides, SimulatedSession
+from frazil.models.simulation.settings import SimulationSettings, preset
+from frazil.models.simulation.truth import MovieTruth, SessionTruth, read_truth
+
+__all__ = [
+    "MovieOverrides",
+    "MovieTruth",
+    "SessionTruth",
+    "SimulatedMovie",
+    "SimulatedSession",
+    "SimulationSettings",
+    "preset",
+    "read_truth",
+]

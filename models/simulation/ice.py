@@ -1,0 +1,104 @@
+"""What surrounds the particles: vitreous ice, disordered protein at its surfaces, carbon; and what they cost.
+
+Power spectra are those of the *projected potential* per unit area, in V^2 A^4 (so that amplitude per sqrt(area)).
+
+Ice scatters as n t f(k)^2 S(k), with the molecule's scattering factor and the structure factor of low-density amorphous
+ice. Its molecules are shaken by the beam: mean squared displacement 1.1 A^2 per e/A^2 in three dimensions (McMullan,
+Vinothkumar & Henderson 2015, Ultramicroscopy 158, 26), so that its rings fade in the sum of frames while those of
+carbon and of protein stay. Electrons lose energy with a mean free path of 395 nm at 300 kV behind an energy filter (Rice
+et al. 2018, J. Struct. Biol. 204, 38), and are then lost to the image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from frazil.models.optics.wavelength import ELECTRON_REST_ENERGY_KEV
+from frazil.models.simulation.specimen import POTENTIAL_V_A2, WATER_PER_A3, electron_form_factor, solvent_potential_v
+
+ICE_MSD_PER_AXIS_A2_PER_E_PER_A2 = 1.1 / 3.0
+INELASTIC_MEAN_FREE_PATH_300KV_NM = 395.0
+CARBON_PER_A3 = 0.1
+RESIDUE_VOLUME_A3 = 134.0
+RESIDUE_HEAVY_ATOMS = 7.8
+RESIDUE_SCATTERING_A = 22.3
+"""Sum of scattering factors at k = 0 over a mean residue with its hydrogens."""
+RESIDUE_SIZE_ANGSTROM = 1.3
+"""Standard deviation per axis of the atoms of a residue about its centre."""
+
+
+def beta_squared(voltage_kv: float) -> float:
+    """(v/c)^2 of the electron."""
+    return 1.0 - 1.0 / (1.0 + voltage_kv / ELECTRON_REST_ENERGY_KEV) ** 2
+
+
+def inelastic_mean_free_path_nm(voltage_kv: float) -> float:
+    """Measured at 300 kV, scaled with v^2 (Reimer & Kohl 2008, section 5.2.2; the logarithm is left out)."""
+    return INELASTIC_MEAN_FREE_PATH_300KV_NM * beta_squared(voltage_kv) / beta_squared(300.0)
+
+
+def transmitted_fraction(thickness_nm: float, voltage_kv: float) -> float:
+    """Beer-Lambert: share of the electrons that lost no energy."""
+    return math.exp(-thickness_nm / inelastic_mean_free_path_nm(voltage_kv))
+
+
+def interaction_rad_per_v_angstrom(voltage_kv: float, wavelength_angstrom: float) -> float:
+    """sigma = 2 pi m e lambda / h^2 with relativistic mass: phase per projected potential; 6.526e-4 at 300 kV."""
+    gamma = 1.0 + voltage_kv / ELECTRON_REST_ENERGY_KEV
+    # h^2 / (2 pi m0 e) is POTENTIAL_V_A2, so 2 pi m e lambda / h^2 = gamma lambda / POTENTIAL_V_A2.
+    return gamma * wavelength_angstrom / POTENTIAL_V_A2
+
+
+def ice_structure_factor(k: Tensor) -> Tensor:
+    """Molecular structure factor of low-density amorphous ice (k in 1/A).
+
+    Approximate: nearly incompressible below 0.2 1/A, the sharp peak at 3.7 A, the second at 2.1 A, 1 beyond (drawn
+    after Narten, Venkatesh & Rice 1976, J. Chem. Phys. 64, 1106 and Bowron et al. 2006, J. Chem. Phys. 125, 194502).
+    """
+    level = 0.05 + 0.95 * torch.sigmoid((k - 0.245) / 0.018)
+    peak = 1.25 * torch.exp(-0.5 * ((k - 0.268) / 0.022) ** 2)
+    dip = -0.35 * torch.exp(-0.5 * ((k - 0.365) / 0.03) ** 2)
+    second = 0.5 * torch.exp(-0.5 * ((k - 0.485) / 0.04) ** 2)
+    return level + peak + dip + second
+
+
+def ice_power(k_squared: Tensor, thickness_angstrom: float) -> Tensor:
+    """Power of the ice's projected potential in V^2 A^4."""
+    molecule = electron_form_factor("O", k_squared) + 2.0 * electron_form_factor("H", k_squared)
+    number = WATER_PER_A3 * thickness_angstrom
+    return number * (POTENTIAL_V_A2 * molecule) ** 2 * ice_structure_factor(torch.sqrt(k_squared))
+
+
+def carbon_power(k_squared: Tensor, thickness_angstrom: float) -> Tensor:
+    """Power of an amorphous carbon film: strong at low frequencies, where water is quiet (V^2 A^4)."""
+    structure_factor = 0.3 + 0.7 * torch.sigmoid((torch.sqrt(k_squared) - 0.3) / 0.04)
+    factor = POTENTIAL_V_A2 * electron_form_factor("C", k_squared)
+    return CARBON_PER_A3 * thickness_angstrom * factor**2 * structure_factor
+
+
+def denatured_film_power(k_squared: Tensor, thickness_angstrom: float, b_factor_a2: float) -> Tensor:
+    """Power of disordered residues against the solvent: coherent within a residue at low k, atom by atom at high k."""
+    contrast = POTENTIAL_V_A2 * RESIDUE_SCATTERING_A - solvent_potential_v() * RESIDUE_VOLUME_A3
+    blob = torch.exp(-4.0 * math.pi**2 * RESIDUE_SIZE_ANGSTROM**2 * k_squared)
+    carbon = electron_form_factor("C", k_squared)
+    atom_shape = (carbon / electron_form_factor("C", torch.zeros(1, device=k_squared.device))) ** 2
+    coherent = (1.0 - 1.0 / RESIDUE_HEAVY_ATOMS) * blob + atom_shape / RESIDUE_HEAVY_ATOMS
+    disorder = torch.exp(-0.5 * b_factor_a2 * k_squared)
+    return thickness_angstrom / RESIDUE_VOLUME_A3 * contrast**2 * coherent * disorder
+
+
+def ice_decorrelation_rate(k_squared: Tensor) -> Tensor:
+    """Rate at which a Fourier component of the ice forgets itself, per e/A^2: 2 pi^2 k^2 <u^2> per axis."""
+    return 2.0 * math.pi**2 * ICE_MSD_PER_AXIS_A2_PER_E_PER_A2 * k_squared
+
+
+def frame_average_amplitude(rate_times_dose: Tensor) -> Tensor:
+    """Root-mean-square amplitude that is left of a decorrelating component averaged over one frame.
+
+    x = rate * dose per frame; variance 2 (x - 1 + exp(-x)) / x^2 (average of an exponentially correlated process).
+    """
+    x = rate_times_dose.clamp_min(1e-3)
+    return torch.sqrt(2.0 * (x - 1.0 + torch.exp(-x)) / (x * x))

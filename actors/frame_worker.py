@@ -1,0 +1,301 @@
+"""One worker: reads a movie, processes it on the one device it owns, writes its pictures, returns one record.
+
+The class is plain Python, so that tests use it without Ray; `frazil.actors.gpu_pool` wraps it. Everything scientific is
+in `frazil.models.movie_pipeline`; this shell adds the clock, the files, the device and the verdict on failures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
+from frazil.actors.movie_output import write_products
+from frazil.config.errors import FormatError, QuarantineError, RestartWorkerError, RetryLaterError
+from frazil.config.settings import GainOrientation, Settings
+from frazil.models.formats.movie import MovieReader, open_movie
+from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
+from frazil.models.gain_evidence import mean_counts_by_half, residuals
+from frazil.models.gain_gate import GainDecision, decide, relative_residual
+from frazil.models.gain_reference import Reference, read_defects, read_reference
+from frazil.models.movie_pipeline import process_movie
+from frazil.models.records import DeviceReport, MovieHeader, MovieResult, StageTiming
+
+_READ_AHEAD_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker needs to know for life."""
+
+    name: str
+    session_dir: str
+    settings: Settings
+    device: str
+    """`cpu` or `cuda`; with `cuda` the first device that Ray left visible is used."""
+    threads: int
+    expected_accelerator: str | None = None
+    """What the card's name must contain (`A100`); None: any."""
+
+
+class _Stages:
+    """Times the stages of one movie; the pipeline only names them."""
+
+    def __init__(self) -> None:
+        self.timings: list[StageTiming] = []
+        self.current = "open"
+        self._since = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.timings.append(StageTiming(self.current, now - self._since))
+        self.current, self._since = stage, now
+
+    def close(self) -> tuple[StageTiming, ...]:
+        self(self.current)
+        total: dict[str, float] = {}
+        for timing in self.timings:
+            total[timing.stage] = total.get(timing.stage, 0.0) + timing.seconds
+        return tuple(StageTiming(stage, seconds) for stage, seconds in total.items())
+
+
+class FrameWorker:
+    """See the module. One call at a time; keeps nothing of a movie between calls but the gain reference."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._session_dir = Path(config.session_dir)
+        torch.set_num_threads(config.threads)
+        self._device = self._claim_device()
+        self._decoders = ThreadPoolExecutor(max(config.threads, 1), thread_name_prefix="decode")
+        self._gain_key: tuple[object, ...] | None = None
+        self._multiplier: NDArray[np.float32] | None = None
+        self._pattern: NDArray[np.float32] | None = None
+        self._defects: NDArray[np.bool_] | None = None
+
+    # --- the device ------------------------------------------------------------------------------------------------
+
+    def _claim_device(self) -> torch.device:
+        if self._config.device == "cpu":
+            return torch.device("cpu")
+        if not torch.cuda.is_available():
+            raise RestartWorkerError(
+                f"worker {self._config.name} was promised a GPU, and torch sees none",
+                remedy="check the driver with `nvidia-smi` and `frazil doctor`",
+            )
+        device = torch.device("cuda", 0)  # Ray leaves exactly the granted one visible
+        name = torch.cuda.get_device_name(device)
+        expected = self._config.expected_accelerator
+        if expected is not None and expected.lower() not in name.lower():
+            raise RestartWorkerError(
+                f"worker {self._config.name} was promised a {expected}, and got a {name}",
+                remedy="check workers.accelerator_type against the cards of this host",
+            )
+        return device
+
+    def describe(self) -> DeviceReport:
+        """What this worker really computes on, asked from the device itself."""
+        if self._device.type == "cuda":
+            properties = torch.cuda.get_device_properties(self._device)
+            name, uuid = properties.name, str(properties.uuid)
+            # Inside the process every granted card is cuda:0; people know it by the number outside.
+            device = f"cuda:{os.environ.get('CUDA_VISIBLE_DEVICES', '0').split(',')[0]}"
+        else:
+            name, uuid, device = f"{platform.machine()}, {self._config.threads} threads", None, "cpu"
+        return DeviceReport(self._config.name, platform.node(), device, name, uuid, os.getpid())
+
+    def probe(self) -> bool:
+        """A tiny FFT with a known answer: does the device still compute?"""
+        try:
+            ones = torch.ones(16, 16, device=self._device)
+            spectrum = torch.fft.rfft2(ones)
+            return bool(torch.isclose(spectrum[0, 0].real, torch.tensor(256.0, device=self._device)).item())
+        except RuntimeError:
+            return False
+
+    # --- the gain --------------------------------------------------------------------------------------------------
+
+    def decide_gain(self, task: GainGateTask) -> GainDecision | MovieFailure:
+        """Look at the first movies and at the reference, and decide how they belong together."""
+        try:
+            return self._decide_gain(task)
+        except FormatError as error:
+            return self._failure("gain", error, "gain", None)
+
+    def _decide_gain(self, task: GainGateTask) -> GainDecision:
+        reference = None if task.gain_path is None else read_reference(Path(task.gain_path))
+        halves = []
+        for path in task.movie_paths:
+            with self._open(Path(path), task.pixel_size_angstrom) as reader:
+                halves.append(mean_counts_by_half(reader))
+        shape = halves[0][0].shape if halves else (0, 0)
+        exclude = None
+        if task.defects_path is not None and halves:
+            exclude = read_defects(Path(task.defects_path), (shape[0], shape[1]))
+        movie_residuals, half_residuals = residuals([pair for pair in halves if pair[0].shape == shape], exclude)
+        return decide(
+            movie_residuals=movie_residuals,
+            half_residuals=half_residuals,
+            reference=reference,
+            orientation=GainOrientation(task.orientation),
+            convention=task.convention,
+            no_gain=task.no_gain,
+            defects_path=task.defects_path,
+        )
+
+    def _gain(self, decision: GainDecision, header: MovieHeader) -> None:
+        """Load multiplier and defects for this movie's shape; kept until the decision or the shape changes."""
+        shape = (header.height_px, header.width_px)
+        key = (decision.gain_path, decision.orientation, decision.convention, decision.defects_path, shape)
+        if key == self._gain_key:
+            return
+        multiplier = None
+        if decision.applies and decision.gain_path is not None:
+            reference: Reference = read_reference(Path(decision.gain_path))
+            multiplier = reference.multiplier(
+                decision.orientation, "divide" if decision.convention == "divide" else "multiply"
+            )
+            if multiplier.shape != shape:
+                raise QuarantineError(
+                    f"this movie is {shape[1]} x {shape[0]} px, the gain reference {multiplier.shape[1]} x {multiplier.shape[0]} px",
+                    remedy="check that the movie was taken in the session's camera mode",
+                )
+        defects = None if decision.defects_path is None else read_defects(Path(decision.defects_path), shape)
+        self._pattern = None
+        if multiplier is not None:
+            dead = multiplier == 0
+            self._pattern = relative_residual(1.0 / np.where(dead, 1.0, multiplier), dead)
+        self._multiplier, self._defects, self._gain_key = multiplier, defects, key
+
+    # --- a movie ---------------------------------------------------------------------------------------------------
+
+    def process(self, task: MovieTask) -> MovieResult | MovieFailure:
+        """Do all that is done to one movie. Never raises for what a movie or a device can do wrong."""
+        stages = _Stages()
+        header: MovieHeader | None = None
+        try:
+            reader_context = self._open(Path(task.movie_path), task.acquisition.pixel_size_angstrom)
+            with reader_context as reader:
+                header = reader.header
+                if task.next_movie_path is not None and self._config.settings.workers.prefetch:
+                    threading.Thread(target=_read_ahead, args=(task.next_movie_path,), daemon=True).start()
+                return self._process(task, reader, stages)
+        except MemoryError as error:
+            self._release()
+            return self._failure(task.movie_id, error, stages.current, header)
+        except Exception as error:  # the actor's boundary: recorded, judged and handed to the daemon
+            self._release()
+            return self._failure(task.movie_id, error, stages.current, header)
+
+    def _process(self, task: MovieTask, reader: MovieReader, stages: _Stages) -> MovieResult:
+        settings = self._config.settings
+        self._gain(task.gain, reader.header)
+        stages("read")
+        even, odd = mean_counts_by_half(reader)
+        frame_count = reader.header.frame_count
+        raw_sum = even * ((frame_count + 1) // 2) + odd * (frame_count // 2)
+        mask = np.zeros(raw_sum.shape, dtype=bool) if self._defects is None else self._defects.copy()
+        corrected_sum = raw_sum if self._multiplier is None else raw_sum * self._multiplier
+        if self._multiplier is not None:
+            mask |= self._multiplier == 0
+        if frame_count > 1:
+            mask |= hot_pixels(corrected_sum)
+        source = CorrectedFrames(
+            reader,
+            multiplier=self._multiplier,
+            bad=BadPixels.from_mask(mask),
+            counts_per_electron=settings.camera.counts_per_electron,
+        )
+        products = process_movie(
+            source,
+            corrected_sum=corrected_sum / settings.camera.counts_per_electron,
+            bad_pixel_count=int(mask.sum()),
+            gain_pattern=self._pattern,
+            acquisition=task.acquisition,
+            settings=settings,
+            prior=task.prior,
+            reference_counts_per_px=task.reference_counts_per_px,
+            device=self._device,
+            on_stage=stages,
+        )
+        stages("write")
+        files = write_products(self._session_dir, task.stem, products, settings)
+        return MovieResult(
+            movie_id=task.movie_id,
+            parameter_hash=task.parameter_hash,
+            code_version=version("frazil"),
+            prior_version=task.prior.version,
+            header=reader.header,
+            pixel_size_angstrom=products.pixel_size_angstrom,
+            shifts=products.shifts,
+            local_motion=products.local_motion,
+            ctf=products.ctf,
+            spectra=products.spectra,
+            quality=products.quality,
+            picks=products.picks,
+            losses=products.losses,
+            files=files,
+            device=self.describe(),
+            timings=stages.close(),
+        )
+
+    @contextlib.contextmanager
+    def _open(self, path: Path, pixel_size_angstrom: float | None) -> Iterator[MovieReader]:
+        reader = open_movie(
+            path,
+            eer_dose_per_fraction_e_per_a2=self._config.settings.camera.eer_dose_per_fraction_e_per_a2,
+            pixel_size_angstrom=pixel_size_angstrom,
+            executor=self._decoders,
+        )
+        with reader:
+            yield reader
+
+    def _release(self) -> None:
+        """After an error on a GPU: give back what the failed frame held before the probe judges the device."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _failure(self, movie_id: str, error: BaseException, stage: str, header: MovieHeader | None) -> MovieFailure:
+        if isinstance(error, QuarantineError):
+            kind = "quarantine"
+        elif isinstance(error, RetryLaterError | OSError):
+            kind = "retry"
+        elif isinstance(error, RestartWorkerError):
+            kind = "device"
+        else:
+            kind = "unknown"
+        return MovieFailure(
+            movie_id=movie_id,
+            kind=kind,
+            stage=stage,
+            error_class=type(error).__name__,
+            reason=str(error) or type(error).__name__,
+            traceback="".join(traceback.format_exception(error))[-8000:],
+            header=header,
+            device_ok=self.probe(),
+            versions={
+                name: version(name) for name in ("frazil", "torch", "numpy", "tifffile", "imagecodecs", "mrcfile")
+            },
+        )
+
+
+def _read_ahead(path: str) -> None:
+    """Bring the next movie into the page cache; whatever goes wrong here will be said when it is opened."""
+    with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        while file.read(_READ_AHEAD_BYTES):
+            pass

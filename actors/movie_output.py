@@ -1,0 +1,73 @@
+"""Files of one processed movie: written beside their final name and then renamed, so that nobody reads half a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from frazil.config.settings import Settings
+from frazil.models.formats.mrc_write import write_mrc
+from frazil.models.movie_pipeline import MovieProducts
+from frazil.models.records import MovieFiles
+
+_THUMBNAIL_PX = 512
+
+
+def write_products(session_dir: Path, stem: str, products: MovieProducts, settings: Settings) -> MovieFiles:
+    """Write the images of one movie below the session folder and name them, relative to it.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder is gone; a later attempt writes the same files again.
+    """
+    pixel_size = products.pixel_size_angstrom
+
+    def mrc(folder: str, suffix: str, image: torch.Tensor) -> str:
+        relative = f"{folder}/{stem}{suffix}"
+        path = session_dir / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_mrc(path, image.numpy(), pixel_size_angstrom=pixel_size)
+        return relative
+
+    micrograph = mrc("motion", ".mrc", products.micrograph)
+    plain = mrc("motion", "_noDW.mrc", products.plain) if settings.motion.save_no_dose_weighting else None
+    even = odd = None
+    if settings.motion.save_even_odd:
+        even, odd = mrc("motion", "_EVN.mrc", products.even), mrc("motion", "_ODD.mrc", products.odd)
+    return MovieFiles(
+        micrograph=micrograph,
+        micrograph_no_dose_weighting=plain,
+        even=even,
+        odd=odd,
+        motion_star=None,  # written by `frazil export` from the store, where it can be made anew
+        thumbnail=_png(session_dir, f"thumbnails/{stem}.png", _thumbnail(products.micrograph)),
+        power_spectrum=_png(session_dir, f"ctf/{stem}_ps.png", products.power_spectrum),
+        restored=mrc("restored", ".mrc", products.restored),
+        particles=mrc("particles", ".mrcs", products.particles) if len(products.particles) else None,
+    )
+
+
+def _thumbnail(image: torch.Tensor) -> NDArray[np.float32]:
+    """Mean over blocks, so that the thumbnail is less noisy than the micrograph; row 0 on top of the picture."""
+    height, width = image.shape
+    factor = max(1, -(-max(height, width) // _THUMBNAIL_PX))
+    cropped = image[: height // factor * factor, : width // factor * factor]
+    small = torch.nn.functional.avg_pool2d(cropped[None, None], factor)[0, 0]
+    return np.ascontiguousarray(small.numpy()[::-1])
+
+
+def _png(session_dir: Path, relative: str, image: NDArray[np.float32]) -> str:
+    low, high = np.percentile(image, (1.0, 99.0))
+    gray = np.clip((image - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255).astype(np.uint8)
+    path = session_dir / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(imagecodecs.png_encode(gray))
+    temporary.replace(path)
+    return relative

@@ -1,0 +1,115 @@
+"""Starting and stopping Ray the way frazil wants it: private, quiet, on loopback, without telemetry.
+
+Everything that imports ray goes through here, because several switches are read by Ray at import time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from frazil.config.errors import StopDaemonError
+
+_log = logging.getLogger(__name__)
+
+# Despite its name this is what makes a Linux node bind all its sockets to 127.0.0.1 (docs/decisions/0004).
+_LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_TEMP_PREFIX = "fz-ray-"
+_OBJECT_STORE_BYTES = 256 * 1024 * 1024
+"""Frames never pass through the object store; results are a few hundred kilobytes."""
+
+
+def import_ray(*, loopback: bool = True) -> ModuleType:
+    """Import Ray with its telemetry off and, unless a real cluster is meant, bound to loopback."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # Ray would warn about, and later change, what CUDA_VISIBLE_DEVICES means for actors without GPUs.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if loopback:
+        os.environ.setdefault(_LOOPBACK_SWITCH, "0")
+    import ray
+
+    return ray
+
+
+class RayRuntime:
+    """A Ray that this process started (or joined) and will leave again.
+
+    Parameters
+    ----------
+    address:
+        `None` starts a private Ray on this machine; anything else joins that cluster.
+    cpu_count, gpu_count:
+        What to declare to a private Ray; `None` lets Ray look. Tests declare GPUs that are not there.
+    resources:
+        Further resources to declare to a private Ray (tests: `{"accelerator_type:A100": 1}`).
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        cpu_count: int | None = None,
+        gpu_count: int | None = None,
+        resources: dict[str, float] | None = None,
+    ) -> None:
+        self.ray: Any = import_ray(loopback=address is None)
+        self._temp_dir: Path | None = None
+        if address is not None:
+            self.ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+            return
+        _remove_leftovers()
+        # Short, because a socket's path may hold 107 bytes; 0700 (mkdtemp), because Ray makes its own folders 0777.
+        self._temp_dir = Path(tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-"))
+        try:
+            self.ray.init(
+                num_cpus=cpu_count,
+                num_gpus=gpu_count,
+                resources=resources,
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=str(self._temp_dir),
+            )
+        except (OSError, RuntimeError, ConnectionError) as error:
+            shutil.rmtree(self._temp_dir, ignore_errors=True)
+            raise StopDaemonError(
+                f"Ray did not start: {error}", remedy="run `frazil doctor` to see what is missing on this machine"
+            ) from error
+
+    def gpu_total(self) -> int:
+        """GPUs that the cluster declares."""
+        return int(self.ray.cluster_resources().get("GPU", 0))
+
+    def accelerator_types(self) -> list[str]:
+        """Ray's names of the cards that the nodes report."""
+        prefix = "accelerator_type:"
+        return sorted(key[len(prefix) :] for key in self.ray.cluster_resources() if key.startswith(prefix))
+
+    def close(self) -> None:
+        """Leave; a private Ray ends with its processes and its temporary folder."""
+        self.ray.shutdown()
+        if self._temp_dir is not None:
+            shutil.rmtree(self._temp_dir, ignore_errors=True)
+            self._temp_dir = None
+
+
+def _remove_leftovers() -> None:
+    """Remove folders of private Rays whose process is gone (after a kill -9 nobody else would)."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMP_PREFIX}*-*"):
+        pid = folder.name[len(_TEMP_PREFIX) :].split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and folder.owner() == _user_name():
+            _log.info("removing the leftover of an earlier run: %s", folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user_name() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name

@@ -1,0 +1,145 @@
+"""Asks the gain gate at the right moment and remembers its answer; until then no movie goes to a worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from frazil.actors.messages import GainGateTask
+from frazil.config.settings import CameraSettings, GainOrientation, Settings
+from frazil.daemon.intake.identity import CompleteMovie
+from frazil.daemon.session_folder import file_digest
+from frazil.daemon.transport.messages import GateState
+from frazil.models.gain_gate import GainDecision, GainVerdict, decide
+
+
+class StoredVerdict(msgspec.Struct, frozen=True):
+    """What the session keeps of the gate: the answer, and what was asked."""
+
+    question: str
+    decision: GainDecision
+
+
+class GainDesk:
+    """The gate of one session.
+
+    Parameters
+    ----------
+    stored:
+        The session's stored verdict (JSON) when it resumes; used only if the same question is asked.
+    """
+
+    def __init__(self, settings: Settings, *, stored: str | None) -> None:
+        self._camera: CameraSettings = settings.camera
+        self._pixel_size_angstrom = settings.microscope.pixel_size_angstrom
+        self._movies: list[str] = []
+        self._asked_about = 0
+        self._asking = False
+        self.decision: GainDecision | None = None
+        self._question = "|".join(
+            (
+                file_digest(self._camera.gain),
+                file_digest(self._camera.defects),
+                self._camera.gain_orientation.value,
+                self._camera.gain_convention,
+                str(self._camera.no_gain),
+            )
+        )
+        if self._camera.no_gain:
+            self.decision = decide(
+                movie_residuals=[],
+                half_residuals=None,
+                reference=None,
+                no_gain=True,
+                defects_path=self._camera.defects,
+            )
+        elif stored is not None:
+            verdict = msgspec.json.decode(stored.encode(), type=StoredVerdict)
+            if verdict.question == self._question and verdict.decision.passes:
+                self.decision = verdict.decision
+
+    @property
+    def open(self) -> bool:
+        return self.decision is not None and self.decision.passes
+
+    @property
+    def blocked(self) -> bool:
+        return self.decision is not None and not self.decision.passes
+
+    def needs_gate(self, movie: CompleteMovie) -> bool:
+        """A single frame is an exposure that somebody has already summed and corrected: nothing to decide."""
+        return movie.header.frame_count > 1
+
+    def decision_for(self, movie: CompleteMovie) -> GainDecision:
+        """The decision that a worker applies to this movie; the gate must be open or not needed."""
+        if self.needs_gate(movie):
+            assert self.decision is not None
+            return self.decision
+        return GainDecision(
+            verdict=GainVerdict.NOT_NEEDED,
+            sentence="a single frame: taken as already summed and gain-corrected",
+            remedy=None,
+            gain_path=None,
+            defects_path=None,
+            orientation=GainOrientation.IDENTITY,
+            convention="none",
+            movie_count=0,
+            pattern_rms=None,
+            pattern_sigma=None,
+        )
+
+    def offer(self, movie: CompleteMovie) -> None:
+        """A complete movie that the gate may look at."""
+        if self.decision is None or self.decision.verdict is GainVerdict.UNDECIDED:
+            path = str(movie.path)
+            if path not in self._movies and len(self._movies) < 10 * self._camera.gain_gate_movies:
+                self._movies.append(path)
+
+    def next_question(self, *, nothing_more_comes: bool) -> GainGateTask | None:
+        """What to ask a worker now, if anything.
+
+        `nothing_more_comes`: the intake is idle, so the gate must make do with what is there.
+        """
+        if self.open or self._asking or len(self._movies) <= self._asked_about:
+            return None
+        if self.decision is not None and self.decision.verdict is not GainVerdict.UNDECIDED:
+            return None
+        # After an undecided answer ask again when the evidence has doubled.
+        enough = max(self._camera.gain_gate_movies, 2 * self._asked_about)
+        if len(self._movies) < enough and not nothing_more_comes:
+            return None
+        self._asked_about = len(self._movies)
+        self._asking = True
+        return GainGateTask(
+            movie_paths=tuple(path for path in self._movies if Path(path).exists()),
+            gain_path=self._camera.gain,
+            defects_path=self._camera.defects,
+            orientation=self._camera.gain_orientation.value,
+            convention=self._camera.gain_convention,
+            no_gain=False,
+            eer_dose_per_fraction_e_per_a2=self._camera.eer_dose_per_fraction_e_per_a2,
+            pixel_size_angstrom=self._pixel_size_angstrom,
+        )
+
+    def decided(self, decision: GainDecision) -> str:
+        """Take the worker's answer; returns what the session is to store."""
+        self.decision = decision
+        self._asking = False
+        return msgspec.json.encode(StoredVerdict(self._question, decision)).decode()
+
+    def ask_again(self) -> None:
+        """The worker that was asked died or failed."""
+        self._asking = False
+        self._asked_about = 0
+
+    def state(self) -> GateState:
+        """For the screen."""
+        if self.decision is None:
+            text = f"looking at the first movies ({len(self._movies)} so far)" if self._movies else "no movie yet"
+            return GateState("waiting", False, text, "")
+        if self.decision.passes:
+            status = "overridden" if self.decision.verdict is GainVerdict.OVERRIDDEN else "open"
+            return GateState(status, False, self.decision.sentence, "")
+        status = "waiting" if self.decision.verdict is GainVerdict.UNDECIDED else "blocked"
+        return GateState(status, True, self.decision.sentence, self.decision.remedy or "")

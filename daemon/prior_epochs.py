@@ -1,0 +1,62 @@
+"""Which version of the causal prior a movie is processed with: pure.
+
+Results must not depend on how fast workers happen to be, or on where the daemon was killed. So movies are counted in
+epochs of ten by their place in the session (`sequence`), and a movie of epoch e uses the prior that has seen exactly
+the movies of the epochs up to e - 2. With the one epoch in between nobody waits in practice. Movies that failed for
+good belong to their epoch without evidence (docs/decisions/0006).
+"""
+
+from __future__ import annotations
+
+EPOCH_MOVIES = 10
+_LAG_EPOCHS = 2
+
+
+def epoch_of(sequence: int) -> int:
+    """The epoch, from 0, that a movie belongs to."""
+    return sequence // EPOCH_MOVIES
+
+
+def prior_version_for(sequence: int) -> int:
+    """The version that a movie uses: version v has seen epochs 0 .. v - 1; version 0 is physics alone."""
+    return max(0, epoch_of(sequence) - _LAG_EPOCHS + 1)
+
+
+class EpochBook:
+    """Knows which epochs are closed: all of their movies have ended."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, set[int]] = {}
+        self._highest_sequence = -1
+        self._closed = 0
+
+    @property
+    def closed(self) -> int:
+        """How many epochs are closed: the newest version of the prior that can be made."""
+        return self._closed
+
+    def begins(self, sequence: int) -> None:
+        """A movie was registered (or queued again)."""
+        self._highest_sequence = max(self._highest_sequence, sequence)
+        if epoch_of(sequence) >= self._closed:
+            self._open.setdefault(epoch_of(sequence), set()).add(sequence)
+
+    def ends(self, sequence: int) -> None:
+        """A movie has its result, or will never have one."""
+        self._highest_sequence = max(self._highest_sequence, sequence)
+        self._open.get(epoch_of(sequence), set()).discard(sequence)
+
+    def close_next(self) -> int | None:
+        """Close the next epoch if it is full and all of its movies have ended; returns its number."""
+        epoch = self._closed
+        full = self._highest_sequence + 1 >= (epoch + 1) * EPOCH_MOVIES
+        if not full or self._open.get(epoch):
+            return None
+        self._open.pop(epoch, None)
+        self._closed += 1
+        return epoch
+
+
+def eligible_below(newest_version: int) -> int:
+    """Movies with a smaller sequence can start when the prior has this version."""
+    return (newest_version + _LAG_EPOCHS) * EPOCH_MOVIES

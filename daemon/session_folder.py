@@ -1,0 +1,70 @@
+"""The folder of one session: its layout, its settings file, the names of a movie's output files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from frazil.config.errors import UsageError
+from frazil.config.loading import settings_to_yaml
+from frazil.config.settings import Settings
+
+SUBFOLDERS = ("motion", "ctf", "restored", "particles", "classes", "maps", "thumbnails", "results", "logs", "export")
+SETTINGS_FILE = "settings.yaml"
+
+
+def prepare(session_dir: Path, raw_root: Path) -> None:
+    """Make the session folder; raw data is never touched.
+
+    Raises
+    ------
+    UsageError
+        If the raw folder does not exist, or one lies in the other in a way that would mix them.
+    """
+    if not raw_root.is_dir():
+        raise UsageError(
+            "the folder to watch does not exist", path=raw_root, remedy="give the folder the camera writes to"
+        )
+    session, raw = session_dir.resolve(), raw_root.resolve()
+    if session == raw or session.is_relative_to(raw):
+        raise UsageError(
+            "the session folder lies inside the raw folder",
+            path=session_dir,
+            remedy="choose a session folder outside: frazil never writes among raw data",
+        )
+    for name in SUBFOLDERS:
+        (session_dir / name).mkdir(parents=True, exist_ok=True)
+
+
+def write_settings(session_dir: Path, settings: Settings) -> str:
+    """Write the whole effective configuration beside the results; returns the text."""
+    text = settings_to_yaml(settings)
+    temporary = session_dir / f".{SETTINGS_FILE}.{os.getpid()}.tmp"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(session_dir / SETTINGS_FILE)
+    return text
+
+
+def file_digest(path: str | None) -> str:
+    """Short digest of a small input file (gain, defects): a changed file changes what comes out of every movie."""
+    if path is None:
+        return ""
+    digest = hashlib.blake2b(digest_size=8)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def output_stem(relative_path: str, taken: dict[str, str]) -> str:
+    """Name of a movie's output files: the bare file name, or with its folders where another movie has that name.
+
+    `taken` maps stems to the relative paths that have them.
+    """
+    folder, _, name = relative_path.rpartition("/")
+    bare = name.rsplit(".", 1)[0]
+    for stem in (bare, f"{folder.replace('/', '__')}__{bare}", f"{folder.replace('/', '__')}__{name}"):
+        if taken.get(stem, relative_path) == relative_path:
+            return stem
+    raise AssertionError(f"two movies with one path: {relative_path}")

@@ -1,0 +1,228 @@
+"""All that is done to one movie, in order, as one pure function; what a worker, a notebook and a test all call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from frazil.config.settings import Settings
+from frazil.models.causal.attribution import attribute
+from frazil.models.causal.evidence import collect_evidence
+from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
+from frazil.models.deconvolution.wiener import restore
+from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.gain_gate import relative_residual
+from frazil.models.motion.align import AlignedMovie, align_movie
+from frazil.models.motion.frame_source import FrameSource
+from frazil.models.particles.extraction import extract_particles
+from frazil.models.particles.picking import pick_particles
+from frazil.models.records import (
+    CausalLosses,
+    CtfEstimate,
+    FrameShifts,
+    LocalMotion,
+    ParticlePicks,
+    Quality,
+    Spectra,
+)
+
+_LARGE_MOTION_ANGSTROM = 40.0
+_FEW_COUNTS_PER_PX = 1.0
+_DEFAULT_DIAMETER_ANGSTROM = 160.0
+"""Box of the extraction when nobody gave a diameter: fits picks between 80 and 300 A without cutting most of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieProducts:
+    """Images (float32 on the CPU, [y, x]) and records of one movie."""
+
+    micrograph: torch.Tensor
+    """Aligned, dose-weighted."""
+    plain: torch.Tensor
+    """Aligned, unweighted."""
+    even: torch.Tensor
+    odd: torch.Tensor
+    restored: torch.Tensor
+    power_spectrum: NDArray[np.float32]
+    """Observed on the left, fitted rings on the right."""
+    particles: torch.Tensor
+    """(n, box, box), particles bright, background 0 +- 1."""
+    pixel_size_angstrom: float
+    shifts: FrameShifts
+    local_motion: LocalMotion | None
+    ctf: CtfEstimate
+    spectra: Spectra
+    quality: Quality
+    picks: ParticlePicks
+    losses: CausalLosses
+
+
+def process_movie(
+    source: FrameSource,
+    *,
+    corrected_sum: NDArray[np.float32],
+    bad_pixel_count: int,
+    gain_pattern: NDArray[np.float32] | None,
+    acquisition: AcquisitionParameters,
+    settings: Settings,
+    prior: PriorSnapshot,
+    reference_counts_per_px: float | None,
+    device: torch.device,
+    on_stage: Callable[[str], None],
+) -> MovieProducts:
+    """Align, sum, fit, attribute, restore, pick and extract.
+
+    Parameters
+    ----------
+    source:
+        Gain-corrected frames in electrons.
+    corrected_sum:
+        (h, w) plain sum of the corrected frames before alignment, electrons; its statistics judge gain and ice.
+    gain_pattern:
+        (h, w) `relative_residual` of the pattern that was corrected for, or None.
+    reference_counts_per_px:
+        Electrons per pixel and frame through vacuum or the thinnest ice seen so far; the zero of the ice thickness.
+    on_stage:
+        Told the name of each stage as it begins.
+    """
+    frame_count = source.frame_count
+    counts_per_px = float(corrected_sum.mean(dtype=np.float64))
+    dose_per_frame_e_per_px = counts_per_px / frame_count
+    # Counted electrons are the dose where nobody gave one: they miss coincidence and scattering, by a few per cent.
+    dose_per_frame = acquisition.dose_per_frame_e_per_a2 or dose_per_frame_e_per_px / acquisition.pixel_size_angstrom**2
+    aligned = align_movie(
+        source,
+        pixel_size_angstrom=acquisition.pixel_size_angstrom,
+        voltage_kv=acquisition.voltage_kv,
+        dose_per_frame_e_per_a2=max(dose_per_frame, 1e-6),
+        pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
+        settings=settings.motion,
+        device=device,
+        on_stage=on_stage,
+    )
+    on_stage("ctf")
+    several = frame_count > 1
+    fit = fit_ctf(
+        aligned.plain,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        voltage_kv=acquisition.voltage_kv,
+        cs_mm=acquisition.cs_mm,
+        amplitude_contrast=acquisition.amplitude_contrast,
+        settings=settings.ctf,
+        fit_phase_shift=acquisition.phase_plate,
+        even=aligned.even if several else None,
+        odd=aligned.odd if several else None,
+        electrons_per_px=counts_per_px if counts_per_px > 0 else None,
+        device=device,
+    )
+    on_stage("quality")
+    quality = _quality(aligned, fit, corrected_sum, bad_pixel_count, gain_pattern, reference_counts_per_px, frame_count)
+    on_stage("attribute")
+    evidence = collect_evidence(
+        shifts=aligned.shifts,
+        local_motion=aligned.local_motion,
+        ctf=fit.estimate,
+        spectra=fit.spectra,
+        quality=quality,
+        acquisition=acquisition,
+        dose_per_frame_e_per_a2=dose_per_frame,
+        frame_count=frame_count,
+    )
+    attribution = attribute(evidence, prior)
+    on_stage("restore")
+    restored = restore(
+        aligned.dose_weighted,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        ctf=fit.estimate,
+        acquisition=acquisition,
+        attribution=attribution,
+        device=device,
+    )
+    on_stage("pick")
+    picks = pick_particles(
+        aligned.dose_weighted,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        diameter_angstrom=settings.particles.diameter_angstrom,
+        ctf=fit.estimate,
+        device=device,
+    )
+    on_stage("extract")
+    particles = extract_particles(
+        aligned.dose_weighted,
+        picks,
+        box_px=particle_box_px(settings, aligned.pixel_size_angstrom),
+        diameter_px=(settings.particles.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM) / aligned.pixel_size_angstrom,
+    )
+    return MovieProducts(
+        micrograph=aligned.dose_weighted.cpu(),
+        plain=aligned.plain.cpu(),
+        even=aligned.even.cpu(),
+        odd=aligned.odd.cpu(),
+        restored=restored.cpu(),
+        power_spectrum=fit.diagnostic,
+        particles=particles.cpu(),
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        shifts=aligned.shifts,
+        local_motion=aligned.local_motion,
+        ctf=fit.estimate,
+        spectra=fit.spectra,
+        quality=quality,
+        picks=picks,
+        losses=attribution.losses,
+    )
+
+
+def particle_box_px(settings: Settings, pixel_size_angstrom: float) -> int:
+    """Box of extracted particles: the setting, else 1.6 diameters; even, at least 16."""
+    if settings.particles.box_px is not None:
+        return settings.particles.box_px
+    diameter_px = (settings.particles.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM) / pixel_size_angstrom
+    return max(2 * round(1.6 * diameter_px / 2), 16)
+
+
+def _quality(
+    aligned: AlignedMovie,
+    fit: CtfFit,
+    corrected_sum: NDArray[np.float32],
+    bad_pixel_count: int,
+    gain_pattern: NDArray[np.float32] | None,
+    reference_counts_per_px: float | None,
+    frame_count: int,
+) -> Quality:
+    counts_per_px = float(corrected_sum.mean(dtype=np.float64))
+    per_frame = counts_per_px / frame_count
+    thickness = None
+    if reference_counts_per_px is not None and per_frame > 0:
+        thickness = float(np.log(reference_counts_per_px / per_frame))
+    flags = []
+    if frame_count == 1:
+        flags.append("single-frame")
+    elif not aligned.shifts.converged:
+        flags.append("alignment-uncertain")
+    if aligned.shifts.total_angstrom > _LARGE_MOTION_ANGSTROM:
+        flags.append("large-motion")
+    if not fit.estimate.reliable:
+        flags.append(fit.estimate.flag.replace(" ", "-") or "ctf-unreliable")
+    if frame_count > 1 and counts_per_px < _FEW_COUNTS_PER_PX:
+        flags.append("few-counts")
+    return Quality(
+        mean_counts_per_px=counts_per_px,
+        dose_per_frame_e_per_px=per_frame,
+        hot_pixel_count=bad_pixel_count,
+        relative_ice_thickness=thickness,
+        fixed_pattern=0.0 if gain_pattern is None else _pattern_left(corrected_sum, gain_pattern),
+        already_summed=frame_count == 1,
+        flags=tuple(flags),
+    )
+
+
+def _pattern_left(corrected_sum: NDArray[np.float32], gain_pattern: NDArray[np.float32]) -> float:
+    """Slope of what is left after correction on the pattern that was corrected: 0 is right, 1 not corrected at all."""
+    left = relative_residual(corrected_sum)
+    power = float(np.sum(gain_pattern.astype(np.float64) ** 2))
+    return float(np.sum(left * gain_pattern, dtype=np.float64)) / power if power > 0 else 0.0

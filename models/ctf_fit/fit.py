@@ -1,0 +1,312 @@
+"""One micrograph in, its contrast transfer function out: with errors, or an honest word that there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frazil.config.settings import CtfSettings
+from frazil.models.conventions import wrap_astigmatism_angle_deg
+from frazil.models.ctf_fit.band import fit_background, in_ice_band, radial_mean, select_band
+from frazil.models.ctf_fit.coarse_search import search
+from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
+from frazil.models.ctf_fit.periodogram import PowerMap, block_size, half_frc, power_map
+from frazil.models.ctf_fit.phase import RingOptics
+from frazil.models.ctf_fit.profiles import (
+    correlation,
+    equiphase_frequency,
+    fit_resolution_angstrom,
+    ice_ring_density,
+    ring_profile,
+)
+from frazil.models.ctf_fit.verdict import Evidence, judge
+from frazil.models.ctf_fit.whittle import RingFit, RingParameters, WhittleFit, ring_contrast
+from frazil.models.records import CtfEstimate, Spectra
+
+MAX_ASTIGMATISM_ANGSTROM = 5000.0
+SPECTRUM_POINTS = 200
+LOWEST_SPECTRUM_PER_ANGSTROM = 1.0 / 80.0
+_REFINED_CANDIDATES = 8
+_WIDE_KNOT_SPACING = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class CtfFit:
+    """estimate and spectra as the records say; diagnostic: see `diagnostic_image`; evidence: what the verdict saw."""
+
+    estimate: CtfEstimate
+    spectra: Spectra
+    diagnostic: NDArray[np.float32]
+    evidence: Evidence
+
+
+def fit_ctf(
+    image: Tensor,
+    *,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    cs_mm: float,
+    amplitude_contrast: float,
+    settings: CtfSettings,
+    fit_phase_shift: bool = False,
+    even: Tensor | None = None,
+    odd: Tensor | None = None,
+    electrons_per_px: float | None = None,
+    device: torch.device,
+) -> CtfFit:
+    """Fit defocus U, V, angle (and the phase shift) to the Thon rings of `image` (h, w).
+
+    The search covers settings.min_defocus ... max_defocus and astigmatism up to 5,000 A without a guess. `even` and
+    `odd` (same shape) give the half-set FRC. `electrons_per_px` is the mean number of electrons per pixel of `image`
+    when its values are electrons: spectra are then in units of the shot noise; without it they are in units of the
+    power in the highest tenth of the frequencies.
+
+    Raises
+    ------
+    ValueError
+        If the image is not two-dimensional, smaller than 64 px or not finite, or an optical constant is impossible.
+    """
+    optics = RingOptics(voltage_kv=voltage_kv, cs_mm=cs_mm, amplitude_contrast=amplitude_contrast)
+    image = image.to(device=device, dtype=torch.float32)
+    nyquist = 0.5 / pixel_size_angstrom
+    low = 1.0 / settings.min_resolution_angstrom
+    high = min(1.0 / settings.max_resolution_angstrom, 0.95 * nyquist)
+    if high < 1.5 * low:
+        raise ValueError(
+            f"pixels of {pixel_size_angstrom} A leave no rings to fit between {settings.min_resolution_angstrom} and "
+            f"{settings.max_resolution_angstrom} A"
+        )
+    displacement = 2.0 * optics.wavelength_angstrom * settings.max_defocus_angstrom * high
+    height_angstrom, width_angstrom = (length * pixel_size_angstrom for length in image.shape)
+    block = block_size(height_angstrom, width_angstrom, displacement_angstrom=displacement)
+    # settings.box_px: the spectrum is never coarser than that of a box of so many pixels.
+    block = max(1, min(block, min(image.shape) // settings.box_px))
+    spectrum = power_map(image, pixel_size_angstrom, block=block)
+    if not bool((spectrum.power > 0.0).any()):
+        return _nothing(optics, spectrum)
+    fit, evidence = _fit_rings(spectrum, optics, settings, low=low, high=high, fit_phase_shift=fit_phase_shift)
+    return _report(
+        spectrum,
+        optics,
+        fit,
+        evidence,
+        low=low,
+        high=high,
+        even=None if even is None else even.to(device=device, dtype=torch.float32),
+        odd=None if odd is None else odd.to(device=device, dtype=torch.float32),
+        pixel_size_angstrom=pixel_size_angstrom,
+        electrons_per_px=electrons_per_px,
+    )
+
+
+def _fit_rings(
+    spectrum: PowerMap,
+    optics: RingOptics,
+    settings: CtfSettings,
+    *,
+    low: float,
+    high: float,
+    fit_phase_shift: bool,
+) -> tuple[RingFit, Evidence]:
+    """Best fit of the band and the evidence for and against it."""
+    background = fit_background(spectrum, low=low, high=high, knot_spacing=0.035)
+    band = select_band(spectrum, background, low=low, high=high, mask_ice=True)
+    candidates = search(
+        band,
+        optics,
+        min_defocus_angstrom=settings.min_defocus_angstrom,
+        max_defocus_angstrom=settings.max_defocus_angstrom,
+        max_astigmatism_angstrom=MAX_ASTIGMATISM_ANGSTROM,
+        fit_phase_shift=fit_phase_shift,
+    )
+    likelihood = WhittleFit(band, optics, spectrum)
+    fits: list[RingFit] = []
+    for candidate in candidates[:_REFINED_CANDIDATES]:
+        start = RingParameters(
+            candidate.defocus_angstrom,
+            0.5 * candidate.astigmatism_angstrom * math.cos(2.0 * candidate.angle_rad),
+            0.5 * candidate.astigmatism_angstrom * math.sin(2.0 * candidate.angle_rad),
+            candidate.phase_shift_rad,
+        )
+        fits.append(likelihood.maximise(start, fit_phase_shift=fit_phase_shift))
+    fits.sort(key=lambda fit: -fit.log_likelihood_gain)
+    best = fits[0]
+    tone = 1.0 / (optics.wavelength_angstrom * high * high)
+    others = [fit for fit in fits[1:] if _far(fit.parameters, best.parameters, 0.5 * tone)]
+    dispersion = likelihood.residual_dispersion(best)
+    evidence = Evidence(
+        coarse_score=candidates[0].score,
+        log_likelihood_gain=best.log_likelihood_gain / dispersion,
+        margin=(best.log_likelihood_gain - max((fit.log_likelihood_gain for fit in others), default=0.0)) / dispersion,
+        dispersion=dispersion,
+        converged=best.converged,
+        inside_search_range=bool(
+            settings.min_defocus_angstrom - 0.5 * tone
+            <= best.parameters.defocus_angstrom
+            <= settings.max_defocus_angstrom + 0.5 * tone
+        ),
+    )
+    return best, evidence
+
+
+def _far(first: RingParameters, second: RingParameters, distance: float) -> bool:
+    """Whether two fits are different answers rather than one reached twice."""
+    step = np.abs(first.vector()[:3] - second.vector()[:3]) * 1000.0
+    return bool(step.max() > distance)
+
+
+def _report(
+    spectrum: PowerMap,
+    optics: RingOptics,
+    fit: RingFit,
+    evidence: Evidence,
+    *,
+    low: float,
+    high: float,
+    even: Tensor | None,
+    odd: Tensor | None,
+    pixel_size_angstrom: float,
+    electrons_per_px: float | None,
+) -> CtfFit:
+    parameters = fit.parameters
+    nyquist = spectrum.nyquist_per_angstrom
+    # Curves over the whole spectrum with the rings held where the band put them.
+    wide_low = max(LOWEST_SPECTRUM_PER_ANGSTROM, 4.0 * spectrum.spacing_per_angstrom)
+    wide_high = 0.99 * nyquist
+    background = fit_background(spectrum, low=wide_low, high=wide_high, knot_spacing=_WIDE_KNOT_SPACING)
+    wide = select_band(spectrum, background, low=wide_low, high=wide_high, mask_ice=False)
+    likelihood = WhittleFit(wide, optics, spectrum, knot_spacing=_WIDE_KNOT_SPACING)
+    beta, delta = likelihood.amplitudes(parameters)
+    centres = wide.ring_centres()
+    level = background.at(centres)
+    curve_beta = likelihood.basis @ beta
+    curve_delta = np.clip(likelihood.basis @ delta, 0.0, curve_beta)
+    frequency = equiphase_frequency(wide.kx, wide.ky, optics, parameters)
+    beta_tensor = torch.from_numpy(curve_beta).to(wide.ratio)[wide.ring]
+    ratio = wide.ratio / beta_tensor
+    contrast = ring_contrast(wide.kx, wide.ky, optics, spectrum, parameters)
+    profile = ring_profile(
+        ratio,
+        wide.count,
+        contrast,
+        frequency,
+        optics,
+        parameters,
+        low=low,
+        high=wide_high,
+        width=spectrum.spacing_per_angstrom,
+    )
+    resolution = fit_resolution_angstrom(profile, optics, parameters, masked=in_ice_band(profile.centres))
+    score, _ = correlation(profile, low, high)
+    sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
+    k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2)
+    ice_width = max(0.003, 2.0 * spectrum.spacing_per_angstrom)
+    ice_bins = int(0.34 / ice_width)
+    raw, raw_count = radial_mean(
+        spectrum.unclipped.flatten(), spectrum.count.flatten(), k.flatten(), low=0.0, width=ice_width, bins=ice_bins
+    )
+    ice_k = (np.arange(ice_bins) + 0.5) * ice_width
+    raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
+    reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, resolution)
+    half_astigmatism = 0.5 * parameters.astigmatism_angstrom
+    estimate = CtfEstimate(
+        defocus_u_angstrom=parameters.defocus_angstrom + half_astigmatism,
+        defocus_v_angstrom=parameters.defocus_angstrom - half_astigmatism,
+        astigmatism_angle_deg=wrap_astigmatism_angle_deg(math.degrees(parameters.angle_rad)),
+        phase_shift_deg=math.degrees(parameters.phase_shift_rad) % 180.0,
+        defocus_sd_angstrom=sd_defocus,
+        astigmatism_sd_angstrom=sd_astigmatism,
+        fit_resolution_angstrom=resolution if reliable or flag != "no rings" else None,
+        score=score,
+        ice_ring_density=ice_ring_density(raw, raw_count, ice_k),
+        reliable=reliable,
+        flag=flag,
+    )
+    unit = electrons_per_px
+    if unit is None:
+        top = (centres > 0.9 * nyquist) & (centres < wide_high)
+        unit = float(np.median((level * curve_beta)[top]))
+    width = nyquist / SPECTRUM_POINTS
+    first = math.ceil(wide_low / width)
+    last = int(wide_high / width)
+    axis = (np.arange(first, last) + 0.5) * width
+    power, _ = radial_mean(
+        wide.ratio * torch.from_numpy(level).to(wide.ratio)[wide.ring],
+        wide.count,
+        frequency,
+        low=first * width,
+        width=width,
+        bins=last - first,
+    )
+    noise = np.interp(axis, centres, level * (curve_beta - curve_delta)) / unit
+    amplitude = np.interp(axis, centres, 2.0 * level * curve_delta) / unit
+    frc: tuple[float, ...] = ()
+    if even is not None and odd is not None:
+        edges = torch.from_numpy(np.arange(first, last + 1) * width)
+        frc = half_frc(even, odd, pixel_size_angstrom, edges)
+    spectra = Spectra(
+        frequency_per_angstrom=tuple(axis.tolist()),
+        power=tuple((power / unit).tolist()),
+        noise_power=tuple(noise.tolist()),
+        ring_amplitude=tuple(amplitude.tolist()),
+        half_frc=frc,
+    )
+    size = DIAGNOSTIC_PX if min(len(spectrum.kx), len(spectrum.ky) // 2) >= DIAGNOSTIC_PX // 2 else 256
+    edge = min(nyquist, 1.15 * high)
+    diagnostic = diagnostic_image(
+        ratio,
+        wide.count,
+        wide.kx,
+        wide.ky,
+        optics,
+        parameters,
+        highest_per_angstrom=edge,
+        fit_per_angstrom=None if estimate.fit_resolution_angstrom is None else 1.0 / estimate.fit_resolution_angstrom,
+        size_px=size,
+    )
+    return CtfFit(estimate, spectra, diagnostic, evidence)
+
+
+def _errors(fit: RingFit, dispersion: float) -> tuple[float, float]:
+    """Standard deviations of the mean defocus and of U - V in A, widened where the model leaves residuals.
+
+    Along the astigmatism's own direction; where it is smaller than its error, the mean over directions.
+    """
+    covariance = fit.covariance * dispersion
+    defocus = math.sqrt(max(float(covariance[0, 0]), 0.0))
+    components = np.array([fit.parameters.astigmatism_x_angstrom, fit.parameters.astigmatism_y_angstrom])
+    inner = covariance[1:3, 1:3]
+    size = float(np.hypot(*components))
+    average = math.sqrt(max(0.5 * float(np.trace(inner)), 0.0))
+    if size <= average:
+        return defocus, 2.0 * average
+    direction = components / size
+    return defocus, 2.0 * math.sqrt(max(float(direction @ inner @ direction), 0.0))
+
+
+def _nothing(optics: RingOptics, spectrum: PowerMap) -> CtfFit:
+    """A constant image: nothing was measured."""
+    evidence = Evidence(0.0, 0.0, 0.0, 1.0, False, False)
+    estimate = CtfEstimate(
+        defocus_u_angstrom=0.0,
+        defocus_v_angstrom=0.0,
+        astigmatism_angle_deg=0.0,
+        phase_shift_deg=0.0,
+        defocus_sd_angstrom=math.inf,
+        astigmatism_sd_angstrom=math.inf,
+        fit_resolution_angstrom=None,
+        score=0.0,
+        ice_ring_density=math.nan,
+        reliable=False,
+        flag="no rings",
+    )
+    axis = np.linspace(LOWEST_SPECTRUM_PER_ANGSTROM, 0.99 * spectrum.nyquist_per_angstrom, SPECTRUM_POINTS)
+    zeros = (0.0,) * SPECTRUM_POINTS
+    spectra = Spectra(tuple(axis.tolist()), zeros, zeros, zeros, ())
+    picture = np.full((DIAGNOSTIC_PX, DIAGNOSTIC_PX), 0.5, dtype=np.float32)
+    return CtfFit(estimate, spectra, picture, evidence)

@@ -1,0 +1,154 @@
+"""The public entry: a movie in, its motion and its aligned sums out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from frazil.config.settings import MotionSettings
+from frazil.models.motion.binning import build_small_stack
+from frazil.models.motion.field import MotionField
+from frazil.models.motion.frame_source import FrameSource
+from frazil.models.motion.tile_sum import fourier_crop, sum_movie
+from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frames
+from frazil.models.records import FrameShifts, LocalMotion
+
+EARLY_EXPOSURE_E_PER_A2 = 4.0
+_TRUSTED_SD_ANGSTROM = 0.6
+_TRUSTED_LOG_LIKELIHOOD_GAIN = 50.0
+_TRUSTED_SPLIT_CHI_SQUARE = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedMovie:
+    """Motion and sums of one movie; images are (h, w) float32 on the device, `image[y, x]`.
+
+    `even`/`odd` are the unweighted aligned sums of frames 0, 2, ... and 1, 3, ...; `plain` is their sum. A movie of
+    one frame has no halves: `dose_weighted`, `plain`, `even` and `odd` are then all the frame itself.
+    """
+
+    shifts: FrameShifts
+    local_motion: LocalMotion | None
+    dose_weighted: Tensor
+    plain: Tensor
+    even: Tensor
+    odd: Tensor
+    pixel_size_angstrom: float
+    """Of the sums (after Fourier cropping)."""
+    field: MotionField
+    """The motion with which the sums were made, without the restriction to RELION's polynomial."""
+
+
+def align_movie(
+    source: FrameSource,
+    *,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    settings: MotionSettings,
+    device: torch.device,
+    on_stage: Callable[[str], None] | None = None,
+) -> AlignedMovie:
+    """Estimate the motion of a movie and make its aligned sums, in two passes over the frames.
+
+    Parameters
+    ----------
+    on_stage:
+        Called with `align_global`, `align_local` and `sum` as each stage begins.
+
+    Returns
+    -------
+    AlignedMovie
+        `shifts.converged` is false whenever the shifts are not to be trusted: too little signal, errors above 0.6 A,
+        halves of the data that disagree, or motion at the limit of the search.
+    """
+    mark = on_stage if on_stage is not None else _ignore
+    if source.frame_count < 1:
+        raise ValueError("a movie has at least one frame")
+    mark("align_global")
+    if source.frame_count == 1:
+        return _single_frame(source, pixel_size_angstrom, settings.fourier_crop, device)
+    small = build_small_stack(source, pixel_size_angstrom, device)
+    motion = align_whole_frames(
+        small,
+        movie_pixel_size_angstrom=pixel_size_angstrom,
+        voltage_kv=voltage_kv,
+        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        b_factor_px2=settings.b_factor_px2,
+        max_shift_angstrom=settings.max_shift_angstrom,
+    )
+    mark("align_local")
+    field = MotionField.rigid(motion.shift_angstrom)
+    local: LocalMotion | None = None
+    mark("sum")
+    sums = sum_movie(
+        source,
+        field,
+        pixel_size_angstrom=pixel_size_angstrom,
+        voltage_kv=voltage_kv,
+        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        dose_weighting=settings.dose_weighting,
+        device=device,
+    )
+    even, odd = fourier_crop(sums.even, settings.fourier_crop), fourier_crop(sums.odd, settings.fourier_crop)
+    plain = even + odd
+    weighted = fourier_crop(sums.dose_weighted, settings.fourier_crop) if settings.dose_weighting else plain
+    shifts = frame_shifts(motion.shift_angstrom, motion.sd_angstrom, dose_per_frame_e_per_a2, trusted(motion))
+    pixel_out = pixel_size_angstrom * source.width_px / plain.shape[1]
+    return AlignedMovie(shifts, local, weighted, plain, even, odd, pixel_out, field)
+
+
+def trusted(motion: WholeFrameMotion) -> bool:
+    """Whether the whole-frame shifts can be used."""
+    rms_sd = float(np.sqrt(np.median(motion.sd_angstrom**2)))
+    return (
+        bool(np.isfinite(motion.shift_angstrom).all())
+        and not motion.at_search_edge
+        and rms_sd <= _TRUSTED_SD_ANGSTROM
+        and motion.log_likelihood_gain >= _TRUSTED_LOG_LIKELIHOOD_GAIN
+        and motion.split_chi_square <= _TRUSTED_SPLIT_CHI_SQUARE
+    )
+
+
+def frame_shifts(
+    shift_angstrom: npt.NDArray[np.float64],
+    sd_angstrom: npt.NDArray[np.float64],
+    dose_per_frame_e_per_a2: float,
+    converged: bool,
+) -> FrameShifts:
+    """The record of (F, 2) displacements, in the zero-mean gauge, with path lengths split at 4 e/A2 as RELION does."""
+    shift = shift_angstrom - shift_angstrom.mean(axis=0)
+    lengths = np.hypot(*np.diff(shift, axis=0).T) if len(shift) > 1 else np.zeros(0)
+    first_late = round(EARLY_EXPOSURE_E_PER_A2 / dose_per_frame_e_per_a2)
+    early = float(lengths[: max(0, first_late)].sum())
+    total = float(lengths.sum())
+    return FrameShifts(
+        tuple(float(v) for v in shift[:, 0]),
+        tuple(float(v) for v in shift[:, 1]),
+        tuple(float(v) for v in np.sqrt((sd_angstrom**2).mean(axis=1))),
+        total,
+        early,
+        total - early,
+        converged,
+    )
+
+
+def _single_frame(source: FrameSource, pixel_size_angstrom: float, crop: float, device: torch.device) -> AlignedMovie:
+    frame = next(iter(source.frames())).to(device=device, dtype=torch.float32).clone()
+    frame = fourier_crop(frame, crop)
+    shifts = FrameShifts((0.0,), (0.0,), (0.0,), 0.0, 0.0, 0.0, True)
+    field = MotionField.rigid(np.zeros((1, 2)))
+    pixel_out = pixel_size_angstrom * source.width_px / frame.shape[1]
+    return AlignedMovie(shifts, None, frame, frame, frame, frame, pixel_out, field)
+
+
+def _ignore(_: str) -> None:
+    return None

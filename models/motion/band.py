@@ -1,0 +1,143 @@
+"""The Fourier coefficients that the alignment looks at, with their frequencies, shells and expected amplitudes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+_SHELL_WIDTH_BINS = 3.0
+_MIN_FREQUENCY_PER_ANGSTROM = 1.0 / 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Frames of one region as half-plane Fourier coefficients on a rectangular grid.
+
+    `coefficients` is (F, Ny, Nx) complex64 with unit-variance shot noise in every frame; column j is frequency
+    `omega_x[j]` >= 0, row i is `omega_y[i]` (both radian/A, rows in FFT order). Coefficients on the axes, at very low
+    frequency and beyond the outermost shell have `shell` = n_shells and count for nothing: edges, illumination and
+    read-out lines live on the axes and do not move with the specimen.
+    """
+
+    coefficients: Tensor
+    omega_x: Tensor
+    omega_y: Tensor
+    shell: Tensor
+    shell_frequency_per_angstrom: Tensor
+    amplitude: Tensor
+    """(F, n_shells + 1): expected amplitude of the specimen's signal in each frame relative to an undamaged one of
+    the median dose; the last column is 0."""
+
+    @property
+    def frame_count(self) -> int:
+        return int(self.coefficients.shape[0])
+
+    @property
+    def shell_count(self) -> int:
+        return int(self.shell_frequency_per_angstrom.shape[0])
+
+    def amplitude_map(self) -> Tensor:
+        """(F, Ny, Nx) float32: `amplitude` spread over the grid."""
+        return self.amplitude[:, self.shell]
+
+    def phases(self, shift_angstrom: Tensor) -> tuple[Tensor, Tensor]:
+        """exp(+i omega d) along each axis, (F, Nx) and (F, Ny): multiplying by both undoes the displacement d."""
+        shift = shift_angstrom.to(self.omega_x)
+        return (
+            torch.polar(torch.ones_like(shift[:, :1] * self.omega_x), shift[:, :1] * self.omega_x),
+            torch.polar(torch.ones_like(shift[:, 1:] * self.omega_y), shift[:, 1:] * self.omega_y),
+        )
+
+    def aligned(self, shift_angstrom: Tensor) -> Tensor:
+        """Coefficients with the displacements (F, 2: x, y; A) undone."""
+        along_x, along_y = self.phases(shift_angstrom)
+        return (self.coefficients * along_y[:, :, None]).mul_(along_x[:, None, :])
+
+    def with_shells_where(self, keep: Tensor) -> Band:
+        """The same band without the coefficients where `keep` (Ny, Nx) is false."""
+        return replace(self, shell=torch.where(keep, self.shell, torch.full_like(self.shell, self.shell_count)))
+
+    def below(self, frequency_per_angstrom: float) -> Band:
+        """The part of the band below a frequency, on the smaller grid that holds it."""
+        limit = 2.0 * math.pi * frequency_per_angstrom
+        columns = int((self.omega_x <= limit).sum())
+        rows = (self.omega_y.abs() <= limit).nonzero()[:, 0]
+        shell = self.shell[rows][:, :columns]
+        radius = (self.omega_y[rows, None] ** 2 + self.omega_x[None, :columns] ** 2).sqrt()
+        return replace(
+            self,
+            coefficients=self.coefficients[:, rows][:, :, :columns].contiguous(),
+            omega_x=self.omega_x[:columns],
+            omega_y=self.omega_y[rows],
+            shell=torch.where(radius <= limit, shell, torch.full_like(shell, self.shell_count)),
+        )
+
+
+def edge_window(height: int, width: int, device: torch.device, margin_fraction: float = 0.06) -> Tensor:
+    """Raised-cosine edges, 1 inside; mean square is not normalised."""
+
+    def one(length: int) -> Tensor:
+        margin = max(4.0, margin_fraction * length)
+        distance = torch.arange(length, device=device, dtype=torch.float32) + 0.5
+        distance = torch.minimum(distance, length - distance)
+        return 0.5 - 0.5 * torch.cos(math.pi * (distance / margin).clamp(max=1.0))
+
+    return one(height)[:, None] * one(width)[None, :]
+
+
+@dataclass(frozen=True, slots=True)
+class BandGrid:
+    """Which coefficients of an (h, w) transform the band takes."""
+
+    height: int
+    width: int
+    rows: Tensor
+    columns: int
+    omega_x: Tensor
+    omega_y: Tensor
+    shell: Tensor
+    shell_frequency_per_angstrom: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        height: int,
+        width: int,
+        pixel_size_angstrom: float,
+        max_frequency_per_angstrom: float,
+        device: torch.device,
+    ) -> BandGrid:
+        """Grid of all coefficients below the frequency, and below 0.9 of Nyquist."""
+        limit = min(max_frequency_per_angstrom, 0.45 / pixel_size_angstrom)
+        ky = torch.fft.fftfreq(height, pixel_size_angstrom, dtype=torch.float64)
+        kx = torch.fft.rfftfreq(width, pixel_size_angstrom, dtype=torch.float64)
+        rows = (ky.abs() <= limit).nonzero()[:, 0]
+        columns = int((kx <= limit).sum())
+        ky, kx = ky[rows], kx[:columns]
+        radius = (ky[:, None] ** 2 + kx[None, :] ** 2).sqrt()
+        bin_width = 1.0 / (min(height, width) * pixel_size_angstrom)
+        step = _SHELL_WIDTH_BINS * bin_width
+        low = max(_MIN_FREQUENCY_PER_ANGSTROM, 1.5 * bin_width)
+        count = max(1, int((limit - low) / step))
+        index = torch.floor((radius - low) / step).to(torch.int64)
+        outside = (radius < low) | (index >= count) | (kx[None, :] == 0) | (ky[:, None] == 0)
+        index = torch.where(outside, torch.full_like(index, count), index)
+        frequency = low + step * (torch.arange(count, dtype=torch.float64) + 0.5)
+        return cls(
+            height,
+            width,
+            rows.to(device),
+            columns,
+            (2.0 * math.pi * kx).to(device, torch.float32),
+            (2.0 * math.pi * ky).to(device, torch.float32),
+            index.to(device),
+            frequency,
+        )
+
+    def take(self, images: Tensor) -> Tensor:
+        """Transform real images (..., h, w) and keep the band: (..., Ny, Nx), white noise keeps its variance."""
+        spectrum = torch.fft.rfft2(images, norm="ortho")[..., : self.columns]
+        return torch.index_select(spectrum, -2, self.rows)

@@ -1,0 +1,102 @@
+"""First estimate of whole-frame motion: cross-correlation of each frame with the others, over a wide window.
+
+Iterative leave-one-out alignment with a B-factor (Zheng 2017, RELION's own implementation), with two additions:
+neighbouring frames are pooled in the first rounds (low dose), and what stands still on the camera can be taken out
+first, because a fixed pattern makes a peak at zero shift that no amount of iterating moves.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from frazil.models.motion.band import Band
+
+
+def correlation_maps(
+    weighted: Tensor, band: Band, window_angstrom: float, step_angstrom: float
+) -> tuple[Tensor, Tensor]:
+    """sum_k Re{weighted exp(i omega r)} on a square grid of residual displacements r: (F, n, n) and its axis (A).
+
+    A direct (matrix) transform: the window is far smaller than the frame, so that it beats an FFT and its grid is free.
+    """
+    half = max(1, math.ceil(window_angstrom / step_angstrom))
+    axis = torch.arange(-half, half + 1, device=weighted.device, dtype=torch.float32) * step_angstrom
+    along_x = torch.polar(torch.ones_like(axis[:, None] * band.omega_x), axis[:, None] * band.omega_x)
+    along_y = torch.polar(torch.ones_like(axis[:, None] * band.omega_y), axis[:, None] * band.omega_y)
+    rows = along_y @ weighted  # (F, n_y, Nx)
+    return (rows @ along_x.T).real, axis
+
+
+def peaks(maps: Tensor, axis: Tensor) -> Tensor:
+    """Sub-grid maxima (F, 2: x, y; A) of (F, n_y, n_x) maps by a parabola per axis."""
+    count, n = maps.shape[0], maps.shape[-1]
+    flat = maps.reshape(count, -1).argmax(dim=1)
+    iy, ix = flat // n, flat % n
+    index = torch.arange(count, device=maps.device)
+    step = axis[1] - axis[0]
+
+    def refine(minus: Tensor, centre: Tensor, plus: Tensor) -> Tensor:
+        curvature = minus - 2 * centre + plus
+        offset = 0.5 * (minus - plus) / torch.where(curvature < 0, curvature, torch.full_like(curvature, -1e30))
+        return offset.clamp(-0.5, 0.5)
+
+    jx, jy = ix.clamp(1, n - 2), iy.clamp(1, n - 2)
+    centre = maps[index, iy, ix]
+    dx = torch.where(ix == jx, refine(maps[index, iy, jx - 1], centre, maps[index, iy, jx + 1]), 0.0)
+    dy = torch.where(iy == jy, refine(maps[index, jy - 1, ix], centre, maps[index, jy + 1, ix]), 0.0)
+    return torch.stack((axis[ix] + step * dx, axis[iy] + step * dy), dim=1)
+
+
+def search(
+    band: Band,
+    *,
+    b_factor_angstrom2: float,
+    max_shift_angstrom: float,
+    remove_still: bool,
+    pooled_frames: int,
+    iterations: int = 6,
+) -> Tensor:
+    """Displacements (F, 2; A, zero mean) by iterated leave-one-out cross-correlation.
+
+    Parameters
+    ----------
+    b_factor_angstrom2:
+        The product of two transforms is weighted by exp(-2 B k^2), as in RELION.
+    remove_still:
+        Subtract the mean of the unmoved frames first.
+    pooled_frames:
+        How many neighbours on each side are added to a frame in the first rounds.
+    """
+    device = band.coefficients.device
+    frames = band.frame_count
+    k_sq = (band.omega_x[None, :] ** 2 + band.omega_y[:, None] ** 2) / (4 * math.pi**2)
+    weight = torch.where(band.shell < band.shell_count, torch.exp(-b_factor_angstrom2 * k_sq), 0.0)
+    data = band.coefficients * weight
+    if remove_still:
+        data = data - data.mean(dim=0, keepdim=True)
+    amplitude = band.amplitude_map()
+    data = data * amplitude
+    step = max(1.0, 0.12 * math.sqrt(b_factor_angstrom2))
+    shift = torch.zeros((frames, 2), device=device)
+    for iteration in range(iterations):
+        along_x, along_y = band.phases(shift)
+        aligned = data * along_y[:, :, None] * along_x[:, None, :]
+        pool = max(0, pooled_frames - iteration)
+        own = aligned
+        if pool:
+            total = torch.cat((torch.zeros_like(aligned[:1]), aligned.cumsum(dim=0)))
+            low = (torch.arange(frames) - pool).clamp(min=0)
+            high = (torch.arange(frames) + pool + 1).clamp(max=frames)
+            own = total[high.to(device)] - total[low.to(device)]
+        reference = aligned.sum(dim=0, keepdim=True) - own
+        window = max_shift_angstrom if iteration < 2 else min(max_shift_angstrom, 12.0 * step)
+        maps, axis = correlation_maps(own * reference.conj(), band, window, step)
+        move = peaks(maps, axis)
+        shift = shift + move
+        shift = shift - shift.mean(dim=0, keepdim=True)
+        if iteration >= pooled_frames and float(move.sub(move.mean(dim=0)).abs().max()) < 0.3:
+            break
+    return shift

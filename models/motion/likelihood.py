@@ -1,0 +1,139 @@
+"""Likelihood of all frames' displacements at once, its gradient and its Fisher information.
+
+For every coefficient the frames are y = S s + G 1 + n with s_f = a_f exp(-i omega d_f), S and G Gaussian with the
+variances of `MotionSpectra` and n white. Integrating S and G out leaves
+
+    ln p(y | d) = sum_k [ b^H A^-1 b - ln det A ] + const,
+    b = (s^H y, 1^H y),   A = [[sum a^2 + 1/rho_S, conj(c)], [c, F + 1/rho_G]],   c = sum_f s_f
+
+(Gaussian linear model, matrix inversion lemma). Without a fixed pattern it is the weighted power of the aligned sum.
+A frame's own noise cancels in the gradient, so no frame has to be left out. Information: Slepian-Bangs,
+I_fg = tr(C^-1 dC/df C^-1 dC/dg); for two frames it is the classical bound of time-delay estimation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from frazil.models.motion.band import Band
+from frazil.models.motion.spectra import MotionSpectra
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Log-likelihood (relative to pure noise) and its gradient (F, 2) per A, float64 on the CPU."""
+
+    log_likelihood: float
+    gradient_per_angstrom: npt.NDArray[np.float64]
+
+
+def evaluate(band: Band, shift_angstrom: Tensor, spectra: MotionSpectra) -> Evaluation:
+    """Log-likelihood and gradient at displacements (F, 2; x, y; A)."""
+    device = band.coefficients.device
+    rho_s = spectra.specimen.to(device)[band.shell]
+    live = rho_s > 0
+    inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), torch.full_like(rho_s, 1.0 / _TINY))
+    along_x, along_y = band.phases(shift_angstrom)
+    amplitude = band.amplitude_map()
+    q = amplitude.square().sum(dim=0)
+    aligned = (band.coefficients * along_y[:, :, None]).mul_(along_x[:, None, :]).mul_(amplitude)
+    b1 = aligned.sum(dim=0)
+    a11 = q + inverse_s
+    if not spectra.has_pattern:
+        wiener = b1 / a11
+        wiener = torch.where(live, wiener, torch.zeros_like(wiener))
+        value = (b1.conj() * wiener).real.double().sum() - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum()
+        weight = wiener.conj()
+        gradient = _project(aligned, weight, band)
+        return Evaluation(float(value), gradient)
+    rho_g = spectra.pattern.to(device)[band.shell]
+    alive_g = rho_g > 0
+    a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), torch.full_like(rho_g, 1.0 / _TINY))
+    phase = (along_y[:, :, None] * along_x[:, None, :]).mul_(amplitude)
+    c = phase.sum(dim=0).conj()
+    b2 = band.coefficients.sum(dim=0)
+    det = (a11 * a22 - c.abs().square()).clamp_min(_TINY)
+    m1 = (a22 * b1 - c.conj() * b2) / det
+    m2 = (a11 * b2 - c * b1) / det
+    inverse_21 = -c / det
+    m1 = torch.where(live, m1, torch.zeros_like(m1))
+    inverse_21 = torch.where(live & alive_g, inverse_21, torch.zeros_like(inverse_21))
+    m2 = torch.where(alive_g, m2, torch.zeros_like(m2))
+    quadratic = (b1.conj() * m1 + b2.conj() * m2).real
+    reference = torch.where(live, torch.log(inverse_s), 0.0) + torch.log(
+        torch.where(alive_g, a22 - band.frame_count, torch.ones_like(a22))
+    )
+    log_det = torch.where(
+        live, torch.log(det / torch.where(alive_g, 1.0, a22)), torch.where(alive_g, torch.log(a22), 0.0)
+    )
+    inside = band.shell < band.shell_count
+    value = torch.where(inside, quadratic - log_det + reference, 0.0).double().sum()
+    gradient = _project(aligned, m1.conj(), band) - _project(phase, m1.conj() * m2 + inverse_21, band)
+    return Evaluation(float(value), gradient)
+
+
+def _project(frames: Tensor, weight: Tensor, band: Band) -> npt.NDArray[np.float64]:
+    """sum_k 2 Re{ i omega weight frames_f } along x and y: (F, 2)."""
+    count = frames.shape[0]
+    flat = torch.view_as_real(frames).reshape(count, -1)
+    # Re(i w z) = -(w_r z_i + w_i z_r): as one real matrix product with both axes at once.
+    columns = []
+    for omega in (band.omega_x[None, :], band.omega_y[:, None]):
+        w = weight * omega
+        columns.append(torch.stack((-w.imag, -w.real), dim=-1).reshape(-1))
+    return np.asarray((2.0 * (flat @ torch.stack(columns, dim=1))).double().cpu().numpy(), dtype=np.float64)
+
+
+def fisher_information(
+    band: Band, shift_angstrom: Tensor, spectra: MotionSpectra, max_coefficients: int = 6000
+) -> npt.NDArray[np.float64]:
+    """Expected information (2F, 2F) per A^2, ordered x of all frames then y of all frames.
+
+    Computed on at most about `max_coefficients` coefficients, spread evenly over the band and scaled up: the terms
+    vary slowly with k.
+    """
+    device = band.coefficients.device
+    rho_all = spectra.specimen.to(device)[band.shell].reshape(-1)
+    live = (rho_all > 0).nonzero()[:, 0]
+    frames = band.frame_count
+    if live.numel() == 0:
+        return np.zeros((2 * frames, 2 * frames))
+    stride = max(1, -(-int(live.numel()) // max_coefficients))
+    # An odd start and a stride prime to the row length spread the sample over directions.
+    pick = live[torch.arange(0, live.numel(), stride, device=device)]
+    scale = float(live.numel()) / float(pick.numel())
+    rows, cols = pick // band.shell.shape[1], pick % band.shell.shape[1]
+    shell = band.shell.reshape(-1)[pick]
+    wx, wy = band.omega_x[cols].double(), band.omega_y[rows].double()
+    rho = spectra.specimen.to(device).double()[shell]
+    rho_g = spectra.pattern.to(device).double()[shell]
+    gamma = rho_g / (1.0 + frames * rho_g)
+    a = band.amplitude[:, shell].double()
+    shift = shift_angstrom.to(device).double()
+    angle = -(shift[:, :1] * wx + shift[:, 1:] * wy)
+    s = torch.polar(a, angle)
+    c = s.sum(dim=0)
+    q = a.square().sum(dim=0)
+    h = (q - gamma * c.abs().square()).clamp_min(0.0)
+    r = a.square() - gamma * c.conj() * s
+    one = 1.0 + rho * h
+    out = np.zeros((2 * frames, 2 * frames))
+    w_diag = h / one
+    for i, j, wi, wj in ((0, 0, wx, wx), (0, 1, wx, wy), (1, 1, wy, wy)):
+        base = 2.0 * rho.square() * wi * wj * scale
+        block = -((r * (base / one.square())) @ r.T).real
+        block = block - ((r.conj() * (base * w_diag * rho / one)) @ r.T).real
+        block = block - ((s.conj() * (base * w_diag * gamma)) @ s.T).real
+        block = block + torch.diag((a.square() * (base * w_diag)).sum(dim=1))
+        matrix = block.cpu().numpy()
+        matrix = 0.5 * (matrix + matrix.T)
+        out[i * frames : (i + 1) * frames, j * frames : (j + 1) * frames] = matrix
+        out[j * frames : (j + 1) * frames, i * frames : (i + 1) * frames] = matrix
+    return out

@@ -1,0 +1,152 @@
+"""How much of each shell is specimen, fixed pattern and noise: the weights of the alignment, measured from the movie.
+
+Model of frame f at frequency k, after whitening (noise variance 1):
+    y_f = a_f S exp(-i omega d_f) + G + n_f,   var S = rho_S(shell), var G = rho_G(shell).
+The powers of three sums are linear in the three variances: of each frame, of the sum of unmoved frames and of the sum
+of aligned frames. What stands still on the camera and what moves with the specimen are told apart by the motion itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from frazil.models.motion.band import Band
+
+_PATTERN_BANDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSpectra:
+    """Variances per shell in units of the shot noise, (n_shells + 1,) float32 on the device; the last entry is 0."""
+
+    specimen: Tensor
+    pattern: Tensor
+
+    @property
+    def has_pattern(self) -> bool:
+        return bool((self.pattern > 0).any())
+
+
+@dataclass(frozen=True, slots=True)
+class ShellMoments:
+    """Means over the coefficients of each shell, (n_shells,) float64 NumPy."""
+
+    count: npt.NDArray[np.float64]
+    frame_power: npt.NDArray[np.float64]
+    still_power: npt.NDArray[np.float64]
+    """|sum_f y_f|^2"""
+    aligned_power: npt.NDArray[np.float64]
+    """|sum_f a_f y_f exp(i omega d_f)|^2"""
+    coherence: npt.NDArray[np.float64]
+    """|sum_f a_f exp(i omega d_f)|^2"""
+    amplitude_sum_sq: npt.NDArray[np.float64]
+    """sum_f a_f^2"""
+
+
+def shell_mean(values: Tensor, band: Band) -> npt.NDArray[np.float64]:
+    """Mean of a map (Ny, Nx) over each shell."""
+    n = band.shell_count + 1
+    flat = band.shell.reshape(-1)
+    total = torch.zeros(n, dtype=torch.float64, device=values.device)
+    total.index_add_(0, flat, values.reshape(-1).to(torch.float64))
+    count = torch.bincount(flat, minlength=n)
+    return np.asarray((total / count.clamp_min(1))[:-1].cpu().numpy(), dtype=np.float64)
+
+
+def frame_powers(band: Band) -> npt.NDArray[np.float64]:
+    """Mean power of each frame in each shell, (F, n_shells)."""
+    return np.stack([shell_mean(frame.real.square() + frame.imag.square(), band) for frame in band.coefficients])
+
+
+def measure_moments(band: Band, shift_angstrom: Tensor) -> ShellMoments:
+    """The three powers at these displacements (F, 2; A)."""
+    along_x, along_y = band.phases(shift_angstrom)
+    amplitude = band.amplitude_map()
+    aligned = torch.zeros_like(band.coefficients[0])
+    phase_sum = torch.zeros_like(aligned)
+    power = torch.zeros(aligned.shape, dtype=torch.float32, device=aligned.device)
+    for f in range(band.frame_count):
+        phase = along_y[f, :, None] * along_x[f, None, :] * amplitude[f]
+        aligned += phase * band.coefficients[f]
+        phase_sum += phase
+        power += band.coefficients[f].abs().square_()
+    still = band.coefficients.sum(dim=0)
+    count = torch.bincount(band.shell.reshape(-1), minlength=band.shell_count + 1)[:-1]
+    return ShellMoments(
+        np.asarray(count.cpu().numpy(), dtype=np.float64),
+        shell_mean(power, band),
+        shell_mean(still.abs().square(), band),
+        shell_mean(aligned.abs().square(), band),
+        shell_mean(phase_sum.abs().square(), band),
+        np.asarray(band.amplitude[:, :-1].double().square().sum(dim=0).cpu().numpy(), dtype=np.float64),
+    )
+
+
+def whiten(band: Band, shift_angstrom: Tensor) -> Band:
+    """Divide by the noise's standard deviation per shell, so that noise has variance 1 (signal taken out first)."""
+    moments = measure_moments(band, shift_angstrom)
+    frames = float(band.frame_count)
+    noise = np.maximum((moments.frame_power - moments.still_power / frames) / max(frames - 1.0, 1.0), 1e-12)
+    q = np.maximum(moments.amplitude_sum_sq, 1e-6)
+    signal = np.maximum(moments.aligned_power / q - noise, 0.0)
+    # Frame power less what the aligned sum explains of it; never less than a tenth of the frame's own power.
+    noise = np.maximum((moments.frame_power - signal) / max(frames - 1.0, 1.0), 0.1 * moments.frame_power / frames)
+    scale = np.concatenate([1.0 / np.sqrt(_smooth(noise, moments.count)), [0.0]])
+    factor = torch.as_tensor(scale, dtype=torch.float32, device=band.coefficients.device)[band.shell]
+    band.coefficients.mul_(factor)
+    return band
+
+
+def estimate_spectra(moments: ShellMoments, frame_count: int) -> MotionSpectra:
+    """Solve the three moment equations; rho_S per shell (smoothed), rho_G per quarter of the band, both >= 0."""
+    frames = float(frame_count)
+    q = np.maximum(moments.amplitude_sum_sq, 1e-6)
+    c = np.minimum(moments.coherence, frames * q)
+    shells = moments.count.size
+    pattern = np.zeros(shells)
+    # E still = S c + G F^2 + F n ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
+    for part in np.array_split(np.arange(shells), min(_PATTERN_BANDS, shells)):
+        weight = moments.count[part]
+        if weight.sum() <= 0:
+            continue
+        # Eliminate S and n per shell, then pool: G * coefficient = excess.
+        n_per = 1.0 / (frames - 1.0) if frames > 1 else 1.0
+        excess_still = moments.still_power[part] - moments.frame_power[part]
+        excess_aligned = moments.aligned_power[part] - q[part] / frames * moments.frame_power[part]
+        s_still, g_still = c[part] - q[part], frames**2 - frames
+        s_aligned, g_aligned = q[part] ** 2 - q[part] ** 2 / frames, c[part] - q[part]
+        ratio = s_still / np.maximum(s_aligned, 1e-9)
+        excess = excess_still - ratio * excess_aligned
+        coefficient = g_still - ratio * g_aligned
+        determined = coefficient > 0.3 * g_still
+        if not determined.any():
+            continue
+        w = weight[determined] * coefficient[determined]
+        g = float((w * excess[determined]).sum() / (w * coefficient[determined]).sum())
+        spread = frames / np.sqrt((weight[determined] * coefficient[determined] ** 2).sum()) * np.sqrt(1 + n_per)
+        pattern[part] = g if g > 4.0 * spread else 0.0
+    excess = moments.aligned_power - q / frames * moments.frame_power - pattern * (c - q)
+    specimen = excess / np.maximum(q**2 - q**2 / frames, 1e-9)
+    specimen = np.maximum(_smooth(specimen, moments.count), 0.0)
+    return specimen_and_pattern(specimen, pattern)
+
+
+def specimen_and_pattern(specimen: npt.NDArray[np.float64], pattern: npt.NDArray[np.float64]) -> MotionSpectra:
+    """Append the empty shell and make tensors (CPU; moved by the caller's `to`)."""
+    return MotionSpectra(
+        torch.as_tensor(np.concatenate([specimen, [0.0]]), dtype=torch.float32),
+        torch.as_tensor(np.concatenate([pattern, [0.0]]), dtype=torch.float32),
+    )
+
+
+def _smooth(values: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Three-shell running mean weighted by the number of coefficients."""
+    kernel = np.array([0.5, 1.0, 0.5])
+    top = np.convolve(values * weight, kernel, mode="same")
+    bottom = np.convolve(weight, kernel, mode="same")
+    return np.asarray(top / np.maximum(bottom, 1e-12), dtype=np.float64)

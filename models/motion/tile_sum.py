@@ -1,0 +1,197 @@
+"""Aligned sums without a single full-size Fourier transform.
+
+The frame is covered by overlapping tiles. In each tile and frame the displacement is one number per axis, undone
+exactly in Fourier space (whole pixels by reading elsewhere, the rest and the local motion as a phase); weighted sums
+are kept as tile spectra over all frames and transformed back once, then blended with raised-cosine overlaps. So whole
+frame motion, local motion and exposure weights share one path, every transform fits in a core's cache, and memory is
+the sums themselves, whatever the number of frames.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from frazil.models.motion.field import MotionField
+from frazil.models.motion.frame_source import FrameSource
+from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights
+
+TILE_PX = 192
+MARGIN_PX = 8
+"""Outermost pixels of a tile are thrown away: the cyclic shift spoils them."""
+BLEND_PX = 16
+_STEP_PX = TILE_PX - 2 * MARGIN_PX - BLEND_PX
+_TILES_AT_ONCE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class MovieSums:
+    """Sums over frames, each (h, w) float32 on the device."""
+
+    dose_weighted: Tensor
+    even: Tensor
+    odd: Tensor
+    """Unweighted sums of frames 0, 2, 4, ... and 1, 3, 5, ..."""
+
+    @property
+    def plain(self) -> Tensor:
+        return self.even + self.odd
+
+
+def _blend_profile(device: torch.device) -> Tensor:
+    """Weight of each pixel of a tile along one axis; profiles of neighbours add up to 1."""
+    ramp = 0.5 - 0.5 * torch.cos(
+        math.pi * (torch.arange(BLEND_PX, device=device, dtype=torch.float32) + 0.5) / BLEND_PX
+    )
+    zero = torch.zeros(MARGIN_PX, device=device)
+    flat = torch.ones(TILE_PX - 2 * MARGIN_PX - 2 * BLEND_PX, device=device)
+    return torch.cat((zero, ramp, flat, ramp.flip(0), zero))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Tiles along one axis: how many, and where the first one starts (negative: in the padding)."""
+
+    count: int
+    start: int
+    length: int
+
+    @classmethod
+    def along(cls, length: int) -> _Layout:
+        # The blended, useful part of the row of tiles must cover the frame.
+        count = max(1, math.ceil((length + BLEND_PX) / _STEP_PX))
+        start = -(MARGIN_PX + BLEND_PX) - (count * _STEP_PX - BLEND_PX - length) // 2
+        return cls(count, start, length)
+
+    @property
+    def span(self) -> int:
+        return (self.count - 1) * _STEP_PX + TILE_PX
+
+    def centres(self) -> np.ndarray:
+        middle = self.start + np.arange(self.count) * _STEP_PX + (TILE_PX - 1) / 2
+        return np.clip(middle / self.length, 0.0, 1.0) - 0.5
+
+
+def _reflected_rows(start: int, span: int, length: int, device: torch.device) -> Tensor:
+    """Row numbers start .. start + span - 1 mirrored into 0 .. length - 1 (as often as needed)."""
+    index = torch.arange(start, start + span, device=device)
+    period = 2 * length
+    index = index.remainder(period)
+    return torch.where(index >= length, period - 1 - index, index)
+
+
+def sum_movie(
+    source: FrameSource,
+    field: MotionField,
+    *,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    dose_weighting: bool,
+    device: torch.device,
+) -> MovieSums:
+    """Stream through the movie once and add up.
+
+    `dose_weighted` is sum_f q_f X_f / sqrt(sum_f q_f^2) in every tile (or, without dose weighting, the plain sum).
+    Where motion brings in what no frame saw, the frame's edge is mirrored.
+    """
+    rows, cols = _Layout.along(source.height_px), _Layout.along(source.width_px)
+    tiles = rows.count * cols.count
+    half = TILE_PX // 2 + 1
+    ky = torch.fft.fftfreq(TILE_PX, device=device)
+    kx = torch.fft.rfftfreq(TILE_PX, device=device)
+    # At Nyquist a fractional shift has no sign: leave that coefficient's phase alone.
+    wy = torch.where(ky == -0.5, 0.0, 2 * math.pi * ky)
+    wx = torch.where(kx == 0.5, 0.0, 2 * math.pi * kx)
+    weights = None
+    if dose_weighting:
+        frequency = (ky[:, None] ** 2 + kx[None, :] ** 2).sqrt() / pixel_size_angstrom
+        exposures = mid_frame_exposures_e_per_a2(source.frame_count, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
+        weights = whitened_weights(frequency, exposures, voltage_kv)
+    gy, gx = np.meshgrid(rows.centres(), cols.centres(), indexing="ij")
+    shift_px = torch.as_tensor(field.at(gx, gy) / pixel_size_angstrom).reshape(source.frame_count, tiles, 2)
+    sums = [
+        torch.zeros((tiles, TILE_PX, half), dtype=torch.complex64, device=device)
+        for _ in range(3 if dose_weighting else 2)
+    ]
+    for f, frame in enumerate(source.frames()):
+        whole = torch.round(shift_px[f].median(dim=0).values)
+        part = (shift_px[f] - whole).to(device, torch.float32)
+        take_rows = _reflected_rows(rows.start + int(whole[1]), rows.span, rows.length, device)
+        take_cols = _reflected_rows(cols.start + int(whole[0]), cols.span, cols.length, device)
+        padded = _gather(frame.to(device=device, dtype=torch.float32), take_rows, take_cols)
+        view = padded.unfold(0, TILE_PX, _STEP_PX).unfold(1, TILE_PX, _STEP_PX)
+        angle_y, angle_x = part[:, 1:] * wy, part[:, :1] * wx
+        along_y = torch.polar(torch.ones_like(angle_y), angle_y)
+        along_x = torch.polar(torch.ones_like(angle_x), angle_x)
+        for first in range(0, tiles, _TILES_AT_ONCE):
+            last = min(first + _TILES_AT_ONCE, tiles)
+            index = torch.arange(first, last, device=device)
+            spectrum = torch.fft.rfft2(view[index // cols.count, index % cols.count])
+            spectrum.mul_(along_y[first:last, :, None]).mul_(along_x[first:last, None, :])
+            sums[f % 2][first:last].add_(spectrum)
+            if weights is not None:
+                sums[2][first:last].addcmul_(spectrum, weights[f].to(spectrum.dtype))
+    images = [_assemble(total, rows, cols, device) for total in sums]
+    return MovieSums(images[2] if dose_weighting else images[0] + images[1], images[0], images[1])
+
+
+def _gather(frame: Tensor, take_rows: Tensor, take_cols: Tensor) -> Tensor:
+    """frame[take_rows][:, take_cols], where almost all numbers are consecutive: slices are far quicker than indices."""
+    return _gather_axis(_gather_axis(frame, take_rows, 0), take_cols, 1)
+
+
+def _gather_axis(image: Tensor, take: Tensor, axis: int) -> Tensor:
+    numbers = take.tolist()
+    inside = [i for i in range(1, len(numbers)) if numbers[i] == numbers[i - 1] + 1]
+    if not inside:
+        return image.index_select(axis, take)
+    # The longest run of consecutive numbers is copied as one block.
+    best_start, best_length, start = 0, 1, 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            if i - start > best_length:
+                best_start, best_length = start, i - start
+            start = i
+    pieces = []
+    if best_start:
+        pieces.append(image.index_select(axis, take[:best_start]))
+    pieces.append(image.narrow(axis, numbers[best_start], best_length))
+    if best_start + best_length < len(numbers):
+        pieces.append(image.index_select(axis, take[best_start + best_length :]))
+    return torch.cat(pieces, dim=axis)
+
+
+def _assemble(total: Tensor, rows: _Layout, cols: _Layout, device: torch.device) -> Tensor:
+    """Tiles back to one image."""
+    profile = _blend_profile(device)
+    window = profile[:, None] * profile[None, :]
+    out = torch.zeros((rows.span, cols.span), device=device)
+    for row in range(rows.count):
+        band = torch.fft.irfft2(total[row * cols.count : (row + 1) * cols.count], s=(TILE_PX, TILE_PX)).mul_(window)
+        top = row * _STEP_PX
+        for column in range(cols.count):
+            left = column * _STEP_PX
+            out[top : top + TILE_PX, left : left + TILE_PX].add_(band[column])
+    return out[-rows.start : -rows.start + rows.length, -cols.start : -cols.start + cols.length].contiguous()
+
+
+def fourier_crop(image: Tensor, factor: float) -> Tensor:
+    """Fewer pixels for the same field, by cutting the transform; mean counts per pixel grow by factor^2 (counts kept).
+
+    The new sides are the even numbers nearest to side / factor; for a factor that does not divide them the true factor
+    is old / new and the same along both axes only to that rounding.
+    """
+    if factor == 1.0:
+        return image
+    height, width = (2 * round(side / factor / 2) for side in image.shape)
+    spectrum = torch.fft.rfft2(image)
+    top = spectrum[: height // 2, : width // 2 + 1]
+    bottom = spectrum[-(height // 2) :, : width // 2 + 1]
+    cropped: Tensor = torch.fft.irfft2(torch.cat((top, bottom)), s=(height, width))
+    return cropped

@@ -1,0 +1,217 @@
+"""Whole-frame motion: a wide search, then maximum a posteriori displacements with their errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from frazil.models.motion import coarse_search, smooth_prior
+from frazil.models.motion.band import Band, BandGrid, edge_window
+from frazil.models.motion.binning import SmallStack
+from frazil.models.motion.likelihood import evaluate, fisher_information
+from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments, whiten
+from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
+
+MAX_FREQUENCY_PER_ANGSTROM = 0.22
+_MAX_COEFFICIENTS = 400_000
+_COARSE_COEFFICIENTS = 60_000
+_ROUNDS = 8
+_CONVERGED_ANGSTROM = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFrameMotion:
+    """Zero-mean displacements (F, 2; x, y; A) with one-sigma errors per axis, and how well they are supported."""
+
+    shift_angstrom: npt.NDArray[np.float64]
+    sd_angstrom: npt.NDArray[np.float64]
+    log_likelihood_gain: float
+    """ln likelihood ratio of "a specimen moves like this" against "noise and fixed pattern only"."""
+    split_chi_square: float
+    """Reduced chi-square of the difference between the estimates from two halves of the coefficients."""
+    at_search_edge: bool
+    spectra: MotionSpectra
+    prior: smooth_prior.StepPrior
+
+
+def frame_amplitudes(
+    small: SmallStack,
+    frequency_per_angstrom: Tensor,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    voltage_kv: float,
+) -> Tensor:
+    """Expected signal of each frame at unit noise, (F, n): damage, and counts (signal ~ N, shot noise ~ sqrt N)."""
+    exposures = mid_frame_exposures_e_per_a2(small.frames.shape[0], dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
+    left = exposure_filter(frequency_per_angstrom, exposures, voltage_kv)
+    ratio = torch.where(small.sd_counts > 0, small.mean_counts / small.sd_counts.clamp_min(1e-30), 0.0)
+    live = small.sd_counts > 0
+    if bool(live.any()) and bool((small.mean_counts[live] > 0).all()):
+        ratio = ratio / ratio[live].median()
+    else:
+        # Counts without a sensible zero (background subtracted): only the dead frames are known to be different.
+        ratio = live.to(torch.float64)
+    return left * ratio.clamp(max=3.0)[:, None]
+
+
+def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
+    """Windowed transforms of all small frames, band-limited; noise not yet whitened."""
+    device = small.frames.device
+    window = edge_window(grid.height, grid.width, device)
+    window = window / window.square().mean().sqrt()
+    frames = small.frames.shape[0]
+    coefficients = torch.empty((frames, grid.rows.numel(), grid.columns), dtype=torch.complex64, device=device)
+    for f in range(frames):
+        frame = small.frames[f].to(torch.float32)
+        coefficients[f] = grid.take((frame - frame.mean()) * window)
+    padded = torch.cat((amplitude, torch.zeros_like(amplitude[:, :1])), dim=1)
+    return Band(
+        coefficients,
+        grid.omega_x,
+        grid.omega_y,
+        grid.shell,
+        grid.shell_frequency_per_angstrom,
+        padded.to(device, torch.float32),
+    )
+
+
+def frequency_limit(height: int, width: int, pixel_size_angstrom: float) -> float:
+    """Highest frequency used: 4.5 A, or lower where the frame has more coefficients than an estimate can use."""
+    per_unit = math.pi / 2.0 * height * width * pixel_size_angstrom**2
+    return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(_MAX_COEFFICIENTS / per_unit))
+
+
+def align_whole_frames(
+    small: SmallStack,
+    *,
+    movie_pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    b_factor_px2: float,
+    max_shift_angstrom: float,
+) -> WholeFrameMotion:
+    """Estimate the displacement of every frame of at least two."""
+    height, width = int(small.frames.shape[1]), int(small.frames.shape[2])
+    device = small.frames.device
+    limit = frequency_limit(height, width, small.pixel_size_angstrom)
+    grid = BandGrid.build(height, width, small.pixel_size_angstrom, limit, device)
+    amplitude = frame_amplitudes(
+        small, grid.shell_frequency_per_angstrom, dose_per_frame_e_per_a2, pre_exposure_e_per_a2, voltage_kv
+    )
+    band = build_band(small, grid, amplitude)
+    frames = band.frame_count
+    band = whiten(band, torch.zeros((frames, 2)))
+    b_factor_angstrom2 = max(b_factor_px2 * movie_pixel_size_angstrom**2, 20.0)
+    coarse_limit = min(
+        math.sqrt(_COARSE_COEFFICIENTS / (math.pi / 2.0 * height * width * small.pixel_size_angstrom**2)),
+        math.sqrt(math.log(1e4) / (2.0 * b_factor_angstrom2)),
+    )
+    coarse = band.below(coarse_limit)
+    live_dose = float(dose_per_frame_e_per_a2)
+    pooled = min(4, max(0, math.ceil(0.5 * (2.5 / max(live_dose, 0.05) - 1.0))), max(0, frames // 6))
+    starts = [
+        coarse_search.search(
+            coarse,
+            b_factor_angstrom2=b_factor_angstrom2,
+            max_shift_angstrom=max_shift_angstrom,
+            remove_still=remove,
+            pooled_frames=pooled,
+        )
+        for remove in (False, True)
+    ]
+    candidates = []
+    for start in starts:
+        found = refine(coarse, start.double().cpu().numpy(), rounds=4)
+        candidates.append(found)
+    best = max(candidates, key=lambda c: c.objective)
+    final = refine(band, best.shift_angstrom, rounds=_ROUNDS, prior=best.posterior.prior)
+    chi_square = split_agreement(band, final)
+    total = np.abs(final.shift_angstrom - final.shift_angstrom.mean(axis=0)).max()
+    return WholeFrameMotion(
+        final.shift_angstrom,
+        final.posterior.sd_angstrom,
+        final.log_likelihood,
+        chi_square,
+        bool(total > 2.0 * max_shift_angstrom),
+        final.spectra,
+        final.posterior.prior,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """A maximum of the posterior."""
+
+    shift_angstrom: npt.NDArray[np.float64]
+    posterior: smooth_prior.Posterior
+    spectra: MotionSpectra
+    log_likelihood: float
+    objective: float
+
+
+def refine(
+    band: Band, start_angstrom: npt.NDArray[np.float64], *, rounds: int, prior: smooth_prior.StepPrior | None = None
+) -> Refined:
+    """Fisher scoring with weights and smoothness re-estimated as the alignment improves.
+
+    Shells in which the frames do not agree yet have no weight, so that the fit goes from coarse to fine by itself.
+    """
+    shift = start_angstrom.astype(np.float64)
+    prior = smooth_prior.StepPrior() if prior is None else prior
+    frames = band.frame_count
+    spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames)
+    posterior: smooth_prior.Posterior | None = None
+    for index in range(rounds):
+        at = torch.as_tensor(shift)
+        evaluation = evaluate(band, at, spectra)
+        information = fisher_information(band, at, spectra)
+        score = evaluation.gradient_per_angstrom.T.reshape(-1) + information @ shift.T.reshape(-1)
+        if index < 5:
+            prior = smooth_prior.learn(information, score, frames, prior)
+        posterior = smooth_prior.solve(information, score, frames, prior)
+        move = posterior.shift_angstrom - shift
+        largest = float(np.abs(move).max())
+        shift = shift + move * min(1.0, 4.0 / max(largest, 1e-9))
+        spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames)
+        if largest < _CONVERGED_ANGSTROM:
+            break
+    assert posterior is not None
+    final = evaluate(band, torch.as_tensor(shift), spectra)
+    steps = np.diff(shift, axis=0)
+    v = prior.covariance(frames - 1)
+    quadratic = float(np.einsum("ta,ta->", steps, np.linalg.solve(v + 1e-9 * np.eye(len(v)), steps)))
+    log_prior = -0.5 * quadratic - float(np.linalg.slogdet(v + 1e-9 * np.eye(len(v)))[1])
+    return Refined(shift, posterior, spectra, final.log_likelihood, final.log_likelihood + log_prior)
+
+
+def split_agreement(band: Band, final: Refined) -> float:
+    """Reduced chi-square between estimates from two interleaved halves of the coefficients (prior-free, 1 expected).
+
+    Blocks of 4x4 coefficients alternate: neighbours share the window's leakage.
+    """
+    rows = torch.arange(band.shell.shape[0], device=band.shell.device) // 4
+    columns = torch.arange(band.shell.shape[1], device=band.shell.device) // 4
+    white = ((rows[:, None] + columns[None, :]) % 2).bool()
+    frames = band.frame_count
+    at = torch.as_tensor(final.shift_angstrom)
+    scores = []
+    for half in (white, ~white):
+        part = band.with_shells_where(half)
+        gradient = evaluate(part, at, final.spectra).gradient_per_angstrom.T.reshape(-1)
+        scores.append((gradient, fisher_information(part, at, final.spectra)))
+    # At the same point both gradients are noise of known covariance: their difference is tested without inverting
+    # the poorly determined directions.
+    difference = scores[0][0] - scores[1][0]
+    covariance = scores[0][1] + scores[1][1]
+    values, vectors = np.linalg.eigh(covariance)
+    keep = values > 1e-6 * values[-1] if values[-1] > 0 else np.zeros(values.shape, dtype=bool)
+    if not keep.any():
+        return float("inf")
+    z = (vectors.T @ difference)[keep] / np.sqrt(values[keep])
+    return float((z**2).sum() / max(1, min(int(keep.sum()), 2 * (frames - 1))))

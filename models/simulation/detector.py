@@ -1,7 +1,7 @@
 """The camera: sensitivity, defects, transfer of the signal, lost coincidences, counting noise.
 
 A counting camera with pixel sensitivity s and expected electrons m per pixel records Poisson(m s): the gain of a
-counting camera is a thinning. The gain *reference* that multiplies is 1/s (0 for a dead pixel); the one that divides is s.
+counting camera is a thinning. The gain *reference* that multiplies is 1/s (0 for a dead pixel); the dividing one is s.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ def mtf(frequency_over_nyquist: Tensor, at_nyquist: float) -> Tensor:
 
 
 def coincidence_survival(expected_e_per_px_per_camera_frame: float, area_px: float) -> float:
-    """Share of electrons that are counted when those within `area_px` of each other merge (Li et al. 2013, Nat. Methods 10,
-    584): (1 - exp(-a m)) / (a m)."""
+    """Share of electrons that are counted when those within `area_px` of each other merge: (1 - exp(-a m)) / (a m).
+
+    Li et al. 2013, Nat. Methods 10, 584.
+    """
     load = expected_e_per_px_per_camera_frame * area_px
     return 1.0 if load <= 1e-9 else float(-np.expm1(-load) / load)
 

@@ -5,8 +5,8 @@ Power spectra are those of the *projected potential* per unit area, in V^2 A^4 (
 Ice scatters as n t f(k)^2 S(k), with the molecule's scattering factor and the structure factor of low-density amorphous
 ice. Its molecules are shaken by the beam: mean squared displacement 1.1 A^2 per e/A^2 in three dimensions (McMullan,
 Vinothkumar & Henderson 2015, Ultramicroscopy 158, 26), so that its rings fade in the sum of frames while those of
-carbon and of protein stay. Electrons lose energy with a mean free path of 395 nm at 300 kV behind an energy filter (Rice
-et al. 2018, J. Struct. Biol. 204, 38), and are then lost to the image.
+carbon and of protein stay. Electrons lose energy with a mean free path of 395 nm at 300 kV (Rice et al. 2018, J.
+Struct. Biol. 204, 38), and are then lost to the image.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def ice_structure_factor(k: Tensor) -> Tensor:
     Approximate: nearly incompressible below 0.2 1/A, the sharp peak at 3.7 A, the second at 2.1 A, 1 beyond (drawn
     after Narten, Venkatesh & Rice 1976, J. Chem. Phys. 64, 1106 and Bowron et al. 2006, J. Chem. Phys. 125, 194502).
     """
-    level = 0.05 + 0.95 * torch.sigmoid((k - 0.245) / 0.018)
+    low = 0.06 + 0.1 * (k / 0.2).clamp_max(1.0) ** 2
+    level = low + (1.0 - low) * torch.sigmoid((k - 0.245) / 0.018)
     peak = 1.25 * torch.exp(-0.5 * ((k - 0.268) / 0.022) ** 2)
     dip = -0.35 * torch.exp(-0.5 * ((k - 0.365) / 0.03) ** 2)
     second = 0.5 * torch.exp(-0.5 * ((k - 0.485) / 0.04) ** 2)

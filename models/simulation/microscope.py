@@ -146,7 +146,8 @@ def to_finer_grid(spectrum: Tensor, canvas: Canvas, oversampling: float) -> Tens
     # Nyquist itself is left out: it has no direction.
     padded[: h // 2, : w // 2] = spectrum[: h // 2, : w // 2]
     padded[-(h // 2) + 1 :, : w // 2] = spectrum[-(h // 2) + 1 :, : w // 2]
-    return torch.fft.irfft2(padded, s=(fine_h, fine_w)) * (fine_h * fine_w / (h * w))
+    image: Tensor = torch.fft.irfft2(padded, s=(fine_h, fine_w)) * (fine_h * fine_w / (h * w))
+    return image
 
 
 def warp(fine: Tensor, canvas: Canvas, displacement_px: Tensor, height_px: int, width_px: int) -> Tensor:

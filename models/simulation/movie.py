@@ -164,7 +164,8 @@ class SimulatedMovie:
         canvas = self._optics.canvas
         h, w, my, mx = self.height_px, self.width_px, canvas.margin_y_px, canvas.margin_x_px
         if not local or self._field is None:
-            return torch.fft.irfft2(spectrum, s=(canvas.height_px, canvas.width_px))[my : my + h, mx : mx + w]
+            image: Tensor = torch.fft.irfft2(spectrum, s=(canvas.height_px, canvas.width_px))
+            return image[my : my + h, mx : mx + w]
         # The field belongs to the specimen: read it where the specimen was before the whole-frame shift.
         shift = self._trajectory.shift_angstrom[number] / self.settings.pixel_size_angstrom
         x0, y0 = mx - round(float(shift[0])), my - round(float(shift[1]))

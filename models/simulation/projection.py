@@ -88,7 +88,8 @@ def project_atoms(
         chosen = xy[elements == number]
         grid = scatter_2d(chosen[:, 0] + shift_px[0], chosen[:, 1] + shift_px[1], box_px, box_px)
         spectrum += torch.fft.rfft2(grid) * atom_transform(element, k_squared, b_factor_a2)
-    return torch.fft.irfft2(spectrum / window, s=(box_px, box_px)) / pixel_size_angstrom**2
+    image: Tensor = torch.fft.irfft2(spectrum / window, s=(box_px, box_px)) / pixel_size_angstrom**2
+    return image
 
 
 def potential_map(
@@ -123,4 +124,5 @@ def potential_map(
                     x, y, z = (corner + offset).unbind(dim=1)
                     grid.index_add_(0, (z * box_px + y) * box_px + x, weight)
         spectrum += torch.fft.rfftn(grid.view(box_px, box_px, box_px)) * atom_transform(element, k_squared, b_factor_a2)
-    return torch.fft.irfftn(spectrum / window, s=(box_px, box_px, box_px)) / pixel_size_angstrom**3
+    volume: Tensor = torch.fft.irfftn(spectrum / window, s=(box_px, box_px, box_px)) / pixel_size_angstrom**3
+    return volume

@@ -172,7 +172,7 @@ class SimulatedSession:
         return truth, trajectory, field
 
     def _transmission(self, ice_nm: float) -> float:
-        """Share of the beam that forms the image: without a filter all electrons arrive, but only these carry contrast."""
+        """Share of the beam that carries contrast; without an energy filter the rest arrives too, as background."""
         return transmitted_fraction(ice_nm, self.settings.optics.voltage_kv)
 
     def _mean_counts(self, ice_nm: float) -> float:

@@ -21,14 +21,14 @@ class SpecimenSettings:
     """A name of `structures.STRUCTURE_FILES` or a PDB/mmCIF file."""
     particles_per_um2: float = 1500.0
     """Density asked for; crowding may leave fewer."""
-    b_factor_a2: float = 60.0
+    b_factor_a2: float = 40.0
     """Of all atoms: what conformational disorder blurs, exp(-B k^2 / 4) on amplitudes."""
     ice_thickness_mean_nm: float = 35.0
     ice_thickness_sd_nm: float = 8.0
     min_ice_thickness_nm: float = 20.0
     plane_spacing_angstrom: float = 50.0
     """Particles lie on planes this far apart in height, each with its own defocus."""
-    denatured_film_angstrom: float = 10.0
+    denatured_film_angstrom: float = 15.0
     """Disordered protein at each air-water interface (thickness of solid protein); 0: clean interfaces."""
     carbon_thickness_nm: float = 0.0
     ice_structure_noise: bool = True

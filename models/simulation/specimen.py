@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -59,7 +60,7 @@ def read_atoms(path: Path) -> Atoms:
     positions: list[tuple[float, float, float]] = []
     names: list[str] = []
     mass: list[float] = []
-    model = structure[0] if len(structure) else []
+    model: Any = structure[0] if len(structure) else ()
     for chain in model:
         for residue in chain:
             if residue.name in ("HOH", "DOD", "DUM"):

@@ -1,7 +1,7 @@
 """What is true of every simulated movie, and its JSON form.
 
-All numbers are in frazil's conventions, in the frame of the array *as frazil reads it* (a TIFF is written upside down so
-that it reads back like this).
+All numbers are in frazil's conventions, in the frame of the array *as frazil reads it* (a TIFF is written upside down
+so that it reads back like this).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ParticleTruth:
 
 @dataclass(frozen=True, slots=True)
 class LocalMotionTruth:
-    """displacement_x(frame, gy, gx) = sum_m course[m][frame] * field_x_angstrom[m][gy][gx]; to be added to the shift."""
+    """displacement_x(frame, gy, gx) = sum_m course[m][frame] * field_x_angstrom[m][gy][gx]; on top of the shift."""
 
     grid_x_px: tuple[float, ...]
     grid_y_px: tuple[float, ...]

@@ -101,7 +101,9 @@ class MoviePages:
         self._under_way.discard((number, version))
         if view != self.view:
             return False
-        self.total = answer.total if answer.total is not None else max(self.total, number * PAGE_ROWS + len(answer.rows))
+        self.total = (
+            answer.total if answer.total is not None else max(self.total, number * PAGE_ROWS + len(answer.rows))
+        )
         self._pages[number] = _Page(answer.as_dicts(), version)
         self._pages.move_to_end(number)
         while len(self._pages) > MAX_PAGES:

@@ -1,0 +1,109 @@
+"""The columns of the movie table: what the store calls them, what people read, how wide, when there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.style import Style
+
+from frazil.daemon.transport.messages import Scalar
+from frazil.tui.formatting import clean, clock, movie_name, number, shorten_left
+from frazil.tui.pages import Row
+from frazil.tui.palette import movie_look
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `title` carries the unit; `rank` says which columns go first when there is no room (0 stays)."""
+
+    key: str
+    title: str
+    width: int
+    rank: int
+    text: Callable[[Scalar], str]
+    right: bool = True
+
+
+def _fixed(digits: int) -> Callable[[Scalar], str]:
+    return lambda value: number(value, digits)
+
+
+def _state(value: Scalar) -> str:
+    return movie_look(value).text
+
+
+FILE_WIDTH_MIN = 16
+
+COLUMNS: tuple[Column, ...] = (
+    Column("state", "state", 13, 0, _state, right=False),
+    Column("relative_path", "movie", 0, 0, movie_name, right=False),  # takes the room that is left
+    Column("ctf_fit_angstrom", "fit Å", 6, 0, _fixed(1)),
+    Column("defocus_um", "defoc µm", 8, 1, _fixed(2)),
+    Column("astigmatism_angstrom", "astig Å", 7, 4, _fixed(0)),
+    Column("motion_total_angstrom", "motion Å", 8, 1, _fixed(1)),
+    Column("motion_early_angstrom", "early Å", 7, 4, _fixed(1)),
+    Column("ice_ring_density", "ice", 6, 2, _fixed(2)),
+    Column("particle_count", "parts", 6, 6, _fixed(0)),
+    Column("lag_s", "lag s", 6, 3, _fixed(0)),
+    Column("frame_count", "frames", 6, 7, _fixed(0)),
+    Column("found_utc_us", "found", 8, 2, clock),
+    Column("flags", "flags", 18, 5, lambda value: clean(value or ""), right=False),
+)
+BY_KEY = {column.key: column for column in COLUMNS}
+
+_GAP = 2
+
+
+def fitting(width: int) -> list[tuple[Column, int]]:
+    """The columns that fit into `width` cells with their widths; those of high rank are left out first."""
+    for highest in range(max(column.rank for column in COLUMNS), -1, -1):
+        chosen = [column for column in COLUMNS if column.rank <= highest]
+        left = width - sum(column.width + _GAP for column in chosen if column.width)
+        if left >= FILE_WIDTH_MIN or highest == 0:
+            return [(column, column.width or max(4, left)) for column in chosen]
+    raise AssertionError("the last turn of the loop returns")
+
+
+def header_cells(columns: list[tuple[Column, int]], sort: str, descending: bool) -> list[str]:
+    """Titles; the column that sorts has an arrow."""
+    cells = []
+    for column, width in columns:
+        title = column.title + (("▼" if descending else "▲") if column.key == sort else "")
+        cells.append(_fit(title, width, column.right))
+    return cells
+
+
+def row_cells(columns: list[tuple[Column, int]], row: Row) -> list[tuple[str, Style | None]]:
+    """Texts of one row, cut to their widths, with the state's colour where there is one."""
+    cells: list[tuple[str, Style | None]] = []
+    for column, width in columns:
+        text = column.text(row.get(column.key))
+        if column.key == "relative_path":
+            text = shorten_left(text, width)
+        style = Style(color=movie_look(row.get("state")).color) if column.key == "state" else None
+        cells.append((_fit(text, width, column.right), style))
+    return cells
+
+
+def column_at(columns: list[tuple[Column, int]], x: int) -> Column | None:
+    """The column under a cell of the header line."""
+    left = 1
+    for column, width in columns:
+        if left <= x < left + width + _GAP:
+            return column
+        left += width + _GAP
+    return None
+
+
+def join(cells: list[str]) -> str:
+    """One line of cells."""
+    return (" " * _GAP).join(cells)
+
+
+GAP = " " * _GAP
+
+
+def _fit(text: str, width: int, right: bool) -> str:
+    cut = text if len(text) <= width else text[: max(0, width - 1)] + "…"
+    return cut.rjust(width) if right else cut.ljust(width)

@@ -1,0 +1,79 @@
+"""A picture of a movie, drawn with half blocks, that asks for exactly as many pixels as it has."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from frazil.daemon.transport.messages import PictureKind, PictureReply
+from frazil.tui.formatting import clean
+from frazil.tui.halfblocks import picture_strips
+
+
+class Picture(Widget):
+    """Shows one kind of picture of one movie, centred; or a sentence instead."""
+
+    class Wanted(Message):
+        """The screen should fetch this picture."""
+
+        def __init__(self, picture: Picture, movie_id: str, max_width_px: int, max_height_px: int) -> None:
+            super().__init__()
+            self.picture = picture
+            self.movie_id = movie_id
+            self.max_width_px = max_width_px
+            self.max_height_px = max_height_px
+
+    def __init__(self, kind: PictureKind, title: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.kind: PictureKind = kind
+        self.border_title = title
+        self.movie_id: str | None = None
+        self._asked: tuple[str, int, int] | None = None
+        self._strips: list[Strip] = []
+        self._text = ""
+
+    def show_movie(self, movie_id: str | None, *, again: bool = False) -> None:
+        """Another movie; or the same one, whose picture may be new (`again`)."""
+        if movie_id != self.movie_id:
+            self._strips, self._text, self._asked = [], "", None
+            self.refresh()
+        elif again:
+            self._asked = None
+        self.movie_id = movie_id
+        self._ask()
+
+    def take(self, movie_id: str, answer: PictureReply | str) -> None:
+        """The picture, or why there is none."""
+        if movie_id != self.movie_id:
+            return
+        if isinstance(answer, str):
+            self._strips, self._text = [], clean(answer)
+        else:
+            many = self.app.console.color_system not in (None, "standard")
+            self._strips = picture_strips(answer.gray, answer.width_px, answer.height_px, many_colors=many)
+            self._text = ""
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._ask()
+
+    def _ask(self) -> None:
+        width, height = self.size.width, self.size.height * 2
+        if self.movie_id is None or width < 2 or height < 2 or self._asked == (self.movie_id, width, height):
+            return
+        self._asked = (self.movie_id, width, height)
+        self.post_message(self.Wanted(self, self.movie_id, width, height))
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size.width, self.size.height
+        if self._text and y == height // 2:
+            return Strip([Segment(self._text[:width].center(width), self.rich_style)])
+        top = max(0, (height - len(self._strips)) // 2)
+        if not top <= y < top + len(self._strips):
+            return Strip.blank(width, self.rich_style)
+        strip = self._strips[y - top]
+        left = max(0, (width - strip.cell_length) // 2)
+        strips = [Strip.blank(left, self.rich_style), strip]
+        return Strip.join(strips).adjust_cell_length(width, self.rich_style)

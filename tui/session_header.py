@@ -1,0 +1,118 @@
+"""The lines at the top: what is running, how fast, how late, how long the disk lasts, how good the last movies were."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from frazil.daemon.transport.messages import LiveState
+from frazil.tui.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
+from frazil.tui.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_STATES, VERMILION, WHITE, Look
+
+_DISK_WARNING_H = 12.0
+_KEPT_WARNING = 0.75
+
+
+def header_lines(state: LiveState, width: int) -> list[Text]:
+    """Three lines of at most `width` cells; what matters least is left out first."""
+    return [
+        _fitted([_title(state)], _instrument(state), width, end=clock(state.utc_us)),
+        _fitted(_flow(state), [], width),
+        _fitted([*_counts(state)], _science(state), width),
+    ]
+
+
+def _title(state: LiveState) -> Text:
+    look = SESSION_STATES.get(state.status, Look("?", state.status, WHITE))
+    return Text.assemble(
+        ("frazil ", f"bold {BLUE}"), (clean(state.session_name), "bold"), "  ", (look.text, f"bold {look.color}")
+    )
+
+
+def _instrument(state: LiveState) -> list[Text]:
+    parts = [
+        clean(state.instrument or state.preset),
+        quantity(state.voltage_kv, "kV", 0),
+        quantity(state.pixel_size_angstrom, "Å/px", 3),
+        quantity(state.dose_per_frame_e_per_a2, "e/Å²/frame", 2),
+        quantity(state.total_dose_e_per_a2, "e/Å² in all", 0),
+    ]
+    return [Text(part, WHITE) for part in parts if part and part != NOT_KNOWN]
+
+
+def _flow(state: LiveState) -> list[Text]:
+    behind = state.ready_per_hour is not None and (state.found_per_hour or 0) > 1.2 * state.ready_per_hour
+    disk_short = state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
+    disk = f"disk {size(state.free_disk_bytes)} left"
+    if state.disk_full_in_h is not None:
+        disk += f", {duration(state.disk_full_in_h * 3600)}"
+    kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
+    return [
+        Text(f"last {state.recent_total}: {state.recent_kept} kept", ORANGE if kept < _KEPT_WARNING else GREEN),
+        Text(f"found {number(state.found_per_hour, 0)}/h ready {number(state.ready_per_hour, 0)}/h"),
+        Text(f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}", ORANGE if behind else ""),
+        Text(("! " if disk_short else "") + disk, VERMILION if disk_short else ""),
+        Text(f"queue {state.queue_depth}"),
+        Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
+    ]
+
+
+def _counts(state: LiveState) -> list[Text]:
+    total = sum(number_of for name, number_of in state.counts.items() if name != "outdated")
+    parts = [Text(f"{count(total)} movies", "bold")]
+    for name, look in MOVIE_STATES.items():
+        if state.counts.get(name):
+            parts.append(Text(f"{look.sign} {count(state.counts[name])} {look.word}", look.color))
+    return parts
+
+
+def _science(state: LiveState) -> list[Text]:
+    parts = []
+    if state.particle_count:
+        parts.append(Text(f"{count(state.particle_count)} particles"))
+    if state.map_resolution_angstrom is not None:
+        parts.append(Text(f"map {number(state.map_resolution_angstrom, 2)} Å"))
+    if state.prior_version is not None:
+        parts.append(Text(f"prior v{state.prior_version}", GRAY))
+    if state.message:
+        parts.append(Text(clean(state.message), GRAY))
+    return parts
+
+
+def _fitted(first: list[Text], then: list[Text], width: int, end: str = "") -> Text:
+    """Joins parts while they fit; `end` stands at the right edge."""
+    room = width - (len(end) + 2 if end else 0)
+    line = Text()
+    for part in (*first, *then):
+        if not part.plain:
+            continue
+        gap = "  " if part is then[:1] else " · "
+        if line.plain and line.cell_len + len(gap) + part.cell_len > room:
+            break
+        if line.plain:
+            line.append(gap, GRAY)
+        line.append_text(part)
+    line.truncate(room, overflow="ellipsis")
+    if end:
+        line.append(" " * max(1, width - line.cell_len - len(end)))
+        line.append(end, GRAY)
+    return line
+
+
+class SessionHeader(Static):
+    """Draws `header_lines` of the newest state."""
+
+    state: LiveState | None = None
+
+    def show_state(self, state: LiveState) -> None:
+        self.state = state
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.state is None:
+            self.update(Text("waiting for the daemon's first word …", GRAY))
+        elif self.size.width > 10:
+            self.update(Text("\n").join(header_lines(self.state, self.size.width)))

@@ -1,0 +1,49 @@
+"""One line per worker: where it computes, on what, since when, how often it failed."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from frazil.daemon.transport.messages import WorkerState
+from frazil.tui.formatting import clean, duration, movie_name, shorten_left
+from frazil.tui.palette import GRAY, VERMILION, WHITE, WORKER_STATES, Look
+
+
+def worker_line(worker: WorkerState, width: int) -> Text:
+    """At most `width` cells."""
+    look = WORKER_STATES.get(worker.state, Look("?", worker.state, WHITE))
+    text = Text.assemble(
+        (f"{clean(worker.name)[:12]:12} ", "bold"),
+        (f"{look.text:10} ", look.color),
+        (f"{duration(worker.since_s):>12} ", GRAY),
+        f"{worker.done:>6} done ",
+        (f"{worker.failed} failed ", VERMILION if worker.failed else GRAY),
+    )
+    device = clean(worker.device_name or worker.device)
+    if device:
+        text.append(f" {device}", WHITE)
+    if worker.movie and width - text.cell_len > 12:
+        text.append(f"  {shorten_left(movie_name(worker.movie), width - text.cell_len - 2)}", GRAY)
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+class WorkersPanel(Static):
+    """All workers; scrolls when there are many."""
+
+    workers: tuple[WorkerState, ...] = ()
+
+    def show_workers(self, workers: tuple[WorkerState, ...]) -> None:
+        self.workers = workers
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        width = max(20, self.size.width)
+        if not self.workers:
+            self.update(Text("no workers yet", GRAY))
+        else:
+            self.update(Text("\n").join(worker_line(worker, width) for worker in self.workers))

@@ -45,7 +45,7 @@ class FileBytes:
         RetryLaterError
             The disk or the network failed.
         """
-        self._check_range(offset, count)
+        self.check_range(offset, count)
         buffer = bytearray(count)
         self._fill(offset, memoryview(buffer))
         return bytes(buffer)
@@ -53,7 +53,7 @@ class FileBytes:
     def read_into(self, offset: int, target: np.ndarray) -> None:
         """Fill a C-contiguous array with the bytes from `offset` on; errors as `read_at`."""
         view = memoryview(target.data).cast("B")
-        self._check_range(offset, len(view))
+        self.check_range(offset, len(view))
         self._fill(offset, view)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class FileBytes:
     ) -> None:
         self.close()
 
-    def _check_range(self, offset: int, count: int) -> None:
+    def check_range(self, offset: int, count: int) -> None:
         if offset < 0 or count < 0 or offset + count > self.size:
             raise self._truncated(offset, count)
 

@@ -29,8 +29,8 @@ def write_mrc(
     path:
         Where to; an existing file is replaced.
     array:
-        (h, w) image, or (n, h, w) stack or volume; row 0 first. Modes: float32 2, float16 12, int8 0, int16 1, uint16 6;
-        float64 and 32/64-bit integers become float32, uint8 becomes uint16 (mode 6), bool becomes int8.
+        (h, w) image, or (n, h, w) stack or volume; row 0 first. Modes: float32 2, float16 12, int8 0, int16 1, uint16
+        6; float64 and 32/64-bit integers become float32, uint8 becomes uint16 (mode 6), bool becomes int8.
     pixel_size_angstrom:
         The same along all axes; the cell is n times it.
     is_volume:

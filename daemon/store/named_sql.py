@@ -182,8 +182,8 @@ FEEDBACK = (
 )
 EXPORT_MOVIES = (
     "SELECT m.movie_id, m.relative_path, m.generation, m.stem, m.state, m.rejection_reason, m.failure_reason, "
-    "m.file_format, m.frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, m.dose_per_frame_e_per_a2, "
-    "m.flags, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
+    "m.file_format, m.frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, "
+    "m.dose_per_frame_e_per_a2, m.flags, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
     "c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id) "
     f"{_JOINED} WHERE m.movie_id > $after AND m.state <> 'outdated' ORDER BY m.movie_id LIMIT $limit"
 )
@@ -193,7 +193,8 @@ EXPORT_SHIFTS = (
 )
 EXPORT_LOCAL_MOTION = (
     "SELECT movie_id, axis, coefficient, value_angstrom FROM local_motion "
-    "WHERE movie_id > $after AND movie_id <= $upto AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
+    "WHERE movie_id > $after AND movie_id <= $upto "
+    "AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
 )
 EXPORT_PARTICLES = "SELECT * FROM particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
 TABLE_NAMES = (

@@ -1,0 +1,88 @@
+"""Fill the tables from the result files, after the database was lost or for results that never reached it.
+
+A worker's result is on disk before the database knows it. So at every start the files are compared with the tables,
+and what is missing is written again: after a kill between the two, after a damaged log, after a deleted database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from frazil.daemon.store import result_files, session_writes, writes
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.result_files import DamagedFile, StoredResult
+from frazil.daemon.store.rows import AlertRow
+from frazil.daemon.store.store import Store
+from frazil.models.records import MovieState
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """`adopted`: movie ids whose result came from its file. `damaged`: files that have to be computed again."""
+
+    adopted: tuple[str, ...]
+    damaged: tuple[DamagedFile, ...]
+
+
+def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *, now_utc_us: int) -> RebuildReport:
+    """Write every result that the tables do not have; tell of damaged files in `alerts`. Doing it twice is harmless."""
+    adopted: list[str] = []
+    damaged: list[DamagedFile] = []
+    pending = []
+    for item in results:
+        if isinstance(item, DamagedFile):
+            damaged.append(item)
+            alert = AlertRow(
+                "warning",
+                "store",
+                f"the kept result {item.path.name} cannot be read: {item.reason}",
+                now_utc_us,
+                remedy="nothing: the movie is processed again",
+            )
+            pending.append(store.submit(session_writes.record_alert, alert))
+        else:
+            adopted.append(item.movie.movie_id)
+            pending.append(store.submit(adopt, item))
+    for future in pending:
+        future.result()
+    return RebuildReport(tuple(adopted), tuple(damaged))
+
+
+def adopt_missing(
+    store: Store, session_dir: Path, *, now_utc_us: int, parameter_hashes: Collection[str] | None = None
+) -> RebuildReport:
+    """Compare the result files with the tables and write what is missing.
+
+    With `parameter_hashes`, only results made with these settings are taken; others are left to be computed again.
+    """
+    cursor = store.cursor()
+    try:
+        known = writes.known_movies(cursor)
+    finally:
+        cursor.close()
+    done = {
+        movie.movie_id
+        for movie in known
+        if movie.parameter_hash is not None or movie.state == MovieState.OUTDATED
+    }
+    missing = result_files.read_results(session_dir, result_files.result_ids(session_dir) - done)
+    wanted = (
+        item
+        for item in missing
+        if parameter_hashes is None or isinstance(item, DamagedFile) or item.result.parameter_hash in parameter_hashes
+    )
+    return rebuild_from(store, wanted, now_utc_us=now_utc_us)
+
+
+def adopt(connection: Connection, stored: StoredResult) -> MovieState | None:
+    """Registration and result of one movie in one transaction."""
+    writes.register_movie(connection, replace(stored.movie, state=MovieState.QUEUED))
+    return writes.record_result(
+        connection,
+        stored.result,
+        ready_utc_us=stored.ready_utc_us,
+        lag_s=stored.lag_s,
+        rejection_reason=stored.rejection_reason,
+    )

@@ -1,0 +1,125 @@
+"""A durable copy of every result beside the database: `SESSION/results/<movie_id>.msgpack`.
+
+The database can be lost (a damaged file, a full disk at the wrong moment); what a worker found out cannot be had
+again without computing it again. One small file a movie, written under a temporary name, synced and renamed, before
+the database sees the result. `rebuild.py` fills the tables from them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from frazil.config.errors import FormatError
+from frazil.daemon.store.rows import MovieRow
+from frazil.models.records import MovieResult
+
+RESULTS_NAME = "results"
+_FORMAT = 1
+_SUFFIX = ".msgpack"
+MAX_RESULT_BYTES = 64 << 20
+"""A result is tens of kilobytes; anything larger than this is not one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """A result with what the store was told beside it."""
+
+    movie: MovieRow
+    result: MovieResult
+    ready_utc_us: int
+    lag_s: float | None
+    rejection_reason: str | None = None
+    format_version: int = _FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedFile:
+    """A result file that cannot be read: the movie has to be computed again."""
+
+    path: Path
+    reason: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(StoredResult)
+
+
+def result_path(session_dir: Path, movie_id: str) -> Path:
+    """Raises ValueError for an id that is not a plain file name."""
+    if not movie_id or Path(movie_id).name != movie_id or movie_id.startswith("."):
+        raise ValueError(f"{movie_id!r} is not a movie id")
+    return session_dir / RESULTS_NAME / (movie_id + _SUFFIX)
+
+
+def encode(stored: StoredResult) -> bytes:
+    """As it lies in the file. NaN and infinity survive."""
+    return _encoder.encode(stored)
+
+
+def decode(data: bytes, path: Path) -> StoredResult:
+    """Raises `FormatError` naming the file."""
+    try:
+        stored = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FormatError(
+            f"this result file is damaged ({error})", path=path, remedy="delete it; the movie is computed again"
+        ) from error
+    if stored.format_version != _FORMAT:
+        raise FormatError(
+            f"this result file has format {stored.format_version}; this frazil reads {_FORMAT}",
+            path=path,
+            remedy="update frazil, or delete the file; the movie is computed again",
+        )
+    return stored
+
+
+def write_result(session_dir: Path, stored: StoredResult) -> Path:
+    """Write atomically and durably; again replaces. Raises OSError (disk full: nothing of it is left)."""
+    path = result_path(session_dir, stored.result.movie_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(encode(stored))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_result(path: Path) -> StoredResult:
+    """Raises `FormatError` for a damaged file, OSError for one that cannot be read."""
+    if path.stat().st_size > MAX_RESULT_BYTES:
+        raise FormatError("this is too large to be a result file", path=path, remedy="delete it")
+    stored = decode(path.read_bytes(), path)
+    if path.name != stored.result.movie_id + _SUFFIX or stored.movie.movie_id != stored.result.movie_id:
+        raise FormatError("this result file is of another movie than its name says", path=path, remedy="delete it")
+    return stored
+
+
+def result_ids(session_dir: Path) -> set[str]:
+    """Movies with a result file, by name only (fast for tens of thousands)."""
+    try:
+        names = os.listdir(session_dir / RESULTS_NAME)
+    except FileNotFoundError:
+        return set()
+    return {name[: -len(_SUFFIX)] for name in names if name.endswith(_SUFFIX) and not name.startswith(".")}
+
+
+def read_results(session_dir: Path, movie_ids: set[str] | None = None) -> Iterator[StoredResult | DamagedFile]:
+    """All results (or those of some movies), by id; a damaged file is told and does not end the reading."""
+    wanted = result_ids(session_dir) if movie_ids is None else movie_ids
+    for movie_id in sorted(wanted):
+        path = result_path(session_dir, movie_id)
+        try:
+            yield read_result(path)
+        except (FormatError, OSError) as error:
+            yield DamagedFile(path, str(error))

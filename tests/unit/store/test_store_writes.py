@@ -1,0 +1,216 @@
+"""Results in, rows out: known numbers arrive, replays change nothing, people's verdicts win."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from frazil.config.errors import UsageError
+from frazil.daemon.store import session_writes, writes
+from frazil.daemon.store.rows import (
+    AlertRow,
+    ClassRow,
+    FeedbackRow,
+    InterventionRow,
+    MovieRow,
+    ParticleRows,
+    PriorRow,
+    ReconstructionRow,
+    ScoreRow,
+)
+from frazil.daemon.store.store import Store
+from frazil.models.records import MovieResult, MovieState
+
+MakeMovie = Callable[[int], MovieRow]
+MakeResult = Callable[..., MovieResult]
+
+
+def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables."""
+    tables = store.sql("SELECT table_name FROM duckdb_tables() ORDER BY 1").column("table_name")
+    return {str(name): sorted(map(repr, store.sql(f"SELECT * FROM {name}").rows)) for name in tables}  # type: ignore[misc]
+
+
+def test_a_result_arrives_with_its_numbers(filled: Store, make_result: MakeResult) -> None:
+    truth = make_result(2)
+    (movie,) = filled.named("movie", {"movie_id": "m00002"}).as_dicts()
+    assert movie["state"] == "ready"
+    assert movie["stem"] == "foil_2"
+    assert movie["grid_square"] == "GridSquare_0"
+    assert movie["attempts"] == 1
+    assert movie["frame_count"] == 8
+    assert movie["defocus_u_angstrom"] == 15_002.0
+    assert movie["astigmatism_angstrom"] == 1_002.0
+    assert movie["ice_ring_density"] is None, "NaN is not known, and not known is NULL"
+    assert movie["motion_total_angstrom"] == 12.0
+    assert movie["particle_count"] == 3
+    assert movie["micrograph_path"] == "motion/foil_2.mrc"
+    assert movie["lag_s"] == 4.0
+    shifts = filled.named("frame_shifts", {"movie_id": "m00002"})
+    assert shifts.column("frame") == list(range(1, 9))
+    assert tuple(shifts.column("shift_y_angstrom")) == truth.shifts.shift_y_angstrom
+    local = filled.named("local_motion", {"movie_id": "m00002"})
+    assert [row[1] for row in local.rows if row[0] == "y"] == list(range(18))
+    assert truth.local_motion is not None
+    assert tuple(row[2] for row in local.rows if row[0] == "y") == truth.local_motion.coefficients_y_angstrom
+    spectrum = filled.named("spectrum", {"movie_id": "m00002"})
+    assert tuple(spectrum.column("ring_amplitude")) == truth.spectra.ring_amplitude
+    losses = {(r[0], r[1]): r[2] for r in filled.named("losses", {"movie_id": "m00002"}).rows}
+    assert losses == {("motion", 0.1): 0.5, ("motion", 0.2): 1.0, ("ice", 0.1): 0.25, ("ice", 0.2): 0.75}
+    assert filled.named("stage_timings").as_dicts()[0]["total_s"] == 10.0
+
+
+def test_delivered_twice_leaves_the_tables_identical(filled: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
+    before = everything(filled)
+    for index in range(4):
+        filled.submit(writes.register_movie, make_movie(index))
+        filled.submit(writes.record_result, make_result(index), ready_utc_us=99_000_000, lag_s=77.0)
+    filled.flush()
+    assert everything(filled) == before
+
+
+def test_other_parameters_replace_and_never_add(filled: Store, make_result: MakeResult) -> None:
+    newer = replace(make_result(1, frames=5), parameter_hash="parameters-2", losses=None)
+    filled.submit(writes.record_result, newer, ready_utc_us=50_000_000, lag_s=9.0).result()
+    (movie,) = filled.named("movie", {"movie_id": "m00001"}).as_dicts()
+    assert movie["ready_utc_us"] == 50_000_000
+    assert len(filled.named("frame_shifts", {"movie_id": "m00001"}).rows) == 5
+    assert filled.named("losses", {"movie_id": "m00001"}).rows == ()
+    hashes = filled.sql("SELECT DISTINCT parameter_hash FROM stages WHERE movie_id = 'm00001'").rows
+    assert hashes == (("parameters-2",),)
+
+
+def test_late_results_of_replaced_and_unknown_movies_are_not_kept(
+    filled: Store, make_movie: MakeMovie, make_result: MakeResult
+) -> None:
+    newer = replace(make_movie(1), movie_id="m1-again", generation=1, stem=None)
+    filled.submit(writes.register_movie, newer).result()
+    assert filled.submit(writes.mark_outdated, newer.relative_path, 1).result() == 1
+    before = everything(filled)
+    late = replace(make_result(1), parameter_hash="parameters-9")
+    assert filled.submit(writes.record_result, late, ready_utc_us=1, lag_s=1.0).result() is None
+    stranger = replace(make_result(1), movie_id="nobody")
+    assert filled.submit(writes.record_result, stranger, ready_utc_us=1, lag_s=1.0).result() is None
+    assert everything(filled) == before
+
+
+def test_registering_again_keeps_state_and_takes_late_knowledge(store: Store, make_movie: MakeMovie) -> None:
+    row = replace(make_movie(3), sidecar_path=None, voltage_kv=None)
+    store.submit(writes.register_movie, row)
+    store.submit(writes.set_state, row.movie_id, MovieState.QUEUED)
+    store.submit(writes.register_movie, replace(row, sidecar_path="a.xml", voltage_kv=200.0, stem="another"))
+    store.submit(writes.register_movie, replace(row, size_bytes=None)).result()
+    (movie,) = store.named("movie", {"movie_id": row.movie_id}).as_dicts()
+    assert (movie["state"], movie["sidecar_path"], movie["voltage_kv"]) == ("queued", "a.xml", 200.0)
+    assert (movie["size_bytes"], movie["stem"]) == (1003, "foil_3")
+
+
+def test_attempts_count_up_survive_and_can_be_given_back(store: Store, make_movie: MakeMovie) -> None:
+    store.submit(writes.register_movie, make_movie(0))
+    assert [store.submit(writes.start_attempt, "m00000").result() for _ in range(3)] == [1, 2, 3]
+    store.submit(writes.give_attempt_back, "m00000")
+    (movie,) = store.submit(writes.unfinished_movies).result()
+    assert (movie.attempts, movie.state) == (2, MovieState.QUEUED)
+    with pytest.raises(LookupError, match="nobody"):
+        store.submit(writes.start_attempt, "nobody").result()
+
+
+def test_failure_quarantine_and_requeue(filled: Store) -> None:
+    (failure,) = filled.named("failures", {"include_rejected": False}).as_dicts()
+    assert failure["reason"] == "the file ends in frame 3"
+    assert failure["state"] == "quarantined"
+    assert not filled.submit(writes.record_failure, "nobody", stage="read", reason="x").result()
+    assert filled.submit(writes.requeue, "m00005").result()
+    (movie,) = filled.named("movie", {"movie_id": "m00005"}).as_dicts()
+    assert (movie["state"], movie["attempts"], movie["failure_reason"]) == ("queued", 0, None)
+    assert [m.movie_id for m in filled.submit(writes.unfinished_movies).result()] == ["m00005"]
+
+
+def test_resume_knows_what_was_made_with_which_parameters(filled: Store) -> None:
+    known = filled.submit(writes.known_movies).result()
+    assert [movie.movie_id for movie in known] == [f"m{i:05d}" for i in range(6)]
+    assert known[0].parameter_hash == "parameters-1"
+    assert known[0].sequence == 0
+    assert (known[5].state, known[5].parameter_hash) == (MovieState.QUARANTINED, None)
+
+
+def test_a_person_outweighs_the_thresholds_also_after_a_replay(filled: Store, make_result: MakeResult) -> None:
+    accept = FeedbackRow("f1", 10, "accept", "ada", "m00004")
+    reject = FeedbackRow("f2", 11, "reject", "ada", "m00000", "contamination")
+    assert filled.submit(session_writes.record_feedback, accept).result() == MovieState.READY
+    assert filled.submit(session_writes.record_feedback, reject).result() == MovieState.REJECTED
+    for index, reason in ((4, "astigmatism 6000 A, the limit is 5000 A"), (0, None)):
+        filled.submit(
+            writes.record_result, make_result(index), ready_utc_us=1, lag_s=1.0, rejection_reason=reason
+        ).result()
+    states = {m["movie_id"]: (m["state"], m["reason"]) for m in filled.named("movies").as_dicts()}
+    assert states["m00004"] == ("ready", None)
+    assert states["m00000"] == ("rejected", "contamination")
+    assert filled.submit(session_writes.record_feedback, replace(accept, verdict="note")).result() == MovieState.READY
+    with pytest.raises(UsageError, match="no movie"):
+        filled.submit(session_writes.record_feedback, replace(accept, movie_id="nobody")).result()
+    with pytest.raises(UsageError, match="maybe"):
+        filled.submit(session_writes.record_feedback, replace(accept, verdict="maybe")).result()
+
+
+def test_alerts_are_told_once_and_acknowledged_once(store: Store) -> None:
+    alert = AlertRow("error", "disk", "4 GB left", 5, remedy="free some")
+    assert store.submit(session_writes.record_alert, alert).result()
+    assert not store.submit(session_writes.record_alert, replace(alert, created_utc_us=6)).result()
+    assert store.submit(session_writes.record_alert, replace(alert, text="3 GB left")).result()
+    assert store.submit(session_writes.acknowledge_alert, alert.key(), who="ada", utc_us=7).result()
+    assert not store.submit(session_writes.acknowledge_alert, alert.key(), who="bob", utc_us=8).result()
+    assert [row["text"] for row in store.named("alerts", {"open_only": True}).as_dicts()] == ["3 GB left"]
+
+
+def test_picks_keep_what_was_found_out_about_them_and_half_sets_are_fixed(
+    filled: Store, make_result: MakeResult
+) -> None:
+    before = filled.named("particles", {"movie_id": "m00001"}).as_dicts()
+    assert {row["half_set"] for row in before} == {1, 2}
+    halves = tuple(int(row["half_set"] or 0) for row in before)
+    rows = ParticleRows("m00001", (10.0, 20.0, 30.0), (11.0, 21.0, 31.0), halves, class_id=(4, None, 5))
+    filled.submit(session_writes.record_particles, rows).result()
+    filled.submit(writes.record_result, make_result(1), ready_utc_us=1, lag_s=1.0).result()
+    after = filled.named("particles", {"movie_id": "m00001"}).as_dicts()
+    assert [row["class_id"] for row in after] == [4, None, 5]
+    assert tuple(row["half_set"] for row in after) == halves
+    with pytest.raises(ValueError, match="different length"):
+        filled.submit(session_writes.record_particles, replace(rows, half_set=(1,))).result()
+
+
+def test_session_wide_rows_replace_by_their_key(store: Store) -> None:
+    round_1 = ReconstructionRow(
+        1, 10, 5, 500, "D2", resolution_0143_angstrom=7.5, frequency_per_angstrom=(0.1, 0.2), fsc=(0.9, 0.1),
+        classes=(ClassRow(1, 300, 9.0), ClassRow(2, 200)),
+    )  # fmt: skip
+    for _ in range(2):
+        store.submit(session_writes.record_reconstruction, round_1)
+        store.submit(session_writes.record_prior, PriorRow(3, 10, 5, ("motion",), (1.0,), (0.2,), "{}"))
+        store.submit(session_writes.record_score, ScoreRow(1, "logic", 10, "{}", verdict=0.8))
+        store.submit(
+            session_writes.record_intervention, InterventionRow("i1", 10, "motion", "session", "wait longer", "frazil")
+        )
+    store.flush()
+    assert [row[2] for row in store.named("fsc").rows] == [0.9, 0.1]
+    assert [row["particle_count"] for row in store.named("classes", {"round": 1}).as_dicts()] == [300, 200]
+    counts = [len(store.named(name).rows) for name in ("reconstructions", "priors", "scores", "interventions")]
+    assert counts == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("curve", "angstrom"),
+    [
+        ((1.0, 0.5, 0.0), 1 / (0.2 + 0.1 * (0.5 - 0.143) / 0.5)),
+        ((1.0, 0.9, 0.8), 1 / 0.3),
+        ((0.1, 0.9, 0.9), None),
+        ((), None),
+        ((1.0, 0.5, math.nan), 1 / 0.3),
+    ],
+)
+def test_where_a_correlation_falls_below_a_threshold(curve: tuple[float, ...], angstrom: float | None) -> None:
+    found = writes.crossing_angstrom((0.1, 0.2, 0.3), curve, 0.143)
+    assert found == (None if angstrom is None else pytest.approx(angstrom))

@@ -67,7 +67,8 @@ def _allowed(annotation: Any, metadata: list[Any]) -> tuple[str, bool, bool]:
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation)), False, False
     if origin is tuple:
-        return "list of text", False, True
+        words = _allowed(typing.get_args(annotation)[0], metadata)[0]
+        return f"list of {words}", False, True
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return ", ".join(f"`{choice.value}`" for choice in annotation), False, False
     if annotation is bool:

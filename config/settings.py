@@ -110,6 +110,9 @@ class IntakeSettings(_Section):
     """How long a complete movie waits for its sidecar; then it goes on and is flagged (`required`: it waits on)."""
     sidecar_roots: tuple[str, ...] = ()
     """Further folders in which sidecars lie (EPU writes metadata under another root than movies)."""
+    sidecar_distrust: tuple[Literal["pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2"], ...] = ()
+    """Values in which sidecars and headers are known to be wrong (an uncalibrated pixel size): what a person gave is
+    taken without asking why they differ."""
     watch: Literal["auto", "events", "polling"] = "auto"
     """Whether file-system events are used; `polling` for network mounts that send none."""
     expected_frames: Annotated[int, Field(ge=1)] | None = None

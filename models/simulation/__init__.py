@@ -1,11 +1,13 @@
 """A simulated microscope with known truth."""
 
+from frazil.models.simulation.delivery import DeliverySettings, write_session
 from frazil.models.simulation.movie import SimulatedMovie
 from frazil.models.simulation.session import MovieOverrides, SimulatedSession
 from frazil.models.simulation.settings import SimulationSettings, preset
 from frazil.models.simulation.truth import MovieTruth, SessionTruth, read_truth
 
 __all__ = [
+    "DeliverySettings",
     "MovieOverrides",
     "MovieTruth",
     "SessionTruth",
@@ -14,4 +16,5 @@ __all__ = [
     "SimulationSettings",
     "preset",
     "read_truth",
+    "write_session",
 ]

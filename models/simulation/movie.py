@@ -50,7 +50,7 @@ from frazil.models.simulation.truth import MovieTruth
 if TYPE_CHECKING:
     from frazil.models.simulation.session import SimulatedSession
 
-_ICE, _FILM, _CARBON, _SHOT, _HOT = 10, 11, 12, 13, 14
+_ICE, _FILM, _CARBON, _SHOT, _DEFECT, _EVENT = 10, 11, 12, 13, 14, 15  # purposes of random streams
 ANGSTROM_PER_NM = 10.0
 LEAST_RELATIVE_INTENSITY = 0.02
 """The weak-phase contrast of very thick, dense specimens could go below -1; electrons cannot."""
@@ -118,9 +118,13 @@ class SimulatedMovie:
         level = self.truth.expected_counts_per_px_per_frame
         for number, counts in enumerate(self.frames()):
             frame = counts.astype(np.float32) * multiplier
-            rng = self._session.rng(self.truth.index, _HOT, number)
+            rng = self._session.rng(self.truth.index, _DEFECT, number)
             frame[defects] = rng.poisson(level, int(defects.sum()))
             yield torch.from_numpy(frame)
+
+    def event_rng(self, frame: int) -> np.random.Generator:
+        """For what a file format adds: the raw frames and sub-pixels of an EER's electrons."""
+        return self._session.rng(self.truth.index, _EVENT, frame)
 
     def expected_frames(self, *, motion: bool = True, damage: bool = True) -> Iterator[Tensor]:
         """Expected electrons per pixel, (h, w) float32, before sensitivity and counting noise. Re-iterable.

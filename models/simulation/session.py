@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from frazil.models.conventions import ANGSTROM_PER_UM, wrap_astigmatism_angle_deg
 from frazil.models.simulation.detector import Detector, coincidence_survival, draw_detector
-from frazil.models.simulation.ice import inelastic_mean_free_path_nm, transmitted_fraction
+from frazil.models.simulation.ice import transmitted_fraction
 from frazil.models.simulation.local_motion import LocalField, draw_local_field
 from frazil.models.simulation.microscope import Canvas, make_canvas
 from frazil.models.simulation.movie import SimulatedMovie
@@ -30,6 +31,8 @@ SESSION_START_UTC_US = 1_767_225_600_000_000
 MARGIN_STEP_PX = 16
 IMAGE_SHIFT_PITCH_UM = 1.8
 STAGE_PITCH_UM = 9.0
+BEAM_SHIFT_GROUP = 7_200_000
+"""EPU numbers the positions of its template; the nine image shifts of a stage position are such numbers here."""
 _DRAW, _DETECTOR = 1, 2  # purposes of random streams; movies use further ones
 
 
@@ -144,7 +147,7 @@ class SimulatedSession:
         square_id, hole_id = str(7_000_000 + 1_000 * square), str(7_100_000 + 1_000 * square + hole)
         truth = MovieTruth(
             index=index,
-            stem=f"FoilHole_{hole_id}_Data_{7_200_000 + index % 4}_{index}",
+            stem=f"FoilHole_{hole_id}_Data_{BEAM_SHIFT_GROUP + hole % 9}_{index}_{_file_time(start_us)}",
             grid_square=square_id,
             hole=hole_id,
             acquired_utc_us=start_us,
@@ -206,9 +209,8 @@ class SimulatedSession:
         return tuple(placed)
 
 
-def mean_free_path_nm(settings: SimulationSettings) -> float:
-    """Of inelastic scattering at the session's voltage."""
-    return inelastic_mean_free_path_nm(settings.optics.voltage_kv)
+def _file_time(utc_us: int) -> str:
+    return datetime.fromtimestamp(utc_us / 1e6, tz=UTC).strftime("%Y%m%d_%H%M%S")
 
 
 def _local_truth(field: LocalField) -> LocalMotionTruth:

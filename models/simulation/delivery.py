@@ -1,0 +1,312 @@
+"""A simulated session on disk: OUT/raw grows as a camera's disk would, OUT/truth holds what is true.
+
+    OUT/raw/...          movies and metadata, in EPU's tree or SerialEM's folder
+    OUT/gain.mrc         gain reference; OUT/defects.txt and defects.mrc the bad pixels
+    OUT/truth/truth.json (never below raw: nobody who watches the raw folder sees it)
+
+There is no clock here: `sleep` and `now` come from the caller.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frazil.config.errors import UsageError
+from frazil.models.formats.mrc_write import write_mrc
+from frazil.models.simulation.detector import Detector, draw_detector
+from frazil.models.simulation.faults import LATER_MOVIES, FaultPlan, parse_faults
+from frazil.models.simulation.movie import SimulatedMovie
+from frazil.models.simulation.movie_files import FileFormat, MrcType, write_movie
+from frazil.models.simulation.session import SimulatedSession
+from frazil.models.simulation.settings import SimulationSettings
+from frazil.models.simulation.sidecars import epu_session, epu_xml, mdoc
+from frazil.models.simulation.truth import MovieTruth, SessionTruth
+
+SidecarKind = Literal["epu", "mdoc", "none"]
+SUFFIX: dict[FileFormat, str] = {"tiff": ".tiff", "mrc": ".mrc", "eer": ".eer"}
+GROWTH_STEPS = 8
+GROWTH_SHARE_OF_PACE = 0.5
+TRUNCATED_SHARE, STALLED_SHARE = 0.6, 0.5
+BAD_FILE_BYTES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    file_format: FileFormat = "tiff"
+    mrc_type: MrcType = "int8"
+    sidecar: SidecarKind = "epu"
+    gain_convention: Literal["auto", "multiply", "divide"] = "auto"
+    """auto: divide for EER, multiply otherwise, as the cameras' own references."""
+    pace_s: float = 0.0
+    """A movie starts every so many seconds; 0: as fast as they can be made."""
+    grow: bool = False
+    """True: the file grows under its final name; False: it appears whole, by rename."""
+
+
+def write_session(
+    out: Path,
+    settings: SimulationSettings,
+    delivery: DeliverySettings | None = None,
+    *,
+    faults: Sequence[str] = (),
+    sleep: Callable[[float], None] | None = None,
+    now: Callable[[], float] | None = None,
+    on_movie: Callable[[int, Path], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> SessionTruth:
+    """Write a whole session below `out` and return its truth, which is on disk before the first movie.
+
+    Parameters
+    ----------
+    faults:
+        See `frazil.models.simulation.faults`.
+    sleep, now:
+        For pacing and growth, seconds; needed only if `delivery.pace_s` > 0.
+    on_movie:
+        Called with (index, path) after each movie is delivered.
+    should_stop:
+        Asked before each movie.
+
+    Raises
+    ------
+    UsageError
+        If `out` already holds a session, or pacing is asked for without a clock.
+    OSError
+        If the disk refuses.
+    """
+    delivery = delivery or DeliverySettings()
+    if delivery.pace_s > 0 and (sleep is None or now is None):
+        raise UsageError("pacing needs a clock", remedy="pass sleep and now")
+    truth_path = out / "truth" / "truth.json"
+    if truth_path.exists() or (out / "raw").exists():
+        raise UsageError("there is a session already", path=out, remedy="choose another folder or remove it")
+    plan = parse_faults(faults, movie_count=settings.movies, seed=settings.seed)
+    session = SimulatedSession(settings, overrides=plan.overrides())
+    truth = session_truth(session, delivery, plan, tuple(faults))
+    _Courier(out, session, delivery, plan, truth, sleep or (lambda _: None)).run(now, on_movie, should_stop)
+    return truth
+
+
+def session_truth(
+    session: SimulatedSession, delivery: DeliverySettings, plan: FaultPlan, faults: tuple[str, ...]
+) -> SessionTruth:
+    """Truth of all movies with the names that they get on disk; makes no image."""
+    movies = []
+    for index in range(session.settings.movies):
+        movie = session.truth(index)
+        file, sidecar = _names(movie, delivery)
+        if "missing-sidecar" in plan.of(index):
+            sidecar = None
+        movies.append(replace(movie, faults=plan.of(index), file=file, sidecar=sidecar, stem=Path(file).stem))
+    orientation = {
+        "gain-rotated": "rot90",
+        "gain-flipped": "flipud",
+        "gain-missing": "none",
+        "gain-wrong": "other-camera",
+    }
+    return SessionTruth(
+        settings=asdict(session.settings),
+        file_format=delivery.file_format,
+        sidecar_kind=delivery.sidecar,
+        gain_convention=_gain_convention(delivery, plan),
+        gain_orientation_written=orientation.get(plan.gain or "", "identity"),
+        symmetry=session.symmetry,
+        movies=tuple(movies),
+        faults=faults,
+    )
+
+
+def _names(truth: MovieTruth, delivery: DeliverySettings) -> tuple[str, str | None]:
+    """Paths of movie and sidecar below the raw folder."""
+    suffix = SUFFIX[delivery.file_format]
+    if delivery.sidecar == "epu":
+        folder = f"Images-Disc1/GridSquare_{truth.grid_square}/Data"
+        tail = "_EER" if delivery.file_format == "eer" else "_Fractions"
+        return f"{folder}/{truth.stem}{tail}{suffix}", f"{folder}/{truth.stem}.xml"
+    name = f"sq{truth.grid_square}_{truth.index:05d}{'.tif' if suffix == '.tiff' else suffix}"
+    return name, f"{name}.mdoc" if delivery.sidecar == "mdoc" else None
+
+
+def _gain_convention(delivery: DeliverySettings, plan: FaultPlan) -> str:
+    usual = "divide" if delivery.file_format == "eer" else "multiply"
+    convention = usual if delivery.gain_convention == "auto" else delivery.gain_convention
+    if plan.gain == "gain-inverted":
+        return "multiply" if convention == "divide" else "divide"
+    return convention
+
+
+def write_gain(
+    path: Path, detector: Detector, *, convention: str, orientation: str, pixel_size_angstrom: float
+) -> None:
+    """Gain reference as `convention` says, after what `orientation` says was done to the array (row 0 first)."""
+    reference: NDArray[np.float32] = detector.gain_multiplier() if convention == "multiply" else detector.sensitivity
+    if orientation == "rot90":
+        reference = np.rot90(reference)
+    elif orientation == "flipud":
+        reference = reference[::-1]
+    write_mrc(path, np.ascontiguousarray(reference), pixel_size_angstrom)
+
+
+def write_defects(folder: Path, detector: Detector, pixel_size_angstrom: float) -> None:
+    """`defects.mrc` (1 is bad) and `defects.txt` (a line `x y width height` per pixel or whole column)."""
+    height = detector.dead.shape[0]
+    columns = np.nonzero(detector.dead.all(axis=0))[0]
+    single = detector.defects.copy()
+    single[:, columns] = False
+    rows = [f"{x} 0 1 {height}" for x in columns] + [f"{x} {y} 1 1" for y, x in np.argwhere(single)]
+    (folder / "defects.txt").write_text("\n".join(rows) + "\n", encoding="ascii")
+    write_mrc(folder / "defects.mrc", detector.defects.astype(np.int8), pixel_size_angstrom)
+
+
+class _Courier:
+    """Brings movies and metadata to the raw folder, some of them late."""
+
+    def __init__(
+        self,
+        out: Path,
+        session: SimulatedSession,
+        delivery: DeliverySettings,
+        plan: FaultPlan,
+        truth: SessionTruth,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._out, self._raw, self._staging = out, out / "raw", out / ".staging"
+        self._session, self._delivery, self._plan, self._truth, self._sleep = session, delivery, plan, truth, sleep
+        self._late: list[tuple[int, Callable[[], None]]] = []
+
+    def run(
+        self,
+        now: Callable[[], float] | None,
+        on_movie: Callable[[int, Path], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        settings, detector = self._session.settings, self._session.detector
+        self._raw.mkdir(parents=True)
+        self._staging.mkdir(exist_ok=True)
+        self._truth.write(self._out / "truth" / "truth.json")
+        write_defects(self._out, detector, settings.pixel_size_angstrom)
+        if self._plan.gain == "gain-wrong":
+            other = np.random.default_rng([settings.seed, 98])
+            detector = draw_detector(settings.camera, settings.height_px, settings.width_px, other)
+        if self._plan.gain != "gain-missing":
+            write_gain(
+                self._out / "gain.mrc",
+                detector,
+                convention=self._truth.gain_convention,
+                orientation=self._truth.gain_orientation_written,
+                pixel_size_angstrom=settings.pixel_size_angstrom,
+            )
+        if self._delivery.sidecar == "epu":
+            self._place_text(
+                self._raw / "EpuSession.dm", epu_session(settings, eer=self._delivery.file_format == "eer")
+            )
+        start = now() if now is not None else 0.0
+        for movie in self._truth.movies:
+            if should_stop is not None and should_stop():
+                break
+            self._flush(movie.index)
+            staged = self._prepare(movie)
+            if now is not None and self._delivery.pace_s > 0:
+                self._sleep(max(0.0, start + movie.index * self._delivery.pace_s - now()))
+            path = self._deliver(movie, staged)
+            if on_movie is not None:
+                on_movie(movie.index, path)
+        self._flush(None)
+        shutil.rmtree(self._staging)
+
+    def _flush(self, index: int | None) -> None:
+        """Do what is due before movie `index`; None: everything."""
+        due = [action for when, action in self._late if index is None or when <= index]
+        self._late = [] if index is None else [item for item in self._late if item[0] > index]
+        for action in due:
+            action()
+
+    def _prepare(self, truth: MovieTruth) -> Path:
+        """The finished movie file, outside the raw folder."""
+        staged = self._staging / Path(str(truth.file)).name
+        if "zero-length" in truth.faults:
+            staged.write_bytes(b"")
+        elif "bad-file" in truth.faults:
+            staged.write_bytes(np.random.default_rng([self._session.settings.seed, truth.index]).bytes(BAD_FILE_BYTES))
+        else:
+            self._write(staged, self._session.movie(truth.index), truth.faults)
+        return staged
+
+    def _write(self, path: Path, movie: SimulatedMovie, faults: tuple[str, ...]) -> None:
+        write_movie(
+            path, movie, file_format=self._delivery.file_format, mrc_type=self._delivery.mrc_type, faults=faults
+        )
+
+    def _deliver(self, truth: MovieTruth, staged: Path) -> Path:
+        target = self._raw / str(truth.file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        later, faults = truth.index + LATER_MOVIES, truth.faults
+        if truth.sidecar is not None:
+            sidecar, text = self._raw / truth.sidecar, self._sidecar_text(truth)
+            if "late-sidecar" in faults:
+                self._late.append((later, lambda: self._place_text(sidecar, text)))
+            else:
+                self._place_text(sidecar, text)
+        size = staged.stat().st_size
+        if "truncated" in faults:
+            self._append(target, staged, 0, int(size * TRUNCATED_SHARE))
+            staged.unlink()
+        elif "stalled" in faults:
+            half = int(size * STALLED_SHARE)
+            self._append(target, staged, 0, half)
+            self._late.append((later, lambda: self._append(target, staged, half, size)))
+        elif "replaced" in faults:
+            first = self._staging / f"first-{staged.name}"
+            self._write(first, self._session.movie(truth.index), ("few-frames",))
+            os.replace(first, target)
+            self._late.append((later, lambda: os.replace(staged, target)))
+        elif "preallocated" in faults:
+            self._fill(target, staged, size)
+        elif self._delivery.grow:
+            self._append(target, staged, 0, size)
+            staged.unlink()
+        else:
+            os.replace(staged, target)
+        return target
+
+    def _append(self, target: Path, staged: Path, start: int, stop: int) -> None:
+        """Copy bytes [start, stop) to the end of the target, in steps with pauses."""
+        edges = np.linspace(start, stop, GROWTH_STEPS + 1).astype(int)
+        with staged.open("rb") as source, target.open("ab", buffering=0) as sink:
+            source.seek(start)
+            for first, last in itertools.pairwise(edges.tolist()):
+                sink.write(source.read(last - first))
+                self._sleep(self._delivery.pace_s * GROWTH_SHARE_OF_PACE / GROWTH_STEPS)
+
+    def _fill(self, target: Path, staged: Path, size: int) -> None:
+        """Full size at once, content in steps."""
+        with target.open("wb") as sink:
+            sink.truncate(size)
+        edges = np.linspace(0, size, GROWTH_STEPS + 1).astype(int)
+        with staged.open("rb") as source, target.open("r+b", buffering=0) as sink:
+            for first, last in itertools.pairwise(edges.tolist()):
+                sink.write(source.read(last - first))
+                self._sleep(self._delivery.pace_s * GROWTH_SHARE_OF_PACE / GROWTH_STEPS)
+        staged.unlink()
+
+    def _sidecar_text(self, truth: MovieTruth) -> str:
+        settings = self._session.settings
+        if self._delivery.sidecar == "epu":
+            return epu_xml(truth, settings, eer=self._delivery.file_format == "eer")
+        gain = None if self._plan.gain == "gain-missing" else "gain.mrc"
+        return mdoc(truth, settings, Path(str(truth.file)).name, gain)
+
+    def _place_text(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._staging / f"{path.name}.part"
+        part.write_text(text, encoding="utf-8", newline="")
+        os.replace(part, path)

@@ -86,7 +86,7 @@ def _fitted(first: list[Text], then: list[Text], width: int, end: str = "") -> T
     for part in (*first, *then):
         if not part.plain:
             continue
-        gap = "  " if part is then[:1] else " · "
+        gap = " · "
         if line.plain and line.cell_len + len(gap) + part.cell_len > room:
             break
         if line.plain:

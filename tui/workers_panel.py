@@ -32,10 +32,10 @@ def worker_line(worker: WorkerState, width: int) -> Text:
 class WorkersPanel(Static):
     """All workers; scrolls when there are many."""
 
-    workers: tuple[WorkerState, ...] = ()
+    shown: tuple[WorkerState, ...] = ()
 
     def show_workers(self, workers: tuple[WorkerState, ...]) -> None:
-        self.workers = workers
+        self.shown = workers
         self._draw()
 
     def on_resize(self) -> None:
@@ -43,7 +43,7 @@ class WorkersPanel(Static):
 
     def _draw(self) -> None:
         width = max(20, self.size.width)
-        if not self.workers:
+        if not self.shown:
             self.update(Text("no workers yet", GRAY))
         else:
-            self.update(Text("\n").join(worker_line(worker, width) for worker in self.workers))
+            self.update(Text("\n").join(worker_line(worker, width) for worker in self.shown))

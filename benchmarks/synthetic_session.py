@@ -1,0 +1,320 @@
+"""A session that never was, behind the daemon's real sockets: for the screen's tests, its benchmark and its pictures.
+
+Rows are drawn from a seed with the dependencies that a real session has (thick ice fits badly, drift comes in bursts
+after stage moves), so that plots look like plots. Nothing here measures anything; see `frazil simulate` for a
+microscope with truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frazil.config.errors import NotThereError, QueryError
+from frazil.daemon.transport.messages import (
+    Command,
+    Done,
+    GateState,
+    LiveState,
+    NamedQuery,
+    Picture,
+    PictureReply,
+    Rows,
+    Scalar,
+    Sql,
+    WorkerState,
+)
+from frazil.daemon.transport.server import QueryServer
+
+START_UTC_US = 1_790_000_000_000_000
+INTERVAL_S = 11.5
+PIXEL_SIZE_ANGSTROM = 0.834
+
+COLUMNS = (
+    "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "frame_count",
+    "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg", "motion_total_angstrom",
+    "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density", "relative_ice_thickness",
+    "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "reliable", "flags", "reason", "lag_s",
+    "found_utc_us", "ready_utc_us",
+)  # fmt: skip
+"""Those of the named query `movies` (tests/tui compares them with the store's)."""
+
+Row = dict[str, Scalar]
+
+
+def make_rows(count: int, seed: int, waiting: int = 4) -> list[Row]:
+    """Movies in the order of their discovery; the last `waiting` have no result yet."""
+    rng = np.random.default_rng(seed)
+    rows: list[Row] = []
+    ice, drift = 0.3, 0.0
+    for i in range(count):
+        square, hole = i // 60, i % 60
+        if hole == 0:
+            ice, drift = float(rng.gamma(3.0, 0.1)), float(rng.gamma(2.0, 4.0))
+        drift *= 0.85
+        thick = max(0.02, ice + float(rng.normal(0, 0.05)))
+        early = float(rng.gamma(6.0, 0.6)) + 0.5 * drift
+        total = early + float(rng.gamma(5.0, 0.8)) + drift
+        fit = 2.9 + 3.5 * thick + 0.08 * total + float(rng.gamma(1.2, 0.25))
+        found_us = START_UTC_US + int(i * INTERVAL_S * 1e6)
+        row: Row = dict.fromkeys(COLUMNS)
+        row.update(
+            movie_id=f"{i:08x}",
+            relative_path=f"Images-Disc1/GridSquare_{14370000 + square}/Data/FoilHole_{14380000 + i // 3}_Data_"
+            f"{14371000 + i % 3}_{i % 60}_20260921_{(i * 11 // 3600) % 24:02d}{i * 11 // 60 % 60:02d}{i * 11 % 60:02d}"
+            "_Fractions.tiff",
+            generation=1, state="ready", attempts=1, grid_square=f"GridSquare_{14370000 + square}",
+            hole=f"FoilHole_{14380000 + i // 3}", frame_count=40, found_utc_us=found_us, flags="",
+        )  # fmt: skip
+        rows.append(row)
+        if i >= count - waiting:
+            row["state"] = ("processing", "processing", "queued", "settling")[min(3, i - count + waiting)]
+            row["attempts"] = 0
+            continue
+        if rng.random() < 0.002:
+            row.update(
+                state="quarantined",
+                attempts=2,
+                reason="the file ends in frame 31 of 40, and has not grown for 10 minutes",
+            )
+            continue
+        row.update(
+            ctf_fit_angstrom=round(fit, 2), ctf_score=round(0.95 - 0.08 * fit, 3),
+            defocus_um=round(1.6 + 0.5 * math.sin(i / 37) + float(rng.normal(0, 0.12)), 3),
+            astigmatism_angstrom=round(float(rng.gamma(3, 60)), 0), phase_shift_deg=0.0,
+            motion_total_angstrom=round(total, 2), motion_early_angstrom=round(early, 2),
+            motion_late_angstrom=round(total - early, 2), ice_ring_density=round(0.9 + thick * 1.2, 3),
+            relative_ice_thickness=round(thick, 3), mean_counts_per_px=round(28 * math.exp(-thick), 2),
+            half_frc_0143_angstrom=round(fit * 1.4, 2), particle_count=int(rng.poisson(160 / (1 + thick))),
+            reliable=True, lag_s=round(float(rng.gamma(8, 2.4)), 1),
+        )  # fmt: skip
+        lag_s = row["lag_s"]
+        assert isinstance(lag_s, float)
+        row["ready_utc_us"] = found_us + int(lag_s * 1e6)
+        if total > 25:
+            row["flags"] = "large-motion"
+        if fit > 6.5:
+            row.update(state="rejected", reason=f"CTF fits to {fit:.1f} A, the limit is 6.5 A")
+    return rows
+
+
+@dataclass
+class SyntheticService:
+    """Answers like the daemon; `commands` keeps what was ordered, in order. Thread-safe."""
+
+    rows: list[Row]
+    session_dir: Path = Path("/data/krios1/2026-09-21_apoferritin")
+    commands: list[Command] = field(default_factory=list)
+    blocked: bool = False
+    alerts: int = 1
+    status: str = "running"
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_id = {str(row["movie_id"]): row for row in self.rows}
+        self._orders: dict[tuple[Scalar, ...], list[int]] = {}
+        self._sequence = 0
+        self.started_utc_us = START_UTC_US
+
+    # ---- QueryService
+
+    def named(self, request: NamedQuery) -> Rows:
+        params = request.params
+        match request.name:
+            case "movies":
+                return self._movies(params)
+            case "movie":
+                row = self._by_id.get(str(params["movie_id"]))
+                found = [] if row is None else [_whole(row)]
+                return Rows(tuple(found[0]) if found else ("movie_id",), tuple(tuple(r.values()) for r in found))
+            case "trend":
+                metrics = str(params["metrics"]).split(",")
+                done = [row for row in self.rows[-2000:] if row["ready_utc_us"] is not None]
+                columns = ("movie_id", "relative_path", "state", "ready_utc_us", *metrics)
+                last = params["last"]
+                assert isinstance(last, int)
+                return Rows(columns, tuple(tuple(row[c] for c in columns) for row in done[-last:]))
+            case "frame_shifts":
+                return _shifts(self._by_id[str(params["movie_id"])])
+            case "alerts":
+                columns = ("alert_id", "created_utc_us", "severity", "subject", "text", "remedy")
+                text = "drift after stage moves: 31 % of the last 25 movies moved more than 20 Å"
+                alert = ("a1", START_UTC_US, "warning", "motion", text, "wait 10 s after stage moves")
+                return Rows(columns, (alert,) * self.alerts)
+        raise QueryError(f"there is no query named {request.name!r}", remedy="use another")
+
+    def _movies(self, params: dict[str, Scalar]) -> Rows:
+        order = self._order(params["sort"], params["order"], params["search"], params["state"])
+        offset, limit = params.get("offset", 0), params.get("limit", 100)
+        assert isinstance(offset, int)
+        assert isinstance(limit, int)
+        rows = (self.rows[i] for i in order[offset : offset + limit])
+        return Rows(COLUMNS, tuple(tuple(row.values()) for row in rows), total=len(order))
+
+    def _order(self, sort: Scalar, order: Scalar, search: Scalar, state: Scalar) -> list[int]:
+        key = (sort, order, search, state, len(self.rows))
+        with self._lock:
+            known = self._orders.get(key)
+            if known is not None:
+                return known
+            chosen = [
+                i
+                for i, row in enumerate(self.rows)
+                if (state is None or row["state"] == state)
+                and (
+                    not search
+                    or str(search).lower() in f"{row['relative_path']} {row['flags']} {row['reason']}".lower()
+                )
+            ]
+            present = [i for i in chosen if self.rows[i][str(sort)] is not None]
+            absent = [i for i in chosen if self.rows[i][str(sort)] is None]
+            present.sort(key=lambda i: self.rows[i][str(sort)], reverse=order == "desc")  # type: ignore[arg-type,return-value]
+            self._orders = {key: present + absent}
+            return self._orders[key]
+
+    def sql(self, request: Sql) -> Rows:
+        raise QueryError("a synthetic session has no database", remedy="ask a real one")
+
+    def picture(self, request: Picture) -> PictureReply:
+        row = self._by_id.get(request.movie_id)
+        if row is None or row["ctf_fit_angstrom"] is None:
+            raise NotThereError("this picture has not been written", remedy="wait until the movie is ready")
+        side = min(request.max_width_px, request.max_height_px)
+        image = _micrograph(row, side) if request.kind != "power_spectrum" else _spectrum(row, side)
+        low, high = np.percentile(image, (1, 99))
+        gray = np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+        return PictureReply(side, side, gray.tobytes(), 4096, PIXEL_SIZE_ANGSTROM)
+
+    def command(self, request: Command) -> Done:
+        with self._lock:
+            self.commands.append(request)
+            row = self._by_id.get(str(request.args.get("movie_id")))
+            if request.name == "reject" and row is not None:
+                row.update(state="rejected", reason=f"{request.who}: {request.args['reason']}")
+            if request.name == "accept" and row is not None:
+                row.update(state="ready", reason=None)
+            if request.name in ("pause", "resume"):
+                self.status = "paused" if request.name == "pause" else "running"
+            if request.name == "acknowledge":
+                self.alerts = 0
+        return Done("")
+
+    def snapshot(self) -> LiveState:
+        self._sequence += 1
+        counts: dict[str, int] = {}
+        for row in self.rows:
+            counts[str(row["state"])] = counts.get(str(row["state"]), 0) + 1
+        finished = [row for row in self.rows[-200:] if row["state"] in ("ready", "rejected")]
+        evidence = (
+            "the pattern of the movies agrees with the reference turned by 180° (slope 0.97 ± 0.02), not as it is "
+            "(slope 0.03 ± 0.02), in 3 of 3 movies"
+        )
+        remedy = "restart with --gain-orientation rot180, or with --no-gain if the camera corrects the movies"
+        processing = [str(row["relative_path"]) for row in self.rows if row["state"] == "processing"]
+        workers = tuple(
+            WorkerState(
+                f"gpu{i}", "krios1", f"cuda:{i}", "NVIDIA A100 40GB", "working" if i < len(processing) else "idle",
+                processing[i] if i < len(processing) else None, 4.2 + i, len(self.rows) // 4, int(i == 2),
+            )
+            for i in range(4)
+        )  # fmt: skip
+        newest = "drift after stage moves: 31 % of the last 25 movies moved more than 20 Å"
+        particles = sum(int(row["particle_count"] or 0) for row in self.rows if row["state"] == "ready")
+        now_us = START_UTC_US + int(len(self.rows) * INTERVAL_S * 1e6)
+        return LiveState(
+            sequence=self._sequence, daemon_started_utc_us=self.started_utc_us, utc_us=now_us,
+            session_name=self.session_dir.name, session_dir=str(self.session_dir), raw_root="/data/krios1/raw",
+            session_started_utc_us=START_UTC_US, status="blocked" if self.blocked else self.status, preset="krios-k3",
+            instrument="Krios G4, K3, BioQuantum", voltage_kv=300.0, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
+            dose_per_frame_e_per_a2=1.02, total_dose_e_per_a2=40.8, counts=counts, found_per_hour=313.0,
+            ready_per_hour=309.0, lag_p50_s=18.4, lag_p95_s=34.0, queue_depth=counts.get("queued", 0),
+            free_disk_bytes=7_310_000_000_000, written_bytes_per_s=61e6, disk_full_in_h=33.3, workers=workers,
+            gate=GateState("blocked", True, evidence, remedy) if self.blocked else GateState(),
+            last_movie_id=str(finished[-1]["movie_id"]) if finished else None, alerts_open=self.alerts,
+            newest_alert=newest if self.alerts else None,
+            recent_kept=sum(row["state"] == "ready" for row in finished[-25:]), recent_total=len(finished[-25:]),
+            prior_version=len(finished) // 5, map_resolution_angstrom=3.42, particle_count=particles,
+        )  # fmt: skip
+
+
+def _whole(row: Row) -> Row:
+    """What the named query `movie` adds or calls otherwise."""
+    whole = dict(row)
+    reason, state = whole.pop("reason"), row["state"]
+    whole.update(
+        rejection_reason=reason if state == "rejected" else None,
+        failure_reason=reason if state != "rejected" else None,
+        failure_stage="intake" if state == "quarantined" else None, size_bytes=412_000_000, width_px=5760,
+        height_px=4092, fit_resolution_angstrom=row["ctf_fit_angstrom"], score=row["ctf_score"], flag="",
+        defocus_sd_angstrom=38.0, astigmatism_angle_deg=-34.0, local_motion_rms_angstrom=0.41,
+        dose_per_frame_e_per_px=0.71, hot_pixel_count=112, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
+    )  # fmt: skip
+    return whole
+
+
+def _shifts(row: Row) -> Rows:
+    columns = ("frame", "shift_x_angstrom", "shift_y_angstrom", "sd_angstrom")
+    total = row["motion_total_angstrom"]
+    if not isinstance(total, float):
+        return Rows(columns, ())
+    rng = np.random.default_rng(int(str(row["movie_id"]), 16))
+    t = np.arange(40)
+    speed = np.exp(-t / 5) + 0.12
+    angle = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, 0.12, 40))
+    step = speed / speed.sum() * total
+    x, y = np.cumsum(step * np.cos(angle)), np.cumsum(step * np.sin(angle))
+    x, y = x - x.mean(), y - y.mean()
+    return Rows(columns, tuple((i + 1, float(x[i]), float(y[i]), 0.2) for i in range(40)))
+
+
+def _micrograph(row: Row, side: int) -> NDArray[np.float64]:
+    rng = np.random.default_rng(int(str(row["movie_id"]), 16))
+    y, x = np.mgrid[0:side, 0:side] / side
+    image = rng.normal(0, 0.25, (side, side)) + 0.5 * (x - 0.5)
+    for _ in range(45):
+        cx, cy, r = rng.random(), rng.random(), 0.028
+        d = np.hypot(x - cx, y - cy) / r
+        image -= 1.3 * np.exp(-(d**4)) - 0.5 * np.exp(-((d - 1.5) ** 2) * 6)
+    return image
+
+
+def _spectrum(row: Row, side: int) -> NDArray[np.float64]:
+    defocus, fit = row["defocus_um"], row["ctf_fit_angstrom"]
+    assert isinstance(defocus, float)
+    assert isinstance(fit, float)
+    rng = np.random.default_rng(int(str(row["movie_id"]), 16))
+    v, u = (np.mgrid[0:side, 0:side] - side / 2) / (side / 2) / 5.0  # to 5 A at the edge
+    k = np.hypot(u, v)
+    z = defocus * 1e4 + 300 * np.cos(2 * (np.arctan2(v, u) + 0.6))
+    chi = math.pi * 0.0197 * z * k**2 - math.pi / 2 * 2.7e7 * 0.0197**3 * k**4 + 0.1
+    rings = np.sin(chi) ** 2
+    seen = 0.5 + (rings - 0.5) * np.exp(-((k * fit * 0.8) ** 2)) + rng.normal(0, 0.12, (side, side))
+    fitted = np.where(k < 1 / fit, rings, 0.5)
+    return np.where(u < 0, seen, fitted)
+
+
+def main() -> None:
+    """Serves until killed; prints `ready` when it can be asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("session", type=Path)
+    parser.add_argument("--movies", type=int, default=1200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--blocked", action="store_true")
+    given = parser.parse_args()
+    service = SyntheticService(make_rows(given.movies, given.seed), blocked=given.blocked)
+    with QueryServer(given.session, service) as server:
+        print("ready", flush=True)
+        while True:
+            server.publish(service.snapshot())
+            time.sleep(1.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The screen as a program: it attaches to a session's daemon, shows it, and leaves it alone when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.signal import Signal
+
+from frazil.daemon.client import AsyncClient, Gone
+from frazil.daemon.transport.messages import LiveState
+from frazil.tui.dialogs import HelpScreen
+from frazil.tui.live_screen import LiveScreen
+
+
+class FrazilApp(App[None]):
+    """Holds the one connection. Screens subscribe to `states` and `gone`; each mode is one screen class in a file.
+
+    Parameters
+    ----------
+    session_dir:
+        The session whose daemon is meant.
+    """
+
+    CSS_PATH = "frazil.tcss"
+    TITLE = "frazil"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {"live": LiveScreen}
+    DEFAULT_MODE = "live"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("q", "quit", "quit"),
+    ]
+
+    def __init__(self, session_dir: Path) -> None:
+        super().__init__()
+        self.client = AsyncClient(session_dir)
+        self.states: Signal[LiveState] = Signal(self, "states")
+        """The newest state, whenever there is one."""
+        self.gone: Signal[Gone] = Signal(self, "gone")
+        """About once a second while no daemon answers."""
+        self.state: LiveState | None = None
+
+    def on_mount(self) -> None:
+        self.run_worker(self._watch(), name="watch", exit_on_error=True)
+
+    async def _watch(self) -> None:
+        first = await self.client.open()
+        if first is not None:
+            self._show(first)
+        async for event in self.client.watch():
+            if isinstance(event, Gone):
+                self.gone.publish(event)
+            else:
+                self._show(event)
+
+    def _show(self, state: LiveState) -> None:
+        self.state = state
+        self.states.publish(state)
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen())
+
+    async def on_unmount(self) -> None:
+        self.client.close()

@@ -1,0 +1,114 @@
+"""One movie in words and numbers. Pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from frazil.tui.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
+from frazil.tui.pages import Row
+from frazil.tui.palette import GRAY, ORANGE, VERMILION, movie_look
+
+
+def movie_title(row: Row) -> Text:
+    """State and name."""
+    look = movie_look(row.get("state"))
+    return Text.assemble((f"{look.text} ", f"bold {look.color}"), (clean(row.get("relative_path", "")), "bold"))
+
+
+def reason_text(row: Row) -> Text | None:
+    """Why it was set aside, if it was."""
+    reason = row.get("rejection_reason") or row.get("failure_reason")
+    if not reason or row.get("state") not in ("rejected", "failed", "quarantined"):
+        return None
+    stage = row.get("failure_stage") if not row.get("rejection_reason") else None
+    color = ORANGE if row.get("state") == "rejected" else VERMILION
+    return Text.assemble((f"{'in ' + clean(stage) + ': ' if stage else ''}{clean(reason)}", f"bold {color}"))
+
+
+def facts(row: Row) -> list[tuple[str, str]]:
+    """Pairs of name and value with unit, most wanted first; what is not known is left out."""
+    unreliable = "" if row.get("reliable") is not False else f" ({clean(row.get('flag') or 'not reliable')})"
+    pairs = [
+        ("CTF fit", quantity(row.get("fit_resolution_angstrom"), "Å") + unreliable),
+        ("defocus", _with_sd(row.get("defocus_um"), row.get("defocus_sd_angstrom"))),
+        ("astigmatism", _astigmatism(row)),
+        ("phase shift", quantity(row.get("phase_shift_deg") or None, "°", 0)),
+        ("score", number(row.get("score"), 2)),
+        ("motion", _motion(row)),
+        ("local motion", quantity(row.get("local_motion_rms_angstrom"), "Å rms left", 2)),
+        ("half-sum FRC", quantity(row.get("half_frc_0143_angstrom"), "Å")),
+        ("ice ring", number(row.get("ice_ring_density"), 2)),
+        ("ice", number(row.get("relative_ice_thickness"), 2)),
+        ("dose", quantity(row.get("dose_per_frame_e_per_px"), "e/px/frame", 2)),
+        ("counts", quantity(row.get("mean_counts_per_px"), "per px", 1)),
+        ("particles", count(_int(row.get("particle_count")))),
+        ("frames", _frames(row)),
+        ("found", clock(row.get("found_utc_us"))),
+        ("lag", duration(row.get("lag_s"))),
+        ("square", clean(row.get("grid_square") or NOT_KNOWN)),
+        ("hole", clean(row.get("hole") or NOT_KNOWN)),
+        ("attempts", str(row["attempts"]) if (_int(row.get("attempts")) or 0) > 1 else NOT_KNOWN),
+        ("flags", clean(row.get("flags") or NOT_KNOWN)),
+        ("hot pixels", count(_int(row.get("hot_pixel_count")))),
+        ("file", size(_int(row.get("size_bytes")))),
+    ]
+    return [(name, value) for name, value in pairs if value and not value.startswith(NOT_KNOWN)]
+
+
+def facts_text(row: Row, width: int, height: int) -> Text:
+    """The facts in as many columns of at least 30 cells as fit, at most `height` lines."""
+    pairs = facts(row)
+    columns = max(1, min(3, width // 34))
+    if len(pairs) <= height:
+        columns = 1
+    cell = width // columns
+    lines = -(-len(pairs) // columns)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for line in range(min(lines, height)):
+        if line:
+            text.append("\n")
+        for column in range(columns):
+            index = column * lines + line
+            if index >= len(pairs):
+                continue
+            name, value = pairs[index]
+            entry = Text.assemble((f"{name:13}", GRAY), value)
+            entry.truncate(max(1, cell - 1), overflow="ellipsis")
+            entry.pad_right(max(0, cell - entry.cell_len) if column < columns - 1 else 0)
+            text.append_text(entry)
+    return text
+
+
+def _with_sd(value_um: object, sd_angstrom: object) -> str:
+    text = number(value_um, 3)
+    if text == NOT_KNOWN:
+        return text
+    if isinstance(sd_angstrom, int | float):
+        return f"{text} ± {number(sd_angstrom / 1e4, 3)} µm"
+    return f"{text} µm"
+
+
+def _astigmatism(row: Row) -> str:
+    text = quantity(row.get("astigmatism_angstrom"), "Å", 0)
+    angle = number(row.get("astigmatism_angle_deg"), 0)
+    return text if angle == NOT_KNOWN else f"{text} at {angle}°"
+
+
+def _motion(row: Row) -> str:
+    total = number(row.get("motion_total_angstrom"))
+    if total == NOT_KNOWN:
+        return total
+    early, late = number(row.get("motion_early_angstrom")), number(row.get("motion_late_angstrom"))
+    return f"{total} Å (early {early}, late {late})"
+
+
+def _frames(row: Row) -> str:
+    frames = _int(row.get("frame_count"))
+    if frames is None:
+        return NOT_KNOWN
+    shape = f" of {row['width_px']} × {row['height_px']} px" if row.get("width_px") else ""
+    return f"{frames}{shape}"
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

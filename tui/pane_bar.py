@@ -1,0 +1,26 @@
+"""On a small terminal one thing is shown at a time; this line says which, and which keys show the others."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from frazil.tui.palette import BLUE, GRAY
+
+PANES = ("movies", "movie", "trends", "workers")
+
+
+class PaneBar(Static):
+    """`[1 movies] 2 movie 3 trends 4 workers`."""
+
+    def on_mount(self) -> None:
+        self.screen.add_class(f"pane-{PANES[0]}")
+        self.show_pane(PANES[0])
+
+    def show_pane(self, pane: str) -> None:
+        text = Text()
+        for number, name in enumerate(PANES, 1):
+            label = f"[{number} {name}]" if name == pane else f" {number} {name} "
+            text.append(label, f"bold {BLUE}" if name == pane else GRAY)
+            text.append(" ")
+        self.update(text)

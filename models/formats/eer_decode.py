@@ -17,6 +17,7 @@ import imagecodecs
 import numpy as np
 
 _PROTOTYPE = 65000
+_MOST_PADDING_BYTES = 64
 
 
 class EerStreamError(ValueError):
@@ -86,4 +87,6 @@ def _prototype_positions(stream: bytes, pixel_count: int) -> np.ndarray | None:
     ends = np.flatnonzero(reached >= pixel_count)
     if ends.size == 0 or reached[ends[0]] != pixel_count:
         return None
+    if len(stream) - ends[0] * 3 // 2 > _MOST_PADDING_BYTES:
+        return None  # landed on the last pixel by chance, long before the stream is over
     return np.asarray(reached[: ends[0]][electrons[: ends[0]]])

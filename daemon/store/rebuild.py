@@ -62,11 +62,7 @@ def adopt_missing(
         known = writes.known_movies(cursor)
     finally:
         cursor.close()
-    done = {
-        movie.movie_id
-        for movie in known
-        if movie.parameter_hash is not None or movie.state == MovieState.OUTDATED
-    }
+    done = {movie.movie_id for movie in known if movie.parameter_hash is not None or movie.state == MovieState.OUTDATED}
     missing = result_files.read_results(session_dir, result_files.result_ids(session_dir) - done)
     wanted = (
         item

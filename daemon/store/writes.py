@@ -26,8 +26,6 @@ _UNFINISHED = (
     MovieState.FAILED,
 )
 _REGISTERED_COLUMNS = (
-    "sequence",
-    "stem",
     "file_format",
     "size_bytes",
     "mtime_ns",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,22 +116,27 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def filled(store: Store) -> Store:
     """Six movies: 0-3 ready, 4 rejected, 5 quarantined."""
-    store.submit(session_writes.create_session, SessionRow("s1", "night", "/raw", 1, "a: 1\n", "0.1.0"))
+    pending: list[Future[Any]] = [
+        store.submit(session_writes.create_session, SessionRow("s1", "night", "/raw", 1, "a: 1\n", "0.1.0"))
+    ]
     for index in range(6):
         row = movie_row(index)
-        store.submit(writes.register_movie, row)
-        store.submit(writes.start_attempt, row.movie_id)
+        pending.append(store.submit(writes.register_movie, row))
+        pending.append(store.submit(writes.start_attempt, row.movie_id))
         if index < 5:
             reason = "astigmatism 6000 A, the limit is 5000 A" if index == 4 else None
-            store.submit(
-                writes.record_result,
-                movie_result(index),
-                ready_utc_us=1_000_000 * index + 2_000_000,
-                lag_s=2.0 + index,
-                rejection_reason=reason,
+            pending.append(
+                store.submit(
+                    writes.record_result,
+                    movie_result(index),
+                    ready_utc_us=1_000_000 * index + 2_000_000,
+                    lag_s=2.0 + index,
+                    rejection_reason=reason,
+                )
             )
-    store.submit(
-        writes.quarantine, "m00005", stage="read", reason="the file ends in frame 3", evidence={"error": "Truncated"}
-    )
-    store.flush()
+    evidence = {"error": "Truncated"}
+    reason = "the file ends in frame 3"
+    pending.append(store.submit(writes.quarantine, "m00005", stage="read", reason=reason, evidence=evidence))
+    for future in pending:
+        future.result()
     return store

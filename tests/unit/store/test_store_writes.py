@@ -63,7 +63,9 @@ def test_a_result_arrives_with_its_numbers(filled: Store, make_result: MakeResul
     assert filled.named("stage_timings").as_dicts()[0]["total_s"] == 10.0
 
 
-def test_delivered_twice_leaves_the_tables_identical(filled: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
+def test_delivered_twice_leaves_the_tables_identical(
+    filled: Store, make_movie: MakeMovie, make_result: MakeResult
+) -> None:
     before = everything(filled)
     for index in range(4):
         filled.submit(writes.register_movie, make_movie(index))

@@ -67,6 +67,11 @@ class GainDesk:
     def blocked(self) -> bool:
         return self.decision is not None and not self.decision.passes
 
+    @property
+    def asking(self) -> bool:
+        """A worker is looking at the movies."""
+        return self._asking
+
     def needs_gate(self, movie: CompleteMovie) -> bool:
         """A single frame is an exposure that somebody has already summed and corrected: nothing to decide."""
         return movie.header.frame_count > 1

@@ -106,7 +106,7 @@ class WorkerDesk:
         life.failed, life.done = life.failed + failed, life.done + (not failed)
 
     def restart(self, worker: str) -> bool:
-        """Replace the worker's process. False: it has been restarted too often without doing anything, and stays away."""
+        """Replace the worker's process. False: it was restarted too often without doing anything, and stays away."""
         life = self._lives[worker]
         life.starts += 1
         life.since_s = self._clock()

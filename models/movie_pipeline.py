@@ -19,7 +19,7 @@ from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.gain_gate import relative_residual
 from frazil.models.motion.align import AlignedMovie, align_movie
 from frazil.models.motion.frame_source import FrameSource
-from frazil.models.particles.extraction import extract_particles
+from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
 from frazil.models.particles.picking import pick_particles
 from frazil.models.records import (
     CausalLosses,
@@ -149,14 +149,18 @@ def process_movie(
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         diameter_angstrom=settings.particles.diameter_angstrom,
         ctf=fit.estimate,
+        acquisition=acquisition,
         device=device,
     )
     on_stage("extract")
+    box_px = particle_box_px(settings, aligned.pixel_size_angstrom)
+    picks = keep(picks, boxes_inside(picks, *aligned.dose_weighted.shape, box_px))
     particles = extract_particles(
         aligned.dose_weighted,
         picks,
-        box_px=particle_box_px(settings, aligned.pixel_size_angstrom),
-        diameter_px=(settings.particles.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM) / aligned.pixel_size_angstrom,
+        box_px=box_px,
+        diameter_px=(settings.particles.diameter_angstrom or picks.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM)
+        / aligned.pixel_size_angstrom,
     )
     return MovieProducts(
         micrograph=aligned.dose_weighted.cpu(),

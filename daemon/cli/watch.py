@@ -1,0 +1,151 @@
+"""`frazil watch`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from frazil.config.loading import load_settings
+from frazil.config.settings import Settings
+from frazil.daemon.session_folder import SETTINGS_FILE
+from frazil.daemon.transport.messages import LiveState
+
+_LOG_BYTES = 10 << 20
+
+
+def watch(
+    raw: Annotated[
+        Path, typer.Argument(help="Folder that the camera (or a transfer) writes movies to. Never written to.")
+    ],
+    session: Annotated[
+        Path | None, typer.Option(help="Session folder for results [default: the raw folder's name + '-frazil']")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Microscope preset: krios-k3, krios-falcon4i, ...")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with further settings (docs/configuration.md)")] = None,
+    gain: Annotated[Path | None, typer.Option(help="Gain reference: .mrc, .dm4, .gain, .tif")] = None,
+    no_gain: Annotated[bool, typer.Option("--no-gain", help="The movies are already gain-corrected")] = False,
+    gain_orientation: Annotated[
+        str | None, typer.Option(help="Overrule the gain gate: rot0, rot90, rot180-flipud, ...")
+    ] = None,
+    gain_convention: Annotated[str | None, typer.Option(help="multiply, divide or auto")] = None,
+    defects: Annotated[Path | None, typer.Option(help="Defect map (image) or list (.txt)")] = None,
+    pixel_size_angstrom: Annotated[float | None, typer.Option(help="Pixel size of the movies as stored, in A")] = None,
+    voltage_kv: Annotated[float | None, typer.Option(help="Acceleration voltage in kV")] = None,
+    cs_mm: Annotated[float | None, typer.Option(help="Spherical aberration in mm")] = None,
+    amplitude_contrast: Annotated[float | None, typer.Option(help="Amplitude contrast, 0 to 1 [default: 0.1]")] = None,
+    dose_per_frame_e_per_a2: Annotated[float | None, typer.Option(help="Dose per frame in e/A2")] = None,
+    particle_diameter_angstrom: Annotated[float | None, typer.Option(help="Largest particle diameter in A")] = None,
+    symmetry: Annotated[str | None, typer.Option(help="Point group of the particle: C1, D7, O, ...")] = None,
+    initial_map: Annotated[Path | None, typer.Option(help="Map (.mrc) to start the 3D reconstruction from")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of workers [default: one per GPU, else one]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Process what is there, then end")] = False,
+    exit_when_idle: Annotated[float | None, typer.Option(help="End after so many seconds without anything new")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print the state as a JSON object a line")] = False,
+) -> None:
+    """Process movies as they arrive; resume where an earlier run of the same session ended.
+
+    Examples:
+
+      frazil watch /data/raw --session /data/s1 --preset krios-k3 --gain gain.mrc --pixel-size-angstrom 0.83
+
+      frazil watch /data/raw --session /data/s1          (go on with the settings of before)
+
+    What flags leave out is taken from sidecars (EPU XML, SerialEM mdoc) and headers; what two sources contradict, and
+    what nobody says, is an error that names it. Stop with Ctrl-C: the next run goes on from there.
+    """
+    from frazil.daemon.app import Daemon  # torch and Ray: not for --help
+    from frazil.daemon.options import DaemonOptions
+
+    session_dir = session if session is not None else raw.parent / f"{raw.resolve().name}-frazil"
+    kept = session_dir / SETTINGS_FILE
+    settings: Settings = load_settings(
+        preset=preset,
+        yaml_path=config if config is not None else (kept if kept.exists() else None),
+        environ=os.environ,
+        flags={
+            "camera.gain": None if gain is None else str(gain),
+            "camera.no_gain": no_gain or None,
+            "camera.gain_orientation": gain_orientation,
+            "camera.gain_convention": gain_convention,
+            "camera.defects": None if defects is None else str(defects),
+            "microscope.pixel_size_angstrom": pixel_size_angstrom,
+            "microscope.voltage_kv": voltage_kv,
+            "microscope.cs_mm": cs_mm,
+            "microscope.amplitude_contrast": amplitude_contrast,
+            "microscope.dose_per_frame_e_per_a2": dose_per_frame_e_per_a2,
+            "particles.diameter_angstrom": particle_diameter_angstrom,
+            "particles.symmetry": symmetry,
+            "particles.initial_map": None if initial_map is None else str(initial_map),
+            "workers.count": workers,
+            "workers.device": device,
+        },
+    )
+    show = _print_json if json_lines else ProgressLine()
+    daemon = Daemon(
+        DaemonOptions(raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle), on_state=show
+    )
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        daemon.stop(f"stopped by {signal.Signals(number).name}; start again to go on")
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    log_to(session_dir)
+    report = daemon.run()
+    typer.echo("" if json_lines else "\n" + report.sentence + (f". {report.remedy}" if report.remedy else ""))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def log_to(session_dir: Path) -> None:
+    """The daemon's log goes to the session folder; warnings also to the terminal's standard error."""
+    folder = session_dir / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(folder / "daemon.log", maxBytes=_LOG_BYTES, backupCount=5)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger = logging.getLogger("frazil")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+class ProgressLine:
+    """One line a change on a pipe, one line that is rewritten on a terminal."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._last_alert: str | None = None
+
+    def __call__(self, state: LiveState) -> None:
+        if state.newest_alert is not None and state.newest_alert != self._last_alert:
+            self._last_alert = state.newest_alert
+            self._write(f"! {state.newest_alert}\n")
+        counts = " ".join(f"{name} {number}" for name, number in sorted(state.counts.items())) or "no movies yet"
+        lag = "" if state.lag_p50_s is None else f", lag {state.lag_p50_s:.0f} s"
+        line = f"{state.status}: {counts}{lag}"
+        if state.gate.status in ("waiting", "blocked") and state.counts:
+            line += f" | gain: {state.gate.evidence}"
+        if line == self._last:
+            return
+        self._last = line
+        self._write(f"\r\x1b[K{line}" if sys.stderr.isatty() else f"{line}\n")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _print_json(state: LiveState) -> None:
+    import msgspec
+
+    sys.stdout.write(msgspec.json.encode(state).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,83 @@
+"""Where intake and sockets put what they have for the daemon's own thread."""
+
+from __future__ import annotations
+
+import queue
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from frazil.config.errors import FrazilError
+from frazil.daemon.intake import instructions as intake
+from frazil.daemon.intake.identity import CompleteMovie
+from frazil.daemon.transport.messages import Command
+
+_ORDER_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command that concerns the daemon itself, and where its answer goes."""
+
+    command: Command
+    done: Future[str] = field(default_factory=Future)
+
+
+Item: TypeAlias = intake.Instruction | Order | FrazilError
+
+
+class Inbox:
+    """A queue with a face for each of its writers; implements `IntakeListener`."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+
+    @property
+    def empty(self) -> bool:
+        return self._queue.empty()
+
+    def take_all(self) -> list[Item]:
+        """Everything that has come in, in order; never waits."""
+        items: list[Item] = []
+        while True:
+            try:
+                items.append(self._queue.get_nowait())
+            except queue.Empty:
+                return items
+
+    def fatal(self, error: FrazilError) -> None:
+        """Something that ends the daemon; raised in its own thread."""
+        self._queue.put(error)
+
+    def order(self, command: Command) -> str:
+        """Hand over a command and wait for the answer. Called from the sockets' threads."""
+        order = Order(command)
+        self._queue.put(order)
+        return order.done.result(timeout=_ORDER_TIMEOUT_S)
+
+    def found(self, movie: intake.Found) -> None:
+        self._queue.put(movie)
+
+    def settling(self, movie: intake.Settling) -> None:
+        self._queue.put(movie)
+
+    def complete(self, movie: CompleteMovie) -> None:
+        self._queue.put(intake.Announce(movie))
+
+    def replaced(self, movie: intake.Replaced) -> None:
+        self._queue.put(movie)
+
+    def revived(self, movie: intake.Revived) -> None:
+        self._queue.put(movie)
+
+    def vanished(self, movie: intake.Vanished) -> None:
+        self._queue.put(movie)
+
+    def quarantined(self, movie: intake.Quarantine) -> None:
+        self._queue.put(movie)
+
+    def late_sidecar(self, movie: intake.LateSidecar) -> None:
+        self._queue.put(movie)
+
+    def alert(self, alert: intake.Alert) -> None:
+        self._queue.put(alert)

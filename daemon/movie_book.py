@@ -1,0 +1,201 @@
+"""What the daemon remembers of each movie between its discovery and its result, and what it restores at a restart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from frazil.config.settings import Settings
+from frazil.daemon.intake import instructions as intake
+from frazil.daemon.intake.events import RestoredMovie
+from frazil.daemon.intake.identity import CompleteMovie, FileStat
+from frazil.daemon.session_folder import output_stem
+from frazil.daemon.store.rows import MovieRow
+from frazil.daemon.store.store import Store
+from frazil.models.formats.acquisition import AcquisitionParameters, merge_metadata, resolve
+from frazil.models.records import AcquisitionMetadata, MovieState
+
+LIVE_PRIORITY = 0
+REPROCESS_PRIORITY = 10
+"""Movies that were done with other settings wait behind those that come from the microscope now."""
+
+_RESTORE_SQL = """
+SELECT movie_id, relative_path, generation, state, size_bytes, mtime_ns, inode, frame_count, file_format, sidecar_path,
+       metadata_json, failure_stage, found_utc_us, sequence, stem,
+       (SELECT any_value(parameter_hash) FROM stages s WHERE s.movie_id = movies.movie_id) AS parameter_hash,
+       (SELECT any_value(code_version) FROM stages s WHERE s.movie_id = movies.movie_id) AS code_version
+FROM movies ORDER BY sequence
+"""
+
+
+@dataclass(slots=True)
+class _Entry:
+    relative_path: str
+    sequence: int
+    stem: str
+    priority: int = LIVE_PRIORITY
+    row: MovieRow | None = None
+
+
+@dataclass(slots=True)
+class MovieBook:
+    """See the module. Finished movies keep only their path, number and stem."""
+
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _stems: dict[str, str] = field(default_factory=dict)
+    _restored: list[RestoredMovie] = field(default_factory=list)
+    _next_sequence: int = 0
+    ended_sequences: list[int] = field(default_factory=list)
+    """Of movies that had ended when the session was resumed."""
+    open_sequences: list[int] = field(default_factory=list)
+    any_resolved: bool = False
+    """At least one movie's acquisition parameters were complete: what is missing later is that movie's fault."""
+
+    # --- restoring -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def restore(cls, store: Store, *, parameter_hash: str, code_version: str) -> MovieBook:
+        """The movies of an earlier run. Those done with other settings or another frazil are to be done again."""
+        book = cls()
+        cursor = store.cursor()
+        try:
+            rows = cursor.execute(_RESTORE_SQL).fetchall()
+            columns = [column[0] for column in cursor.description or ()]
+        finally:
+            cursor.close()
+        for values in rows:
+            book._restore_one(dict(zip(columns, values, strict=True)), parameter_hash, code_version)
+        return book
+
+    def _restore_one(self, row: dict[str, Any], parameter_hash: str, code_version: str) -> None:
+        state = MovieState(row["state"])
+        sequence = row["sequence"] if row["sequence"] is not None else self._next_sequence
+        stem = row["stem"] or output_stem(row["relative_path"], self._stems)
+        entry = _Entry(row["relative_path"], sequence, stem)
+        self._entries[row["movie_id"]] = entry
+        self._next_sequence = max(self._next_sequence, sequence + 1)
+        self._stems[stem] = row["relative_path"]
+        done = state in (MovieState.READY, MovieState.REJECTED)
+        if done and (row["parameter_hash"], row["code_version"]) != (parameter_hash, code_version):
+            state, entry.priority = MovieState.FAILED, REPROCESS_PRIORITY
+            done = False
+        self.any_resolved = self.any_resolved or done
+        ended = done or state in (MovieState.QUARANTINED, MovieState.OUTDATED)
+        (self.ended_sequences if ended else self.open_sequences).append(sequence)
+        stat = None
+        if row["size_bytes"] is not None and row["mtime_ns"] is not None:
+            stat = FileStat(row["size_bytes"], row["mtime_ns"], row["inode"] or 0)
+        metadata = None
+        if row["metadata_json"]:
+            known = json.loads(row["metadata_json"])
+            known["sources"] = tuple((name, source) for name, source in known.get("sources", ()))
+            metadata = AcquisitionMetadata(**known)
+        self._restored.append(
+            RestoredMovie(
+                path=row["relative_path"],
+                generation=row["generation"],
+                state=state,
+                stat=stat,
+                found_utc_us=row["found_utc_us"],
+                frame_count=row["frame_count"],
+                file_format=row["file_format"],
+                sidecar_path=row["sidecar_path"],
+                metadata=metadata,
+                quarantined_by_intake=state is MovieState.QUARANTINED and row["failure_stage"] == "intake",
+            )
+        )
+
+    def for_intake(self) -> list[RestoredMovie]:
+        """What the intake starts from; handed over once."""
+        restored, self._restored = self._restored, []
+        return restored
+
+    # --- a movie's life --------------------------------------------------------------------------------------------
+
+    def found(self, item: intake.Found) -> MovieRow:
+        """Give a new movie its place and its stem; the row to store."""
+        entry = self._entries.get(item.movie_id)
+        if entry is None:
+            entry = _Entry(item.path, self._next_sequence, output_stem(item.path, self._stems))
+            self._next_sequence += 1
+            self._entries[item.movie_id] = entry
+            self._stems[entry.stem] = item.path
+        entry.row = MovieRow(
+            movie_id=item.movie_id,
+            relative_path=item.path,
+            generation=item.generation,
+            found_utc_us=item.found_utc_us,
+            sequence=entry.sequence,
+            stem=entry.stem,
+            size_bytes=item.stat.size_bytes,
+            mtime_ns=item.stat.mtime_ns,
+            inode=item.stat.inode,
+        )
+        return entry.row
+
+    def complete(self, movie: CompleteMovie, now_utc_us: int) -> MovieRow:
+        """The row of a movie that may be processed, as far as file and sidecar tell."""
+        entry = self._entries[movie.movie_id]
+        header = movie.header
+        entry.row = MovieRow(
+            movie_id=movie.movie_id,
+            relative_path=movie.relative_path,
+            generation=movie.generation,
+            found_utc_us=movie.found_utc_us,
+            sequence=entry.sequence,
+            stem=entry.stem,
+            file_format=header.file_format,
+            size_bytes=movie.stat.size_bytes,
+            mtime_ns=movie.stat.mtime_ns,
+            inode=movie.stat.inode,
+            frame_count=header.frame_count,
+            height_px=header.height_px,
+            width_px=header.width_px,
+            sidecar_path=movie.sidecar_path,
+            metadata=movie.sidecar or AcquisitionMetadata(),
+            complete_utc_us=now_utc_us,
+        )
+        return entry.row
+
+    def resolve(self, movie: CompleteMovie, settings: Settings) -> tuple[AcquisitionMetadata, AcquisitionParameters]:
+        """What is known of the exposure, and the numbers that processing needs.
+
+        Raises
+        ------
+        SettingsError
+            If a needed value is given by nobody, or two sources contradict each other.
+        """
+        metadata = merge_metadata(settings=settings, header=movie.header, sidecar=movie.sidecar)
+        parameters = resolve(metadata, settings=settings)
+        self.any_resolved = True
+        return metadata, parameters
+
+    def set_row(self, movie_id: str, row: MovieRow) -> None:
+        self._entries[movie_id].row = row
+
+    def row(self, movie_id: str) -> MovieRow:
+        row = self._entries[movie_id].row
+        assert row is not None, f"movie {movie_id} was never complete"
+        return row
+
+    def done(self, movie_id: str) -> None:
+        """The result is durable: forget what only processing needed."""
+        entry = self._entries[movie_id]
+        entry.row, entry.priority = None, LIVE_PRIORITY
+
+    def sequence(self, movie_id: str) -> int:
+        return self._entries[movie_id].sequence
+
+    def stem(self, movie_id: str) -> str:
+        return self._entries[movie_id].stem
+
+    def priority(self, movie_id: str) -> int:
+        return self._entries[movie_id].priority
+
+    def path(self, movie_id: str) -> str | None:
+        entry = self._entries.get(movie_id)
+        return None if entry is None else entry.relative_path
+
+    def __contains__(self, movie_id: str) -> bool:
+        return movie_id in self._entries

@@ -1,0 +1,30 @@
+"""What one run of the daemon is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from frazil.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    raw_root: Path
+    session_dir: Path
+    settings: Settings
+    once: bool = False
+    """Process what is there and end."""
+    exit_when_idle_s: float | None = None
+    """End when nothing has happened this long; None: run until told to stop."""
+    gpu_count: int | None = None
+    """Tests: GPUs to declare to Ray; None: let it look."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReport:
+    """Why the daemon ended."""
+
+    ok: bool
+    sentence: str
+    remedy: str | None = None

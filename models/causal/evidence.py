@@ -1,0 +1,93 @@
+"""What one movie says about its losses: measured rings, shifts, counts; gathered from the records of the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frazil.models.causal.prior import band_frequencies_per_angstrom
+from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.records import CtfEstimate, FrameShifts, LocalMotion, Quality, Spectra
+
+_MIN_BAND_SSNR = 1e-4
+_LOG_SSNR_SD = 0.5
+"""Scatter of one band's ln SSNR about the model: rings measure the mean over a crowded field, and fields differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieEvidence:
+    """Measured and recorded facts of one movie; `None`: not known (the mechanism then predicts with its own prior)."""
+
+    shift_x_angstrom: tuple[float, ...]
+    shift_y_angstrom: tuple[float, ...]
+    shift_sd_angstrom: tuple[float, ...]
+    local_residual_angstrom: float
+    frame_count: int
+    dose_per_frame_e_per_a2: float
+    pre_exposure_e_per_a2: float
+    dose_per_frame_e_per_px: float
+    pixel_size_angstrom: float
+    voltage_kv: float
+    cs_mm: float
+    defocus_angstrom: float | None
+    relative_ice_thickness: float | None
+    log_ssnr: tuple[float | None, ...]
+    """Per band: ln(ring amplitude / noise); None where no rings were measured."""
+    log_ssnr_sd: float
+
+
+def collect_evidence(
+    *,
+    shifts: FrameShifts,
+    local_motion: LocalMotion | None,
+    ctf: CtfEstimate,
+    spectra: Spectra,
+    quality: Quality,
+    acquisition: AcquisitionParameters,
+    dose_per_frame_e_per_a2: float,
+    frame_count: int,
+    pixel_size_angstrom: float,
+) -> MovieEvidence:
+    """Bring the records of one movie onto the prior's bands.
+
+    A ring amplitude counts only where the fit reaches: beyond it a positive A(k) is fitted noise.
+    """
+    frequency = np.array(spectra.frequency_per_angstrom)
+    amplitude, noise = np.array(spectra.ring_amplitude), np.array(spectra.noise_power)
+    bands = band_frequencies_per_angstrom()
+    measured: list[float | None] = [None] * bands.size
+    if ctf.reliable and ctf.fit_resolution_angstrom is not None and frequency.size:
+        limit = 1 / ctf.fit_resolution_angstrom
+        width = float(bands[1] - bands[0])
+        for index, band in enumerate(bands):
+            inside = (np.abs(frequency - band) <= width / 2) & (noise > 0)
+            if band > limit or not inside.any():
+                continue
+            ratio = float(np.mean(amplitude[inside] / noise[inside]))
+            if ratio > _MIN_BAND_SSNR:
+                measured[index] = float(np.log(ratio))
+    return MovieEvidence(
+        shift_x_angstrom=shifts.shift_x_angstrom,
+        shift_y_angstrom=shifts.shift_y_angstrom,
+        shift_sd_angstrom=shifts.sd_angstrom,
+        local_residual_angstrom=0.0 if local_motion is None else local_motion.rms_residual_angstrom,
+        frame_count=frame_count,
+        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
+        dose_per_frame_e_per_px=quality.dose_per_frame_e_per_px,
+        pixel_size_angstrom=pixel_size_angstrom,
+        voltage_kv=acquisition.voltage_kv,
+        cs_mm=acquisition.cs_mm,
+        defocus_angstrom=(ctf.defocus_u_angstrom + ctf.defocus_v_angstrom) / 2 if ctf.reliable else None,
+        relative_ice_thickness=quality.relative_ice_thickness,
+        log_ssnr=tuple(measured),
+        log_ssnr_sd=_LOG_SSNR_SD,
+    )
+
+
+def measured_bands(evidence: MovieEvidence) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Indices of the bands with a measurement, and the values there."""
+    index = [band for band, value in enumerate(evidence.log_ssnr) if value is not None]
+    return np.array(index, dtype=np.int64), np.array([evidence.log_ssnr[band] for band in index], dtype=np.float64)

@@ -171,7 +171,8 @@ configuration is stored with the session as `settings.yaml`, with who said what 
 
 Physical values of the exposure (pixel size, voltage, dose, ...) may also come from the sidecar (EPU XML, SerialEM mdoc)
 and from the movie's header. Two of these that disagree are an error that names both; a preset or a default disagrees
-with nobody, it only fills what nobody said. A value that is needed and that nobody gives is asked for by name.
+with nobody, it only fills what nobody said. Where the file is known to be wrong (an uncalibrated pixel size), give your
+own value and name it in `intake.sidecar_distrust`. A value that is needed and that nobody gives is asked for by name.
 
 Relative paths are taken from the YAML file's folder, or from the working directory for flags and environment.
 

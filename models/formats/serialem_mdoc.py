@@ -23,8 +23,6 @@ from frazil.models.formats.sidecar_values import file_name, number, utc_us, whol
 from frazil.models.records import AcquisitionMetadata
 
 MAX_MDOC_BYTES = 64 * 1024**2
-_SECTION = re.compile(r"\[\s*(\w+)\s*=\s*(.*?)\s*\]$")
-_PAIR = re.compile(r"([^=\[\]]+?)\s*=\s*(.*)$")
 _TITLE = "T"
 _FRAME_SECTIONS = ("FrameSet", "ZValue")
 
@@ -68,21 +66,20 @@ def parse_mdoc(text: str, *, path: Path) -> Mdoc:
         last = number_of_line == len(lines)
         if not line or line.startswith("#"):
             continue
-        if section := _SECTION.match(line):
-            if section[1] == _TITLE:
-                titles.append(section[2])
-            else:
-                current = {}
-                sections.append(MdocSection(section[1], section[2], current))
-        elif (pair := _PAIR.match(line)) and not line.startswith("["):
-            if pair[1] == _TITLE:
-                titles.append(pair[2])
-            else:
-                current[pair[1]] = pair[2]
-        elif last and not terminated:
-            break
-        else:
+        heads_section = line.startswith("[")
+        content = line[1:-1] if heads_section and line.endswith("]") else line
+        key, equals, value = (part.strip() for part in content.partition("="))
+        if not equals or not key or key.startswith("["):
+            if last and not terminated:
+                break
             raise FormatError(f"line {number_of_line} is not of an mdoc: {line[:60]!r}", path=path)
+        if key == _TITLE:
+            titles.append(value)
+        elif heads_section:
+            current = {}
+            sections.append(MdocSection(key, value, current))
+        else:
+            current[key] = value
     ends_within = None if terminated else f"in the middle of line {len(lines)}"
     if not ends_within and sections and (missing := _unwritten(sections[-1])):
         ends_within = f"before {missing} of [{sections[-1].kind} = {sections[-1].name}]"
@@ -225,7 +222,7 @@ def _negated(*candidates: str | None) -> float | None:
 def _microscope(titles: tuple[str, ...]) -> str | None:
     """`SerialEM: Titan Krios G3, Somewhere   26-Oct-23  14:55:45` names the instrument between colon and date."""
     for title in titles:
-        match = re.match(r"SerialEM:\s*(.*?)(?:\s{2,}|\s+)\d{1,2}-[A-Za-z]{3}-\d{2,4}", title)
-        if match and match[1]:
-            return match[1]
+        # Searching for the date alone keeps the work linear in the length of the title.
+        if title.startswith("SerialEM:") and (date := re.search(r"\d{1,2}-[A-Za-z]{3}-\d{2,4}", title)):
+            return title[len("SerialEM:") : date.start()].strip() or None
     return None

@@ -7,7 +7,7 @@ Pairing is by name: EPU's `FoilHole_..._Data_....xml` belongs to `FoilHole_..._D
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -46,24 +46,24 @@ def sidecar_key(path: PurePath) -> str:
     return _TAIL.sub("", name) or name
 
 
-def sidecar_candidates(movie: Path, movie_root: Path, sidecar_roots: Iterable[Path] = ()) -> list[Path]:
+def sidecar_candidates(movie_relative_path: str | PurePath, roots: Sequence[Path]) -> list[Path]:
     """Where the sidecar of a movie may lie, most likely first; nothing is looked up.
 
     Parameters
     ----------
-    movie:
-        Path of the movie, relative to `movie_root` or below it.
-    movie_root, sidecar_roots:
-        The folder that is watched, and further ones that hold metadata (`intake.sidecar_roots`).
+    movie_relative_path:
+        Path of the movie, relative to the folder that is watched.
+    roots:
+        That folder first, then further ones that hold metadata (`intake.sidecar_roots`).
 
     Raises
     ------
     ValueError
-        The movie does not lie below `movie_root`.
+        The path is absolute or leads out of the folder.
     """
-    relative = movie.relative_to(movie_root) if movie.is_absolute() else movie
-    if ".." in relative.parts:
-        raise ValueError(f"{movie} does not lie below {movie_root}")
+    relative = PurePath(movie_relative_path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise ValueError(f"{movie_relative_path} is not a path within the watched folder")
     key = sidecar_key(relative)
     stem = relative.name[: -len(relative.suffix)] if relative.suffix else relative.name
     names = list(dict.fromkeys((f"{relative.name}.mdoc", f"{stem}.mdoc", f"{key}.mdoc", f"{key}.xml", f"{stem}.xml")))
@@ -72,14 +72,14 @@ def sidecar_candidates(movie: Path, movie_root: Path, sidecar_roots: Iterable[Pa
         names.sort(key=lambda name: not name.endswith(".xml"))
     candidates = [
         root / folder / name
-        for root in dict.fromkeys((movie_root, *sidecar_roots))
-        for folder in _folders(relative, other_root=root != movie_root)
+        for root in dict.fromkeys(roots)
+        for folder in _folders(relative, other_root=root != roots[0])
         for name in names
     ]
     return list(dict.fromkeys(candidates))
 
 
-def _folders(relative: Path, *, other_root: bool) -> list[Path]:
+def _folders(relative: PurePath, *, other_root: bool) -> list[PurePath]:
     """Folders of one root in which to look, relative to it."""
     folder = relative.parent
     folders = [folder]
@@ -88,12 +88,12 @@ def _folders(relative: Path, *, other_root: bool) -> list[Path]:
     disc = next((index for index, part in enumerate(folder.parts) if _DISC.fullmatch(part)), None)
     if disc is not None:
         # The movie's root may lie above or within the session, the sidecar's root elsewhere in it.
-        folders += [Path(*folder.parts[disc:]), Path(*folder.parts[disc + 1 :])]
+        folders += [PurePath(*folder.parts[disc:]), PurePath(*folder.parts[disc + 1 :])]
     else:
-        folders.append(Path("Images-Disc1") / folder)
+        folders.append(PurePath("Images-Disc1") / folder)
     if epu_names(relative).hole is not None:
         # EPU's names are unique in a session; with others, the same name in two folders would share one sidecar.
-        folders.append(Path())
+        folders.append(PurePath())
     return folders
 
 

@@ -15,7 +15,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 def number(text: str | None, *, low: float = -math.inf, high: float = math.inf) -> float | None:
     """A finite number in [low, high], else None."""
-    if text is None:
+    if text is None or "_" in text:  # Python reads 1_000 as a number, instruments do not write it
         return None
     try:
         value = float(text)
@@ -24,7 +24,7 @@ def number(text: str | None, *, low: float = -math.inf, high: float = math.inf) 
     return value if math.isfinite(value) and low <= value <= high else None
 
 
-def whole_number(text: str | None, *, low: int = 1, high: int = 10**9) -> int | None:
+def whole_number(text: str | None, *, low: int = 1, high: int = 1_000_000) -> int | None:
     """A whole number in [low, high] (`40`, `40.0`), else None."""
     value = number(text, low=low, high=high)
     return int(value) if value is not None and value == int(value) else None

@@ -273,3 +273,16 @@ def test_session_facts(output: str, corrected: bool | None, tmp_path: Path) -> N
 def test_an_exposure_is_no_session(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not an EPU session"):
         read_epu_session(saved(tmp_path, exposure()))
+
+
+@given(position=st.integers(0, len(exposure()) - 1), byte=st.integers(0, 255), kept=st.integers(1, 40))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_is_a_typed_error_or_a_plausible_reading(position: int, byte: int, kept: int, tmp_path: Path) -> None:
+    whole = exposure().encode()
+    damaged = whole[:position] + bytes([byte]) * kept + whole[position + kept :]
+    try:
+        data = read_epu_xml(saved(tmp_path, damaged))
+    except (FormatError, RetryLaterError):
+        return
+    assert data.pixel_size_angstrom is None or 0.01 <= data.pixel_size_angstrom <= 100.0
+    assert data.voltage_kv is None or 60.0 <= data.voltage_kv <= 1300.0

@@ -223,3 +223,27 @@ def test_impossible_values_are_not_said(tmp_path: Path) -> None:
     data = read_mdoc(saved(tmp_path, frame_mdoc(values)))
     assert (data.pixel_size_angstrom, data.frame_count, data.image_binning) == (None, None, None)
     assert (data.stage_x_um, data.stage_y_um) == (None, None)
+
+
+@given(position=st.integers(0, len(frame_mdoc()) - 1), byte=st.integers(0, 255), kept=st.integers(1, 40))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_is_a_typed_error_or_a_plausible_reading(position: int, byte: int, kept: int, tmp_path: Path) -> None:
+    whole = frame_mdoc().encode()
+    damaged = whole[:position] + bytes([byte]) * kept + whole[position + kept :]
+    for settled in (False, True):
+        try:
+            data = read_mdoc(saved(tmp_path, damaged), settled=settled)
+        except (FormatError, RetryLaterError):
+            continue
+        assert data.pixel_size_angstrom is None or 0.01 <= data.pixel_size_angstrom <= 100.0
+        assert data.frame_count is None or data.frame_count >= 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("T = SerialEM:", "x"), ("[FrameSet = ", "]"), ("[FrameSet = ", ""), ("a", "b")]
+)
+def test_a_line_of_spaces_takes_no_longer_than_it_is(before: str, after: str, tmp_path: Path) -> None:
+    # Backtracking over this would take hours; the test's time limit would see it.
+    path = saved(tmp_path, before + " " * 3_000_000 + after + "\nPixelSpacing = 1\n")
+    with pytest.raises((RetryLaterError, FormatError)):
+        read_mdoc(path)

@@ -170,14 +170,15 @@ class FrameWorker:
             )
             if multiplier.shape != shape:
                 raise QuarantineError(
-                    f"this movie is {shape[1]} x {shape[0]} px, the gain reference {multiplier.shape[1]} x {multiplier.shape[0]} px",
+                    f"this movie is {shape[1]} x {shape[0]} px, "
+                    f"the gain reference {multiplier.shape[1]} x {multiplier.shape[0]} px",
                     remedy="check that the movie was taken in the session's camera mode",
                 )
         defects = None if decision.defects_path is None else read_defects(Path(decision.defects_path), shape)
         self._pattern = None
         if multiplier is not None:
             dead = multiplier == 0
-            self._pattern = relative_residual(1.0 / np.where(dead, 1.0, multiplier), dead)
+            self._pattern = relative_residual(np.float32(1.0) / np.where(dead, np.float32(1.0), multiplier), dead)
         self._multiplier, self._defects, self._gain_key = multiplier, defects, key
 
     # --- a movie ---------------------------------------------------------------------------------------------------
@@ -249,6 +250,7 @@ class FrameWorker:
             losses=products.losses,
             files=files,
             device=self.describe(),
+            evidence=products.evidence,
             timings=stages.close(),
         )
 

@@ -419,7 +419,7 @@ class Daemon:
                 gain=self._gate.decision_for(movie),
                 parameter_hash=self._hash,
                 prior=self._analysis.prior_for(sequence),
-                reference_counts_per_px=self._analysis.reference_counts_for(sequence),
+                reference_counts_per_px=self._analysis.prior_for(sequence).empty_counts_per_px,
                 next_movie_path=str(coming[0].path) if coming else None,
             )
             self._workers.call(
@@ -550,17 +550,17 @@ class Daemon:
 
     def _watch_disk(self) -> None:
         free = shutil.disk_usage(self._options.session_dir).free
-        floor = self._settings.store.min_free_disk_gb * _BYTES_PER_GB
+        floor = int(self._settings.store.min_free_disk_gb * _BYTES_PER_GB)
         low = free < floor * (1.1 if self._space_low else 1.0)  # a little hysteresis
         if low == self._space_low:
             return
         self._space_low = low
-        self._intake.post(SpaceLow(free_bytes=free) if low else SpaceOk())
+        self._intake.post(SpaceLow(free, floor) if low else SpaceOk(free))
         if low:
             self._alert(
                 "error",
                 "disk",
-                f"less than {self._settings.store.min_free_disk_gb:g} GB are free for the session: no new movie is started",
+                f"less than {self._settings.store.min_free_disk_gb:g} GB are free: no new movie is started",
                 "free disk space; processing goes on by itself",
             )
         else:

@@ -81,8 +81,8 @@ class WorkerDesk:
         for future, call in list(self._calls.items()):
             if now - call.started_s > call.limit_s:
                 del self._calls[future]
-                error = FrazilError(f"no answer after {call.limit_s:.0f} s")
-                outcomes.append(Outcome(call, None, error, timed_out=True))
+                late = FrazilError(f"no answer after {call.limit_s:.0f} s")
+                outcomes.append(Outcome(call, None, late, timed_out=True))
         for outcome in outcomes:
             self._note(outcome, now)
         return outcomes
@@ -116,6 +116,10 @@ class WorkerDesk:
         life.state = "starting"
         self._calls[self._pool.restart(worker)] = Call(worker, "start", "", self._clock(), _START_TIMEOUT_S)
         return True
+
+    def idle(self) -> list[str]:
+        """Workers that have started and have nothing in hand."""
+        return [name for name, life in self._lives.items() if life.state == "idle"]
 
     @property
     def all_gone(self) -> bool:

@@ -31,7 +31,9 @@ def residuals(
     Nyquist is the camera's own pattern.
     """
     collected = list(halves)
-    movie_residuals = [relative_residual((even + odd) / 2, exclude) for even, odd in collected]
+    movie_residuals = [
+        relative_residual(np.asarray((even + odd) / 2, dtype=np.float32), exclude) for even, odd in collected
+    ]
     if len(collected) != 1 or not collected[0][1].any():
         return movie_residuals, None
     even, odd = (_highest_frequencies(relative_residual(half, exclude)) for half in collected[0])

@@ -116,7 +116,7 @@ def read_defects(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
             path=path,
             remedy="give the defect map of this camera mode with `--defects`",
         )
-    return image != 0
+    return np.asarray(image != 0)
 
 
 def _read_defect_list(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:

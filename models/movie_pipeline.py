@@ -26,6 +26,7 @@ from frazil.models.records import (
     CtfEstimate,
     FrameShifts,
     LocalMotion,
+    MovieEvidence,
     ParticlePicks,
     Quality,
     Spectra,
@@ -60,6 +61,7 @@ class MovieProducts:
     quality: Quality
     picks: ParticlePicks
     losses: CausalLosses
+    evidence: MovieEvidence
 
 
 def process_movie(
@@ -132,6 +134,7 @@ def process_movie(
         acquisition=acquisition,
         dose_per_frame_e_per_a2=dose_per_frame,
         frame_count=frame_count,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
     )
     attribution = attribute(evidence, prior)
     on_stage("restore")
@@ -154,13 +157,14 @@ def process_movie(
     )
     on_stage("extract")
     box_px = particle_box_px(settings, aligned.pixel_size_angstrom)
-    picks = keep(picks, boxes_inside(picks, *aligned.dose_weighted.shape, box_px))
+    diameter_angstrom = settings.particles.diameter_angstrom or picks.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM
+    height_px, width_px = aligned.dose_weighted.shape
+    picks = keep(picks, boxes_inside(picks, height_px, width_px, box_px))
     particles = extract_particles(
         aligned.dose_weighted,
         picks,
         box_px=box_px,
-        diameter_px=(settings.particles.diameter_angstrom or picks.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM)
-        / aligned.pixel_size_angstrom,
+        diameter_px=diameter_angstrom / aligned.pixel_size_angstrom,
     )
     return MovieProducts(
         micrograph=aligned.dose_weighted.cpu(),
@@ -178,6 +182,7 @@ def process_movie(
         quality=quality,
         picks=picks,
         losses=attribution.losses,
+        evidence=evidence,
     )
 
 

@@ -100,8 +100,8 @@ class AcquisitionMetadata:
 
 @dataclass(frozen=True, slots=True)
 class FrameShifts:
-    """Whole-frame motion. `shift_*` is the displacement of the specimen in that frame relative to the middle
-    of the movie's gauge (see `frazil.models.conventions`); to align, a frame is moved by minus the shift."""
+    """Whole-frame motion: the displacement of the specimen in each frame, zero mean over the movie; to align, a frame
+    is moved by minus its shift (`frazil.models.conventions`)."""
 
     shift_x_angstrom: tuple[float, ...]
     shift_y_angstrom: tuple[float, ...]
@@ -217,6 +217,28 @@ class CausalLosses:
 
 
 @dataclass(frozen=True, slots=True)
+class MovieEvidence:
+    """What the causal model takes from one movie: measured and recorded facts of one movie; `None`: not known (the mechanism then predicts with its own prior)."""
+
+    shift_x_angstrom: tuple[float, ...]
+    shift_y_angstrom: tuple[float, ...]
+    shift_sd_angstrom: tuple[float, ...]
+    local_residual_angstrom: float
+    frame_count: int
+    dose_per_frame_e_per_a2: float
+    pre_exposure_e_per_a2: float
+    dose_per_frame_e_per_px: float
+    pixel_size_angstrom: float
+    voltage_kv: float
+    cs_mm: float
+    defocus_angstrom: float | None
+    relative_ice_thickness: float | None
+    log_ssnr: tuple[float | None, ...]
+    """Per band: ln(ring amplitude / noise); None where no rings were measured."""
+    log_ssnr_sd: float
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceReport:
     """What the worker really computed on."""
 
@@ -265,4 +287,6 @@ class MovieResult:
     losses: CausalLosses | None
     files: MovieFiles
     device: DeviceReport
+    evidence: MovieEvidence | None = None
+    """What the causal prior learns from."""
     timings: tuple[StageTiming, ...] = field(default=())

@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import KnownMovie, MovieRow
-from frazil.models.records import MovieResult, MovieState
+from frazil.models.records import AcquisitionMetadata, MovieResult, MovieState
 
 _UNFINISHED = (
     MovieState.FOUND,
@@ -88,6 +88,15 @@ def register_movie(connection: Connection, row: MovieRow) -> None:
         f"ON CONFLICT (movie_id) DO UPDATE SET {updates}",
         values,
     )
+
+
+def update_metadata(connection: Connection, movie_id: str, metadata: AcquisitionMetadata, sidecar_path: str) -> None:
+    """What a sidecar that came late says of a movie; only columns that it fills change."""
+    said = {name: value for name, value in asdict(metadata).items() if value is not None}
+    columns = {name: said[name] for name in _REGISTERED_COLUMNS if name in said}
+    columns["sidecar_path"], columns["metadata_json"] = sidecar_path, json.dumps(said)
+    marks = ", ".join(f"{name} = ?" for name in columns)
+    connection.execute(f"UPDATE movies SET {marks} WHERE movie_id = ?", [*columns.values(), movie_id])
 
 
 def set_state(

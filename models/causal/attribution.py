@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.causal.evidence import MovieEvidence, measured_bands
+from frazil.models.causal.evidence import measured_bands
 from frazil.models.causal.mechanisms import predicted_losses
 from frazil.models.causal.prior import (
     BAND_COUNT,
@@ -15,7 +15,7 @@ from frazil.models.causal.prior import (
     PriorSnapshot,
     band_frequencies_per_angstrom,
 )
-from frazil.models.records import CausalLosses
+from frazil.models.records import CausalLosses, MovieEvidence
 
 _HETEROGENEITY_SD = 0.2
 """Without particles nothing is known of heterogeneity: loss 0 with this sd."""

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal.prior import band_frequencies_per_angstrom
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.records import CtfEstimate, FrameShifts, LocalMotion, Quality, Spectra
+from frazil.models.records import CtfEstimate, FrameShifts, LocalMotion, MovieEvidence, Quality, Spectra
 
 _MIN_BAND_SSNR = 1e-4
 _LOG_SSNR_SD = 0.5
 """Scatter of one band's ln SSNR about the model: rings measure the mean over a crowded field, and fields differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class MovieEvidence:
-    """Measured and recorded facts of one movie; `None`: not known (the mechanism then predicts with its own prior)."""
-
-    shift_x_angstrom: tuple[float, ...]
-    shift_y_angstrom: tuple[float, ...]
-    shift_sd_angstrom: tuple[float, ...]
-    local_residual_angstrom: float
-    frame_count: int
-    dose_per_frame_e_per_a2: float
-    pre_exposure_e_per_a2: float
-    dose_per_frame_e_per_px: float
-    pixel_size_angstrom: float
-    voltage_kv: float
-    cs_mm: float
-    defocus_angstrom: float | None
-    relative_ice_thickness: float | None
-    log_ssnr: tuple[float | None, ...]
-    """Per band: ln(ring amplitude / noise); None where no rings were measured."""
-    log_ssnr_sd: float
 
 
 def collect_evidence(

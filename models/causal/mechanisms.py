@@ -11,26 +11,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frazil.models.causal.evidence import MovieEvidence
 from frazil.models.causal.prior import MODELLED_FACTORS
 from frazil.models.optics.dose import exposure_filter
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
+from frazil.models.records import MovieEvidence
 
 Array = NDArray[np.float64]
 
 _SOURCE_HALF_ANGLE_MRAD = 0.02
-"""Parallel illumination of a field-emission source on a modern column (Reimer & Kohl 2008, table 4.1: 0.01-0.1)."""
+"""Parallel illumination from a field-emission source; columns lie between about 0.01 and 0.1 mrad."""
 _FOCAL_SPREAD_SD_ANGSTROM = 60.0
 """Cc 2.7 mm, 0.7 eV full width at 300 kV (`focal_spread_angstrom`)."""
 _TYPICAL_ICE_THICKNESS = 0.1
 """ln(I0 / I) of 30 nm of ice at the usual mean free path of 300 nm; used while the session has no zero."""
 _COINCIDENCE_AREA_PX = 0.35
-"""Share of counts lost per electron per pixel *per camera frame* (Li et al. 2013, J. Struct. Biol. 184, 251, fig. 3)."""
+"""Share of counts lost per electron per pixel and *camera frame*: a count blocks about a third of a pixel's neighbours
+in the same readout. An order of magnitude (Li et al. 2013, J. Struct. Biol. 184, 251, measure such losses on a K2);
+its strength is learned."""
 _CAMERA_FRAMES_PER_FRAME = 60.0
 """Internal frames that one saved frame sums on a counting camera when the sidecar does not say; order of magnitude."""
 _DQE_ZERO = 0.9
 _DQE_NYQUIST = 0.35
-"""Counting camera at 300 kV (Ruskin et al. 2013; manufacturers' curves agree within 0.1)."""
+"""A counting camera at 300 kV, typical of published curves; the strength of the factor is learned."""
 
 
 def motion(evidence: MovieEvidence, k: Array) -> Array:
@@ -49,10 +51,9 @@ def motion(evidence: MovieEvidence, k: Array) -> Array:
 
 
 def radiation_damage(evidence: MovieEvidence, k: Array) -> Array:
-    """What the best exposure weights leave of the signal: SSNR ~ sum q_f^2 (Grant & Grigorieff 2015, eq. 6)."""
-    exposure = evidence.pre_exposure_e_per_a2 + evidence.dose_per_frame_e_per_a2 * (
-        np.arange(evidence.frame_count) + 0.5
-    )
+    """What the best exposure weights leave of the signal: SSNR ~ sum q_f^2 (Grant & Grigorieff 2015)."""
+    middle = np.arange(evidence.frame_count) + 0.5
+    exposure = evidence.pre_exposure_e_per_a2 + evidence.dose_per_frame_e_per_a2 * middle
     q = exposure_filter(torch.from_numpy(k), torch.from_numpy(exposure), evidence.voltage_kv).numpy()
     return np.asarray(-np.log(np.maximum(np.mean(q**2, axis=0), 1e-12)))
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from frazil.models.causal.evidence import MovieEvidence, measured_bands
+from frazil.models.causal.evidence import measured_bands
 from frazil.models.causal.mechanisms import predicted_losses
 from frazil.models.causal.prior import BAND_COUNT, MODELLED_FACTORS, PriorSnapshot, band_frequencies_per_angstrom
+from frazil.models.records import MovieEvidence
 
 _ROBUST_SD = 3.0
 """A movie whose rings lie further than this from what is expected counts less (Huber's weight)."""

@@ -1,8 +1,8 @@
 """Spectral restoration of a micrograph with its own, causally predicted signal-to-noise ratio.
 
-F(k) = X(k) C(k) / (C(k)^2 + 1 / SSNR(k)), SSNR the posterior predictive of *this* micrograph at C^2 = 1 (its envelopes are
-already in it, because the losses are part of ln SSNR), not a constant of the program (Wiener 1949; in cryo-EM: Penczek
-2010, Methods Enzymol. 482, 73, eq. 28).
+F(k) = X(k) C(k) / (C(k)^2 + 1 / SSNR(k)), SSNR the posterior predictive of *this* micrograph at C^2 = 1 (its envelopes
+are already in it, because the losses are part of ln SSNR), not a constant of the program (Wiener 1949; for cryo-EM see
+Penczek 2010, Methods Enzymol. 482, 73).
 """
 
 from __future__ import annotations
@@ -53,14 +53,15 @@ def restore(
             astigmatism_angle_deg=ctf.astigmatism_angle_deg,
             phase_shift_deg=ctf.phase_shift_deg,
         )
-        c = ctf_2d(parameters, kx, ky)
+        c = ctf_2d(parameters, height, width, pixel_size_angstrom, device=device)
         ssnr = torch.exp(_interpolate(k, attribution.frequency_per_angstrom, attribution.log_ssnr))
         transfer = c / (c * c + 1 / ssnr)
     else:
         transfer = -torch.exp(-0.5 * (k * _LOW_PASS_ANGSTROM / math.pi) ** 2)
     # The CTF is negative at low frequency (protein is dark): dividing by it makes the specimen bright.
     spectrum = torch.fft.rfft2(centred) * (transfer * high_pass)
-    return torch.fft.irfft2(spectrum, s=(height, width))
+    restored: Tensor = torch.fft.irfft2(spectrum, s=(height, width))
+    return restored
 
 
 def _interpolate(k: Tensor, frequency_per_angstrom: tuple[float, ...], values: tuple[float, ...]) -> Tensor:
@@ -76,4 +77,5 @@ def _interpolate(k: Tensor, frequency_per_angstrom: tuple[float, ...], values: t
     position = position.clamp(max=510.0)
     low = position.floor().long()
     share = position - low
-    return (table[low] * (1 - share) + table[low + 1] * share).to(torch.float32)
+    curve_at_k: Tensor = table[low] * (1 - share) + table[low + 1] * share
+    return curve_at_k.to(torch.float32)

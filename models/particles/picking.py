@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.optics.ctf import CtfParameters, ctf_2d, frequency_grid
+from frazil.models.optics.ctf import CtfParameters, ctf_2d
 from frazil.models.records import CtfEstimate, ParticlePicks
 
 _TRIED_DIAMETERS_ANGSTROM = (90.0, 120.0, 160.0, 220.0, 300.0)
@@ -67,7 +67,6 @@ def _contrast_image(
     centred = image.to(device, torch.float32)
     centred = centred - centred.mean()
     if ctf.reliable:
-        kx, ky = frequency_grid(height, width, pixel_size_angstrom, device=device)
         parameters = CtfParameters(
             voltage_kv=acquisition.voltage_kv,
             cs_mm=acquisition.cs_mm,
@@ -77,7 +76,8 @@ def _contrast_image(
             astigmatism_angle_deg=ctf.astigmatism_angle_deg,
             phase_shift_deg=ctf.phase_shift_deg,
         )
-        centred = torch.fft.irfft2(torch.fft.rfft2(centred) * torch.sign(ctf_2d(parameters, kx, ky)), s=(height, width))
+        transfer = ctf_2d(parameters, height, width, pixel_size_angstrom, device=device)
+        centred = torch.fft.irfft2(torch.fft.rfft2(centred) * torch.sign(transfer), s=(height, width))
     else:
         centred = -centred
     return centred / centred.std().clamp_min(1e-12)
@@ -127,4 +127,5 @@ def _response(image: Tensor, radius_px: float) -> Tensor:
     template = disc / disc.sum() - ring / ring.sum()
     template = template / template.square().sum().sqrt()
     spectrum = torch.fft.rfft2(image) * torch.fft.rfft2(template).conj()
-    return torch.fft.irfft2(spectrum, s=(height, width))
+    response: Tensor = torch.fft.irfft2(spectrum, s=(height, width))
+    return response

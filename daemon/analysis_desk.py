@@ -1,0 +1,66 @@
+"""Everything that grows with the session: the causal prior, the running map, the evaluators' verdicts.
+
+It is told when movies begin and end and is stepped by the daemon's loop; the computing is done in Ray actors of their
+own, so that no movie waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from frazil.actors.ray_runtime import RayRuntime
+from frazil.config.settings import Settings
+from frazil.daemon.live_state import AnalysisSummary
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.prior_desk import PriorDesk
+from frazil.daemon.store.store import Store
+from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.records import MovieResult
+
+
+class AnalysisDesk:
+    """See the module."""
+
+    def __init__(
+        self,
+        runtime: RayRuntime,
+        store: Store,
+        session_dir: Path,
+        settings: Settings,
+        book: MovieBook,
+        *,
+        utc_us: Callable[[], int],
+    ) -> None:
+        self._prior = PriorDesk(runtime, store, session_dir, book, utc_us=utc_us)
+
+    @property
+    def newest_version(self) -> int:
+        return self._prior.newest_version
+
+    def prior_for(self, sequence: int) -> PriorSnapshot:
+        """The prior that a movie of this place in the session uses."""
+        return self._prior.prior_for(sequence)
+
+    def movie_begins(self, sequence: int) -> None:
+        """A movie was queued."""
+        self._prior.begins(sequence)
+
+    def movie_ended(self, sequence: int, result: MovieResult | None) -> None:
+        """A movie has its result in the store, or (None) will never have one."""
+        self._prior.ends(sequence)
+
+    def step(self) -> None:
+        """Take in what the actors have finished and give them more; never waits."""
+        self._prior.step()
+
+    def drained(self, *, final: bool) -> bool:
+        """Nothing is under way. With `final` whatever was put off until later is started first."""
+        return not self._prior.busy
+
+    def summary(self) -> AnalysisSummary:
+        """For the screen."""
+        return AnalysisSummary(self._prior.newest_version, None, None)
+
+    def close(self) -> None:
+        """Leave; what is under way is done again at the next start."""

@@ -1,0 +1,146 @@
+"""Keeps the versions of the causal prior: closes epochs, lets the actor learn, stores each version."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from frazil.actors.causal_prior import CausalPriorActor
+from frazil.actors.ray_runtime import RayRuntime
+from frazil.config.errors import StopDaemonError
+from frazil.daemon import prior_epochs
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.prior_epochs import EpochBook
+from frazil.daemon.store import result_files, session_writes
+from frazil.daemon.store.rows import PriorRow
+from frazil.daemon.store.store import Store
+from frazil.models.causal.prior import MODELLED_FACTORS, PriorSnapshot, physics_prior
+from frazil.models.records import MovieResult
+
+_log = logging.getLogger(__name__)
+_MAX_TRIES = 3
+
+
+class PriorDesk:
+    """The causal prior of one session.
+
+    Every version is made from the one before and the results of one epoch, read from their result files: so a restart
+    makes the same versions as an undisturbed run.
+    """
+
+    def __init__(
+        self, runtime: RayRuntime, store: Store, session_dir: Path, book: MovieBook, *, utc_us: Callable[[], int]
+    ) -> None:
+        self._ray = runtime.ray
+        self._store = store
+        self._session_dir = session_dir
+        self._utc_us = utc_us
+        self._actor = self._start_actor()
+        self._snapshots = {0: physics_prior()}
+        self._load()
+        self._epochs = EpochBook()
+        self._epoch_movies: dict[int, list[str]] = {}
+        for sequence in book.open_sequences:
+            self._epochs.begins(sequence)
+        for sequence in book.ended_sequences:
+            self._epochs.ends(sequence)
+        self._learning: Any = None
+        self._tries = 0
+        while self._epochs.closed < self.newest_version and self._epochs.close_next() is not None:
+            pass  # epochs that an earlier run has learnt from
+
+    def _start_actor(self) -> Any:
+        return self._ray.remote(CausalPriorActor).options(num_cpus=0, max_restarts=0).remote()
+
+    def _load(self) -> None:
+        for row in self._store.named("priors", {"limit": 1_000_000}).as_dicts():
+            snapshot = msgspec.json.decode(str(row["state_json"]).encode(), type=PriorSnapshot)
+            self._snapshots[snapshot.version] = snapshot
+
+    @property
+    def newest_version(self) -> int:
+        return max(self._snapshots)
+
+    def prior_for(self, sequence: int) -> PriorSnapshot:
+        """The version that a movie of this place is to use; the scheduler has waited for it."""
+        return self._snapshots[prior_epochs.prior_version_for(sequence)]
+
+    def begins(self, sequence: int) -> None:
+        self._epochs.begins(sequence)
+
+    def ends(self, sequence: int) -> None:
+        self._epochs.ends(sequence)
+
+    @property
+    def busy(self) -> bool:
+        return self._learning is not None
+
+    def step(self) -> None:
+        """Start learning from the next closed epoch, or take in what was learnt."""
+        if self._learning is None:
+            epoch = self._epochs.close_next()
+            if epoch is not None:
+                self._ask(epoch)
+            return
+        ready, _ = self._ray.wait([self._learning], timeout=0)
+        if not ready:
+            return
+        epoch = self.newest_version
+        try:
+            snapshot: PriorSnapshot = self._ray.get(self._learning)
+        except self._ray.exceptions.RayActorError as error:
+            self._tries += 1
+            if self._tries >= _MAX_TRIES:
+                raise StopDaemonError(
+                    f"the causal prior could not be updated: {error}", remedy="see logs/daemon.log, then start again"
+                ) from error
+            _log.warning("the causal prior's process ended; it is started again")
+            self._actor = self._start_actor()
+            self._ask(epoch)
+            return
+        self._tries = 0
+        self._learning = None
+        self._record(snapshot)
+        self._snapshots[snapshot.version] = snapshot
+
+    def _ask(self, epoch: int) -> None:
+        self._learning = self._actor.learn.remote(self._snapshots[epoch], self._results_of(epoch))
+
+    def _results_of(self, epoch: int) -> list[MovieResult]:
+        """Results of an epoch's movies in the order of the session; those without a result have no evidence."""
+        first = epoch * prior_epochs.EPOCH_MOVIES
+        cursor = self._store.cursor()
+        try:
+            ids = [
+                str(row[0])
+                for row in cursor.execute(
+                    "SELECT movie_id FROM movies WHERE sequence BETWEEN ? AND ? AND state IN ('ready', 'rejected') "
+                    "ORDER BY sequence",
+                    [first, first + prior_epochs.EPOCH_MOVIES - 1],
+                ).fetchall()
+            ]
+        finally:
+            cursor.close()
+        return [
+            result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result for movie_id in ids
+        ]
+
+    def _record(self, snapshot: PriorSnapshot) -> None:
+        mean, sd = snapshot.strengths()
+        self._store.submit(
+            session_writes.record_prior,
+            PriorRow(
+                version=snapshot.version,
+                created_utc_us=self._utc_us(),
+                movie_count=snapshot.movie_count,
+                factor_names=MODELLED_FACTORS,
+                mean=tuple(np.asarray(mean).tolist()),
+                sd=tuple(np.asarray(sd).tolist()),
+                state_json=msgspec.json.encode(snapshot).decode(),
+            ),
+        ).result()

@@ -37,6 +37,8 @@ START_UTC_US = 1_790_000_000_000_000
 INTERVAL_S = 11.5
 PIXEL_SIZE_ANGSTROM = 0.834
 
+_PICTURE_PX = 512
+
 COLUMNS = (
     "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "frame_count",
     "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg", "motion_total_angstrom",
@@ -186,8 +188,10 @@ class SyntheticService:
         row = self._by_id.get(request.movie_id)
         if row is None or row["ctf_fit_angstrom"] is None:
             raise NotThereError("this picture has not been written", remedy="wait until the movie is ready")
-        side = min(request.max_width_px, request.max_height_px)
-        image = _micrograph(row, side) if request.kind != "power_spectrum" else _spectrum(row, side)
+        image = _micrograph(row, _PICTURE_PX) if request.kind != "power_spectrum" else _spectrum(row, _PICTURE_PX)
+        factor = -(-_PICTURE_PX // min(request.max_width_px, request.max_height_px))
+        side = _PICTURE_PX // factor
+        image = image[: side * factor, : side * factor].reshape(side, factor, side, factor).mean(axis=(1, 3))
         low, high = np.percentile(image, (1, 99))
         gray = np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8)
         return PictureReply(side, side, gray.tobytes(), 4096, PIXEL_SIZE_ANGSTROM)

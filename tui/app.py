@@ -10,11 +10,28 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.theme import Theme
 
 from frazil.daemon.client import AsyncClient, Gone
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.dialogs import HelpScreen
 from frazil.tui.live_screen import LiveScreen
+from frazil.tui.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
+
+THEME = Theme(
+    name="frazil",
+    primary=BLUE,
+    secondary=PURPLE,
+    warning=ORANGE,
+    error=VERMILION,
+    success=GREEN,
+    accent=ORANGE,
+    foreground=WHITE,
+    background="#101418",
+    surface="#101418",
+    panel="#1a2129",
+    dark=True,
+)
 
 
 class FrazilApp(App[None]):
@@ -37,6 +54,8 @@ class FrazilApp(App[None]):
 
     def __init__(self, session_dir: Path) -> None:
         super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
         self.client = AsyncClient(session_dir)
         self.states: Signal[LiveState] = Signal(self, "states")
         """The newest state, whenever there is one."""

@@ -76,7 +76,9 @@ HELP: tuple[tuple[str, str], ...] = (
     ("Q", "re-queue it (also out of quarantine)"),
     ("p", "pause: no new movie is started; again: go on"),
     ("k", "acknowledge the newest open alert"),
-    ("Enter, Escape", "small terminals: to the movie's pictures, and back"),
+    ("Enter, Escape", "the movie on the whole screen, and back"),
+    ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
+    ("z", "spectrum: whole, its middle twice, four times as large"),
     ("1 2 3 4", "small terminals: movies, movie, trends, workers"),
     ("q", "leave the screen; the daemon goes on"),
 )

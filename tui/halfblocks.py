@@ -34,6 +34,14 @@ def picture_strips(gray: bytes, width_px: int, height_px: int, *, many_colors: b
     return strips
 
 
+def middle(gray: bytes, width_px: int, height_px: int, max_width_px: int, max_height_px: int) -> tuple[bytes, int, int]:
+    """The middle of a picture that is larger than its place: pixels, width, height."""
+    width, height = min(width_px, max_width_px), min(height_px, max_height_px)
+    left, top = (width_px - width) // 2, (height_px - height) // 2
+    rows = (gray[y * width_px + left : y * width_px + left + width] for y in range(top, top + height))
+    return b"".join(rows), width, height
+
+
 def _runs(upper: bytes, lower: bytes) -> list[Segment]:
     segments: list[Segment] = []
     run, length = (-1, -1), 0

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -60,9 +60,11 @@ class LiveScreen(Screen[object]):
         Binding("p", "pause", "pause"),
         Binding("t", "state_filter", "state", show=False),
         Binding("f", "follow", "follow", show=False),
-        Binding("k", "acknowledge", "acknowledge", show=False, priority=True),
+        Binding("k", "acknowledge", "acknowledge", show=False),
         Binding("Q", "requeue", "re-queue", show=False),
-        Binding("enter", "pane('movie')", "movie", show=False),
+        Binding("z", "zoom", "zoom", show=False),
+        Binding("v", "view", "view", show=False),
+        Binding("enter", "enlarge", "movie", show=False),
         Binding("escape", "back", "back", show=False),
         *(Binding(str(i + 1), f"pane('{pane}')", pane, show=False) for i, pane in enumerate(PANES)),
     ]
@@ -233,7 +235,9 @@ class LiveScreen(Screen[object]):
 
     @on(Picture.Wanted)
     def _picture_wanted(self, event: Picture.Wanted) -> None:
-        self.run_worker(partial(self._fetch_picture, event), group=f"picture-{event.picture.kind}", exclusive=True)
+        # Textual types `run_worker` with a variable that nothing binds here.
+        job: Any = partial(self._fetch_picture, event)
+        self.run_worker(job, group=f"picture-{event.picture.kind}", exclusive=True)
 
     async def _fetch_picture(self, event: Picture.Wanted) -> None:
         await asyncio.sleep(_SETTLE_S)
@@ -393,7 +397,26 @@ class LiveScreen(Screen[object]):
             self.set_class(name == pane, f"pane-{name}")
         self.query_one(PaneBar).show_pane(pane)
 
+    def action_enlarge(self) -> None:
+        """The movie on the whole screen; Escape leads back."""
+        if self.has_class("-compact"):
+            self.action_pane("movie")
+        else:
+            self.maximize(self._movie)
+
+    def action_view(self) -> None:
+        """On a small terminal there is room for one picture at a time."""
+        self._movie.show_next_view()
+
+    def action_zoom(self) -> None:
+        picture = self.query_one("#spectrum", Picture)
+        picture.zoom_to({1: 2, 2: 4}.get(picture.zoom, 1))
+
     def action_back(self) -> None:
+        if self.maximized is not None:
+            self.minimize()
+            self._table.focus()
+            return
         field = self.query_one("#filter", Input)
         if field.display and (field.has_focus or self._table.pages.view.search):
             field.value = ""

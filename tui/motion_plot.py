@@ -35,7 +35,7 @@ class MotionPlot(PlotextPlot):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.border_title = "motion"
+        self.border_title = "motion, Å"
         self._x: list[float] = []
         self._y: list[float] = []
         self._text = ""

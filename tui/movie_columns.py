@@ -33,22 +33,22 @@ def _state(value: Scalar) -> str:
     return movie_look(value).text
 
 
-FILE_WIDTH_MIN = 16
+FILE_WIDTH_MIN = 20
 
 COLUMNS: tuple[Column, ...] = (
     Column("state", "state", 13, 0, _state, right=False),
     Column("relative_path", "movie", 0, 0, movie_name, right=False),  # takes the room that is left
     Column("ctf_fit_angstrom", "fit Å", 6, 0, _fixed(1)),
     Column("defocus_um", "defoc µm", 8, 1, _fixed(2)),
-    Column("astigmatism_angstrom", "astig Å", 7, 4, _fixed(0)),
+    Column("astigmatism_angstrom", "astig Å", 7, 5, _fixed(0)),
     Column("motion_total_angstrom", "motion Å", 8, 1, _fixed(1)),
-    Column("motion_early_angstrom", "early Å", 7, 4, _fixed(1)),
+    Column("motion_early_angstrom", "early Å", 7, 5, _fixed(1)),
     Column("ice_ring_density", "ice", 6, 2, _fixed(2)),
-    Column("particle_count", "parts", 6, 6, _fixed(0)),
+    Column("particle_count", "parts", 6, 7, _fixed(0)),
     Column("lag_s", "lag s", 6, 3, _fixed(0)),
-    Column("frame_count", "frames", 6, 7, _fixed(0)),
-    Column("found_utc_us", "found", 8, 2, clock),
-    Column("flags", "flags", 18, 5, lambda value: clean(value or ""), right=False),
+    Column("frame_count", "frames", 6, 8, _fixed(0)),
+    Column("found_utc_us", "found", 8, 4, clock),
+    Column("flags", "flags", 18, 6, lambda value: clean(value or ""), right=False),
 )
 BY_KEY = {column.key: column for column in COLUMNS}
 

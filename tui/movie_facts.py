@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from frazil.tui.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
+from frazil.tui.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
 from frazil.tui.pages import Row
 from frazil.tui.palette import GRAY, ORANGE, VERMILION, movie_look
 
@@ -12,7 +12,7 @@ from frazil.tui.palette import GRAY, ORANGE, VERMILION, movie_look
 def movie_title(row: Row) -> Text:
     """State and name."""
     look = movie_look(row.get("state"))
-    return Text.assemble((f"{look.text} ", f"bold {look.color}"), (clean(row.get("relative_path", "")), "bold"))
+    return Text.assemble((f"{look.text} ", f"bold {look.color}"), (movie_name(row.get("relative_path", "")), "bold"))
 
 
 def reason_text(row: Row) -> Text | None:
@@ -34,9 +34,10 @@ def facts(row: Row) -> list[tuple[str, str]]:
         ("astigmatism", _astigmatism(row)),
         ("phase shift", quantity(row.get("phase_shift_deg") or None, "°", 0)),
         ("score", number(row.get("score"), 2)),
-        ("motion", _motion(row)),
-        ("local motion", quantity(row.get("local_motion_rms_angstrom"), "Å rms left", 2)),
-        ("half-sum FRC", quantity(row.get("half_frc_0143_angstrom"), "Å")),
+        ("motion", quantity(row.get("motion_total_angstrom"), "Å")),
+        ("early, late", _early_late(row)),
+        ("local motion", quantity(row.get("local_motion_rms_angstrom"), "Å rms", 2)),
+        ("half-set FRC", quantity(row.get("half_frc_0143_angstrom"), "Å")),
         ("ice ring", number(row.get("ice_ring_density"), 2)),
         ("ice", number(row.get("relative_ice_thickness"), 2)),
         ("dose", quantity(row.get("dose_per_frame_e_per_px"), "e/px/frame", 2)),
@@ -45,6 +46,7 @@ def facts(row: Row) -> list[tuple[str, str]]:
         ("frames", _frames(row)),
         ("found", clock(row.get("found_utc_us"))),
         ("lag", duration(row.get("lag_s"))),
+        ("path", clean(row.get("relative_path") or NOT_KNOWN)),
         ("square", clean(row.get("grid_square") or NOT_KNOWN)),
         ("hole", clean(row.get("hole") or NOT_KNOWN)),
         ("attempts", str(row["attempts"]) if (_int(row.get("attempts")) or 0) > 1 else NOT_KNOWN),
@@ -72,7 +74,7 @@ def facts_text(row: Row, width: int, height: int) -> Text:
             if index >= len(pairs):
                 continue
             name, value = pairs[index]
-            entry = Text.assemble((f"{name:13}", GRAY), value)
+            entry = Text.assemble((f"{name:12} ", GRAY), value)
             entry.truncate(max(1, cell - 1), overflow="ellipsis")
             entry.pad_right(max(0, cell - entry.cell_len) if column < columns - 1 else 0)
             text.append_text(entry)
@@ -94,12 +96,9 @@ def _astigmatism(row: Row) -> str:
     return text if angle == NOT_KNOWN else f"{text} at {angle}°"
 
 
-def _motion(row: Row) -> str:
-    total = number(row.get("motion_total_angstrom"))
-    if total == NOT_KNOWN:
-        return total
+def _early_late(row: Row) -> str:
     early, late = number(row.get("motion_early_angstrom")), number(row.get("motion_late_angstrom"))
-    return f"{total} Å (early {early}, late {late})"
+    return NOT_KNOWN if NOT_KNOWN in (early, late) else f"{early}, {late} Å"
 
 
 def _frames(row: Row) -> str:

@@ -14,6 +14,8 @@ from frazil.tui.pages import Row
 from frazil.tui.palette import GRAY
 from frazil.tui.picture import Picture
 
+VIEWS = ("micrograph", "spectrum", "motion")
+
 
 class Facts(Static):
     """Numbers of one movie, in as many columns as fit."""
@@ -39,6 +41,8 @@ class Facts(Static):
 class MoviePanel(Vertical):
     """The screen gives it a movie's id, then its row and shifts as they come."""
 
+    ALLOW_MAXIMIZE = True
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.movie_id: str | None = None
@@ -50,13 +54,20 @@ class MoviePanel(Vertical):
         with Container(id="movie-body"):
             with Horizontal(id="movie-pictures"):
                 yield Picture("thumbnail", "micrograph", id="thumbnail")
-                yield Picture("power_spectrum", "spectrum | fitted rings", id="spectrum")
+                yield Picture("power_spectrum", "spectrum | fitted rings", zoom=2, id="spectrum")
             with Horizontal(id="movie-numbers"):
                 yield MotionPlot(id="motion-plot")
                 yield Facts(id="movie-facts")
 
     def on_mount(self) -> None:
         self.query_one("#movie-reason").display = False
+        self.add_class(f"view-{VIEWS[0]}")
+
+    def show_next_view(self) -> None:
+        """The next of micrograph, spectrum, motion (small terminals only; else all are seen)."""
+        present = next(i for i, view in enumerate(VIEWS) if self.has_class(f"view-{view}"))
+        for i, view in enumerate(VIEWS):
+            self.set_class(i == (present + 1) % len(VIEWS), f"view-{view}")
 
     def show_movie(self, movie_id: str | None, *, again: bool = False) -> None:
         """Pictures are asked for at once; numbers follow by `take_row`. `again`: it has changed."""
@@ -77,7 +88,6 @@ class MoviePanel(Vertical):
         title = movie_title(row)
         if following:
             title = Text.assemble(("newest: ", GRAY), title)
-        title.no_wrap, title.overflow = True, "ellipsis"
         self.query_one("#movie-title", Static).update(title)
         reason = self.query_one("#movie-reason", Static)
         text = reason_text(row)

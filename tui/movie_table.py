@@ -36,8 +36,8 @@ class MovieTable(ScrollView, can_focus=True):
         "movie-table--dim",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("down", "move(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home", "first", "Newest", show=False),
@@ -105,7 +105,7 @@ class MovieTable(ScrollView, can_focus=True):
         """A page has come."""
         if not self.pages.fill(number, version, view, answer):
             return
-        self.virtual_size = Size(self.size.width, self.pages.total + _HEADER_LINES)
+        self.virtual_size = Size(self._width, self.pages.total + _HEADER_LINES)
         self._keep_cursor()
         self.refresh()
 
@@ -169,25 +169,30 @@ class MovieTable(ScrollView, can_focus=True):
 
     # ---- drawing
 
+    @property
+    def _width(self) -> int:
+        """Cells beside the scrollbar."""
+        return self.scrollable_content_region.width
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self.ask()
         self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.virtual_size = Size(self.size.width, self.pages.total + _HEADER_LINES)
+        self.virtual_size = Size(self._width, self.pages.total + _HEADER_LINES)
         self.ask()
 
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
-            column = column_at(fitting(self.size.width - 1), event.x)
+            column = column_at(fitting(self._width - 1), event.x)
             if column is not None:
                 self.post_message(self.SortAsked(column.key))
         else:
             self._move_to(int(self.scroll_offset.y) + event.y - _HEADER_LINES)
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self._width
         columns = fitting(width - 1)
         if y == 0:
             view = self.pages.view

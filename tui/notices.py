@@ -49,5 +49,4 @@ class AlertsLine(Static):
             clean(state.newest_alert or ""),
             ("  (k: acknowledge)", GRAY),
         )
-        text.no_wrap, text.overflow = True, "ellipsis"
         self.update(text)

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from frazil.daemon.transport.messages import PictureKind, PictureReply
 from frazil.tui.formatting import clean
-from frazil.tui.halfblocks import picture_strips
+from frazil.tui.halfblocks import middle, picture_strips
 
 
 class Picture(Widget):
@@ -25,10 +25,12 @@ class Picture(Widget):
             self.max_width_px = max_width_px
             self.max_height_px = max_height_px
 
-    def __init__(self, kind: PictureKind, title: str, *, id: str | None = None) -> None:
+    def __init__(self, kind: PictureKind, title: str, *, zoom: int = 1, id: str | None = None) -> None:
         super().__init__(id=id)
         self.kind: PictureKind = kind
-        self.border_title = title
+        self.zoom = zoom
+        self._title = title
+        self._set_title()
         self.movie_id: str | None = None
         self._asked: tuple[str, int, int] | None = None
         self._strips: list[Strip] = []
@@ -52,16 +54,29 @@ class Picture(Widget):
             self._strips, self._text = [], clean(answer)
         else:
             many = self.app.console.color_system not in (None, "standard")
-            self._strips = picture_strips(answer.gray, answer.width_px, answer.height_px, many_colors=many)
+            gray, width, height = middle(
+                answer.gray, answer.width_px, answer.height_px, self.size.width, self.size.height * 2
+            )
+            self._strips = picture_strips(gray, width, height, many_colors=many)
             self._text = ""
         self.refresh()
+
+    def zoom_to(self, zoom: int) -> None:
+        """Show the middle, `zoom` times as large. Rings of a spectrum are finer than a terminal's pixels."""
+        self.zoom = zoom
+        self._set_title()
+        self._asked = None
+        self._ask()
+
+    def _set_title(self) -> None:
+        self.border_title = self._title if self.zoom == 1 else f"{self._title}  middle ×{self.zoom}"
 
     def on_resize(self) -> None:
         self._ask()
 
     def _ask(self) -> None:
-        width, height = self.size.width, self.size.height * 2
-        if self.movie_id is None or width < 2 or height < 2 or self._asked == (self.movie_id, width, height):
+        width, height = self.size.width * self.zoom, self.size.height * 2 * self.zoom
+        if self.movie_id is None or min(width, height) < 2 or self._asked == (self.movie_id, width, height):
             return
         self._asked = (self.movie_id, width, height)
         self.post_message(self.Wanted(self, self.movie_id, width, height))

@@ -11,57 +11,74 @@ from frazil.tui.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_
 
 _DISK_WARNING_H = 12.0
 _KEPT_WARNING = 0.75
+_BEHIND = 1.2
+"""Found over ready per hour: from here on movies pile up."""
+_SHORT_BELOW = 100
+_MATTERS_MOST = ("ready", "rejected", "failed", "quarantined", "processing", "queued")
 
 
 def header_lines(state: LiveState, width: int) -> list[Text]:
     """Three lines of at most `width` cells; what matters least is left out first."""
+    short = width < _SHORT_BELOW
     return [
-        _fitted([_title(state)], _instrument(state), width, end=clock(state.utc_us)),
-        _fitted(_flow(state), [], width),
-        _fitted([*_counts(state)], _science(state), width),
+        _fitted([_title(state, short), *_instrument(state, short)], width, end=clock(state.utc_us)),
+        _fitted(_flow(state, short), width),
+        _fitted([*_counts(state, short), *_science(state)], width),
     ]
 
 
-def _title(state: LiveState) -> Text:
+def _title(state: LiveState, short: bool) -> Text:
     look = SESSION_STATES.get(state.status, Look("?", state.status, WHITE))
-    return Text.assemble(
-        ("frazil ", f"bold {BLUE}"), (clean(state.session_name), "bold"), "  ", (look.text, f"bold {look.color}")
-    )
+    text = Text() if short else Text("frazil ", f"bold {BLUE}")
+    return text.append(clean(state.session_name), "bold").append("  ").append(look.text, f"bold {look.color}")
 
 
-def _instrument(state: LiveState) -> list[Text]:
-    parts = [
-        clean(state.instrument or state.preset),
+def _instrument(state: LiveState, short: bool) -> list[Text]:
+    settings = [
         quantity(state.voltage_kv, "kV", 0),
         quantity(state.pixel_size_angstrom, "Å/px", 3),
         quantity(state.dose_per_frame_e_per_a2, "e/Å²/frame", 2),
         quantity(state.total_dose_e_per_a2, "e/Å² in all", 0),
     ]
+    name = clean(state.instrument or state.preset)
+    parts = [*settings, name] if short else [name, *settings]
     return [Text(part, WHITE) for part in parts if part and part != NOT_KNOWN]
 
 
-def _flow(state: LiveState) -> list[Text]:
-    behind = state.ready_per_hour is not None and (state.found_per_hour or 0) > 1.2 * state.ready_per_hour
+def _flow(state: LiveState, short: bool) -> list[Text]:
+    behind = state.ready_per_hour is not None and (state.found_per_hour or 0) > _BEHIND * state.ready_per_hour
     disk_short = state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
-    disk = f"disk {size(state.free_disk_bytes)} left"
+    kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
+    few = kept < _KEPT_WARNING
+    verdict = f"last {state.recent_total}: {state.recent_kept} kept" if state.recent_total else "nothing finished yet"
+    rate = f"found {number(state.found_per_hour, 0)}/h ready {number(state.ready_per_hour, 0)}/h"
+    lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
+    if short:
+        rate = f"found {number(state.found_per_hour, 0)} ready {number(state.ready_per_hour, 0)}/h"
+        lag = f"lag {duration(state.lag_p50_s)}/{duration(state.lag_p95_s)}"
+    disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
     if state.disk_full_in_h is not None:
         disk += f", {duration(state.disk_full_in_h * 3600)}"
-    kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
     return [
-        Text(f"last {state.recent_total}: {state.recent_kept} kept", ORANGE if kept < _KEPT_WARNING else GREEN),
-        Text(f"found {number(state.found_per_hour, 0)}/h ready {number(state.ready_per_hour, 0)}/h"),
-        Text(f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}", ORANGE if behind else ""),
-        Text(("! " if disk_short else "") + disk, VERMILION if disk_short else ""),
+        Text(_warn(few) + verdict, ORANGE if few else GREEN),
+        Text(rate),
+        Text(_warn(behind) + lag, ORANGE if behind else ""),
+        Text(_warn(disk_short) + disk, VERMILION if disk_short else ""),
         Text(f"queue {state.queue_depth}"),
         Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
     ]
 
 
-def _counts(state: LiveState) -> list[Text]:
+def _warn(needed: bool) -> str:
+    return "! " if needed else ""
+
+
+def _counts(state: LiveState, short: bool) -> list[Text]:
     total = sum(number_of for name, number_of in state.counts.items() if name != "outdated")
-    parts = [Text(f"{count(total)} movies", "bold")]
-    for name, look in MOVIE_STATES.items():
+    parts = [] if short and total else [Text(f"{count(total)} movies", "bold")]
+    for name in (*_MATTERS_MOST, *(other for other in MOVIE_STATES if other not in _MATTERS_MOST)):
         if state.counts.get(name):
+            look = MOVIE_STATES[name]
             parts.append(Text(f"{look.sign} {count(state.counts[name])} {look.word}", look.color))
     return parts
 
@@ -79,19 +96,18 @@ def _science(state: LiveState) -> list[Text]:
     return parts
 
 
-def _fitted(first: list[Text], then: list[Text], width: int, end: str = "") -> Text:
-    """Joins parts while they fit; `end` stands at the right edge."""
+def _fitted(parts: list[Text], width: int, end: str = "") -> Text:
+    """Joins the parts that fit, in their order; `end` stands at the right edge."""
     room = width - (len(end) + 2 if end else 0)
     line = Text()
-    for part in (*first, *then):
+    for part in parts:
         if not part.plain:
             continue
-        gap = " · "
-        if line.plain and line.cell_len + len(gap) + part.cell_len > room:
-            break
-        if line.plain:
-            line.append(gap, GRAY)
-        line.append_text(part)
+        if not line.plain:
+            line.append_text(part)
+        elif line.cell_len + 3 + part.cell_len <= room:
+            line.append(" · ", GRAY)
+            line.append_text(part)
     line.truncate(room, overflow="ellipsis")
     if end:
         line.append(" " * max(1, width - line.cell_len - len(end)))

@@ -148,7 +148,7 @@ def parse_header(path: Path, block: bytes, limits: HeaderLimits) -> MrcHeader:
         minimum=minimum,
         maximum=maximum,
         imod_flags=imod_flags,
-        pixel_size_angstrom=_pixel_size(cell_angstrom[0], interval_count[0]),
+        pixel_size_angstrom=_pixel_size(cell_angstrom[0], interval_count[0], deliberate=block[224:230] == b"frazil"),
     )
 
 
@@ -172,11 +172,15 @@ def _byte_order(path: Path, block: bytes) -> str:
     )
 
 
-def _pixel_size(cell_angstrom: float, interval_count: int) -> float | None:
+def _pixel_size(cell_angstrom: float, interval_count: int, *, deliberate: bool) -> float | None:
+    """None where the header says nothing, nothing possible, or exactly 1 A, which many programs (Leginon among them)
+    write when they do not know; only our own files, told by their label, mean it."""
     if interval_count <= 0 or not math.isfinite(cell_angstrom):
         return None
     pixel = cell_angstrom / interval_count
     low, high = _PLAUSIBLE_PIXEL_ANGSTROM
+    if pixel == 1.0 and not deliberate:
+        return None
     # Single precision in the header: 0.834999979 was written as 0.835.
     return float(f"{pixel:.7g}") if low <= pixel <= high else None
 

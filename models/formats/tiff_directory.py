@@ -287,6 +287,8 @@ def _chunks(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if offset_tag not in tags or count_tag not in tags:
         raise _broken(file.path, f"{name} does not say where its pixels lie")
+    if tags[offset_tag].dtype.kind != "u" or tags[count_tag].dtype.kind != "u":
+        raise _broken(file.path, f"{name} says where its pixels lie in words of the wrong type")
     offsets = tuple(int(value) for value in tags[offset_tag])
     byte_counts = tuple(int(value) for value in tags[count_tag])
     # EER frames are bit streams that may be cut anywhere, so any number of strips is one frame.
@@ -336,7 +338,7 @@ def _pixel_size(tags: dict[int, np.ndarray], integer: _Integer) -> float | None:
     """XResolution in pixels per centimetre or inch, as SerialEM, DigitalMicrograph and RELION write it."""
     rational = tags.get(_X_RESOLUTION)
     angstrom_per_unit = {2: 2.54e8, 3: 1.0e8}.get(integer(_RESOLUTION_UNIT, 2))
-    if rational is None or rational.size < 2 or angstrom_per_unit is None:
+    if rational is None or rational.size < 2 or rational.dtype.kind != "u" or angstrom_per_unit is None:
         return None
     numerator, denominator = float(rational[0]), float(rational[1])
     if numerator <= 0 or denominator <= 0:

@@ -123,6 +123,7 @@ def test_bytes_around_zero_without_any_mark_are_signed() -> None:
         ((0, 0, 0), None),
         ((float("nan"), 1, 1), None),
         ((4e9, 1, 1), None),
+        ((40, 24, 5), None),  # 1 A exactly: what programs write that do not know
         ((-40, 1, 1), None),
     ],
 )
@@ -253,3 +254,12 @@ def test_writer_refuses_what_mrc_cannot_hold(tmp_path: Path, array: np.ndarray) 
     with pytest.raises(ValueError):
         write_mrc(tmp_path / "out.mrc", array, 1.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_angstrom_is_believed_only_from_our_own_writer(tmp_path: Path, counts: np.ndarray) -> None:
+    write_mrc(tmp_path / "ours.mrc", counts.astype("f4"), 1.0)
+    with mrcfile.new(tmp_path / "theirs.mrc") as mrc:
+        mrc.set_data(counts.astype("f4"))
+        mrc.voxel_size = 1.0
+    with open_movie(tmp_path / "ours.mrc") as ours, open_movie(tmp_path / "theirs.mrc") as theirs:
+        assert (ours.header.pixel_size_angstrom, theirs.header.pixel_size_angstrom) == (1.0, None)

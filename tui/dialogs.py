@@ -90,7 +90,7 @@ class HelpScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "Close")]
 
     def compose(self) -> ComposeResult:
-        text = Text("Keys\n", "bold")
+        text = Text.assemble(("Keys\n", "bold"))
         for keys, meaning in HELP:
             text.append(f"{keys:25}", BLUE)
             text.append(f"{meaning}\n")

@@ -33,7 +33,7 @@ def _state(value: Scalar) -> str:
     return movie_look(value).text
 
 
-FILE_WIDTH_MIN = 20
+FILE_WIDTH_MIN = 18
 
 COLUMNS: tuple[Column, ...] = (
     Column("state", "state", 13, 0, _state, right=False),

@@ -54,6 +54,7 @@ def _flow(state: LiveState, short: bool) -> list[Text]:
     rate = f"found {number(state.found_per_hour, 0)}/h ready {number(state.ready_per_hour, 0)}/h"
     lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
     if short:
+        verdict = f"kept {state.recent_kept}/{state.recent_total}" if state.recent_total else "none yet"
         rate = f"found {number(state.found_per_hour, 0)} ready {number(state.ready_per_hour, 0)}/h"
         lag = f"lag {duration(state.lag_p50_s)}/{duration(state.lag_p95_s)}"
     disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")

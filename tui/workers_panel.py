@@ -10,19 +10,20 @@ from frazil.tui.formatting import clean, duration, movie_name, shorten_left
 from frazil.tui.palette import GRAY, VERMILION, WHITE, WORKER_STATES, Look
 
 
-def worker_line(worker: WorkerState, width: int) -> Text:
+def worker_line(worker: WorkerState, name_width: int, width: int) -> Text:
     """At most `width` cells."""
     look = WORKER_STATES.get(worker.state, Look("?", worker.state, WHITE))
     text = Text.assemble(
-        (f"{clean(worker.name)[:12]:12} ", "bold"),
-        (f"{look.text:10} ", look.color),
-        (f"{duration(worker.since_s):>12} ", GRAY),
-        f"{worker.done:>6} done ",
-        (f"{worker.failed} failed ", VERMILION if worker.failed else GRAY),
+        (f"{clean(worker.name)[:name_width]:{name_width}} ", "bold"),
+        (f"{look.text:9} ", look.color),
+        (f"{duration(worker.since_s):>10}", GRAY),
+        f"{worker.done:>6} done",
     )
+    if worker.failed:
+        text.append(f"  ! {worker.failed} failed", VERMILION)
     device = clean(worker.device_name or worker.device)
     if device:
-        text.append(f" {device}", WHITE)
+        text.append(f"  {device}", WHITE)
     if worker.movie and width - text.cell_len > 12:
         text.append(f"  {shorten_left(movie_name(worker.movie), width - text.cell_len - 2)}", GRAY)
     text.truncate(width, overflow="ellipsis")
@@ -46,4 +47,5 @@ class WorkersPanel(Static):
         if not self.shown:
             self.update(Text("no workers yet", GRAY))
         else:
-            self.update(Text("\n").join(worker_line(worker, width) for worker in self.shown))
+            name_width = min(16, max(len(worker.name) for worker in self.shown))
+            self.update(Text("\n").join(worker_line(worker, name_width, width) for worker in self.shown))

@@ -1,0 +1,84 @@
+"""`frazil status`: what the live screen's header says, in text or JSON, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from frazil.config.errors import DaemonGoneError
+from frazil.daemon.client import connect
+from frazil.daemon.transport.messages import LiveState, WorkerState
+
+
+def status(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="The whole state as one JSON object.")] = False,
+) -> None:
+    """Say how a running session is doing.
+
+    Exit code 0: a daemon runs and nothing blocks it; 1: none runs, or the gain gate blocks.
+
+    \b
+    Examples:
+      frazil status /data/2026-09-21_apoferritin
+      frazil status /data/2026-09-21_apoferritin --json | jq .lag_p95_s
+    """
+    client = connect(session)
+    if client is None:
+        raise DaemonGoneError(
+            "no daemon is running on this session",
+            path=session.resolve(),
+            remedy="start it with `frazil watch RAW --session SESSION`; `frazil summary` reads a finished one",
+        )
+    with client:
+        state = client.snapshot()
+    typer.echo(msgspec.json.format(msgspec.json.encode(state)).decode() if as_json else status_text(state))
+    if state.gate.blocking:
+        raise typer.Exit(1)
+
+
+def status_text(state: LiveState) -> str:
+    """One fact a line; what is not known is left out."""
+    lines = [f"{state.session_name}: {state.status}" + (f" ({state.message})" if state.message else "")]
+    if state.gate.blocking:
+        lines.append(f"BLOCKED by the gain gate: {state.gate.evidence}. {state.gate.remedy}")
+    settings = [
+        state.instrument or state.preset,
+        _quantity(state.voltage_kv, "kV", 0),
+        _quantity(state.pixel_size_angstrom, "A/px", 3),
+        _quantity(state.dose_per_frame_e_per_a2, "e/A2/frame", 2),
+    ]
+    lines.append("instrument  " + ", ".join(part for part in settings if part))
+    counts = ", ".join(f"{number} {name}" for name, number in state.counts.items() if number)
+    lines.append("movies      " + (counts or "none yet"))
+    if state.recent_total:
+        lines.append(f"last {state.recent_total:<2}     {state.recent_kept} kept")
+    rates = [("found", state.found_per_hour), ("ready", state.ready_per_hour)]
+    lines.append("per hour    " + ", ".join(f"{value:.0f} {name}" for name, value in rates if value is not None))
+    if state.lag_p50_s is not None and state.lag_p95_s is not None:
+        lines.append(f"lag         {state.lag_p50_s:.1f} s median, {state.lag_p95_s:.1f} s at 95 %")
+    lines.append(f"queue       {state.queue_depth}")
+    if state.free_disk_bytes is not None:
+        until = "" if state.disk_full_in_h is None else f", full in {state.disk_full_in_h:.1f} h at this rate"
+        lines.append(f"disk        {state.free_disk_bytes / 1e9:.1f} GB left{until}")
+    lines.extend(_worker(worker) for worker in state.workers)
+    if state.particle_count is not None:
+        lines.append(f"particles   {state.particle_count}")
+    if state.map_resolution_angstrom is not None:
+        lines.append(f"map         {state.map_resolution_angstrom:.2f} A")
+    if state.alerts_open:
+        lines.append(f"alerts      {state.alerts_open} open: {state.newest_alert or ''}")
+    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+
+
+def _worker(worker: WorkerState) -> str:
+    what = f" on {worker.movie}" if worker.movie else ""
+    device = worker.device_name or worker.device
+    return f"worker      {worker.name} ({device}): {worker.state}{what}, {worker.done} done, {worker.failed} failed"
+
+
+def _quantity(value: float | None, unit: str, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f} {unit}"

@@ -1,0 +1,43 @@
+"""`frazil tui`: the live screen of a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frazil.config.errors import DaemonGoneError
+from frazil.daemon.client import connect
+
+
+def tui(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    wait: Annotated[bool, typer.Option("--wait", help="Open the screen also while no daemon runs.")] = False,
+) -> None:
+    """Show a running session live: movies, trends, workers, alerts.
+
+    The screen only looks: it may be opened, closed and opened again, several times at once, over ssh too; the daemon
+    goes on. Press ? for the keys.
+
+    \b
+    Examples:
+      frazil tui /data/2026-09-21_apoferritin
+      ssh -t scope frazil tui /data/2026-09-21_apoferritin
+    """
+    if not wait:
+        client = connect(session)
+        if client is None:
+            raise DaemonGoneError(
+                "no daemon is running on this session",
+                path=session.resolve(),
+                remedy="start it with `frazil watch RAW --session SESSION`, or give --wait to wait for it",
+            )
+        client.close()
+    from frazil.tui.app import FrazilApp  # Textual: not for the other verbs
+
+    app = FrazilApp(session)
+    app.run()
+    if app.return_code:
+        raise typer.Exit(app.return_code)
+    typer.echo("Detached; the daemon goes on. `frazil status` shows the same in text.")

@@ -1,4 +1,4 @@
-"""Whatever a byte is changed to, a reader answers with data or with a typed error that names the file, and stays small."""
+"""Whatever a byte is changed to, a reader answers with data or with a typed error that names the file."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_no_mutation_escapes_the_typed_errors(
         with open_movie(path, eer_dose_per_fraction_e_per_a2=1.0, pixel_size_angstrom=1.0) as reader:
             return [frame.shape for frame in reader.frames()]
 
-    refused = 0
-    for _ in range(150):
+    refusals = []
+    for _ in range(80):
         path.write_bytes(mutated(original, rng))
         for read in (read_frames, lambda: check_structure(path), lambda: read_image_2d(path, section=0)):
             try:
                 read()
             except FrazilError as error:
-                refused += 1
-                assert str(path) in str(error)
-    assert refused > 20  # the mutations do reach the checks
+                refusals.append(str(error))
+    assert len(refusals) > 20  # the mutations do reach the checks
+    assert all(str(path) in refusal for refusal in refusals)

@@ -17,7 +17,7 @@ from torch import Tensor
 from frazil.models.optics.ctf import CtfParameters, chi_2d, frequency_grid
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
-from frazil.models.simulation.projection import linear_weight_transform
+from frazil.models.simulation.projection import spline_transform
 from frazil.models.simulation.settings import OpticsSettings
 
 
@@ -46,7 +46,7 @@ class Canvas:
     kx: Tensor  # (1, w//2+1) 1/A, float64
     ky: Tensor  # (h, 1)
     k_squared: Tensor  # (h, w//2+1) 1/A^2, float32
-    deposit_window: Tensor  # (h, w//2+1) transform of linear weights
+    deposit_window: Tensor  # (h, w//2+1) transform of the splines that atoms are laid down with
 
     @property
     def spectrum_shape(self) -> tuple[int, int]:
@@ -59,9 +59,7 @@ def make_canvas(
     """Canvas for a camera of (height, width) with at least `margin_px` on every side."""
     h, w = fast_even_length(height_px + 2 * margin_px), fast_even_length(width_px + 2 * margin_px)
     kx, ky = frequency_grid(h, w, pixel_size_angstrom, device=device, dtype=torch.float64)
-    window = linear_weight_transform(h, half=False, device=device)[:, None] * linear_weight_transform(
-        w, half=True, device=device
-    )
+    window = spline_transform(h, half=False, device=device)[:, None] * spline_transform(w, half=True, device=device)
     return Canvas(
         h, w, (h - height_px) // 2, (w - width_px) // 2, pixel_size_angstrom, kx, ky, (kx**2 + ky**2).float(), window
     )

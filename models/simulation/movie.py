@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.optics.ctf import CtfParameters
+from frazil.models.optics.dose import critical_exposure_e_per_a2
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
 from frazil.models.simulation.detector import mtf, poisson_counts
 from frazil.models.simulation.ice import (
@@ -54,12 +55,6 @@ _ICE, _FILM, _CARBON, _SHOT, _DEFECT, _EVENT = 10, 11, 12, 13, 14, 15  # purpose
 ANGSTROM_PER_NM = 10.0
 LEAST_RELATIVE_INTENSITY = 0.02
 """The weak-phase contrast of very thick, dense specimens could go below -1; electrons cannot."""
-
-
-def critical_exposure_e_per_a2(k: Tensor, voltage_kv: float) -> Tensor:
-    """N_e(k) = 0.24499 k^-1.6649 + 2.8141 at 300 kV, 0.8 of it at 200 kV and below (Grant & Grigorieff 2015, eq. 3)."""
-    scale = 0.8 if voltage_kv <= 200.0 else 1.0
-    return scale * (0.24499 * k.clamp_min(1e-3) ** -1.6649 + 2.8141)
 
 
 @dataclass(frozen=True, slots=True)

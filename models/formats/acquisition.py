@@ -171,8 +171,6 @@ def _decide(
     if person is not None and distrusted:
         others = []
     voices = [_Said(float(set_value), person), *others] if person is not None else [*others, *preset]
-    # Stable: those that only fill go last, in their own order.
-    voices.sort(key=lambda voice: voice.fills_only)
     for voice in voices[1:]:
         if not voice.fills_only:
             _compare(name, voices[0], voice, header)

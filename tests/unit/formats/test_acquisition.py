@@ -212,6 +212,9 @@ EER = MovieHeader("raw/a_EER.eer", "eer", 42, 4096, 4096, "uint8", raw_frame_cou
 def test_eer_dose_is_per_fraction() -> None:
     said = sidecar(pixel_size_angstrom=0.9, total_dose_e_per_a2=42.0)
     assert parameters({}, said, EER).dose_per_frame_e_per_a2 == pytest.approx(1.0)
+    # A sidecar counts the camera's frames (SerialEM), which are not the fractions that are delivered.
+    raw = replace(said, dose_per_frame_e_per_a2=0.04, frame_count=1050)
+    assert parameters({}, raw, EER).dose_per_frame_e_per_a2 == pytest.approx(1.0)
     # Without a sidecar the file's own dose, which is per pixel.
     found = parameters({"pixel_size_angstrom": 0.9}, None, EER)
     assert found.dose_per_frame_e_per_a2 == pytest.approx(36.0 / 0.81 / 42)

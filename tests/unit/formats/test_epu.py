@@ -136,6 +136,15 @@ def test_order_and_namespaces_do_not_matter(seed: int, tmp_path: Path) -> None:
     assert read_epu_xml(saved(tmp_path, text)) == read_epu_xml(saved(tmp_path, exposure()))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2026-02-14T18:15:32.1158288+01:00", "2026-02-14T17:15:32.115828Z", "2026-02-14T09:45:32.115828-07:30"],
+)
+def test_time_zones(text: str, tmp_path: Path) -> None:
+    written = exposure().replace("2026-02-14T18:15:32.1158288+01:00", text)
+    assert read_epu_xml(saved(tmp_path, written)).acquired_utc_us == 1_771_089_332_115_828
+
+
 def test_falcon_3_lists_its_fractions_one_by_one(tmp_path: Path) -> None:
     one = "<b:DoseFractionDefinition><b:StartFrame>1</b:StartFrame></b:DoseFractionDefinition>"
     fractions = {"FractionationSettings": f"<b:DoseFractions>{one * 39}</b:DoseFractions>"}

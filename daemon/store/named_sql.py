@@ -182,7 +182,7 @@ FEEDBACK = (
 )
 EXPORT_MOVIES = (
     "SELECT m.movie_id, m.relative_path, m.generation, m.stem, m.state, m.rejection_reason, m.failure_reason, "
-    "m.file_format, m.frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, "
+    "m.file_format, m.frame_count, m.raw_frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, "
     "m.dose_per_frame_e_per_a2, m.flags, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
     "c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id) "
     f"{_JOINED} WHERE m.movie_id > $after AND m.state <> 'outdated' ORDER BY m.movie_id LIMIT $limit"
@@ -197,6 +197,14 @@ EXPORT_LOCAL_MOTION = (
     "AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
 )
 EXPORT_PARTICLES = "SELECT * FROM particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
+PARTICLE_COLUMNS = (
+    "SELECT coalesce(sum(len(x_px)), 0) AS particles, max(diameter_angstrom) AS diameter_angstrom, "
+    + ", ".join(
+        f"coalesce(sum(list_count({name})), 0) AS {name}"
+        for name in ["score", "class_id", "rot_deg", "tilt_deg", "psi_deg", "origin_x_angstrom", "origin_y_angstrom"]
+    )
+    + " FROM particle_arrays JOIN movies USING (movie_id) WHERE state = 'ready'"
+)
 TABLE_NAMES = (
     "SELECT table_name AS \"table\", string_agg(column_name || ' ' || data_type, ', ' ORDER BY column_index) "
     "AS columns FROM duckdb_columns() WHERE NOT internal GROUP BY table_name ORDER BY table_name"

@@ -141,6 +141,9 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.EXPORT_PARTICLES,
         {"after": Param(str, ""), "upto": Param(str, required=True)},
     ),
+    "particle_columns": NamedQuery(
+        "Of how many particles of kept movies each value is known.", named_sql.PARTICLE_COLUMNS, {}
+    ),
     "table_names": NamedQuery("Tables and views with their columns.", named_sql.TABLE_NAMES, {}),
 }
 

@@ -7,8 +7,10 @@ and what is missing is written again: after a kill between the two, after a dama
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from frazil.daemon.store import result_files, session_writes, writes
 from frazil.daemon.store.engine import Connection
@@ -30,7 +32,7 @@ def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *,
     """Write every result that the tables do not have; tell of damaged files in `alerts`. Doing it twice is harmless."""
     adopted: list[str] = []
     damaged: list[DamagedFile] = []
-    pending = []
+    pending: list[Future[Any]] = []
     for item in results:
         if isinstance(item, DamagedFile):
             damaged.append(item)

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS movies (
     mtime_ns BIGINT,
     inode BIGINT,
     frame_count INTEGER,
+    raw_frame_count INTEGER,              -- EER only: camera frames before grouping into fractions
     height_px INTEGER,
     width_px INTEGER,
     pixel_size_angstrom DOUBLE,

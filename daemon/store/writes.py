@@ -175,7 +175,7 @@ def record_result(
     header = result.header
     connection.execute(
         "UPDATE movies SET state = ?, rejection_reason = ?, failure_stage = NULL, failure_reason = NULL, "
-        "failure_evidence = NULL, file_format = ?, frame_count = ?, height_px = ?, width_px = ?, "
+        "failure_evidence = NULL, file_format = ?, frame_count = ?, raw_frame_count = ?, height_px = ?, width_px = ?, "
         "pixel_size_angstrom = coalesce(pixel_size_angstrom, ?), ready_utc_us = ?, lag_s = ?, flags = ? "
         "WHERE movie_id = ?",
         [
@@ -183,6 +183,7 @@ def record_result(
             reason,
             header.file_format,
             header.frame_count,
+            header.raw_frame_count,
             header.height_px,
             header.width_px,
             header.pixel_size_angstrom,

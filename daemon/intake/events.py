@@ -149,7 +149,10 @@ class RestoredMovie:
     sidecar_path: str | None = None
     metadata: AcquisitionMetadata | None = None
     quarantined_by_intake: bool = False
-    """It was never handed on (truncated, damaged): when the file changes, it is still the same generation."""
+    """Set aside as truncated or damaged: when the file changes, it is looked at again."""
+    announced: bool | None = None
+    """This generation was handed on at some time (`complete_utc_us` is set): a changed file is a new generation.
+    `None`: guessed from the state."""
 
 
 @dataclass(frozen=True, slots=True)

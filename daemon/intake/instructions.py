@@ -38,6 +38,8 @@ class CheckStructure:
 class ReadSidecar:
     path: str
     sidecar_path: str
+    settled: bool = False
+    """It stood still: what looks like an unfinished end is its end."""
 
 
 @dataclass(frozen=True, slots=True)

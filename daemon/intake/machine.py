@@ -22,27 +22,26 @@ from frazil.daemon.intake import instructions as do
 from frazil.daemon.intake.agenda import Agenda
 from frazil.daemon.intake.identity import CompleteMovie, FileStat, movie_id
 from frazil.daemon.intake.norm import FrameNorm
-from frazil.daemon.intake.record import UNFINISHED, MovieRecord, Phase, SidecarState
-from frazil.daemon.intake.sidecar_book import SidecarBook
-from frazil.daemon.intake.verdict import CountVerdict, incomplete_reason, judge_count, norm_key
-from frazil.models.records import AcquisitionMetadata, MovieState
+from frazil.daemon.intake.record import (
+    UNFINISHED,
+    UNKNOWN_STAT,
+    MovieRecord,
+    Phase,
+    SidecarState,
+    restored_record,
+    what_changed,
+)
+from frazil.daemon.intake.sidecar_desk import RETRY_S, SidecarDesk, no_candidates
+from frazil.daemon.intake.surroundings import Surroundings
+from frazil.daemon.intake.verdict import CountVerdict, incomplete_reason, judge_count, norm_key, structure_evidence
+from frazil.models.records import AcquisitionMetadata
 
 MAX_RECHECK_S = 30.0
 MAX_CRASHES = 3
-MAX_NAMED = 20
-SIDECAR_RETRY_S = 2.0
 SIBLING_WAIT_S = 10.0
 SIBLING_PAUSE_S = 0.5
-VAIN_WAITS = 3
-"""After so many movies waited for a sidecar in a session that has none at all, the others do not wait."""
-_TO_DO_AGAIN = frozenset({MovieState.QUEUED, MovieState.PROCESSING, MovieState.FAILED, MovieState.OUTDATED})
-"""Handed on and without a result that counts. Outdated: as the newest generation of its path it has no successor."""
-UNKNOWN_STAT = FileStat(-1, -1, -1)
-_BEFORE = frozenset({MovieState.FOUND, MovieState.SETTLING})
-
-
-def _no_sidecars(movie_path: str) -> Sequence[str]:
-    return ()
+REFUSED_REMEDY = "Give frazil the folder that holds the files themselves"
+UNREADABLE_REMEDY = "Check permissions and mount; frazil keeps trying"
 
 
 class IntakeMachine:
@@ -63,11 +62,12 @@ class IntakeMachine:
         settings: IntakeSettings,
         *,
         root: Path = Path(),
-        candidates: Callable[[str], Sequence[str]] = _no_sidecars,
+        candidates: Callable[[str], Sequence[str]] = no_candidates,
     ) -> None:
         self._settings = settings
         self._root = root
-        self._book = SidecarBook(_no_sidecars if settings.sidecar == "ignore" else candidates)
+        self._sidecars = SidecarDesk(settings, candidates)
+        self._around = Surroundings(root)
         self._movies: dict[str, MovieRecord] = {}
         self._present: set[str] = set()
         self._quiet: set[str] = set()
@@ -80,11 +80,6 @@ class IntakeMachine:
         self._blocked: dict[str, None] = {}
         self._same_file: dict[FileStat, str] = {}
         self._looks: set[str] = set()
-        self._told: dict[str, set[str]] = {}
-        self._root_lost = False
-        self._root_identity: tuple[int, int] | None = None
-        self._space_low = False
-        self._vain_waits = 0
         self._next_order = 0
         self._now_s = 0.0
         self._utc_us = 0
@@ -114,9 +109,10 @@ class IntakeMachine:
             case ev.SidecarFailed():
                 self._on_sidecar(event.path, event.sidecar_path, None, event.reason)
             case ev.SpaceLow():
-                self._on_space_low(event)
+                self._out.extend(self._around.space(event))
             case ev.SpaceOk():
-                self._on_space_ok(event)
+                self._out.extend(self._around.space(event))
+                self._unblock()
             case ev.RestoredMovie():
                 self._on_restored(event)
             case ev.Reconsider():
@@ -138,7 +134,7 @@ class IntakeMachine:
         return frozenset(self._quiet)
 
     def quiet_sidecars(self) -> frozenset[str]:
-        return self._book.quiet_paths()
+        return self._sidecars.quiet_paths()
 
     def counts(self) -> Counter[Phase]:
         """Paths in each phase."""
@@ -161,7 +157,7 @@ class IntakeMachine:
             if record.phase in (Phase.SETTLING, Phase.INCOMPLETE, Phase.WAITING):
                 # Nobody waits without an appointment: that would be a movie that is never taken.
                 assert path in self._agenda or path in self._blocked, f"{path} is forgotten in {record.phase}"
-            else:
+            elif record.phase in (Phase.CHECKING, Phase.GONE):
                 assert path not in self._agenda, path
 
     # ---------------------------------------------------------------- observing the disk
@@ -169,7 +165,7 @@ class IntakeMachine:
     def _on_scan(self, event: ev.ScanFinished) -> None:
         snapshot, started_s = event.snapshot, event.started_s
         if not snapshot.root_present:
-            self._lose_root()
+            self._out.extend(self._around.root_gone())
             return
         self._root_is_there(snapshot.root_identity)
         for path, stat in snapshot.files.items():
@@ -188,10 +184,10 @@ class IntakeMachine:
             if record.looked_s <= started_s and not _is_below(path, snapshot.unreadable):
                 record.looked_s = started_s
                 self._miss(record)
-        for path in self._book.observe(snapshot.sidecars, self._now_s):
+        for path in self._sidecars.observe(snapshot.sidecars, self._now_s):
             self._seek_sidecar(self._movies[path])
-        self._tell_once(snapshot.refused, "Not taken", "Give frazil the folder that holds the files themselves")
-        self._tell_once(snapshot.unreadable, "Cannot be read", "Check permissions and mount; frazil keeps trying")
+        self._out.extend(self._around.problems(snapshot.refused, "Not taken", REFUSED_REMEDY))
+        self._out.extend(self._around.problems(snapshot.unreadable, "Cannot be read", UNREADABLE_REMEDY))
 
     def _find(self, path: str, stat: FileStat, looked_s: float) -> MovieRecord:
         record = MovieRecord(
@@ -208,7 +204,7 @@ class IntakeMachine:
         self._movies[path] = record
         self._counts[record.phase] += 1
         self._present.add(path)
-        self._book.expect(path)
+        self._sidecars.expect(path)
         self._say_found(record)
         self._seek_sidecar(record)
         self._agenda.set(path, self._now_s + self._settings.settle_s)
@@ -269,9 +265,7 @@ class IntakeMachine:
         if record.claimed:
             old_generation = record.generation
             self._out.append(
-                do.Replaced(
-                    record.path, old_generation, movie_id(record.path, old_generation), _what_changed(old, stat)
-                )
+                do.Replaced(record.path, old_generation, movie_id(record.path, old_generation), what_changed(old, stat))
             )
             if self._same_file.get(old) == record.path:
                 del self._same_file[old]
@@ -279,11 +273,14 @@ class IntakeMachine:
             record.claimed = record.resumed = False
             record.order = self._take_order()
             record.found_s, record.found_utc_us = self._now_s, self._utc_us
+            record.reason = ""
+            record.sidecar = SidecarState()
             self._start_over(record)
             self._say_found(record)
+            self._seek_sidecar(record)
             return
         if record.phase is Phase.QUARANTINED:
-            self._revive(record, _what_changed(old, stat))
+            self._revive(record, what_changed(old, stat))
         self._start_over(record)
         self._say_settling(record, "the file is still changing")
 
@@ -318,29 +315,16 @@ class IntakeMachine:
         self._agenda.drop(record.path)
         self._out.append(do.Vanished(record.path, record.generation, record.movie_id))
 
-    def _lose_root(self) -> None:
-        if not self._root_lost:
-            self._root_lost = True
-            self._alert(
-                do.Severity.ERROR,
-                f"The raw folder {self._root} is not there: nothing new can be found",
-                "Mount or create it again; frazil goes on by itself, and nothing done is lost.",
-            )
-
     def _root_is_there(self, identity: tuple[int, int] | None) -> None:
-        known, self._root_identity = self._root_identity, identity
-        if self._root_lost:
-            self._root_lost = False
-            self._alert(do.Severity.INFO, f"The raw folder {self._root} is back", None)
+        was_lost = self._around.root_lost
+        alerts = self._around.root_there(identity)
+        if alerts:
+            self._out.extend([*alerts, do.RearmWatcher()])
+        if was_lost:
             for record in self._movies.values():
                 if record.phase in UNFINISHED:
                     self._start_over(record)
             self._unblock()
-        elif known is None or identity is None or known == identity:
-            return
-        else:
-            self._alert(do.Severity.WARNING, f"The raw folder {self._root} was replaced by another one", None)
-        self._out.append(do.RearmWatcher())
 
     # ---------------------------------------------------------------- hints
 
@@ -368,15 +352,15 @@ class IntakeMachine:
             record = self._find(event.path, event.stat, event.looked_s)
         else:
             self._observe(record, event.stat, event.looked_s)
-        if event.closed and record.phase is Phase.SETTLING and record.stat == event.stat and not self._is_blocked:
+        if event.closed and record.phase is Phase.SETTLING and record.stat == event.stat and not self._around.blocked:
             self._begin_check(record, quick=self._now_s < record.still_since_s + self._settings.settle_s)
 
     # ---------------------------------------------------------------- checking
 
     def _on_due(self, record: MovieRecord) -> None:
         if record.phase not in UNFINISHED:
-            return
-        if self._is_blocked:
+            self._seek_sidecar_again(record)
+        elif self._around.blocked:
             self._blocked[record.path] = None
         elif record.phase is Phase.WAITING:
             self._try_announce(record)
@@ -454,8 +438,11 @@ class IntakeMachine:
         if record is None or record.phase is not Phase.CHECKING:
             return
         if event.gone:
-            self._start_over(record)
-            self._out.append(do.Rescan())
+            if record.present:
+                self._start_over(record)
+                self._out.append(do.Rescan())
+            else:
+                self._miss(record)
             return
         if event.evidence:
             record.crashes += 1
@@ -482,27 +469,14 @@ class IntakeMachine:
         self._agenda.set(record.path, min(self._now_s + pause_s, deadline_s))
 
     def _quarantine(self, record: MovieRecord, reason: str, traceback: str = "") -> None:
-        report = record.report
-        evidence: dict[str, str | int | float | bool | None] = {
+        evidence = {
             "size_bytes": record.stat.size_bytes,
             "mtime_ns": record.stat.mtime_ns,
             "still_for_s": round(self._now_s - record.still_since_s, 3),
             "checks": record.checks,
+            **structure_evidence(record.report),
+            **({"traceback": traceback} if traceback else {}),
         }
-        if report is not None:
-            header = report.header
-            evidence |= {
-                "structure": report.reason,
-                "damaged": report.damaged,
-                "frames_present": report.frames_present,
-                "zero_trailing_frames": report.zero_trailing_frames,
-                "file_format": None if header is None else header.file_format,
-                "header_frames": None if header is None else header.frame_count,
-                "width_px": None if header is None else header.width_px,
-                "height_px": None if header is None else header.height_px,
-            }
-        if traceback:
-            evidence["traceback"] = traceback
         self._enter(record, Phase.QUARANTINED)
         record.reason = reason
         self._out.append(do.Quarantine(record.path, record.generation, record.movie_id, record.stat, reason, evidence))
@@ -523,12 +497,9 @@ class IntakeMachine:
                 del self._unvouched[path]
                 record.report = None
             if not verdict.enough:
-                self._alert(
-                    do.Severity.WARNING,
-                    f"{path} was taken before the session's frame count was known; it has {verdict.reason}",
-                    "Reject it if it is not meant to be shorter.",
-                    (path,),
-                )
+                text = f"{path} was taken before the session's frame count was known; it has {verdict.reason}"
+                remedy = "Reject it if it is not meant to be shorter"
+                self._out.append(do.Alert(do.Severity.WARNING, "intake", text, remedy, (path,)))
 
     def _rejudge(self, record: MovieRecord) -> None:
         if record.report is None or not record.held_by_count or not self._judge_count(record).enough:
@@ -541,18 +512,14 @@ class IntakeMachine:
     # ---------------------------------------------------------------- sidecars
 
     def _seek_sidecar(self, record: MovieRecord) -> None:
-        """Read the best sidecar that exists, unless just that one was read."""
-        best = self._book.best(record.path)
-        state = record.sidecar
-        if best is None or state.reading is not None:
-            return
-        path, stat, since_s = best
-        if state.adopted_path == path:
-            state.adopted_path = None
-            state.known, state.since_s = (path, stat), since_s
-        if state.known != (path, stat):
-            state.reading, state.since_s = (path, stat), since_s
-            self._out.append(do.ReadSidecar(record.path, path))
+        question = self._sidecars.seek(record, self._now_s)
+        if question is not None:
+            self._out.append(question)
+
+    def _seek_sidecar_again(self, record: MovieRecord) -> None:
+        question = self._sidecars.seek_again(record, self._now_s)
+        if question is not None:
+            self._out.append(question)
 
     def _on_sidecar(
         self, path: str, sidecar_path: str, metadata: AcquisitionMetadata | None, failure: str | None
@@ -560,61 +527,32 @@ class IntakeMachine:
         record = self._movies.get(path)
         if record is None or record.sidecar.reading is None or record.sidecar.reading[0] != sidecar_path:
             return
-        state = record.sidecar
-        state.known, state.reading = state.reading, None
-        state.failure = failure
-        previous = state.metadata
-        if metadata is not None:
-            state.metadata = metadata
-            if record.phase is Phase.ANNOUNCED and metadata != previous:
-                self._out.append(
-                    do.LateSidecar(path, record.generation, record.movie_id, sidecar_path, metadata, previous)
-                )
+        late = self._sidecars.take(record, sidecar_path, metadata, failure)
+        if late is not None:
+            self._out.append(late)
         self._seek_sidecar(record)
         if record.phase is Phase.WAITING:
-            self._agenda.set(path, self._now_s + (0.0 if failure is None else SIDECAR_RETRY_S))
-        elif record.held_by_count:
+            self._agenda.set(path, self._now_s + (0.0 if failure is None else RETRY_S))
+        elif record.phase in (Phase.ANNOUNCED, Phase.QUARANTINED) and self._sidecars.wants_retry(record):
+            self._agenda.set(path, self._now_s + max(self._settings.settle_s, RETRY_S))
+        if record.held_by_count:
             self._rejudge(record)
-
-    def _sidecar_wait(self, record: MovieRecord) -> tuple[float | None, str, str]:
-        """(until when to wait, or `None` to go on; what for; flag to go on with)."""
-        mode, state = self._settings.sidecar, record.sidecar
-        if mode == "ignore":
-            return None, "", ""
-        settled_s = state.since_s + self._settings.settle_s
-        if state.metadata is not None and state.reading is None and state.failure is None:
-            # A sidecar that is being written may parse; let it stand still as the movie has to.
-            return (settled_s, "its sidecar is still changing", "") if self._now_s < settled_s else (None, "", "")
-        found = state.reading is not None or state.known is not None
-        if mode == "auto" and not found and not self._book.ever_saw_one and self._vain_waits >= VAIN_WAITS:
-            return None, "", "no-sidecar"
-        deadline_s = (record.complete_s or self._now_s) + self._settings.sidecar_wait_s
-        what = f"its sidecar cannot be read: {state.failure}" if state.failure else "it waits for its sidecar"
-        if self._now_s < deadline_s:
-            retry_s = min(deadline_s, self._now_s + SIDECAR_RETRY_S) if state.failure else deadline_s
-            return retry_s, what, ""
-        if mode == "required":
-            return self._now_s + MAX_RECHECK_S, f"{what} (intake.sidecar is 'required')", ""
-        return None, "", "bad-sidecar" if found else "no-sidecar"
 
     # ---------------------------------------------------------------- handing on
 
     def _try_announce(self, record: MovieRecord) -> None:
-        if self._is_blocked:
+        if self._around.blocked:
             self._blocked[record.path] = None
             return
         verdict = self._judge_count(record)
         if not verdict.enough:  # its sidecar came meanwhile and promises more
             self._not_yet(record, verdict.reason, held_by_count=True)
             return
-        until_s, what, sidecar_flag = self._sidecar_wait(record)
-        if until_s is not None:
-            self._say_settling(record, f"complete; {what}")
-            state = record.sidecar
-            if state.failure is not None and state.reading is None:
-                state.known = None
-                self._seek_sidecar(record)
-            self._agenda.set(record.path, until_s)
+        wait = self._sidecars.wait(record, self._now_s)
+        if wait.until_s is not None:
+            self._say_settling(record, f"complete; {wait.reason}")
+            self._seek_sidecar_again(record)
+            self._agenda.set(record.path, wait.until_s)
             return
         if not verdict.vouched and self._siblings_may_tell(record):
             self._say_settling(
@@ -622,11 +560,10 @@ class IntakeMachine:
             )
             self._agenda.set(record.path, self._now_s + SIBLING_PAUSE_S)
             return
-        if sidecar_flag == "no-sidecar":
-            self._vain_waits += 1
+        self._sidecars.note_gone_on(wait.flag)
         if not verdict.vouched:
             self._unvouched[record.path] = None
-        self._announce(record, tuple(flag for flag in (*verdict.flags, sidecar_flag) if flag))
+        self._announce(record, tuple(flag for flag in (*verdict.flags, wait.flag) if flag))
 
     def _siblings_may_tell(self, record: MovieRecord) -> bool:
         """When many files are found at once, the first one checked might be the one that is cut."""
@@ -675,12 +612,8 @@ class IntakeMachine:
 
     # ---------------------------------------------------------------- the rest of the world
 
-    @property
-    def _is_blocked(self) -> bool:
-        return self._root_lost or self._space_low
-
     def _unblock(self) -> None:
-        if self._is_blocked:
+        if self._around.blocked:
             return
         held, self._blocked = self._blocked, {}
         for path in held:
@@ -689,101 +622,45 @@ class IntakeMachine:
             elif self._movies[path].phase in UNFINISHED:
                 self._agenda.set(path, self._movies[path].still_since_s + self._settings.settle_s)
 
-    def _on_space_low(self, event: ev.SpaceLow) -> None:
-        if not self._space_low:
-            self._space_low = True
-            self._alert(
-                do.Severity.ERROR,
-                f"Only {event.free_bytes / 1e9:.1f} GB are left on the disk of the session (floor "
-                f"{event.floor_bytes / 1e9:.1f} GB): no new movies are taken",
-                "Free some space; frazil goes on by itself, and movies on the disk are not lost.",
-                subject="disk",
-            )
-
-    def _on_space_ok(self, event: ev.SpaceOk) -> None:
-        if self._space_low:
-            self._space_low = False
-            text = f"{event.free_bytes / 1e9:.1f} GB are free again: movies are taken again"
-            self._alert(do.Severity.INFO, text, None, subject="disk")
-            self._unblock()
-
     def _on_restored(self, event: ev.RestoredMovie) -> None:
         """Know again what the store knows. Only the newest generation of a path lives on."""
         known = self._movies.get(event.path)
         if known is not None and known.generation >= event.generation:
             return
-        stat = UNKNOWN_STAT if event.stat is None else event.stat
-        record = MovieRecord(
-            path=event.path,
-            order=self._take_order(),
-            generation=event.generation,
-            stat=stat,
-            found_s=self._now_s,
-            found_utc_us=event.found_utc_us,
-            looked_s=float("-inf"),
-            still_since_s=self._now_s,
-            sidecar=SidecarState(metadata=event.metadata, adopted_path=event.sidecar_path),
-            resumed=True,
-        )
+        record = restored_record(event, self._take_order(), self._now_s)
         if known is None:
-            self._book.expect(event.path)
+            self._sidecars.expect(event.path)
         else:
             self._counts[known.phase] -= 1
             self._norm.remove(event.path)
         self._movies[event.path] = record
         self._counts[record.phase] += 1
         self._present.add(event.path)
-        record.claimed = event.state not in _BEFORE and not event.quarantined_by_intake
-        if event.state in _BEFORE or event.state in _TO_DO_AGAIN:
+        self._enter(record, record.phase)
+        if record.phase is Phase.SETTLING:
             self._start_over(record)
-            return
-        self._enter(record, Phase.QUARANTINED if event.quarantined_by_intake else Phase.ANNOUNCED)
-        if record.phase is Phase.ANNOUNCED:
-            if stat.inode > 0:
-                self._same_file.setdefault(stat, event.path)
+        elif record.phase is Phase.ANNOUNCED:
+            if record.stat.inode > 0:
+                self._same_file.setdefault(record.stat, event.path)
             if event.frame_count and event.file_format:
                 self._norm.add(event.path, record.order, event.file_format, event.frame_count)
         self._norm_version = self._norm.version
 
     def _on_reconsider(self, event: ev.Reconsider) -> None:
         record = self._movies.get(event.path)
-        if record is None or record.phase is not Phase.QUARANTINED:
+        if record is None or record.phase not in (Phase.QUARANTINED, Phase.ANNOUNCED):
             return
-        self._revive(record, "a person asked for it")
+        if record.phase is Phase.QUARANTINED:
+            self._revive(record, "it is to be looked at again")
         self._start_over(record)
+        record.reason = ""
         record.accept_as_is = event.accept_as_is
-
-    def _tell_once(self, problems: Mapping[str, str], what: str, remedy: str) -> None:
-        """One alert for all that is new, also when it is thousands."""
-        new = sorted(problems.keys() - self._told.get(what, set()))
-        self._told[what] = set(problems)
-        if new:
-            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
-            text = f"{what}: {new[0]}{more}: {problems[new[0]]}"
-            self._alert(do.Severity.WARNING, text, remedy, tuple(new[:MAX_NAMED]))
-
-    def _alert(
-        self,
-        severity: do.Severity,
-        text: str,
-        remedy: str | None,
-        paths: tuple[str, ...] = (),
-        *,
-        subject: str = "intake",
-    ) -> None:
-        self._out.append(do.Alert(severity, subject, text, remedy, paths))
+        record.sidecar = SidecarState()
+        self._seek_sidecar(record)
 
 
 def _is_below(path: str, folders: Mapping[str, str]) -> bool:
     return any(not folder or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _what_changed(old: FileStat, new: FileStat) -> str:
-    if old.inode != new.inode:
-        return "the file was replaced by another one"
-    if old.size_bytes != new.size_bytes:
-        return f"its size changed from {old.size_bytes} to {new.size_bytes} bytes"
-    return "it was written to again"
 
 
 def _duration(seconds: float) -> str:

@@ -58,12 +58,18 @@ class IntakeListener(Protocol):
     def alert(self, alert: do.Alert) -> None: ...
 
 
+class SidecarReader(Protocol):
+    """`frazil.models.formats.sidecar.read_sidecar` is one."""
+
+    def __call__(self, path: Path, *, settled: bool = False) -> AcquisitionMetadata: ...
+
+
 @dataclass(frozen=True, slots=True)
 class DiskTools:
     """The functions that read movies and sidecars; tests put their own in."""
 
     check_structure: Callable[[Path], ev.Structure]
-    read_sidecar: Callable[[Path], AcquisitionMetadata] | None = None
+    read_sidecar: SidecarReader | None = None
     sidecar_candidates: Callable[[str, Sequence[Path]], Sequence[Path]] | None = None
     """(movie's relative path, roots) -> where its sidecar may lie, the best first."""
 
@@ -447,7 +453,8 @@ class IntakeService:
         try:
             if self._tools.read_sidecar is None:
                 raise RuntimeError("candidates without a reader")
-            answer = ev.SidecarRead(path, sidecar, self._tools.read_sidecar(Path(sidecar)))
+            metadata = self._tools.read_sidecar(Path(sidecar), settled=instruction.settled)
+            answer = ev.SidecarRead(path, sidecar, metadata)
         except FrazilError as error:
             answer = ev.SidecarFailed(path, sidecar, error.what)
         except OSError as error:

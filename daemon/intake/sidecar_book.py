@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from frazil.daemon.intake.identity import FileStat
+from frazil.models.formats.sidecar import sidecar_key
 
 QUIET_AFTER_S = 30.0
 """A sidecar that stood still so long need not be asked for its stat by the quick scans between full ones."""
@@ -21,18 +23,20 @@ class SidecarBook:
     def __init__(self, candidates: Callable[[str], Sequence[str]]) -> None:
         self._candidates = candidates
         self._present: dict[str, tuple[FileStat, float]] = {}
-        self._wanted_by: dict[str, list[str]] = {}
+        self._movies: dict[str, list[str]] = {}
+        """Key that a movie and its sidecar share -> movies. One entry a movie, where candidates would be many."""
         self._recent: deque[tuple[float, str]] = deque()
         self._quiet: set[str] = set()
         self.ever_saw_one = False
         """Any candidate of any movie ever existed."""
 
     def expect(self, movie_path: str) -> None:
-        for candidate in self._candidates(movie_path):
-            self._wanted_by.setdefault(candidate, []).append(movie_path)
+        self._movies.setdefault(sidecar_key(PurePosixPath(movie_path)), []).append(movie_path)
 
     def best(self, movie_path: str) -> tuple[str, FileStat, float] | None:
         """(path, stat, when this stat was first seen) of the best candidate that exists."""
+        if not self._present:
+            return None
         for candidate in self._candidates(movie_path):
             entry = self._present.get(candidate)
             if entry is not None:
@@ -50,7 +54,9 @@ class SidecarBook:
             self._present[path] = (stat, now_s)
             self._quiet.discard(path)
             self._recent.append((now_s, path))
-            concerned.update(dict.fromkeys(self._wanted_by.get(path, ())))
+            for movie in self._movies.get(sidecar_key(PurePosixPath(path)), ()):
+                if path in self._candidates(movie):
+                    concerned[movie] = None
         if len(self._present) > len(sidecars):
             for path in [path for path in self._present if path not in sidecars]:
                 del self._present[path]

@@ -74,3 +74,20 @@ def judge_count(
         reason = f"{count} of {verdict.usual} frames (the other movies of this session have {verdict.usual})"
         return CountVerdict(False, True, reason, by_norm=True)
     return CountVerdict(True, True, flags=(*single, *(("frame-count-changed",) if verdict.changed else ())))
+
+
+def structure_evidence(report: Structure | None) -> dict[str, str | int | float | bool | None]:
+    """What the last check saw, for the record of a quarantined movie."""
+    if report is None:
+        return {}
+    header = report.header
+    return {
+        "structure": report.reason,
+        "damaged": report.damaged,
+        "frames_present": report.frames_present,
+        "zero_trailing_frames": report.zero_trailing_frames,
+        "file_format": None if header is None else header.file_format,
+        "header_frames": None if header is None else header.frame_count,
+        "width_px": None if header is None else header.width_px,
+        "height_px": None if header is None else header.height_px,
+    }

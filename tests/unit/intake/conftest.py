@@ -71,6 +71,7 @@ class Row:
     stat: FileStat
     found_utc_us: int
     by_intake: bool = False
+    announced: bool = False
 
 
 class World:
@@ -142,19 +143,24 @@ class World:
             case do.Rescan():
                 self.rescan_wanted = True
             case do.Found(path, generation, _, stat, _, utc_us):
-                self.rows[path, generation] = Row(MovieState.FOUND, stat, utc_us)
+                known = self.rows.get((path, generation))
+                announced = known is not None and known.announced
+                self.rows[path, generation] = Row(MovieState.FOUND, stat, utc_us, announced=announced)
             case do.Settling(path, generation):
                 self.rows[path, generation].state = MovieState.SETTLING
             case do.Announce(movie):
                 self.announced.append(instruction)
                 row = self.rows[movie.relative_path, movie.generation]
-                row.state, row.stat = MovieState.QUEUED, movie.stat
+                row.state, row.stat, row.announced = MovieState.QUEUED, movie.stat, True
             case do.Replaced(path, generation):
                 self.rows[path, generation].state = MovieState.OUTDATED
             case do.Revived(path, generation):
                 self.rows[path, generation].state = MovieState.SETTLING
             case do.Vanished(path, generation):
-                del self.rows[path, generation]
+                if self.rows[path, generation].announced:
+                    self.rows[path, generation].state = MovieState.OUTDATED
+                else:
+                    del self.rows[path, generation]
             case do.Quarantine(path, generation, _, stat):
                 row = self.rows[path, generation]
                 row.state, row.stat, row.by_intake = MovieState.QUARANTINED, stat, True
@@ -225,8 +231,17 @@ class World:
         self.answers.clear()
         self.machine = self._machine()
         for (path, generation), row in sorted(self.rows.items(), key=lambda item: item[1].found_utc_us):
-            self.tell(ev.RestoredMovie(path, generation, row.state, row.stat, row.found_utc_us,
-                                       quarantined_by_intake=row.by_intake))  # fmt: skip
+            self.tell(
+                ev.RestoredMovie(
+                    path,
+                    generation,
+                    row.state,
+                    row.stat,
+                    row.found_utc_us,
+                    quarantined_by_intake=row.by_intake,
+                    announced=row.announced,
+                )
+            )
 
     # ---- reading the outcome
 

@@ -75,7 +75,8 @@ def encode_raw_frame(position: NDArray[np.int64], subpixel: NDArray[np.uint8], p
         stream += np.bincount(offset // 8 + byte, weights=part, minlength=len(stream))
     packed = stream.astype(np.uint8)
     packed |= _full_run_bits(full_runs, offset, bit_count, len(stream))
-    return packed[: (bit_count + 7) // 8].tobytes()
+    # imagecodecs refuses streams of an odd number of bytes.
+    return packed[: 2 * ((bit_count + 15) // 16)].tobytes()
 
 
 def _full_run_bits(

@@ -10,9 +10,9 @@ Mode 0, signed or unsigned
     1. the IMOD stamp (1146047817 at byte 152): bit 0 of the flags at byte 156 says signed, otherwise unsigned
        (IMOD >= 4.2.23; SerialEM writes it);
     2. the header's own extremes: a maximum above 127 is unsigned, a minimum below 0 signed;
-    3. the first frame: bytes of 128 and above next to 127 (128-159) are a histogram that goes on upwards: unsigned;
-       next to 255 (224-255) it goes on below zero: signed. When there are none, both readings agree and `int8`
-       is delivered, as RELION does.
+    3. the first frame: bytes of 128 and above that lie next to 127 (128-159) are a histogram that goes on upwards:
+       unsigned; next to 255 (224-255) it goes on below zero: signed. Where neither outweighs, counts are not negative:
+       unsigned. Without any byte above 127 both readings agree and `int8` is delivered, as RELION does.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from frazil.models.records import MovieHeader
 HEADER_BYTES = 1024
 _MODE_DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 _KNOWN_MODES = frozenset({0, 1, 2, 3, 4, 6, 12, 16, 101})
+_HISTOGRAM_BLOCK = 1 << 20
 _IMOD_STAMP = 1146047817
 _IMOD_SIGNED_BYTES = 1
 _IMOD_PACKED_NIBBLES = 16
@@ -197,9 +198,12 @@ def byte_sign(header: MrcHeader, first_frame: np.ndarray) -> np.dtype[np.generic
             return np.dtype("u1")
         if -128.0 <= header.minimum < 0.0 and header.maximum <= 127.0:
             return np.dtype("i1")
-    histogram = np.bincount(np.ravel(first_frame).view(np.uint8), minlength=256)
+    values = np.ravel(first_frame).view(np.uint8)
+    histogram = np.zeros(256, np.int64)
+    for start in range(0, values.size, _HISTOGRAM_BLOCK):  # bincount makes eight bytes of every one
+        histogram += np.bincount(values[start : start + _HISTOGRAM_BLOCK], minlength=256)
     beyond_127, below_zero = int(histogram[128:160].sum()), int(histogram[224:256].sum())
-    return np.dtype("u1" if beyond_127 > below_zero else "i1")
+    return np.dtype("u1" if histogram[128:].any() and beyond_127 >= below_zero else "i1")
 
 
 def read_frame(file: FileBytes, header: MrcHeader, index: int, dtype: np.dtype[np.generic]) -> np.ndarray:

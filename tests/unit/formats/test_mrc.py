@@ -114,6 +114,7 @@ def test_bytes_around_zero_without_any_mark_are_signed() -> None:
     around_zero = np.random.default_rng(2).normal(0, 6, 1000).astype(np.int8)
     assert byte_sign(header, around_zero) == np.int8
     assert byte_sign(header, np.arange(100, dtype=np.uint8)) == np.int8  # nothing above 127: both readings agree
+    assert byte_sign(header, np.array([0, 1, 2, 200], np.uint8)) == np.uint8  # a hot pixel is not a negative count
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ FloatArray = NDArray[np.floating[Any]]
 
 ICE_BAND_PER_ANGSTROM = (0.25, 0.28)
 """First ring of crystalline ice (0.256 and 0.27 1/A) with its neighbourhood, as RELION and CTFFIND count it."""
+_SECTORS = 12
+_LEVEL_KNOT_SPACING_PER_ANGSTROM = 0.035
+_ANISOTROPY_KNOT_SPACING_PER_ANGSTROM = 0.08
+_ANISOTROPY_SD = 0.5
 _ICE_MASK_PER_ANGSTROM = (0.247, 0.283)
 
 
@@ -47,14 +51,27 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Smooth radial curve: exp of a spline through knots. Frequencies in 1/A, power in image units."""
+    """Smooth spectrum exp(f0(k) + f1(k) cos 2 theta + f2(k) sin 2 theta), each f a spline; k in 1/A.
+
+    The two anisotropic terms take up what drift and structures with edges do to a spectrum, which would otherwise
+    pass for few, strongly astigmatic rings.
+    """
 
     knots_per_angstrom: FloatArray
-    coefficients: FloatArray
+    coarse_knots_per_angstrom: FloatArray
+    level_coefficients: FloatArray
+    cosine_coefficients: FloatArray
+    sine_coefficients: FloatArray
 
     def at(self, frequency_per_angstrom: FloatArray) -> FloatArray:
+        """The level averaged over directions (exp f0), in image units."""
         design = cubic_basis(frequency_per_angstrom, self.knots_per_angstrom)
-        return np.asarray(np.exp(design @ self.coefficients))
+        return np.asarray(np.exp(design @ self.level_coefficients))
+
+    def anisotropy(self, frequency_per_angstrom: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """f1 and f2."""
+        design = cubic_basis(frequency_per_angstrom, self.coarse_knots_per_angstrom)
+        return design @ self.cosine_coefficients, design @ self.sine_coefficients
 
 
 def cubic_basis(x: FloatArray, knots: FloatArray) -> FloatArray:
@@ -92,33 +109,47 @@ def radial_mean(
     return mean, total.cpu().numpy()
 
 
-def fit_background(spectrum: PowerMap, *, low: float, high: float, knot_spacing: float) -> Background:
-    """exp(spline) through the ring means, by penalised Gamma regression (Fisher scoring), ice band left out.
+def fit_background(spectrum: PowerMap, *, low: float, high: float) -> Background:
+    """Background through the means of cells of ring and sector, by penalised Gamma regression (Fisher scoring).
 
-    The ring mean of n exponential samples is Gamma with variance mean^2 / n; the rings of the CTF remain as ripples
-    around the curve.
+    A cell's mean of n exponential samples is Gamma with variance mean^2 / n. The ice band is left out; the rings of
+    the CTF remain as ripples around the curves.
     """
-    k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2)
-    width = spectrum.spacing_per_angstrom
-    bins = max(8, int((high - low) / width))
+    k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2).flatten()
+    theta = torch.atan2(spectrum.ky[:, None], spectrum.kx[None, :].expand(spectrum.power.shape)).flatten()
+    bins = max(8, int((high - low) / spectrum.spacing_per_angstrom))
     width = (high - low) / bins
-    mean, count = radial_mean(
-        spectrum.power.flatten(), spectrum.count.flatten(), k.flatten(), low=low, width=width, bins=bins
-    )
-    centre = low + (np.arange(bins) + 0.5) * width
-    usable = (count > 0) & (mean > 0) & ~in_ice_band(centre)
-    knots = uniform_knots(low, high, knot_spacing)
-    design = cubic_basis(centre, knots)[usable]
-    weight, value = np.minimum(count[usable], 2000.0), mean[usable]
-    second_difference = np.diff(np.eye(design.shape[1]), n=2, axis=0)
-    penalty = 0.1 * second_difference.T @ second_difference
-    coefficients = np.linalg.lstsq(design, np.log(value), rcond=None)[0]
+    ring = torch.floor((k - low) / width).to(torch.int64)
+    sector = (torch.remainder(theta, math.pi) * (_SECTORS / math.pi)).to(torch.int64).clamp(0, _SECTORS - 1)
+    inside = (ring >= 0) & (ring < bins)
+    cell = (ring * _SECTORS + sector)[inside]
+    weights = spectrum.count.flatten()[inside].to(torch.float64)
+    count = torch.bincount(cell, weights=weights, minlength=bins * _SECTORS)
+    weights = weights * spectrum.power.flatten()[inside].to(torch.float64)
+    mean = torch.bincount(cell, weights=weights, minlength=bins * _SECTORS) / count.clamp_min(1e-300)
+    cell_count, cell_mean = count.cpu().numpy(), mean.cpu().numpy()
+    centre = np.repeat(low + (np.arange(bins) + 0.5) * width, _SECTORS)
+    angle = np.tile((np.arange(_SECTORS) + 0.5) * (math.pi / _SECTORS), bins)
+    usable = (cell_count > 0) & (cell_mean > 0) & ~in_ice_band(centre)
+    knots = uniform_knots(low, high, _LEVEL_KNOT_SPACING_PER_ANGSTROM)
+    coarse = uniform_knots(low, high, _ANISOTROPY_KNOT_SPACING_PER_ANGSTROM, fewest=2)
+    level, around = cubic_basis(centre, knots), cubic_basis(centre, coarse)
+    design = np.hstack([level, around * np.cos(2.0 * angle)[:, None], around * np.sin(2.0 * angle)[:, None]])[usable]
+    size, extra = level.shape[1], around.shape[1]
+    second_difference = np.diff(np.eye(size), n=2, axis=0)
+    penalty = np.zeros((size + 2 * extra, size + 2 * extra))
+    penalty[:size, :size] = 0.1 * second_difference.T @ second_difference
+    penalty[size:, size:] = np.eye(2 * extra) / _ANISOTROPY_SD**2
+    weight, value = np.minimum(cell_count[usable], 2000.0 / _SECTORS), cell_mean[usable]
+    coefficients = np.zeros(size + 2 * extra)
+    coefficients[:size] = np.linalg.lstsq(design[:, :size], np.log(value), rcond=None)[0]
     normal = design.T @ (weight[:, None] * design) + penalty
     for _ in range(8):
-        fitted = design @ coefficients
-        gradient = design.T @ (weight * np.clip(value * np.exp(-fitted) - 1.0, -1.0, 3.0)) - penalty @ coefficients
-        coefficients = coefficients + np.linalg.solve(normal, gradient)
-    return Background(knots_per_angstrom=knots, coefficients=coefficients)
+        misfit = np.clip(value * np.exp(-design @ coefficients) - 1.0, -1.0, 3.0)
+        coefficients = coefficients + np.linalg.solve(normal, design.T @ (weight * misfit) - penalty @ coefficients)
+    return Background(
+        knots, coarse, coefficients[:size], coefficients[size : size + extra], coefficients[size + extra :]
+    )
 
 
 def in_ice_band(k: FloatArray) -> NDArray[np.bool_]:
@@ -138,15 +169,18 @@ def select_band(spectrum: PowerMap, background: Background, *, low: float, high:
     ring_count = max(1, math.ceil((high - low) / width))
     ring = ((torch.sqrt(k2) - low) / width).to(torch.int64).clamp(0, ring_count - 1)
     centres = low + (np.arange(ring_count) + 0.5) * width
-    curve = torch.from_numpy(background.at(centres)).to(device=k2.device, dtype=torch.float32)
+    curves = np.stack([background.at(centres), *background.anisotropy(centres)])
+    level, cosine, sine = torch.from_numpy(curves).to(device=k2.device, dtype=torch.float32)
+    kx2_minus_ky2, two_kx_ky = kx * kx - ky * ky, 2.0 * kx * ky
+    anisotropy = (cosine[ring] * kx2_minus_ky2 + sine[ring] * two_kx_ky) / k2
     return Band(
-        ratio=spectrum.power[inside] / curve[ring],
+        ratio=spectrum.power[inside] / (level[ring] * torch.exp(anisotropy)),
         count=spectrum.count[inside],
         kx=kx,
         ky=ky,
         k2=k2,
-        kx2_minus_ky2=kx * kx - ky * ky,
-        two_kx_ky=2.0 * kx * ky,
+        kx2_minus_ky2=kx2_minus_ky2,
+        two_kx_ky=two_kx_ky,
         ring=ring,
         ring_count=ring_count,
         low_per_angstrom=low,

@@ -17,23 +17,25 @@ import torch
 from torch import Tensor
 
 from frazil.models.ctf_fit.band import Band
-from frazil.models.ctf_fit.phase import RingOptics
+from frazil.models.ctf_fit.phase import RingOptics, astigmatism_log_prior
 
 SECTORS = 36
 _FALL_OFF_SQUARE_ANGSTROM = (0.0, 30.0, 100.0, 300.0, 1000.0)
 """Trial envelopes exp(-b k^2) of ring amplitude over noise."""
 _ASTIGMATISM_STEP_ANGSTROM = 300.0
-_PRIOR_ASTIGMATISM_SD_ANGSTROM = 2500.0
+LARGEST_ASTIGMATISM_SHARE = 1.0
+"""U - V never exceeds this share of the mean defocus: V >= U / 3."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One place to start from. score: standard deviations above no rings."""
+    """One place to start from. score: standard deviations above no rings, found with the weight exp(-fall_off k^2)."""
 
     defocus_angstrom: float
     astigmatism_angstrom: float
     angle_rad: float
     phase_shift_rad: float
+    fall_off_square_angstrom: float
     score: float
 
 
@@ -57,10 +59,9 @@ def search(
     astigmatism, angle = _astigmatism_grid(half_span * 2.0, tone_defocus, sums.device)
     theta = (torch.arange(SECTORS, device=sums.device) + 0.5) * (math.pi / SECTORS)
     offset = 0.5 * astigmatism[:, None] * torch.cos(2.0 * (theta[None, :] - angle[:, None]))
-    penalty = 0.5 * (astigmatism / _PRIOR_ASTIGMATISM_SD_ANGSTROM) ** 2
     candidates: list[Candidate] = []
-    for tones, noise in zip(responses, variance, strict=True):
-        score, best_astigmatism, phase = _score(tones, noise, means, offset, penalty, step, optics, fit_phase_shift)
+    for fall_off, tones, noise in zip(_FALL_OFF_SQUARE_ANGSTROM, responses, variance, strict=True):
+        score, best_astigmatism, phase = _score(tones, noise, means, offset, astigmatism, step, optics, fit_phase_shift)
         for index in _peaks(score, separation=max(2, round(tone_defocus / step)), limit=per_fall_off):
             chosen = int(best_astigmatism[index])
             candidates.append(
@@ -69,6 +70,7 @@ def search(
                     astigmatism_angstrom=float(astigmatism[chosen]),
                     angle_rad=float(angle[chosen]),
                     phase_shift_rad=float(phase[index]),
+                    fall_off_square_angstrom=fall_off,
                     score=float(score[index]),
                 )
             )
@@ -125,12 +127,13 @@ def _score(
     noise: float,
     means: Tensor,
     offset: Tensor,
-    penalty: Tensor,
+    astigmatism: Tensor,
     step: float,
     optics: RingOptics,
     fit_phase_shift: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Best penalised score over the astigmatism grid for every mean defocus, the grid index, the phase shift."""
+    penalty = -astigmatism_log_prior(astigmatism)
     best = torch.full((means.numel(),), -math.inf, device=means.device)
     best_index = torch.zeros(means.numel(), dtype=torch.int64, device=means.device)
     best_phase = torch.zeros(means.numel(), device=means.device)
@@ -147,7 +150,9 @@ def _score(
         else:
             phase = torch.zeros_like(total.real)
             value = -total.real * scale
+        allowed = astigmatism[first : first + 64, None] <= LARGEST_ASTIGMATISM_SHARE * means[None, :]
         value = torch.sign(value) * torch.sqrt((value * value - 2.0 * penalty[first : first + 64, None]).clamp_min(0.0))
+        value = torch.where(allowed, value, -math.inf)
         top, index = value.max(0)
         better = top > best
         best = torch.where(better, top, best)

@@ -13,7 +13,7 @@ from torch import Tensor
 from frazil.config.settings import CtfSettings
 from frazil.models.conventions import wrap_astigmatism_angle_deg
 from frazil.models.ctf_fit.band import fit_background, in_ice_band, radial_mean, select_band
-from frazil.models.ctf_fit.coarse_search import search
+from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, search
 from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
 from frazil.models.ctf_fit.periodogram import PowerMap, block_size, half_frc, power_map
 from frazil.models.ctf_fit.phase import RingOptics
@@ -32,7 +32,7 @@ MAX_ASTIGMATISM_ANGSTROM = 5000.0
 SPECTRUM_POINTS = 200
 LOWEST_SPECTRUM_PER_ANGSTROM = 1.0 / 80.0
 _REFINED_CANDIDATES = 8
-_WIDE_KNOT_SPACING = 0.03
+_FIRST_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _fit_rings(
     fit_phase_shift: bool,
 ) -> tuple[RingFit, Evidence]:
     """Best fit of the band and the evidence for and against it."""
-    background = fit_background(spectrum, low=low, high=high, knot_spacing=0.035)
+    background = fit_background(spectrum, low=low, high=high)
     band = select_band(spectrum, background, low=low, high=high, mask_ice=True)
     candidates = search(
         band,
@@ -133,22 +133,29 @@ def _fit_rings(
             0.5 * candidate.astigmatism_angstrom * math.sin(2.0 * candidate.angle_rad),
             candidate.phase_shift_rad,
         )
-        fits.append(likelihood.maximise(start, fit_phase_shift=fit_phase_shift))
-    fits.sort(key=lambda fit: -fit.log_likelihood_gain)
+        fall_off = candidate.fall_off_square_angstrom
+        fits.append(likelihood.maximise(start, fit_phase_shift=fit_phase_shift, fall_off=fall_off, steps=_FIRST_STEPS))
+    fits.sort(key=lambda fit: -fit.log_posterior_gain)
+    fits[:2] = [
+        fit if fit.converged else likelihood.maximise(fit.parameters, fit_phase_shift=fit_phase_shift, curves=fit)
+        for fit in fits[:2]
+    ]
+    fits.sort(key=lambda fit: -fit.log_posterior_gain)
     best = fits[0]
     tone = 1.0 / (optics.wavelength_angstrom * high * high)
     others = [fit for fit in fits[1:] if _far(fit.parameters, best.parameters, 0.5 * tone)]
     dispersion = likelihood.residual_dispersion(best)
     evidence = Evidence(
         coarse_score=candidates[0].score,
-        log_likelihood_gain=best.log_likelihood_gain / dispersion,
-        margin=(best.log_likelihood_gain - max((fit.log_likelihood_gain for fit in others), default=0.0)) / dispersion,
+        gain=best.log_posterior_gain / dispersion,
+        margin=(best.log_posterior_gain - max((fit.log_posterior_gain for fit in others), default=0.0)) / dispersion,
         dispersion=dispersion,
         converged=best.converged,
         inside_search_range=bool(
             settings.min_defocus_angstrom - 0.5 * tone
             <= best.parameters.defocus_angstrom
             <= settings.max_defocus_angstrom + 0.5 * tone
+            and best.parameters.astigmatism_angstrom <= LARGEST_ASTIGMATISM_SHARE * best.parameters.defocus_angstrom
         ),
     )
     return best, evidence
@@ -178,17 +185,14 @@ def _report(
     # Curves over the whole spectrum with the rings held where the band put them.
     wide_low = max(LOWEST_SPECTRUM_PER_ANGSTROM, 4.0 * spectrum.spacing_per_angstrom)
     wide_high = 0.99 * nyquist
-    background = fit_background(spectrum, low=wide_low, high=wide_high, knot_spacing=_WIDE_KNOT_SPACING)
+    background = fit_background(spectrum, low=wide_low, high=wide_high)
     wide = select_band(spectrum, background, low=wide_low, high=wide_high, mask_ice=False)
-    likelihood = WhittleFit(wide, optics, spectrum, knot_spacing=_WIDE_KNOT_SPACING)
-    beta, delta = likelihood.amplitudes(parameters)
+    likelihood = WhittleFit(wide, optics, spectrum)
+    curve_nu, curve_delta = likelihood.amplitudes(parameters)
     centres = wide.ring_centres()
     level = background.at(centres)
-    curve_beta = likelihood.basis @ beta
-    curve_delta = np.clip(likelihood.basis @ delta, 0.0, curve_beta)
     frequency = equiphase_frequency(wide.kx, wide.ky, optics, parameters)
-    beta_tensor = torch.from_numpy(curve_beta).to(wide.ratio)[wide.ring]
-    ratio = wide.ratio / beta_tensor
+    ratio = wide.ratio / torch.from_numpy(curve_nu + curve_delta).to(wide.ratio)[wide.ring]
     contrast = ring_contrast(wide.kx, wide.ky, optics, spectrum, parameters)
     profile = ring_profile(
         ratio,
@@ -212,7 +216,8 @@ def _report(
     )
     ice_k = (np.arange(ice_bins) + 0.5) * ice_width
     raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
-    reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, resolution)
+    rings_seen = 0.0 if resolution is None else _rings_between(optics, parameters, low, 1.0 / resolution)
+    reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, rings_seen)
     half_astigmatism = 0.5 * parameters.astigmatism_angstrom
     estimate = CtfEstimate(
         defocus_u_angstrom=parameters.defocus_angstrom + half_astigmatism,
@@ -230,7 +235,7 @@ def _report(
     unit = electrons_per_px
     if unit is None:
         top = (centres > 0.9 * nyquist) & (centres < wide_high)
-        unit = float(np.median((level * curve_beta)[top]))
+        unit = float(np.median((level * (curve_nu + curve_delta))[top]))
     width = nyquist / SPECTRUM_POINTS
     first = math.ceil(wide_low / width)
     last = int(wide_high / width)
@@ -243,7 +248,7 @@ def _report(
         width=width,
         bins=last - first,
     )
-    noise = np.interp(axis, centres, level * (curve_beta - curve_delta)) / unit
+    noise = np.interp(axis, centres, level * curve_nu) / unit
     amplitude = np.interp(axis, centres, 2.0 * level * curve_delta) / unit
     frc: tuple[float, ...] = ()
     if even is not None and odd is not None:
@@ -270,6 +275,13 @@ def _report(
         size_px=size,
     )
     return CtfFit(estimate, spectra, diagnostic, evidence)
+
+
+def _rings_between(optics: RingOptics, parameters: RingParameters, low: float, high: float) -> float:
+    """Periods of CTF^2 along the mean defocus between two frequencies (1/A)."""
+    turns = optics.defocus_gradient * parameters.defocus_angstrom * (high**2 - low**2)
+    turns -= optics.cs_term_angstrom4 * (high**4 - low**4)
+    return abs(turns) / (2.0 * math.pi)
 
 
 def _errors(fit: RingFit, dispersion: float) -> tuple[float, float]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 LEAST_GAIN = 20.0
 LEAST_MARGIN = 6.0
+LEAST_RINGS = 1.5
+"""Periods of CTF^2 up to the fit resolution: a hump alone may be anything."""
 LARGEST_DEFOCUS_SD_ANGSTROM = 150.0
 LARGEST_ASTIGMATISM_SD_ANGSTROM = 300.0
 NO_RINGS = "no rings"
@@ -13,14 +16,14 @@ NO_RINGS = "no rings"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a fit. Gains are natural log-likelihoods divided by the residuals' dispersion.
+    """What speaks for a fit. Gains are natural logarithms of posterior odds divided by the residuals' dispersion.
 
-    coarse_score: matched filter, standard deviations; log_likelihood_gain: over no rings; margin: over the best
+    coarse_score: matched filter, standard deviations; gain: over no rings; margin: over the best
     different answer; dispersion: mean square of standardised residuals (1: the model holds).
     """
 
     coarse_score: float
-    log_likelihood_gain: float
+    gain: float
     margin: float
     dispersion: float
     converged: bool
@@ -28,11 +31,14 @@ class Evidence:
 
 
 def judge(
-    evidence: Evidence, defocus_sd_angstrom: float, astigmatism_sd_angstrom: float, resolution_angstrom: float | None
+    evidence: Evidence, defocus_sd_angstrom: float, astigmatism_sd_angstrom: float, rings_seen: float
 ) -> tuple[bool, str]:
     """(reliable, flag): the flag is empty for a reliable fit, else the first reason that applies."""
-    if evidence.log_likelihood_gain < LEAST_GAIN or resolution_angstrom is None:
+    # Where residuals are larger than chance they are also less like chance: ask for more.
+    if evidence.gain < LEAST_GAIN * math.sqrt(evidence.dispersion) or rings_seen <= 0.0:
         return False, NO_RINGS
+    if rings_seen < LEAST_RINGS:
+        return False, "too few rings"
     if not evidence.inside_search_range:
         return False, "defocus at the edge of the search"
     if evidence.margin < LEAST_MARGIN:

@@ -2,12 +2,14 @@
 
 Model of a sample's mean, in units of the first background:
 
-    mu = beta(|k|) - delta(|k|) rho(k) cos(2 chi(k; dz, a_x, a_y, phase))
+    mu = nu(|k|) + delta(|k|) (1 - rho(k) cos(2 chi(k; dz, a_x, a_y, phase)))
 
-beta and delta >= 0 are cubic splines; rho is the known loss of contrast by the finite window and by block means. A
-sample that is the mean of n exponentials has log-likelihood -n (ln mu + y / mu) (Whittle 1953). Fisher scoring in all
-parameters at once; spline coefficients of delta that want to be negative are pinned at zero (projected Newton,
-Bertsekas 1982). Defocus enters linearly: 2 chi = 2 pi lambda (dz k^2 + a_x (kx^2 - ky^2) + a_y 2 kx ky) - ..., with
+that is N + A CTF^2 with A = 2 delta; rho is the known loss of contrast by the finite window and by block means. nu is
+a cubic spline, delta the exponential of one. A sample that is the mean of n exponentials has log-likelihood
+-n (ln mu + y / mu) (Whittle 1953). Smoothness priors on both curves keep faint rings from being fitted to noise:
+where nothing is seen, delta goes on as its surroundings do. At low frequency delta may also fluctuate from knot to
+knot as the transform of a molecule does, so that its lumps are not taken for rings. Fisher scoring in all parameters
+at once. Defocus enters linearly: 2 chi = 2 pi lambda (dz k^2 + a_x (kx^2 - ky^2) + a_y 2 kx ky) - ..., with
 a_x, a_y = (U - V)/2 (cos, sin)(2 angle).
 """
 
@@ -22,13 +24,25 @@ from torch import Tensor
 
 from frazil.models.ctf_fit.band import Band, FloatArray, cubic_basis, uniform_knots
 from frazil.models.ctf_fit.periodogram import PowerMap, window_overlap
-from frazil.models.ctf_fit.phase import RingOptics
+from frazil.models.ctf_fit.phase import RingOptics, astigmatism_log_prior
 
-KNOT_SPACING_PER_ANGSTROM = 0.035
+NOISE_KNOT_SPACING_PER_ANGSTROM = 0.035
+RING_KNOT_SPACING_PER_ANGSTROM = 0.0125
 SMALLEST_MEAN = 0.05
 """Of the background: a mean below would make single samples decide."""
 _PARAMETER_SCALE_ANGSTROM = 1000.0
 _STEPS = 30
+_SECTORS = 12
+_RING_GROUPS = 24
+_LOG_DELTA_MEAN = math.log(0.03)
+_LOG_DELTA_SD = 2.5
+_LOG_DELTA_SLOPE_SD_ANGSTROM = 40.0
+_LOG_DELTA_CURVATURE_SD_ANGSTROM2 = 400.0
+"""Of d2 ln(delta) / dk2: a Gaussian fall-off exp(-B k^2 / 2) of B = 400 A^2 is one sigma."""
+_MOLECULE_SD = 0.3
+_MOLECULE_REACH_PER_ANGSTROM = 0.09
+"""Fluctuation of ln(delta) from knot to knot by the molecules' own transform, gone beyond this frequency."""
+_LARGEST_LOG_DELTA = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +82,20 @@ def ring_parameters(vector: FloatArray) -> RingParameters:
 @dataclass(frozen=True, slots=True)
 class RingFit:
     """parameters at the maximum; covariance (4, 4) of (dz, a_x, a_y in A, phase in rad), zero for what was held;
-    beta, delta: spline coefficients; log_likelihood relative to the best fit without rings."""
+    nu, log_delta: spline coefficients; log_likelihood relative to the best fit without rings."""
 
     parameters: RingParameters
     covariance: FloatArray
-    beta: FloatArray
-    delta: FloatArray
+    nu: FloatArray
+    log_delta: FloatArray
     log_likelihood_gain: float
     converged: bool
+
+    @property
+    def log_posterior_gain(self) -> float:
+        """With the prior of the astigmatism: what candidates are compared by."""
+        astigmatism = torch.tensor(self.parameters.astigmatism_angstrom, dtype=torch.float64)
+        return self.log_likelihood_gain + float(astigmatism_log_prior(astigmatism))
 
 
 class WhittleFit:
@@ -87,18 +107,21 @@ class WhittleFit:
         optics: RingOptics,
         spectrum: PowerMap,
         *,
-        knot_spacing: float = KNOT_SPACING_PER_ANGSTROM,
         subset: Tensor | None = None,
     ) -> None:
         self._band = band
         self._optics = optics
         self._spectrum = spectrum
-        self.knots = uniform_knots(band.low_per_angstrom, band.high_per_angstrom, knot_spacing)
-        self.basis = cubic_basis(band.ring_centres(), self.knots)
-        difference = np.diff(np.eye(self.basis.shape[1]), n=2, axis=0)
-        # Weak: the second differences of the curves (about 1 and below 1) have standard deviations of 1 and 0.5.
-        self._penalty_beta = difference.T @ difference
-        self._penalty_delta = 4.0 * difference.T @ difference
+        low, high = band.low_per_angstrom, band.high_per_angstrom
+        noise_knots = uniform_knots(low, high, NOISE_KNOT_SPACING_PER_ANGSTROM)
+        ring_knots = uniform_knots(low, high, RING_KNOT_SPACING_PER_ANGSTROM)
+        self._noise_basis = cubic_basis(band.ring_centres(), noise_knots)
+        self._ring_basis = cubic_basis(band.ring_centres(), ring_knots)
+        size = self._noise_basis.shape[1]
+        second = np.diff(np.eye(size), n=2, axis=0)
+        # nu is about 1: its second differences have a standard deviation of 1.
+        self._penalty_nu = second.T @ second
+        self._penalty_delta = _ring_prior(ring_knots)
         self._count = band.count if subset is None else band.count * subset
         self._fixed = optics.phase_without_defocus(band.k2)
         gradient = optics.defocus_gradient * _PARAMETER_SCALE_ANGSTROM
@@ -110,7 +133,7 @@ class WhittleFit:
                 torch.full_like(band.k2, 2.0),
             ]
         )
-        self._null_beta, self._null_log_likelihood = self._fit_null()
+        self._null_nu, self._null_log_likelihood = self._fit_null()
 
     def contrast(self, parameters: RingParameters) -> Tensor:
         """rho: what window and block means leave of each sample's ring contrast."""
@@ -121,113 +144,113 @@ class WhittleFit:
         weights = torch.tensor(vector, dtype=torch.float32, device=self._fixed.device)
         return self._fixed + weights @ self._gradients
 
-    def maximise(self, start: RingParameters, *, fit_phase_shift: bool, steps: int = _STEPS) -> RingFit:
-        """Nearest maximum from `start`."""
+    def maximise(
+        self,
+        start: RingParameters,
+        *,
+        fit_phase_shift: bool,
+        fall_off: float = 100.0,
+        curves: RingFit | None = None,
+        steps: int = _STEPS,
+    ) -> RingFit:
+        """Nearest maximum from `start`; `fall_off` (A^2) is the first guess of delta ~ exp(-fall_off k^2), unless
+        `curves` of an earlier fit are given."""
         free = 4 if fit_phase_shift else 3
-        size = self.basis.shape[1]
+        size = self._noise_basis.shape[1]
+        total = size + self._ring_basis.shape[1]
         rho = self.contrast(start)
         vector: FloatArray = start.vector()
-        beta: FloatArray = self._null_beta.copy()
-        delta: FloatArray = np.zeros(size)
         # Amplitudes first, with the rings held where they are; then everything.
-        beta, delta, value = self._amplitudes(vector, rho, beta, delta, steps=4)
+        first = self._first_curves(fall_off) if curves is None else (curves.nu, curves.log_delta)
+        nu, log_delta, value = self._amplitudes(vector, rho, *first, steps=5)
+        # A step of more than about a radian of phase at the band's edge would leave the basin.
+        longest = 1.5 / (self._optics.defocus_gradient * _PARAMETER_SCALE_ANGSTROM * self._band.high_per_angstrom**2)
         converged = False
-        normal: FloatArray = np.eye(2 * size + free)
         for _ in range(steps):
-            normal, gradient, _ = self._system(vector, rho, beta, delta, free)
-            step = self._projected_step(normal, gradient, delta)
-            # A step of more than about a radian of phase at the band's edge would leave the basin.
-            reach = abs(step[2 * size :]) * np.array([1.0, 1.0, 1.0, 0.0])[:free]
-            limit = 1.0 / (self._optics.defocus_gradient * _PARAMETER_SCALE_ANGSTROM * self._band.high_per_angstrom**2)
-            scale = min(1.0, 1.5 * limit / max(float(reach.max()), 1e-12))
-            accepted = False
+            normal, gradient = self._system(vector, rho, nu, log_delta, free)
+            step = np.linalg.solve(normal + _jitter(normal), gradient)
+            scale = min(
+                1.0,
+                longest / max(float(np.abs(step[total : total + 3]).max()), 1e-12),
+                1.5 / max(float(np.abs(step[size:total]).max()), 1e-12),
+            )
+            accepted, gain = False, 0.0
             for _ in range(6):
-                trial_beta = beta + scale * step[:size]
-                trial_delta = np.maximum(delta + scale * step[size : 2 * size], 0.0)
                 trial_vector = vector.copy()
-                trial_vector[:free] += scale * step[2 * size :]
-                trial = self._log_likelihood(trial_vector, rho, trial_beta, trial_delta)
-                if trial >= value - 1e-9 * abs(value):
-                    accepted = True
+                trial_vector[:free] += scale * step[total:]
+                trial_nu, trial_delta = nu + scale * step[:size], log_delta + scale * step[size:total]
+                trial = self._log_likelihood(trial_vector, rho, trial_nu, trial_delta)
+                if trial >= value:
+                    accepted, gain = True, trial - value
+                    vector, nu, log_delta, value = trial_vector, trial_nu, trial_delta, trial
                     break
                 scale *= 0.4
-            if not accepted:
+            # No uphill step left, or a full step that gained nothing: the maximum to rounding.
+            if not accepted or (gain < 1e-3 and scale == 1.0):
                 converged = True
                 break
-            gain = trial - value
-            vector, beta, delta, value = trial_vector, trial_beta, trial_delta, trial
-            if gain < 1e-3 and scale == 1.0:
-                converged = True
-                break
-        normal, _, _ = self._system(vector, rho, beta, delta, free)
+        normal, _ = self._system(vector, rho, nu, log_delta, free)
         return RingFit(
             parameters=ring_parameters(vector),
-            covariance=self._covariance(normal, delta, free),
-            beta=beta,
-            delta=delta,
+            covariance=_covariance(normal, free),
+            nu=nu,
+            log_delta=log_delta,
             log_likelihood_gain=value - self._null_log_likelihood,
             converged=converged,
         )
 
     def amplitudes(self, parameters: RingParameters) -> tuple[FloatArray, FloatArray]:
-        """Spline coefficients of beta and delta with the rings held at `parameters`."""
-        beta, delta, _ = self._amplitudes(
-            parameters.vector(),
-            self.contrast(parameters),
-            self._null_beta.copy(),
-            np.zeros(self.basis.shape[1]),
-            steps=12,
+        """The curves nu and delta on the band's rings, with the rings held at `parameters`."""
+        nu, log_delta, _ = self._amplitudes(
+            parameters.vector(), self.contrast(parameters), *self._first_curves(100.0), steps=25
         )
-        return beta, delta
+        return self._noise_basis @ nu, np.exp(np.minimum(self._ring_basis @ log_delta, _LARGEST_LOG_DELTA))
+
+    def _first_curves(self, fall_off: float) -> tuple[FloatArray, FloatArray]:
+        k = np.linspace(self._band.low_per_angstrom, self._band.high_per_angstrom, self._ring_basis.shape[1])
+        log_delta = math.log(0.1) - np.minimum(fall_off * (k**2 - k[0] ** 2), 4.0)
+        return 0.9 * self._null_nu, log_delta
 
     def residual_dispersion(self, fit: RingFit) -> float:
-        """Mean square of the standardised residual in fine rings, 1 if the model holds; robust against a few rings."""
-        mean = self._mean(fit.parameters.vector(), self.contrast(fit.parameters), fit.beta, fit.delta)
-        weight = self._count / mean
-        sums = self._rings(torch.stack([weight * (self._band.ratio - mean) / mean * mean, self._count]))
-        occupied = sums[1] > 0
-        z = sums[0][occupied] / np.sqrt(sums[1][occupied])
-        # Median of chi-square with one degree of freedom is 0.4549; the mean sees tails. Take the larger, the
-        # mean with its upper 2 % cut.
-        squares = np.sort(z * z)
-        kept = squares[: max(4, int(0.98 * len(squares)))]
-        return float(max(np.median(squares) / 0.4549, kept.mean(), 1.0))
+        """Mean square of the standardised residual in cells of ring group and sector; 1 if the model holds, never less.
 
-    def held_out_log_likelihood(self, fit: RingFit) -> float:
-        """Log-likelihood gain of `fit` (found on other samples) on this object's samples, over no rings at all."""
-        rho = self.contrast(fit.parameters)
-        value = self._log_likelihood(fit.parameters.vector(), rho, fit.beta, fit.delta, penalised=False)
-        null = self._log_likelihood(
-            fit.parameters.vector(), rho, self._null_beta, np.zeros_like(fit.delta), penalised=False
-        )
-        return value - null
+        The 2 % largest are left out, so that a few reflections do not condemn a micrograph.
+        """
+        band = self._band
+        mean = self._mean(fit.parameters.vector(), self.contrast(fit.parameters), fit.nu, fit.log_delta)
+        sector = (torch.remainder(torch.atan2(band.ky, band.kx), math.pi) * (_SECTORS / math.pi)).to(torch.int64)
+        group = band.ring * _RING_GROUPS // band.ring_count
+        cell = group * _SECTORS + sector.clamp(0, _SECTORS - 1)
+        residual = (self._count * (band.ratio / mean - 1.0)).to(torch.float64)
+        cells = _RING_GROUPS * _SECTORS
+        pull = torch.bincount(cell, weights=residual, minlength=cells).cpu().numpy()
+        count = torch.bincount(cell, weights=self._count.to(torch.float64), minlength=cells).cpu().numpy()
+        squares = np.sort(pull[count > 20] ** 2 / count[count > 20])
+        if len(squares) < 10:
+            return 1.0
+        return max(1.0, float(squares[: int(0.98 * len(squares))].mean()))
 
     # Pieces of the likelihood
 
-    def _curves(self, beta: FloatArray, delta: FloatArray) -> tuple[Tensor, Tensor]:
+    def _curves(self, nu: FloatArray, log_delta: FloatArray) -> tuple[Tensor, Tensor]:
         device = self._fixed.device
-        curve_beta = torch.from_numpy(self.basis @ beta).to(device=device, dtype=torch.float32)
-        curve_delta = torch.from_numpy(self.basis @ delta).to(device=device, dtype=torch.float32)
-        return curve_beta.clamp_min(SMALLEST_MEAN)[self._band.ring], curve_delta[self._band.ring]
+        curve_nu = torch.from_numpy(self._noise_basis @ nu).to(device=device, dtype=torch.float32)
+        curve_delta = torch.from_numpy(np.exp(np.minimum(self._ring_basis @ log_delta, _LARGEST_LOG_DELTA)))
+        curve_delta = curve_delta.to(device=device, dtype=torch.float32)
+        return curve_nu.clamp_min(SMALLEST_MEAN)[self._band.ring], curve_delta[self._band.ring]
 
-    def _mean(self, vector: FloatArray, rho: Tensor, beta: FloatArray, delta: FloatArray) -> Tensor:
-        curve_beta, curve_delta = self._curves(beta, delta)
-        return (curve_beta - curve_delta * rho * torch.cos(self.angle_of(vector))).clamp_min(SMALLEST_MEAN)
+    def _mean(self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray) -> Tensor:
+        curve_nu, curve_delta = self._curves(nu, log_delta)
+        return (curve_nu + curve_delta * (1.0 - rho * torch.cos(self.angle_of(vector)))).clamp_min(SMALLEST_MEAN)
 
-    def _log_likelihood(
-        self,
-        vector: FloatArray,
-        rho: Tensor,
-        beta: FloatArray,
-        delta: FloatArray,
-        *,
-        penalised: bool = True,
-    ) -> float:
-        mean = self._mean(vector, rho, beta, delta)
-        value = -float((self._count * (torch.log(mean) + self._band.ratio / mean)).sum(dtype=torch.float64))
-        if penalised:
-            value -= 0.5 * float(beta @ self._penalty_beta @ beta + delta @ self._penalty_delta @ delta)
-        return value
+    def _log_likelihood(self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray) -> float:
+        """With the priors of the curves, up to a constant."""
+        value = self._data_log_likelihood(self._mean(vector, rho, nu, log_delta))
+        offset = log_delta - _LOG_DELTA_MEAN
+        return value - 0.5 * float(nu @ self._penalty_nu @ nu + offset @ self._penalty_delta @ offset)
+
+    def _data_log_likelihood(self, mean: Tensor) -> float:
+        return -float((self._count * (torch.log(mean) + self._band.ratio / mean)).sum(dtype=torch.float64))
 
     def _rings(self, rows: Tensor) -> FloatArray:
         """Sums over rings: (m, samples) -> (m, rings)."""
@@ -238,123 +261,105 @@ class WhittleFit:
         return torch.stack(out).cpu().numpy()
 
     def _system(
-        self,
-        vector: FloatArray,
-        rho: Tensor,
-        beta: FloatArray,
-        delta: FloatArray,
-        free: int,
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Fisher information and gradient of the penalised log-likelihood in (beta, delta, parameters)."""
-        curve_beta, curve_delta = self._curves(beta, delta)
+        self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray, free: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fisher information and gradient of the log-posterior in (nu, log_delta, parameters)."""
+        curve_nu, curve_delta = self._curves(nu, log_delta)
         angle = self.angle_of(vector)
-        pattern = -rho * torch.cos(angle)
+        pattern = curve_delta * (1.0 - rho * torch.cos(angle))
         slope = curve_delta * rho * torch.sin(angle)
-        mean = (curve_beta + curve_delta * pattern).clamp_min(SMALLEST_MEAN)
+        mean = (curve_nu + pattern).clamp_min(SMALLEST_MEAN)
         weight = self._count / (mean * mean)
         pull = weight * (self._band.ratio - mean)
         rows = [weight, weight * pattern, weight * pattern * pattern, pull, pull * pattern]
-        if free:
-            slopes = slope * self._gradients[:free]
-            rows += [weight * row for row in slopes] + [weight * pattern * row for row in slopes]
+        slopes = slope * self._gradients[:free]
+        rows += [weight * row for row in slopes] + [weight * pattern * row for row in slopes]
         sums = self._rings(torch.stack(rows))
-        basis = self.basis
-        top = np.hstack([basis.T @ (sums[0][:, None] * basis), basis.T @ (sums[1][:, None] * basis)])
-        middle = np.hstack([basis.T @ (sums[1][:, None] * basis), basis.T @ (sums[2][:, None] * basis)])
-        size = basis.shape[1]
-        normal = np.zeros((2 * size + free, 2 * size + free))
-        normal[:size, : 2 * size], normal[size : 2 * size, : 2 * size] = top, middle
-        normal[:size, :size] += self._penalty_beta
-        normal[size : 2 * size, size : 2 * size] += self._penalty_delta
-        gradient = np.zeros(2 * size + free)
-        gradient[:size] = basis.T @ sums[3] - self._penalty_beta @ beta
-        gradient[size : 2 * size] = basis.T @ sums[4] - self._penalty_delta @ delta
+        noise, ring = self._noise_basis, self._ring_basis
+        size, total = noise.shape[1], noise.shape[1] + ring.shape[1]
+        normal = np.zeros((total + free, total + free))
+        normal[:size, :size] = noise.T @ (sums[0][:, None] * noise) + self._penalty_nu
+        normal[:size, size:total] = noise.T @ (sums[1][:, None] * ring)
+        normal[size:total, :size] = normal[:size, size:total].T
+        normal[size:total, size:total] = ring.T @ (sums[2][:, None] * ring) + self._penalty_delta
+        gradient = np.zeros(total + free)
+        gradient[:size] = noise.T @ sums[3] - self._penalty_nu @ nu
+        gradient[size:total] = ring.T @ sums[4] - self._penalty_delta @ (log_delta - _LOG_DELTA_MEAN)
         if free:
-            normal[:size, 2 * size :] = basis.T @ sums[5 : 5 + free].T
-            normal[size : 2 * size, 2 * size :] = basis.T @ sums[5 + free : 5 + 2 * free].T
-            normal[2 * size :, : 2 * size] = normal[: 2 * size, 2 * size :].T
-            inner = (slopes * weight) @ slopes.T
-            normal[2 * size :, 2 * size :] = inner.to(torch.float64).cpu().numpy()
-            gradient[2 * size :] = (slopes @ pull).to(torch.float64).cpu().numpy()
-        return normal, gradient, sums
-
-    def _projected_step(self, normal: FloatArray, gradient: FloatArray, delta: FloatArray) -> FloatArray:
-        """Newton step with the coefficients of delta kept from going below zero."""
-        size = len(delta)
-        active = np.zeros(len(gradient), dtype=bool)
-        active[size : 2 * size] = (delta <= 0.0) & (gradient[size : 2 * size] < 0.0)
-        step = np.zeros(len(gradient))
-        for _ in range(4):
-            use = ~active
-            matrix = normal[np.ix_(use, use)]
-            matrix = matrix + np.eye(len(matrix)) * (1e-9 * np.trace(matrix) / len(matrix))
-            step[:] = 0.0
-            step[use] = np.linalg.solve(matrix, gradient[use])
-            beyond = delta + step[size : 2 * size] < 0.0
-            newly = np.zeros_like(active)
-            newly[size : 2 * size] = beyond & (delta <= 0.0)
-            if not (newly & ~active).any():
-                break
-            active |= newly
-        return step
+            normal[:size, total:] = noise.T @ sums[5 : 5 + free].T
+            normal[size:total, total:] = ring.T @ sums[5 + free : 5 + 2 * free].T
+            normal[total:, :total] = normal[:total, total:].T
+            normal[total:, total:] = ((slopes * weight) @ slopes.T).to(torch.float64).cpu().numpy()
+            gradient[total:] = (slopes @ pull).to(torch.float64).cpu().numpy()
+        return normal, gradient
 
     def _amplitudes(
-        self,
-        vector: FloatArray,
-        rho: Tensor,
-        beta: FloatArray,
-        delta: FloatArray,
-        *,
-        steps: int,
+        self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray, *, steps: int
     ) -> tuple[FloatArray, FloatArray, float]:
-        size = self.basis.shape[1]
-        value = self._log_likelihood(vector, rho, beta, delta)
+        """Best curves with the rings held, and their log-posterior."""
+        size = self._noise_basis.shape[1]
+        value = self._log_likelihood(vector, rho, nu, log_delta)
         for _ in range(steps):
-            normal, gradient, _ = self._system(vector, rho, beta, delta, 0)
-            step = self._projected_step(normal, gradient, delta)
-            scale = 1.0
+            normal, gradient = self._system(vector, rho, nu, log_delta, 0)
+            step = np.linalg.solve(normal + _jitter(normal), gradient)
+            scale = min(1.0, 2.0 / max(float(np.abs(step[size:]).max()), 1e-12))
+            gain = 0.0
             for _ in range(5):
-                trial_beta = beta + scale * step[:size]
-                trial_delta = np.maximum(delta + scale * step[size:], 0.0)
-                trial = self._log_likelihood(vector, rho, trial_beta, trial_delta)
+                trial_nu, trial_delta = nu + scale * step[:size], log_delta + scale * step[size:]
+                trial = self._log_likelihood(vector, rho, trial_nu, trial_delta)
                 if trial >= value:
+                    gain = trial - value
+                    nu, log_delta, value = trial_nu, trial_delta, trial
                     break
                 scale *= 0.4
-            else:
-                break
-            gain = trial - value
-            beta, delta, value = trial_beta, trial_delta, trial
             if gain < 1e-2:
                 break
-        return beta, delta, value
+        return nu, log_delta, value
 
     def _fit_null(self) -> tuple[FloatArray, float]:
-        """Best beta without rings."""
-        size = self.basis.shape[1]
-        beta, nothing = np.ones(size), np.zeros(size)
+        """Best nu without rings."""
+        size = self._noise_basis.shape[1]
+        nu: FloatArray = np.ones(size)
+        sums = self._rings(torch.stack([self._count, self._count * self._band.ratio]))
         for _ in range(6):
-            curve = np.maximum(self.basis @ beta, SMALLEST_MEAN)
-            sums = self._rings(torch.stack([self._count, self._count * self._band.ratio]))
+            curve = np.maximum(self._noise_basis @ nu, SMALLEST_MEAN)
             weight = sums[0] / curve**2
-            normal = self.basis.T @ (weight[:, None] * self.basis) + self._penalty_beta
-            gradient = self.basis.T @ ((sums[1] - sums[0] * curve) / curve**2) - self._penalty_beta @ beta
-            beta = beta + np.linalg.solve(normal + 1e-9 * np.eye(size), gradient)
-        rho = torch.zeros_like(self._fixed)
-        return beta, self._log_likelihood(np.zeros(4), rho, beta, nothing)
+            normal = self._noise_basis.T @ (weight[:, None] * self._noise_basis) + self._penalty_nu
+            gradient = self._noise_basis.T @ ((sums[1] - sums[0] * curve) / curve**2) - self._penalty_nu @ nu
+            nu = nu + np.linalg.solve(normal + _jitter(normal), gradient)
+        fitted = torch.from_numpy(np.maximum(self._noise_basis @ nu, SMALLEST_MEAN))
+        mean = fitted.to(device=self._fixed.device, dtype=torch.float32)[self._band.ring]
+        return nu, self._data_log_likelihood(mean) - 0.5 * float(nu @ self._penalty_nu @ nu)
 
-    def _covariance(self, normal: FloatArray, delta: FloatArray, free: int) -> FloatArray:
-        """Marginal covariance of the ring parameters (inverse Fisher information with the curves free)."""
-        size = len(delta)
-        use = np.ones(len(normal), dtype=bool)
-        use[size : 2 * size] = delta > 0.0
-        matrix = normal[np.ix_(use, use)]
-        # No rings at all: the information about the parameters is zero and their variance without bound.
-        matrix = matrix + np.eye(len(matrix)) * (1e-9 * np.trace(matrix) / len(matrix))
-        inverse = np.linalg.inv(matrix)[-free:, -free:]
-        scale = np.array([_PARAMETER_SCALE_ANGSTROM] * 3 + [1.0])[:free]
-        covariance = np.zeros((4, 4))
-        covariance[:free, :free] = inverse * np.outer(scale, scale)
-        return covariance
+
+def _ring_prior(knots: FloatArray) -> FloatArray:
+    """Precision matrix of the coefficients of ln(delta) about their prior mean."""
+    spacing = float(knots[1] - knots[0])
+    size = len(knots) + 2
+    first, second = (np.diff(np.eye(size), n=order, axis=0) for order in (1, 2))
+    # Coefficient j belongs to the knot j - 1; the middle of the three of a second difference is j + 1.
+    middle = knots[0] + spacing * np.arange(size - 2)
+    smooth_sd = _LOG_DELTA_CURVATURE_SD_ANGSTROM2 * spacing**2
+    rough_sd = _MOLECULE_SD * np.exp(-((middle / _MOLECULE_REACH_PER_ANGSTROM) ** 2))
+    precision = second.T @ ((1.0 / (smooth_sd**2 + rough_sd**2))[:, None] * second)
+    precision = precision + first.T @ first / ((_LOG_DELTA_SLOPE_SD_ANGSTROM * spacing) ** 2 * (size - 1))
+    whole: FloatArray = precision + np.eye(size) / (_LOG_DELTA_SD**2 * size)
+    return whole
+
+
+def _jitter(matrix: FloatArray) -> FloatArray:
+    """A last 1e-9 on the diagonal: a direction without any information must not stop the solver."""
+    diagonal: FloatArray = np.eye(len(matrix)) * (1e-9 * np.trace(matrix) / len(matrix))
+    return diagonal
+
+
+def _covariance(normal: FloatArray, free: int) -> FloatArray:
+    """Marginal covariance of the ring parameters (inverse information with the curves free), (4, 4)."""
+    inverse = np.linalg.inv(normal + _jitter(normal))[-free:, -free:]
+    scale = np.array([_PARAMETER_SCALE_ANGSTROM] * 3 + [1.0])[:free]
+    covariance = np.zeros((4, 4))
+    covariance[:free, :free] = inverse * np.outer(scale, scale)
+    return covariance
 
 
 def ring_contrast(kx: Tensor, ky: Tensor, optics: RingOptics, spectrum: PowerMap, parameters: RingParameters) -> Tensor:

@@ -74,8 +74,9 @@ def simulate(
     """
     # torch and gemmi take a second to load: only when there is something to do.
     from frazil.config.errors import UsageError
-    from frazil.models.simulation.delivery import DeliverySettings, write_session
+    from frazil.models.simulation.delivery import write_session
     from frazil.models.simulation.faults import GAIN_FAULTS, MOVIE_FAULTS
+    from frazil.models.simulation.layout import DeliverySettings
     from frazil.models.simulation.settings import preset as preset_settings
     from frazil.models.simulation.trajectory import trajectory_from_relion_star
 

@@ -1,6 +1,7 @@
 """A simulated microscope with known truth."""
 
-from frazil.models.simulation.delivery import DeliverySettings, write_session
+from frazil.models.simulation.delivery import write_session
+from frazil.models.simulation.layout import DeliverySettings
 from frazil.models.simulation.movie import SimulatedMovie
 from frazil.models.simulation.session import MovieOverrides, SimulatedSession
 from frazil.models.simulation.settings import SimulationSettings, preset

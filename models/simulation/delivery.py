@@ -13,43 +13,26 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from frazil.config.errors import UsageError
-from frazil.models.formats.mrc_write import write_mrc
-from frazil.models.simulation.detector import Detector, draw_detector
+from frazil.models.simulation.camera_files import write_defects, write_gain
+from frazil.models.simulation.detector import draw_detector
 from frazil.models.simulation.faults import LATER_MOVIES, FaultPlan, parse_faults
+from frazil.models.simulation.layout import DeliverySettings, session_truth
 from frazil.models.simulation.movie import SimulatedMovie
-from frazil.models.simulation.movie_files import FileFormat, MrcType, write_movie
+from frazil.models.simulation.movie_files import write_movie
 from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import SimulationSettings
 from frazil.models.simulation.sidecars import epu_session, epu_xml, mdoc
 from frazil.models.simulation.truth import MovieTruth, SessionTruth
 
-SidecarKind = Literal["epu", "mdoc", "none"]
-SUFFIX: dict[FileFormat, str] = {"tiff": ".tiff", "mrc": ".mrc", "eer": ".eer"}
 GROWTH_STEPS = 8
 GROWTH_SHARE_OF_PACE = 0.5
 TRUNCATED_SHARE, STALLED_SHARE = 0.6, 0.5
 BAD_FILE_BYTES = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class DeliverySettings:
-    file_format: FileFormat = "tiff"
-    mrc_type: MrcType = "int8"
-    sidecar: SidecarKind = "epu"
-    gain_convention: Literal["auto", "multiply", "divide"] = "auto"
-    """auto: divide for EER, multiply otherwise, as the cameras' own references."""
-    pace_s: float = 0.0
-    """A movie starts every so many seconds; 0: as fast as they can be made."""
-    grow: bool = False
-    """True: the file grows under its final name; False: it appears whole, by rename."""
 
 
 def write_session(
@@ -96,77 +79,6 @@ def write_session(
     return truth
 
 
-def session_truth(
-    session: SimulatedSession, delivery: DeliverySettings, plan: FaultPlan, faults: tuple[str, ...]
-) -> SessionTruth:
-    """Truth of all movies with the names that they get on disk; makes no image."""
-    movies = []
-    for index in range(session.settings.movies):
-        movie = session.truth(index)
-        file, sidecar = _names(movie, delivery)
-        if "missing-sidecar" in plan.of(index):
-            sidecar = None
-        movies.append(replace(movie, faults=plan.of(index), file=file, sidecar=sidecar, stem=Path(file).stem))
-    orientation = {
-        "gain-rotated": "rot90",
-        "gain-flipped": "flipud",
-        "gain-missing": "none",
-        "gain-wrong": "other-camera",
-    }
-    return SessionTruth(
-        settings=asdict(session.settings),
-        file_format=delivery.file_format,
-        sidecar_kind=delivery.sidecar,
-        gain_convention=_gain_convention(delivery, plan),
-        gain_orientation_written=orientation.get(plan.gain or "", "identity"),
-        symmetry=session.symmetry,
-        movies=tuple(movies),
-        faults=faults,
-    )
-
-
-def _names(truth: MovieTruth, delivery: DeliverySettings) -> tuple[str, str | None]:
-    """Paths of movie and sidecar below the raw folder."""
-    suffix = SUFFIX[delivery.file_format]
-    if delivery.sidecar == "epu":
-        folder = f"Images-Disc1/GridSquare_{truth.grid_square}/Data"
-        tail = "_EER" if delivery.file_format == "eer" else "_Fractions"
-        return f"{folder}/{truth.stem}{tail}{suffix}", f"{folder}/{truth.stem}.xml"
-    name = f"sq{truth.grid_square}_{truth.index:05d}{'.tif' if suffix == '.tiff' else suffix}"
-    return name, f"{name}.mdoc" if delivery.sidecar == "mdoc" else None
-
-
-def _gain_convention(delivery: DeliverySettings, plan: FaultPlan) -> str:
-    usual = "divide" if delivery.file_format == "eer" else "multiply"
-    convention = usual if delivery.gain_convention == "auto" else delivery.gain_convention
-    if plan.gain == "gain-inverted":
-        return "multiply" if convention == "divide" else "divide"
-    return convention
-
-
-def write_gain(
-    path: Path, detector: Detector, *, convention: str, orientation: str, pixel_size_angstrom: float
-) -> None:
-    """Gain reference as `convention` says, after what `orientation` says was done to the array (row 0 first)."""
-    reference: NDArray[np.float32] = detector.gain_multiplier() if convention == "multiply" else detector.sensitivity
-    if orientation == "rot90":
-        reference = np.rot90(reference)
-    elif orientation == "flipud":
-        reference = reference[::-1]
-    write_mrc(path, np.ascontiguousarray(reference), pixel_size_angstrom)
-
-
-def write_defects(folder: Path, detector: Detector, pixel_size_angstrom: float) -> None:
-    """`defects.mrc` (1 is bad) and `defects.txt` (a line `x y width height` per pixel or whole column)."""
-    height = detector.dead.shape[0]
-    columns = np.nonzero(detector.dead.all(axis=0))[0]
-    single = detector.defects.copy()
-    single[:, columns] = False
-    rows = [f"{x} 0 1 {height}" for x in columns] + [f"{x} {y} 1 1" for y, x in np.argwhere(single)]
-    (folder / "defects.txt").write_text("\n".join(rows) + "\n", encoding="ascii")
-    write_mrc(folder / "defects.mrc", detector.defects.astype(np.int8), pixel_size_angstrom)
-
-
 class _Courier:
     """Brings movies and metadata to the raw folder, some of them late."""
 
@@ -189,9 +101,20 @@ class _Courier:
         on_movie: Callable[[int, Path], None] | None,
         should_stop: Callable[[], bool] | None,
     ) -> None:
-        settings, detector = self._session.settings, self._session.detector
         self._raw.mkdir(parents=True)
         self._staging.mkdir(exist_ok=True)
+        try:
+            self._run(now, on_movie, should_stop)
+        finally:
+            shutil.rmtree(self._staging)
+
+    def _run(
+        self,
+        now: Callable[[], float] | None,
+        on_movie: Callable[[int, Path], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        settings, detector = self._session.settings, self._session.detector
         self._truth.write(self._out / "truth" / "truth.json")
         write_defects(self._out, detector, settings.pixel_size_angstrom)
         if self._plan.gain == "gain-wrong":
@@ -221,7 +144,6 @@ class _Courier:
             if on_movie is not None:
                 on_movie(movie.index, path)
         self._flush(None)
-        shutil.rmtree(self._staging)
 
     def _flush(self, index: int | None) -> None:
         """Do what is due before movie `index`; None: everything."""

@@ -158,7 +158,9 @@ def warp(fine: Tensor, canvas: Canvas, displacement_px: Tensor, height_px: int, 
     y = torch.arange(height_px, dtype=torch.float32, device=fine.device)[:, None] + canvas.margin_y_px
     scale_x = 2.0 * fine_w / (canvas.width_px * (fine_w - 1))
     scale_y = 2.0 * fine_h / (canvas.height_px * (fine_h - 1))
-    grid = torch.stack(((x - displacement_px[0]) * scale_x - 1.0, (y - displacement_px[1]) * scale_y - 1.0), dim=-1)
+    grid = torch.empty(height_px, width_px, 2, device=fine.device)
+    grid[..., 0] = (x * scale_x - 1.0) - displacement_px[0] * scale_x
+    grid[..., 1] = (y * scale_y - 1.0) - displacement_px[1] * scale_y
     image = torch.nn.functional.grid_sample(
         fine[None, None], grid[None], mode="bicubic", padding_mode="border", align_corners=True
     )

@@ -61,8 +61,7 @@ LEAST_RELATIVE_INTENSITY = 0.02
 class _Optics:
     canvas: Canvas
     transfer: TransferFunction
-    phase_scale: float  # 2 sigma: contrast per projected potential
-    mtf: Tensor
+    contrast_scale: Tensor  # recorded contrast per projected potential and CTF: 2 sigma times the camera's MTF
 
 
 class SimulatedMovie:
@@ -117,6 +116,10 @@ class SimulatedMovie:
             frame[defects] = rng.poisson(level, int(defects.sum()))
             yield torch.from_numpy(frame)
 
+    def frame_source(self) -> SimulatedFrames:
+        """`corrected_frames` as motion correction takes them."""
+        return SimulatedFrames(self)
+
     def event_rng(self, frame: int) -> np.random.Generator:
         """For what a file format adds: the raw frames and sub-pixels of an EER's electrons."""
         return self._session.rng(self.truth.index, _EVENT, frame)
@@ -130,16 +133,16 @@ class SimulatedMovie:
         # Without an energy filter the electrons that lost energy arrive as well, without contrast.
         coherent = 1.0 if self.settings.optics.energy_filter else self.truth.transmitted_fraction
         s, stage = self.settings, self.settings.stage
-        damage_rate = self._damage_rate
+        first_dose = s.pre_exposure_e_per_a2 + 0.5 * s.dose_per_frame_e_per_a2
+        proteins = self._proteins * torch.exp(self._damage_rate * -first_dose) if damage else self._proteins
+        fades = torch.exp(self._damage_rate * -s.dose_per_frame_e_per_a2)
         ice = self._ice_frames() if s.specimen.ice_structure_noise else None
         for number in range(self.frame_count):
-            dose = s.pre_exposure_e_per_a2 + (number + 0.5) * s.dose_per_frame_e_per_a2
-            spectrum = self._proteins * torch.exp(damage_rate * -dose) if damage else self._proteins.clone()
+            if damage and number:
+                proteins = proteins * fades
+            spectrum = proteins.clone() if ice is None else proteins + next(ice)
             if self._carbon is not None:
                 spectrum += self._carbon
-            if ice is not None:
-                spectrum += next(ice)
-            spectrum *= optics.mtf
             if motion:
                 shift = self._trajectory.shift_angstrom[number]
                 travel = self._trajectory.travel_angstrom[number] if stage.blur_within_frames else None
@@ -183,7 +186,7 @@ class SimulatedMovie:
         fresh = torch.sqrt(1.0 - keep * keep)
         power = ice_power(canvas.k_squared, thickness)
         amplitude = noise_amplitude(power, s.pixel_size_angstrom) * frame_average_amplitude(forgotten)
-        amplitude *= self._optics.phase_scale * self._optics.transfer.rms_over_slab(thickness)
+        amplitude *= self._optics.transfer.rms_over_slab(thickness) * self._optics.contrast_scale
         state = self._white(_ICE, 0)
         for number in range(self.frame_count):
             if number:
@@ -204,7 +207,7 @@ class SimulatedMovie:
         transfer = transfer_function(canvas, self.ctf, s.optics)
         sigma = interaction_rad_per_v_angstrom(s.optics.voltage_kv, electron_wavelength_angstrom(s.optics.voltage_kv))
         over_nyquist = torch.sqrt(canvas.k_squared) * (2.0 * pixel)
-        return _Optics(canvas, transfer, 2.0 * sigma, mtf(over_nyquist, s.camera.mtf_at_nyquist))
+        return _Optics(canvas, transfer, 2.0 * sigma * mtf(over_nyquist, s.camera.mtf_at_nyquist))
 
     @cached_property
     def _damage_rate(self) -> Tensor:
@@ -235,7 +238,8 @@ class SimulatedMovie:
             ]
             for points, factor in zip(by_element, shape, strict=True):
                 xy = [
-                    points @ turn.T + torch.tensor([p.x_px + canvas.margin_x_px, p.y_px + canvas.margin_y_px])
+                    points @ turn.T
+                    + torch.tensor([p.x_px + canvas.margin_x_px, p.y_px + canvas.margin_y_px], device=device)
                     for p, turn in zip(members, turns, strict=True)
                 ]
                 every = torch.cat(xy)
@@ -247,7 +251,7 @@ class SimulatedMovie:
             half = 0.5 * self.truth.ice_thickness_nm * ANGSTROM_PER_NM
             for side, height in enumerate((-half, half)):
                 total += self._white(_FILM, side) * amplitude * optics.transfer.at_height(height)
-        total *= optics.phase_scale
+        total *= optics.contrast_scale
         total[0, 0] = 0.0  # the mean is set by the electrons that arrive
         return total
 
@@ -259,7 +263,7 @@ class SimulatedMovie:
         optics, canvas = self._optics, self._optics.canvas
         amplitude = noise_amplitude(carbon_power(canvas.k_squared, thickness), canvas.pixel_size_angstrom)
         height = 0.5 * self.truth.ice_thickness_nm * ANGSTROM_PER_NM
-        spectrum = self._white(_CARBON, 0) * amplitude * optics.transfer.at_height(height) * optics.phase_scale
+        spectrum = self._white(_CARBON, 0) * amplitude * optics.transfer.at_height(height) * optics.contrast_scale
         spectrum[0, 0] = 0.0
         return spectrum
 
@@ -287,3 +291,14 @@ def _size(canvas: Canvas) -> tuple[int, int]:
 def _coarse_grid(field: LocalField) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = np.linspace(0, field.width_px - 1, 17), np.linspace(0, field.height_px - 1, 17)
     return x[None, :], y[:, None]
+
+
+class SimulatedFrames:
+    """A `FrameSource` (`frazil.models.motion.frame_source`); every pass computes the frames anew."""
+
+    def __init__(self, movie: SimulatedMovie) -> None:
+        self._movie = movie
+        self.frame_count, self.height_px, self.width_px = movie.frame_count, movie.height_px, movie.width_px
+
+    def frames(self) -> Iterator[Tensor]:
+        return self._movie.corrected_frames()

@@ -37,6 +37,7 @@ SCAN_SHARE = 0.05
 FULL_SCAN_FACTOR = 5.0
 """Full scans (stat of finished movies too, to see replaced ones) are this much rarer than quick ones."""
 REARM_PAUSE_S = 10.0
+REARM_MAX_S = 600.0
 FULL_SCAN_MAX_S = 600.0
 RESCAN_PAUSE_S = 0.2
 
@@ -175,6 +176,7 @@ class IntakeService:
         self._next_scan_s = float("-inf")
         self._next_full_scan_s = float("-inf")
         self._next_rearm_s = float("-inf")
+        self._rearm_pause_s = REARM_PAUSE_S
         self._watch_problem: str | None = None
         self._failures = 0
         self._last_failure = ""
@@ -231,15 +233,19 @@ class IntakeService:
 
     def arm(self) -> None:
         """Start the watcher; when it cannot, scanning goes on alone and a person is told."""
-        now_s = self._clock.monotonic_s()
-        self._next_rearm_s = now_s + REARM_PAUSE_S
         try:
             problem = self._watcher.start()
         except Exception as error:  # a named boundary: watchdog raises what it likes
             self._record_failure("the file watcher could not be started")
             problem = str(error)
         self._report_watcher(problem)
-        self._next_scan_s = self._next_full_scan_s = float("-inf")
+        if problem is None:
+            # What came between the last scan and the new watches was reported by nobody.
+            self._next_scan_s = self._next_full_scan_s = float("-inf")
+            self._rearm_pause_s = REARM_PAUSE_S
+        else:
+            self._rearm_pause_s = min(REARM_MAX_S, 2.0 * self._rearm_pause_s)
+        self._next_rearm_s = self._clock.monotonic_s() + self._rearm_pause_s
 
     def _report_watcher(self, problem: str | None) -> None:
         if problem == self._watch_problem:
@@ -266,10 +272,9 @@ class IntakeService:
         self._handle(ev.Tick())
         now_s = self._clock.monotonic_s()
         if now_s >= self._next_rearm_s and self._events:
-            problem = self._watcher.problem()
-            if problem is not None:
-                self.arm()
             self._next_rearm_s = now_s + REARM_PAUSE_S
+            if self._watch_problem is not None or self._watcher.problem() is not None:
+                self.arm()
         if now_s >= self._next_scan_s and not self._scan_running:
             self._begin_scan(now_s)
         self._deliveries.deliver(now_s)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from frazil.models.simulation.faults import FaultPlan
-from frazil.models.simulation.movie_files import FileFormat, MrcType
+from frazil.models.simulation.movie_files import FileFormat, MrcType, eer_raw_frames_per_frame
 from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.truth import MovieTruth, SessionTruth
 
@@ -38,7 +38,17 @@ def session_truth(
         file, sidecar = _names(movie, delivery)
         if "missing-sidecar" in plan.of(index):
             sidecar = None
-        movies.append(replace(movie, faults=plan.of(index), file=file, sidecar=sidecar, stem=Path(file).stem))
+        raw_frames = eer_raw_frames_per_frame(movie) if delivery.file_format == "eer" else None
+        movies.append(
+            replace(
+                movie,
+                faults=plan.of(index),
+                file=file,
+                sidecar=sidecar,
+                stem=Path(file).stem,
+                eer_raw_frames_per_frame=raw_frames,
+            )
+        )
     orientation = {
         "gain-rotated": "rot90",
         "gain-flipped": "flipud",

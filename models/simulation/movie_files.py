@@ -14,6 +14,7 @@ from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.tiff_write import write_movie_tiff
 from frazil.models.simulation.eer_write import EerDescription, split_counts, write_movie_eer
 from frazil.models.simulation.movie import SimulatedMovie
+from frazil.models.simulation.truth import MovieTruth
 
 FileFormat = Literal["tiff", "mrc", "eer"]
 MrcType = Literal["int8", "int16", "float32", "uint16"]
@@ -21,9 +22,9 @@ EER_ELECTRONS_PER_PX = 0.1
 """Most electrons per pixel in a raw frame: more would merge in one pixel too often."""
 
 
-def eer_raw_frames_per_frame(movie: SimulatedMovie) -> int:
+def eer_raw_frames_per_frame(truth: MovieTruth) -> int:
     """Raw frames that one simulated frame becomes."""
-    return max(1, math.ceil(movie.truth.expected_counts_per_px_per_frame / EER_ELECTRONS_PER_PX))
+    return max(1, math.ceil(truth.expected_counts_per_px_per_frame / EER_ELECTRONS_PER_PX))
 
 
 def frames_with_faults(movie: SimulatedMovie, faults: tuple[str, ...]) -> Iterator[NDArray[np.uint16]]:
@@ -62,7 +63,7 @@ def _as_type(frames: Iterable[NDArray[np.uint16]], name: str) -> Iterator[np.nda
 
 
 def _write_eer(path: Path, movie: SimulatedMovie, frames: list[NDArray[np.uint16]]) -> None:
-    settings, per_frame = movie.settings, eer_raw_frames_per_frame(movie)
+    settings, per_frame = movie.settings, eer_raw_frames_per_frame(movie.truth)
 
     def raw_frames() -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         for number, frame in enumerate(frames):

@@ -57,6 +57,9 @@ def test_readers_see_the_frames_of_the_truth(tmp_path: Path, file_format: str) -
         assert frames.shape == expected.shape
         cool = expected < 15
         assert (frames <= expected).all()
+        per_frame = truth.movies[0].eer_raw_frames_per_frame
+        assert per_frame is not None
+        assert reader.header.raw_frame_count == 4 * per_frame
         assert frames[cool].sum() > 0.9 * expected[cool].sum()
     else:
         np.testing.assert_array_equal(frames, np.minimum(expected, 127 if file_format == "mrc" else 255))

@@ -19,6 +19,7 @@ from frazil.config.settings import Settings
 from frazil.models.records import DeviceReport
 
 _log = logging.getLogger(__name__)
+_BYTES_PER_CPU_WORKER = 4 << 30
 _START_TIMEOUT_S = 120.0
 """Importing torch on a busy machine takes tens of seconds; a placement that is impossible takes for ever."""
 
@@ -43,7 +44,7 @@ def plan_workers(
             remedy="correct workers.accelerator_type or leave it out",
         )
     on_gpu = gpu_total > 0 and wanted.device != "cpu"
-    count = wanted.count if wanted.count is not None else (gpu_total if on_gpu else 1)
+    count = wanted.count if wanted.count is not None else (gpu_total if on_gpu else cpu_count)
     if on_gpu and count > gpu_total:
         raise UsageError(
             f"{count} workers are set, one per GPU, and there are {gpu_total} GPUs", remedy="lower workers.count"
@@ -103,6 +104,8 @@ class WorkerPool:
     def _create(self, config: WorkerConfig, bundle: int) -> Any:
         # num_cpus=0: with the default of 1, GPU workers beyond the number of cores would wait for ever.
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "max_task_retries": 0}
+        # Threads that spin while they wait for each other cost a busy machine several times the work itself.
+        options["runtime_env"] = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(config.threads)}}
         if config.device == "cuda":
             from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -185,5 +188,11 @@ class WorkerDiedError(FrazilError):
 
 
 def usable_cpu_count() -> int:
-    """Cores that this process may use (a container often grants fewer than the machine has)."""
-    return len(os.sched_getaffinity(0))
+    """How many single-threaded CPU workers this machine bears: one a core, if each finds its memory.
+
+    Threads of one worker speed up only the large transforms; on movies of the usual size two workers with one thread
+    each do nearly twice the work of one worker with two (docs/performance.md).
+    """
+    cores = len(os.sched_getaffinity(0))  # a container often grants fewer than the machine has
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores, memory_bytes // _BYTES_PER_CPU_WORKER))

@@ -162,7 +162,7 @@ Settings come, strongest first, from
 
 1. flags of the command line (`--voltage-kv 300`),
 2. the environment (`FRAZIL_MICROSCOPE__VOLTAGE_KV=300`: prefix, section, two underscores, key),
-3. a YAML file (`--settings FILE`),
+3. a YAML file (`--config FILE`),
 4. a preset (`--preset krios-k3`),
 5. the defaults below.
 

@@ -215,7 +215,7 @@ class WorkerSettings(_Section):
     """Who computes, on what."""
 
     count: Annotated[int, Field(ge=1, le=256)] | None = None
-    """null: one per GPU; without GPUs one worker that uses all cores."""
+    """null: one per GPU; without GPUs one single-threaded worker a core, as far as memory goes (4 GB each)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: GPUs if there are any."""
     threads: Annotated[int, Field(ge=1)] | None = None

@@ -99,6 +99,17 @@ RATE_PER_HOUR = (
     "count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND state = 'ready') * 3600.0 / any_value(s) "
     "AS kept_per_hour, any_value(s) AS window_s FROM movies, span"
 )
+TIME_SPAN = (
+    "SELECT min(found_utc_us) AS first_utc_us, "
+    "greatest(max(found_utc_us), max(ready_utc_us)) AS last_utc_us FROM movies"
+)
+# What the flags left open, sidecars and headers said; the most common value of each.
+ACQUISITION = (
+    "SELECT mode(voltage_kv) AS voltage_kv, mode(pixel_size_angstrom) AS pixel_size_angstrom, "
+    "mode(dose_per_frame_e_per_a2) AS dose_per_frame_e_per_a2, mode(metadata_json ->> '$.microscope') AS microscope, "
+    "mode(metadata_json ->> '$.camera') AS camera, mode(CAST(metadata_json ->> '$.cs_mm' AS DOUBLE)) AS cs_mm "
+    "FROM movies WHERE state <> 'outdated'"
+)
 RECENT_VERDICTS = (
     "SELECT count(*) FILTER (state = 'ready') AS kept, count(*) AS finished FROM movies "
     f"WHERE movie_id IN {_LAST_RESULTS}"

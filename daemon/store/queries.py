@@ -85,6 +85,8 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.RATE_PER_HOUR,
         {"now_utc_us": Param(int, required=True), "window_s": Param(float, 3600.0)},
     ),
+    "time_span": NamedQuery("When the first movie was found and the last thing happened.", named_sql.TIME_SPAN, {}),
+    "acquisition": NamedQuery("The most common acquisition parameters of the movies.", named_sql.ACQUISITION, {}),
     "recent_verdicts": NamedQuery("Kept and all, of the last finished movies.", named_sql.RECENT_VERDICTS, _LAST),
     "frame_shifts": NamedQuery("Whole-frame motion of one movie.", named_sql.FRAME_SHIFTS, _MOVIE),
     "local_motion": NamedQuery("Local motion coefficients of one movie.", named_sql.LOCAL_MOTION, _MOVIE),

@@ -117,7 +117,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def filled(store: Store) -> Store:
     """Six movies: 0-3 ready, 4 rejected, 5 quarantined."""
     pending: list[Future[Any]] = [
-        store.submit(session_writes.create_session, SessionRow("s1", "night", "/raw", 1, "a: 1\n", "0.1.0"))
+        store.submit(
+            session_writes.create_session,
+            SessionRow("s1", "night", "/raw", 1, "a: 1\n", "0.1.0", amplitude_contrast=0.1),
+        )
     ]
     for index in range(6):
         row = movie_row(index)

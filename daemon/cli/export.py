@@ -1,0 +1,73 @@
+"""`frazil export`: a session for RELION, or its tables for one's own analysis."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frazil.config.errors import UsageError
+from frazil.daemon.store.export import export_star
+from frazil.daemon.store.export_tables import export_table
+from frazil.daemon.store.reading import open_session
+
+
+def export(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    star: Annotated[Path | None, typer.Option("--star", help="Folder for RELION STAR files.")] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", help="Folder in which RELION will run, if not the --star folder itself.")
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy micrographs instead of linking to them.")] = False,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", help="TABLE=FILE.csv, .parquet or .json; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say what was written as JSON.")] = False,
+) -> None:
+    """Write a session's results for other programs; works while it runs and afterwards.
+
+    Run RELION in the --star folder: names are relative to it, micrographs are linked into it.
+
+    \b
+    Examples:
+      frazil export /data/session1 --star relion
+      cd relion && relion_preprocess --i micrographs_ctf.star --coord_dir coordinates/ --coord_suffix .star \\
+          --extract --extract_size 256 --part_dir Extract/job003/ --part_star Extract/job003/particles.star
+      frazil export /data/session1 --table ctf=ctf.csv --table frame_shifts=shifts.parquet
+    """
+    if star is None and not table:
+        raise UsageError("nothing to export was asked for", remedy="give --star FOLDER or --table TABLE=FILE")
+    said: dict[str, object] = {}
+    with open_session(session) as reader:
+        if star is not None:
+            progress = _tell if sys.stderr.isatty() else None
+            report = export_star(reader, session.resolve(), star, project=project, copy=copy, progress=progress)
+            said["star"] = asdict(report) | {"out": str(star)}
+        for request in table or []:
+            name, separator, file = request.partition("=")
+            if not separator or not file:
+                raise UsageError(f"{request!r} is not TABLE=FILE", remedy="for example --table ctf=ctf.csv")
+            said[file] = export_table(reader, name, Path(file))
+    if as_json:
+        typer.echo(json.dumps(said, indent=1))
+        return
+    if star is not None:
+        typer.echo(
+            f"{star}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in rejected.star, "
+            f"{report.motion_files} motion and {report.coordinate_files} coordinate files, {report.particles} particles"
+        )
+        if report.not_usable:
+            typer.echo(
+                f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star", err=True
+            )
+    for file, rows in said.items():
+        if file != "star":
+            typer.echo(f"{file}: {rows} rows")
+
+
+def _tell(done: int) -> None:
+    typer.echo(f"\r{done} movies written", nl=False, err=True)

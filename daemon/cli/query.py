@@ -1,0 +1,93 @@
+"""`frazil query`: read-only SQL on a session, running or finished."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frazil.config.errors import UsageError
+from frazil.daemon.store.reading import open_session
+from frazil.daemon.store.table import Scalar, Table, to_json
+
+_MAX_CELL = 60
+
+
+def query(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SESSION] SQL", help="The session's folder (else this one) and one statement."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per row.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
+    tables: Annotated[bool, typer.Option("--tables", help="List tables and columns instead.")] = False,
+) -> None:
+    """Ask a session in SQL; a statement that would write is refused, one that runs too long is stopped.
+
+    Times are UTC microseconds, units are in the column names; the dialect is DuckDB's.
+
+    \b
+    Examples:
+      frazil query --tables /data/session1
+      frazil query /data/session1 "SELECT state, count(*) FROM movies GROUP BY state"
+      frazil query /data/session1 "SELECT relative_path, fit_resolution_angstrom FROM movies JOIN ctf
+        USING (movie_id) ORDER BY 2 LIMIT 10" --json
+    """
+    session, text = _session_and_text(words or [], tables)
+    with open_session(session) as reader:
+        table = reader.named("table_names") if tables else reader.sql(text)
+    if as_json:
+        typer.echo(to_json(table, indent=1))
+    elif as_csv:
+        typer.echo(_csv(table), nl=False)
+    elif tables:
+        typer.echo("\n".join(f"{row['table']}\n    {row['columns']}" for row in table.as_dicts()))
+    else:
+        typer.echo(text_table(table))
+    if table.truncated:
+        typer.echo(f"(only the first {len(table.rows)} rows: add a LIMIT or a WHERE)", err=True)
+
+
+def _session_and_text(words: list[str], tables: bool) -> tuple[Path, str]:
+    expected = (0, 1) if tables else (1, 2)
+    if len(words) not in expected:
+        raise UsageError(
+            "give a session's folder and one SQL statement" if words else "there is no SQL statement",
+            remedy='for example `frazil query SESSION "SELECT state, count(*) FROM movies GROUP BY state"`',
+        )
+    if tables:
+        return Path(words[0]) if words else Path(), ""
+    return (Path(words[0]), words[1]) if len(words) == 2 else (Path(), words[0])
+
+
+def text_table(table: Table) -> str:
+    """Columns side by side; long cells are cut, control characters shown as a replacement."""
+    cells = [[_cell(value) for value in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.columns, *cells, strict=True)]
+    numeric = [all(isinstance(row[i], int | float | None) for row in table.rows) for i in range(len(table.columns))]
+
+    def line(words: list[str]) -> str:
+        parts = (w.rjust(n) if right else w.ljust(n) for w, n, right in zip(words, widths, numeric, strict=True))
+        return "  ".join(parts).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([line(list(table.columns)), rule, *(line(row) for row in cells)])
+
+
+def _cell(value: Scalar) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
+
+
+def _csv(table: Table) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(table.rows)
+    return buffer.getvalue()

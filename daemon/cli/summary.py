@@ -1,0 +1,41 @@
+"""`frazil summary`: what a session was like, in text, JSON or one HTML file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frazil.daemon.store.reading import LiveReader, open_session
+from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary_html import to_html
+from frazil.daemon.store.summary_text import to_json, to_text
+
+
+def summary(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    with_trend: Annotated[bool, typer.Option("--trend", help="With --json: also every metric movie by movie.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write one self-contained HTML file.")] = None,
+) -> None:
+    """Sum a session up: what was collected, how good it is, what went wrong and what to do.
+
+    Works while the session runs and afterwards.
+
+    \b
+    Examples:
+      frazil summary /data/2026-09-21_apoferritin
+      frazil summary /data/2026-09-21_apoferritin --json | jq .counts
+      frazil summary /data/2026-09-21_apoferritin --html report.html
+    """
+    with open_session(session) as reader:
+        live = isinstance(reader, LiveReader)
+        found = summarise(reader, session.resolve(), now_utc_us=time.time_ns() // 1000, live=live)
+    if html is not None:
+        html.write_text(to_html(found), encoding="utf-8")
+        if not as_json:
+            typer.echo(f"wrote {html}")
+            return
+    typer.echo(to_json(found, with_trend=with_trend) if as_json else to_text(found))

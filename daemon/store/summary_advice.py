@@ -1,0 +1,83 @@
+"""What to do about a session, from its numbers alone.
+
+The limits are those that people at microscopes already set: astigmatism 1000 A (Scipion's CTF alarm), CTF resolution
+6 A (RELION's default selection), a quarter of movies kept as the point to stop and look (Diamond's alert rule). The
+causal model's advice (`interventions`) knows more and comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from frazil.daemon.store.summary_records import Metric, SessionSummary
+
+_ASTIGMATISM_ANGSTROM = 1000.0
+_CTF_FIT_ANGSTROM = 6.0
+_EARLY_MOTION_ANGSTROM = 5.0
+_WORSE_FACTOR = 1.3
+
+
+def advice(summary: SessionSummary) -> SessionSummary:
+    """The same summary with its `advice` filled."""
+    said = [*summary.interventions[:3]]
+    said += [f"{alert.text}: {alert.remedy}" for alert in summary.alerts if alert.remedy and alert.severity == "error"]
+    said += _about_numbers(summary)
+    if summary.set_aside:
+        said.append(
+            f"{summary.set_aside} movies were set aside; see why with `frazil query {summary.session_dir} "
+            "\"SELECT relative_path, failure_reason FROM movies WHERE state = 'quarantined'\"`"
+        )
+    if summary.waiting and not summary.live:
+        said.append(
+            f"{summary.waiting} movies are not processed yet: start `frazil watch {summary.raw_root} --session "
+            f"{summary.session_dir}` again and it goes on where it stopped"
+        )
+    if not said and summary.kept:
+        said.append("nothing stands out; go on collecting")
+    return replace(summary, advice=tuple(dict.fromkeys(said)))
+
+
+def _about_numbers(summary: SessionSummary) -> list[str]:
+    said = []
+    metrics = {metric.name: metric for metric in summary.metrics}
+    finished = summary.kept + summary.rejected
+    if finished >= 8 and summary.kept < 0.75 * finished:
+        top = next((reason for reason in summary.reasons if reason.state == "rejected"), None)
+        because = f", most often because: {top.example}" if top else ""
+        said.append(f"only {100 * summary.kept / finished:.0f} % of the finished movies were kept{because}")
+    ctf, astigmatism = metrics.get("ctf_fit_angstrom"), metrics.get("astigmatism_angstrom")
+    motion = metrics.get("motion_early_angstrom")
+    if ctf and ctf.median > _CTF_FIT_ANGSTROM:
+        said.append(
+            f"half of the kept movies have a CTF that fits only to {ctf.median:.1f} A or worse: look for thinner ice, "
+            "check the dose and the focus"
+        )
+    if astigmatism and astigmatism.median > _ASTIGMATISM_ANGSTROM:
+        said.append(f"correct the objective astigmatism: its median is {astigmatism.median:.0f} A")
+    if motion and motion.median > _EARLY_MOTION_ANGSTROM:
+        said.append(
+            f"wait longer after moving the stage: the specimen moves {motion.median:.1f} A within the first 4 e/A2"
+        )
+    said += [_worse(metric) for metric in summary.metrics if _is_worse(metric)]
+    if summary.live and summary.lag_p95_s and summary.found_per_hour and summary.finished_per_hour:
+        behind = summary.found_per_hour - summary.finished_per_hour
+        if behind > 0.1 * summary.found_per_hour and summary.waiting > 10:
+            said.append(
+                f"processing falls behind by {behind:.0f} movies an hour ({summary.waiting} wait): add workers or "
+                "reduce motion.patch_grid_x and patch_grid_y"
+            )
+    return said
+
+
+def _is_worse(metric: Metric) -> bool:
+    if not metric.less_is_better or metric.first_quarter_median is None or metric.last_quarter_median is None:
+        return False
+    return metric.first_quarter_median > 0 and metric.last_quarter_median > _WORSE_FACTOR * metric.first_quarter_median
+
+
+def _worse(metric: Metric) -> str:
+    unit = f" {metric.unit}" if metric.unit else ""
+    return (
+        f"{metric.words} got worse during the session: {metric.first_quarter_median:.3g}{unit} in its first quarter, "
+        f"{metric.last_quarter_median:.3g}{unit} in its last"
+    )

@@ -1,0 +1,181 @@
+"""The parts of a session's summary. `None` is "not known"; times are UTC microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of merit over all kept movies."""
+
+    name: str
+    words: str
+    unit: str
+    less_is_better: bool
+    movies: int
+    median: float
+    quartile_1: float
+    quartile_3: float
+    first_quarter_median: float | None
+    """Of the first quarter of the session, to tell a trend; None with fewer than twenty movies."""
+    last_quarter_median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One metric movie by movie; `kept` False: rejected."""
+
+    name: str
+    ready_utc_us: tuple[int, ...]
+    values: tuple[float | None, ...]
+    kept: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why movies were not kept, one example of the sentence, and how often."""
+
+    state: str
+    stage: str | None
+    example: str
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    severity: str
+    subject: str
+    text: str
+    remedy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """One grid square."""
+
+    name: str
+    movies: int
+    kept: int
+    ctf_fit_angstrom: float | None
+    """Mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    stage: str
+    median_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FactorLoss:
+    """Mean loss of ln(SSNR) to one cause, 0.1 to 0.25 1/A, over the last movies."""
+
+    factor: str
+    loss_ln_ssnr: float
+    loss_sd: float | None
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapState:
+    """The running reconstruction at its last round."""
+
+    round: int
+    particle_count: int
+    symmetry: str | None
+    resolution_0143_angstrom: float | None
+    resolution_05_angstrom: float | None
+    map_path: str | None
+    frequency_per_angstrom: tuple[float, ...]
+    fsc: tuple[float, ...]
+    by_round: tuple[tuple[int, float | None], ...]
+    """(particles, resolution at FSC 0.143) of each round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    evaluator: str
+    verdict: float | None
+    uncertainty: float | None
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person said of a movie."""
+
+    verdict: str
+    movie: str | None
+    note: str | None
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """All of it."""
+
+    name: str
+    session_dir: str
+    raw_root: str
+    live: bool
+    code_version: str
+    preset: str | None
+    microscope: str | None
+    camera: str | None
+    voltage_kv: float | None
+    cs_mm: float | None
+    pixel_size_angstrom: float | None
+    dose_per_frame_e_per_a2: float | None
+    frame_count: int | None
+    """The most common one."""
+    gain_path: str | None
+    first_utc_us: int | None
+    last_utc_us: int | None
+    hours: float
+    counts: Mapping[str, int]
+    """Movies by state."""
+    found_per_hour: float | None
+    finished_per_hour: float | None
+    lag_p50_s: float | None
+    """Found to ready."""
+    lag_p95_s: float | None
+    lag_max_s: float | None
+    metrics: tuple[Metric, ...]
+    reasons: tuple[Reason, ...]
+    alerts: tuple[AlertLine, ...]
+    """Those that nobody has acknowledged."""
+    squares: tuple[Square, ...]
+    stages: tuple[StageTime, ...]
+    losses: tuple[FactorLoss, ...]
+    particles: int
+    map: MapState | None
+    scores: tuple[Score, ...]
+    verdicts: tuple[Verdict, ...]
+    interventions: tuple[str, ...]
+    """The causal model's own advice, newest first."""
+    trend: tuple[Curve, ...]
+    advice: tuple[str, ...]
+    """What to do, most important first."""
+
+    @property
+    def kept(self) -> int:
+        return self.counts.get("ready", 0)
+
+    @property
+    def rejected(self) -> int:
+        return self.counts.get("rejected", 0)
+
+    @property
+    def set_aside(self) -> int:
+        return self.counts.get("quarantined", 0)
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.counts.get(state, 0) for state in ("found", "settling", "queued", "processing", "failed"))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values()) - self.counts.get("outdated", 0)

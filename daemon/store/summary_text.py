@@ -1,0 +1,194 @@
+"""A session's summary as plain text for someone who has never seen the program, and as JSON."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from frazil.daemon.store.summary_records import Metric, SessionSummary
+from frazil.daemon.store.table import json_value
+
+_STATES = (
+    ("ready", "kept"),
+    ("rejected", "rejected by a threshold or a person"),
+    ("quarantined", "set aside: the file cannot be processed"),
+    ("failed", "failed once and will be tried again"),
+    ("processing", "being processed"),
+    ("queued", "waiting for a worker"),
+    ("settling", "still being written"),
+    ("found", "just found"),
+)
+_REASONS_SHOWN = 12
+
+
+def to_text(summary: SessionSummary) -> str:
+    """Some forty lines."""
+    lines = [line for part in _PARTS for line in part(summary)]
+    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+
+
+def to_json(summary: SessionSummary, *, with_trend: bool = False) -> str:
+    """One object; the metrics movie by movie only on request (`frazil query` has them too)."""
+    record = asdict(summary)
+    if not with_trend:
+        del record["trend"]
+    record |= {"total": summary.total, "kept": summary.kept, "rejected": summary.rejected, "waiting": summary.waiting}
+    return json.dumps(_finite(record), indent=2)
+
+
+def utc_text(utc_us: int | None) -> str:
+    """Minutes are enough for a person."""
+    if utc_us is None:
+        return "?"
+    return datetime.datetime.fromtimestamp(utc_us / 1e6, datetime.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def instrument_text(summary: SessionSummary) -> str:
+    """Microscope, camera and the numbers that matter, on one line."""
+    parts = [
+        summary.microscope or summary.preset,
+        summary.camera,
+        None if summary.voltage_kv is None else f"{summary.voltage_kv:g} kV",
+        None if summary.cs_mm is None else f"Cs {summary.cs_mm:g} mm",
+        None if summary.pixel_size_angstrom is None else f"{summary.pixel_size_angstrom:.4g} A/px",
+        None if summary.dose_per_frame_e_per_a2 is None else f"{summary.dose_per_frame_e_per_a2:.3g} e/A2 a frame",
+        None if summary.frame_count is None else f"{summary.frame_count} frames a movie",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _head(summary: SessionSummary) -> Iterator[str]:
+    yield f"Session {summary.name}" + (" (running)" if summary.live else "")
+    yield f"  {summary.session_dir}, movies from {summary.raw_root}"
+    yield f"  {instrument_text(summary)}"
+    yield f"  {utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC, {_hours(summary.hours)}"
+    yield ""
+
+
+def _collected(summary: SessionSummary) -> Iterator[str]:
+    yield f"Collected: {summary.total} movies"
+    for state, words in _STATES:
+        if count := summary.counts.get(state, 0):
+            yield f"  {count:6d}  {words}"
+    if summary.particles:
+        yield f"  {summary.particles} particles picked in the kept movies"
+    if summary.found_per_hour is not None and summary.finished_per_hour is not None:
+        yield f"  {summary.found_per_hour:.0f} found and {summary.finished_per_hour:.0f} finished per hour"
+    if summary.lag_p50_s is not None and summary.lag_p95_s is not None:
+        yield (
+            f"  from found to ready: {summary.lag_p50_s:.1f} s (median), {summary.lag_p95_s:.1f} s (95 % are faster), "
+            f"{summary.lag_max_s or 0.0:.1f} s at most"
+        )
+    yield ""
+
+
+def _quality(summary: SessionSummary) -> Iterator[str]:
+    if not summary.metrics:
+        return
+    yield f"How good: the {summary.kept} kept movies"
+    yield f"  {'':24} {'median':>10}   {'middle half':^19}  first and last quarter"
+    for metric in summary.metrics:
+        unit = f" {metric.unit}" if metric.unit else ""
+        middle = f"{figure(metric, metric.quartile_1)} to {figure(metric, metric.quartile_3)}"
+        trend = ""
+        if metric.first_quarter_median is not None and metric.last_quarter_median is not None:
+            trend = f"{figure(metric, metric.first_quarter_median)} -> {figure(metric, metric.last_quarter_median)}"
+        yield f"  {metric.words:24} {figure(metric, metric.median) + unit:>10}   {middle:^19}  {trend}"
+    squares = [square for square in summary.squares if square.ctf_fit_angstrom is not None and square.kept >= 3]
+    if len(squares) > 1:
+        best = min(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
+        worst = max(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
+        yield (
+            f"  best grid square {best.name} (CTF to {best.ctf_fit_angstrom:.1f} A on average, {best.kept} of "
+            f"{best.movies} kept), worst {worst.name} ({worst.ctf_fit_angstrom:.1f} A, {worst.kept} of {worst.movies})"
+        )
+    yield ""
+
+
+def _wrong(summary: SessionSummary) -> Iterator[str]:
+    if not summary.reasons and not summary.alerts:
+        return
+    yield "What went wrong"
+    for reason in summary.reasons[:_REASONS_SHOWN]:
+        stage = f" ({reason.stage})" if reason.stage else ""
+        example = f"such as: {reason.example}" if reason.movies > 1 else reason.example
+        yield f"  {reason.movies:6d}  {reason.state}{stage}, {example}"
+    if len(summary.reasons) > _REASONS_SHOWN:
+        yield f"          and {len(summary.reasons) - _REASONS_SHOWN} other reasons"
+    for alert in summary.alerts:
+        yield f"  {alert.severity:>7} {alert.subject}: {alert.text}" + (f" -> {alert.remedy}" if alert.remedy else "")
+    yield ""
+
+
+def _causes(summary: SessionSummary) -> Iterator[str]:
+    if not summary.losses:
+        return
+    yield "What costs signal: loss of ln(SSNR) between 10 and 4 A, mean over the last movies"
+    for loss in summary.losses:
+        error = "" if loss.loss_sd is None else f" +- {loss.loss_sd:.2f}"
+        yield f"  {loss.factor:24} {loss.loss_ln_ssnr:6.2f}{error}"
+    yield ""
+
+
+def _map(summary: SessionSummary) -> Iterator[str]:
+    if summary.map is not None:
+        resolution = summary.map.resolution_0143_angstrom
+        yield "The map"
+        reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A (FSC 0.143)"
+        symmetry = f", symmetry {summary.map.symmetry}" if summary.map.symmetry else ""
+        yield f"  {reached} from {summary.map.particle_count} particles, round {summary.map.round}{symmetry}"
+        if summary.map.map_path:
+            yield f"  {summary.map.map_path}"
+        yield ""
+    if summary.scores:
+        yield "The evaluators' verdicts"
+        for score in summary.scores:
+            error = "" if score.uncertainty is None else f" +- {score.uncertainty:.3g}"
+            verdict = "none" if score.verdict is None else f"{score.verdict:.3g}{error} {score.unit or ''}"
+            yield f"  {score.evaluator:24} {verdict}"
+        yield ""
+
+
+def _people(summary: SessionSummary) -> Iterator[str]:
+    if summary.verdicts:
+        yield "What people said"
+        for verdict in summary.verdicts:
+            note = f": {verdict.note}" if verdict.note else ""
+            yield f"  {verdict.who} {verdict.verdict} {verdict.movie or 'session'}{note}"
+        yield ""
+
+
+def _advice(summary: SessionSummary) -> Iterator[str]:
+    if summary.advice:
+        yield "What to do"
+        for number, sentence in enumerate(summary.advice, start=1):
+            yield f"  {number}. {sentence}"
+        yield ""
+    if summary.kept:
+        yield f"RELION files: frazil export {summary.session_dir} --star OUT"
+
+
+_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _people, _advice)
+
+
+def figure(metric: Metric, value: float) -> str:
+    """As many digits as the quantity deserves."""
+    if metric.name in ("astigmatism_angstrom", "particle_count"):
+        return f"{value:.0f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _hours(hours: float) -> str:
+    minutes = round(hours * 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return json_value(value)

@@ -1,0 +1,126 @@
+"""What a person reads about a session: the right numbers, in words, escaped, for full and for empty sessions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from frazil.daemon.store import session_writes, writes
+from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.rows import AlertRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary_html import to_html
+from frazil.daemon.store.summary_text import to_json, to_text
+from frazil.models.records import MovieResult
+
+MakeMovie = Callable[[int], MovieRow]
+MakeResult = Callable[..., MovieResult]
+NOW_UTC_US = 3_600_000_000
+SESSION = Path("/data/night")
+
+
+def test_numbers_of_a_finished_session(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert (found.total, found.kept, found.rejected, found.set_aside, found.waiting) == (6, 4, 1, 1, 0)
+    assert found.hours == pytest.approx(6 / 3600)  # from the first found (0 s) to the last ready (6 s)
+    assert found.finished_per_hour == pytest.approx(5 * 600)
+    assert (found.lag_p50_s, found.lag_max_s, found.particles) == (4.0, 6.0, 12)
+    assert (found.voltage_kv, found.cs_mm, found.frame_count) == (300.0, 2.7, 8)
+    metrics = {metric.name: metric for metric in found.metrics}
+    assert metrics["motion_total_angstrom"].median == 11.5
+    assert metrics["ctf_fit_angstrom"].quartile_3 == pytest.approx(4.225)
+    assert "ice_ring_density" not in metrics, "never known in this session"
+    assert {loss.factor for loss in found.losses} == {"motion", "ice"}
+    text = to_text(found)
+    assert "Collected: 6 movies" in text
+    assert re.search(r"1 +rejected, astigmatism 6000 A, the limit is 5000 A", text)
+    assert re.search(r"1 +quarantined \(read\), the file ends in frame 3", text)
+    assert re.search(r"CTF fits to +4\.15 A", text)
+    assert "1 movies were set aside" in text
+    record = json.loads(to_json(found))
+    assert record["counts"] == {"quarantined": 1, "ready": 4, "rejected": 1}
+    assert record["kept"] == 4
+    assert "trend" not in record
+    assert json.loads(to_json(found, with_trend=True))["trend"][0]["name"] == "ctf_fit_angstrom"
+
+
+def test_a_live_session_is_measured_until_now(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=True)
+    assert found.hours == 1.0
+    assert found.found_per_hour == pytest.approx(6.0)
+    assert "Session night (running)" in to_text(found)
+
+
+def test_an_empty_session_has_a_summary_too(store: Store) -> None:
+    found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=True)
+    assert (found.total, found.name, found.finished_per_hour) == (0, "night", None)
+    assert "Collected: 0 movies" in to_text(found)
+    assert json.loads(to_json(found))["total"] == 0
+    assert "<html" in to_html(found)
+
+
+def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> None:
+    round_2 = ReconstructionRow(
+        2, 10, 4, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/round2.mrc",
+        frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143),
+    )  # fmt: skip
+    advice = InterventionRow("i", 10, "motion", "session", "waiting 3 s longer gains 0.4 A", "frazil")
+    filled.submit(session_writes.record_reconstruction, round_2).result()
+    filled.submit(session_writes.record_intervention, advice).result()
+    filled.submit(session_writes.record_score, ScoreRow(1, "logic", 10, "{}", verdict=0.875)).result()
+    alert = AlertRow("error", "gain", "the gain is <wrong>", 10, remedy="give --gain")
+    filled.submit(session_writes.record_alert, alert).result()
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    text, page = to_text(found), to_html(found)
+    assert "6.25 A (FSC 0.143) from 480 particles" in text
+    assert re.search(r"logic +0\.875", text)
+    assert re.search(r"motion +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
+    assert found.advice[:2] == ("waiting 3 s longer gains 0.4 A", "the gain is <wrong>: give --gain")
+    assert "the gain is &lt;wrong&gt;" in page
+    assert "<wrong>" not in page
+    assert "<polyline" in page
+    assert page.count("<circle") == 5 * 6, "five movies, six metrics that are known"
+    assert "http" not in page, "one file, nothing fetched"
+
+
+def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
+    for index in range(40):
+        movie, result = make_movie(index), make_result(index)
+        worse = replace(result.shifts, total_angstrom=5.0 + index, early_angstrom=7.0)
+        drift = replace(result, shifts=worse, ctf=replace(result.ctf, fit_resolution_angstrom=7.5))
+        store.submit(writes.register_movie, movie)
+        reason = "motion 40 A, the limit is 20 A" if index % 3 == 0 else None
+        store.submit(
+            writes.record_result, drift, ready_utc_us=index * 1_000_000, lag_s=1.0, rejection_reason=reason
+        ).result()
+    said = " | ".join(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False).advice)
+    assert "only 65 % of the finished movies were kept" in said
+    assert "motion 40 A" in said
+    assert "fits only to 7.5 A" in said
+    assert "moves 7.0 A within the first 4 e/A2" in said
+    assert "motion, whole got worse during the session" in said
+    assert "CTF fits to got worse" not in said
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal(store: Store, make_movie: MakeMovie) -> None:
+    store.submit(writes.register_movie, make_movie(0)).result()
+    store.submit(writes.quarantine, "m00000", stage="read", reason="bad \x1b[31m name").result()
+    text = to_text(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False))
+    assert "\x1b" not in text
+
+
+def test_the_file_reader_says_the_same_as_the_store(
+    tmp_path: Path, make_movie: MakeMovie, make_result: MakeResult
+) -> None:
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        store.submit(writes.register_movie, make_movie(1))
+        store.submit(writes.record_result, make_result(1), ready_utc_us=5, lag_s=1.0).result()
+        live = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    with FileReader(tmp_path) as reader:
+        assert summarise(reader, SESSION, now_utc_us=NOW_UTC_US, live=False) == live

@@ -2,7 +2,7 @@
 
 The lock is *not* on the database file: closing any descriptor of a DuckDB file in the owning process silently drops
 DuckDB's own POSIX lock, and a second daemon could then lose committed rows (reference: DuckDB's fcntl locks;
-tests/system/test_store_lock.py). `flock` belongs to the open file description, so that looking at it does no harm.
+tests/system/test_store_survives.py). `flock` belongs to the open file description, so that looking at it does no harm.
 The file is never deleted: two processes could otherwise hold locks on two files of the same name.
 """
 

@@ -275,7 +275,7 @@ class Daemon:
             and not self._scheduler.in_flight()
             and self._scheduler.queue_depth == 0
             and not self._results_pending
-            and not self._gate.asking
+            and not self._gate.busy()
         )
 
     # --- from intake -----------------------------------------------------------------------------------------------

@@ -67,10 +67,18 @@ class GainDesk:
     def blocked(self) -> bool:
         return self.decision is not None and not self.decision.passes
 
-    @property
-    def asking(self) -> bool:
-        """A worker is looking at the movies."""
-        return self._asking
+    def busy(self) -> bool:
+        """A worker is looking at the movies, or would be asked to if nothing more came."""
+        return self._asking or self._has_question(nothing_more_comes=True)
+
+    def _has_question(self, nothing_more_comes: bool) -> bool:
+        if self.open or self._asking or len(self._movies) <= self._asked_about:
+            return False
+        if self.decision is not None and self.decision.verdict is not GainVerdict.UNDECIDED:
+            return False
+        # After an undecided answer ask again when the evidence has doubled.
+        enough = max(self._camera.gain_gate_movies, 2 * self._asked_about)
+        return len(self._movies) >= enough or nothing_more_comes
 
     def needs_gate(self, movie: CompleteMovie) -> bool:
         """A single frame is an exposure that somebody has already summed and corrected: nothing to decide."""
@@ -106,13 +114,7 @@ class GainDesk:
 
         `nothing_more_comes`: the intake is idle, so the gate must make do with what is there.
         """
-        if self.open or self._asking or len(self._movies) <= self._asked_about:
-            return None
-        if self.decision is not None and self.decision.verdict is not GainVerdict.UNDECIDED:
-            return None
-        # After an undecided answer ask again when the evidence has doubled.
-        enough = max(self._camera.gain_gate_movies, 2 * self._asked_about)
-        if len(self._movies) < enough and not nothing_more_comes:
+        if not self._has_question(nothing_more_comes):
             return None
         self._asked_about = len(self._movies)
         self._asking = True

@@ -37,7 +37,7 @@ START_UTC_US = 1_790_000_000_000_000
 INTERVAL_S = 11.5
 PIXEL_SIZE_ANGSTROM = 0.834
 
-_PICTURE_PX = 512
+_PICTURE_PX = 384
 
 COLUMNS = (
     "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "frame_count",
@@ -282,10 +282,12 @@ def _micrograph(row: Row, side: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(int(str(row["movie_id"]), 16))
     y, x = np.mgrid[0:side, 0:side] / side
     image = rng.normal(0, 0.25, (side, side)) + 0.5 * (x - 0.5)
-    for _ in range(45):
-        cx, cy, r = rng.random(), rng.random(), 0.028
-        d = np.hypot(x - cx, y - cy) / r
-        image -= 1.3 * np.exp(-(d**4)) - 0.5 * np.exp(-((d - 1.5) ** 2) * 6)
+    half = round(0.08 * side)
+    v, u = np.mgrid[-half : half + 1, -half : half + 1] / (0.028 * side)
+    d = np.hypot(u, v)
+    particle = 0.5 * np.exp(-((d - 1.5) ** 2) * 6) - 1.3 * np.exp(-(d**4))
+    for px, py in rng.integers(half, side - half, (45, 2)):
+        image[py - half : py + half + 1, px - half : px + half + 1] += particle
     return image
 
 

@@ -195,18 +195,22 @@ class AsyncClient:
         busy) is pinged before it is called gone.
         """
         heard_s = time.monotonic()
+        turn_s = min(1.0, self._silence_s)
         while True:
             if self._sub is None and not self._open():
                 yield Gone(time.monotonic() - heard_s)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(turn_s)
                 continue
             assert self._sub is not None
-            if await self._sub.poll(1000):
+            if await self._sub.poll(int(turn_s * 1000)):
                 state = _newest_state(await self._sub.recv())
                 heard_s = time.monotonic()
                 if state is not None:
                     yield state
             elif time.monotonic() - heard_s > self._silence_s:
+                if find_endpoints(self.session_dir) is None:  # nobody listens: no need to wait for an answer
+                    self._drop()
+                    continue
                 try:
                     yield await self.snapshot(timeout_s=self._silence_s)
                     heard_s = time.monotonic()

@@ -41,6 +41,8 @@ class FrazilApp(App[None]):
     ----------
     session_dir:
         The session whose daemon is meant.
+    silence_s:
+        After this long without a word the daemon is asked whether it is still there.
     """
 
     CSS_PATH = "frazil.tcss"
@@ -52,11 +54,11 @@ class FrazilApp(App[None]):
         Binding("q", "quit", "quit"),
     ]
 
-    def __init__(self, session_dir: Path) -> None:
+    def __init__(self, session_dir: Path, *, silence_s: float = 3.0) -> None:
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
-        self.client = AsyncClient(session_dir)
+        self.client = AsyncClient(session_dir, silence_s=silence_s)
         self.states: Signal[LiveState] = Signal(self, "states")
         """The newest state, whenever there is one."""
         self.gone: Signal[Gone] = Signal(self, "gone")

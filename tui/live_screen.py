@@ -122,10 +122,12 @@ class LiveScreen(Screen[object]):
 
     def _on_state(self, state: LiveState) -> None:
         before, self._seen = self._seen, state
-        came_back, self._gone = self._gone, False
+        restarted = before is not None and before.daemon_started_utc_us != state.daemon_started_utc_us
+        came_back = (self._gone and before is not None) or restarted
+        self._gone = False
+        self.query_one(GoneBanner).show_back()
         if came_back:
-            self.query_one(GoneBanner).show_back()
-            self.notify("the daemon is back")
+            self.notify("the daemon has been restarted" if restarted else "the daemon is back")
         self.query_one(SessionHeader).show_state(state)
         self.query_one(GateBanner).show_gate(state.gate)
         self.query_one(AlertsLine).show_state(state)
@@ -219,7 +221,8 @@ class LiveScreen(Screen[object]):
     def _select(self, movie_id: str | None, *, again: bool = False) -> None:
         if movie_id is None or (movie_id == self._movie.movie_id and not again):
             return
-        self._movie.show_movie(movie_id, again=again)
+        index = self._table.pages.index_of(movie_id)
+        self._movie.show_movie(movie_id, None if index is None else self._table.pages.row(index), again=again)
         self._fetch_movie(movie_id)
 
     @work(exclusive=True, group="movie")
@@ -273,9 +276,11 @@ class LiveScreen(Screen[object]):
         try:
             done = await self._app.client.command(name, **args)
         except FrazilError as error:
-            self.notify(f"{name} {about}: not done. {clean(error)}", severity="error", markup=False, timeout=10)
+            self.notify(
+                f"{about}\n{clean(error)}", title=f"{name}: not done", severity="error", markup=False, timeout=10
+            )
             return
-        self.notify(f"{name} {about}: {clean(done.message) or 'done'}", markup=False)
+        self.notify(about, title=f"{name}: {clean(done.message) or 'done'}", markup=False)
         movie_id = args.get("movie_id")
         self._table.changed()
         if isinstance(movie_id, str) and movie_id == self._movie.movie_id:

@@ -33,9 +33,9 @@ class Facts(Static):
 
     def _draw(self) -> None:
         if self._row is not None and self.size.width > 4:
-            self.update(facts_text(self._row, self.size.width, max(1, self.size.height)))
+            self.update(facts_text(self._row, self.size.width, max(1, self.size.height)), layout=False)
         else:
-            self.update("")
+            self.update("", layout=False)
 
 
 class MoviePanel(Vertical):
@@ -47,6 +47,7 @@ class MoviePanel(Vertical):
         super().__init__(id=id)
         self.movie_id: str | None = None
         self.row: Row | None = None
+        """What is known of it: first the table's line, then everything."""
 
     def compose(self) -> ComposeResult:
         yield Static(Text("no movie selected", GRAY), id="movie-title")
@@ -69,13 +70,15 @@ class MoviePanel(Vertical):
         for i, view in enumerate(VIEWS):
             self.set_class(i == (present + 1) % len(VIEWS), f"view-{view}")
 
-    def show_movie(self, movie_id: str | None, *, again: bool = False) -> None:
-        """Pictures are asked for at once; numbers follow by `take_row`. `again`: it has changed."""
+    def show_movie(self, movie_id: str | None, brief: Row | None, *, again: bool = False) -> None:
+        """Pictures are asked for at once; numbers follow by `take_row`. `brief` is the table's line, if it is there;
+        `again`: the movie has changed."""
         if movie_id != self.movie_id:
-            self.row = None
+            self.row = brief
             self.query_one(Facts).show_row(None)
             self.query_one(MotionPlot).show_shifts("")
-            self.query_one("#movie-reason").display = False
+            self._show_reason(None)
+            self._show_title(brief, following=False)
         self.movie_id = movie_id
         for picture in self.query(Picture):
             picture.show_movie(movie_id, again=again)
@@ -85,16 +88,22 @@ class MoviePanel(Vertical):
         if movie_id != self.movie_id:
             return
         self.row = row
-        title = movie_title(row)
+        self._show_title(row, following=following)
+        self._show_reason(reason_text(row))
+        self.query_one(Facts).show_row(row)
+
+    def _show_title(self, row: Row | None, *, following: bool) -> None:
+        title = Text("…", GRAY) if row is None else movie_title(row)
         if following:
             title = Text.assemble(("newest: ", GRAY), title)
-        self.query_one("#movie-title", Static).update(title)
-        reason = self.query_one("#movie-reason", Static)
-        text = reason_text(row)
-        reason.display = text is not None
-        if text is not None:
-            reason.update(text)
-        self.query_one(Facts).show_row(row)
+        self.query_one("#movie-title", Static).update(title, layout=False)
+
+    def _show_reason(self, reason: Text | None) -> None:
+        place = self.query_one("#movie-reason", Static)
+        if reason is not None:
+            place.update(reason)
+        if place.display != (reason is not None):
+            place.display = reason is not None
 
     def take_shifts(self, movie_id: str, answer: Rows | str) -> None:
         """Answer of the query `frame_shifts`."""

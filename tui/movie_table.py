@@ -13,7 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -74,6 +74,8 @@ class MovieTable(ScrollView, can_focus=True):
         self.pages = MoviePages()
         self._cursor_movie: str | None = None
         self.empty_text = "no movies yet"
+        self._base = self._header = self._on_cursor = self._dim = Style.null()
+        self._columns: list[tuple[Column, int]] = []
 
     # ---- what the screen calls
 
@@ -184,36 +186,44 @@ class MovieTable(ScrollView, can_focus=True):
         self.ask()
 
     def on_click(self, event: events.Click) -> None:
-        if event.y == 0:
-            column = column_at(fitting(self._width - 1), event.x)
+        at = event.get_content_offset(self)
+        if at is None:  # on the border
+            return
+        if at.y == 0:
+            column = column_at(fitting(self._width - 1), at.x)
             if column is not None:
                 self.post_message(self.SortAsked(column.key))
         else:
-            self._move_to(int(self.scroll_offset.y) + event.y - _HEADER_LINES)
+            self._move_to(int(self.scroll_offset.y) + at.y - _HEADER_LINES)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Styles and widths are dear: once a drawing, not once a line.
+        self._base = self.rich_style
+        self._header = self.get_component_rich_style("movie-table--header")
+        self._on_cursor = self.get_component_rich_style("movie-table--cursor")
+        self._dim = self.get_component_rich_style("movie-table--dim")
+        self._columns = fitting(self._width - 1)
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         width = self._width
-        columns = fitting(width - 1)
         if y == 0:
             view = self.pages.view
-            style = self.get_component_rich_style("movie-table--header")
-            text = " " + GAP.join(header_cells(columns, view.sort, view.descending))
-            return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+            text = " " + GAP.join(header_cells(self._columns, view.sort, view.descending))
+            return Strip([Segment(text, self._header)]).adjust_cell_length(width, self._header)
         index = int(self.scroll_offset.y) + y - _HEADER_LINES
         if index >= self.pages.total:
-            dim = self.get_component_rich_style("movie-table--dim")
             text = f" {self.empty_text}" if not self.pages.total and y == 1 else ""
-            return Strip([Segment(text, dim)]).adjust_cell_length(width, self.rich_style)
-        return self._row_strip(index, columns, width)
+            return Strip([Segment(text, self._dim)]).adjust_cell_length(width, self._base)
+        return self._row_strip(index, width)
 
-    def _row_strip(self, index: int, columns: list[tuple[Column, int]], width: int) -> Strip:
+    def _row_strip(self, index: int, width: int) -> Strip:
         on_cursor = index == self.cursor
-        base = self.get_component_rich_style("movie-table--cursor") if on_cursor else self.rich_style
+        base = self._on_cursor if on_cursor else self._base
         row = self.pages.row(index)
         if row is None:
-            dim = base + self.get_component_rich_style("movie-table--dim")
-            return Strip([Segment(" …", dim)]).adjust_cell_length(width, base)
+            return Strip([Segment(" …", base + self._dim)]).adjust_cell_length(width, base)
         segments = [Segment("▌" if on_cursor else " ", base)]
-        for text, style in row_cells(columns, row):
+        for text, style in row_cells(self._columns, row):
             segments.append(Segment(text + GAP, base if style is None or on_cursor else base + style))
-        return Strip(segments).adjust_cell_length(width, base + Style())
+        return Strip(segments).adjust_cell_length(width, base)

@@ -42,11 +42,11 @@ class AlertsLine(Static):
 
     def show_state(self, state: LiveState) -> None:
         if not state.alerts_open:
-            self.update(Text("✓ no open alerts", GRAY))
+            self.update(Text("✓ no open alerts", GRAY), layout=False)
             return
         text = Text.assemble(
             (f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} ", f"bold {ORANGE}"),
             clean(state.newest_alert or ""),
             ("  (k: acknowledge)", GRAY),
         )
-        self.update(text)
+        self.update(text, layout=False)

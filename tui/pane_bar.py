@@ -23,4 +23,4 @@ class PaneBar(Static):
             label = f"[{number} {name}]" if name == pane else f" {number} {name} "
             text.append(label, f"bold {BLUE}" if name == pane else GRAY)
             text.append(" ")
-        self.update(text)
+        self.update(text, layout=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -35,6 +37,7 @@ class Picture(Widget):
         self._asked: tuple[str, int, int] | None = None
         self._strips: list[Strip] = []
         self._text = ""
+        self._base = Style.null()
 
     def show_movie(self, movie_id: str | None, *, again: bool = False) -> None:
         """Another movie; or the same one, whose picture may be new (`again`)."""
@@ -81,14 +84,17 @@ class Picture(Widget):
         self._asked = (self.movie_id, width, height)
         self.post_message(self.Wanted(self, self.movie_id, width, height))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._base = self.rich_style  # dear: once a drawing, not once a line
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        width, height = self.size.width, self.size.height
+        width, height, base = self.size.width, self.size.height, self._base
         if self._text and y == height // 2:
-            return Strip([Segment(self._text[:width].center(width), self.rich_style)])
+            return Strip([Segment(self._text[:width].center(width), base)])
         top = max(0, (height - len(self._strips)) // 2)
         if not top <= y < top + len(self._strips):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, base)
         strip = self._strips[y - top]
         left = max(0, (width - strip.cell_length) // 2)
-        strips = [Strip.blank(left, self.rich_style), strip]
-        return Strip.join(strips).adjust_cell_length(width, self.rich_style)
+        return Strip.join([Strip.blank(left, base), strip]).adjust_cell_length(width, base)

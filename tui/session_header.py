@@ -130,6 +130,6 @@ class SessionHeader(Static):
 
     def _draw(self) -> None:
         if self.state is None:
-            self.update(Text("waiting for the daemon's first word …", GRAY))
+            self.update(Text("waiting for the daemon's first word …", GRAY), layout=False)
         elif self.size.width > 10:
-            self.update(Text("\n").join(header_lines(self.state, self.size.width)))
+            self.update(Text("\n").join(header_lines(self.state, self.size.width)), layout=False)

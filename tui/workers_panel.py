@@ -36,16 +36,18 @@ class WorkersPanel(Static):
     shown: tuple[WorkerState, ...] = ()
 
     def show_workers(self, workers: tuple[WorkerState, ...]) -> None:
-        self.shown = workers
-        self._draw()
+        if workers != self.shown:
+            other_height = len(workers) != len(self.shown)
+            self.shown = workers
+            self._draw(layout=other_height)
 
     def on_resize(self) -> None:
         self._draw()
 
-    def _draw(self) -> None:
+    def _draw(self, *, layout: bool = False) -> None:
         width = max(20, self.size.width)
         if not self.shown:
-            self.update(Text("no workers yet", GRAY))
+            self.update(Text("no workers yet", GRAY), layout=layout)
         else:
             name_width = min(16, max(len(worker.name) for worker in self.shown))
-            self.update(Text("\n").join(worker_line(worker, name_width, width) for worker in self.shown))
+            self.update(Text("\n").join(worker_line(worker, name_width, width) for worker in self.shown), layout=layout)

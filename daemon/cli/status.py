@@ -14,7 +14,8 @@ from frazil.daemon.transport.messages import LiveState, WorkerState
 
 
 def status(
-    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    session: Annotated[Path | None, typer.Argument(help="The session's folder [default: the current one]")] = None,
+    session_option: Annotated[Path | None, typer.Option("--session", help="The same as a flag.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole state as one JSON object.")] = False,
 ) -> None:
     """Say how a running session is doing.
@@ -26,6 +27,7 @@ def status(
       frazil status /data/2026-09-21_apoferritin
       frazil status /data/2026-09-21_apoferritin --json | jq .lag_p95_s
     """
+    session = session or session_option or Path()
     client = connect(session)
     if client is None:
         raise DaemonGoneError(

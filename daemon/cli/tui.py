@@ -12,7 +12,8 @@ from frazil.daemon.client import connect
 
 
 def tui(
-    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    session: Annotated[Path | None, typer.Argument(help="The session's folder [default: the current one]")] = None,
+    session_option: Annotated[Path | None, typer.Option("--session", help="The same as a flag.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Open the screen also while no daemon runs.")] = False,
 ) -> None:
     """Show a running session live: movies, trends, workers, alerts.
@@ -25,6 +26,7 @@ def tui(
       frazil tui /data/2026-09-21_apoferritin
       ssh -t scope frazil tui /data/2026-09-21_apoferritin
     """
+    session = session or session_option or Path()
     if not wait:
         client = connect(session)
         if client is None:

@@ -1,0 +1,356 @@
+"""The live screen, used by keys, against a daemon's real sockets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from frazil.tui.dialogs import HelpScreen, SortDialog, TextPrompt
+from frazil.tui.movie_panel import MoviePanel
+from frazil.tui.movie_table import MovieTable
+from frazil.tui.notices import GateBanner, GoneBanner
+from frazil.tui.pages import MAX_PAGES, PAGE_ROWS
+from frazil.tui.picture import Picture
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_whole_session_is_seen_at_a_glance(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        text = tools.screen_text(app)
+    for expected in ("300 kV", "0.834 Å/px", "lag 18 s", "disk 7.3 TB", "✗", "kept", "rejected", "ready", "processing"):
+        assert expected in text
+    assert "31 % of the last 25" in text, "the alert"
+    assert max(map(len, text.splitlines())) <= size[0]
+
+
+async def test_small_terminals_show_one_pane_at_a_time(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        seen = {}
+        for key in "1234":
+            await pilot.press(key)
+            await tools.settle(pilot)
+            seen[key] = tools.screen_text(app)
+    assert "processing" in seen["1"].splitlines()[7]
+    assert "CTF fit" in seen["2"]
+    assert "▀" in seen["2"]
+    assert "300 ago" in seen["3"]
+    assert "gpu3" in seen["4"]
+    assert "gpu3" not in seen["1"] + seen["2"] + seen["3"]
+
+
+async def test_reject_reaches_the_daemon_with_its_reason(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("down", "down", "down", "down", "down")
+        await tools.settle(pilot)
+        movie = session.service.rows[-6]
+        assert app.screen.query_one(MoviePanel).movie_id == movie["movie_id"]
+        await pilot.press("r")
+        await tools.until(pilot, lambda: isinstance(app.screen, TextPrompt))
+        await pilot.press(*"ice a", "enter")
+        await tools.until(pilot, lambda: session.service.commands, "the command")
+        command = session.service.commands[0]
+        assert (command.name, command.args) == ("reject", {"movie_id": movie["movie_id"], "reason": "ice a"})
+        await tools.settle(pilot)
+        table = app.screen.query_one(MovieTable)
+        await tools.until(pilot, lambda: table.current()["state"] == "rejected")
+        assert "ice a" in tools.screen_text(app), "the reason is shown"
+        await pilot.press("a")
+        await tools.until(pilot, lambda: len(session.service.commands) == 2)
+        assert session.service.commands[1].name == "accept"
+        await tools.until(pilot, lambda: table.current()["state"] == "ready")
+
+
+async def test_nothing_is_rejected_without_a_reason(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        for keys in (("r", "escape"), ("r", "enter"), ("r", "space", "enter"), ("n", "enter")):
+            await pilot.press(*keys)
+            await tools.settle(pilot)
+        assert session.service.commands == []
+        await pilot.press("n", *"tip", "enter")
+        await tools.until(pilot, lambda: session.service.commands)
+        assert session.service.commands[0].name == "note"
+        assert session.service.commands[0].args["text"] == "tip"
+
+
+async def test_pause_and_go_on(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        for expected in ("pause", "resume"):
+            await pilot.press("p")
+            await tools.until(pilot, lambda name=expected: session.service.commands[-1:][0].name == name)
+            session.publish()
+            await tools.until(pilot, lambda name=expected: (app.state.status == "paused") == (name == "pause"))
+
+
+async def test_filter_by_text_and_by_state(session: Any, tools: Any) -> None:
+    app = session.app()
+    rows = session.service.rows
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        table = app.screen.query_one(MovieTable)
+        await pilot.press("slash", *"_7_2026", "enter")
+        await tools.settle(pilot)
+        assert table.pages.total == sum("_7_2026" in row["relative_path"] for row in rows) > 0
+        await pilot.press("slash", "escape")
+        await tools.settle(pilot)
+        assert table.pages.total == len(rows)
+        assert not app.screen.query_one("#filter", Input).display
+        await pilot.press("t", "t")
+        await tools.settle(pilot)
+        assert table.pages.total == sum(row["state"] == "rejected" for row in rows) > 0
+        assert all(row["state"] == "rejected" for row in table.pages._pages[0].rows)
+
+
+async def test_sort_by_any_column(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await tools.settle(pilot)
+        table = app.screen.query_one(MovieTable)
+        await pilot.press("s")
+        await tools.until(pilot, lambda: isinstance(app.screen, SortDialog))
+        await pilot.press("home", "down", "down", "enter")  # CTF fit
+        await tools.settle(pilot)
+        best = min(row["ctf_fit_angstrom"] for row in session.service.rows if row["ctf_fit_angstrom"])
+        assert table.pages.row(0)["ctf_fit_angstrom"] == best
+        line = next(line for line in tools.screen_text(app).splitlines() if "fit Å▲" in line)
+        await pilot.click(MovieTable, offset=(line.index("fit Å▲"), 1))  # the title, again: turned round
+        await tools.settle(pilot)
+        worst = max(row["ctf_fit_angstrom"] for row in session.service.rows if row["ctf_fit_angstrom"])
+        assert table.pages.row(0)["ctf_fit_angstrom"] == worst
+
+
+@pytest.mark.parametrize("sort_keys", [(), ("s", "home", "down", "down", "enter")], ids=["newest first", "by fit"])
+async def test_jump_to_a_path(session: Any, tools: Any, sort_keys: tuple[str, ...]) -> None:
+    app = session.app()
+    target = session.service.rows[123]
+    part = target["relative_path"].removesuffix("_Fractions.tiff")[-24:]
+    assert sum(part in row["relative_path"] for row in session.service.rows) == 1
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        for key in sort_keys:
+            await pilot.press(key)
+            await tools.settle(pilot)
+        await pilot.press("g")
+        await tools.until(pilot, lambda: isinstance(app.screen, TextPrompt))
+        app.screen.query_one(Input).value = part
+        await pilot.press("enter")
+        table = app.screen.query_one(MovieTable)
+        await tools.until(pilot, lambda: (table.current() or {}).get("movie_id") == target["movie_id"])
+        await tools.until(pilot, lambda: app.screen.query_one(MoviePanel).movie_id == target["movie_id"])
+        top = int(table.scroll_offset.y)
+        assert top <= table.cursor < top + table.size.height - 1, "it is visible"
+
+
+async def test_a_chosen_movie_stays_chosen_while_others_arrive(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        app.screen.query_one(MovieTable).go_to(9)
+        await tools.settle(pilot)
+        table = app.screen.query_one(MovieTable)
+        chosen = table.current()["movie_id"]
+        session.add(tools.make_rows(330, seed=1)[320:])
+        await tools.until(pilot, lambda: table.pages.total == 330)
+        await tools.settle(pilot)
+        assert table.current()["movie_id"] == chosen
+        assert table.cursor == 19
+        assert app.screen.query_one(MoviePanel).movie_id == chosen
+        await pilot.press("f")
+        await tools.settle(pilot)
+        assert table.cursor == 0
+        assert app.screen.query_one(MoviePanel).movie_id == app.state.last_movie_id
+
+
+async def test_following_shows_the_newest_result(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        panel = app.screen.query_one(MoviePanel)
+        assert panel.movie_id == app.state.last_movie_id
+        session.add(tools.make_rows(340, seed=1)[320:])
+        await tools.until(pilot, lambda: panel.movie_id == f"{335:08x}")
+        await tools.settle(pilot)
+        assert panel.row["movie_id"] == f"{335:08x}"
+        assert "following the newest" in tools.screen_text(app)
+
+
+async def test_the_table_in_memory_stays_small(session: Any, tools: Any) -> None:
+    session.add(tools.make_rows(6000, seed=1)[320:])
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        table = app.screen.query_one(MovieTable)
+        for start in range(0, 6000, 193):
+            table.go_to(start)
+            await tools.until(pilot, lambda: table.current() is not None)
+        await tools.settle(pilot)
+        assert len(table.pages) <= MAX_PAGES * PAGE_ROWS
+        await pilot.press("end")
+        await tools.settle(pilot)
+        assert table.current()["movie_id"] == f"{0:08x}"
+
+
+async def test_the_screen_survives_the_daemons_restart(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        banner = app.screen.query_one(GoneBanner)
+        assert not banner.display
+        session.stop()
+        await tools.until(pilot, lambda: banner.display, "the banner")
+        text = tools.screen_text(app)
+        assert "daemon gone since" in text
+        assert "last state shown" in text
+        assert "300 kV" in text, "the last state is still there"
+        await pilot.press("down", "a")
+        await tools.until(pilot, lambda: "not done" in tools.screen_text(app), "an order that failed says so")
+        session.service.started_utc_us += 1
+        session.start()
+        await tools.until(pilot, lambda: not banner.display, "the banner goes")
+        await tools.settle(pilot)
+        assert session.service.commands == [], "nothing was kept for later"
+        await pilot.press("a")
+        await tools.until(pilot, lambda: session.service.commands, "orders work again")
+
+
+async def test_before_the_daemon(session: Any, tools: Any) -> None:
+    session.stop()
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.until(pilot, lambda: "waiting for it" in tools.screen_text(app))
+        session.start()
+        await tools.settle(pilot)
+        assert "300 kV" in tools.screen_text(app)
+
+
+async def test_a_blocking_gate_cannot_be_overlooked(session: Any, tools: Any) -> None:
+    session.service.blocked = True
+    session.publish()
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        text = tools.screen_text(app)
+        assert "BLOCKED by the gain gate" in text
+        assert "slope 0.97" in text
+        assert "--gain-orientation rot180" in text
+        session.service.blocked = False
+        session.publish()
+        await tools.until(pilot, lambda: not app.screen.query_one(GateBanner).display)
+
+
+async def test_alerts_are_acknowledged_by_key(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("k")
+        await tools.until(pilot, lambda: session.service.commands)
+        assert session.service.commands[0].args == {"alert_id": "a1"}
+        session.publish()
+        await tools.until(pilot, lambda: "no open alerts" in tools.screen_text(app))
+
+
+async def test_hostile_names_are_only_text(session: Any, tools: Any) -> None:
+    name = "[bold red]x[/] \x1b[2J\x07[link=a](@click=app.quit).tiff"
+    for row in session.service.rows[-8:]:
+        row["relative_path"] = f"[/]/{name}"
+    rejected = session.service.rows[-5]
+    rejected.update(state="rejected", reason=f"because [/nonsense] {name}")
+    app = session.app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("down", "down", "down", "down", "a", "slash", *"[/]", "enter")
+        await tools.settle(pilot)
+        text = tools.screen_text(app)
+        assert "[bold red]x[/] \ufffd[2J\ufffd[link=a]" in text
+        assert "\x1b" not in text
+        await pilot.press("down", "r")
+        await tools.settle(pilot)
+        assert "[bold red]x" in tools.screen_text(app)
+
+
+async def test_pictures_and_what_is_said_without_them(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await tools.settle(pilot)
+        pictures = list(app.screen.query(Picture))
+        assert all(len(picture._strips) > 10 for picture in pictures)
+        await pilot.press("down")  # a movie that is queued
+        await tools.settle(pilot)
+        assert all(picture._text == "not yet" for picture in pictures)
+        assert "no motion measured yet" in tools.screen_text(app)
+
+
+async def test_a_movie_fills_the_screen_and_zooms(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        picture = app.screen.query_one("#spectrum", Picture)
+        small = picture.size.width
+        await pilot.press("enter", "z")
+        await tools.settle(pilot)
+        assert picture.size.width > small
+        assert "middle ×4" in tools.screen_text(app)
+        await pilot.press("escape")
+        await tools.settle(pilot)
+        assert picture.size.width == small
+
+
+async def test_resizing_while_running(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await tools.settle(pilot)
+        for size in [(80, 24), (60, 16), (120, 40), (30, 8), (200, 60)]:
+            await pilot.resize_terminal(*size)
+            await tools.settle(pilot)
+            assert max(map(len, tools.screen_text(app).splitlines())) <= size[0]
+        assert "following the newest" in tools.screen_text(app)
+
+
+async def test_help_names_every_key(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        bound = {binding.key_display or binding.key for binding in app.screen.BINDINGS}  # type: ignore[union-attr]
+        await pilot.press("question_mark")
+        await tools.until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        text = tools.screen_text(app).lower()
+        for key in bound:
+            assert f" {key.lower()}" in text, key
+
+
+async def test_quitting_leaves_the_daemon_alone(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("q")
+    assert session.service.commands == []
+    again = session.app()
+    async with again.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        assert "300 kV" in tools.screen_text(again)
+
+
+def test_the_screen_costs_no_heavy_import() -> None:
+    code = (
+        "import sys, frazil.tui.app\n"
+        "heavy = {'torch', 'ray', 'duckdb', 'numpy', 'pydantic', 'networkx', 'scipy'}\n"
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path("/"))
+    assert out.stdout.strip() == "[]"

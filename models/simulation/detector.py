@@ -17,6 +17,9 @@ from frazil.models.simulation.settings import CameraSettings
 
 BLOCK_PX = 128
 """Width of the readout blocks that show in the sensitivity."""
+LEAST_TERM = 1e-8
+"""Sums in float32 may stay a few 1e-8 below the largest uniform number: probabilities that small no longer count."""
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +79,36 @@ def poisson_counts(mean: NDArray[np.float32], rng: np.random.Generator) -> NDArr
     """
     if mean.size == 0 or float(mean.max()) > 10.0:
         return np.minimum(rng.poisson(mean), 65535).astype(np.uint16)
-    m = torch.from_numpy(np.ascontiguousarray(mean).ravel())
-    u = torch.from_numpy(rng.random(mean.size, dtype=np.float32))
-    counts = torch.zeros(mean.size, dtype=torch.float32)
-    term = torch.exp(-m)
+    means = torch.from_numpy(np.ascontiguousarray(mean).ravel())
+    uniform = torch.from_numpy(rng.random(mean.size, dtype=np.float32))
+    counts = torch.empty(mean.size, dtype=torch.uint8)
+    for start in range(0, mean.size, _BLOCK):  # a block's arrays stay in the cache of a core
+        block = slice(start, start + _BLOCK)
+        counts[block] = _invert(means[block], uniform[block])
+    return counts.numpy().astype(np.uint16).reshape(mean.shape)
+
+
+def _invert(mean: Tensor, uniform: Tensor) -> Tensor:
+    """Smallest n whose cumulative Poisson probability exceeds `uniform`."""
+    counts = torch.zeros_like(mean)
+    term = torch.exp(-mean)
     cumulative = term.clone()
-    common = int(float(m.mean()) + 2.0 * float(m.mean()) ** 0.5 + 1.0)
+    typical = float(mean.mean())
+    common = int(typical + 2.0 * typical**0.5 + 1.0)
     for j in range(1, common + 1):
-        counts += u >= cumulative
-        term *= m
+        counts += uniform >= cumulative
+        term *= mean
         term /= j
         cumulative += term
-    rest = torch.nonzero(u >= cumulative).ravel()
-    u, m, term, cumulative = u[rest], m[rest], term[rest], cumulative[rest]
-    extra = torch.zeros(len(rest), dtype=torch.float32)
+    rest = torch.nonzero(uniform >= cumulative).ravel()
+    m, u, term, cumulative = mean[rest], uniform[rest], term[rest], cumulative[rest]
+    extra = torch.zeros(len(rest))
     for j in range(common + 1, common + 60):
-        # float32 sums may stay a few 1e-8 below the largest u: terms that small no longer count.
-        beyond = (u >= cumulative) & (term > 1e-8)
+        beyond = (u >= cumulative) & (term > LEAST_TERM)
         if not bool(beyond.any()):
             break
         extra += beyond
         term *= m / j
         cumulative += term
     counts[rest] += extra
-    return counts.numpy().astype(np.uint16).reshape(mean.shape)
+    return counts

@@ -73,7 +73,7 @@ class MovieTruth:
     """Path below the raw folder."""
     sidecar: str | None = None
     eer_raw_frames_per_frame: int | None = None
-    """EER only: raw frames [f n, (f + 1) n) show frame f; they share its (blurred) image, each with its own electrons."""
+    """EER only: raw frames [f n, (f + 1) n) show frame f; they share its blurred image, each with its own electrons."""
 
 
 @dataclass(frozen=True, slots=True)

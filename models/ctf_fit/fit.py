@@ -289,7 +289,9 @@ def _errors(fit: RingFit, dispersion: float) -> tuple[float, float]:
 
     Along the astigmatism's own direction; where it is smaller than its error, the mean over directions.
     """
-    covariance = fit.covariance * dispersion
+    # The curvature at a maximum that stands little above the noise is too sharp: simulated movies whose gain is 20
+    # scatter 1.4 times as far as it says, and as it says where the gain is in the hundreds.
+    covariance = fit.covariance * dispersion * (1.0 + 20.0 / max(fit.log_likelihood_gain, 1.0))
     defocus = math.sqrt(max(float(covariance[0, 0]), 0.0))
     components = np.array([fit.parameters.astigmatism_x_angstrom, fit.parameters.astigmatism_y_angstrom])
     inner = covariance[1:3, 1:3]

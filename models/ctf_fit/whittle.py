@@ -32,6 +32,7 @@ SMALLEST_MEAN = 0.05
 """Of the background: a mean below would make single samples decide."""
 _PARAMETER_SCALE_ANGSTROM = 1000.0
 _STEPS = 30
+_CONVERGED_GAIN = 5e-3
 _SECTORS = 12
 _RING_GROUPS = 24
 _LOG_DELTA_MEAN = math.log(0.03)
@@ -174,19 +175,19 @@ class WhittleFit:
                 longest / max(float(np.abs(step[total : total + 3]).max()), 1e-12),
                 1.5 / max(float(np.abs(step[size:total]).max()), 1e-12),
             )
-            accepted, gain = False, 0.0
+            accepted = False
             for _ in range(6):
                 trial_vector = vector.copy()
                 trial_vector[:free] += scale * step[total:]
                 trial_nu, trial_delta = nu + scale * step[:size], log_delta + scale * step[size:total]
                 trial = self._log_likelihood(trial_vector, rho, trial_nu, trial_delta)
                 if trial >= value:
-                    accepted, gain = True, trial - value
+                    accepted = True
                     vector, nu, log_delta, value = trial_vector, trial_nu, trial_delta, trial
                     break
                 scale *= 0.4
-            # No uphill step left, or a full step that gained nothing: the maximum to rounding.
-            if not accepted or (gain < 1e-3 and scale == 1.0):
+            # What a full step could gain at most is a hundredth of a sigma's worth, or no uphill step is left.
+            if not accepted or 0.5 * float(gradient @ step) < _CONVERGED_GAIN:
                 converged = True
                 break
         normal, _ = self._system(vector, rho, nu, log_delta, free)

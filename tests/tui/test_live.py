@@ -219,7 +219,8 @@ async def test_the_screen_survives_the_daemons_restart(session: Any, tools: Any)
         assert "last state shown" in text
         assert "300 kV" in text, "the last state is still there"
         await pilot.press("down", "a")
-        await tools.until(pilot, lambda: "not done" in tools.screen_text(app), "an order that failed says so")
+        said = lambda: [note.title for note in app._notifications]  # noqa: E731
+        await tools.until(pilot, lambda: "accept: not done" in said(), "an order that failed says so")
         session.service.started_utc_us += 1
         session.start()
         await tools.until(pilot, lambda: not banner.display, "the banner goes")

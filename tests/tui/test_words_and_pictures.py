@@ -1,0 +1,166 @@
+"""Numbers as text, gray as cells, states as words: pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
+from frazil.tui import formatting as f
+from frazil.tui.halfblocks import middle, picture_strips
+from frazil.tui.motion_plot import square_limits
+from frazil.tui.movie_facts import facts, facts_text, reason_text
+from frazil.tui.palette import MOVIE_STATES, SESSION_STATES, WORKER_STATES
+from frazil.tui.session_header import header_lines
+from frazil.tui.trend_plots import TRENDS, headline, plot_range
+from frazil.tui.workers_panel import worker_line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (4.24, "4.2 s"), (99.4, "99 s"), (130, "2 min 10 s"), (11_100, "3 h 05 min"), (187_200, "2 d 4 h"),
+     (None, "–"), (float("nan"), "–"), (float("inf"), "–"), (True, "–")],
+)  # fmt: skip
+def test_durations(seconds: object, text: str) -> None:
+    assert f.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (999_700, "1.0 MB"), (7_310_000_000_000, "7.3 TB"), (2e15, "2.0 PB"),
+     (None, "–")],
+)  # fmt: skip
+def test_sizes(size: float | None, text: str) -> None:
+    assert f.size(size) == text
+
+
+def test_numbers_that_are_not_known() -> None:
+    assert [f.number(v) for v in (None, float("nan"), True, "3", 3, float("inf"))] == ["–", "–", "–", "–", "3.0", "∞"]
+    assert f.quantity(None, "Å") == "–"
+    assert f.quantity(3.14159, "Å", 2) == "3.14 Å"
+
+
+def test_nothing_from_outside_reaches_the_terminal_raw() -> None:
+    assert f.clean("a\x1b]0;x\x07\r\nb\u202ec\x9bm") == "a\ufffd]0;x\ufffd\ufffd\ufffdb\ufffdc\ufffdm"
+    assert f.movie_name("x/FoilHole_1_Data_2_Fractions.tiff") == "FoilHole_1_Data_2"
+    assert f.movie_name("x/EMD_EER.eer") == "EMD"
+    assert f.movie_name(".tiff") == ".tiff"
+    assert f.shorten_left("abcdef", 4) == "…def"
+
+
+def test_two_pixels_a_cell() -> None:
+    gray = bytes([0, 255, 255, 0, 128, 128])  # 2 wide, 3 high
+    strips = picture_strips(gray, 2, 3)
+    assert [strip.cell_length for strip in strips] == [2, 2]
+    first = strips[0]._segments
+    assert [segment.text for segment in first] == ["▀", "▀"]
+    colors = [(s.style.color.triplet.red, s.style.bgcolor.triplet.red) for s in first if s.style]  # type: ignore[union-attr]
+    assert colors == [(0, 255), (255, 0)]
+    assert strips[1]._segments[0].text == "▀▀", "equal cells are one run"
+
+
+def test_shades_where_there_are_few_colours() -> None:
+    strips = picture_strips(bytes([0, 64, 128, 192, 255]) * 2, 5, 2, many_colors=False)
+    assert strips[0].text == " ░▒▓█"
+
+
+def test_a_picture_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 bytes are no picture of 2 x 3 px"):
+        picture_strips(bytes(5), 2, 3)
+
+
+def test_the_middle_of_a_picture() -> None:
+    gray = bytes(range(30))  # 6 wide, 5 high
+    assert middle(gray, 6, 5, 2, 3) == (bytes([8, 9, 14, 15, 20, 21]), 2, 3)
+    assert middle(gray, 6, 5, 99, 99) == (gray, 6, 5)
+
+
+def test_one_angstrom_is_as_long_along_both_axes() -> None:
+    x, y = [-3.0, 0.0, 5.0], [0.0, 1.0, 1.5]
+    (x0, x1), (y0, y1) = square_limits(x, y, 40, 12)
+    assert (x1 - x0) / (2 * 40) == pytest.approx((y1 - y0) / (4 * 12))
+    assert x0 < min(x) <= max(x) < x1
+    assert y0 < min(y) <= max(y) < y1
+
+
+def test_one_wild_fit_does_not_flatten_the_trend() -> None:
+    low, high = plot_range([*[4.0 + 0.01 * i for i in range(100)], 1e6])
+    assert 3.5 < low < 4.1
+    assert 4.9 < high < 5.2
+
+
+def test_headline_compares_the_last_with_all() -> None:
+    rows = [{"ctf_fit_angstrom": 4.0}] * 75 + [{"ctf_fit_angstrom": 6.0}] * 25
+    assert headline(TRENDS[0], rows) == "CTF fit  6.0 Å ↑"
+    assert headline(TRENDS[0], [{"ctf_fit_angstrom": None}]) == "CTF fit  –"
+
+
+def test_every_state_has_a_sign_and_a_word_of_its_own() -> None:
+    from frazil.models.records import MovieState
+
+    assert {state.value for state in MovieState} == set(MOVIE_STATES)
+    for looks in (MOVIE_STATES, SESSION_STATES, WORKER_STATES):
+        assert len({look.sign + look.word for look in looks.values()}) == len(looks)
+        assert all(len(look.sign) == 1 and look.word for look in looks.values())
+
+
+STATE = LiveState(
+    session_name="s1", status="running", voltage_kv=300.0, pixel_size_angstrom=0.834, instrument="Krios",
+    counts={"ready": 1168, "rejected": 24, "quarantined": 4, "settling": 1}, found_per_hour=313.0,
+    ready_per_hour=200.0, lag_p50_s=18.0, lag_p95_s=34.0, free_disk_bytes=10**12, disk_full_in_h=3.5,
+    recent_kept=10, recent_total=25, queue_depth=7, utc_us=10**15,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [30, 60, 78, 100, 120, 198])
+def test_header_fits_and_keeps_what_matters_most(width: int) -> None:
+    lines = header_lines(STATE, width)
+    assert len(lines) == 3
+    assert all(line.cell_len <= width for line in lines)
+    assert "running" in lines[0].plain
+    assert "10" in lines[1].plain
+    assert "ready" in lines[2].plain
+
+
+def test_header_warns_in_signs_not_only_in_colours() -> None:
+    text = header_lines(STATE, 198)[1].plain
+    assert "! last 25: 10 kept" in text
+    assert "! lag 18 s, 95 % 34 s" in text, "more come than are done"
+    assert "! disk 1.0 TB left, 3 h 30 min" in text
+
+
+def test_header_of_a_daemon_that_knows_nothing_yet() -> None:
+    lines = [line.plain for line in header_lines(LiveState(), 80)]
+    assert "running" in lines[0]
+    assert "none yet" in lines[1]
+
+
+def test_worker_line() -> None:
+    worker = WorkerState("gpu0", device_name="A100", state="working", movie="a/b_Fractions.tiff", done=3, failed=1)
+    assert "! 1 failed" in worker_line(worker, 4, 100).plain
+    assert worker_line(worker, 4, 100).plain.endswith(" b")
+    assert worker_line(worker, 4, 30).cell_len == 30
+
+
+def test_facts_name_units_and_leave_out_what_is_not_known() -> None:
+    row = {"state": "ready", "fit_resolution_angstrom": 3.456, "defocus_um": 1.25, "defocus_sd_angstrom": 40.0,
+           "reliable": False, "flag": "ambiguous", "motion_total_angstrom": None, "frame_count": 40, "width_px": 5760,
+           "height_px": 4092}  # fmt: skip
+    known = dict(facts(row))
+    assert known["CTF fit"] == "3.5 Å (ambiguous)"
+    assert known["defocus"] == "1.250 ± 0.004 µm"
+    assert known["frames"] == "40 of 5760 × 4092 px"
+    assert "motion" not in known
+    lines = facts_text(row, 90, 3).plain.splitlines()
+    assert len(lines) <= 3
+
+
+def test_reason_is_given_for_what_was_set_aside_only() -> None:
+    quarantined = {"state": "quarantined", "failure_stage": "intake", "failure_reason": "the file ends early"}
+    text = reason_text(quarantined)
+    assert text is not None
+    assert text.plain == "in intake: the file ends early"
+    assert reason_text({"state": "ready", "failure_reason": "once"}) is None
+
+
+def test_gate_state_is_open_by_default() -> None:
+    assert not GateState().blocking

@@ -242,7 +242,7 @@ class IntakeMachine:
         if looked_s < record.looked_s:
             return
         record.looked_s = looked_s
-        was_present, record.present = record.present, True
+        record.present = True
         self._present.add(record.path)
         if record.stat == UNKNOWN_STAT:
             record.stat = stat  # the store did not know; what is there now is what was meant
@@ -252,8 +252,6 @@ class IntakeMachine:
             record.stat = stat
             self._start_over(record)
             self._say_found(record)
-        elif not was_present and record.phase in UNFINISHED:
-            self._start_over(record)
 
     def _change(self, record: MovieRecord, stat: FileStat) -> None:
         old = record.stat
@@ -527,7 +525,7 @@ class IntakeMachine:
         record = self._movies.get(path)
         if record is None or record.sidecar.reading is None or record.sidecar.reading[0] != sidecar_path:
             return
-        late = self._sidecars.take(record, sidecar_path, metadata, failure)
+        late = self._sidecars.take(record, sidecar_path, metadata, failure, self._now_s)
         if late is not None:
             self._out.append(late)
         self._seek_sidecar(record)

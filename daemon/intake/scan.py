@@ -133,7 +133,9 @@ class Tree:
         if "" in walk.unreadable and not self.root.is_dir():
             return Snapshot(root_present=False)
         identity = (root_stat.st_dev, root_stat.st_ino) if self.use_inodes else None
-        return Snapshot(True, identity, walk.files, walk.sidecars, walk.refused, walk.unreadable)
+        # By name, not as the file system lists them: what one look finds is numbered in an order that can be repeated.
+        files = dict(sorted(walk.files.items()))
+        return Snapshot(True, identity, files, walk.sidecars, walk.refused, walk.unreadable)
 
 
 class _Walk:

@@ -14,6 +14,7 @@ from frazil.models.records import AcquisitionMetadata
 
 RETRY_S = 2.0
 REQUIRED_PAUSE_S = 30.0
+MAX_CHANGING_S = 10.0
 VAIN_WAITS = 3
 """After so many movies waited for a sidecar in a session that has none at all, the others do not wait."""
 
@@ -64,18 +65,25 @@ class SidecarDesk:
         if state.known == (path, stat):
             return None
         state.reading, state.since_s = (path, stat), since_s
-        state.reading_settled = now_s >= since_s + max(self._settings.settle_s, RETRY_S)
-        return ReadSidecar(record.path, path, state.reading_settled)
+        state.reading_settled = now_s >= since_s + self._settings.settle_s
+        return ReadSidecar(record.path, path, now_s >= since_s + max(self._settings.settle_s, RETRY_S))
 
     def seek_again(self, record: MovieRecord, now_s: float) -> ReadSidecar | None:
-        """The last reading failed: the file may only have been half written."""
-        if record.sidecar.failure is None or record.sidecar.reading is not None:
+        """A second look: the last reading failed, or was made before the sidecar had stood still."""
+        state = record.sidecar
+        early = not state.reading_settled and now_s >= state.since_s + self._settings.settle_s
+        if state.reading is not None or (state.failure is None and not (state.metadata is not None and early)):
             return None
-        record.sidecar.known = None
+        state.known = None
         return self.seek(record, now_s)
 
     def take(
-        self, record: MovieRecord, sidecar_path: str, metadata: AcquisitionMetadata | None, failure: str | None
+        self,
+        record: MovieRecord,
+        sidecar_path: str,
+        metadata: AcquisitionMetadata | None,
+        failure: str | None,
+        now_s: float,
     ) -> LateSidecar | None:
         """Note what was read; says whether that is news for a movie that was handed on already."""
         state = record.sidecar
@@ -85,9 +93,11 @@ class SidecarDesk:
         if metadata is None or metadata == previous:
             return None
         state.metadata = metadata
-        if record.phase is not Phase.ANNOUNCED:
-            return None
-        return LateSidecar(record.path, record.generation, record.movie_id, sidecar_path, metadata, previous)
+        if record.phase is Phase.ANNOUNCED:
+            return LateSidecar(record.path, record.generation, record.movie_id, sidecar_path, metadata, previous)
+        if previous is not None:
+            state.since_s, state.reading_settled = now_s, False  # no scan has told us yet that it changed
+        return None
 
     def wants_retry(self, record: MovieRecord) -> bool:
         """A late sidecar failed before it had stood still: once more, when it has."""
@@ -98,14 +108,20 @@ class SidecarDesk:
         mode, state = self._settings.sidecar, record.sidecar
         if mode == "ignore":
             return Wait(None)
-        if state.metadata is not None and state.reading is None and state.failure is None:
-            # A sidecar that is being written may parse; it has to stand still as its movie has.
+        if state.reading is not None:
+            return Wait(now_s + RETRY_S, "its sidecar is being read")
+        complete_s = now_s if record.complete_s is None else record.complete_s
+        if state.metadata is not None and state.failure is None:
+            # The first half of a sidecar may parse, too: it has to stand still over two looks, as its movie has. One
+            # that never does (an mdoc that grows with each exposure) is taken as it was last read.
+            if state.reading_settled or now_s >= complete_s + max(self._settings.sidecar_wait_s, MAX_CHANGING_S):
+                return Wait(None)
             settled_s = state.since_s + self._settings.settle_s
-            return Wait(settled_s, "its sidecar is still changing") if now_s < settled_s else Wait(None)
-        found = state.reading is not None or state.known is not None
+            return Wait(settled_s if now_s < settled_s else now_s + RETRY_S, "its sidecar is still changing")
+        found = state.known is not None
         if mode == "auto" and not found and not self._book.ever_saw_one and self._vain_waits >= VAIN_WAITS:
             return Wait(None, flag="no-sidecar")
-        deadline_s = (now_s if record.complete_s is None else record.complete_s) + self._settings.sidecar_wait_s
+        deadline_s = complete_s + self._settings.sidecar_wait_s
         reason = f"its sidecar cannot be read: {state.failure}" if state.failure else "it waits for its sidecar"
         if now_s < deadline_s:
             return Wait(min(deadline_s, now_s + RETRY_S) if state.failure else deadline_s, reason)

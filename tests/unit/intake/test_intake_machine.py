@@ -94,6 +94,49 @@ def test_stale_scan_after_the_movie_was_taken_makes_no_new_generation(world, who
     assert world.taken() == [("a.tif", 1)]
 
 
+def test_answer_about_an_older_content_does_not_serve_the_newer_one(world, whole, kit):
+    world.put("a.tif", kit.replace(whole, frames=12))
+    world.scan()
+    world.now_s += 1.0
+    world.tell(ev.Tick())
+    world.ask()  # `12 frames, complete` is under way
+    world.now_s += 0.1
+    world.write("a.tif", kit.replace(whole, torn=True))
+    world.scan()
+    world.now_s += 1.0
+    world.tell(ev.Tick())  # the newer content is asked about, too
+    assert len(world.asked) == 1
+    world.answer()  # the first answer arrives while the second check is under way
+    world.later(10)
+    assert not world.announced
+
+
+def test_scan_that_began_before_a_file_was_found_does_not_lose_it(world, whole):
+    started_s, before = world.now_s, world.snapshot()
+    world.now_s += 0.5
+    world.put("a.tif", whole)
+    world.tell(ev.Hint("a.tif", ev.HintKind.CHANGED))
+    world.work()
+    world.tell(ev.ScanFinished(started_s, before))
+    assert not world.of(do.Vanished)
+    world.later(5)
+    assert world.taken() == [("a.tif", 1)]
+
+
+def test_late_answer_about_a_deleted_file_does_not_bring_it_back(world, whole):
+    world.put("a.tif", whole)
+    world.scan()
+    world.now_s += 1.0
+    world.tell(ev.Tick())
+    world.ask()
+    world.now_s += 0.1
+    del world.names["a.tif"]
+    world.scan()
+    assert world.of(do.Vanished)
+    world.answer()
+    assert len(world.of(do.Found)) == 1
+
+
 def test_mtime_is_never_compared_with_now(kit, whole):
     """A file server a year ahead, or in 1970, settles like any other."""
     for mtime_ns in (0, 10**19):
@@ -515,6 +558,46 @@ def test_half_written_sidecar_is_read_again(kit, whole):
     assert [said.movie.sidecar.voltage_kv for said in world.announced] == [300.0]
 
 
+def test_sidecar_has_to_stand_still_as_its_movie_has(kit, whole):
+    """The first half of an mdoc is an mdoc, too."""
+    world = sidecar_world(kit)
+    world.put("a.tif", whole)
+    world.later(5)
+    world.put_sidecar("a.tif", AcquisitionMetadata(voltage_kv=300.0))
+    world.scan()
+    world.work()
+    assert not world.announced
+    world.put_sidecar("a.tif", AcquisitionMetadata(voltage_kv=300.0, frame_count=40))
+    world.later(5)
+    assert [said.movie.sidecar.frame_count for said in world.announced] == [40]
+
+
+def test_sidecar_that_is_being_read_is_waited_for_even_without_patience(kit, whole):
+    world = kit.World(IntakeSettings(settle_s=1.0, sidecar="auto", sidecar_wait_s=0.0))
+    world.put("a.tif", whole)
+    world.put_sidecar("a.tif", AcquisitionMetadata(voltage_kv=300.0))
+    world.scan()
+    (read,) = world.asked
+    world.asked.clear()
+    world.now_s += 1.0
+    world.tell(ev.Tick())
+    world.work()
+    assert not world.announced
+    world.asked.append(read)
+    world.later(5)
+    assert [said.movie.flags for said in world.announced] == [()]
+
+
+def test_sidecar_that_never_stands_still_holds_no_movie_for_ever(kit, whole):
+    """SerialEM may keep one mdoc for many exposures, and add to it each time."""
+    world = sidecar_world(kit)
+    world.put("a.tif", whole)
+    for exposure in range(100):
+        world.put_sidecar("a.tif", AcquisitionMetadata(voltage_kv=300.0, stage_x_um=float(exposure)))
+        world.later(0.5, scan_every_s=0.25)
+    assert len(world.announced) == 1
+
+
 def test_sidecar_that_stays_broken_is_flagged(kit, whole):
     world = sidecar_world(kit)
     world.put("a.tif", whole)
@@ -605,6 +688,34 @@ def test_file_replaced_while_the_daemon_was_down(world, whole):
     world.later(5)
     assert world.taken() == [("a.tif", 1), ("a.tif", 2)]
     assert world.row("a.tif", 1).state is MovieState.OUTDATED
+
+
+def test_queued_movie_that_was_replaced_while_it_was_gone(world, whole):
+    world.put("a.tif", whole)
+    world.later(5)
+    del world.names["a.tif"]
+    world.restart()
+    world.later(5)
+    assert len(world.of(do.Vanished)) == 1
+    world.put("a.tif", whole)
+    world.later(5)
+    assert world.taken() == [("a.tif", 1), ("a.tif", 2)], "one generation is one content"
+
+
+def test_file_that_comes_back_as_it_was_has_its_result_again(world, whole, kit):
+    """Replaced, the replacement deleted, the daemon restarted, the old file put back: it must not stay outdated."""
+    world.put("a.tif", whole)
+    world.later(5)
+    world.row("a.tif").state = MovieState.READY
+    old = world.names["a.tif"]
+    world.put("a.tif", kit.replace(whole, torn=True))
+    world.later(5)
+    del world.names["a.tif"]
+    world.later(5)
+    world.restart()
+    world.names["a.tif"] = old
+    world.later(5)
+    assert world.row("a.tif").state is MovieState.QUEUED
 
 
 def test_lost_database_gives_the_same_names_again(world, whole):

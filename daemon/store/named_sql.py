@@ -29,8 +29,6 @@ MOVIE_COLUMNS: Mapping[str, str] = {
     "movie_id": "m.movie_id",
     "relative_path": "m.relative_path",
     "generation": "m.generation",
-    "sequence": "m.sequence",
-    "stem": "m.stem",
     "state": "m.state",
     "attempts": "m.attempts",
     "grid_square": "m.grid_square",

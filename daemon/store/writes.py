@@ -68,25 +68,27 @@ def register_movie(connection: Connection, row: MovieRow) -> None:
     """Make a movie known. For a known one: take over what is now known of it; its state stays."""
     metadata = asdict(row.metadata)
     known = {name: getattr(row, name) if hasattr(row, name) else metadata.get(name) for name in _REGISTERED_COLUMNS}
-    known["metadata_json"] = json.dumps({k: v for k, v in metadata.items() if v is not None})
-    fixed = {
-        "movie_id": row.movie_id,
-        "relative_path": row.relative_path,
-        "generation": row.generation,
-        "state": row.state.value,
-        "found_utc_us": row.found_utc_us,
-        "sequence": row.sequence,
-        "stem": row.stem,
-    }
-    columns, values = [*fixed, *known], [*fixed.values(), *known.values()]
-    updates = ", ".join(
-        [f"{name} = coalesce(excluded.{name}, {name})" for name in known]
-        + [f"{name} = coalesce({name}, excluded.{name})" for name in ("sequence", "stem")]
-    )
+    said = {name: value for name, value in metadata.items() if value is not None and value != ()}
+    known["metadata_json"] = json.dumps(said) if said else None
+    if connection.execute("SELECT 1 FROM movies WHERE movie_id = ?", [row.movie_id]).fetchone() is None:
+        columns = {
+            "movie_id": row.movie_id,
+            "relative_path": row.relative_path,
+            "generation": row.generation,
+            "state": row.state.value,
+            "found_utc_us": row.found_utc_us,
+            "sequence": row.sequence,
+            "stem": row.stem,
+            **known,
+        }
+        values = list(columns.values())
+        connection.execute(f"INSERT INTO movies ({', '.join(columns)}) VALUES ({_marks(values)})", values)
+        return
+    news = {name: value for name, value in known.items() if value is not None}
+    sets = [f"{name} = ?" for name in news] + ["sequence = coalesce(sequence, ?)", "stem = coalesce(stem, ?)"]
     connection.execute(
-        f"INSERT INTO movies ({', '.join(columns)}) VALUES ({_marks(values)}) "
-        f"ON CONFLICT (movie_id) DO UPDATE SET {updates}",
-        values,
+        f"UPDATE movies SET {', '.join(sets)} WHERE movie_id = ?",
+        [*news.values(), row.sequence, row.stem, row.movie_id],
     )
 
 

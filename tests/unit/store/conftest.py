@@ -116,6 +116,26 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def filled(store: Store) -> Store:
     """Six movies: 0-3 ready, 4 rejected, 5 quarantined."""
+    return fill(store)
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The same as `filled`, shared by the tests of a module that do not change it."""
+    with Store.open(
+        tmp_path_factory.mktemp("shared"), now_utc_us=1, query_timeout_s=5.0, query_max_rows=1000
+    ) as opened:
+        yield fill(opened)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A session in which nothing has happened, shared by the tests of a module that do not change it."""
+    with Store.open(tmp_path_factory.mktemp("empty"), now_utc_us=1) as opened:
+        yield opened
+
+
+def fill(store: Store) -> Store:
     pending: list[Future[Any]] = [
         store.submit(
             session_writes.create_session,

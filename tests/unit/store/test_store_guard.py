@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -30,8 +29,8 @@ RUNAWAY = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE (a.ra
         "SELECT * FROM range(3)",
     ],
 )
-def test_reading_in_all_its_forms_is_answered(filled: Store, text: str) -> None:
-    assert filled.sql(text).rows
+def test_reading_in_all_its_forms_is_answered(read_only: Store, text: str) -> None:
+    assert read_only.sql(text).rows
 
 
 @pytest.mark.parametrize(
@@ -74,27 +73,27 @@ def test_reading_in_all_its_forms_is_answered(filled: Store, text: str) -> None:
         "",
     ],
 )
-def test_whatever_is_not_reading_is_refused_and_changes_nothing(filled: Store, tmp_path: Path, text: str) -> None:
-    before = filled.sql("SELECT * FROM movies ORDER BY movie_id").rows
+def test_whatever_is_not_reading_is_refused_and_changes_nothing(read_only: Store, text: str) -> None:
+    before = read_only.sql("SELECT * FROM movies ORDER BY movie_id").rows
     with pytest.raises(QueryError):
-        filled.sql(text)
-    assert filled.sql("SELECT * FROM movies ORDER BY movie_id").rows == before
-    assert filled.sql("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'mine'").rows == ((0,),)
+        read_only.sql(text)
+    assert read_only.sql("SELECT * FROM movies ORDER BY movie_id").rows == before
+    assert read_only.sql("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'mine'").rows == ((0,),)
 
 
-def test_python_variables_are_out_of_reach(filled: Store) -> None:
+def test_python_variables_are_out_of_reach(read_only: Store) -> None:
     import pandas as pd
 
     frame = pd.DataFrame({"a": [1]})
     with pytest.raises(QueryError, match="frame"):
-        filled.sql("SELECT * FROM frame")
+        read_only.sql("SELECT * FROM frame")
     assert len(frame) == 1
 
 
-def test_a_runaway_query_is_interrupted_and_the_next_one_is_not(filled: Store) -> None:
+def test_a_runaway_query_is_interrupted_and_the_next_one_is_not(read_only: Store) -> None:
     with pytest.raises(QueryError, match=r"stopped after 0\.2 s"):
-        filled.sql(RUNAWAY, timeout_s=0.2)
-    assert filled.sql("SELECT 1").rows == ((1,),)
+        read_only.sql(RUNAWAY, timeout_s=0.2)
+    assert read_only.sql("SELECT 1").rows == ((1,),)
 
 
 def test_a_person_cannot_lengthen_the_limit() -> None:
@@ -106,7 +105,7 @@ def test_writes_go_on_beside_a_runaway_query(filled: Store) -> None:
 
     def run_away() -> None:
         with pytest.raises(QueryError):
-            filled.sql(RUNAWAY, timeout_s=1.0)
+            filled.sql(RUNAWAY, timeout_s=0.5)
         refused.set()
 
     reader = threading.Thread(target=run_away)
@@ -117,15 +116,15 @@ def test_writes_go_on_beside_a_runaway_query(filled: Store) -> None:
     assert refused.is_set()
 
 
-def test_a_cut_table_says_so(filled: Store) -> None:
-    table = run_guarded(filled.cursor, "SELECT * FROM range(10)", QueryLimits(max_rows=4))
+def test_a_cut_table_says_so(read_only: Store) -> None:
+    table = run_guarded(read_only.cursor, "SELECT * FROM range(10)", QueryLimits(max_rows=4))
     assert (len(table.rows), table.truncated) == (4, True)
-    table = run_guarded(filled.cursor, "SELECT * FROM range(4)", QueryLimits(max_rows=4))
+    table = run_guarded(read_only.cursor, "SELECT * FROM range(4)", QueryLimits(max_rows=4))
     assert (len(table.rows), table.truncated) == (4, False)
 
 
-def test_values_are_plain_scalars(filled: Store) -> None:
-    table = filled.sql(
+def test_values_are_plain_scalars(read_only: Store) -> None:
+    table = read_only.sql(
         "SELECT 1.5::DECIMAL(5, 2), [1, 2], {'a': 1}, DATE '2026-01-02', 'x'::BLOB, NULL, "
         "170141183460469231731687303715::HUGEINT"
     )

@@ -23,70 +23,71 @@ REQUIRED: dict[str, Scalar] = {
 
 
 @pytest.mark.parametrize("name", sorted(queries.NAMED))
-def test_every_named_query_runs_on_a_full_and_on_an_empty_session(filled: Store, name: str) -> None:
+def test_every_named_query_runs_on_a_full_and_on_an_empty_session(read_only: Store, empty: Store, name: str) -> None:
     given = {key: REQUIRED[key] for key, param in queries.NAMED[name].params.items() if param.required}
-    assert filled.named(name, given).columns
-    filled.submit(lambda c: c.execute("DELETE FROM movies; DELETE FROM session") and None).result()
-    assert filled.named(name, given).columns
+    assert read_only.named(name, given).columns
+    assert empty.named(name, given).columns
 
 
-def test_pages_are_sorted_filtered_and_counted(filled: Store) -> None:
-    page = filled.named("movies", {"sort": "motion_total_angstrom", "order": "desc", "limit": 2, "offset": 1})
+def test_pages_are_sorted_filtered_and_counted(read_only: Store) -> None:
+    page = read_only.named("movies", {"sort": "motion_total_angstrom", "order": "desc", "limit": 2, "offset": 1})
     assert page.column("movie_id") == ["m00003", "m00002"]
     assert page.total == 6
-    found = filled.named("movies", {"search": "SQUARE_1/", "state": "ready", "sort": "relative_path", "order": "asc"})
+    found = read_only.named(
+        "movies", {"search": "SQUARE_1/", "state": "ready", "sort": "relative_path", "order": "asc"}
+    )
     assert found.column("relative_path") == ["GridSquare_1/foil_1.tif", "GridSquare_1/foil_3.tif"]
     assert found.total == 2
-    assert filled.named("movies", {"search": "ends in frame"}).column("movie_id") == ["m00005"]
-    assert filled.named("movies", {"search": "x' OR '1'='1"}).total == 0
-    assert filled.named("movies", {"limit": 0}).rows == ()
+    assert read_only.named("movies", {"search": "ends in frame"}).column("movie_id") == ["m00005"]
+    assert read_only.named("movies", {"search": "x' OR '1'='1"}).total == 0
+    assert read_only.named("movies", {"limit": 0}).rows == ()
 
 
 @pytest.mark.parametrize("column", list(MOVIE_COLUMNS))
-def test_every_column_can_be_sorted_by_and_unknown_values_come_last(filled: Store, column: str) -> None:
-    values = filled.named("movies", {"sort": column, "order": "asc"}).column(column)
+def test_every_column_can_be_sorted_by_and_unknown_values_come_last(read_only: Store, column: str) -> None:
+    values = read_only.named("movies", {"sort": column, "order": "asc"}).column(column)
     known = [value for value in values if value is not None]
     assert known == sorted(known)  # type: ignore[type-var]
     assert values[: len(known)] == known
 
 
-def test_a_trend_is_the_last_movies_oldest_first(filled: Store) -> None:
-    trend = filled.named("trend", {"metrics": "defocus_um, lag_s", "last": 3})
+def test_a_trend_is_the_last_movies_oldest_first(read_only: Store) -> None:
+    trend = read_only.named("trend", {"metrics": "defocus_um, lag_s", "last": 3})
     assert trend.columns == ("movie_id", "relative_path", "state", "ready_utc_us", "defocus_um", "lag_s")
     assert trend.column("lag_s") == [4.0, 5.0, 6.0]
     assert trend.column("defocus_um") == pytest.approx([1.4501, 1.45015, 1.4502])
 
 
-def test_lag_rates_verdicts_and_distribution(filled: Store) -> None:
-    lag = filled.named("lag_percentiles", {"last": 100}).as_dicts()[0]
+def test_lag_rates_verdicts_and_distribution(read_only: Store) -> None:
+    lag = read_only.named("lag_percentiles", {"last": 100}).as_dicts()[0]
     assert (lag["movies"], lag["p50_s"], lag["max_s"]) == (5, 4.0, 6.0)
     assert lag["p95_s"] == pytest.approx(5.8)
     # Six found and five finished within the ten seconds that the session is old.
-    rate = filled.named("rate_per_hour", {"now_utc_us": 10_000_000}).as_dicts()[0]
+    rate = read_only.named("rate_per_hour", {"now_utc_us": 10_000_000}).as_dicts()[0]
     assert (rate["found_per_hour"], rate["ready_per_hour"]) == (pytest.approx(6 * 360.0), pytest.approx(5 * 360.0))
     assert rate["kept_per_hour"] == pytest.approx(4 * 360.0)
-    assert filled.named("recent_verdicts", {"last": 2}).rows == ((1, 2),)
-    spread = filled.named("distribution", {"metric": "motion_total_angstrom"}).as_dicts()[0]
+    assert read_only.named("recent_verdicts", {"last": 2}).rows == ((1, 2),)
+    spread = read_only.named("distribution", {"metric": "motion_total_angstrom"}).as_dicts()[0]
     assert (spread["movies"], spread["median"], spread["maximum"]) == (4, 11.5, 13.0)
 
 
-def test_losses_by_factor_average_over_movies_in_the_band(filled: Store) -> None:
-    table = filled.named("losses_by_factor", {"min_frequency_per_angstrom": 0.15, "max_frequency_per_angstrom": 0.3})
+def test_losses_by_factor_average_over_movies_in_the_band(read_only: Store) -> None:
+    table = read_only.named("losses_by_factor", {"min_frequency_per_angstrom": 0.15, "max_frequency_per_angstrom": 0.3})
     assert {row["factor"]: (row["loss_ln_ssnr"], row["movies"]) for row in table.as_dicts()} == {
         "motion": (1.0, 5),
         "ice": (0.75, 5),
     }
 
 
-def test_squares_reasons_and_frame_counts(filled: Store) -> None:
-    squares = {row["grid_square"]: row for row in filled.named("squares").as_dicts()}
+def test_squares_reasons_and_frame_counts(read_only: Store) -> None:
+    squares = {row["grid_square"]: row for row in read_only.named("squares").as_dicts()}
     assert (squares["GridSquare_0"]["movies"], squares["GridSquare_0"]["kept"]) == (3, 2)
     assert squares["GridSquare_1"]["stage_x_um"] == 10.0
-    reasons = {row["pattern"]: row["movies"] for row in filled.named("reasons").as_dicts()}
+    reasons = {row["pattern"]: row["movies"] for row in read_only.named("reasons").as_dicts()}
     assert reasons == {"astigmatism # A, the limit is # A": 1, "the file ends in frame #": 1}
-    assert filled.named("frame_count_mode").rows == ((8, 5),)
-    assert filled.named("particles_total").rows == ((12, 4),)
-    assert filled.named("movie_by_path", {"path": "foil_2.tif"}).column("movie_id") == ["m00002"]
+    assert read_only.named("frame_count_mode").rows == ((8, 5),)
+    assert read_only.named("particles_total").rows == ((12, 4),)
+    assert read_only.named("movie_by_path", {"path": "foil_2.tif"}).column("movie_id") == ["m00002"]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,9 @@ def test_squares_reasons_and_frame_counts(filled: Store) -> None:
         ("trend", {"metrics": "lag_s,password"}, "metrics cannot be 'password'"),
     ],
 )
-def test_bad_names_and_parameters_are_told(filled: Store, name: str, params: dict[str, Scalar], said: str) -> None:
+def test_bad_names_and_parameters_are_told(read_only: Store, name: str, params: dict[str, Scalar], said: str) -> None:
     with pytest.raises(QueryError, match=said):
-        filled.named(name, params)
+        read_only.named(name, params)
 
 
 def test_json_has_no_nan() -> None:

@@ -1,0 +1,196 @@
+"""A session of 50,000 movies: what a movie costs to write, what the common questions cost, and whether memory grows.
+
+    python benchmarks/store_50k.py [--movies 50000] [--json OUT.json] [--keep DIR]
+
+Every movie is written through the store's own writer, with 40 frame shifts, 36 local coefficients, spectra of 128
+points, 9 causal factors of 32 points and 50 particles: 6.5 million rows of spectra, 14.4 million of losses. Times are
+wall-clock on a quiet machine; the claim is that each named query that screen and command line ask takes less than 1 s,
+and that a movie at the end costs no more than one at the beginning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frazil.daemon.store import queries, session_writes, writes
+from frazil.daemon.store.rows import MovieRow, SessionRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.table import Scalar
+from frazil.models.records import (
+    AcquisitionMetadata,
+    CausalLosses,
+    CtfEstimate,
+    DeviceReport,
+    FrameShifts,
+    LocalMotion,
+    MovieFiles,
+    MovieHeader,
+    MovieResult,
+    ParticlePicks,
+    Quality,
+    Spectra,
+    StageTiming,
+)
+
+FRAMES, FREQUENCIES, LOSS_FREQUENCIES, PARTICLES = 40, 128, 32, 50
+FACTORS = (
+    "motion", "radiation_damage", "spatial_coherence", "temporal_coherence", "ice", "detector", "coincidence",
+    "heterogeneity", "unexplained",
+)  # fmt: skip
+INTERVAL_US = 7_200_000
+BATCH = 64
+
+
+def numbers(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+def make(index: int, rng: np.random.Generator) -> tuple[MovieRow, MovieResult]:
+    """One movie with random numbers of the right kind and count."""
+    movie_id = f"{(index * 2654435761) % 2**32:08x}{index:08x}"  # ids are hashes: they come in no order
+    square = f"GridSquare_{index // 150}"
+    row = MovieRow(
+        movie_id, f"{square}/FoilHole_{index}_Fractions.tiff", 0, index * INTERVAL_US, sequence=index,
+        stem=f"FoilHole_{index}_Fractions", size_bytes=200_000_000, mtime_ns=index, inode=index, voltage_kv=300.0,
+        pixel_size_angstrom=0.83, dose_per_frame_e_per_a2=1.2,
+        metadata=AcquisitionMetadata(grid_square=square, hole=str(index), cs_mm=2.7, stage_x_um=float(index % 900)),
+    )  # fmt: skip
+    defocus = 8000.0 + 12000.0 * rng.random()
+    frequency = numbers(np.linspace(0.004, 0.6, FREQUENCIES))
+    loss_frequency = numbers(np.linspace(0.02, 0.5, LOSS_FREQUENCIES))
+    shift_x, shift_y = rng.normal(size=(2, FRAMES)).cumsum(axis=1)
+    total = float(np.hypot(np.diff(shift_x), np.diff(shift_y)).sum())
+    result = MovieResult(
+        movie_id, "parameters", "0.1.0", 0, MovieHeader("m.tiff", "tiff", FRAMES, 4092, 5760, "uint8"), 0.83,
+        FrameShifts(numbers(shift_x), numbers(shift_y), (0.1,) * FRAMES, total, 0.3 * total, 0.7 * total, True),
+        LocalMotion(numbers(rng.normal(size=18)), numbers(rng.normal(size=18)), 5, 5, 0.3, True),
+        CtfEstimate(defocus + 200 * rng.random(), defocus, 40.0, 0.0, 20.0, 20.0, 3 + 3 * rng.random(), 0.3, 0.1, True),
+        Spectra(frequency, *(numbers(rng.random(FREQUENCIES)) for _ in range(4))),
+        Quality(40.0, 1.0, 10, 0.1 * rng.random(), 0.0, False, ("large-motion",) if total > 60 else ()),
+        ParticlePicks(*(numbers(4000 * rng.random(PARTICLES)) for _ in range(3)), 150.0),
+        CausalLosses(
+            FACTORS, loss_frequency, tuple(numbers(rng.random(LOSS_FREQUENCIES)) for _ in FACTORS),
+            tuple((0.1,) * LOSS_FREQUENCIES for _ in FACTORS), 0,
+        ),
+        MovieFiles(f"motion/{row.stem}.mrc", thumbnail=f"thumbnails/{row.stem}.png"),
+        DeviceReport(f"worker-{index % 4}", "node", "cuda:0", "a GPU", None, 1),
+        tuple(StageTiming(stage, float(rng.random())) for stage in ("read", "gain", "align", "ctf", "write")),
+    )  # fmt: skip
+    return row, result
+
+
+def fill(store: Store, count: int) -> Iterator[tuple[int, float]]:
+    """Write `count` movies; yields (movies so far, seconds that the last thousand took in the writer's queue)."""
+    rng = np.random.default_rng(1)
+    pending: list[Future[Any]] = []
+    writing_s = 0.0
+    for index in range(count):
+        row, result = make(index, rng)
+        started_s = time.perf_counter()
+        pending.append(store.submit(writes.register_movie, row))
+        when_utc_us = index * INTERVAL_US + 9_000_000
+        reason = "CTF fits to 12 A, the limit is 10 A" if index % 17 == 0 else None
+        pending.append(
+            store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
+        )
+        if len(pending) >= BATCH:
+            for future in pending:
+                future.result()
+            pending.clear()
+        writing_s += time.perf_counter() - started_s
+        if (index + 1) % 1000 == 0:
+            yield index + 1, writing_s
+            writing_s = 0.0
+    for future in pending:
+        future.result()
+
+
+def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, float]:
+    """Best of three wall-clock times of every named query with its default parameters, and of the summary."""
+    given: dict[str, Scalar] = {
+        "movie_id": movie_id, "path": "FoilHole_777_Fractions.tiff", "metric": "ctf_fit_angstrom",
+        "now_utc_us": now_utc_us, "upto": "00100000",
+    }  # fmt: skip
+    times = {}
+    for name, query in queries.NAMED.items():
+        params = {key: given[key] for key, param in query.params.items() if param.required}
+        times[name] = best_of_three(lambda name=name, params=params: store.named(name, params))
+    worst_page: dict[str, Scalar] = {"sort": "motion_total_angstrom", "search": "hole_1", "offset": 5000}
+    times["movies, sorted, searched, page 50"] = best_of_three(lambda: store.named("movies", worst_page))
+    times["sql: best 10 by CTF"] = best_of_three(
+        lambda: store.sql("SELECT relative_path FROM movies JOIN ctf USING (movie_id) ORDER BY score DESC LIMIT 10")
+    )
+    times["summary"] = best_of_three(lambda: summarise(store, store.session_dir, now_utc_us=now_utc_us, live=True))
+    return times
+
+
+def best_of_three(call: Any) -> float:
+    times = []
+    for _ in range(3):
+        started_s = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started_s)
+    return min(times)
+
+
+def resident_mb() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--movies", type=int, default=50_000)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--keep", type=Path, help="keep the session in this folder")
+    options = parser.parse_args()
+    session = options.keep or Path(tempfile.mkdtemp(prefix="frazil-50k-"))
+    session.mkdir(parents=True, exist_ok=True)
+    thousand_s: list[float] = []
+    memory_mb: list[float] = []
+    with Store.open(session, now_utc_us=1, min_free_bytes=0) as store:
+        row = SessionRow("s", "50k", "/raw", 1, "{}", "0.1.0", amplitude_contrast=0.1)
+        store.submit(session_writes.create_session, row).result()
+        for done, seconds in fill(store, options.movies):
+            thousand_s.append(seconds)
+            memory_mb.append(resident_mb())
+            if done % 5000 == 0:
+                print(
+                    f"{done:6d} movies: {seconds:6.2f} ms a movie in the last thousand, {memory_mb[-1]:.0f} MB resident"
+                )
+        times = ask_everything(
+            store, make(options.movies // 2, np.random.default_rng(1))[0].movie_id, options.movies * INTERVAL_US
+        )
+    started_s = time.perf_counter()
+    with Store.open(session, now_utc_us=2):
+        reopen_s = time.perf_counter() - started_s
+    size_mb = sum(path.stat().st_size for path in session.glob("session.duckdb*")) / 1e6
+    for name, seconds in sorted(times.items(), key=lambda item: -item[1]):
+        print(f"{seconds * 1000:9.1f} ms  {name}")
+    print(f"{reopen_s * 1000:9.1f} ms  opening the finished session again; {size_mb:.0f} MB on disk")
+    slow = [name for name, seconds in times.items() if seconds >= 1.0 and name != "summary"]
+    print(f"slower than 1 s: {', '.join(slow) or 'none'}")
+    if options.json:
+        record = {
+            "movies": options.movies, "write_ms_per_movie_by_thousand": thousand_s,
+            "resident_mb_by_thousand": memory_mb, "query_s": times, "reopen_s": reopen_s, "size_mb": size_mb,
+        }  # fmt: skip
+        options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if options.keep is None:
+        shutil.rmtree(session)
+
+
+if __name__ == "__main__":
+    main()

@@ -52,6 +52,7 @@ class Store:
         opened: engine.Opened,
         *,
         on_fatal: Callable[[StopDaemonError], None] | None,
+        on_failed_write: Callable[[Exception], None] | None,
         query_timeout_s: float,
         query_max_rows: int,
         min_free_bytes: int,
@@ -60,6 +61,7 @@ class Store:
         self.set_aside = opened.set_aside
         self._root = opened.connection
         self._on_fatal = on_fatal
+        self._on_failed_write = on_failed_write
         self._limits = sql_guard.QueryLimits(timeout_s=query_timeout_s, max_rows=query_max_rows)
         self._min_free_bytes = min_free_bytes
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_MAX_WAITING)
@@ -76,6 +78,7 @@ class Store:
         *,
         now_utc_us: int,
         on_fatal: Callable[[StopDaemonError], None] | None = None,
+        on_failed_write: Callable[[Exception], None] | None = None,
         query_timeout_s: float = 10.0,
         query_max_rows: int = 100_000,
         min_free_bytes: int = 1 << 30,
@@ -88,7 +91,11 @@ class Store:
         now_utc_us:
             Names files that are put aside; the store has no clock of its own.
         on_fatal:
-            Called once, from the writer thread, when the database can no longer be written: the daemon must end.
+            Called once, from the writer thread, when the database can no longer be written: the daemon must end. It
+            may only give notice: closing the store from there would wait for itself.
+        on_failed_write:
+            Told of every write that failed, from the writer thread, so that one whose Future nobody looks at is not
+            lost in silence.
         min_free_bytes:
             No CHECKPOINT below this much free disk.
 
@@ -99,6 +106,7 @@ class Store:
             session_dir,
             opened,
             on_fatal=on_fatal,
+            on_failed_write=on_failed_write,
             query_timeout_s=query_timeout_s,
             query_max_rows=query_max_rows,
             min_free_bytes=min_free_bytes,
@@ -198,7 +206,10 @@ class Store:
                     self._commit_together(connection, [job])
                 return
             for job in batch:
-                job.future.set_exception(self._fatal or self._as_ours(error))
+                ours = self._fatal or self._as_ours(error)
+                job.future.set_exception(ours)
+                if self._on_failed_write is not None:
+                    self._on_failed_write(ours)
             return
         for job, result in zip(batch, results, strict=True):
             job.future.set_result(result)

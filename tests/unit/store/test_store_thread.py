@@ -52,6 +52,13 @@ def test_one_bad_write_among_many_fails_alone(store: Store, make_movie: MakeMovi
     assert count(store) == 10
 
 
+def test_a_failed_write_that_nobody_waits_for_is_told(tmp_path: Path) -> None:
+    told: list[Exception] = []
+    with Store.open(tmp_path, now_utc_us=1, on_failed_write=told.append) as store:
+        store.submit(writes.start_attempt, "nobody")
+    assert [type(error) for error in told] == [LookupError]
+
+
 def test_a_cancelled_write_is_not_done(store: Store, make_movie: MakeMovie) -> None:
     gate = held_back(store)
     future = store.submit(writes.register_movie, make_movie(0))

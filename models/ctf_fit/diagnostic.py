@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.ctf_fit.phase import RingOptics
+from frazil.models.ctf_fit.profiles import equiphase_frequency
 from frazil.models.ctf_fit.whittle import RingParameters
 from frazil.models.optics.ctf import chi_2d
 
 DIAGNOSTIC_PX = 512
-_SMOOTHING_RINGS = 24
+_SECTORS = 16
+"""Over half a turn; the observed half is averaged along arcs of about this width, and interpolated between them."""
+_SPREAD_RINGS = 24
 
 
 def diagnostic_image(
@@ -29,46 +34,71 @@ def diagnostic_image(
 ) -> NDArray[np.float32]:
     """(size, size) float32 in [0, 1]; column = kx, row = ky ascending, zero frequency in the middle.
 
-    Left half: power over the smooth background, averaged to the picture's cells and divided by its own ring-wise
-    spread, so that faint outer rings show. Right half: CTF^2 out to `fit_per_angstrom` (1/A), 0.5 beyond and where
-    nothing was fitted.
+    Left half: power over the smooth background, averaged along arcs of some ten degrees (of the fitted ellipses; of
+    circles where nothing was fitted) and divided by its own spread at that frequency, so that faint outer rings
+    show. Right half: CTF^2 out to `fit_per_angstrom` (1/A), 0.5 beyond and where nothing was fitted.
 
     ratio, count, kx, ky: flat samples on the half plane kx >= 0; `highest_per_angstrom` is the edge of the picture.
     """
     half = size_px // 2
     cell = highest_per_angstrom / half
-    # The left half shows kx <= 0: the point reflection of the samples.
-    column = half - 1 - (kx / cell).to(torch.int64)
-    row = torch.floor(-ky / cell).to(torch.int64) + half
-    inside = (column >= 0) & (row >= 0) & (row < size_px) & (count > 0)
-    index = (row * half + column)[inside]
-    weight = count[inside].to(torch.float64)
-    total = torch.bincount(index, weights=weight, minlength=size_px * half)
-    sums = torch.bincount(index, weights=weight * (ratio[inside] - 1.0).to(torch.float64), minlength=size_px * half)
-    mean = (sums / total.clamp_min(1e-12)).view(size_px, half)
-    filled = total.view(size_px, half) > 0
-    axis_y = (torch.arange(size_px, device=mean.device) - half + 0.5) * cell
-    axis_x = (torch.arange(half, device=mean.device) - half + 0.5) * cell
-    k = torch.sqrt(axis_y[:, None] ** 2 + axis_x[None, :] ** 2)
-    ring = (k / highest_per_angstrom * _SMOOTHING_RINGS).to(torch.int64).clamp_max(2 * _SMOOTHING_RINGS).flatten()
-    rings = 2 * _SMOOTHING_RINGS + 1
-    flat = torch.where(filled, mean, torch.zeros_like(mean)).flatten()
-    power = torch.bincount(ring, weights=flat * flat, minlength=rings)
-    cells = torch.bincount(ring, weights=filled.flatten().to(torch.float64), minlength=rings)
-    spread = torch.sqrt(power / cells.clamp_min(1.0)).clamp_min(1e-6)
-    left = (0.5 + 0.25 * flat / spread[ring]).clamp(0.0, 1.0).view(size_px, half)
-    right = torch.full((size_px, half), 0.5, device=mean.device, dtype=left.dtype)
+    device = ratio.device
+    axis_y = ((torch.arange(size_px, device=device) - half + 0.5) * cell)[:, None]
+    axis_x = ((torch.arange(half, device=device) - half + 0.5) * cell)[None, :]
+    k = torch.sqrt(axis_y**2 + axis_x**2)
     if fit_per_angstrom is not None:
-        angle_deg = float(np.degrees(parameters.angle_rad))
+        sample_k = equiphase_frequency(kx, ky, optics, parameters)
+        pixel_k = equiphase_frequency(-axis_x, -axis_y, optics, parameters)
+    else:
+        sample_k, pixel_k = torch.sqrt(kx * kx + ky * ky), k
+    bins = math.ceil(1.5 * half)
+    sector = (torch.remainder(torch.atan2(ky, kx), math.pi) * (_SECTORS / math.pi)).to(torch.int64) % _SECTORS
+    ring = (sample_k / cell).to(torch.int64)
+    inside = (ring < bins) & (count > 0)
+    index = (ring * _SECTORS + sector)[inside]
+    weight = count[inside].to(torch.float64)
+    total = torch.bincount(index, weights=weight, minlength=bins * _SECTORS)
+    sums = torch.bincount(index, weights=weight * (ratio[inside] - 1.0).to(torch.float64), minlength=bins * _SECTORS)
+    reach = _smoothing_reach(bins, cell, optics, parameters if fit_per_angstrom is not None else None)
+    sums, total = (_running_sum(values.view(bins, _SECTORS), reach.to(device)) for values in (sums, total))
+    mean = sums / total.clamp_min(1e-12)
+    filled = total > 0
+    # The pixel at (x, y) of the left half shows the sample at (-x, -y): the same direction modulo half a turn.
+    turn = torch.remainder(torch.atan2(axis_y, axis_x), math.pi) * (_SECTORS / math.pi) - 0.5
+    lower = torch.floor(turn).to(torch.int64)
+    row = (pixel_k / cell).to(torch.int64).clamp_max(bins - 1)
+    observed = torch.lerp(mean[row, lower % _SECTORS], mean[row, (lower + 1) % _SECTORS], (turn - lower).to(mean))
+    group = (torch.arange(bins, device=device) * _SPREAD_RINGS // half)[:, None].expand(bins, _SECTORS)
+    groups = int(group.max()) + 1
+    power = torch.bincount(group.flatten(), weights=(mean * mean * filled).flatten(), minlength=groups)
+    cells = torch.bincount(group.flatten(), weights=filled.flatten().to(torch.float64), minlength=groups)
+    spread = torch.sqrt(power / cells.clamp_min(1.0)).clamp_min(1e-6)
+    left = (0.5 + 0.3 * observed / spread[group[:, 0][row]]).clamp(0.0, 1.0)
+    right = torch.full((size_px, half), 0.5, device=device, dtype=left.dtype)
+    if fit_per_angstrom is not None:
         half_astigmatism = 0.5 * parameters.astigmatism_angstrom
         ctf = optics.parameters(
             parameters.defocus_angstrom + half_astigmatism,
             parameters.defocus_angstrom - half_astigmatism,
-            angle_deg,
-            float(np.degrees(parameters.phase_shift_rad)),
+            math.degrees(parameters.angle_rad),
+            math.degrees(parameters.phase_shift_rad),
         )
-        positive_x = -axis_x.flip(0)
-        squared = torch.sin(chi_2d(ctf, positive_x[None, :], axis_y[:, None])) ** 2
-        within = k.flip(1) <= fit_per_angstrom
-        right = torch.where(within, squared.to(right), right)
+        squared = torch.sin(chi_2d(ctf, -axis_x.flip(1), axis_y)) ** 2
+        right = torch.where(k.flip(1) <= fit_per_angstrom, squared.to(right), right)
     return torch.cat([left, right], dim=1).to(torch.float32).cpu().numpy()
+
+
+def _smoothing_reach(bins: int, cell: float, optics: RingOptics, parameters: RingParameters | None) -> Tensor:
+    """Bins on either side that are averaged along the radius: a tenth of a ring, at most six."""
+    if parameters is None:
+        return torch.ones(bins, dtype=torch.int64)
+    k = (torch.arange(bins) + 0.5) * cell
+    rings_per_k = optics.defocus_gradient * abs(parameters.defocus_angstrom) * k / math.pi
+    return (0.1 / (rings_per_k.clamp_min(1e-6) * cell)).clamp_max(6.0).to(torch.int64)
+
+
+def _running_sum(values: Tensor, reach: Tensor) -> Tensor:
+    """Sum over rows i - reach[i] ... i + reach[i]."""
+    rows = torch.arange(values.shape[0], device=values.device)
+    cumulative = torch.nn.functional.pad(torch.cumsum(values, 0), (0, 0, 1, 0))
+    return cumulative[(rows + reach + 1).clamp_max(values.shape[0])] - cumulative[(rows - reach).clamp_min(0)]

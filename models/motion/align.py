@@ -12,8 +12,9 @@ from torch import Tensor
 
 from frazil.config.settings import MotionSettings
 from frazil.models.motion.binning import build_small_stack
-from frazil.models.motion.field import MotionField
+from frazil.models.motion.field import MotionField, polynomial_coefficients
 from frazil.models.motion.frame_source import FrameSource
+from frazil.models.motion.local_motion import LocalFit, cut_patches, fit_local_motion
 from frazil.models.motion.tile_sum import fourier_crop, sum_movie
 from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frames
 from frazil.models.records import FrameShifts, LocalMotion
@@ -87,6 +88,24 @@ def align_movie(
     mark("align_local")
     field = MotionField.rigid(motion.shift_angstrom)
     local: LocalMotion | None = None
+    whole_sd = motion.sd_angstrom
+    if settings.patch_grid_x * settings.patch_grid_y > 1 and trusted(motion):
+        patches = cut_patches(
+            small,
+            motion,
+            frame_size_px=(source.height_px, source.width_px),
+            grid_x=settings.patch_grid_x,
+            grid_y=settings.patch_grid_y,
+            dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+            pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+            voltage_kv=voltage_kv,
+        )
+        fit = fit_local_motion(patches, motion)
+        local = local_motion_record(fit, settings)
+        if fit.accepted:
+            field, whole_sd = fit.field, fit.whole_frame_sd_angstrom
+        del patches
+    del small
     mark("sum")
     sums = sum_movie(
         source,
@@ -101,7 +120,7 @@ def align_movie(
     even, odd = fourier_crop(sums.even, settings.fourier_crop), fourier_crop(sums.odd, settings.fourier_crop)
     plain = even + odd
     weighted = fourier_crop(sums.dose_weighted, settings.fourier_crop) if settings.dose_weighting else plain
-    shifts = frame_shifts(motion.shift_angstrom, motion.sd_angstrom, dose_per_frame_e_per_a2, trusted(motion))
+    shifts = frame_shifts(field.whole_frame_angstrom, whole_sd, dose_per_frame_e_per_a2, trusted(motion))
     pixel_out = pixel_size_angstrom * source.width_px / plain.shape[1]
     return AlignedMovie(shifts, local, weighted, plain, even, odd, pixel_out, field)
 
@@ -115,6 +134,20 @@ def trusted(motion: WholeFrameMotion) -> bool:
         and rms_sd <= _TRUSTED_SD_ANGSTROM
         and motion.log_likelihood_gain >= _TRUSTED_LOG_LIKELIHOOD_GAIN
         and motion.split_chi_square <= _TRUSTED_SPLIT_CHI_SQUARE
+    )
+
+
+def local_motion_record(fit: LocalFit, settings: MotionSettings) -> LocalMotion:
+    """RELION's 36 coefficients of the fitted field; all zero if it was not accepted."""
+    modes = fit.field.modes_angstrom if fit.accepted else np.zeros_like(fit.field.modes_angstrom)
+    along_x, along_y = polynomial_coefficients(modes)
+    return LocalMotion(
+        tuple(float(v) for v in along_x),
+        tuple(float(v) for v in along_y),
+        settings.patch_grid_x,
+        settings.patch_grid_y,
+        fit.rms_residual_angstrom,
+        fit.accepted,
     )
 
 

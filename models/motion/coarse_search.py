@@ -14,6 +14,10 @@ from torch import Tensor
 
 from frazil.models.motion.band import Band
 
+_CLEAR_PEAK_SD = 3.5
+_PATH_DECAYS_FRAMES = (math.inf, 8.0, 2.5)
+_PATH_MAX_COEFFICIENTS = 2500
+
 
 def correlation_maps(
     weighted: Tensor, band: Band, window_angstrom: float, step_angstrom: float
@@ -94,9 +98,49 @@ def search(
         reference = aligned.sum(dim=0, keepdim=True) - own
         window = max_shift_angstrom if iteration < 2 else min(max_shift_angstrom, 12.0 * step)
         maps, axis = correlation_maps(own * reference.conj(), band, window, step)
-        move = peaks(maps, axis)
+        # A frame without a clear peak (empty, too dark) stays where it is; its neighbours place it later.
+        spread, level = torch.std_mean(maps.reshape(frames, -1), dim=1)
+        clear = maps.amax(dim=(1, 2)) > level + _CLEAR_PEAK_SD * spread
+        move = torch.where(clear[:, None] & (spread[:, None] > 0), peaks(maps, axis), 0.0)
         shift = shift + move
         shift = shift - shift.mean(dim=0, keepdim=True)
         if iteration >= pooled_frames and float(move.sub(move.mean(dim=0)).abs().max()) < 0.3:
             break
     return shift
+
+
+def search_paths(band: Band, max_shift_angstrom: float) -> Tensor:
+    """Displacements (F, 2; A, zero mean) of the simple path that aligns best: for movies too dark frame by frame.
+
+    d_f = v g(f) with g linear or 1 - exp(-f / decay); all frames together decide on v by the power of their sum at low
+    resolution, where a coarse grid of v suffices.
+    """
+    device = band.coefficients.device
+    frames = band.frame_count
+    radius = (band.omega_x[None, :] ** 2 + band.omega_y[:, None] ** 2).sqrt()
+    inside = (band.shell < band.shell_count).nonzero()
+    order = radius[inside[:, 0], inside[:, 1]].argsort()[:_PATH_MAX_COEFFICIENTS]
+    rows, cols = inside[order, 0], inside[order, 1]
+    wx, wy = band.omega_x[cols], band.omega_y[rows]
+    data = band.coefficients[:, rows, cols] * band.amplitude[:, band.shell[rows, cols]]
+    step = 0.35 * 2.0 * math.pi / float(radius[rows[-1], cols[-1]])
+    half = max(1, math.ceil(max_shift_angstrom / step))
+    axis = torch.arange(-half, half + 1, device=device, dtype=torch.float32) * step
+    t = torch.arange(frames, device=device, dtype=torch.float32)
+    best_power, best = -math.inf, torch.zeros((frames, 2), device=device)
+    for decay in _PATH_DECAYS_FRAMES:
+        g = t / max(frames - 1, 1) if math.isinf(decay) else 1.0 - torch.exp(-t / decay)
+        g = g - g.mean()
+        power = torch.empty((axis.numel(), axis.numel()), device=device)
+        for i, v_y in enumerate(axis):
+            turned = data * torch.polar(torch.ones_like(wy).expand(frames, -1), g[:, None] * v_y * wy)
+            # (n_x, F, K) would be large: one column of the grid at a time, summed over frames.
+            for j, v_x in enumerate(axis):
+                phase = torch.polar(torch.ones_like(wx).expand(frames, -1), g[:, None] * v_x * wx)
+                power[i, j] = (turned * phase).sum(dim=0).abs().square().sum()
+        top = int(power.argmax())
+        if float(power.max()) > best_power:
+            best_power = float(power.max())
+            v = torch.stack((axis[top % axis.numel()], axis[top // axis.numel()]))
+            best = g[:, None] * v[None, :]
+    return best

@@ -28,7 +28,7 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Log-likelihood (relative to pure noise) and its gradient (F, 2) per A, float64 on the CPU."""
+    """Log-likelihood (relative to noise and fixed pattern alone) and its gradient (F, 2) per A, float64 on the CPU."""
 
     log_likelihood: float
     gradient_per_angstrom: npt.NDArray[np.float64]
@@ -66,15 +66,12 @@ def evaluate(band: Band, shift_angstrom: Tensor, spectra: MotionSpectra) -> Eval
     m1 = torch.where(live, m1, torch.zeros_like(m1))
     inverse_21 = torch.where(live & alive_g, inverse_21, torch.zeros_like(inverse_21))
     m2 = torch.where(alive_g, m2, torch.zeros_like(m2))
-    quadratic = (b1.conj() * m1 + b2.conj() * m2).real
-    reference = torch.where(live, torch.log(inverse_s), 0.0) + torch.log(
-        torch.where(alive_g, a22 - band.frame_count, torch.ones_like(a22))
-    )
-    log_det = torch.where(
-        live, torch.log(det / torch.where(alive_g, 1.0, a22)), torch.where(alive_g, torch.log(a22), 0.0)
-    )
+    # Gain over noise and pattern without a specimen: the pattern must not pass for evidence of motion.
+    a22_alone = torch.where(alive_g, a22, torch.ones_like(a22))
+    quadratic = (b1.conj() * m1 + b2.conj() * m2).real - torch.where(alive_g, b2.abs().square() / a22_alone, 0.0)
+    log_det = torch.where(live, torch.log(det / a22 * rho_s), 0.0)
     inside = band.shell < band.shell_count
-    value = torch.where(inside, quadratic - log_det + reference, 0.0).double().sum()
+    value = torch.where(inside, quadratic - log_det, 0.0).double().sum()
     gradient = _project(aligned, m1.conj(), band) - _project(phase, m1.conj() * m2 + inverse_21, band)
     return Evaluation(float(value), gradient)
 
@@ -96,9 +93,11 @@ def fisher_information(
 ) -> npt.NDArray[np.float64]:
     """Expected information (2F, 2F) per A^2, ordered x of all frames then y of all frames.
 
-    Computed on at most about `max_coefficients` coefficients, spread evenly over the band and scaled up: the terms
-    vary slowly with k.
+    With a fixed pattern it is computed on at most about `max_coefficients` coefficients, spread evenly over the band
+    and scaled up: the terms vary slowly with k.
     """
+    if not spectra.has_pattern:
+        return _information_without_pattern(band, spectra)
     device = band.coefficients.device
     rho_all = spectra.specimen.to(device)[band.shell].reshape(-1)
     live = (rho_all > 0).nonzero()[:, 0]
@@ -134,6 +133,29 @@ def fisher_information(
         block = block + torch.diag((a.square() * (base * w_diag)).sum(dim=1))
         matrix = block.cpu().numpy()
         matrix = 0.5 * (matrix + matrix.T)
+        out[i * frames : (i + 1) * frames, j * frames : (j + 1) * frames] = matrix
+        out[j * frames : (j + 1) * frames, i * frames : (i + 1) * frames] = matrix
+    return out
+
+
+def _information_without_pattern(band: Band, spectra: MotionSpectra) -> npt.NDArray[np.float64]:
+    """sum_k 2 omega omega' rho^2 / (1 + rho q) (q a_f^2 delta_fg - a_f^2 a_g^2) with q = sum a^2, shell by shell."""
+    frames = band.frame_count
+    count = band.shell_count
+    flat = band.shell.reshape(-1)
+    rho = spectra.specimen.to(flat.device).double()[:count]
+    a_sq = band.amplitude[:, :count].double().square()
+    q = a_sq.sum(dim=0)
+    strength = 2.0 * rho.square() / (1.0 + rho * q)
+    out = np.zeros((2 * frames, 2 * frames))
+    wx = band.omega_x.double().expand_as(band.shell)
+    wy = band.omega_y.double()[:, None].expand_as(band.shell)
+    for i, j, product in ((0, 0, wx * wx), (0, 1, wx * wy), (1, 1, wy * wy)):
+        moment = torch.zeros(count + 1, dtype=torch.float64, device=flat.device)
+        moment.index_add_(0, flat, product.reshape(-1))
+        weight = strength * moment[:count]
+        block = torch.diag((a_sq * (weight * q)).sum(dim=1)) - (a_sq * weight) @ a_sq.T
+        matrix = block.cpu().numpy()
         out[i * frames : (i + 1) * frames, j * frames : (j + 1) * frames] = matrix
         out[j * frames : (j + 1) * frames, i * frames : (i + 1) * frames] = matrix
     return out

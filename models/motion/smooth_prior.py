@@ -9,6 +9,7 @@ The hyper-parameters maximise the evidence; the likelihood is quadratic around t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,13 +49,17 @@ class StepPrior:
         return np.asarray(out, dtype=np.float64)
 
 
+ORDINARY = StepPrior(0.3, 0.8, 10.0, 2.0, 3.0)
+"""Whole-frame motion as it usually is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Posterior:
     """Displacements in the zero-mean gauge, (F, n_series), with their covariance ((n F), (n F)) ordered by series."""
 
     shift_angstrom: Array
     covariance_angstrom2: Array
-    prior: StepPrior
+    priors: tuple[StepPrior, ...]
     log_evidence: float
 
     @property
@@ -71,7 +76,7 @@ def steps_to_shifts(frame_count: int) -> Array:
     return np.asarray(lower - lower.mean(axis=0, keepdims=True))
 
 
-def solve(information: Array, score: Array, frame_count: int, prior: StepPrior) -> Posterior:
+def solve(information: Array, score: Array, frame_count: int, priors: StepPrior | Sequence[StepPrior]) -> Posterior:
     """Posterior of displacements for the quadratic log-likelihood  score'd - d' information d / 2.
 
     Parameters
@@ -80,32 +85,67 @@ def solve(information: Array, score: Array, frame_count: int, prior: StepPrior) 
         (n F, n F) for n series (x, y, or several spatial modes), blind to a common offset of each series.
     score:
         (n F,): gradient + information @ current estimate.
+    priors:
+        One for all series, or one for each.
     """
     series = score.size // frame_count
-    to_shifts = np.kron(np.eye(series), steps_to_shifts(frame_count))
-    j = to_shifts.T @ information @ to_shifts
-    h = to_shifts.T @ score
-    v = linalg.block_diag(*[prior.covariance(frame_count - 1)] * series)
+    basis = steps_to_shifts(frame_count)
+    steps = frame_count - 1
+    j = _to_steps(information, basis, series)
+    h = (score.reshape(series, frame_count) @ basis).reshape(-1)
+    each = [priors] * series if isinstance(priors, StepPrior) else list(priors)
+    v = linalg.block_diag(*[prior.covariance(steps) for prior in each])
     evidence, mean, covariance = _condition(j, h, v)
-    shifts = to_shifts @ mean
-    return Posterior(shifts.reshape(series, frame_count).T, to_shifts @ covariance @ to_shifts.T, prior, evidence)
+    shifts = mean.reshape(series, steps) @ basis.T
+    half = np.moveaxis(covariance.reshape(series, steps, series, steps) @ basis.T, 1, 3) @ basis.T
+    full = np.moveaxis(half, 3, 1).reshape(series * frame_count, series * frame_count)
+    return Posterior(shifts.T, full, tuple(each), evidence)
+
+
+def _to_steps(information: Array, basis: Array, series: int) -> Array:
+    """Information on displacements as information on steps: C' I C, series by series."""
+    frames, steps = basis.shape
+    half = np.moveaxis(information.reshape(series, frames, series, frames) @ basis, 1, 3) @ basis
+    return np.asarray(np.moveaxis(half, 3, 1).reshape(series * steps, series * steps))
+
+
+def _square_root(v: Array) -> Array:
+    return np.asarray(np.linalg.cholesky(v + 1e-10 * np.trace(v) / len(v) * np.eye(len(v))))
 
 
 def _condition(j: Array, h: Array, v: Array) -> tuple[float, Array, Array]:
     """Evidence, mean and covariance of steps with prior N(0, V) and log-likelihood h'x - x'Jx/2."""
-    chol = linalg.cholesky(v + 1e-10 * np.trace(v) / len(v) * np.eye(len(v)), lower=True, check_finite=False)
-    inner = chol.T @ j @ chol
+    root = _square_root(v)
+    inner = root.T @ j @ root
+    inner = 0.5 * (inner + inner.T)
     inner[np.diag_indices_from(inner)] += 1.0
-    factor = linalg.cho_factor(0.5 * (inner + inner.T), lower=True, check_finite=False)
-    rhs = chol.T @ h
-    mean = chol @ linalg.cho_solve(factor, rhs, check_finite=False)
-    half = linalg.solve_triangular(factor[0], chol.T, lower=True, check_finite=False)
+    factor = linalg.cho_factor(inner, lower=True, check_finite=False)
+    covariance = root @ linalg.cho_solve(factor, root.T, check_finite=False)
+    mean = covariance @ h
     evidence = 0.5 * float(h @ mean) - float(np.log(np.diag(factor[0])).sum())
-    return evidence, mean, half.T @ half
+    return evidence, mean, covariance
 
 
-def learn(information: Array, score: Array, frame_count: int, start: StepPrior) -> StepPrior:
-    """Hyper-parameters that maximise the evidence, from a start (Nelder-Mead in logarithms, then jump widening)."""
+def _evidence(j: Array, h: Array, v: Array) -> float:
+    """Sum of the evidences of independent series that share V: j (n, steps, steps), h (n, steps)."""
+    root = _square_root(v)
+    inner = root.T @ j @ root + np.eye(len(v))
+    lower = np.linalg.cholesky(0.5 * (inner + np.swapaxes(inner, 1, 2)))
+    white = np.linalg.solve(lower, (h @ root)[..., None])
+    return float(0.5 * np.square(white).sum() - np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
+
+
+def _log_parameters(p: StepPrior) -> Array:
+    return np.log([p.rough_angstrom, p.smooth_angstrom, p.length_frames, p.early, p.decay_frames])
+
+
+def learn(
+    information: Array, score: Array, frame_count: int, start: StepPrior, *, ordinary: StepPrior = ORDINARY
+) -> StepPrior:
+    """Hyper-parameters that maximise the evidence, from a start (Nelder-Mead in logarithms, then jump widening).
+
+    A weak pull to `ordinary` values keeps undetermined parameters from wandering.
+    """
     if frame_count < 4:
         return StepPrior(
             start.rough_angstrom, start.smooth_angstrom, start.length_frames, start.early, start.decay_frames
@@ -118,6 +158,8 @@ def learn(information: Array, score: Array, frame_count: int, start: StepPrior) 
     for s in range(series):
         part = slice(s * frame_count, (s + 1) * frame_count)
         blocks.append((basis.T @ information[part, part] @ basis, basis.T @ score[part]))
+    all_j, all_h = np.stack([block[0] for block in blocks]), np.stack([block[1] for block in blocks])
+    centre = _log_parameters(ordinary)
     factors = start.jump_variance_factors if start.jump_variance_factors.size == steps else np.ones(steps)
 
     def make(log_parameters: Array, jump_factors: Array) -> StepPrior:
@@ -126,20 +168,18 @@ def learn(information: Array, score: Array, frame_count: int, start: StepPrior) 
 
     def cost(log_parameters: Array) -> float:
         v = make(log_parameters, factors).covariance(steps)
-        value = sum(_condition(j, h, v)[0] for j, h in blocks)
-        # A weak pull to ordinary values keeps undetermined parameters from wandering.
-        centre = np.log([0.3, 0.8, 10.0, 2.0, 3.0])
+        value = _evidence(all_j, all_h, v)
         width = np.array([2.0, 2.0, 1.0, 1.0, 0.7])
         over = np.clip(np.abs(log_parameters) - 12.0, 0.0, None).sum()
         return float(-value + 0.5 * (((log_parameters - centre) / width) ** 2).sum() + 1e3 * over)
 
-    x0 = np.log([start.rough_angstrom, start.smooth_angstrom, start.length_frames, start.early, start.decay_frames])
+    x0 = _log_parameters(start)
     simplex = np.vstack([x0, x0 + np.diag([-1.0, -1.0, 0.5, -0.7, 0.5])])
     found = optimize.minimize(
         cost,
         x0,
         method="Nelder-Mead",
-        options={"maxfev": 220, "xatol": 0.05, "fatol": 0.02, "initial_simplex": simplex},
+        options={"maxfev": 140, "xatol": 0.05, "fatol": 0.02, "initial_simplex": simplex},
     )
     prior = make(np.asarray(found.x), factors)
     # One round of Student-t widening of the independent steps.

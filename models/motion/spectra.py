@@ -87,23 +87,31 @@ def measure_moments(band: Band, shift_angstrom: Tensor) -> ShellMoments:
     )
 
 
-def whiten(band: Band, shift_angstrom: Tensor) -> Band:
-    """Divide by the noise's standard deviation per shell, so that noise has variance 1 (signal taken out first)."""
-    moments = measure_moments(band, shift_angstrom)
-    frames = float(band.frame_count)
-    noise = np.maximum((moments.frame_power - moments.still_power / frames) / max(frames - 1.0, 1.0), 1e-12)
+def noise_per_shell(moments: ShellMoments, frame_count: int) -> npt.NDArray[np.float64]:
+    """Noise variance per frame and shell: the frames' power less what their aligned sum explains of it."""
+    frames = float(frame_count)
+    apart = np.maximum((moments.frame_power - moments.still_power / frames) / max(frames - 1.0, 1.0), 1e-12)
     q = np.maximum(moments.amplitude_sum_sq, 1e-6)
-    signal = np.maximum(moments.aligned_power / q - noise, 0.0)
-    # Frame power less what the aligned sum explains of it; never less than a tenth of the frame's own power.
+    signal = np.maximum(moments.aligned_power / q - apart, 0.0)
+    # Never less than a tenth of the frame's own power.
     noise = np.maximum((moments.frame_power - signal) / max(frames - 1.0, 1.0), 0.1 * moments.frame_power / frames)
-    scale = np.concatenate([1.0 / np.sqrt(_smooth(noise, moments.count)), [0.0]])
+    return np.maximum(_smooth(noise, moments.count), 1e-12)
+
+
+def whiten(band: Band, shift_angstrom: Tensor) -> Band:
+    """Divide by the noise's standard deviation per shell, so that noise has variance 1 (in place)."""
+    noise = noise_per_shell(measure_moments(band, shift_angstrom), band.frame_count)
+    scale = np.concatenate([1.0 / np.sqrt(noise), [0.0]])
     factor = torch.as_tensor(scale, dtype=torch.float32, device=band.coefficients.device)[band.shell]
     band.coefficients.mul_(factor)
     return band
 
 
-def estimate_spectra(moments: ShellMoments, frame_count: int) -> MotionSpectra:
-    """Solve the three moment equations; rho_S per shell (smoothed), rho_G per quarter of the band, both >= 0."""
+def estimate_spectra(moments: ShellMoments, frame_count: int, *, allow_pattern: bool = True) -> MotionSpectra:
+    """Solve the three moment equations; rho_S per shell (smoothed), rho_G per quarter of the band, both >= 0.
+
+    A fixed pattern is only claimed where it stands out by four standard errors; `allow_pattern=False`: never.
+    """
     frames = float(frame_count)
     q = np.maximum(moments.amplitude_sum_sq, 1e-6)
     c = np.minimum(moments.coherence, frames * q)
@@ -112,7 +120,7 @@ def estimate_spectra(moments: ShellMoments, frame_count: int) -> MotionSpectra:
     # E still = S c + G F^2 + F n ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
     for part in np.array_split(np.arange(shells), min(_PATTERN_BANDS, shells)):
         weight = moments.count[part]
-        if weight.sum() <= 0:
+        if weight.sum() <= 0 or not allow_pattern:
             continue
         # Eliminate S and n per shell, then pool: G * coefficient = excess.
         n_per = 1.0 / (frames - 1.0) if frames > 1 else 1.0
@@ -124,7 +132,7 @@ def estimate_spectra(moments: ShellMoments, frame_count: int) -> MotionSpectra:
         excess = excess_still - ratio * excess_aligned
         coefficient = g_still - ratio * g_aligned
         determined = coefficient > 0.3 * g_still
-        if not determined.any():
+        if not determined.any() or weight[determined].sum() <= 0:
             continue
         w = weight[determined] * coefficient[determined]
         g = float((w * excess[determined]).sum() / (w * coefficient[determined]).sum())

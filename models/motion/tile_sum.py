@@ -52,6 +52,15 @@ def _blend_profile(device: torch.device) -> Tensor:
     return torch.cat((zero, ramp, flat, ramp.flip(0), zero))
 
 
+def _edge_taper(device: torch.device) -> Tensor:
+    """Ends of a tile brought to zero inside the margin: a step there would ring through the whole tile."""
+    ramp = 0.5 - 0.5 * torch.cos(
+        math.pi * (torch.arange(MARGIN_PX, device=device, dtype=torch.float32) + 0.5) / MARGIN_PX
+    )
+    profile = torch.cat((ramp, torch.ones(TILE_PX - 2 * MARGIN_PX, device=device), ramp.flip(0)))
+    return profile[:, None] * profile[None, :]
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """Tiles along one axis: how many, and where the first one starts (negative: in the padding)."""
@@ -119,12 +128,19 @@ def sum_movie(
         torch.zeros((tiles, TILE_PX, half), dtype=torch.complex64, device=device)
         for _ in range(3 if dose_weighting else 2)
     ]
+    levels = [0.0, 0.0, 0.0]
+    edge = _edge_taper(device)
     for f, frame in enumerate(source.frames()):
         whole = torch.round(shift_px[f].median(dim=0).values)
         part = (shift_px[f] - whole).to(device, torch.float32)
         take_rows = _reflected_rows(rows.start + int(whole[1]), rows.span, rows.length, device)
         take_cols = _reflected_rows(cols.start + int(whole[0]), cols.span, cols.length, device)
-        padded = _gather(frame.to(device=device, dtype=torch.float32), take_rows, take_cols)
+        counts = frame.to(device=device, dtype=torch.float32)
+        level = float(counts.mean())
+        levels[f % 2] += level
+        if weights is not None:
+            levels[2] += level * float(weights[f, 0, 0])
+        padded = _gather(counts, take_rows, take_cols).sub_(level)
         view = padded.unfold(0, TILE_PX, _STEP_PX).unfold(1, TILE_PX, _STEP_PX)
         angle_y, angle_x = part[:, 1:] * wy, part[:, :1] * wx
         along_y = torch.polar(torch.ones_like(angle_y), angle_y)
@@ -132,12 +148,12 @@ def sum_movie(
         for first in range(0, tiles, _TILES_AT_ONCE):
             last = min(first + _TILES_AT_ONCE, tiles)
             index = torch.arange(first, last, device=device)
-            spectrum = torch.fft.rfft2(view[index // cols.count, index % cols.count])
+            spectrum = torch.fft.rfft2(view[index // cols.count, index % cols.count].mul_(edge))
             spectrum.mul_(along_y[first:last, :, None]).mul_(along_x[first:last, None, :])
             sums[f % 2][first:last].add_(spectrum)
             if weights is not None:
                 sums[2][first:last].addcmul_(spectrum, weights[f].to(spectrum.dtype))
-    images = [_assemble(total, rows, cols, device) for total in sums]
+    images = [_assemble(total, rows, cols, device).add_(level) for total, level in zip(sums, levels, strict=False)]
     return MovieSums(images[2] if dose_weighting else images[0] + images[1], images[0], images[1])
 
 

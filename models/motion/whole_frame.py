@@ -22,6 +22,8 @@ _MAX_COEFFICIENTS = 400_000
 _COARSE_COEFFICIENTS = 60_000
 _ROUNDS = 8
 _CONVERGED_ANGSTROM = 0.02
+_CLEAR_LOG_LIKELIHOOD_GAIN = 1500.0
+"""Below this the frame-by-frame search may have gone astray, and whole paths are tried as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,13 @@ def align_whole_frames(
         )
         for remove in (False, True)
     ]
-    candidates = []
-    for start in starts:
-        found = refine(coarse, start.double().cpu().numpy(), rounds=4)
-        candidates.append(found)
+    candidates = [refine(coarse, start.double().cpu().numpy(), rounds=4) for start in starts]
     best = max(candidates, key=lambda c: c.objective)
-    final = refine(band, best.shift_angstrom, rounds=_ROUNDS, prior=best.posterior.prior)
+    if best.log_likelihood < _CLEAR_LOG_LIKELIHOOD_GAIN:
+        path = coarse_search.search_paths(coarse, max_shift_angstrom).double().cpu().numpy()
+        candidates.append(refine(coarse, path, rounds=6))
+        best = max(candidates, key=lambda c: c.objective)
+    final = refine(band, best.shift_angstrom, rounds=_ROUNDS, prior=best.prior)
     chi_square = split_agreement(band, final)
     total = np.abs(final.shift_angstrom - final.shift_angstrom.mean(axis=0)).max()
     return WholeFrameMotion(
@@ -140,7 +143,7 @@ def align_whole_frames(
         chi_square,
         bool(total > 2.0 * max_shift_angstrom),
         final.spectra,
-        final.posterior.prior,
+        final.prior,
     )
 
 
@@ -153,6 +156,7 @@ class Refined:
     spectra: MotionSpectra
     log_likelihood: float
     objective: float
+    prior: smooth_prior.StepPrior
 
 
 def refine(
@@ -187,7 +191,7 @@ def refine(
     v = prior.covariance(frames - 1)
     quadratic = float(np.einsum("ta,ta->", steps, np.linalg.solve(v + 1e-9 * np.eye(len(v)), steps)))
     log_prior = -0.5 * quadratic - float(np.linalg.slogdet(v + 1e-9 * np.eye(len(v)))[1])
-    return Refined(shift, posterior, spectra, final.log_likelihood, final.log_likelihood + log_prior)
+    return Refined(shift, posterior, spectra, final.log_likelihood, final.log_likelihood + log_prior, prior)
 
 
 def split_agreement(band: Band, final: Refined) -> float:

@@ -1,0 +1,103 @@
+"""Gradient against finite differences, information against the classical bound and against scatter."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from frazil.models.motion.band import Band, BandGrid
+from frazil.models.motion.likelihood import evaluate, fisher_information
+from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments
+
+
+def _band(
+    frames: int, rho_s: float, rho_g: float, seed: int, shift: np.ndarray, size: int = 64
+) -> tuple[Band, MotionSpectra]:
+    """White specimen, white pattern, unit noise, exact shifts; two shells of different damage."""
+    grid = BandGrid.build(size, size, 2.0, 0.2, torch.device("cpu"))
+    rng = torch.Generator().manual_seed(seed)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.complex(torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)) / math.sqrt(2)
+
+    shape = tuple(grid.shell.shape)
+    n = len(grid.shell_frequency_per_angstrom)
+    amplitude = torch.ones((frames, n + 1)) * torch.linspace(1.2, 0.6, frames)[:, None]
+    amplitude[:, -1] = 0
+    empty = Band(
+        torch.zeros((frames, *shape), dtype=torch.complex64),
+        grid.omega_x,
+        grid.omega_y,
+        grid.shell,
+        grid.shell_frequency_per_angstrom,
+        amplitude,
+    )
+    along_x, along_y = empty.phases(torch.as_tensor(-shift))
+    specimen = noise(*shape) * math.sqrt(rho_s)
+    coefficients = specimen * along_y[:, :, None] * along_x[:, None, :] * empty.amplitude_map()
+    coefficients = coefficients + noise(*shape) * math.sqrt(rho_g) + noise(frames, *shape)
+    spectra = MotionSpectra(torch.full((n + 1,), rho_s), torch.full((n + 1,), rho_g))
+    spectra.specimen[-1] = 0
+    spectra.pattern[-1] = 0
+    band = Band(coefficients, grid.omega_x, grid.omega_y, grid.shell, grid.shell_frequency_per_angstrom, amplitude)
+    return band, spectra
+
+
+@pytest.mark.parametrize("rho_g", [0.0, 0.3])
+def test_gradient_is_the_slope_of_the_likelihood(rho_g: float) -> None:
+    rng = np.random.default_rng(1)
+    shift = rng.normal(size=(5, 2)) * 2
+    band, spectra = _band(5, 0.2, rho_g, 3, shift)
+    at = shift + rng.normal(size=(5, 2)) * 0.5
+    gradient = evaluate(band, torch.as_tensor(at), spectra).gradient_per_angstrom
+    step = 0.02
+    for frame, axis in ((0, 0), (2, 1), (4, 0)):
+        up, down = at.copy(), at.copy()
+        up[frame, axis] += step
+        down[frame, axis] -= step
+        slope = (
+            evaluate(band, torch.as_tensor(up), spectra).log_likelihood
+            - evaluate(band, torch.as_tensor(down), spectra).log_likelihood
+        ) / (2 * step)
+        assert gradient[frame, axis] == pytest.approx(slope, rel=0.02, abs=0.5)
+
+
+@pytest.mark.parametrize("rho_g", [0.0, 0.3])
+def test_gradient_at_the_truth_scatters_as_the_information_says(rho_g: float) -> None:
+    shift = np.array([[0.0, 0.0], [3.0, -1.0], [6.0, 2.0], [9.0, 5.0]])
+    scores, information = [], np.zeros((8, 8))
+    for seed in range(150):
+        band, spectra = _band(4, 0.15, rho_g, seed, shift, size=48)
+        scores.append(evaluate(band, torch.as_tensor(shift), spectra).gradient_per_angstrom.T.reshape(-1))
+        if seed == 0:
+            information = fisher_information(band, torch.as_tensor(shift), spectra)
+    observed = np.cov(np.array(scores).T)
+    ratio = np.diag(observed) / np.diag(information)
+    assert abs(np.mean(ratio) - 1.0) < 0.15
+    # 150 draws: the standard error of a correlation is 0.08.
+    scale = np.sqrt(np.diag(information))
+    assert np.abs(observed - information).max() < 0.4 * (scale[:, None] * scale[None, :]).max()
+
+
+def test_information_of_two_frames_is_the_classical_time_delay_bound() -> None:
+    band, spectra = _band(2, 0.4, 0.0, 0, np.zeros((2, 2)))
+    band.amplitude[:, :-1] = 1.0
+    information = fisher_information(band, torch.zeros((2, 2)), spectra)
+    coherence = 0.4 / 1.4
+    inside = band.shell < band.shell_count
+    omega_sq = (band.omega_x[None, :].double() ** 2).expand(band.shell.shape)[inside].sum()
+    assert information[0, 0] == pytest.approx(float(2 * omega_sq) * coherence**2 / (1 - coherence**2), rel=1e-4)
+    np.testing.assert_allclose(information @ np.array([1, 1, 0, 0]), 0, atol=1e-6 * information[0, 0])
+
+
+def test_specimen_and_pattern_are_told_apart_by_motion() -> None:
+    t = np.linspace(-10, 10, 12)
+    shift = np.stack([t, 0.5 * t], axis=1)
+    band, _ = _band(12, 0.1, 0.05, 5, shift, size=96)
+    found = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), 12)
+    inside = slice(len(found.specimen) // 3, -1)
+    assert float(found.specimen[inside].mean()) == pytest.approx(0.1, rel=0.15)
+    assert float(found.pattern[inside].mean()) == pytest.approx(0.05, rel=0.25)
+    clean, _ = _band(12, 0.1, 0.0, 5, shift, size=96)
+    assert not estimate_spectra(measure_moments(clean, torch.as_tensor(shift)), 12).has_pattern

@@ -53,7 +53,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
     counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
     trend = _trend(ask)
     span = ask.one("time_span")
-    end_utc_us = now_utc_us if live else _integer(session.get("finished_utc_us")) or _integer(span["last_utc_us"])
+    end_utc_us = now_utc_us if live else _integer(span["last_utc_us"]) or _integer(session.get("finished_utc_us"))
     first_utc_us = _integer(span["first_utc_us"])
     hours = 0.0
     if first_utc_us is not None and end_utc_us is not None:

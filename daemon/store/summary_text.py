@@ -109,7 +109,13 @@ def _quality(summary: SessionSummary) -> Iterator[str]:
 
 
 def _wrong(summary: SessionSummary) -> Iterator[str]:
-    if not summary.reasons and not summary.alerts:
+    alerts = [alert for alert in summary.alerts if alert.severity != "info"]
+    for alert in summary.alerts:
+        if alert.severity == "info":
+            yield f"Noted ({alert.subject}): {alert.text}"
+    if len(alerts) < len(summary.alerts):
+        yield ""
+    if not summary.reasons and not alerts:
         return
     yield "What went wrong"
     for reason in summary.reasons[:_REASONS_SHOWN]:
@@ -118,7 +124,7 @@ def _wrong(summary: SessionSummary) -> Iterator[str]:
         yield f"  {reason.movies:6d}  {reason.state}{stage}, {example}"
     if len(summary.reasons) > _REASONS_SHOWN:
         yield f"          and {len(summary.reasons) - _REASONS_SHOWN} other reasons"
-    for alert in summary.alerts:
+    for alert in alerts:
         yield f"  {alert.severity:>7} {alert.subject}: {alert.text}" + (f" -> {alert.remedy}" if alert.remedy else "")
     yield ""
 

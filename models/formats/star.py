@@ -167,6 +167,7 @@ def star_text(value: StarValue) -> str:
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             raise ValueError("a STAR file has no NaN and no infinity")
+        value += 0.0  # no "-0.0"
         return f"{value:.9g}" if value != int(value) or abs(value) >= 1e9 else f"{value:.1f}"
     if "\n" in value or "\r" in value:
         raise ValueError(f"a STAR value cannot hold a line break: {value!r}")

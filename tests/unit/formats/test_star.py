@@ -145,6 +145,7 @@ def test_what_star_cannot_hold_is_refused_and_nothing_is_left(tmp_path: Path, va
 @pytest.mark.parametrize(
     ("value", "text"),
     [
+        (-0.0, "0.0"),
         (300.0, "300.0"),
         (0.1, "0.1"),
         (12345.6789, "12345.6789"),

@@ -74,6 +74,7 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     filled.submit(session_writes.record_reconstruction, round_2).result()
     filled.submit(session_writes.record_intervention, advice).result()
     filled.submit(session_writes.record_score, ScoreRow(1, "logic", 10, "{}", verdict=0.875)).result()
+    filled.submit(session_writes.record_alert, AlertRow("info", "gain", "multiply, slope 1.00", 9)).result()
     alert = AlertRow("error", "gain", "the gain is <wrong>", 10, remedy="give --gain")
     filled.submit(session_writes.record_alert, alert).result()
     found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
@@ -81,6 +82,8 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     assert "6.25 A (FSC 0.143) from 480 particles" in text
     assert re.search(r"logic +0\.875", text)
     assert re.search(r"motion +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
+    assert "Noted (gain): multiply" in text
+    assert text.index("Noted") < text.index("What went wrong") < text.index("error gain: the gain is <wrong>")
     assert found.advice[:2] == ("waiting 3 s longer gains 0.4 A", "the gain is <wrong>: give --gain")
     assert "the gain is &lt;wrong&gt;" in page
     assert "<wrong>" not in page

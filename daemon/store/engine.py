@@ -1,6 +1,6 @@
 """The one module that opens DuckDB: configuration, damaged logs, and errors as types of ours.
 
-Everything here follows what was tried out about DuckDB (docs/decisions, store): it never checkpoints by itself (a
+Everything here follows what was tried out about DuckDB (docs/decisions/store.md): it never checkpoints by itself (a
 CHECKPOINT on a full disk invalidates the whole database), it may not touch any other file, and its configuration is
 locked before the first statement of anyone else runs.
 """

@@ -12,6 +12,7 @@ import platform
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
 from frazil.actors.movie_output import write_products
-from frazil.config.errors import FormatError, QuarantineError, RestartWorkerError, RetryLaterError
+from frazil.config.errors import FormatError, QuarantineError, RestartWorkerError, RetryLaterError, UsageError
 from frazil.config.settings import GainOrientation, Settings
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
@@ -132,19 +133,26 @@ class FrameWorker:
         """Look at the first movies and at the reference, and decide how they belong together."""
         try:
             return self._decide_gain(task)
-        except FormatError as error:
+        except (FormatError, UsageError) as error:
             return self._failure("gain", error, "gain", None)
 
     def _decide_gain(self, task: GainGateTask) -> GainDecision:
-        reference = None if task.gain_path is None else read_reference(Path(task.gain_path))
-        halves = []
+        halves: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        file_format = ""
         for path in task.movie_paths:
-            with self._open(Path(path), task.pixel_size_angstrom) as reader:
-                halves.append(mean_counts_by_half(reader))
-        shape = halves[0][0].shape if halves else (0, 0)
+            try:
+                with self._open(Path(path), task.pixel_size_angstrom) as reader:
+                    halves.append(mean_counts_by_half(reader))
+                    file_format = reader.header.file_format
+            except (QuarantineError, OSError):
+                continue  # that movie's own misfortune: told when its turn comes
+        flip_tiff = file_format != "eer"
+        reference = None if task.gain_path is None else read_reference(Path(task.gain_path), flip_tiff=flip_tiff)
+        shapes = Counter(even.shape for even, _ in halves)
+        shape = shapes.most_common(1)[0][0] if shapes else (0, 0)
         exclude = None
         if task.defects_path is not None and halves:
-            exclude = read_defects(Path(task.defects_path), (shape[0], shape[1]))
+            exclude = read_defects(Path(task.defects_path), (shape[0], shape[1]), flip_tiff=flip_tiff)
         movie_residuals, half_residuals = residuals([pair for pair in halves if pair[0].shape == shape], exclude)
         return decide(
             movie_residuals=movie_residuals,
@@ -159,12 +167,20 @@ class FrameWorker:
     def _gain(self, decision: GainDecision, header: MovieHeader) -> None:
         """Load multiplier and defects for this movie's shape; kept until the decision or the shape changes."""
         shape = (header.height_px, header.width_px)
-        key = (decision.gain_path, decision.orientation, decision.convention, decision.defects_path, shape)
+        key = (
+            decision.gain_path,
+            decision.orientation,
+            decision.convention,
+            decision.defects_path,
+            shape,
+            header.file_format,
+        )
         if key == self._gain_key:
             return
         multiplier = None
+        flip_tiff = header.file_format != "eer"
         if decision.applies and decision.gain_path is not None:
-            reference: Reference = read_reference(Path(decision.gain_path))
+            reference: Reference = read_reference(Path(decision.gain_path), flip_tiff=flip_tiff)
             multiplier = reference.multiplier(
                 decision.orientation, "divide" if decision.convention == "divide" else "multiply"
             )
@@ -174,11 +190,13 @@ class FrameWorker:
                     f"the gain reference {multiplier.shape[1]} x {multiplier.shape[0]} px",
                     remedy="check that the movie was taken in the session's camera mode",
                 )
-        defects = None if decision.defects_path is None else read_defects(Path(decision.defects_path), shape)
+        defects = None
+        if decision.defects_path is not None:
+            defects = read_defects(Path(decision.defects_path), shape, flip_tiff=flip_tiff)
         self._pattern = None
         if multiplier is not None:
             dead = multiplier == 0
-            self._pattern = relative_residual(np.float32(1.0) / np.where(dead, np.float32(1.0), multiplier), dead)
+            self._pattern = relative_residual((1.0 / np.where(dead, 1.0, multiplier)).astype(np.float32), dead)
         self._multiplier, self._defects, self._gain_key = multiplier, defects, key
 
     # --- a movie ---------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,13 @@ import typer
 from frazil.config.errors import UsageError
 
 _MARKER = ".frazil-demo"
-_IDLE_S = 12.0
+_QUIET_LOOKS = 4
+_SETTINGS = {
+    # Nobody waits ten minutes in a demo for the rest of a truncated file.
+    "FRAZIL_INTAKE__INCOMPLETE_TIMEOUT_S": "20",
+    # The simulated microscope shares the cores with what it feeds.
+    "OMP_NUM_THREADS": "1",
+}
 _VERB = "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()"
 """A namespace package cannot be run with -m, and the script may not be on the PATH."""
 
@@ -56,11 +64,13 @@ def demo(
                 *("watch", str(simulated / "raw"), "--session", str(session), "--preset", "simulated"),
                 *("--gain", str(simulated / "gain.mrc"), "--defects", str(simulated / "defects.mrc")),
                 *("--particle-diameter-angstrom", "180", "--symmetry", "D7"),
-                *("--exit-when-idle", str(max(_IDLE_S, 4 * pace))),
+                *("--initial-map", str(simulated / "truth" / "map.mrc")),
             ],
             log,
             show_progress=not screen,
         )
+        ending = threading.Thread(target=_end_when_done, args=(session, microscope, daemon), daemon=True)
+        ending.start()
         if screen:
             _show_screen(session, daemon)
         code = daemon.wait()
@@ -86,12 +96,14 @@ def _fresh(folder: Path) -> None:
 
 
 def _start(arguments: list[str], log: object, *, show_progress: bool = False) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [sys.executable, "-c", _VERB, *arguments],
         stdout=log,  # type: ignore[call-overload]
         stderr=None if show_progress else subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
+        env=_SETTINGS | dict(os.environ),
     )
+    return process
 
 
 def _wait_for_raw(simulated: Path, microscope: subprocess.Popen[bytes]) -> None:
@@ -100,6 +112,31 @@ def _wait_for_raw(simulated: Path, microscope: subprocess.Popen[bytes]) -> None:
         if microscope.poll() is not None:
             raise UsageError("the simulated microscope did not start", remedy="read demo.log for the reason")
         time.sleep(0.2)
+
+
+def _end_when_done(session: Path, microscope: subprocess.Popen[bytes], daemon: subprocess.Popen[bytes]) -> None:
+    """When the microscope has finished and nothing is left to do, tell the daemon to end."""
+    from frazil.config.errors import FrazilError
+    from frazil.daemon.client import connect
+
+    microscope.wait()
+    quiet = 0
+    while daemon.poll() is None:
+        time.sleep(1.0)
+        client = connect(session, timeout_s=2.0)
+        if client is None:
+            continue
+        try:
+            state = client.snapshot()
+            waiting = sum(state.counts.get(name, 0) for name in ("found", "settling", "queued", "processing", "failed"))
+            quiet = quiet + 1 if state.counts and waiting == 0 and state.queue_depth == 0 else 0
+            if quiet >= _QUIET_LOOKS:
+                client.command("stop")
+                return
+        except FrazilError:
+            continue  # it is starting or ending; poll() will tell
+        finally:
+            client.close()
 
 
 def _show_screen(session: Path, daemon: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,7 @@
 
     OUT/raw/...          movies and metadata, in EPU's tree or SerialEM's folder
     OUT/gain.mrc         gain reference; OUT/defects.txt and defects.mrc the bad pixels
-    OUT/truth/truth.json (never below raw: nobody who watches the raw folder sees it)
+    OUT/truth/truth.json, OUT/truth/map.mrc (never below raw: nobody who watches the raw folder sees them)
 
 There is no clock here: `sleep` and `now` come from the caller.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from frazil.config.errors import UsageError
+from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.simulation.camera_files import write_defects, write_gain
 from frazil.models.simulation.detector import draw_detector
 from frazil.models.simulation.faults import LATER_MOVIES, FaultPlan, parse_faults
@@ -33,6 +34,8 @@ GROWTH_STEPS = 8
 GROWTH_SHARE_OF_PACE = 0.5
 TRUNCATED_SHARE, STALLED_SHARE = 0.6, 0.5
 BAD_FILE_BYTES = 200_000
+
+_MAP_BINNING = 2
 
 
 def write_session(
@@ -116,6 +119,7 @@ class _Courier:
     ) -> None:
         settings, detector = self._session.settings, self._session.detector
         self._truth.write(self._out / "truth" / "truth.json")
+        self._write_map()
         write_defects(self._out, detector, settings.pixel_size_angstrom)
         if self._plan.gain == "gain-wrong":
             other = np.random.default_rng([settings.seed, 98])
@@ -226,6 +230,14 @@ class _Courier:
             return epu_xml(truth, settings, eer=self._delivery.file_format == "eer")
         gain = None if self._plan.gain == "gain-missing" else "gain.mrc"
         return mdoc(truth, settings, Path(str(truth.file)).name, gain)
+
+    def _write_map(self) -> None:
+        """The true map, in a box of 1.5 particle diameters sampled at twice the movies' pixel."""
+        session = self._session
+        pixel_size = _MAP_BINNING * session.settings.pixel_size_angstrom
+        box_px = 2 * int(np.ceil(1.5 * session.atoms.radius_angstrom / pixel_size))
+        volume = session.potential_map(box_px=box_px, pixel_size_angstrom=pixel_size)
+        write_mrc(self._out / "truth" / "map.mrc", volume.numpy(), pixel_size, is_volume=True)
 
     def _place_text(self, path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,8 @@ from frazil.models.records import AcquisitionMetadata
 
 MAX_RECHECK_S = 30.0
 MAX_CRASHES = 3
+CLOSED_SETTLE_S = 0.25
+"""A copying program may set the file's time just after it closed it; that must not look like a second generation."""
 SIBLING_WAIT_S = 10.0
 SIBLING_PAUSE_S = 0.5
 REFUSED_REMEDY = "Give frazil the folder that holds the files themselves"
@@ -350,8 +352,8 @@ class IntakeMachine:
             record = self._find(event.path, event.stat, event.looked_s)
         else:
             self._observe(record, event.stat, event.looked_s)
-        if event.closed and record.phase is Phase.SETTLING and record.stat == event.stat and not self._around.blocked:
-            self._begin_check(record, quick=self._now_s < record.still_since_s + self._settings.settle_s)
+        if event.closed and record.phase is Phase.SETTLING and record.stat == event.stat:
+            self._agenda.set(record.path, record.still_since_s + min(CLOSED_SETTLE_S, self._settings.settle_s))
 
     # ---------------------------------------------------------------- checking
 
@@ -363,7 +365,8 @@ class IntakeMachine:
         elif record.phase is Phase.WAITING:
             self._try_announce(record)
         elif record.phase is not Phase.CHECKING:
-            self._begin_check(record, quick=False)
+            # Due before the settle time is over: a `closed` hint brought it forward.
+            self._begin_check(record, quick=self._now_s < record.still_since_s + self._settings.settle_s)
 
     def _begin_check(self, record: MovieRecord, *, quick: bool) -> None:
         if record.stat.size_bytes == 0:

@@ -169,6 +169,19 @@ def test_closed_hint_shortens_the_wait_when_the_frame_count_is_vouched_for(kit, 
     world.put("a.tif", whole)
     world.tell(ev.Hint("a.tif", HINT_CLOSED))
     world.work()
+    world.later(0.5)
+    assert world.taken() == [("a.tif", 1)]
+
+
+def test_time_that_is_set_after_closing_is_no_second_generation(kit, whole):
+    """As Python's `shutil.copy2` does it."""
+    world = kit.World(IntakeSettings(settle_s=5.0, sidecar="ignore", expected_frames=40))
+    world.put("a.tif", whole)
+    world.tell(ev.Hint("a.tif", HINT_CLOSED))
+    world.work()
+    world.now_s += 0.1
+    world.write("a.tif", whole)  # only its time changes
+    world.later(20)
     assert world.taken() == [("a.tif", 1)]
 
 
@@ -178,6 +191,7 @@ def test_closed_hint_alone_proves_nothing(kit, whole):
     world.put("a.tif", kit.replace(whole, frames=1))
     world.tell(ev.Hint("a.tif", HINT_CLOSED))
     world.work()
+    world.later(1.0)
     assert not world.announced
     world.write("a.tif", whole)
     world.later(20)

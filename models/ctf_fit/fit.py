@@ -24,7 +24,7 @@ from frazil.models.ctf_fit.profiles import (
     ice_ring_density,
     ring_profile,
 )
-from frazil.models.ctf_fit.verdict import Evidence, judge
+from frazil.models.ctf_fit.verdict import NO_RINGS, Evidence, judge
 from frazil.models.ctf_fit.whittle import RingFit, RingParameters, WhittleFit, ring_contrast
 from frazil.models.records import CtfEstimate, Spectra
 
@@ -88,13 +88,14 @@ def fit_ctf(
     block = max(1, min(block, min(image.shape) // settings.box_px))
     spectrum = power_map(image, pixel_size_angstrom, block=block)
     if not bool((spectrum.power > 0.0).any()):
-        return _nothing(optics, spectrum)
+        return _nothing(spectrum, settings)
     fit, evidence = _fit_rings(spectrum, optics, settings, low=low, high=high, fit_phase_shift=fit_phase_shift)
     return _report(
         spectrum,
         optics,
         fit,
         evidence,
+        settings,
         low=low,
         high=high,
         even=None if even is None else even.to(device=device, dtype=torch.float32),
@@ -172,6 +173,7 @@ def _report(
     optics: RingOptics,
     fit: RingFit,
     evidence: Evidence,
+    settings: CtfSettings,
     *,
     low: float,
     high: float,
@@ -218,6 +220,9 @@ def _report(
     raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
     rings_seen = 0.0 if resolution is None else _rings_between(optics, parameters, low, 1.0 / resolution)
     reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, rings_seen)
+    if flag == NO_RINGS:
+        # The curvature at a chance maximum says nothing: what is known is what was known before.
+        sd_defocus, sd_astigmatism = _prior_errors(settings)
     half_astigmatism = 0.5 * parameters.astigmatism_angstrom
     estimate = CtfEstimate(
         defocus_u_angstrom=parameters.defocus_angstrom + half_astigmatism,
@@ -226,7 +231,7 @@ def _report(
         phase_shift_deg=math.degrees(parameters.phase_shift_rad) % 180.0,
         defocus_sd_angstrom=sd_defocus,
         astigmatism_sd_angstrom=sd_astigmatism,
-        fit_resolution_angstrom=resolution if reliable or flag != "no rings" else None,
+        fit_resolution_angstrom=None if flag == NO_RINGS else resolution,
         score=score,
         ice_ring_density=ice_ring_density(raw, raw_count, ice_k),
         reliable=reliable,
@@ -303,21 +308,29 @@ def _errors(fit: RingFit, dispersion: float) -> tuple[float, float]:
     return defocus, 2.0 * math.sqrt(max(float(direction @ inner @ direction), 0.0))
 
 
-def _nothing(optics: RingOptics, spectrum: PowerMap) -> CtfFit:
+def _prior_errors(settings: CtfSettings) -> tuple[float, float]:
+    """Standard deviations of uniform distributions over what is searched (A)."""
+    span = settings.max_defocus_angstrom - settings.min_defocus_angstrom
+    return span / math.sqrt(12.0), MAX_ASTIGMATISM_ANGSTROM / math.sqrt(12.0)
+
+
+def _nothing(spectrum: PowerMap, settings: CtfSettings) -> CtfFit:
     """A constant image: nothing was measured."""
     evidence = Evidence(0.0, 0.0, 0.0, 1.0, False, False)
+    middle = 0.5 * (settings.min_defocus_angstrom + settings.max_defocus_angstrom)
+    sd_defocus, sd_astigmatism = _prior_errors(settings)
     estimate = CtfEstimate(
-        defocus_u_angstrom=0.0,
-        defocus_v_angstrom=0.0,
+        defocus_u_angstrom=middle,
+        defocus_v_angstrom=middle,
         astigmatism_angle_deg=0.0,
         phase_shift_deg=0.0,
-        defocus_sd_angstrom=math.inf,
-        astigmatism_sd_angstrom=math.inf,
+        defocus_sd_angstrom=sd_defocus,
+        astigmatism_sd_angstrom=sd_astigmatism,
         fit_resolution_angstrom=None,
         score=0.0,
         ice_ring_density=math.nan,
         reliable=False,
-        flag="no rings",
+        flag=NO_RINGS,
     )
     axis = np.linspace(LOWEST_SPECTRUM_PER_ANGSTROM, 0.99 * spectrum.nyquist_per_angstrom, SPECTRUM_POINTS)
     zeros = (0.0,) * SPECTRUM_POINTS

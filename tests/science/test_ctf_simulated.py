@@ -104,13 +104,17 @@ def test_an_unaligned_drifting_movie_is_right_or_flagged() -> None:
         assert not estimate.reliable or abs(error) < 150.0
 
 
-def test_carbon_shows_its_rings() -> None:
+def test_carbon_shows_its_own_height() -> None:
+    """The film lies on one side of the ice, half of the ice's thickness (100-250 A) from the plane of the truth."""
     session = _session(6, seed=74, specimen={"carbon_thickness_nm": 10.0})
     for index in range(6):
         truth, estimate = session.movie(index).truth, _fit(session, index).estimate
         mean = 0.5 * (estimate.defocus_u_angstrom + estimate.defocus_v_angstrom)
+        error = mean - 0.5 * (truth.defocus_u_angstrom + truth.defocus_v_angstrom)
+        half_thickness = 5.0 * truth.ice_thickness_nm
         assert estimate.reliable
-        assert abs(mean - 0.5 * (truth.defocus_u_angstrom + truth.defocus_v_angstrom)) < 150.0
+        # The rings of ice and protein pull the answer somewhat towards the middle.
+        assert 0.5 * half_thickness < error < half_thickness + 60.0, (index, error, half_thickness)
 
 
 def test_sparse_proteins_without_any_rings_of_the_ice_are_right_or_flagged() -> None:

@@ -186,12 +186,13 @@ def _blobs() -> Tensor:
     [lambda: _shot_noise(20), _grid_bar, _blobs, lambda: torch.full((512, 512), 30.0)],
     ids=["noise", "grid-bar", "contamination", "constant"],
 )
-def test_no_rings_is_said_and_nothing_is_infinite_but_the_errors(make: Callable[[], Tensor]) -> None:
+def test_no_rings_is_said_with_finite_numbers_and_the_errors_of_the_prior(make: Callable[[], Tensor]) -> None:
     fit = _fit(make(), electrons_per_px=30.0)
     estimate = fit.estimate
     assert not estimate.reliable
     assert estimate.flag == "no rings"
     assert estimate.fit_resolution_angstrom is None
+    assert estimate.defocus_sd_angstrom == pytest.approx(48_000.0 / math.sqrt(12.0))
     finite = (
         estimate.defocus_u_angstrom,
         estimate.defocus_v_angstrom,

@@ -3,9 +3,10 @@
     python benchmarks/store_50k.py [--movies 50000] [--json OUT.json] [--keep DIR]
 
 Every movie is written through the store's own writer, with 40 frame shifts, 36 local coefficients, spectra of 128
-points, 9 causal factors of 32 points and 50 particles: 6.5 million rows of spectra, 14.4 million of losses. Times are
-wall-clock on a quiet machine; the claim is that each named query that screen and command line ask takes less than 1 s,
-and that a movie at the end costs no more than one at the beginning.
+points, 9 causal factors of 32 points and 50 particles: 6.4 million rows of spectra, 14.4 million of losses. The claim is
+that each named query that screen and command line ask takes less than 1 s (wall-clock, best of three), that a movie at
+the end costs no more to write than one at the beginning (processor time, so that a busy machine does not matter; making
+the movie up is not counted), and that memory stays below the store's limit.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ FACTORS = (
     "heterogeneity", "unexplained",
 )  # fmt: skip
 INTERVAL_US = 7_200_000
-BATCH = 64
+BATCH = 50
 
 
 def numbers(values: np.ndarray) -> tuple[float, ...]:
@@ -92,29 +93,27 @@ def make(index: int, rng: np.random.Generator) -> tuple[MovieRow, MovieResult]:
 
 
 def fill(store: Store, count: int) -> Iterator[tuple[int, float]]:
-    """Write `count` movies; yields (movies so far, seconds that the last thousand took in the writer's queue)."""
+    """Write `count` movies; yields (movies so far, processor seconds that the last thousand took to write)."""
     rng = np.random.default_rng(1)
-    pending: list[Future[Any]] = []
     writing_s = 0.0
-    for index in range(count):
-        row, result = make(index, rng)
-        started_s = time.perf_counter()
-        pending.append(store.submit(writes.register_movie, row))
-        when_utc_us = index * INTERVAL_US + 9_000_000
-        reason = "CTF fits to 12 A, the limit is 10 A" if index % 17 == 0 else None
-        pending.append(
-            store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
-        )
-        if len(pending) >= BATCH:
-            for future in pending:
-                future.result()
-            pending.clear()
-        writing_s += time.perf_counter() - started_s
-        if (index + 1) % 1000 == 0:
-            yield index + 1, writing_s
+    for start in range(0, count, BATCH):
+        movies = [make(index, rng) for index in range(start, min(start + BATCH, count))]
+        started_s = time.process_time()
+        pending: list[Future[Any]] = []
+        for index, (row, result) in enumerate(movies, start=start):
+            when_utc_us = index * INTERVAL_US + 9_000_000
+            reason = "CTF fits to 12 A, the limit is 10 A" if index % 17 == 0 else None
+            pending.append(store.submit(writes.register_movie, row))
+            pending.append(
+                store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
+            )
+        for future in pending:
+            future.result()
+        writing_s += time.process_time() - started_s
+        done = start + len(movies)
+        if done % 1000 == 0:
+            yield done, writing_s
             writing_s = 0.0
-    for future in pending:
-        future.result()
 
 
 def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, float]:

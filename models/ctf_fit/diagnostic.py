@@ -11,7 +11,7 @@ from torch import Tensor
 
 from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.profiles import equiphase_frequency
-from frazil.models.ctf_fit.whittle import RingParameters
+from frazil.models.ctf_fit.ring_model import RingParameters
 from frazil.models.optics.ctf import chi_2d
 
 DIAGNOSTIC_PX = 512

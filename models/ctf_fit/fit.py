@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.config.settings import CtfSettings
-from frazil.models.conventions import wrap_astigmatism_angle_deg
-from frazil.models.ctf_fit.band import fit_background, in_ice_band, radial_mean, select_band
+from frazil.models.ctf_fit.band import fit_background, select_band
 from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, search
-from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
-from frazil.models.ctf_fit.periodogram import PowerMap, block_size, half_frc, power_map
+from frazil.models.ctf_fit.periodogram import PowerMap, block_size, power_map
 from frazil.models.ctf_fit.phase import RingOptics
-from frazil.models.ctf_fit.profiles import (
-    correlation,
-    equiphase_frequency,
-    fit_resolution_angstrom,
-    ice_ring_density,
-    ring_profile,
-)
-from frazil.models.ctf_fit.verdict import NO_RINGS, Evidence, judge
-from frazil.models.ctf_fit.whittle import RingFit, RingParameters, WhittleFit, ring_contrast
-from frazil.models.records import CtfEstimate, Spectra
+from frazil.models.ctf_fit.report import MAX_ASTIGMATISM_ANGSTROM, CtfFit, nothing, report
+from frazil.models.ctf_fit.ring_model import RingParameters
+from frazil.models.ctf_fit.verdict import Evidence
+from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 
-MAX_ASTIGMATISM_ANGSTROM = 5000.0
-SPECTRUM_POINTS = 200
-LOWEST_SPECTRUM_PER_ANGSTROM = 1.0 / 80.0
+__all__ = ["CtfFit", "fit_ctf"]
+
 _REFINED_CANDIDATES = 8
 _FIRST_STEPS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class CtfFit:
-    """estimate and spectra as the records say; diagnostic: see `diagnostic_image`; evidence: what the verdict saw."""
-
-    estimate: CtfEstimate
-    spectra: Spectra
-    diagnostic: NDArray[np.float32]
-    evidence: Evidence
 
 
 def fit_ctf(
@@ -88,9 +67,9 @@ def fit_ctf(
     block = max(1, min(block, min(image.shape) // settings.box_px))
     spectrum = power_map(image, pixel_size_angstrom, block=block)
     if not bool((spectrum.power > 0.0).any()):
-        return _nothing(spectrum, settings)
+        return nothing(spectrum, settings)
     fit, evidence = _fit_rings(spectrum, optics, settings, low=low, high=high, fit_phase_shift=fit_phase_shift)
-    return _report(
+    return report(
         spectrum,
         optics,
         fit,
@@ -166,174 +145,3 @@ def _far(first: RingParameters, second: RingParameters, distance: float) -> bool
     """Whether two fits are different answers rather than one reached twice."""
     step = np.abs(first.vector()[:3] - second.vector()[:3]) * 1000.0
     return bool(step.max() > distance)
-
-
-def _report(
-    spectrum: PowerMap,
-    optics: RingOptics,
-    fit: RingFit,
-    evidence: Evidence,
-    settings: CtfSettings,
-    *,
-    low: float,
-    high: float,
-    even: Tensor | None,
-    odd: Tensor | None,
-    pixel_size_angstrom: float,
-    electrons_per_px: float | None,
-) -> CtfFit:
-    parameters = fit.parameters
-    nyquist = spectrum.nyquist_per_angstrom
-    # Curves over the whole spectrum with the rings held where the band put them.
-    wide_low = max(LOWEST_SPECTRUM_PER_ANGSTROM, 4.0 * spectrum.spacing_per_angstrom)
-    wide_high = 0.99 * nyquist
-    background = fit_background(spectrum, low=wide_low, high=wide_high)
-    wide = select_band(spectrum, background, low=wide_low, high=wide_high, mask_ice=False)
-    likelihood = WhittleFit(wide, optics, spectrum)
-    curve_nu, curve_delta = likelihood.amplitudes(parameters)
-    centres = wide.ring_centres()
-    level = background.at(centres)
-    frequency = equiphase_frequency(wide.kx, wide.ky, optics, parameters)
-    ratio = wide.ratio / torch.from_numpy(curve_nu + curve_delta).to(wide.ratio)[wide.ring]
-    contrast = ring_contrast(wide.kx, wide.ky, optics, spectrum, parameters)
-    profile = ring_profile(
-        ratio,
-        wide.count,
-        contrast,
-        frequency,
-        optics,
-        parameters,
-        low=low,
-        high=wide_high,
-        width=spectrum.spacing_per_angstrom,
-    )
-    resolution = fit_resolution_angstrom(profile, optics, parameters, masked=in_ice_band(profile.centres))
-    score, _ = correlation(profile, low, high)
-    sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
-    k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2)
-    ice_width = max(0.003, 2.0 * spectrum.spacing_per_angstrom)
-    ice_bins = int(0.34 / ice_width)
-    raw, raw_count = radial_mean(
-        spectrum.unclipped.flatten(), spectrum.count.flatten(), k.flatten(), low=0.0, width=ice_width, bins=ice_bins
-    )
-    ice_k = (np.arange(ice_bins) + 0.5) * ice_width
-    raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
-    rings_seen = 0.0 if resolution is None else _rings_between(optics, parameters, low, 1.0 / resolution)
-    reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, rings_seen)
-    if flag == NO_RINGS:
-        # The curvature at a chance maximum says nothing: what is known is what was known before.
-        sd_defocus, sd_astigmatism = _prior_errors(settings)
-    half_astigmatism = 0.5 * parameters.astigmatism_angstrom
-    estimate = CtfEstimate(
-        defocus_u_angstrom=parameters.defocus_angstrom + half_astigmatism,
-        defocus_v_angstrom=parameters.defocus_angstrom - half_astigmatism,
-        astigmatism_angle_deg=wrap_astigmatism_angle_deg(math.degrees(parameters.angle_rad)),
-        phase_shift_deg=math.degrees(parameters.phase_shift_rad) % 180.0,
-        defocus_sd_angstrom=sd_defocus,
-        astigmatism_sd_angstrom=sd_astigmatism,
-        fit_resolution_angstrom=None if flag == NO_RINGS else resolution,
-        score=score,
-        ice_ring_density=ice_ring_density(raw, raw_count, ice_k),
-        reliable=reliable,
-        flag=flag,
-    )
-    unit = electrons_per_px
-    if unit is None:
-        top = (centres > 0.9 * nyquist) & (centres < wide_high)
-        unit = float(np.median((level * (curve_nu + curve_delta))[top]))
-    width = nyquist / SPECTRUM_POINTS
-    first = math.ceil(wide_low / width)
-    last = int(wide_high / width)
-    axis = (np.arange(first, last) + 0.5) * width
-    power, _ = radial_mean(
-        wide.ratio * torch.from_numpy(level).to(wide.ratio)[wide.ring],
-        wide.count,
-        frequency,
-        low=first * width,
-        width=width,
-        bins=last - first,
-    )
-    noise = np.interp(axis, centres, level * curve_nu) / unit
-    amplitude = np.interp(axis, centres, 2.0 * level * curve_delta) / unit
-    frc: tuple[float, ...] = ()
-    if even is not None and odd is not None:
-        edges = torch.from_numpy(np.arange(first, last + 1) * width)
-        frc = half_frc(even, odd, pixel_size_angstrom, edges)
-    spectra = Spectra(
-        frequency_per_angstrom=tuple(axis.tolist()),
-        power=tuple((power / unit).tolist()),
-        noise_power=tuple(noise.tolist()),
-        ring_amplitude=tuple(amplitude.tolist()),
-        half_frc=frc,
-    )
-    size = DIAGNOSTIC_PX if min(len(spectrum.kx), len(spectrum.ky) // 2) >= DIAGNOSTIC_PX // 2 else 256
-    edge = min(nyquist, 1.15 * high)
-    diagnostic = diagnostic_image(
-        ratio,
-        wide.count,
-        wide.kx,
-        wide.ky,
-        optics,
-        parameters,
-        highest_per_angstrom=edge,
-        fit_per_angstrom=None if estimate.fit_resolution_angstrom is None else 1.0 / estimate.fit_resolution_angstrom,
-        size_px=size,
-    )
-    return CtfFit(estimate, spectra, diagnostic, evidence)
-
-
-def _rings_between(optics: RingOptics, parameters: RingParameters, low: float, high: float) -> float:
-    """Periods of CTF^2 along the mean defocus between two frequencies (1/A)."""
-    turns = optics.defocus_gradient * parameters.defocus_angstrom * (high**2 - low**2)
-    turns -= optics.cs_term_angstrom4 * (high**4 - low**4)
-    return abs(turns) / (2.0 * math.pi)
-
-
-def _errors(fit: RingFit, dispersion: float) -> tuple[float, float]:
-    """Standard deviations of the mean defocus and of U - V in A, widened where the model leaves residuals.
-
-    Along the astigmatism's own direction; where it is smaller than its error, the mean over directions.
-    """
-    # The curvature at a maximum that stands little above the noise is too sharp: simulated movies whose gain is 20
-    # scatter 1.4 times as far as it says, and as it says where the gain is in the hundreds.
-    covariance = fit.covariance * dispersion * (1.0 + 20.0 / max(fit.log_likelihood_gain, 1.0))
-    defocus = math.sqrt(max(float(covariance[0, 0]), 0.0))
-    components = np.array([fit.parameters.astigmatism_x_angstrom, fit.parameters.astigmatism_y_angstrom])
-    inner = covariance[1:3, 1:3]
-    size = float(np.hypot(*components))
-    average = math.sqrt(max(0.5 * float(np.trace(inner)), 0.0))
-    if size <= average:
-        return defocus, 2.0 * average
-    direction = components / size
-    return defocus, 2.0 * math.sqrt(max(float(direction @ inner @ direction), 0.0))
-
-
-def _prior_errors(settings: CtfSettings) -> tuple[float, float]:
-    """Standard deviations of uniform distributions over what is searched (A)."""
-    span = settings.max_defocus_angstrom - settings.min_defocus_angstrom
-    return span / math.sqrt(12.0), MAX_ASTIGMATISM_ANGSTROM / math.sqrt(12.0)
-
-
-def _nothing(spectrum: PowerMap, settings: CtfSettings) -> CtfFit:
-    """A constant image: nothing was measured."""
-    evidence = Evidence(0.0, 0.0, 0.0, 1.0, False, False)
-    middle = 0.5 * (settings.min_defocus_angstrom + settings.max_defocus_angstrom)
-    sd_defocus, sd_astigmatism = _prior_errors(settings)
-    estimate = CtfEstimate(
-        defocus_u_angstrom=middle,
-        defocus_v_angstrom=middle,
-        astigmatism_angle_deg=0.0,
-        phase_shift_deg=0.0,
-        defocus_sd_angstrom=sd_defocus,
-        astigmatism_sd_angstrom=sd_astigmatism,
-        fit_resolution_angstrom=None,
-        score=0.0,
-        ice_ring_density=math.nan,
-        reliable=False,
-        flag=NO_RINGS,
-    )
-    axis = np.linspace(LOWEST_SPECTRUM_PER_ANGSTROM, 0.99 * spectrum.nyquist_per_angstrom, SPECTRUM_POINTS)
-    zeros = (0.0,) * SPECTRUM_POINTS
-    spectra = Spectra(tuple(axis.tolist()), zeros, zeros, zeros, ())
-    picture = np.full((DIAGNOSTIC_PX, DIAGNOSTIC_PX), 0.5, dtype=np.float32)
-    return CtfFit(estimate, spectra, picture, evidence)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from frazil.models.ctf_fit.band import FloatArray, radial_mean
 from frazil.models.ctf_fit.phase import RingOptics
-from frazil.models.ctf_fit.whittle import RingParameters
+from frazil.models.ctf_fit.ring_model import RingParameters
 
 FIT_RESOLUTION_CORRELATION = 0.3
 """The rings end where the local correlation of spectrum and CTF^2 falls below this ..."""

@@ -23,61 +23,26 @@ import torch
 from torch import Tensor
 
 from frazil.models.ctf_fit.band import Band, FloatArray, cubic_basis, uniform_knots
-from frazil.models.ctf_fit.periodogram import PowerMap, window_overlap
+from frazil.models.ctf_fit.periodogram import PowerMap
 from frazil.models.ctf_fit.phase import RingOptics, astigmatism_log_prior
+from frazil.models.ctf_fit.ring_model import (
+    LOG_DELTA_MEAN,
+    NOISE_KNOT_SPACING_PER_ANGSTROM,
+    PARAMETER_SCALE_ANGSTROM,
+    RING_KNOT_SPACING_PER_ANGSTROM,
+    RingParameters,
+    ring_contrast,
+    ring_parameters,
+    ring_prior,
+)
 
-NOISE_KNOT_SPACING_PER_ANGSTROM = 0.035
-RING_KNOT_SPACING_PER_ANGSTROM = 0.0125
 SMALLEST_MEAN = 0.05
 """Of the background: a mean below would make single samples decide."""
-_PARAMETER_SCALE_ANGSTROM = 1000.0
 _STEPS = 30
 _CONVERGED_GAIN = 5e-3
 _SECTORS = 12
 _RING_GROUPS = 24
-_LOG_DELTA_MEAN = math.log(0.03)
-_LOG_DELTA_SD = 2.5
-_LOG_DELTA_SLOPE_SD_ANGSTROM = 40.0
-_LOG_DELTA_CURVATURE_SD_ANGSTROM2 = 400.0
-"""Of d2 ln(delta) / dk2: a Gaussian fall-off exp(-B k^2 / 2) of B = 400 A^2 is one sigma."""
-_MOLECULE_SD = 0.3
-_MOLECULE_REACH_PER_ANGSTROM = 0.09
-"""Fluctuation of ln(delta) from knot to knot by the molecules' own transform, gone beyond this frequency."""
 _LARGEST_LOG_DELTA = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class RingParameters:
-    """Mean defocus, the two components of half the astigmatism (A), phase shift (rad)."""
-
-    defocus_angstrom: float
-    astigmatism_x_angstrom: float
-    astigmatism_y_angstrom: float
-    phase_shift_rad: float
-
-    @property
-    def astigmatism_angstrom(self) -> float:
-        """U - V."""
-        return 2.0 * math.hypot(self.astigmatism_x_angstrom, self.astigmatism_y_angstrom)
-
-    @property
-    def angle_rad(self) -> float:
-        return 0.5 * math.atan2(self.astigmatism_y_angstrom, self.astigmatism_x_angstrom)
-
-    def vector(self) -> FloatArray:
-        return np.array(
-            [
-                self.defocus_angstrom / _PARAMETER_SCALE_ANGSTROM,
-                self.astigmatism_x_angstrom / _PARAMETER_SCALE_ANGSTROM,
-                self.astigmatism_y_angstrom / _PARAMETER_SCALE_ANGSTROM,
-                self.phase_shift_rad,
-            ]
-        )
-
-
-def ring_parameters(vector: FloatArray) -> RingParameters:
-    scaled = vector[:3] * _PARAMETER_SCALE_ANGSTROM
-    return RingParameters(float(scaled[0]), float(scaled[1]), float(scaled[2]), float(vector[3]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +72,6 @@ class WhittleFit:
         band: Band,
         optics: RingOptics,
         spectrum: PowerMap,
-        *,
-        subset: Tensor | None = None,
     ) -> None:
         self._band = band
         self._optics = optics
@@ -122,10 +85,10 @@ class WhittleFit:
         second = np.diff(np.eye(size), n=2, axis=0)
         # nu is about 1: its second differences have a standard deviation of 1.
         self._penalty_nu = second.T @ second
-        self._penalty_delta = _ring_prior(ring_knots)
-        self._count = band.count if subset is None else band.count * subset
+        self._penalty_delta = ring_prior(ring_knots)
+        self._count = band.count
         self._fixed = optics.phase_without_defocus(band.k2)
-        gradient = optics.defocus_gradient * _PARAMETER_SCALE_ANGSTROM
+        gradient = optics.defocus_gradient * PARAMETER_SCALE_ANGSTROM
         self._gradients = torch.stack(
             [
                 gradient * band.k2,
@@ -165,7 +128,7 @@ class WhittleFit:
         first = self._first_curves(fall_off) if curves is None else (curves.nu, curves.log_delta)
         nu, log_delta, value = self._amplitudes(vector, rho, *first, steps=5)
         # A step of more than about a radian of phase at the band's edge would leave the basin.
-        longest = 1.5 / (self._optics.defocus_gradient * _PARAMETER_SCALE_ANGSTROM * self._band.high_per_angstrom**2)
+        longest = 1.5 / (self._optics.defocus_gradient * PARAMETER_SCALE_ANGSTROM * self._band.high_per_angstrom**2)
         converged = False
         for _ in range(steps):
             normal, gradient = self._system(vector, rho, nu, log_delta, free)
@@ -247,7 +210,7 @@ class WhittleFit:
     def _log_likelihood(self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray) -> float:
         """With the priors of the curves, up to a constant."""
         value = self._data_log_likelihood(self._mean(vector, rho, nu, log_delta))
-        offset = log_delta - _LOG_DELTA_MEAN
+        offset = log_delta - LOG_DELTA_MEAN
         return value - 0.5 * float(nu @ self._penalty_nu @ nu + offset @ self._penalty_delta @ offset)
 
     def _data_log_likelihood(self, mean: Tensor) -> float:
@@ -285,7 +248,7 @@ class WhittleFit:
         normal[size:total, size:total] = ring.T @ (sums[2][:, None] * ring) + self._penalty_delta
         gradient = np.zeros(total + free)
         gradient[:size] = noise.T @ sums[3] - self._penalty_nu @ nu
-        gradient[size:total] = ring.T @ sums[4] - self._penalty_delta @ (log_delta - _LOG_DELTA_MEAN)
+        gradient[size:total] = ring.T @ sums[4] - self._penalty_delta @ (log_delta - LOG_DELTA_MEAN)
         if free:
             normal[:size, total:] = noise.T @ sums[5 : 5 + free].T
             normal[size:total, total:] = ring.T @ sums[5 + free : 5 + 2 * free].T
@@ -333,21 +296,6 @@ class WhittleFit:
         return nu, self._data_log_likelihood(mean) - 0.5 * float(nu @ self._penalty_nu @ nu)
 
 
-def _ring_prior(knots: FloatArray) -> FloatArray:
-    """Precision matrix of the coefficients of ln(delta) about their prior mean."""
-    spacing = float(knots[1] - knots[0])
-    size = len(knots) + 2
-    first, second = (np.diff(np.eye(size), n=order, axis=0) for order in (1, 2))
-    # Coefficient j belongs to the knot j - 1; the middle of the three of a second difference is j + 1.
-    middle = knots[0] + spacing * np.arange(size - 2)
-    smooth_sd = _LOG_DELTA_CURVATURE_SD_ANGSTROM2 * spacing**2
-    rough_sd = _MOLECULE_SD * np.exp(-((middle / _MOLECULE_REACH_PER_ANGSTROM) ** 2))
-    precision = second.T @ ((1.0 / (smooth_sd**2 + rough_sd**2))[:, None] * second)
-    precision = precision + first.T @ first / ((_LOG_DELTA_SLOPE_SD_ANGSTROM * spacing) ** 2 * (size - 1))
-    whole: FloatArray = precision + np.eye(size) / (_LOG_DELTA_SD**2 * size)
-    return whole
-
-
 def _jitter(matrix: FloatArray) -> FloatArray:
     """A last 1e-9 on the diagonal: a direction without any information must not stop the solver."""
     diagonal: FloatArray = np.eye(len(matrix)) * (1e-9 * np.trace(matrix) / len(matrix))
@@ -357,25 +305,7 @@ def _jitter(matrix: FloatArray) -> FloatArray:
 def _covariance(normal: FloatArray, free: int) -> FloatArray:
     """Marginal covariance of the ring parameters (inverse information with the curves free), (4, 4)."""
     inverse = np.linalg.inv(normal + _jitter(normal))[-free:, -free:]
-    scale = np.array([_PARAMETER_SCALE_ANGSTROM] * 3 + [1.0])[:free]
+    scale = np.array([PARAMETER_SCALE_ANGSTROM] * 3 + [1.0])[:free]
     covariance = np.zeros((4, 4))
     covariance[:free, :free] = inverse * np.outer(scale, scale)
     return covariance
-
-
-def ring_contrast(kx: Tensor, ky: Tensor, optics: RingOptics, spectrum: PowerMap, parameters: RingParameters) -> Tensor:
-    """Loss of contrast of cos(2 chi) by the window's finite size and by block means (1: none), shape of kx.
-
-    The contrast is displaced by d = grad(2 chi) / 2 pi; the window keeps its autocorrelation at d, and a mean over a
-    block of width b in frequency keeps sinc(b d) along each axis.
-    """
-    half = optics.defocus_gradient / math.pi  # 2 lambda
-    k2 = kx * kx + ky * ky
-    common = half * parameters.defocus_angstrom - optics.cs_term_angstrom4 * 4.0 * k2 / (2.0 * math.pi)
-    shift_x = common * kx + half * (parameters.astigmatism_x_angstrom * kx + parameters.astigmatism_y_angstrom * ky)
-    shift_y = common * ky + half * (parameters.astigmatism_y_angstrom * kx - parameters.astigmatism_x_angstrom * ky)
-    contrast = window_overlap(shift_x, spectrum.width_angstrom) * window_overlap(shift_y, spectrum.height_angstrom)
-    if spectrum.block > 1:
-        contrast = contrast * torch.sinc(shift_x * (spectrum.block / spectrum.width_angstrom))
-        contrast = contrast * torch.sinc(shift_y * (spectrum.block / spectrum.height_angstrom))
-    return contrast

@@ -18,7 +18,7 @@ from frazil.models.ctf_fit.profiles import (
     fit_resolution_angstrom,
     ice_ring_density,
 )
-from frazil.models.ctf_fit.whittle import RingParameters
+from frazil.models.ctf_fit.ring_model import RingParameters
 from frazil.models.optics.ctf import chi, defocus_at_angle
 
 OPTICS = RingOptics(300.0, 2.7, 0.1)

@@ -11,12 +11,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import deque
-from typing import TYPE_CHECKING, assert_never
+from typing import Protocol, assert_never
 
 from frazil.daemon.intake import instructions as do
-
-if TYPE_CHECKING:
-    from frazil.daemon.intake.service import IntakeListener
+from frazil.daemon.intake.identity import CompleteMovie
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 8
@@ -33,6 +31,23 @@ Delivery = (
     | do.LateSidecar
     | do.Alert
 )
+
+
+class IntakeListener(Protocol):
+    """What the daemon does with movies. Called from the intake's thread; must not wait for the intake.
+
+    A call that raises is made again (see `Deliveries`), so each must bear being made twice.
+    """
+
+    def found(self, movie: do.Found) -> None: ...
+    def settling(self, movie: do.Settling) -> None: ...
+    def complete(self, movie: CompleteMovie) -> None: ...
+    def replaced(self, movie: do.Replaced) -> None: ...
+    def revived(self, movie: do.Revived) -> None: ...
+    def vanished(self, movie: do.Vanished) -> None: ...
+    def quarantined(self, movie: do.Quarantine) -> None: ...
+    def late_sidecar(self, movie: do.LateSidecar) -> None: ...
+    def alert(self, alert: do.Alert) -> None: ...
 
 
 class Deliveries:

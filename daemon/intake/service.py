@@ -10,25 +10,25 @@ import logging
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from frazil.config.errors import FrazilError, QuarantineError
 from frazil.config.settings import IntakeSettings
 from frazil.daemon.intake import events as ev
 from frazil.daemon.intake import instructions as do
 from frazil.daemon.intake.clock import Clock, SystemClock
-from frazil.daemon.intake.delivery import Deliveries
-from frazil.daemon.intake.identity import CompleteMovie
+from frazil.daemon.intake.delivery import Deliveries, IntakeListener
+from frazil.daemon.intake.disk_answers import DiskAnswers, DiskTools
 from frazil.daemon.intake.machine import IntakeMachine
 from frazil.daemon.intake.mounts import file_system_type, is_remote, read_mount_table, trusts_inodes
 from frazil.daemon.intake.record import Phase
 from frazil.daemon.intake.scan import PathFilter, Tree
 from frazil.daemon.intake.watcher import EventWatcher, NoWatcher, Watcher
-from frazil.models.records import AcquisitionMetadata
+
+__all__ = ["DiskTools", "IntakeListener", "IntakeService", "IntakeStatus"]
 
 log = logging.getLogger(__name__)
 MAX_WAIT_S = 0.5
@@ -40,39 +40,6 @@ REARM_PAUSE_S = 10.0
 REARM_MAX_S = 600.0
 FULL_SCAN_MAX_S = 600.0
 RESCAN_PAUSE_S = 0.2
-
-
-class IntakeListener(Protocol):
-    """What the daemon does with movies. Called from the intake's thread; must not wait for the intake.
-
-    A call that raises is made again (see `Deliveries`), so each must bear being made twice.
-    """
-
-    def found(self, movie: do.Found) -> None: ...
-    def settling(self, movie: do.Settling) -> None: ...
-    def complete(self, movie: CompleteMovie) -> None: ...
-    def replaced(self, movie: do.Replaced) -> None: ...
-    def revived(self, movie: do.Revived) -> None: ...
-    def vanished(self, movie: do.Vanished) -> None: ...
-    def quarantined(self, movie: do.Quarantine) -> None: ...
-    def late_sidecar(self, movie: do.LateSidecar) -> None: ...
-    def alert(self, alert: do.Alert) -> None: ...
-
-
-class SidecarReader(Protocol):
-    """`frazil.models.formats.sidecar.read_sidecar` is one."""
-
-    def __call__(self, path: Path, *, settled: bool = False) -> AcquisitionMetadata: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DiskTools:
-    """The functions that read movies and sidecars; tests put their own in."""
-
-    check_structure: Callable[[Path], ev.Structure]
-    read_sidecar: SidecarReader | None = None
-    sidecar_candidates: Callable[[str, Sequence[Path]], Sequence[Path]] | None = None
-    """(movie's relative path, roots) -> where its sidecar may lie, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +128,7 @@ class IntakeService:
             )
         self._watcher = watcher
         self._inbox: queue.SimpleQueue[ev.Event | _ScanDone | None] = queue.SimpleQueue()
+        self._disk = DiskAnswers(self._tree, tools, self._clock, self._inbox.put, self._record_failure)
         self._hints: dict[tuple[str, ev.HintKind], None] = {}
         self._hint_lock = threading.Lock()
         self._owns_executor = executor is None
@@ -324,11 +292,11 @@ class IntakeService:
     def _perform(self, instruction: do.Instruction) -> None:
         match instruction:
             case do.LookAt():
-                self._executor.submit(self._look, instruction)
+                self._executor.submit(self._disk.look, instruction)
             case do.CheckStructure():
-                self._executor.submit(self._check, instruction)
+                self._executor.submit(self._disk.check, instruction)
             case do.ReadSidecar():
-                self._executor.submit(self._read_sidecar, instruction)
+                self._executor.submit(self._disk.read_sidecar, instruction)
             case do.Rescan():
                 self._rescan_wanted = self._scan_running
                 self._next_scan_s = min(self._next_scan_s, self._clock.monotonic_s() + RESCAN_PAUSE_S)
@@ -406,65 +374,8 @@ class IntakeService:
             self._scans += 1
             self._handle(ev.ScanFinished(done.started_s, done.snapshot))
 
-    # ---------------------------------------------------------------- answering the machine, in the pool
-
-    def _look(self, instruction: do.LookAt) -> None:
-        stat = None
-        looked_s = self._clock.monotonic_s()
-        try:
-            stat = self._tree.look(instruction.path)
-        except Exception:  # a named boundary: each question must be answered, or the movie hangs
-            self._record_failure(f"{instruction.path} could not be looked at")
-        self._inbox.put(ev.Looked(instruction.path, looked_s, stat, instruction.closed))
-
-    def _check(self, instruction: do.CheckStructure) -> None:
-        path = instruction.path
-        answer: ev.Event
-        try:
-            answer = self._checked(path)
-        except FrazilError as error:
-            # Not being readable now is no fault of the file; anything else that is typed is a verdict on it.
-            answer = ev.CheckFailed(
-                path, error.what, traceback.format_exc() if isinstance(error, QuarantineError) else ""
-            )
-        except OSError as error:
-            answer = ev.CheckFailed(path, error.strerror or str(error))
-        except Exception as error:  # a named boundary: a parser's mistake is the movie's evidence, not our end
-            self._record_failure(f"{path}: the structure check failed in an unforeseen way")
-            answer = ev.CheckFailed(path, f"{type(error).__name__}: {error}", traceback.format_exc())
-        self._inbox.put(answer)
-
-    def _checked(self, path: str) -> ev.StructureChecked | ev.CheckFailed:
-        before = self._tree.look(path)
-        if before is None:
-            gone = not (self._root / path).exists()
-            return ev.CheckFailed(path, "it is gone" if gone else "it cannot be opened", gone=gone)
-        report = self._tools.check_structure(self._root / path)
-        looked_s = self._clock.monotonic_s()
-        after = self._tree.look(path)
-        if after is None:
-            return ev.CheckFailed(path, "it went away during the check", gone=True)
-        return ev.StructureChecked(path, looked_s, after, report if before == after else None)
-
     def _candidates(self, movie_path: str) -> tuple[str, ...]:
         if self._tools.sidecar_candidates is None:
             return ()
         roots = (self._tree.root.resolve(), *(root.resolve() for root in self._tree.sidecar_roots))
         return tuple(str(path) for path in self._tools.sidecar_candidates(movie_path, roots))
-
-    def _read_sidecar(self, instruction: do.ReadSidecar) -> None:
-        path, sidecar = instruction.path, instruction.sidecar_path
-        answer: ev.Event
-        try:
-            if self._tools.read_sidecar is None:
-                raise RuntimeError("candidates without a reader")
-            metadata = self._tools.read_sidecar(Path(sidecar), settled=instruction.settled)
-            answer = ev.SidecarRead(path, sidecar, metadata)
-        except FrazilError as error:
-            answer = ev.SidecarFailed(path, sidecar, error.what)
-        except OSError as error:
-            answer = ev.SidecarFailed(path, sidecar, error.strerror or str(error))
-        except Exception as error:  # a named boundary: a sidecar must never stop a movie
-            self._record_failure(f"{sidecar}: the sidecar could not be read, in an unforeseen way")
-            answer = ev.SidecarFailed(path, sidecar, f"{type(error).__name__}: {error}")
-        self._inbox.put(answer)

@@ -1,0 +1,149 @@
+"""Pose and centre of every particle of a movie: all of a coarse grid at once, then the best few ever more finely.
+
+The score is the correlation of the whitened particle with the CTF-affected slice, normalised by the slice (so that the
+scale of neither matters):  sum_k w Re(X* C S) / sqrt(sum_k w C^2 |S|^2). On the coarse grid all poses, in-plane turns and
+shifts are one matrix product: at 20-30 A a slice has some hundred samples, and a product is faster than an FFT each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.particle_spectra import ParticleSpectra, shift_grid
+from frazil.models.reconstruction.rotations import neighbours, pose_grid
+
+_COARSE_RESOLUTION_ANGSTROM = 22.0
+_SHIFT_STEP_ANGSTROM = 7.0
+_CANDIDATES = 4
+_FINE_ROUNDS = 5
+_SHRINK = 0.55
+"""From round to round; five rounds end at 1/20 of the first step."""
+_POSES_AT_ONCE = 4096
+_LEAST_STEP_DEG, _LARGEST_STEP_DEG = 6.0, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPoses:
+    """One row a particle."""
+
+    poses: NDArray[np.float64]
+    """(n, 3, 3)"""
+    shift_px: NDArray[np.float64]
+    """(n, 2) displacement (x, y) of the particle from the centre of its box, in working pixels."""
+    score: NDArray[np.float64]
+    """(n,) in standard deviations of noise."""
+
+
+class OrientationSearch:
+    """Searches one reference.
+
+    Parameters
+    ----------
+    reference:
+        The map, filtered to `resolution_angstrom`.
+    symmetry:
+        (s, 3, 3) of the map: only one asymmetric unit is searched.
+    """
+
+    def __init__(
+        self,
+        reference: FourierVolume,
+        plane: FourierPlane,
+        *,
+        resolution_angstrom: float,
+        diameter_angstrom: float,
+        symmetry: NDArray[np.float64],
+        device: torch.device,
+    ) -> None:
+        self._reference, self._plane, self._device = reference, plane, device
+        coarse = max(resolution_angstrom, _COARSE_RESOLUTION_ANGSTROM)
+        # Crowther's step, resolution / diameter, lets the rim of the particle move by half a resolution element.
+        step = float(np.clip(np.degrees(coarse / diameter_angstrom), _LEAST_STEP_DEG, _LARGEST_STEP_DEG))
+        self._step_deg = step
+        self._coarse_count = plane.count_within(1 / coarse)
+        self._fine_count = plane.count_within(1.1 / resolution_angstrom)
+        self._grid = torch.from_numpy(pose_grid(step, symmetry)).to(device, torch.float32)
+        chunks = [
+            reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)
+        ]
+        self._slices = torch.view_as_real(torch.cat(chunks)).flatten(1)  # (R, 2 M)
+        self._reach_angstrom = 0.15 * diameter_angstrom
+
+    @property
+    def pose_count(self) -> int:
+        """Poses of the coarse grid."""
+        return len(self._grid)
+
+    def find(self, particles: ParticleSpectra) -> FoundPoses:
+        """Best pose and centre of each particle under this reference."""
+        poses, shifts = self._coarse(particles)
+        return self._refine(particles, poses, shifts)
+
+    def _coarse(self, particles: ParticleSpectra) -> tuple[Tensor, Tensor]:
+        """(n, c, 3, 3) and (n, c, 2): the best candidates of the grid."""
+        count, n = self._coarse_count, len(particles.values)
+        shifts = shift_grid(self._reach_angstrom, _SHIFT_STEP_ANGSTROM, self._plane.pixel_size_angstrom)
+        phases = self._plane.phases(shifts, count, self._device)
+        weight = particles.whitening[:count] * particles.ctf[:count]
+        centred = (particles.masked[:, None, :count] * weight) * phases  # (n, S, M)
+        flat = torch.view_as_real(centred.contiguous()).flatten(2).flatten(0, 1)  # (n S, 2 M)
+        power = (weight * particles.ctf[:count]).repeat_interleave(2)
+        norm = torch.sqrt((self._slices.square() @ power).clamp_min(1e-30))
+        best_value = torch.full((n, 0), 0.0, device=self._device)
+        best_pose = torch.zeros((n, 0), dtype=torch.int64, device=self._device)
+        best_shift = torch.zeros((n, 0), dtype=torch.int64, device=self._device)
+        for start in range(0, len(self._slices), _POSES_AT_ONCE):
+            part = slice(start, start + _POSES_AT_ONCE)
+            score = (flat @ self._slices[part].T).view(n, len(shifts), -1) / norm[part]
+            value, shift = score.max(dim=1)
+            top, where = value.topk(min(_CANDIDATES, value.shape[1]), dim=1)
+            best_value = torch.cat([best_value, top], dim=1)
+            best_pose = torch.cat([best_pose, where + start], dim=1)
+            best_shift = torch.cat([best_shift, shift.gather(1, where)], dim=1)
+        chosen = best_value.topk(min(_CANDIDATES, best_value.shape[1]), dim=1).indices
+        offsets = torch.from_numpy(shifts).to(self._device, torch.float32)
+        return self._grid[best_pose.gather(1, chosen)], offsets[best_shift.gather(1, chosen)]
+
+    def _refine(self, particles: ParticleSpectra, poses: Tensor, shifts: Tensor) -> FoundPoses:
+        count, n, c = self._fine_count, len(poses), poses.shape[1]
+        weight = particles.whitening[:count] * particles.ctf[:count]
+        power = weight * particles.ctf[:count]
+        weighted = (particles.masked[:, :count] * weight).repeat_interleave(c, dim=0)  # (n c, M)
+        poses, shifts = poses.flatten(0, 1), shifts.flatten(0, 1)
+        value = torch.full((n * c,), -torch.inf, device=self._device)
+        step_deg, step_px = self._step_deg / 2, _SHIFT_STEP_ANGSTROM / 2 / self._plane.pixel_size_angstrom
+        around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)], dtype=float)
+        for _ in range(_FINE_ROUNDS):
+            turns = torch.from_numpy(neighbours(step_deg)).to(self._device, torch.float32)
+            tried = torch.einsum("tij,njk->ntik", turns, poses)  # turned in the particle's own frame
+            slices = self._reference.slices(tried.flatten(0, 1), self._plane, count).view(n * c, len(turns), count)
+            norm = torch.sqrt((slices.abs().square() @ power).clamp_min(1e-30))
+            own = self._plane.phases(shifts.cpu().numpy().astype(np.float64), count, self._device)  # (n c, M)
+            near = self._plane.phases(around * step_px, count, self._device)  # (9, M)
+            centred = (weighted * own)[:, None] * near  # (n c, 9, M)
+            real = torch.view_as_real(centred).flatten(2)
+            score = real @ torch.view_as_real(slices).flatten(2).transpose(1, 2) / norm[:, None]  # (n c, 9, 27)
+            value, best = score.flatten(1).max(dim=1)
+            shift_index, turn_index = best // len(turns), best % len(turns)
+            poses = tried[torch.arange(n * c), turn_index]
+            moved = torch.from_numpy(around * step_px).to(self._device, torch.float32)
+            shifts = shifts + moved[shift_index]
+            step_deg, step_px = step_deg * _SHRINK, step_px * _SHRINK
+        winner = value.view(n, c).argmax(dim=1) + torch.arange(n, device=self._device) * c
+        return FoundPoses(
+            poses=_orthonormal(poses[winner].cpu().double().numpy()),
+            shift_px=shifts[winner].cpu().double().numpy(),
+            score=value[winner].cpu().double().numpy(),
+        )
+
+
+def _orthonormal(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nearest rotations: many small float32 turns add up."""
+    u, _, v = np.linalg.svd(matrices)
+    return np.asarray(u @ v)

@@ -354,12 +354,12 @@ def test_sidecar_five_minutes_late_and_half_written(tmp_path):
     assert late.metadata.voltage_kv == 300.0
 
 
-def test_five_thousand_files_on_the_disk(tmp_path):
-    for index in range(5000):
+def test_a_thousand_files_at_once_on_the_disk(tmp_path):
+    for index in range(1000):
         (tmp_path / f"{index:04}.tif").write_bytes(b"\1" + FRAME)
     bench = Bench(tmp_path)
     bench.later(8)
-    assert len(set(bench.listener.taken)) == len(bench.listener.taken) == 5000
+    assert len(set(bench.listener.taken)) == len(bench.listener.taken) == 1000
 
 
 def test_network_mount_is_polled(tmp_path):

@@ -149,11 +149,14 @@ class Daemon:
         )
         rebuilt = rebuild.adopt_missing(self._store, options.session_dir, now_utc_us=self._utc_us())
         self._book = MovieBook.restore(self._store, parameter_hash=self._hash, code_version=version("frazil"))
+        for movie_id in self._book.interrupted:
+            self._store.submit(writes.give_attempt_back, movie_id)
         self._gate = GainDesk(settings, stored=self._stored_gain_verdict())
         self._scheduler = Scheduler(max_attempts=settings.workers.max_attempts)
         self._waiting_for_gate: list[str] = []
         self._complete: dict[str, CompleteMovie] = {}
         self._acquisition: dict[str, AcquisitionParameters] = {}
+        self._stale: set[str] = set()
         self._results_pending: list[tuple[MovieResult, float]] = []
         service = DaemonService(self._store, options.session_dir, self._inbox.order, lambda: self._builder.newest)
         self._builder = LiveStateBuilder(options, self._store, self._utc_us, self._clock)
@@ -319,9 +322,11 @@ class Daemon:
             metadata, acquisition = self._book.resolve(movie, self._settings)
         except SettingsError as error:
             self._store.submit(writes.register_movie, row).result()
-            if not self._book.any_resolved:
+            if not self._book.any_resolved and (self._options.once or movie.sidecar is not None):
                 # Nobody ever said it, and the person who has just started this is still there to be asked.
                 raise
+            # Its sidecar may still come (then it is taken up again), or a person may start frazil with the value.
+            self._alert("error", "metadata", error.what, error.remedy)
             self._store.submit(writes.quarantine, movie.movie_id, stage="metadata", reason=str(error))
             self._forget(movie.movie_id)
             return
@@ -345,7 +350,12 @@ class Daemon:
             self._queue(movie.movie_id)
 
     def _queue(self, movie_id: str) -> None:
-        self._scheduler.add(movie_id, sequence=self._book.sequence(movie_id), priority=self._book.priority(movie_id))
+        self._scheduler.add(
+            movie_id,
+            sequence=self._book.sequence(movie_id),
+            priority=self._book.priority(movie_id),
+            attempts=self._book.take_attempts(movie_id),
+        )
 
     def _on_late_sidecar(self, item: intake.LateSidecar, now_utc_us: int) -> None:
         """A sidecar came after its movie was taken: what it says is stored; a changed result is computed again."""
@@ -370,13 +380,22 @@ class Daemon:
         except SettingsError as error:
             self._alert("warning", "metadata", str(error))
             return
+        if movie.movie_id in self._scheduler.in_flight().values() and acquisition != self._acquisition[movie.movie_id]:
+            self._stale.add(movie.movie_id)  # what its worker is computing is made with the values of before
         self._complete[movie.movie_id], self._acquisition[movie.movie_id] = movie, acquisition
-        row = replace(self._book.complete(movie, now_utc_us), metadata=metadata)
+        row = replace(
+            self._book.complete(movie, now_utc_us),
+            metadata=metadata,
+            pixel_size_angstrom=acquisition.pixel_size_angstrom,
+            voltage_kv=acquisition.voltage_kv,
+            dose_per_frame_e_per_a2=acquisition.dose_per_frame_e_per_a2,
+        )
         self._book.set_row(movie.movie_id, row)
         self._store.submit(writes.register_movie, row)
 
     def _forget(self, movie_id: str) -> None:
         self._scheduler.remove(movie_id)
+        self._stale.discard(movie_id)
         self._complete.pop(movie_id, None)
         self._acquisition.pop(movie_id, None)
         if movie_id in self._waiting_for_gate:
@@ -407,6 +426,7 @@ class Daemon:
         eligible = prior_epochs.eligible_below(self._analysis.newest_version)
         for dispatch in self._scheduler.dispatches(self._clock(), eligible_below=eligible):
             movie = self._complete[dispatch.movie_id]
+            self._stale.discard(dispatch.movie_id)
             self._store.submit(writes.start_attempt, dispatch.movie_id)
             coming = [self._complete[movie_id] for movie_id in self._scheduler.peek(1) if movie_id in self._complete]
             sequence = self._book.sequence(dispatch.movie_id)
@@ -446,7 +466,11 @@ class Daemon:
             case _ if isinstance(outcome.value, MovieResult):
                 attempt = self._scheduler.finished(worker)
                 self._workers.count(worker, failed=False)
-                if attempt:
+                if outcome.call.subject in self._stale:
+                    self._stale.discard(outcome.call.subject)
+                    self._store.submit(writes.give_attempt_back, outcome.call.subject)
+                    self._queue(outcome.call.subject)
+                elif attempt:
                     self._results_pending.append((outcome.value, self._clock()))
             case _:
                 self._on_failure(outcome)
@@ -459,10 +483,8 @@ class Daemon:
             return
         self._scheduler.worker_available(worker)
         if isinstance(outcome.value, MovieFailure):
-            if outcome.value.movie_id == "gain":
-                raise StopDaemonError(outcome.value.reason, remedy="correct --gain or --defects, then start again")
-            self._gate.ask_again()
-            return
+            # Movies that cannot be read are left out by the worker: this is about the reference or the defects.
+            raise StopDaemonError(outcome.value.reason, remedy="correct --gain or --defects, then start again")
         assert isinstance(outcome.value, GainDecision)
         decision = outcome.value
         self._store.submit(session_writes.record_gain_verdict, self._gate.decided(decision)).result()

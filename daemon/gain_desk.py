@@ -13,6 +13,8 @@ from frazil.daemon.session_folder import file_digest
 from frazil.daemon.transport.messages import GateState
 from frazil.models.gain_gate import GainDecision, GainVerdict, decide
 
+_DEATHS_TO_GIVE_UP = 3
+
 
 class StoredVerdict(msgspec.Struct, frozen=True):
     """What the session keeps of the gate: the answer, and what was asked."""
@@ -36,6 +38,8 @@ class GainDesk:
         self._movies: list[str] = []
         self._asked_about = 0
         self._asking = False
+        self._deaths = 0
+        self._given_up: set[str] = set()
         self.decision: GainDecision | None = None
         self._question = "|".join(
             (
@@ -55,7 +59,10 @@ class GainDesk:
                 defects_path=self._camera.defects,
             )
         elif stored is not None:
-            verdict = msgspec.json.decode(stored.encode(), type=StoredVerdict)
+            try:
+                verdict = msgspec.json.decode(stored.encode(), type=StoredVerdict)
+            except msgspec.DecodeError:
+                return  # of another version of frazil: asked again
             if verdict.question == self._question and verdict.decision.passes:
                 self.decision = verdict.decision
 
@@ -106,7 +113,11 @@ class GainDesk:
         """A complete movie that the gate may look at."""
         if self.decision is None or self.decision.verdict is GainVerdict.UNDECIDED:
             path = str(movie.path)
-            if path not in self._movies and len(self._movies) < 10 * self._camera.gain_gate_movies:
+            if (
+                path not in self._movies
+                and path not in self._given_up
+                and len(self._movies) < 10 * self._camera.gain_gate_movies
+            ):
                 self._movies.append(path)
 
     def next_question(self, *, nothing_more_comes: bool) -> GainGateTask | None:
@@ -133,12 +144,19 @@ class GainDesk:
         """Take the worker's answer; returns what the session is to store."""
         self.decision = decision
         self._asking = False
+        self._deaths = 0
         return msgspec.json.encode(StoredVerdict(self._question, decision)).decode()
 
     def ask_again(self) -> None:
-        """The worker that was asked died or failed."""
+        """The worker that was asked died or failed. After the third time it is not asked about these movies again: one
+        of them kills it, and the gate is for those that come after them to open."""
         self._asking = False
         self._asked_about = 0
+        self._deaths += 1
+        if self._deaths >= _DEATHS_TO_GIVE_UP:
+            self._deaths = 0
+            self._given_up.update(self._movies)
+            self._movies.clear()
 
     def state(self) -> GateState:
         """For the screen."""

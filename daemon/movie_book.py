@@ -17,12 +17,15 @@ from frazil.models.formats.acquisition import AcquisitionParameters, merge_metad
 from frazil.models.records import AcquisitionMetadata, MovieState
 
 LIVE_PRIORITY = 0
+INTERRUPTED_PRIORITY = 5
+"""Movies that a worker had in hand when the daemon ended come behind the others: one that takes the whole machine down
+with it must not be the first thing that every restart tries."""
 REPROCESS_PRIORITY = 10
 """Movies that were done with other settings wait behind those that come from the microscope now."""
 
 _RESTORE_SQL = """
 SELECT movie_id, relative_path, generation, state, size_bytes, mtime_ns, inode, frame_count, file_format, sidecar_path,
-       metadata_json, failure_stage, found_utc_us, sequence, stem,
+       metadata_json, failure_stage, found_utc_us, sequence, stem, attempts, complete_utc_us,
        (SELECT any_value(parameter_hash) FROM stages s WHERE s.movie_id = movies.movie_id) AS parameter_hash,
        (SELECT any_value(code_version) FROM stages s WHERE s.movie_id = movies.movie_id) AS code_version
 FROM movies ORDER BY sequence
@@ -35,6 +38,8 @@ class _Entry:
     sequence: int
     stem: str
     priority: int = LIVE_PRIORITY
+    attempts: int = 0
+    """Of an earlier run, failed for reasons of the movie's own; the scheduler counts on from here."""
     row: MovieRow | None = None
 
 
@@ -49,6 +54,9 @@ class MovieBook:
     ended_sequences: list[int] = field(default_factory=list)
     """Of movies that had ended when the session was resumed."""
     open_sequences: list[int] = field(default_factory=list)
+    """Of movies that were complete and had no result."""
+    interrupted: list[str] = field(default_factory=list)
+    """Ids of movies that were in a worker's hands when the earlier run ended: that attempt does not count."""
     any_resolved: bool = False
     """At least one movie's acquisition parameters were complete: what is missing later is that movie's fault."""
 
@@ -81,8 +89,19 @@ class MovieBook:
             state, entry.priority = MovieState.FAILED, REPROCESS_PRIORITY
             done = False
         self.any_resolved = self.any_resolved or done
-        ended = done or state in (MovieState.QUARANTINED, MovieState.OUTDATED)
-        (self.ended_sequences if ended else self.open_sequences).append(sequence)
+        if state is MovieState.QUARANTINED and row["failure_stage"] == "metadata":
+            state = MovieState.FAILED  # what was missing or contradicted may have been said since
+        if state is MovieState.PROCESSING:
+            self.interrupted.append(row["movie_id"])
+            entry.priority = INTERRUPTED_PRIORITY
+            entry.attempts = max(row["attempts"] - 1, 0)
+        elif state in (MovieState.QUEUED, MovieState.FAILED) and entry.priority == LIVE_PRIORITY:
+            entry.attempts = row["attempts"]
+        if done or state in (MovieState.QUARANTINED, MovieState.OUTDATED):
+            self.ended_sequences.append(sequence)
+        elif row["complete_utc_us"] is not None:
+            # One that is still growing does not hold up its epoch, neither now nor in a run without a restart.
+            self.open_sequences.append(sequence)
         stat = None
         if row["size_bytes"] is not None and row["mtime_ns"] is not None:
             stat = FileStat(row["size_bytes"], row["mtime_ns"], row["inode"] or 0)
@@ -103,6 +122,7 @@ class MovieBook:
                 sidecar_path=row["sidecar_path"],
                 metadata=metadata,
                 quarantined_by_intake=state is MovieState.QUARANTINED and row["failure_stage"] == "intake",
+                announced=row["complete_utc_us"] is not None,
             )
         )
 
@@ -192,6 +212,12 @@ class MovieBook:
 
     def priority(self, movie_id: str) -> int:
         return self._entries[movie_id].priority
+
+    def take_attempts(self, movie_id: str) -> int:
+        """Failed attempts of an earlier run; asked for once, because a person who re-queues begins from zero."""
+        entry = self._entries[movie_id]
+        attempts, entry.attempts = entry.attempts, 0
+        return attempts
 
     def path(self, movie_id: str) -> str | None:
         entry = self._entries.get(movie_id)

@@ -47,13 +47,24 @@ def write_settings(session_dir: Path, settings: Settings) -> str:
 
 
 def file_digest(path: str | None) -> str:
-    """Short digest of a small input file (gain, defects): a changed file changes what comes out of every movie."""
+    """Short digest of a small input file (gain, defects): a changed file changes what comes out of every movie.
+
+    Raises
+    ------
+    UsageError
+        If it is not there or cannot be read.
+    """
     if path is None:
         return ""
     digest = hashlib.blake2b(digest_size=8)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror or error}", path=path, remedy="correct the path of --gain or --defects"
+        ) from error
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from frazil.models.formats.movie import MovieReader
-from frazil.models.gain_gate import relative_residual
+from frazil.models.gain_gate import outlying_pixels, relative_residual
 
 
 def mean_counts_by_half(reader: MovieReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -28,16 +28,44 @@ def residuals(
     """Residuals of each movie and, if there is only one movie, of its two halves in the highest frequencies.
 
     A specimen moves and is blurred by optics and detector; what two halves of one movie still share above about 0.8 of
-    Nyquist is the camera's own pattern.
+    Nyquist is the camera's own pattern. Pixels that are dead or hot in all movies are left out: they too are shared,
+    they are no gain pattern, and every worker replaces them.
     """
-    collected = list(halves)
-    movie_residuals = [
-        relative_residual(np.asarray((even + odd) / 2, dtype=np.float32), exclude) for even, odd in collected
-    ]
-    if len(collected) != 1 or not collected[0][1].any():
+    means: list[NDArray[np.float32]] = []
+    first: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    for even, odd in halves:
+        # A single frame has no odd half.
+        means.append(np.asarray((even + odd) / 2 if odd.any() else even, dtype=np.float32))
+        first = (even, odd) if first is None else None
+    if not means:
+        return [], None
+    bad = defective_pixels(means if first is None else list(first), exclude)
+    movie_residuals = [relative_residual(mean, bad) for mean in means]
+    if first is None or not first[1].any():
         return movie_residuals, None
-    even, odd = (_highest_frequencies(relative_residual(half, exclude)) for half in collected[0])
+    even, odd = (_highest_frequencies(relative_residual(half, bad)) for half in first)
     return movie_residuals, (even, odd)
+
+
+def defective_pixels(images: list[NDArray[np.float32]], exclude: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """(h, w) True where all images (mean counts) are empty although they should not be, or their mean is an outlier.
+
+    Parameters
+    ----------
+    images:
+        Mean counts with independent noise.
+    exclude:
+        Known to be bad; part of the answer.
+    """
+    empty = [image <= 0 for image in images]
+    never_lit = np.logical_and.reduce(empty)
+    # Where counts are few, live pixels stay empty too; by chance this many of them in all images.
+    by_chance = never_lit.size * float(np.prod([mask.mean() for mask in empty]))
+    bad = np.zeros(never_lit.shape, dtype=bool) if exclude is None else exclude.copy()
+    if np.count_nonzero(never_lit) > 10.0 * by_chance + 10.0:
+        bad |= never_lit
+    scaled = [image / max(float(image.mean()), 1e-12) for image in images]
+    return bad | outlying_pixels(np.mean(scaled, axis=0, dtype=np.float32), bad)
 
 
 def _highest_frequencies(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -29,12 +29,17 @@ from frazil.models.gain_reference import ORIENTATIONS, Reference, orient
 
 _HIGH_PASS_PX = 9
 """Local mean over this many pixels: illumination, ice and specimen go, pixel-to-pixel sensitivity stays."""
+_OUTLIER_SIGMA = 6.0
+_CLIPPING_ROUNDS = 4
 _SIGNIFICANT_SIGMA = 6.0
 """With eight cases and hundreds of sessions a year, 6 sigma never happens by chance."""
 _ABSENT_SLOPE = 0.25
 """A reference whose slope is below this, although it could have been seen, is not in the data."""
 _VISIBLE_PATTERN = 0.002
 """A fixed pattern weaker than 0.2 % of the counts cannot be seen in a micrograph."""
+_UNCORRECTED_PATTERN = 0.015
+"""No camera's pixels are more alike than this before correction (2 % and more are usual): movies in which a pattern of
+this strength would have been seen, and none was, are corrected."""
 
 HALF_INDEPENDENT_FRACTION = 1 / 3.78
 """Noise after the second difference along both axes of `gain_evidence`: 1 / (sum of squared autocorrelations) =
@@ -104,7 +109,7 @@ class GainDecision:
 def relative_residual(
     mean_counts: NDArray[np.float32], exclude: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
-    """High-passed counts relative to their local mean, outliers and excluded pixels set to zero.
+    """High-passed counts relative to their local mean; outliers and excluded pixels are zero and count in no mean.
 
     Parameters
     ----------
@@ -113,26 +118,76 @@ def relative_residual(
     exclude:
         (h, w), True for pixels that must not count (dead, defect).
     """
-    counts = mean_counts.astype(np.float32, copy=True)
-    if exclude is not None and exclude.any():
-        counts[exclude] = counts[~exclude].mean()
-    local = ndimage.uniform_filter(counts, _HIGH_PASS_PX, mode="nearest")
-    # Below a few per cent of the typical counts (beam stop, grid bar) ratios are noise.
-    lit = local > 0.05 * max(float(np.median(local)), 1e-12)
-    residual = np.zeros_like(counts)
-    np.divide(counts, local, out=residual, where=lit)
-    residual[lit] -= 1.0
-    if exclude is not None:
-        residual[exclude] = 0.0
-    spread = 1.4826 * float(np.median(np.abs(residual[lit]))) if lit.any() else 0.0
-    # Sparse counts have a median deviation of zero or one quantum; their own standard deviation is the honest scale.
-    limit = 6.0 * max(spread, float(residual.std()))
-    residual[np.abs(residual) > limit] = 0.0
-    return residual
+    return _clipped_residual(mean_counts, exclude)[0]
 
 
-def shared_pattern(residuals: list[NDArray[np.float32]], independent_fraction: float = 1.0) -> tuple[float, float]:
-    """Relative RMS of the pattern that several residuals share, and its significance in sigma.
+def outlying_pixels(mean_counts: NDArray[np.float32], exclude: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """(h, w) True where counts lie so far from their local mean (6 sd) that it is no pixel's usual sensitivity."""
+    return _clipped_residual(mean_counts, exclude)[1]
+
+
+def _clipped_residual(
+    mean_counts: NDArray[np.float32], exclude: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    known = np.zeros(mean_counts.shape, dtype=bool) if exclude is None else exclude
+    outlier = np.zeros(mean_counts.shape, dtype=bool)
+    residual = np.zeros_like(mean_counts, dtype=np.float32)
+    # A hot pixel raises the mean of its surroundings: it is taken out of the mean, and its neighbours judged again.
+    for _ in range(_CLIPPING_ROUNDS):
+        left_out = known | outlier
+        local = _local_mean(mean_counts, left_out)
+        # Below a few per cent of the typical counts (beam stop, grid bar) ratios are noise.
+        lit = (local > 0.05 * max(float(np.median(local)), 1e-12)) & ~known
+        if not lit.any():
+            return np.zeros_like(residual), outlier
+        residual[:] = 0.0
+        np.divide(mean_counts, local, out=residual, where=lit)
+        residual[lit] -= 1.0
+        deviation = np.abs(residual[lit])
+        # Sparse counts have a median deviation of one quantum or none; the 95th percentile is an honest scale as long
+        # as fewer than one in twenty pixels is bad. (For a normal distribution both are the standard deviation.)
+        spread = max(1.4826 * float(np.median(deviation)), float(np.percentile(deviation, 95.0)) / 1.96)
+        before, outlier = outlier, np.abs(residual) > _OUTLIER_SIGMA * spread
+        if np.array_equal(before, outlier):
+            break
+    live = lit & ~outlier
+    residual[~live] = 0.0
+    # Clipping a skewed distribution shifts its mean, and a mean that all movies share would look like a pattern.
+    residual[live] -= residual[live].mean()
+    return residual, outlier
+
+
+def _local_mean(counts: NDArray[np.float32], left_out: NDArray[np.bool_]) -> NDArray[np.float32]:
+    if not left_out.any():
+        return np.asarray(ndimage.uniform_filter(counts, _HIGH_PASS_PX, mode="nearest"), dtype=np.float32)
+    weight = ndimage.uniform_filter((~left_out).astype(np.float32), _HIGH_PASS_PX, mode="nearest")
+    summed = ndimage.uniform_filter(np.where(left_out, np.float32(0.0), counts), _HIGH_PASS_PX, mode="nearest")
+    # In the middle of a large dead region nothing is known; its pixels are left out anyway.
+    return np.asarray(np.where(weight > 1e-3, summed / np.maximum(weight, 1e-3), 0.0), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPattern:
+    """What several movies share, relative to their counts."""
+
+    rms: float
+    sigma: float
+    """Significance; normal with unit variance where nothing is shared."""
+    variance_sd: float
+    """Standard error of rms^2."""
+
+    @property
+    def seen(self) -> bool:
+        return self.sigma > _SIGNIFICANT_SIGMA and self.rms > _VISIBLE_PATTERN
+
+    @property
+    def would_be_seen(self) -> bool:
+        """The counts are enough to see the pattern of a camera that nobody has corrected."""
+        return _SIGNIFICANT_SIGMA * self.variance_sd < _UNCORRECTED_PATTERN**2
+
+
+def shared_pattern(residuals: list[NDArray[np.float32]], independent_fraction: float = 1.0) -> SharedPattern:
+    """The pattern that several residuals share.
 
     The mean product of two residuals with independent noise estimates the variance of what is common to them.
     `independent_fraction` of the pixels carry independent noise (below 1 for filtered images).
@@ -144,9 +199,9 @@ def shared_pattern(residuals: list[NDArray[np.float32]], independent_fraction: f
             power = float(np.mean(first * first, dtype=np.float64) * np.mean(second * second, dtype=np.float64))
             variance.append(power / (first.size * independent_fraction))
     mean = float(np.mean(covariance))
-    # Pairs with one movie in common are correlated: their errors are not averaged down, to be on the safe side.
-    sd = float(np.sqrt(np.mean(variance)))
-    return float(np.sqrt(max(mean, 0.0))), (mean / sd if sd > 0 else 0.0)
+    # Products of independent noise are uncorrelated also between two pairs with one movie in common.
+    sd = float(np.sqrt(np.mean(variance) / len(variance)))
+    return SharedPattern(float(np.sqrt(max(mean, 0.0))), mean / sd if sd > 0 else 0.0, sd)
 
 
 def reference_slopes(residuals: list[NDArray[np.float32]], reference: Reference) -> tuple[SlopeEvidence, ...]:
@@ -188,12 +243,11 @@ def decide(
     orientation, convention, no_gain:
         What the person fixed; `auto` leaves it to the evidence.
     """
+    shared: SharedPattern | None = None
     if len(movie_residuals) > 1:
-        pattern_rms, pattern_sigma = shared_pattern(movie_residuals)
+        shared = shared_pattern(movie_residuals)
     elif half_residuals is not None:
-        pattern_rms, pattern_sigma = shared_pattern(list(half_residuals), HALF_INDEPENDENT_FRACTION)
-    else:
-        pattern_rms, pattern_sigma = None, None
+        shared = shared_pattern(list(half_residuals), HALF_INDEPENDENT_FRACTION)
     slopes = reference_slopes(movie_residuals, reference) if reference is not None and movie_residuals else ()
 
     def decision(
@@ -213,24 +267,19 @@ def decide(
             orientation=orientation,
             convention=convention,
             movie_count=len(movie_residuals),
-            pattern_rms=pattern_rms,
-            pattern_sigma=pattern_sigma,
+            pattern_rms=None if shared is None else shared.rms,
+            pattern_sigma=None if shared is None else shared.sigma,
             slopes=slopes,
         )
 
-    pattern_seen = (
-        pattern_sigma is not None
-        and pattern_rms is not None
-        and pattern_sigma > _SIGNIFICANT_SIGMA
-        and pattern_rms > _VISIBLE_PATTERN
-    )
-    strength = "" if pattern_rms is None else f"{pattern_rms:.1%} of the counts"
+    pattern_seen = shared is not None and shared.seen
+    strength = "" if shared is None else f"{shared.rms:.1%} of the counts ({shared.sigma:.0f} sigma)"
 
     if no_gain:
         doubt = f", although the movies share a fixed pattern of {strength}" if pattern_seen else ""
         return decision(GainVerdict.OVERRIDDEN, f"no gain reference is applied, as told by --no-gain{doubt}")
     if reference is None:
-        if pattern_rms is None:
+        if shared is None:
             return decision(
                 GainVerdict.UNDECIDED,
                 "no gain reference was given, and one exposure cannot show whether the camera's pattern is in it",
@@ -239,12 +288,37 @@ def decide(
         if pattern_seen:
             return decision(
                 GainVerdict.MISSING,
-                f"the movies share a fixed pattern of {strength} ({pattern_sigma:.0f} sigma), "
-                "and no gain reference was given",
+                f"the movies share a fixed pattern of {strength}, and no gain reference was given",
                 "give the camera's reference with `--gain FILE`, or `--no-gain` to go on with the pattern in the data",
+            )
+        if not shared.would_be_seen:
+            return decision(
+                GainVerdict.UNDECIDED,
+                "no gain reference was given, and there are too few counts yet to see whether the camera's pattern is "
+                "in the movies",
+                "wait for more movies, give `--gain FILE`, or say `--no-gain` if the movies are already corrected",
             )
         return decision(GainVerdict.NOT_NEEDED, "the movies share no fixed pattern: they are taken as gain-corrected")
 
+    flat = float(np.nanstd(reference.pattern())) < _VISIBLE_PATTERN
+    shape = movie_residuals[0].shape if movie_residuals else None
+    if flat and shape is not None and shape in (reference.values.shape, reference.values.shape[::-1]):
+        if pattern_seen:
+            return decision(
+                GainVerdict.WRONG,
+                f"the movies share a fixed pattern of {strength}, and the gain reference is flat: it corrects nothing",
+                "give the reference that was recorded for this camera and session with `--gain FILE`",
+            )
+        if shared is not None and shared.would_be_seen:
+            return decision(
+                GainVerdict.CORRECT,
+                "the gain reference is flat to 0.2 %, and the movies share no fixed pattern: it changes nothing",
+            )
+        return decision(
+            GainVerdict.UNDECIDED,
+            "the gain reference is flat to 0.2 %, and there are too few counts yet to see whether the movies need more",
+            "wait for more movies, or say `--no-gain` if they are already corrected",
+        )
     if not slopes:
         height, width = reference.values.shape
         return decision(
@@ -261,7 +335,8 @@ def decide(
                 f"turned by {orientation.value} the gain reference does not have the movies' shape",
                 f"leave out --gain-orientation, or say `--gain-orientation {best.orientation}`",
             )
-        kind = convention if convention != "auto" else ("divide" if chosen.slope < 0 else "multiply")
+        seen_to_divide = chosen.slope < 0 and chosen.sigma > _SIGNIFICANT_SIGMA
+        kind = convention if convention != "auto" else ("divide" if seen_to_divide else "multiply")
         doubt = "" if chosen is best else f"; the data speak for {best.orientation} (slope {best.slope:+.2f})"
         return decision(
             GainVerdict.OVERRIDDEN,
@@ -301,13 +376,6 @@ def decide(
         )
     visible = 1.0 / best.slope_sd > 2 * _SIGNIFICANT_SIGMA
     if not visible:
-        flat = float(np.nanstd(reference.pattern())) < _VISIBLE_PATTERN
-        if flat:
-            return decision(
-                GainVerdict.CORRECT,
-                "the gain reference is flat to 0.2 %: no orientation to tell, it changes nothing",
-                convention="multiply" if convention == "auto" else convention,
-            )
         return decision(
             GainVerdict.UNDECIDED,
             f"too few counts to see the gain pattern yet (slope known to +- {best.slope_sd:.2f})",
@@ -319,6 +387,13 @@ def decide(
             f"the movies share a fixed pattern of {strength}, but not that of this gain reference in any orientation "
             f"(best: {best.orientation}, slope {best.slope:+.2f} +- {best.slope_sd:.2f})",
             "give the reference that was recorded for this camera and session with `--gain FILE`",
+        )
+    if shared is None or not shared.would_be_seen:
+        return decision(
+            GainVerdict.UNDECIDED,
+            f"the movies show no trace of this gain reference (best slope {best.slope:+.2f} +- {best.slope_sd:.2f}); "
+            "there are too few counts yet to see whether they carry another pattern or are already corrected",
+            "wait for more movies; if they are already corrected, leave out --gain and say `--no-gain`",
         )
     return decision(
         GainVerdict.ALREADY_CORRECTED,

@@ -36,7 +36,8 @@ ORIENTATIONS: tuple[GainOrientation, ...] = (
 def orient(image: NDArray[np.float32], orientation: GainOrientation) -> NDArray[np.float32]:
     """Turn a reference: rotate counter-clockwise first, then flip (up-down: along y, left-right: along x).
 
-    `image[y, x]` with y as in `frazil.models.conventions`; the result is a view.
+    `image[y, x]` with y as in `frazil.models.conventions`; the result is a view. `rot90` is RELION's `--gain_rot 1`
+    ("clock-wise in relion_display", which shows row 0 on top), `flipud` and `fliplr` its `--gain_flip` 1 and 2.
     """
     if orientation is GainOrientation.AUTO:
         raise UsageError(
@@ -77,15 +78,17 @@ class Reference:
         return pattern
 
 
-def read_reference(path: Path) -> Reference:
+def read_reference(path: Path, *, flip_tiff: bool = True) -> Reference:
     """Read a gain reference (.mrc, .dm4, .gain, .tif).
+
+    `flip_tiff`: False for EER movies, which are not flipped on reading and whose `.gain` TIFF must not be either.
 
     Raises
     ------
     FormatError
         If the file is not an image, or more than a quarter of its pixels are dead.
     """
-    values, _ = read_image_2d(path)
+    values, _ = read_image_2d(path, flip_tiff=flip_tiff)
     dead = ~np.isfinite(values) | (values <= 0)
     if dead.mean() > 0.25:
         raise FormatError(
@@ -96,11 +99,12 @@ def read_reference(path: Path) -> Reference:
     return Reference(str(path), values, dead)
 
 
-def read_defects(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def read_defects(path: Path, shape: tuple[int, int], *, flip_tiff: bool = True) -> NDArray[np.bool_]:
     """Read a defect map or list as a mask (h, w), True where a pixel is bad.
 
     A text file (`.txt`) lists rectangles, `x y width height` in pixels a line, in the movie's frame (y as in
-    `frazil.models.conventions`), `#` starts a comment; any other file is an image, non-zero is bad.
+    `frazil.models.conventions`), `#` starts a comment; any other file is an image, non-zero is bad (`flip_tiff`: as in
+    `read_reference`).
 
     Raises
     ------
@@ -109,7 +113,7 @@ def read_defects(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """
     if path.suffix.lower() == ".txt":
         return _read_defect_list(path, shape)
-    image, _ = read_image_2d(path)
+    image, _ = read_image_2d(path, flip_tiff=flip_tiff)
     if image.shape != shape:
         raise FormatError(
             f"the defect map is {image.shape[1]} x {image.shape[0]} px, the movies are {shape[1]} x {shape[0]} px",

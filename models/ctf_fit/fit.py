@@ -15,7 +15,7 @@ from frazil.models.ctf_fit.periodogram import PowerMap, block_size, power_map
 from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.report import MAX_ASTIGMATISM_ANGSTROM, CtfFit, nothing, report
 from frazil.models.ctf_fit.ring_model import RingParameters
-from frazil.models.ctf_fit.verdict import Evidence
+from frazil.models.ctf_fit.verdict import NO_RINGS, TOO_COARSE, Evidence
 from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 
 __all__ = ["CtfFit", "fit_ctf"]
@@ -56,10 +56,7 @@ def fit_ctf(
     low = 1.0 / settings.min_resolution_angstrom
     high = min(1.0 / settings.max_resolution_angstrom, 0.95 * nyquist)
     if high < 1.5 * low:
-        raise ValueError(
-            f"pixels of {pixel_size_angstrom} A leave no rings to fit between {settings.min_resolution_angstrom} and "
-            f"{settings.max_resolution_angstrom} A"
-        )
+        return nothing(nyquist, settings, flag=TOO_COARSE)
     displacement = 2.0 * optics.wavelength_angstrom * settings.max_defocus_angstrom * high
     height_angstrom, width_angstrom = (length * pixel_size_angstrom for length in image.shape)
     block = block_size(height_angstrom, width_angstrom, displacement_angstrom=displacement)
@@ -67,7 +64,7 @@ def fit_ctf(
     block = max(1, min(block, min(image.shape) // settings.box_px))
     spectrum = power_map(image, pixel_size_angstrom, block=block)
     if not bool((spectrum.power > 0.0).any()):
-        return nothing(spectrum, settings)
+        return nothing(nyquist, settings, flag=NO_RINGS)
     fit, evidence = _fit_rings(spectrum, optics, settings, low=low, high=high, fit_phase_shift=fit_phase_shift)
     return report(
         spectrum,

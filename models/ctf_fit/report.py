@@ -189,8 +189,8 @@ def _prior_errors(settings: CtfSettings) -> tuple[float, float]:
     return span / math.sqrt(12.0), MAX_ASTIGMATISM_ANGSTROM / math.sqrt(12.0)
 
 
-def nothing(spectrum: PowerMap, settings: CtfSettings) -> CtfFit:
-    """A constant image: nothing was measured."""
+def nothing(nyquist_per_angstrom: float, settings: CtfSettings, *, flag: str) -> CtfFit:
+    """A constant image, or pixels too coarse for the rings that are asked for: nothing was measured."""
     evidence = Evidence(0.0, 0.0, 0.0, 1.0, False, False)
     middle = 0.5 * (settings.min_defocus_angstrom + settings.max_defocus_angstrom)
     sd_defocus, sd_astigmatism = _prior_errors(settings)
@@ -205,9 +205,11 @@ def nothing(spectrum: PowerMap, settings: CtfSettings) -> CtfFit:
         score=0.0,
         ice_ring_density=math.nan,
         reliable=False,
-        flag=NO_RINGS,
+        flag=flag,
     )
-    axis = np.linspace(LOWEST_SPECTRUM_PER_ANGSTROM, 0.99 * spectrum.nyquist_per_angstrom, SPECTRUM_POINTS)
+    axis = np.linspace(
+        min(LOWEST_SPECTRUM_PER_ANGSTROM, 0.1 * nyquist_per_angstrom), 0.99 * nyquist_per_angstrom, SPECTRUM_POINTS
+    )
     zeros = (0.0,) * SPECTRUM_POINTS
     spectra = Spectra(tuple(axis.tolist()), zeros, zeros, zeros, ())
     picture = np.full((DIAGNOSTIC_PX, DIAGNOSTIC_PX), 0.5, dtype=np.float32)

@@ -12,6 +12,7 @@ LEAST_RINGS = 1.5
 LARGEST_DEFOCUS_SD_ANGSTROM = 100.0
 LARGEST_ASTIGMATISM_SD_ANGSTROM = 200.0
 NO_RINGS = "no rings"
+TOO_COARSE = "pixels too coarse"
 
 
 @dataclass(frozen=True, slots=True)

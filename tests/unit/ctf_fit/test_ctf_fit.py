@@ -206,9 +206,9 @@ def test_no_rings_is_said_with_finite_numbers_and_the_errors_of_the_prior(make: 
     assert np.isfinite(fit.diagnostic).all()
 
 
-def test_pixels_too_coarse_for_any_ring_are_refused() -> None:
-    with pytest.raises(ValueError, match="pixels of"):
-        _fit(_shot_noise(23), pixel_size_angstrom=14.0)
+def test_pixels_too_coarse_for_any_ring_are_said_to_be() -> None:
+    estimate = _fit(_shot_noise(23), pixel_size_angstrom=14.0).estimate
+    assert (estimate.reliable, estimate.flag) == (False, "pixels too coarse")
 
 
 GOOD = Evidence(coarse_score=20.0, gain=200.0, margin=100.0, dispersion=1.0, converged=True, inside_search_range=True)

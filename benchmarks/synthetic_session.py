@@ -280,8 +280,7 @@ def _shifts(row: Row) -> Rows:
 
 def _micrograph(row: Row, side: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(int(str(row["movie_id"]), 16))
-    y, x = np.mgrid[0:side, 0:side] / side
-    image = rng.normal(0, 0.25, (side, side)) + 0.5 * (x - 0.5)
+    image = rng.normal(0, 0.25, (side, side)) + 0.5 * np.linspace(-0.5, 0.5, side)
     half = round(0.08 * side)
     v, u = np.mgrid[-half : half + 1, -half : half + 1] / (0.028 * side)
     d = np.hypot(u, v)

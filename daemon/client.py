@@ -95,10 +95,10 @@ class Client:
 
     def __init__(self, endpoints: Endpoints, *, timeout_s: float = 15.0, curve: CurveClientKeys | None = None) -> None:
         self._timeout_s = timeout_s
+        self._endpoints = endpoints
+        self._curve = curve
         self._context = zmq.Context()
-        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
-        _prepare(self._socket, curve)
-        self._socket.connect(endpoints.query)
+        self._socket = self._new_socket()
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
 
@@ -128,14 +128,21 @@ class Client:
         with self._lock:
             request_id = next(self._ids)
             data = _pack_checked(request_id, request)
-            if not self._socket.poll(_ms_until(deadline_s), zmq.POLLOUT):
-                raise _gone(wait_s)
             self._socket.send(data)
             while self._socket.poll(_ms_until(deadline_s), zmq.POLLIN):
                 reply_id, reply = _open_reply(self._socket.recv_multipart()[-1])
                 if reply_id == request_id:  # else: the late answer to a request that was given up
                     return _unwrap(reply, expected)
+            # What was not sent must not be sent to a later daemon: an order an hour late is no order.
+            self._socket.close(linger=0)
+            self._socket = self._new_socket()
             raise _gone(wait_s)
+
+    def _new_socket(self) -> zmq.Socket[bytes]:
+        sock: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        _prepare(sock, self._curve)
+        sock.connect(self._endpoints.query)
+        return sock
 
     def close(self) -> None:
         self._socket.close(linger=0)
@@ -297,8 +304,7 @@ def make_command(name: CommandName, args: dict[str, Scalar]) -> Command:
 def _prepare(sock: zmq.Socket[bytes] | zmq.asyncio.Socket, curve: CurveClientKeys | None) -> None:
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.MAXMSGSIZE, MAX_REPLY_BYTES + 4096)
-    # Nothing is queued for a daemon that is not there: an order must not be carried out an hour late.
-    sock.setsockopt(zmq.IMMEDIATE, 1)
+    # Not IMMEDIATE: with it, libzmq 4.3.5 throws away unread answers when the daemon closes right after them.
     sock.setsockopt(zmq.RECONNECT_IVL, 100)
     sock.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     if curve is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -66,7 +67,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "choose a movie; it stays chosen while others arrive"),
     ("Home, f", "back to the newest, and follow it"),
     ("End", "last line"),
-    ("s, or a click on a title", "sort by a column; again: turn round"),
+    ("s, click on a title", "sort by a column; again: turn round"),
     ("/", "show only movies whose path, square, flags or reason hold a text"),
     ("t", "show only one state; again: the next one"),
     ("g", "jump to a movie by part of its path"),
@@ -84,23 +85,26 @@ HELP: tuple[tuple[str, str], ...] = (
 )
 
 
+MEANING = """\
+lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree. early: motion over \
+the first 4 e/Å². ice: power between 3.6 and 4 Å over its surroundings. In the trends x is a rejected movie; the \
+number is the median of the last 25, the arrow compares it with all that is drawn. Everything here is also in \
+`frazil status --json` and `frazil query`."""
+
+
 class HelpScreen(ModalScreen[None]):
     """Keys and signs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "Close")]
 
     def compose(self) -> ComposeResult:
-        text = Text.assemble(("Keys\n", "bold"))
-        for keys, meaning in HELP:
-            text.append(f"{keys:25}", BLUE)
-            text.append(f"{meaning}\n")
-        text.append("\nWhat is shown\n", "bold")
-        text.append(
-            "lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree.\n"
-            "early: motion over the first 4 e/Å². ice: power between 3.6 and 4 Å over its surroundings.\n"
-            "In the trends ✗ (x) is a rejected movie; the number is the median of the last 25, the arrow compares it\n"
-            "with all that is drawn. Everything here is also in `frazil status --json` and `frazil query`.",
-            GRAY,
-        )
+        keys = Table.grid(padding=(0, 2))
+        keys.add_column(style=BLUE, no_wrap=True)
+        keys.add_column()
+        for names, meaning in HELP:
+            keys.add_row(Text(names), Text(meaning))
         with VerticalScroll(classes="dialog help"):
-            yield Static(text)
+            yield Static(Text("Keys", "bold"))
+            yield Static(keys)
+            yield Static(Text("\nWhat is shown", "bold"))
+            yield Static(Text(MEANING, GRAY))

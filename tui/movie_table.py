@@ -24,6 +24,7 @@ from frazil.tui.movie_columns import GAP, Column, column_at, fitting, header_cel
 from frazil.tui.pages import MoviePages, Row, View
 
 _HEADER_LINES = 1
+_AHEAD_ROWS = 60
 
 
 class MovieTable(ScrollView, can_focus=True):
@@ -94,9 +95,9 @@ class MovieTable(ScrollView, can_focus=True):
         self.ask()
 
     def ask(self) -> None:
-        """Asks for what is seen and not there."""
-        first = int(self.scroll_offset.y)
-        last = first + max(1, self.size.height)
+        """Asks for what is seen and not there, and for what a little scrolling would show."""
+        first = max(0, int(self.scroll_offset.y) - _AHEAD_ROWS)
+        last = int(self.scroll_offset.y) + max(1, self.size.height) + _AHEAD_ROWS
         if self.pages.total:
             last = min(last, max(0, self.pages.total - 1))
         numbers = self.pages.wanted(min(first, last), last)

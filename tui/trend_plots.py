@@ -134,7 +134,9 @@ class TrendPlot(PlotextPlot):
         low, high = plot_range(drawn)
         plt.ylim(low, high)
         plt.xlim(0, max(1, len(self._rows) - 1))
-        ticks = [low + (high - low) * share for share in (0.1, 0.5, 0.9)]
+        # Two labels on one line would overwrite each other (frame and x labels take 3 lines).
+        shares = (0.1, 0.5, 0.9) if self.size.height - 3 >= 7 else (0.1, 0.9)
+        ticks = [low + (high - low) * share for share in shares]
         digits = self._trend.digits if high - low < 20 else 0
         plt.yticks(ticks, [number(tick, digits) for tick in ticks])
         last = len(self._rows)

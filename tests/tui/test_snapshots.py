@@ -1,0 +1,65 @@
+"""The screens as text, compared with files that people can read in a diff.
+
+`FRAZIL_UPDATE_SNAPSHOTS=1 pytest tests/tui/test_snapshots.py` writes them anew; look at the difference before
+committing it. Colours and pictures in full: `python benchmarks/screenshots.py OUT`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parent / "snapshots"
+
+
+def compare(name: str, text: str) -> None:
+    path = FOLDER / f"{name}.txt"
+    text += "\n"
+    if os.environ.get("FRAZIL_UPDATE_SNAPSHOTS"):
+        FOLDER.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text(), f"the screen {name} has changed; see the docstring of this module"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_live(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        await pilot.press(*["down"] * 6)
+        await tools.settle(pilot)
+        compare(f"live-{size[0]}x{size[1]}", tools.screen_text(app))
+
+
+async def test_panes(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        for key, name in (("2", "movie"), ("v", "spectrum"), ("v", "motion"), ("3", "trends"), ("4", "workers")):
+            await pilot.press(key)
+            await tools.settle(pilot)
+            compare(f"{name}-80x24", tools.screen_text(app))
+
+
+async def test_dialogs(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        for key, name in (("r", "reject"), ("s", "sort"), ("question_mark", "help")):
+            await pilot.press(key)
+            await tools.settle(pilot)
+            compare(f"{name}-80x24", tools.screen_text(app))
+            await pilot.press("escape")
+            await tools.settle(pilot)
+
+
+async def test_blocked(session: Any, tools: Any) -> None:
+    session.service.blocked = True
+    session.publish()
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        compare("blocked-80x24", tools.screen_text(app))

@@ -1,0 +1,118 @@
+"""The screen's client: many requests at once, states that may be missed, a daemon that goes and comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from frazil.config.errors import DaemonGoneError, NotThereError, QueryError
+from frazil.daemon.client import AsyncClient, Gone
+from frazil.daemon.transport.messages import LiveState
+from frazil.daemon.transport.server import QueryServer
+
+if TYPE_CHECKING:
+    from conftest import RecordingService
+
+
+@pytest.fixture
+async def client(runtime: Path, tmp_path: Path) -> AsyncIterator[AsyncClient]:
+    client = AsyncClient(tmp_path, timeout_s=10, silence_s=0.2)
+    yield client
+    client.close()
+
+
+async def test_many_requests_at_once(client: AsyncClient, tmp_path: Path, service: RecordingService) -> None:
+    with QueryServer(tmp_path, service):
+        first = await client.open()
+        assert first is not None
+        assert first.session_name == "from the service"
+        answers = await asyncio.gather(*(client.named("q", n=n) for n in range(15)))
+        assert [answer.rows[0][1] for answer in answers] == list(range(15))
+        with pytest.raises(QueryError):
+            await client.named("huge")
+        with pytest.raises(NotThereError, match=r"none\.png"):
+            await client.picture("none", "thumbnail", 10, 10)
+        done = await client.command("note", movie_id="m", text="hello")
+        assert done.message == "note 1"
+
+
+async def test_a_slow_answer_does_not_hold_up_others(
+    client: AsyncClient, tmp_path: Path, service: RecordingService
+) -> None:
+    with QueryServer(tmp_path, service):
+        await client.open()
+        slow = asyncio.create_task(client.named("wait"))
+        assert (await client.named("fast")).rows == (("fast",),)
+        assert not slow.done()
+        service.may_go_on.set()
+        assert (await slow).rows == (("wait",),)
+
+
+async def test_no_daemon(client: AsyncClient) -> None:
+    assert await client.open() is None
+    with pytest.raises(DaemonGoneError, match="no daemon is running"):
+        await client.named("q")
+
+
+async def test_a_request_that_is_not_answered_fails_and_leaves_nothing_behind(
+    client: AsyncClient, tmp_path: Path, service: RecordingService
+) -> None:
+    with QueryServer(tmp_path, service):
+        await client.open()
+        client._timeout_s = 0.1
+        with pytest.raises(DaemonGoneError, match=r"did not answer within 0.1 s"):
+            await client.named("wait")
+        assert client._waiting == {}
+        service.may_go_on.set()
+        client._timeout_s = 10
+        assert (await client.named("next")).rows == (("next",),)
+
+
+async def test_states_go_and_come_with_the_daemon(
+    client: AsyncClient, tmp_path: Path, service: RecordingService
+) -> None:
+    events = client.watch()
+    assert isinstance(await anext(events), Gone), "nobody there yet"
+
+    async def next_state(server: QueryServer, sequence: int) -> LiveState:
+        """Publishes until the subscription has arrived and this state with it."""
+        while True:
+            server.publish(LiveState(sequence=sequence))
+            event = await anext(events)
+            if isinstance(event, LiveState) and event.sequence == sequence:
+                return event
+
+    server = QueryServer(tmp_path, service)
+    server.start()
+    await next_state(server, 3)
+    await next_state(server, 900)  # a gap: harmless
+    pending = asyncio.create_task(client.named("wait"))
+    await asyncio.to_thread(service.waiting.acquire)
+    service.may_go_on.set()
+    server.close()
+    await pending
+    gone = await anext(events)
+    while not isinstance(gone, Gone):
+        gone = await anext(events)
+    assert gone.silent_s > 0
+    assert not client.connected
+    with QueryServer(tmp_path, service) as again:
+        await next_state(again, 1)  # the new daemon counts anew
+        assert client.connected
+        assert (await client.named("q")).rows == (("q",),)
+
+
+async def test_a_silent_daemon_is_asked_before_it_is_called_gone(
+    client: AsyncClient, tmp_path: Path, service: RecordingService
+) -> None:
+    with QueryServer(tmp_path, service):  # publishes nothing
+        await client.open()
+        events = client.watch()
+        for _ in range(2):
+            event = await anext(events)
+            assert isinstance(event, LiveState)
+            assert event.session_name == "from the service"

@@ -16,9 +16,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
-from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
+
 from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.optics.wavelength import electron_wavelength_angstrom, relativistic_focal_factor
-from torch import Tensor
 
 MRAD_PER_RAD = 1.0e3
 EV_PER_KEV = 1.0e3

@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import constants, optimize
+
 from frazil.models.optics.ctf import CtfParameters, ctf_1d, ctf_2d, defocus_at_angle, frequency_grid
 from frazil.models.optics.wavelength import electron_wavelength_angstrom, relativistic_focal_factor
-from scipy import constants, optimize
 
 
 @pytest.mark.parametrize(

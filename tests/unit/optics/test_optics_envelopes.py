@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from frazil.models.optics.envelopes import (
     focal_spread_angstrom,
     spatial_coherence_envelope,

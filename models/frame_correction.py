@@ -14,6 +14,8 @@ from frazil.models.formats.movie import MovieReader
 
 _HOT_SIGMA = 6.0
 """RELION's threshold: a pixel this far above the mean of the movie's sum is hot (6 sd)."""
+_SURELY_LIT = 25.0
+"""A live pixel that expects so many counts stays empty with probability exp(-25)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,32 @@ class BadPixels:
 def hot_pixels(sum_counts: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(h, w) True where the sum over frames lies more than 6 sd above (or is zero where its surroundings are not).
 
-    The mean and sd are those of the local surroundings, so that ice gradients and beam edges do not count.
+    Mean and sd are those of the local surroundings, so that ice gradients do not count; and what stands out must stand
+    out of its nearest neighbours too, so that the rim of a beam or of a hole in gold does not.
     """
     local = ndimage.uniform_filter(sum_counts, 33, mode="nearest")
     difference = sum_counts - local
     spread = 1.4826 * float(np.median(np.abs(difference - np.median(difference))))
     spread = max(spread, float(np.sqrt(max(float(local.mean()), 0.0))) * 0.1, 1e-12)
     hot = difference > _HOT_SIGMA * np.maximum(spread, np.sqrt(np.maximum(local, 0.0)))
-    dead = (sum_counts <= 0) & (local > 25.0)  # exp(-25): a live pixel does not stay empty
-    return np.asarray(hot | dead)
+    dead = (sum_counts <= 0) & (local > _SURELY_LIT)
+    y, x = np.nonzero(hot | dead)
+    near = _median_of_neighbours(sum_counts, y, x)
+    value = sum_counts[y, x]
+    stands_out = np.where(hot[y, x], value - near > _HOT_SIGMA * np.sqrt(np.maximum(near, 1.0)), near > _SURELY_LIT)
+    found = np.zeros(sum_counts.shape, dtype=bool)
+    found[y[stands_out], x[stands_out]] = True
+    return found
+
+
+def _median_of_neighbours(
+    image: NDArray[np.float32], y: NDArray[np.int64], x: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Median over 5 x 5 pixels around some: also pairs and columns of bad pixels do not reach half of them."""
+    height, width = image.shape
+    step_y, step_x = np.mgrid[-2:3, -2:3].reshape(2, 25)
+    around = image[np.clip(y[:, None] + step_y, 0, height - 1), np.clip(x[:, None] + step_x, 0, width - 1)]
+    return np.asarray(np.median(around, axis=1), dtype=np.float32)
 
 
 class CorrectedFrames:

@@ -302,12 +302,18 @@ class Daemon:
                     writes.record_failure, movie_id, stage="intake", reason=reason, state=MovieState.SETTLING
                 )
             case intake.Vanished(movie_id=movie_id):
+                # Outdated, not quarantined: if the file comes back, it is taken up again.
                 self._forget(movie_id)
                 self._store.submit(
-                    writes.quarantine, movie_id, stage="intake", reason="the file went away before it was processed"
+                    writes.record_failure,
+                    movie_id,
+                    stage="intake",
+                    reason="the file went away before it was processed",
+                    state=MovieState.OUTDATED,
                 )
             case intake.Quarantine(movie_id=movie_id, reason=reason, evidence=evidence):
                 self._forget(movie_id)
+                self._alert("warning", "movie", f"{item.path} is set aside: {reason}")
                 self._store.submit(writes.quarantine, movie_id, stage="intake", reason=reason, evidence=evidence)
             case intake.LateSidecar():
                 self._on_late_sidecar(item, now)

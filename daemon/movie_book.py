@@ -25,7 +25,7 @@ REPROCESS_PRIORITY = 10
 
 _RESTORE_SQL = """
 SELECT movie_id, relative_path, generation, state, size_bytes, mtime_ns, inode, frame_count, file_format, sidecar_path,
-       metadata_json, failure_stage, found_utc_us, sequence, stem, attempts, complete_utc_us,
+       metadata_json, failure_stage, found_utc_us, complete_utc_us, sequence, stem, attempts, complete_utc_us,
        (SELECT any_value(parameter_hash) FROM stages s WHERE s.movie_id = movies.movie_id) AS parameter_hash,
        (SELECT any_value(code_version) FROM stages s WHERE s.movie_id = movies.movie_id) AS code_version
 FROM movies ORDER BY sequence
@@ -121,6 +121,7 @@ class MovieBook:
                 file_format=row["file_format"],
                 sidecar_path=row["sidecar_path"],
                 metadata=metadata,
+                announced=row["complete_utc_us"] is not None,
                 quarantined_by_intake=state is MovieState.QUARANTINED and row["failure_stage"] == "intake",
                 announced=row["complete_utc_us"] is not None,
             )

@@ -3,10 +3,10 @@
     python benchmarks/store_50k.py [--movies 50000] [--json OUT.json] [--keep DIR]
 
 Every movie is written through the store's own writer, with 40 frame shifts, 36 local coefficients, spectra of 128
-points, 9 causal factors of 32 points and 50 particles: 6.4 million rows of spectra, 14.4 million of losses. The claim is
-that each named query that screen and command line ask takes less than 1 s (wall-clock, best of three), that a movie at
-the end costs no more to write than one at the beginning (processor time, so that a busy machine does not matter; making
-the movie up is not counted), and that memory stays below the store's limit.
+points, 9 causal factors of 32 points and 50 particles: 6.4 million rows of spectra, 14.4 million of losses. The claim:
+each named query that screen and command line ask takes less than 1 s (wall-clock, best of three); a movie at the end
+costs no more to write than one at the beginning (processor time, so that a busy machine does not matter; making the
+movie up is not counted); memory stays below the store's limit.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from frazil.config.errors import UsageError
 from frazil.daemon.store import result_files, session_writes, writes
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
@@ -71,7 +72,22 @@ def adopt_missing(
         for item in missing
         if parameter_hashes is None or isinstance(item, DamagedFile) or item.result.parameter_hash in parameter_hashes
     )
-    return rebuild_from(store, wanted, now_utc_us=now_utc_us)
+    report = rebuild_from(store, wanted, now_utc_us=now_utc_us)
+    _adopt_feedback(store, session_dir)
+    return report
+
+
+def _adopt_feedback(store: Store, session_dir: Path) -> None:
+    rows = result_files.read_feedback(session_dir)
+    if not rows:
+        return
+    known = {row["feedback_id"] for row in store.named("feedback", {"limit": 1_000_000}).as_dicts()}
+    for row in rows:
+        if row.feedback_id not in known:
+            try:
+                store.submit(session_writes.record_feedback, row).result()
+            except UsageError:
+                continue  # of a movie that has not come back yet: the verdict stays in the file
 
 
 def adopt(connection: Connection, stored: StoredResult) -> MovieState | None:

@@ -15,10 +15,11 @@ from pathlib import Path
 import msgspec
 
 from frazil.config.errors import FormatError
-from frazil.daemon.store.rows import MovieRow
+from frazil.daemon.store.rows import FeedbackRow, MovieRow
 from frazil.models.records import MovieResult
 
 RESULTS_NAME = "results"
+FEEDBACK_NAME = "feedback.jsonl"
 _FORMAT = 1
 _SUFFIX = ".msgpack"
 MAX_RESULT_BYTES = 64 << 20
@@ -123,3 +124,36 @@ def read_results(session_dir: Path, movie_ids: set[str] | None = None) -> Iterat
             yield read_result(path)
         except (FormatError, OSError) as error:
             yield DamagedFile(path, str(error))
+
+
+def append_feedback(session_dir: Path, row: FeedbackRow) -> None:
+    """Keep a person's verdict where the database's loss does not take it. Raises OSError."""
+    path = session_dir / RESULTS_NAME / FEEDBACK_NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
+        # A line cut by a crash is closed first, so that it spoils only itself.
+        torn = file.tell() > 0 and not _ends_with_newline(path)
+        file.write((b"\n" if torn else b"") + msgspec.json.encode(row) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_feedback(session_dir: Path) -> list[FeedbackRow]:
+    """All verdicts in the order in which they were given; a torn line is passed over."""
+    try:
+        lines = (session_dir / RESULTS_NAME / FEEDBACK_NAME).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            rows.append(msgspec.json.decode(line, type=FeedbackRow))
+        except msgspec.DecodeError:
+            continue
+    return rows
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from frazil.config.errors import QueryError
-from frazil.daemon.store.sql_guard import QueryLimits, run_guarded
+from frazil.daemon.store.sql_guard import QueryLimits, run_guarded, run_read_only
 from frazil.daemon.store.store import Store
 
 RUNAWAY = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
@@ -79,6 +79,22 @@ def test_whatever_is_not_reading_is_refused_and_changes_nothing(read_only: Store
         read_only.sql(text)
     assert read_only.sql("SELECT * FROM movies ORDER BY movie_id").rows == before
     assert read_only.sql("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'mine'").rows == ((0,),)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("DELETE FROM movies", "read-only"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "disabled by configuration"),
+        ("SET enable_external_access = true", "locked"),
+        ("SET lock_configuration = false", "locked"),
+    ],
+)
+def test_the_inner_fences_hold_without_the_outer_ones(read_only: Store, text: str, said: str) -> None:
+    cursor = read_only.cursor()
+    with pytest.raises(QueryError, match=said):
+        run_read_only(cursor, text, None, QueryLimits())
+    cursor.close()
 
 
 def test_python_variables_are_out_of_reach(read_only: Store) -> None:

@@ -17,7 +17,7 @@ from frazil.daemon.store.lock import SessionLock, is_locked
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.rebuild import adopt_missing
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
-from frazil.daemon.store.rows import MovieRow
+from frazil.daemon.store.rows import FeedbackRow, MovieRow
 from frazil.daemon.store.store import Store
 from frazil.models.records import MovieResult
 
@@ -198,6 +198,25 @@ def test_damaged_result_files_are_told_and_skipped(
     assert [file.path.name for file in report.damaged] == ["m00001.msgpack", "m00009.msgpack"]
     assert len(store.named("alerts").rows) == 2
     assert adopt_missing(store, tmp_path, now_utc_us=5, parameter_hashes={"others"}).adopted == ()
+
+
+def test_peoples_verdicts_survive_the_database(
+    store: Store, tmp_path: Path, make_movie: MakeMovie, make_result: MakeResult
+) -> None:
+    for i in range(2):
+        keep(tmp_path, make_movie(i), make_result(i))
+    reject = FeedbackRow("f1", 10, "reject", "ada", "m00000", "ice")
+    result_files.append_feedback(tmp_path, reject)
+    path = tmp_path / "results" / "feedback.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"feedback_id": "torn')
+    for row in (FeedbackRow("f2", 11, "note", "ada", "m00001", "nice"), FeedbackRow("f3", 12, "accept", "bob", "gone")):
+        result_files.append_feedback(tmp_path, row)
+    assert result_files.read_feedback(tmp_path)[0] == reject
+    for _ in range(2):
+        adopt_missing(store, tmp_path, now_utc_us=5)
+        assert [row["feedback_id"] for row in store.named("feedback").as_dicts()] == ["f2", "f1"]
+        states = {row["movie_id"]: (row["state"], row["reason"]) for row in store.named("movies").as_dicts()}
+        assert states == {"m00000": ("rejected", "ice"), "m00001": ("ready", None)}
 
 
 def test_a_result_file_gives_back_every_field(tmp_path: Path, make_movie: MakeMovie, make_result: MakeResult) -> None:

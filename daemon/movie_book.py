@@ -121,7 +121,6 @@ class MovieBook:
                 file_format=row["file_format"],
                 sidecar_path=row["sidecar_path"],
                 metadata=metadata,
-                announced=row["complete_utc_us"] is not None,
                 quarantined_by_intake=state is MovieState.QUARANTINED and row["failure_stage"] == "intake",
                 announced=row["complete_utc_us"] is not None,
             )

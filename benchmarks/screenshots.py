@@ -52,10 +52,10 @@ def to_png(svg: Path) -> None:
 
 async def settled(app: FrazilApp) -> None:
     """Until nothing is being fetched any more."""
-    for _ in range(100):
+    quiet = 0
+    while quiet < 8:
         await asyncio.sleep(0.1)
-        if all(worker.name == "watch" or worker.is_finished for worker in app.workers):
-            return
+        quiet = quiet + 1 if all(worker.name == "watch" or worker.is_finished for worker in app.workers) else 0
 
 
 async def tour(session: Path, out: Path) -> None:

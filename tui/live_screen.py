@@ -143,8 +143,10 @@ class LiveScreen(Screen[object]):
         self._table.changed()
         if new_results:
             self._fetch_trend()
-        if self._table.following and self._seen is not None:
-            self._select(self._seen.last_movie_id)
+        if self._seen is not None:
+            self._table.follow_movie(self._seen.last_movie_id)
+            if self._table.follows_newest:
+                self._select(self._seen.last_movie_id)
 
     async def _ask(self, question: Awaitable[T]) -> T | None:
         """The answer, or None with a word to the person when there is none."""
@@ -186,7 +188,7 @@ class LiveScreen(Screen[object]):
             parts.append(f"with “{clean(view.search)}”")
         if view.state:
             parts.append(f"only {movie_look(view.state).text}")
-        if table.following:
+        if table.follows_newest:
             parts.append("following the newest")
         table.border_title = ", ".join(parts).replace("[", "\\[")
         column = BY_KEY.get(view.sort)
@@ -211,8 +213,7 @@ class LiveScreen(Screen[object]):
 
     @on(MovieTable.Highlighted)
     def _highlighted(self, event: MovieTable.Highlighted) -> None:
-        following_newest = self._table.following and self._table.pages.view == View()
-        if event.by_hand and not following_newest:
+        if event.by_hand and not self._table.follows_newest:
             self._select(str(event.row["movie_id"]))
         self._title_table()
 
@@ -232,7 +233,7 @@ class LiveScreen(Screen[object]):
         answer = await self._ask(client.named("movie", movie_id=movie_id))
         if answer is None or not answer.rows:
             return
-        self._movie.take_row(movie_id, answer.as_dicts()[0], following=self._table.following)
+        self._movie.take_row(movie_id, answer.as_dicts()[0], following=self._table.follows_newest)
         shifts = await self._ask(client.named("frame_shifts", movie_id=movie_id))
         self._movie.take_shifts(movie_id, shifts if shifts is not None and shifts.rows else "no motion measured yet")
 

@@ -28,8 +28,8 @@ _AHEAD_ROWS = 60
 
 
 class MovieTable(ScrollView, can_focus=True):
-    """Lines of movies with a cursor. While it `follows`, the cursor stays on the first line whatever arrives; else it
-    stays on its movie."""
+    """Lines of movies with a cursor. While it follows the newest, the mark is on the movie that is shown beside the
+    table (`follow_movie`); once a person has moved it, it stays on its movie whatever arrives."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "movie-table--header",
@@ -74,9 +74,11 @@ class MovieTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.pages = MoviePages()
         self._cursor_movie: str | None = None
+        self._followed: str | None = None
         self.empty_text = "no movies yet"
         self._base = self._header = self._on_cursor = self._dim = Style.null()
         self._columns: list[tuple[Column, int]] = []
+        self._mark = 0
 
     # ---- what the screen calls
 
@@ -116,6 +118,25 @@ class MovieTable(ScrollView, can_focus=True):
         """Puts the cursor on a line, as a person would."""
         self._move_to(index)
 
+    @property
+    def follows_newest(self) -> bool:
+        """Nobody has moved the cursor, sorted or filtered."""
+        return self.following and self.pages.view == View()
+
+    def follow_movie(self, movie_id: str | None) -> None:
+        """The newest result, which is marked while nobody has moved the cursor."""
+        if movie_id != self._followed:
+            self._followed = movie_id
+            self.refresh()
+
+    def _marked(self) -> int:
+        """The line that is marked, and from which the cursor starts to move."""
+        if self.follows_newest and self._followed is not None:
+            index = self.pages.index_of(self._followed)
+            if index is not None:
+                return index
+        return self.cursor
+
     def current(self) -> Row | None:
         """The movie under the cursor, if its page is here."""
         return self.pages.row(self.cursor)
@@ -123,10 +144,10 @@ class MovieTable(ScrollView, can_focus=True):
     # ---- cursor
 
     def action_move(self, step: int) -> None:
-        self._move_to(self.cursor + step)
+        self._move_to(self._marked() + step)
 
     def action_page(self, step: int) -> None:
-        self._move_to(self.cursor + step * max(1, self.size.height - _HEADER_LINES - 1))
+        self._move_to(self._marked() + step * max(1, self.size.height - _HEADER_LINES - 1))
 
     def action_first(self) -> None:
         self._move_to(0)
@@ -204,6 +225,7 @@ class MovieTable(ScrollView, can_focus=True):
         self._on_cursor = self.get_component_rich_style("movie-table--cursor")
         self._dim = self.get_component_rich_style("movie-table--dim")
         self._columns = fitting(self._width - 1)
+        self._mark = self._marked()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
@@ -219,7 +241,7 @@ class MovieTable(ScrollView, can_focus=True):
         return self._row_strip(index, width)
 
     def _row_strip(self, index: int, width: int) -> Strip:
-        on_cursor = index == self.cursor
+        on_cursor = index == self._mark
         base = self._on_cursor if on_cursor else self._base
         row = self.pages.row(index)
         if row is None:

@@ -55,7 +55,7 @@ async def test_reject_reaches_the_daemon_with_its_reason(session: Any, tools: An
         await tools.settle(pilot)
         await pilot.press("down", "down", "down", "down", "down")
         await tools.settle(pilot)
-        movie = session.service.rows[-6]
+        movie = session.service.rows[-10]  # four without a result, the newest result, and five down from there
         assert app.screen.query_one(MoviePanel).movie_id == movie["movie_id"]
         await pilot.press("r")
         await tools.until(pilot, lambda: isinstance(app.screen, TextPrompt))
@@ -291,7 +291,7 @@ async def test_pictures_and_what_is_said_without_them(session: Any, tools: Any) 
         await tools.settle(pilot)
         pictures = list(app.screen.query(Picture))
         assert all(len(picture._strips) > 10 for picture in pictures)
-        await pilot.press("down")  # a movie that is queued
+        await pilot.press("up", "up", "up")  # a movie that is queued
         await tools.settle(pilot)
         assert all(picture._text == "not yet" for picture in pictures)
         assert "no motion measured yet" in tools.screen_text(app)

@@ -218,7 +218,10 @@ class CausalLosses:
 
 @dataclass(frozen=True, slots=True)
 class MovieEvidence:
-    """What the causal model takes from one movie: measured and recorded facts of one movie; `None`: not known (the mechanism then predicts with its own prior)."""
+    """What the causal model takes from one movie: measured and recorded facts.
+
+    `None`: not known, and the mechanism predicts with its own prior.
+    """
 
     shift_x_angstrom: tuple[float, ...]
     shift_y_angstrom: tuple[float, ...]

@@ -12,6 +12,7 @@ from pathlib import Path
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.settings import Settings
 from frazil.daemon.live_state import AnalysisSummary
+from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
 from frazil.daemon.store.store import Store
@@ -33,6 +34,7 @@ class AnalysisDesk:
         utc_us: Callable[[], int],
     ) -> None:
         self._prior = PriorDesk(runtime, store, session_dir, book, utc_us=utc_us)
+        self._map = MapDesk(runtime, store, session_dir, settings, book, utc_us=utc_us)
 
     @property
     def newest_version(self) -> int:
@@ -45,22 +47,27 @@ class AnalysisDesk:
     def movie_begins(self, sequence: int) -> None:
         """A movie was queued."""
         self._prior.begins(sequence)
+        self._map.begins(sequence)
 
     def movie_ended(self, sequence: int, result: MovieResult | None) -> None:
         """A movie has its result in the store, or (None) will never have one."""
         self._prior.ends(sequence)
+        self._map.ends(sequence, None if result is None else result.movie_id)
 
     def step(self) -> None:
         """Take in what the actors have finished and give them more; never waits."""
         self._prior.step()
+        self._map.step()
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first."""
-        return not self._prior.busy
+        map_drained = self._map.drained(final=final)
+        return map_drained and not self._prior.busy
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""
-        return AnalysisSummary(self._prior.newest_version, None, None)
+        return AnalysisSummary(self._prior.newest_version, self._map.resolution_angstrom, self._map.particle_count)
 
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""
+        self._map.close()

@@ -1,8 +1,8 @@
 """Numerator and denominator of a reconstruction in Fourier space: adding a movie costs what its particles cost.
 
-F(k) = sum_i w_i(k) C_i(k) X_i(k) / sum_i w_i(k) C_i(k)^2, each image's samples shared among the eight grid points around
-them (trilinear), so that the map comes out multiplied with sinc^2, which is divided out (Grigorieff 2007, J. Struct. Biol.
-157, 117, without his B-factor weights).
+F(k) = sum_i w_i(k) C_i(k) X_i(k) / sum_i w_i(k) C_i(k)^2, each image's samples shared among the eight grid points
+around them (trilinear), so that the map comes out multiplied with sinc^2, which is divided out (Grigorieff 2007, J.
+Struct. Biol. 157, 117, without his B-factor weights).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.reconstruction.centred_fft import centred_ifft_real
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 
 _HOLE_WEIGHT = 0.05
@@ -65,9 +66,10 @@ class FourierAccumulator:
         mean = torch.bincount(shell, weights=denominator.flatten().double()) / count
         floor = (mean * _HOLE_WEIGHT).to(torch.float32)[shell].view(n, n, n)
         spectrum = torch.where(floor > 0, numerator / (denominator + floor).clamp_min(1e-30), 0)
-        volume = torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(spectrum)).real)
+        volume = centred_ifft_real(spectrum, 3)
         weaken = torch.sinc((torch.arange(n, device=self._device) - n // 2) / n) ** 2
-        return volume / (weaken[:, None, None] * weaken[None, :, None] * weaken[None, None, :])
+        corrected: Tensor = volume / (weaken[:, None, None] * weaken[None, :, None] * weaken[None, None, :])
+        return corrected
 
     def state(self) -> dict[str, NDArray[np.float32]]:
         """The sums, exactly; `restore` takes them back."""

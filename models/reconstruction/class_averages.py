@@ -1,11 +1,11 @@
 """Streaming 2-D classes: online classification with in-plane turns and shifts, at a constant cost per particle.
 
-Particle X belongs to class a, turned by psi and displaced by s, with ln p = sum_k w (2 Re(X* C A) - C^2 |A|^2), where A(k)
-is the class average turned and displaced and w = 1 / power. The average is sum w C X / (sum w C^2 + 1): the expectation
-under a signal prior of unit power. Turns and shifts are all tried in one matrix product, as in `orientation_search`; each
-particle goes to its best class (Scheres et al. 2005, J. Mol. Biol. 348, 139, in the limit of certain assignments; online
-updates as in Cappe & Moulines 2009, J. R. Stat. Soc. B 71, 593). The first particles are waited for and classified together
-several times, so that there are averages to begin with.
+Particle X belongs to class a, turned by psi and displaced by s, with ln p = sum_k w (2 Re(X* C A) - C^2 |A|^2), where
+A(k) is the class average turned and displaced and w = 1 / power. The average is sum w C X / (sum w C^2 + 1): the
+expectation under a signal prior of unit power. Turns and shifts are all tried in one matrix product, as in
+`orientation_search`; each particle goes to its best class (Scheres et al. 2005, J. Mol. Biol. 348, 139, in the limit
+of certain assignments; online updates as in Cappe & Moulines 2009, J. R. Stat. Soc. B 71, 593). The first particles
+are waited for and classified together several times, so that there are averages to begin with.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, shift_grid
 
@@ -89,9 +90,7 @@ class StreamingClasses:
         if particles is None or not len(particles.masked):
             return []
         count = self._count
-        fresh = _Waiting(
-            movie_id, particles.masked[:, :count], particles.ctf[:count], particles.whitening[:count]
-        )
+        fresh = _Waiting(movie_id, particles.masked[:, :count], particles.ctf[:count], particles.whitening[:count])
         if self._started:
             assignment = self._assign(fresh)
             fade = max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5)
@@ -112,9 +111,7 @@ class StreamingClasses:
             seen = copy.deepcopy(self)  # what a round shows must not change what the next movie meets
             seen._begin()
         spectrum = seen._average_spectra()
-        images = torch.fft.fftshift(
-            torch.fft.ifft2(torch.fft.ifftshift(spectrum, dim=(-2, -1))).real, dim=(-2, -1)
-        )
+        images = centred_ifft_real(spectrum, 2)
         return images.cpu(), seen.counts.copy()
 
     def _begin(self) -> list[tuple[str, ClassAssignment]]:
@@ -160,16 +157,12 @@ class StreamingClasses:
         """(K, T, M) complex: every average in every turn."""
         n = self._plane.box_px
         spectrum = self._average_spectra()
-        images = torch.fft.fftshift(
-            torch.fft.ifft2(torch.fft.ifftshift(spectrum, dim=(-2, -1))).real, dim=(-2, -1)
-        )
+        images = centred_ifft_real(spectrum, 2)
         weaken = torch.sinc((torch.arange(n, device=self._device) - n // 2) / (_PADDING * n)) ** 2
         padded = torch.zeros(len(images), _PADDING * n, _PADDING * n, device=self._device)
         low = _PADDING * n // 2 - n // 2
         padded[:, low : low + n, low : low + n] = images / (weaken[:, None] * weaken[None, :])
-        fine = torch.fft.fftshift(
-            torch.fft.fft2(torch.fft.ifftshift(padded, dim=(-2, -1))), dim=(-2, -1)
-        )
+        fine = centred_fft(padded, 2)
         grid = (self._turned * _PADDING + _PADDING * n // 2) * (2.0 / (_PADDING * n - 1)) - 1.0
         found = torch.nn.functional.grid_sample(
             torch.view_as_real(fine).permute(0, 3, 1, 2),

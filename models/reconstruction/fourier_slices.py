@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.reconstruction.centred_fft import centred_fft
+
 _PADDING = 2
 """The map is padded to twice its box, so that trilinear interpolation of its transform is good to a per cent."""
 
@@ -44,7 +46,7 @@ class FourierPlane:
     @property
     def radius_px(self) -> NDArray[np.float64]:
         """(M,) distance from the origin in Fourier pixels."""
-        return np.sqrt(self.kx**2 + self.ky**2)
+        return np.asarray(np.sqrt(self.kx**2 + self.ky**2))
 
     @property
     def frequency_per_angstrom(self) -> NDArray[np.float64]:
@@ -82,7 +84,7 @@ class FourierVolume:
         padded = torch.zeros(padded_n, padded_n, padded_n)
         low = padded_n // 2 - n // 2
         padded[low : low + n, low : low + n, low : low + n] = flat
-        spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(padded)))
+        spectrum = centred_fft(padded, 3)
         self._grid = torch.view_as_real(spectrum).permute(3, 0, 1, 2)[None].contiguous().to(device)
         self._half = padded_n // 2
         self._device = device

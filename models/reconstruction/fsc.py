@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.reconstruction.accumulator import shell_index
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,7 @@ def fourier_shell_correlation(
     n = first.shape[0]
     if mask is not None:
         first, second = first * mask, second * mask
-    a = torch.fft.fftshift(torch.fft.fftn(first.double()))
-    b = torch.fft.fftshift(torch.fft.fftn(second.double()))
+    a, b = centred_fft(first.double(), 3), centred_fft(second.double(), 3)
     shell = shell_index(n).flatten().to(a.device)
 
     def total(values: Tensor) -> Tensor:
@@ -78,5 +78,4 @@ def filtered(volume: Tensor, shell_gain: NDArray[np.float64]) -> Tensor:
     gain[0] = 1.0
     gain[1 : 1 + len(shell_gain)] = torch.from_numpy(np.asarray(shell_gain, dtype=np.float32))
     grid = gain.to(volume.device)[shell_index(n).to(volume.device)]
-    spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(volume))) * grid
-    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(spectrum)).real)
+    return centred_ifft_real(centred_fft(volume, 3) * grid, 3)

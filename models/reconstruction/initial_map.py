@@ -1,4 +1,4 @@
-"""The map that a running reconstruction starts from: read, brought to the working pixel, turned to its axes, low-passed."""
+"""The map that a running reconstruction starts from: read, resampled, turned to its axes, low-passed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from frazil.config.errors import FormatError, UsageError
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.reconstruction.accumulator import shell_index
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.fsc import spherical_mask
 from frazil.models.reconstruction.symmetry_alignment import asymmetry, rotated, symmetry_frame
 from frazil.models.simulation.projection import potential_map
@@ -28,7 +29,9 @@ _ALIGNED = 0.002
 _NOT_SYMMETRIC = 0.3
 
 
-def initial_map(path: Path, *, box_px: int, pixel_size_angstrom: float, symmetry: str, diameter_angstrom: float) -> Tensor:
+def initial_map(
+    path: Path, *, box_px: int, pixel_size_angstrom: float, symmetry: str, diameter_angstrom: float
+) -> Tensor:
     """(n, n, n) float32 [z, y, x] on the working grid, low-passed to 30 A, its axes where the point group has them.
 
     Raises
@@ -68,8 +71,7 @@ def low_pass(volume: Tensor, resolution_angstrom: float, pixel_size_angstrom: fl
     n = volume.shape[0]
     cut = n * pixel_size_angstrom / resolution_angstrom
     gain = 0.5 + 0.5 * torch.cos(math.pi * ((shell_index(n) - cut + 1.5) / 3.0).clamp(0, 1))
-    spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(volume)))
-    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(spectrum * gain)).real)
+    return centred_ifft_real(centred_fft(volume, 3) * gain, 3)
 
 
 def _read_map(path: Path) -> tuple[NDArray[np.float32], float]:
@@ -78,7 +80,9 @@ def _read_map(path: Path) -> tuple[NDArray[np.float32], float]:
         shape = (header.frame_count, header.height_px, header.width_px)
         if len(set(shape)) != 1:
             raise FormatError(
-                f"a map is a cube, and this is {shape[2]} x {shape[1]} x {shape[0]}", path=path, remedy="pad it to a cube"
+                f"a map is a cube, and this is {shape[2]} x {shape[1]} x {shape[0]}",
+                path=path,
+                remedy="pad it to a cube",
             )
         if header.pixel_size_angstrom is None:
             raise FormatError("the map's header has no pixel size", path=path, remedy="set it, e.g. with alterheader")

@@ -1,8 +1,9 @@
 """Pose and centre of every particle of a movie: all of a coarse grid at once, then the best few ever more finely.
 
-The score is the correlation of the whitened particle with the CTF-affected slice, normalised by the slice (so that the
-scale of neither matters):  sum_k w Re(X* C S) / sqrt(sum_k w C^2 |S|^2). On the coarse grid all poses, in-plane turns and
-shifts are one matrix product: at 20-30 A a slice has some hundred samples, and a product is faster than an FFT each.
+The score is the correlation of the whitened particle with the CTF-affected slice, normalised by the slice (so that
+the scale of neither matters):  sum_k w Re(X* C S) / sqrt(sum_k w C^2 |S|^2). On the coarse grid all poses, in-plane
+turns and shifts are one matrix product: at 20-30 A a slice has some hundred samples, and a product is faster than an
+FFT each.
 """
 
 from __future__ import annotations
@@ -69,9 +70,7 @@ class OrientationSearch:
         self._coarse_count = plane.count_within(1 / coarse)
         self._fine_count = plane.count_within(1.1 / resolution_angstrom)
         self._grid = torch.from_numpy(pose_grid(step, symmetry)).to(device, torch.float32)
-        chunks = [
-            reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)
-        ]
+        chunks = [reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)]
         self._slices = torch.view_as_real(torch.cat(chunks)).flatten(1)  # (R, 2 M)
         self._reach_angstrom = 0.15 * diameter_angstrom
 

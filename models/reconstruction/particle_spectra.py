@@ -49,8 +49,8 @@ def particle_spectra(
     Parameters
     ----------
     stack:
-        (n, box, box) bright particles on a background of 0 +- 1, centre at pixel box // 2, n >= 1; box x pixel size must
-        be that of the plane.
+        (n, box, box) bright particles on a background of 0 +- 1, centre at pixel box // 2, n >= 1; box x pixel size
+        must be that of the plane.
     diameter_angstrom:
         Longest extent of a particle; the mask is a quarter wider.
 
@@ -71,7 +71,8 @@ def particle_spectra(
 
     def samples(images: Tensor) -> Tensor:
         spectrum = torch.fft.rfft2(torch.fft.ifftshift(images, dim=(-2, -1)))
-        return spectrum[:, rows, columns] / box
+        chosen: Tensor = spectrum[:, rows, columns] / box
+        return chosen
 
     values = samples(stack)
     mask = _circular_mask(box, 0.625 * diameter_angstrom / pixel_size_angstrom, device)

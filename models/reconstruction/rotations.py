@@ -1,8 +1,8 @@
 """Rotations: RELION's Euler angles as matrices and back, and grids over directions and rotations.
 
-A pose is the matrix A of RELION's `Euler_angles2matrix(rot, tilt, psi)`: a point r of the map lies at A r in the frame of
-the particle, whose image is the projection along z. So the image's Fourier plane (kx, ky) lies at kx A[0] + ky A[1] in the
-map's transform, and the map is looked at along A[2].
+A pose is the matrix A of RELION's `Euler_angles2matrix(rot, tilt, psi)`: a point r of the map lies at A r in the
+frame of the particle, whose image is the projection along z. So the image's Fourier plane (kx, ky) lies at kx A[0] +
+ky A[1] in the map's transform, and the map is looked at along A[2].
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def euler_deg_from_matrices(matrices: NDArray[np.float64]) -> NDArray[np.float64
     upright = sine < 1e-9
     rot = np.where(upright, 0.0, np.arctan2(a[..., 2, 1], a[..., 2, 0]))
     psi = np.where(upright, np.arctan2(-a[..., 1, 0], a[..., 1, 1]), np.arctan2(a[..., 1, 2], -a[..., 0, 2]))
-    return np.degrees(np.stack([rot, tilt, psi], axis=-1))
+    return np.asarray(np.degrees(np.stack([rot, tilt, psi], axis=-1)))
 
 
 def angle_between_deg(
@@ -48,7 +48,7 @@ def angle_between_deg(
 ) -> NDArray[np.float64]:
     """Angle of the smallest rotation from poses `first` to poses `second` (n, 3, 3), up to the map's symmetry."""
     trace = np.einsum("nij,sjk,nik->ns", first, symmetry, second)
-    return np.degrees(np.arccos(np.clip((trace.max(axis=1) - 1) / 2, -1.0, 1.0)))
+    return np.asarray(np.degrees(np.arccos(np.clip((trace.max(axis=1) - 1) / 2, -1.0, 1.0))))
 
 
 def directions(step_deg: float, symmetry: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,11 @@
 """The running 3-D reconstruction: each movie's particles are oriented and added once; nothing is gone through again.
 
-Half-sets never see each other: each half is oriented against the start (30 A) and, from the first round in which the data
-reach further, against its own half map, filtered by what the FSC of the round supports. References are renewed after every
-`ROUND_MOVIES` movies, counted, not timed, so that the map depends on the movies and their order alone.
+Half-sets never see each other: each half is oriented against the start (30 A) and, from the first round in which the
+data reach further, against its own half map, filtered by what the FSC of the round supports. References are renewed
+after every `ROUND_MOVIES` movies, counted, not timed, so that the map depends on the movies and their order alone.
 
-Seams for later: `_WEIGHTINGS` names the accumulators that are kept side by side (uniform weights as the comparison), and
-`add` takes one pose per particle with weight 1 where a pose's certainty can come in.
+Seams for later: `_WEIGHTINGS` names the accumulators that are kept side by side (uniform weights as the comparison),
+and `add` takes one pose per particle with weight 1 where a pose's certainty can come in.
 """
 
 from __future__ import annotations
@@ -186,9 +186,7 @@ class RunningMap:
         """Raises KeyError or ValueError when the arrays are not those of such a map."""
         for name, halves in self._sums.items():
             for number, accumulator in enumerate(halves, start=1):
-                accumulator.restore(
-                    {part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")}
-                )
+                accumulator.restore({part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")})
         self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
         self._reference_resolution_angstrom = float(arrays["reference_resolution_angstrom"])
         self._searches = [None, None]

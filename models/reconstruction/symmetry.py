@@ -1,8 +1,7 @@
 """Point groups as rotation matrices, with the axes where RELION has them.
 
-C: n-fold axis along z. D: also a 2-fold axis along x. T: 3-fold along z, 2-fold at (0, 0.816, 0.577). O: 4-fold along z,
-3-fold along (1, 1, 1). I = I2: 2-folds along x, y, z with a 5-fold axis in the xz plane at 31.7 degrees from z; I1: the
-same turned by 90 degrees about y; I3, I4: a 5-fold axis along z and in the plane of it (RELION 3.1, `symmetries.cpp`).
+C: n-fold axis along z. D: also a 2-fold axis along x. T: 3-fold along z, 2-fold at (0, 0.816, 0.577). O: 4-fold along
+z, 3-fold along (1, 1, 1). I: four settings, I is I2 (RELION 3.1, `symmetries.cpp`).
 """
 
 from __future__ import annotations

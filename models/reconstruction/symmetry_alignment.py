@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.rotations import directions, neighbours
 from frazil.models.reconstruction.symmetry import axis_rotation, generators
 
@@ -46,7 +47,7 @@ def asymmetry(volume: Tensor, symmetry: str, frame: NDArray[np.float64] | None =
 
 
 def symmetry_frame(volume: Tensor, symmetry: str) -> NDArray[np.float64]:
-    """(3, 3) rotation Q that turns the point group's axes to those of the map; `rotated(volume, Q.T)` puts them right."""
+    """(3, 3) rotation Q from the point group's axes to those of the map; `rotated(volume, Q.T)` puts the map right."""
     steps = generators(symmetry)
     if not steps:
         return np.eye(3)
@@ -85,10 +86,10 @@ def _binned(volume: Tensor) -> Tensor:
     n = volume.shape[0]
     if n <= _SEARCH_BOX_PX:
         return volume.to(torch.float32)
-    spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(volume)))
+    spectrum = centred_fft(volume, 3)
     low = n // 2 - _SEARCH_BOX_PX // 2
     part = spectrum[(slice(low, low + _SEARCH_BOX_PX),) * 3]
-    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(part)).real).to(torch.float32)
+    return centred_ifft_real(part, 3).to(torch.float32)
 
 
 def _rotation_between(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,4 +17,5 @@ def relative_ssnr(losses: CausalLosses | None, frequency_per_angstrom: NDArray[n
     if losses is None or not losses.factor_names:
         return np.ones_like(frequency_per_angstrom)
     total = np.sum(np.array(losses.loss_ln_ssnr, dtype=np.float64), axis=0)
-    return np.exp(-np.interp(frequency_per_angstrom, np.array(losses.frequency_per_angstrom), total))
+    loss = np.interp(frequency_per_angstrom, np.array(losses.frequency_per_angstrom), total)
+    return np.asarray(np.exp(-loss))

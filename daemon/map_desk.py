@@ -1,0 +1,325 @@
+"""Keeps the running reconstruction going: gives it movies in order, stores its rounds, brings it back when it dies.
+
+It never stops the daemon and never delays a movie: a map that cannot be made is an alert.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from frazil.actors.ray_runtime import RayRuntime
+from frazil.actors.reconstructor import Added, FinishedRound, MapMovie, ParticlePoses, Reconstructor, Resumed
+from frazil.config.errors import FormatError
+from frazil.config.settings import Settings
+from frazil.daemon.map_queue import MapQueue
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.store import result_files, session_writes
+from frazil.daemon.store.rows import AlertRow, ClassRow, ParticleRows, ReconstructionRow
+from frazil.daemon.store.store import Store
+from frazil.models.reconstruction.running_map import ROUND_MOVIES
+
+_log = logging.getLogger(__name__)
+_MAX_DEATHS = 3
+_READY_SQL = """
+SELECT movie_id, sequence, any_value(s.parameter_hash) AS parameter_hash
+FROM movies JOIN stages s USING (movie_id) WHERE state = 'ready' GROUP BY movie_id, sequence ORDER BY sequence
+"""
+
+
+class MapDesk:
+    """The running reconstruction of one session, as the daemon sees it."""
+
+    def __init__(
+        self,
+        runtime: RayRuntime,
+        store: Store,
+        session_dir: Path,
+        settings: Settings,
+        book: MovieBook,
+        *,
+        utc_us: Callable[[], int],
+    ) -> None:
+        self._ray = runtime.ray
+        self._store, self._session_dir, self._settings = store, session_dir.resolve(), settings
+        self._utc_us = utc_us
+        self._queue = MapQueue()
+        self._replay: list[str] = []
+        """Movies that the actor has to be given (again) before any of the queue."""
+        self._given: list[str] = []
+        """All movies that were given, in order."""
+        self._given_ids: set[str] = set()
+        """The same, to look one up."""
+        self._deaths = 0
+        self._off = False
+        self._call: Any = None
+        self._call_name = ""
+        self._unrecorded = False
+        """Movies were added since the last stored round."""
+        self._round_due = False
+        self._movie_count = 0
+        self._recorded_movie_count = 0
+        self.particle_count: int | None = None
+        self.resolution_angstrom: float | None = None
+        for sequence in book.open_sequences:
+            self._queue.begins(sequence)
+        ended = set(book.ended_sequences)
+        self._expected: dict[str, str] = {}
+        for movie_id, sequence, made_with in self._ready():
+            if sequence in ended:  # the others are to be done again
+                self._expected[movie_id] = made_with
+                self._queue.ends(sequence, movie_id)
+        self._recall_last_round()
+        self._start()
+
+    # --- told by the daemon ----------------------------------------------------------------------------------------
+
+    def begins(self, sequence: int) -> None:
+        """A movie was queued."""
+        self._queue.begins(sequence)
+
+    def ends(self, sequence: int, movie_id: str | None) -> None:
+        """A movie has its result in the store, or (None) will never have one."""
+        self._queue.ends(sequence, movie_id)
+
+    def drained(self, *, final: bool) -> bool:
+        """Nothing is under way or waits. With `final` the last round is made first."""
+        if self._off:
+            return True
+        if self._call is not None or self._replay or self._queue.waiting or self._round_due:
+            return False
+        if final and self._unrecorded:
+            self._round_due = True
+            return False
+        return True
+
+    def step(self) -> None:
+        """Take in what the actor has finished and give it the next thing; never waits."""
+        if self._off:
+            return
+        if self._call is not None:
+            ready, _ = self._ray.wait([self._call], timeout=0)
+            if not ready:
+                return
+            self._take_in()
+        if self._off or self._call is not None:
+            return
+        if self._round_due:
+            self._ask("finish_round")
+            return
+        movie_id = self._next_movie()
+        if movie_id is not None:
+            self._give(movie_id)
+
+    def close(self) -> None:
+        """End the actor; what came after the last round is added again at the next start."""
+        self._ray.kill(self._actor, no_restart=True)
+
+    # --- the actor -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._actor = (
+            self._ray.remote(Reconstructor)
+            .options(num_cpus=0, max_restarts=0, max_task_retries=0)
+            .remote(str(self._session_dir), self._settings, polite=True)
+        )
+        self._ask("resume", dict(self._expected))
+
+    def _ask(self, name: str, *arguments: object) -> None:
+        self._call_name = name
+        self._call = getattr(self._actor, name).remote(*arguments)
+
+    def _take_in(self) -> None:
+        call, self._call = self._call, None
+        try:
+            answer = self._ray.get(call)
+        except self._ray.exceptions.RayActorError as error:
+            self._on_death(error)
+            return
+        except self._ray.exceptions.RayTaskError as error:
+            cause = getattr(error, "cause", None) or error
+            if isinstance(cause, OSError) and self._call_name == "finish_round":
+                self._on_unwritten(cause)
+            else:
+                self._give_up(str(cause))
+            return
+        if isinstance(answer, Resumed):
+            self._on_resumed(answer)
+        elif isinstance(answer, Added):
+            self._on_added(answer)
+        elif isinstance(answer, FinishedRound):
+            self._on_round(answer)
+
+    def _on_death(self, error: BaseException) -> None:
+        self._deaths += 1
+        if self._deaths >= _MAX_DEATHS:
+            self._give_up(f"its process ended {self._deaths} times while it did the same ({error})")
+            return
+        _log.warning("the reconstruction's process ended (%s); it goes on from its checkpoint", error)
+        self._start()
+
+    def _on_unwritten(self, error: OSError) -> None:
+        self._deaths += 1
+        self._round_due = False  # tried again after the next ten movies, or at the end
+        if self._deaths >= _MAX_DEATHS:
+            self._give_up(f"it cannot be written ({error})")
+        else:
+            self._alert("warning", f"the map cannot be written: {error}", "free disk space")
+
+    def _give_up(self, why: str) -> None:
+        self._off = True
+        _log.error("no running map: %s", why)
+        self._alert(
+            "error",
+            f"there is no running map: {why}",
+            "correct the settings of particles, or see logs; then start again",
+        )
+
+    def _on_resumed(self, resumed: Resumed) -> None:
+        included = set(resumed.included)
+        self._movie_count, self.particle_count = resumed.movie_count, resumed.particle_count
+        if not self._given:  # the daemon has just started: the checkpoint is where it goes on
+            self._given, self._given_ids = list(resumed.included), set(included)
+            # Killed between the round's files and its row: the row is made again.
+            self._unrecorded = self._round_due = resumed.movie_count > self._recorded_movie_count
+        else:
+            self._round_due = False
+        self._replay = [movie_id for movie_id in self._given if movie_id not in included]
+
+    # --- movies ----------------------------------------------------------------------------------------------------
+
+    def _next_movie(self) -> str | None:
+        if self._replay:
+            return self._replay.pop(0)
+        while (movie_id := self._queue.take()) is not None:
+            if movie_id not in self._given_ids and self._state(movie_id) == "ready":
+                self._given.append(movie_id)
+                self._given_ids.add(movie_id)
+                return movie_id
+        return None
+
+    def _give(self, movie_id: str) -> None:
+        try:
+            stored = result_files.read_result(result_files.result_path(self._session_dir, movie_id))
+        except (FormatError, OSError) as error:
+            self._alert("warning", f"movie {movie_id} is not in the map: {error}")
+            return
+        result, metadata = stored.result, stored.movie.metadata
+        evidence, microscope = result.evidence, self._settings.microscope
+        voltage_kv = evidence.voltage_kv if evidence is not None else microscope.voltage_kv
+        cs_mm = evidence.cs_mm if evidence is not None else microscope.cs_mm
+        if voltage_kv is None or cs_mm is None:
+            return
+        self._expected[movie_id] = result.parameter_hash
+        self._ask(
+            "add",
+            MapMovie(
+                movie_id=movie_id,
+                parameter_hash=result.parameter_hash,
+                particles_path=result.files.particles,
+                pixel_size_angstrom=result.pixel_size_angstrom,
+                diameter_angstrom=result.picks.diameter_angstrom,
+                voltage_kv=voltage_kv,
+                cs_mm=cs_mm,
+                amplitude_contrast=metadata.amplitude_contrast or microscope.amplitude_contrast,
+                ctf=result.ctf,
+                losses=result.losses,
+            ),
+        )
+
+    def _on_added(self, added: Added) -> None:
+        self._deaths = 0
+        self._movie_count, self.particle_count = added.movie_count, added.particle_count
+        self._unrecorded = True
+        self._round_due = added.movie_count % ROUND_MOVIES == 0
+        if added.skipped is not None:
+            self._alert("warning", f"particles of a movie are not in the map: {added.skipped}")
+        for poses in added.poses:
+            self._record_poses(poses)
+
+    def _record_poses(self, poses: ParticlePoses) -> None:
+        try:
+            stored = result_files.read_result(result_files.result_path(self._session_dir, poses.movie_id))
+        except (FormatError, OSError) as error:
+            _log.warning("poses of %s are not stored: %s", poses.movie_id, error)
+            return
+        picks = stored.result.picks
+        if len(picks.x_px) != len(poses.half_set):
+            _log.warning("poses of %s are not stored: the movie was picked again", poses.movie_id)
+            return
+        self._store.submit(
+            session_writes.record_particles,
+            ParticleRows(
+                movie_id=poses.movie_id,
+                x_px=picks.x_px,
+                y_px=picks.y_px,
+                half_set=poses.half_set,
+                score=picks.score or None,
+                class_id=poses.class_id,
+                rot_deg=poses.rot_deg,
+                tilt_deg=poses.tilt_deg,
+                psi_deg=poses.psi_deg,
+                origin_x_angstrom=poses.origin_x_angstrom,
+                origin_y_angstrom=poses.origin_y_angstrom,
+                diameter_angstrom=picks.diameter_angstrom,
+            ),
+        )
+
+    def _on_round(self, done: FinishedRound) -> None:
+        self._deaths = 0
+        self._round_due = self._unrecorded = False
+        self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
+        classes = tuple(
+            ClassRow(class_id=number, particle_count=count, average_path=done.averages_path)
+            for number, count in enumerate(done.class_counts, start=1)
+        )
+        self._store.submit(
+            session_writes.record_reconstruction,
+            ReconstructionRow(
+                # A last, shorter round has the number of the full one that takes its place when more movies come.
+                round=-(-done.movie_count // ROUND_MOVIES),
+                created_utc_us=self._utc_us(),
+                movie_count=done.movie_count,
+                particle_count=done.particle_count,
+                symmetry=done.symmetry,
+                resolution_0143_angstrom=done.resolution_0143_angstrom,
+                resolution_05_angstrom=done.resolution_05_angstrom,
+                map_path=done.map_path,
+                half1_path=done.half1_path,
+                half2_path=done.half2_path,
+                frequency_per_angstrom=done.frequency_per_angstrom,
+                fsc=done.fsc,
+                classes=classes,
+            ),
+        ).result()
+
+    # --- the store -------------------------------------------------------------------------------------------------
+
+    def _ready(self) -> list[tuple[str, int, str]]:
+        cursor = self._store.cursor()
+        try:
+            return [(str(i), int(s), str(h)) for i, s, h in cursor.execute(_READY_SQL).fetchall()]
+        finally:
+            cursor.close()
+
+    def _state(self, movie_id: str) -> str | None:
+        cursor = self._store.cursor()
+        try:
+            row = cursor.execute("SELECT state FROM movies WHERE movie_id = ?", [movie_id]).fetchone()
+        finally:
+            cursor.close()
+        return None if row is None else str(row[0])
+
+    def _recall_last_round(self) -> None:
+        rows = self._store.named("reconstructions").as_dicts()
+        if rows:
+            value, count = rows[-1].get("resolution_0143_angstrom"), rows[-1].get("movie_count")
+            self.resolution_angstrom = float(value) if isinstance(value, int | float) else None
+            self._recorded_movie_count = int(count) if isinstance(count, int | float) else 0
+
+    def _alert(self, severity: str, text: str, remedy: str | None = None) -> None:
+        self._store.submit(
+            session_writes.record_alert, AlertRow(severity, "reconstruction", text, self._utc_us(), remedy=remedy)
+        )

@@ -1,0 +1,140 @@
+"""Picks and boxes of particles that were put at known places into a micrograph with known optics and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.optics.ctf import CtfParameters, ctf_2d
+from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
+from frazil.models.particles.half_sets import half_sets
+from frazil.models.particles.picking import pick_particles
+from frazil.models.records import CtfEstimate, ParticlePicks
+from frazil.models.simulation.projection import project_atoms, random_euler_deg
+from frazil.models.simulation.specimen import read_atoms
+from frazil.models.simulation.structures import structure_path
+
+CPU = torch.device("cpu")
+PIXEL = 3.0
+DIAMETER = 130.0
+SIZE = 384
+OPTICS = CtfParameters(300.0, 2.7, 0.1, 15000.0, 14500.0, 30.0)
+ESTIMATE = CtfEstimate(15000.0, 14500.0, 30.0, 0.0, 50.0, 50.0, 5.0, 0.9, 0.0, True)
+ACQUISITION = AcquisitionParameters(PIXEL, 300.0, 2.7, 0.1, 1.0, 0.0, False, ())
+PLACES = [(70, 60), (200, 75), (320, 90), (110, 180), (250, 200), (60, 300), (180, 310), (320, 300), (330, 195)]
+
+
+@pytest.fixture(scope="module")
+def specimen() -> torch.Tensor:
+    """Projected potential of apoferritins at `PLACES` (x, y), whole pixels."""
+    atoms = read_atoms(structure_path("apoferritin"))
+    rng = np.random.default_rng(3)
+    image = torch.zeros(SIZE, SIZE)
+    box = 64
+    for x, y in PLACES:
+        pose = random_euler_deg(rng)
+        particle = project_atoms(atoms, pose, box_px=box, pixel_size_angstrom=PIXEL, b_factor_a2=100.0)
+        image[y - box // 2 : y + box // 2, x - box // 2 : x + box // 2] += particle
+    return image
+
+
+def micrograph(specimen: torch.Tensor, noise_sd: float, seed: int = 1) -> torch.Tensor:
+    """Contrast of the specimen, rms 1 within particles, with white noise."""
+    contrast = torch.fft.irfft2(torch.fft.rfft2(specimen) * ctf_2d(OPTICS, SIZE, SIZE, PIXEL), s=(SIZE, SIZE))
+    contrast = contrast / contrast[specimen > 0.1 * specimen.max()].std()
+    noise = torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+    return 100.0 + contrast + noise_sd * noise
+
+
+def matched(picks: ParticlePicks) -> tuple[int, np.ndarray]:
+    found = np.array([picks.x_px, picks.y_px]).T.reshape(-1, 2)
+    distance = np.linalg.norm(np.array(PLACES)[:, None] - found[None], axis=2)
+    hit = distance.min(axis=1) < 0.3 * DIAMETER / PIXEL
+    return int(hit.sum()), found[distance.argmin(axis=1)[hit]] - np.array(PLACES)[hit]
+
+
+@pytest.mark.parametrize("diameter", [DIAMETER, None])
+def test_finds_all_particles_and_nothing_else(specimen: torch.Tensor, diameter: float | None) -> None:
+    picks = pick_particles(
+        micrograph(specimen, 4.0),
+        pixel_size_angstrom=PIXEL,
+        diameter_angstrom=diameter,
+        ctf=ESTIMATE,
+        acquisition=ACQUISITION,
+        device=CPU,
+    )
+    hits, offset = matched(picks)
+    assert hits >= len(PLACES) - 1
+    assert len(picks.x_px) <= len(PLACES) + 1
+    assert np.abs(offset.mean(axis=0)).max() < 2.0  # px: no systematic displacement, 5 % of a diameter
+    assert 100 <= (picks.diameter_angstrom or 0) <= 200
+
+
+def test_a_pick_lies_where_the_particle_is_without_noise(specimen: torch.Tensor) -> None:
+    picks = pick_particles(
+        micrograph(specimen, 0.5),
+        pixel_size_angstrom=PIXEL,
+        diameter_angstrom=DIAMETER,
+        ctf=ESTIMATE,
+        acquisition=ACQUISITION,
+        device=CPU,
+    )
+    hits, offset = matched(picks)
+    assert hits == len(PLACES)
+    assert np.abs(offset.mean(axis=0)).max() < 0.7
+    assert np.abs(offset).max() < 4.0
+
+
+def test_noise_alone_gives_less_than_one_pick_a_micrograph() -> None:
+    picks = [
+        pick_particles(
+            100.0 + torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(seed)),
+            pixel_size_angstrom=PIXEL,
+            diameter_angstrom=DIAMETER,
+            ctf=ESTIMATE,
+            acquisition=ACQUISITION,
+            device=CPU,
+        )
+        for seed in range(12)
+    ]
+    assert sum(len(found.x_px) for found in picks) < len(picks) / 2
+
+
+def test_boxes_are_bright_normalised_and_centred(specimen: torch.Tensor) -> None:
+    image = micrograph(specimen, 1.0)
+    picks = ParticlePicks(
+        tuple(x + 0.3 for x, _ in PLACES), tuple(y - 0.4 for _, y in PLACES), diameter_angstrom=DIAMETER
+    )
+    box = 64
+    boxes = extract_particles(image, picks, box_px=box, diameter_px=DIAMETER / PIXEL)
+    assert boxes.shape == (len(PLACES), box, box)
+    axis = torch.arange(box) - box // 2
+    outside = (axis[:, None] ** 2 + axis[None, :] ** 2).sqrt() > DIAMETER / PIXEL / 2
+    for (x, y), particle in zip(PLACES, boxes, strict=True):
+        assert abs(float(particle[outside].mean())) < 1e-4
+        assert float(particle[outside].std()) == pytest.approx(1.0, abs=1e-4)
+        assert float(particle[~outside].mean()) > 0.1  # protein is bright
+        raw = image[y - box // 2 : y + box // 2, x - box // 2 : x + box // 2]
+        together = torch.stack([particle.flatten(), -raw.flatten()])
+        assert float(torch.corrcoef(together)[0, 1]) == pytest.approx(1.0, abs=1e-5)  # the very same pixels, inverted
+
+
+def test_a_box_over_the_edge_is_left_out_or_refused() -> None:
+    image = torch.randn(100, 120)
+    picks = ParticlePicks((16.0, 15.4, 104.0, 104.6, 60.0), (50.0, 50.0, 50.0, 50.0, 84.0), (5.0, 4.0, 3.0, 2.0, 1.0))
+    inside = boxes_inside(picks, 100, 120, 32)
+    assert inside == [0, 2, 4]
+    assert keep(picks, inside).score == (5.0, 3.0, 1.0)
+    with pytest.raises(ValueError, match="edge"):
+        extract_particles(image, picks, box_px=32, diameter_px=20)
+    assert extract_particles(image, ParticlePicks(), box_px=32, diameter_px=20).shape == (0, 32, 32)
+
+
+def test_half_sets_are_fixed_and_even() -> None:
+    first = half_sets("8088716a8db75d99", 11)
+    assert first == half_sets("8088716a8db75d99", 11)
+    assert first == half_sets("8088716a8db75d99", 30)[:11]  # of movie and number alone
+    assert abs(first.count(1) - first.count(2)) == 1
+    assert {half_sets(f"{movie:x}", 1)[0] for movie in range(20)} == {1, 2}  # no half always gets the best pick

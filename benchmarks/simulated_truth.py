@@ -24,6 +24,7 @@ from frazil.config.settings import GainOrientation
 from frazil.models.causal.prior import physics_prior
 from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
+from frazil.models.formats.sidecar import read_sidecar
 from frazil.models.gain_gate import GainDecision, GainVerdict
 from frazil.models.simulation.delivery import DeliverySettings, write_session
 from frazil.models.simulation.settings import preset
@@ -47,23 +48,14 @@ def measure(movies: int, seed: int, structure: str | None) -> list[dict[str, obj
         truth = write_session(folder / "m", simulation, DeliverySettings())
         settings = load_settings(preset="simulated", flags={"camera.gain": str(folder / "m" / "gain.mrc")})
         worker = FrameWorker(WorkerConfig("cpu-0", str(folder), settings, "cpu", 1))
-        gain = GainDecision(
-            GainVerdict.CORRECT,
-            "",
-            None,
-            settings.camera.gain,
-            None,
-            GainOrientation.IDENTITY,
-            "multiply",
-            1,
-            None,
-            None,
-        )
+        reference, orientation = settings.camera.gain, GainOrientation.IDENTITY
+        gain = GainDecision(GainVerdict.CORRECT, "", None, reference, None, orientation, "multiply", 1, None, None)
         rows = []
         for movie in truth.movies:
             path = folder / "m" / "raw" / str(movie.file)
             with open_movie(path) as reader:
-                metadata = merge_metadata(settings=settings, header=reader.header)
+                sidecar = read_sidecar(folder / "m" / "raw" / str(movie.sidecar))
+                metadata = merge_metadata(settings=settings, header=reader.header, sidecar=sidecar)
             acquisition = resolve(metadata, settings=settings)
             task = MovieTask(movie.stem, str(path), movie.stem, 1, acquisition, gain, "", physics_prior())
             result = worker.process(task)
@@ -105,16 +97,15 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['movie']:>5} {row['drift']:10} {row['shift_rms_angstrom']:8.3f} {row['shifts_trusted']!s:>8} "
-            f"{row['defocus_error_angstrom']:8.1f} {row['astigmatism_error_angstrom']:8.1f} {row['ctf_reliable']!s:>9}  "
+            f"{row['defocus_error_angstrom']:8.1f} {row['astigmatism_error_angstrom']:8.1f} {row['ctf_reliable']!s:>9} "
             f"{','.join(map(str, row['flags']))}"  # type: ignore[call-overload]
         )
     shifts = np.array([row["shift_rms_angstrom"] for row in rows], dtype=float)
     defocus = np.abs(np.array([row["defocus_error_angstrom"] for row in rows], dtype=float))
     astigmatism = np.array([row["astigmatism_error_angstrom"] for row in rows], dtype=float)
     for row, shift, dz, astig in zip(rows, shifts, defocus, astigmatism, strict=True):
-        if (shift > SHIFT_LIMIT_ANGSTROM and row["shifts_trusted"]) or (
-            (dz > DEFOCUS_LIMIT_ANGSTROM or astig > ASTIGMATISM_LIMIT_ANGSTROM) and row["ctf_reliable"]
-        ):
+        bad_ctf = dz > DEFOCUS_LIMIT_ANGSTROM or astig > ASTIGMATISM_LIMIT_ANGSTROM
+        if (shift > SHIFT_LIMIT_ANGSTROM and row["shifts_trusted"]) or (bad_ctf and row["ctf_reliable"]):
             wrong.append(row["movie"])
     summary = {
         "movies": len(rows),

@@ -21,10 +21,10 @@ from frazil.models.reconstruction.rotations import neighbours, pose_grid
 
 _COARSE_RESOLUTION_ANGSTROM = 22.0
 _SHIFT_STEP_ANGSTROM = 7.0
-_CANDIDATES = 4
-_FINE_ROUNDS = 5
+_KEPT = (4, 2, 1, 1, 1)
+"""Candidates of a particle that go into each round of the fine search; the resolution doubles from round to round."""
 _SHRINK = 0.55
-"""From round to round; five rounds end at 1/20 of the first step."""
+"""Of the steps, from round to round; five rounds end at 1/20 of the first step."""
 _POSES_AT_ONCE = 4096
 _LEAST_STEP_DEG, _LARGEST_STEP_DEG = 6.0, 15.0
 
@@ -101,45 +101,61 @@ class OrientationSearch:
             part = slice(start, start + _POSES_AT_ONCE)
             score = (flat @ self._slices[part].T).view(n, len(shifts), -1) / norm[part]
             value, shift = score.max(dim=1)
-            top, where = value.topk(min(_CANDIDATES, value.shape[1]), dim=1)
+            top, where = value.topk(min(_KEPT[0], value.shape[1]), dim=1)
             best_value = torch.cat([best_value, top], dim=1)
             best_pose = torch.cat([best_pose, where + start], dim=1)
             best_shift = torch.cat([best_shift, shift.gather(1, where)], dim=1)
-        chosen = best_value.topk(min(_CANDIDATES, best_value.shape[1]), dim=1).indices
+        chosen = best_value.topk(min(_KEPT[0], best_value.shape[1]), dim=1).indices
         offsets = torch.from_numpy(shifts).to(self._device, torch.float32)
         return self._grid[best_pose.gather(1, chosen)], offsets[best_shift.gather(1, chosen)]
 
     def _refine(self, particles: ParticleSpectra, poses: Tensor, shifts: Tensor) -> FoundPoses:
-        count, n, c = self._fine_count, len(poses), poses.shape[1]
-        weight = particles.whitening[:count] * particles.ctf[:count]
-        power = weight * particles.ctf[:count]
-        weighted = (particles.masked[:, :count] * weight).repeat_interleave(c, dim=0)  # (n c, M)
-        poses, shifts = poses.flatten(0, 1), shifts.flatten(0, 1)
-        value = torch.full((n * c,), -torch.inf, device=self._device)
+        """Grids of 27 turns and 9 shifts around each candidate, finer and finer; the worse candidates drop out."""
+        n = len(poses)
         step_deg, step_px = self._step_deg / 2, _SHIFT_STEP_ANGSTROM / 2 / self._plane.pixel_size_angstrom
+        coarse_per_angstrom = float(self._plane.frequency_per_angstrom[self._coarse_count - 1])
         around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)], dtype=float)
-        for _ in range(_FINE_ROUNDS):
-            turns = torch.from_numpy(neighbours(step_deg)).to(self._device, torch.float32)
-            tried = torch.einsum("tij,njk->ntik", turns, poses)  # turned in the particle's own frame
-            slices = self._reference.slices(tried.flatten(0, 1), self._plane, count).view(n * c, len(turns), count)
-            norm = torch.sqrt((slices.abs().square() @ power).clamp_min(1e-30))
-            own = self._plane.phases(shifts.cpu().numpy().astype(np.float64), count, self._device)  # (n c, M)
-            near = self._plane.phases(around * step_px, count, self._device)  # (9, M)
-            centred = (weighted * own)[:, None] * near  # (n c, 9, M)
-            real = torch.view_as_real(centred).flatten(2)
-            score = real @ torch.view_as_real(slices).flatten(2).transpose(1, 2) / norm[:, None]  # (n c, 9, 27)
-            value, best = score.flatten(1).max(dim=1)
-            shift_index, turn_index = best // len(turns), best % len(turns)
-            poses = tried[torch.arange(n * c), turn_index]
-            moved = torch.from_numpy(around * step_px).to(self._device, torch.float32)
-            shifts = shifts + moved[shift_index]
+        value = torch.zeros(n, poses.shape[1], device=self._device)
+        for number, kept in enumerate(_KEPT):
+            count = min(self._plane.count_within(coarse_per_angstrom * 2 ** (number + 0.5)), self._fine_count)
+            if number:
+                best = value.topk(min(kept, value.shape[1]), dim=1).indices
+                poses = poses.gather(1, best[:, :, None, None].expand(-1, -1, 3, 3))
+                shifts = shifts.gather(1, best[:, :, None].expand(-1, -1, 2))
+            value, poses, shifts = self._one_round(particles, poses, shifts, count, step_deg, around * step_px)
             step_deg, step_px = step_deg * _SHRINK, step_px * _SHRINK
-        winner = value.view(n, c).argmax(dim=1) + torch.arange(n, device=self._device) * c
         return FoundPoses(
-            poses=_orthonormal(poses[winner].cpu().double().numpy()),
-            shift_px=shifts[winner].cpu().double().numpy(),
-            score=value[winner].cpu().double().numpy(),
+            poses=_orthonormal(poses[:, 0].cpu().double().numpy()),
+            shift_px=shifts[:, 0].cpu().double().numpy(),
+            score=value[:, 0].cpu().double().numpy(),
         )
+
+    def _one_round(
+        self,
+        particles: ParticleSpectra,
+        poses: Tensor,
+        shifts: Tensor,
+        count: int,
+        step_deg: float,
+        around_px: NDArray[np.float64],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Best neighbour of each candidate: (n, c) scores, (n, c, 3, 3) poses, (n, c, 2) shifts."""
+        n, c = shifts.shape[:2]
+        weight = particles.whitening[:count] * particles.ctf[:count]
+        turns = torch.from_numpy(neighbours(step_deg)).to(self._device, torch.float32)
+        tried = torch.einsum("tij,njk->ntik", turns, poses.flatten(0, 1))  # turned in the particle's own frame
+        slices = self._reference.slices(tried.flatten(0, 1), self._plane, count).view(n * c, len(turns), count)
+        norm = torch.sqrt((slices.abs().square() @ (weight * particles.ctf[:count])).clamp_min(1e-30))
+        own = self._plane.phases(shifts.flatten(0, 1).cpu().numpy().astype(np.float64), count, self._device)
+        near = self._plane.phases(around_px, count, self._device)
+        weighted = (particles.masked[:, :count] * weight).repeat_interleave(c, dim=0)
+        real = torch.view_as_real((weighted * own)[:, None] * near).flatten(2)  # (n c, 9, 2 M)
+        score = real @ torch.view_as_real(slices).flatten(2).transpose(1, 2) / norm[:, None]  # (n c, 9, 27)
+        value, best = score.flatten(1).max(dim=1)
+        shift_index, turn_index = best // len(turns), best % len(turns)
+        moved = torch.from_numpy(around_px).to(self._device, torch.float32)[shift_index]
+        found = tried[torch.arange(n * c, device=self._device), turn_index]
+        return value.view(n, c), found.view(n, c, 3, 3), shifts + moved.view(n, c, 2)
 
 
 def _orthonormal(matrices: NDArray[np.float64]) -> NDArray[np.float64]:

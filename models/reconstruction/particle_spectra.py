@@ -13,8 +13,8 @@ from torch import Tensor
 from frazil.models.optics.ctf import CtfParameters, chi_2d
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 
-MAX_WORKING_BOX_PX = 64
-"""A live map is for judging; a box of 64 px shows a 180 A particle to 9 A and costs a hundredth of the full one."""
+MAX_WORKING_BOX_PX = 96
+"""A live map is for judging: 96 px show a 180 A particle to 6 A, and a movie costs a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)

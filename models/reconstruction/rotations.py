@@ -39,7 +39,7 @@ def euler_deg_from_matrices(matrices: NDArray[np.float64]) -> NDArray[np.float64
     tilt = np.arctan2(sine, a[..., 2, 2])
     upright = sine < 1e-9
     rot = np.where(upright, 0.0, np.arctan2(a[..., 2, 1], a[..., 2, 0]))
-    psi = np.where(upright, np.arctan2(-a[..., 1, 0], a[..., 1, 1]), np.arctan2(a[..., 1, 2], -a[..., 0, 2]))
+    psi = np.where(upright, np.arctan2(a[..., 0, 1], a[..., 1, 1]), np.arctan2(a[..., 1, 2], -a[..., 0, 2]))
     return np.asarray(np.degrees(np.stack([rot, tilt, psi], axis=-1)))
 
 

@@ -58,7 +58,7 @@ def matched(picks: ParticlePicks) -> tuple[int, np.ndarray]:
 @pytest.mark.parametrize("diameter", [DIAMETER, None])
 def test_finds_all_particles_and_nothing_else(specimen: torch.Tensor, diameter: float | None) -> None:
     picks = pick_particles(
-        micrograph(specimen, 4.0),
+        micrograph(specimen, 2.5),
         pixel_size_angstrom=PIXEL,
         diameter_angstrom=diameter,
         ctf=ESTIMATE,

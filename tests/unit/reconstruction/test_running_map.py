@@ -12,9 +12,10 @@ import torch
 
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.accumulator import FourierAccumulator
-from frazil.models.reconstruction.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
 from frazil.models.reconstruction.fsc import FscCurve, fourier_shell_correlation, spherical_mask
 from frazil.models.reconstruction.initial_map import low_pass
+from frazil.models.reconstruction.orientation_search import OrientationSearch
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.rotations import angle_between_deg, matrices_from_euler_deg
 from frazil.models.reconstruction.running_map import ROUND_MOVIES, RunningMap
@@ -99,13 +100,20 @@ def test_known_poses_give_the_map_back(truth: torch.Tensor, simulate: Simulate) 
 def test_ctf_sign_and_astigmatism_matter(truth: torch.Tensor, simulate: Simulate) -> None:
     """With the wrong optics the same particles fit worse: the CTF is really used."""
     sample = simulate(12, 0.7, seed=9)
-    running = new_map(truth)
-    search = running._search(0)
+    search = OrientationSearch(
+        FourierVolume(truth, device=CPU),
+        PLANE,
+        resolution_angstrom=10.0,
+        diameter_angstrom=DIAMETER,
+        symmetry=symmetry_matrices("C3"),
+        device=CPU,
+    )
     right = search.find(spectra(sample)).score.mean()
-    for wrong in (
-        replace(OPTICS, defocus_u_angstrom=26000.0, defocus_v_angstrom=25000.0),
-        replace(OPTICS, defocus_u_angstrom=-16000.0, defocus_v_angstrom=-15200.0),
-    ):
+    across = replace(OPTICS, astigmatism_angle_deg=OPTICS.astigmatism_angle_deg - 90.0)
+    assert search.find(spectra(sample, across)).score.mean() < right
+    overfocus = replace(OPTICS, defocus_u_angstrom=-16000.0, defocus_v_angstrom=-15200.0)
+    other = replace(OPTICS, defocus_u_angstrom=26000.0, defocus_v_angstrom=25000.0)
+    for wrong in (overfocus, other):
         assert search.find(spectra(sample, wrong)).score.mean() < 0.9 * right
 
 

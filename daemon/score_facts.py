@@ -1,0 +1,122 @@
+"""Gathers the facts of a round for the evaluators from the store and the result files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from frazil.config.errors import FrazilError
+from frazil.config.settings import Settings
+from frazil.daemon.prior_epochs import EPOCH_MOVIES
+from frazil.daemon.store import result_files
+from frazil.daemon.store.store import Store
+from frazil.models.evaluation.facts import MapFacts, MovieFacts, RoundFacts
+from frazil.models.movie_pipeline import particle_box_px
+
+_MOVIES_SQL = """
+SELECT m.movie_id, p.half_set, p.x_px, p.y_px,
+       (SELECT count(*) FROM movies o WHERE o.relative_path = m.relative_path AND o.state IN ('ready', 'rejected'))
+FROM movies m LEFT JOIN particle_arrays p USING (movie_id)
+WHERE m.sequence BETWEEN ? AND ? AND m.state IN ('ready', 'rejected') ORDER BY m.sequence
+"""
+_COUNTS_SQL = """
+SELECT count(*), count(*) FILTER (m.state = 'ready'), coalesce(sum(q.particle_count), 0)
+FROM movies m JOIN quality q USING (movie_id) WHERE m.sequence < ? AND m.state IN ('ready', 'rejected')
+"""
+_MAP_SQL = """
+SELECT round, movie_count, particle_count, coalesce(symmetry, 'C1'), resolution_0143_angstrom FROM reconstructions
+WHERE movie_count <= ? ORDER BY round DESC LIMIT 1
+"""
+
+
+def round_facts(store: Store, session_dir: Path, settings: Settings, round_number: int) -> RoundFacts:
+    """What is judged in a round. A result file that cannot be read leaves its movie out."""
+    first, end = round_number * EPOCH_MOVIES, (round_number + 1) * EPOCH_MOVIES
+    movies: list[MovieFacts] = []
+    for movie_id, half_set, x_px, y_px, results in _rows(store, _MOVIES_SQL, first, end - 1):
+        try:
+            stored = result_files.read_result(result_files.result_path(session_dir, str(movie_id)))
+        except (FrazilError, OSError):
+            continue
+        movies.append(
+            MovieFacts(
+                result=stored.result,
+                metadata=stored.movie.metadata,
+                pixel_size_angstrom=stored.movie.pixel_size_angstrom,
+                dose_per_frame_e_per_a2=stored.movie.dose_per_frame_e_per_a2,
+                half_set=None if half_set is None else tuple(half_set),
+                half_set_x_px=tuple(x_px or ()),
+                half_set_y_px=tuple(y_px or ()),
+                results_of_same_file=int(results),
+            )
+        )
+    pixel = movies[0].result.pixel_size_angstrom if movies else None
+    diameter = settings.particles.diameter_angstrom
+    return RoundFacts(
+        round=round_number,
+        movies=tuple(movies),
+        symmetry=settings.particles.symmetry,
+        box_px=None if pixel is None else particle_box_px(settings, pixel),
+        micrograph_pixel_size_angstrom=pixel,
+        diameter_angstrom=diameter,
+        map=_map(store, end),
+        earlier=_earlier(store, round_number),
+    )
+
+
+def map_is_due(store: Store, round_number: int, map_round_movies: int) -> bool:
+    """Whether the round of the map that belongs to this round of verdicts has not been made yet."""
+    _, ready, _ = _rows(store, _COUNTS_SQL, (round_number + 1) * EPOCH_MOVIES)[0]
+    wanted = int(ready) // map_round_movies * map_round_movies
+    found = _rows(store, _MAP_SQL, int(ready))
+    return wanted > 0 and (not found or int(found[0][1]) < wanted)
+
+
+def scored_rounds(store: Store) -> int:
+    """One more than the newest round with verdicts; 0: none."""
+    newest = _rows(store, "SELECT max(round) FROM scores")[0][0]
+    return 0 if newest is None else int(newest) + 1
+
+
+def _map(store: Store, sequence_end: int) -> MapFacts | None:
+    processed, ready, extracted = _rows(store, _COUNTS_SQL, sequence_end)[0]
+    found = _rows(store, _MAP_SQL, int(ready))
+    if not found:
+        return None
+    number, movie_count, particle_count, symmetry, resolution = found[0]
+    curve = store.named("fsc", {"round": int(number)}).rows
+    return MapFacts(
+        round=int(number),
+        movie_count=int(movie_count),
+        particle_count=int(particle_count),
+        symmetry=str(symmetry),
+        resolution_0143_angstrom=None if resolution is None else float(resolution),
+        frequency_per_angstrom=tuple(_float(frequency) for _, frequency, _ in curve),
+        fsc=tuple(_float(value) for _, _, value in curve),
+        processed_movie_count=int(processed),
+        extracted_particle_count=int(extracted),
+    )
+
+
+def _earlier(store: Store, round_number: int) -> Mapping[str, Mapping[str, Any]]:
+    rows = _rows(
+        store,
+        "SELECT evaluator, evidence_json FROM scores "
+        "WHERE round = (SELECT max(round) FROM scores WHERE round < ?) ORDER BY evaluator",
+        round_number,
+    )
+    return {str(evaluator): json.loads(text) for evaluator, text in rows}
+
+
+def _rows(store: Store, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    cursor = store.cursor()
+    try:
+        return cursor.execute(sql, list(values)).fetchall()
+    finally:
+        cursor.close()
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")

@@ -1,0 +1,64 @@
+"""The facts of a session that evaluators judge: gathered by the daemon, one round (ten movies) at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from frazil.models.records import AcquisitionMetadata, MovieResult
+
+
+@dataclass(frozen=True, slots=True)
+class MovieFacts:
+    """One movie that was processed."""
+
+    result: MovieResult
+    metadata: AcquisitionMetadata | None = None
+    """What sidecar, header and settings said of the exposure."""
+    pixel_size_angstrom: float | None = None
+    """Of the movie's frames as they are read."""
+    dose_per_frame_e_per_a2: float | None = None
+    half_set: tuple[int, ...] | None = None
+    """As stored, one for each pick; None: no particles are stored."""
+    half_set_x_px: tuple[float, ...] = ()
+    """Positions that the stored half-sets belong to."""
+    half_set_y_px: tuple[float, ...] = ()
+    results_of_same_file: int = 1
+    """How many results count for this file at present (an outdated one does not count)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapFacts:
+    """The running map at a round of its own; `fsc[i]` is at `frequency_per_angstrom[i]`."""
+
+    round: int
+    movie_count: int
+    particle_count: int
+    symmetry: str
+    resolution_0143_angstrom: float | None
+    frequency_per_angstrom: tuple[float, ...]
+    fsc: tuple[float, ...]
+    processed_movie_count: int
+    """Movies that had a result when the map was made."""
+    extracted_particle_count: int
+    """Particles of those movies."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFacts:
+    """What is judged at once. What came in earlier rounds travels in `earlier`, so that judging costs the same in
+    round 1 and in round 5,000, and a restart needs nothing but the stored rows."""
+
+    round: int
+    """From 0: the epoch of the causal prior that these movies belong to."""
+    movies: tuple[MovieFacts, ...]
+    """In the order of the session."""
+    symmetry: str = "C1"
+    box_px: int | None = None
+    """Of extracted particles."""
+    micrograph_pixel_size_angstrom: float | None = None
+    diameter_angstrom: float | None = None
+    map: MapFacts | None = None
+    earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Evidence of the round before, by evaluator; empty in the first."""

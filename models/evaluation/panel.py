@@ -1,0 +1,35 @@
+"""All evaluators, one after the other, on the facts of one round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from frazil.models.evaluation import hyperscore, impact, logic, meta, novelty, reproducibility, temper
+from frazil.models.evaluation.facts import RoundFacts
+from frazil.models.evaluation.verdict import Verdict
+
+EVALUATORS = (
+    logic.NAME,
+    novelty.NAME,
+    impact.NAME,
+    reproducibility.NAME,
+    meta.NAME,
+    hyperscore.VALUE_NAME,
+    hyperscore.NAME,
+    temper.NAME,
+)
+"""In the order of the verdicts."""
+
+
+def judge(facts: RoundFacts) -> Iterator[Verdict]:
+    """One verdict after the other (so that the caller can tell what each costs), in the order of `EVALUATORS`."""
+    verdicts: list[Verdict] = []
+    for module in (logic, novelty, impact, reproducibility):
+        verdicts.append(module.evaluate(facts))
+        yield verdicts[-1]
+    verdicts.append(meta.evaluate(facts, verdicts))
+    yield verdicts[-1]
+    value = hyperscore.value(verdicts)
+    yield value
+    yield hyperscore.evaluate(value)
+    yield temper.evaluate(facts.round, [movie.result for movie in facts.movies])

@@ -15,6 +15,7 @@ from frazil.daemon.live_state import AnalysisSummary
 from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
+from frazil.daemon.score_desk import ScoreDesk
 from frazil.daemon.store.store import Store
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieResult
@@ -35,6 +36,9 @@ class AnalysisDesk:
     ) -> None:
         self._prior = PriorDesk(runtime, store, session_dir, book, utc_us=utc_us)
         self._map = MapDesk(runtime, store, session_dir, settings, book, utc_us=utc_us)
+        self._scores = ScoreDesk(
+            runtime, store, session_dir, settings, book, utc_us=utc_us, map_idle=lambda: self._map.drained(final=False)
+        )
 
     @property
     def newest_version(self) -> int:
@@ -48,21 +52,25 @@ class AnalysisDesk:
         """A movie was queued."""
         self._prior.begins(sequence)
         self._map.begins(sequence)
+        self._scores.begins(sequence)
 
     def movie_ended(self, sequence: int, result: MovieResult | None) -> None:
         """A movie has its result in the store, or (None) will never have one."""
         self._prior.ends(sequence)
         self._map.ends(sequence, None if result is None else result.movie_id)
+        self._scores.ends(sequence)
 
     def step(self) -> None:
         """Take in what the actors have finished and give them more; never waits."""
         self._prior.step()
         self._map.step()
+        self._scores.step()
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first."""
         map_drained = self._map.drained(final=final)
-        return map_drained and not self._prior.busy
+        # The verdicts come last: they are about the final map.
+        return map_drained and not self._prior.busy and self._scores.drained(final=final)
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""
@@ -71,3 +79,4 @@ class AnalysisDesk:
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""
         self._map.close()
+        self._scores.close()

@@ -38,14 +38,14 @@ _DQE_NYQUIST = 0.35
 def motion(evidence: MovieEvidence, k: Array) -> Array:
     """Blur inside frames (sinc of the step) and what alignment left (Gaussian of the shift errors).
 
-    Within a frame the specimen moves by about the mean of the steps before and after; averaged over directions,
-    sinc^2(k . d) ~ exp(-(pi k d)^2 / 6) for small blur, d the length of the step.
+    Within a frame the specimen moves by d, about the mean of the steps before and after. The amplitude of the sum
+    falls by the mean over frames of sinc(k . d); averaged over directions that is exp(-(pi k d)^2 / 12) for small blur.
     """
     x, y = np.array(evidence.shift_x_angstrom), np.array(evidence.shift_y_angstrom)
     if x.size < 2:
         return np.zeros_like(k)
     step = np.hypot(np.gradient(x), np.gradient(y))
-    blur = np.mean(np.exp(-((np.pi * k[:, None] * step) ** 2) / 6), axis=1)
+    blur = np.mean(np.exp(-((np.pi * k[:, None] * step) ** 2) / 12), axis=1)
     variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) + evidence.local_residual_angstrom**2 / 2
     return np.asarray(-2 * np.log(np.maximum(blur, 1e-12)) + (2 * np.pi * k) ** 2 * variance)
 

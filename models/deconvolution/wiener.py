@@ -7,8 +7,6 @@ Penczek 2010, Methods Enzymol. 482, 73).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -57,7 +55,7 @@ def restore(
         ssnr = torch.exp(_interpolate(k, attribution.frequency_per_angstrom, attribution.log_ssnr))
         transfer = c / (c * c + 1 / ssnr)
     else:
-        transfer = -torch.exp(-0.5 * (k * _LOW_PASS_ANGSTROM / math.pi) ** 2)
+        transfer = -torch.exp(-0.5 * (k * _LOW_PASS_ANGSTROM) ** 2)
     # The CTF is negative at low frequency (protein is dark): dividing by it makes the specimen bright.
     spectrum = torch.fft.rfft2(centred) * (transfer * high_pass)
     restored: Tensor = torch.fft.irfft2(spectrum, s=(height, width))

@@ -20,8 +20,10 @@ from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frame
 from frazil.models.records import FrameShifts, LocalMotion
 
 EARLY_EXPOSURE_E_PER_A2 = 4.0
-_TRUSTED_SD_ANGSTROM = 0.6
-_TRUSTED_LOG_LIKELIHOOD_GAIN = 50.0
+_TRUSTED_SD_ANGSTROM = 0.32
+"""Per axis; 0.45 A in the plane, and the bar is 0.6 A."""
+_TRUSTED_LOG_LIKELIHOOD_GAIN = 300.0
+"""Below about 150 frames are lost to false peaks (tests/science)."""
 _TRUSTED_SPLIT_CHI_SQUARE = 2.5
 
 
@@ -66,8 +68,8 @@ def align_movie(
     Returns
     -------
     AlignedMovie
-        `shifts.converged` is false whenever the shifts are not to be trusted: too little signal, errors above 0.6 A,
-        halves of the data that disagree, or motion at the limit of the search.
+        `shifts.converged` is false whenever the shifts are not to be trusted: too little signal, errors above
+        0.32 A per axis, halves of the data that disagree, or motion at the limit of the search.
     """
     mark = on_stage if on_stage is not None else _ignore
     if source.frame_count < 1:

@@ -28,9 +28,11 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Log-likelihood (relative to noise and fixed pattern alone) and its gradient (F, 2) per A, float64 on the CPU."""
+    """Log-likelihood relative to pure noise, and its gradient (F, 2) per A, float64 on the CPU."""
 
     log_likelihood: float
+    pattern_log_likelihood: float
+    """Of noise and fixed pattern without a specimen: what is above it is evidence of the specimen."""
     gradient_per_angstrom: npt.NDArray[np.float64]
 
 
@@ -52,7 +54,7 @@ def evaluate(band: Band, shift_angstrom: Tensor, spectra: MotionSpectra) -> Eval
         value = (b1.conj() * wiener).real.double().sum() - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum()
         weight = wiener.conj()
         gradient = _project(aligned, weight, band)
-        return Evaluation(float(value), gradient)
+        return Evaluation(float(value), 0.0, gradient)
     rho_g = spectra.pattern.to(device)[band.shell]
     alive_g = rho_g > 0
     a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), torch.full_like(rho_g, 1.0 / _TINY))
@@ -66,14 +68,16 @@ def evaluate(band: Band, shift_angstrom: Tensor, spectra: MotionSpectra) -> Eval
     m1 = torch.where(live, m1, torch.zeros_like(m1))
     inverse_21 = torch.where(live & alive_g, inverse_21, torch.zeros_like(inverse_21))
     m2 = torch.where(alive_g, m2, torch.zeros_like(m2))
-    # Gain over noise and pattern without a specimen: the pattern must not pass for evidence of motion.
     a22_alone = torch.where(alive_g, a22, torch.ones_like(a22))
-    quadratic = (b1.conj() * m1 + b2.conj() * m2).real - torch.where(alive_g, b2.abs().square() / a22_alone, 0.0)
-    log_det = torch.where(live, torch.log(det / a22 * rho_s), 0.0)
+    log_a22 = torch.where(alive_g, torch.log(a22_alone * rho_g.clamp_min(_TINY)), 0.0)
+    alone = torch.where(alive_g, b2.abs().square() / a22_alone, 0.0) - log_a22
+    quadratic = (b1.conj() * m1 + b2.conj() * m2).real
+    log_det = torch.where(live, torch.log(det / a22 * rho_s), 0.0) + log_a22
     inside = band.shell < band.shell_count
     value = torch.where(inside, quadratic - log_det, 0.0).double().sum()
+    pattern_value = torch.where(inside, alone, 0.0).double().sum()
     gradient = _project(aligned, m1.conj(), band) - _project(phase, m1.conj() * m2 + inverse_21, band)
-    return Evaluation(float(value), gradient)
+    return Evaluation(float(value), float(pattern_value), gradient)
 
 
 def _project(frames: Tensor, weight: Tensor, band: Band) -> npt.NDArray[np.float64]:

@@ -1,16 +1,16 @@
 """Motion is smooth in time, and how smooth is learnt from the movie itself.
 
 The prior is on the steps v_t = d_{t+1} - d_t (so the origin stays free): Gaussian, zero mean, covariance
-    V = rough^2 diag(e) + smooth^2 p p' exp(-|t - t'| / length),   p_t = 1 + early exp(-t / decay),
+    V = rough^2 + diag(jump) + smooth^2 p p' exp(-|t - t'| / length),   p_t = 1 + early exp(-t / decay),
 a velocity that decays after the beam comes on (Ornstein-Uhlenbeck, as in Zivanov et al. 2019, IUCrJ 6:5) plus
-independent jumps, whose outliers e_t are widened as a Student-t would (a burst does not loosen the whole movie).
+independent steps, a few of which may be jumps of any size (a burst does not loosen the whole movie).
 The hyper-parameters maximise the evidence; the likelihood is quadratic around the current estimate (Laplace).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,11 @@ from scipy import linalg, optimize
 
 Array = npt.NDArray[np.float64]
 
-_JUMP_DEGREES_OF_FREEDOM = 3.0
+_JUMP_SIZES_ANGSTROM = (1.0, 3.0, 10.0, 30.0)
+_JUMP_COST = 4.0
+"""Evidence that a jump must bring: about one step in fifty is one."""
+_MAX_JUMPS = 6
+_LOG_WIDTHS = np.array([2.0, 2.0, 1.0, 1.0, 0.7])
 _BOUNDS = (
     (np.log(1e-3), np.log(30.0)),  # rough, A per frame
     (np.log(1e-3), np.log(30.0)),  # smooth, A per frame
@@ -37,15 +41,15 @@ class StepPrior:
     length_frames: float = 8.0
     early: float = 2.0
     decay_frames: float = 3.0
-    jump_variance_factors: Array = field(default_factory=lambda: np.ones(0))
+    jump_variance_angstrom2: Array = field(default_factory=lambda: np.zeros(0))
 
     def covariance(self, steps: int) -> Array:
         """V (steps, steps), A^2."""
         t = np.arange(steps, dtype=np.float64)
         profile = self.smooth_angstrom * (1.0 + self.early * np.exp(-t / self.decay_frames))
         out = profile[:, None] * profile[None, :] * np.exp(-np.abs(t[:, None] - t[None, :]) / self.length_frames)
-        factors = self.jump_variance_factors if self.jump_variance_factors.size == steps else np.ones(steps)
-        out[np.diag_indices(steps)] += self.rough_angstrom**2 * factors
+        jumps = self.jump_variance_angstrom2 if self.jump_variance_angstrom2.size == steps else 0.0
+        out[np.diag_indices(steps)] += self.rough_angstrom**2 + jumps
         return np.asarray(out, dtype=np.float64)
 
 
@@ -60,7 +64,8 @@ class Posterior:
     shift_angstrom: Array
     covariance_angstrom2: Array
     priors: tuple[StepPrior, ...]
-    log_evidence: float
+    log_volume: float
+    """-ln det(1 + V J) / 2: posterior volume over prior volume, which the evidence charges for a loose prior."""
 
     @property
     def sd_angstrom(self) -> Array:
@@ -95,11 +100,11 @@ def solve(information: Array, score: Array, frame_count: int, priors: StepPrior 
     h = (score.reshape(series, frame_count) @ basis).reshape(-1)
     each = [priors] * series if isinstance(priors, StepPrior) else list(priors)
     v = linalg.block_diag(*[prior.covariance(steps) for prior in each])
-    evidence, mean, covariance = _condition(j, h, v)
+    log_volume, mean, covariance = _condition(j, h, v)
     shifts = mean.reshape(series, steps) @ basis.T
     half = np.moveaxis(covariance.reshape(series, steps, series, steps) @ basis.T, 1, 3) @ basis.T
     full = np.moveaxis(half, 3, 1).reshape(series * frame_count, series * frame_count)
-    return Posterior(shifts.T, full, tuple(each), evidence)
+    return Posterior(shifts.T, full, tuple(each), log_volume)
 
 
 def _to_steps(information: Array, basis: Array, series: int) -> Array:
@@ -114,7 +119,7 @@ def _square_root(v: Array) -> Array:
 
 
 def _condition(j: Array, h: Array, v: Array) -> tuple[float, Array, Array]:
-    """Evidence, mean and covariance of steps with prior N(0, V) and log-likelihood h'x - x'Jx/2."""
+    """Log volume ratio, mean and covariance of steps with prior N(0, V) and log-likelihood h'x - x'Jx/2."""
     root = _square_root(v)
     inner = root.T @ j @ root
     inner = 0.5 * (inner + inner.T)
@@ -122,8 +127,7 @@ def _condition(j: Array, h: Array, v: Array) -> tuple[float, Array, Array]:
     factor = linalg.cho_factor(inner, lower=True, check_finite=False)
     covariance = root @ linalg.cho_solve(factor, root.T, check_finite=False)
     mean = covariance @ h
-    evidence = 0.5 * float(h @ mean) - float(np.log(np.diag(factor[0])).sum())
-    return evidence, mean, covariance
+    return -float(np.log(np.diag(factor[0])).sum()), mean, covariance
 
 
 def _evidence(j: Array, h: Array, v: Array) -> float:
@@ -142,62 +146,61 @@ def _log_parameters(p: StepPrior) -> Array:
 def learn(
     information: Array, score: Array, frame_count: int, start: StepPrior, *, ordinary: StepPrior = ORDINARY
 ) -> StepPrior:
-    """Hyper-parameters that maximise the evidence, from a start (Nelder-Mead in logarithms, then jump widening).
+    """Hyper-parameters that maximise the evidence, from a start (Nelder-Mead in logarithms), then jumps.
 
     A weak pull to `ordinary` values keeps undetermined parameters from wandering.
     """
     if frame_count < 4:
-        return StepPrior(
-            start.rough_angstrom, start.smooth_angstrom, start.length_frames, start.early, start.decay_frames
-        )
+        return replace(start, jump_variance_angstrom2=np.zeros(0))
     series = score.size // frame_count
     basis = steps_to_shifts(frame_count)
     steps = frame_count - 1
     # The series are nearly independent (cross information is small): small matrices make the search cheap.
-    blocks = []
-    for s in range(series):
-        part = slice(s * frame_count, (s + 1) * frame_count)
-        blocks.append((basis.T @ information[part, part] @ basis, basis.T @ score[part]))
-    all_j, all_h = np.stack([block[0] for block in blocks]), np.stack([block[1] for block in blocks])
+    parts = [slice(s * frame_count, (s + 1) * frame_count) for s in range(series)]
+    all_j = np.stack([basis.T @ information[part, part] @ basis for part in parts])
+    all_h = np.stack([basis.T @ score[part] for part in parts])
     centre = _log_parameters(ordinary)
-    factors = start.jump_variance_factors if start.jump_variance_factors.size == steps else np.ones(steps)
+    low, high = np.array(_BOUNDS).T
+    jumps = start.jump_variance_angstrom2
 
-    def make(log_parameters: Array, jump_factors: Array) -> StepPrior:
-        p = np.exp(np.clip(log_parameters, [b[0] for b in _BOUNDS], [b[1] for b in _BOUNDS]))
-        return StepPrior(float(p[0]), float(p[1]), float(p[2]), float(p[3]), float(p[4]), jump_factors)
+    def make(log_parameters: Array) -> StepPrior:
+        p = np.exp(np.clip(log_parameters, low, high))
+        return StepPrior(float(p[0]), float(p[1]), float(p[2]), float(p[3]), float(p[4]), jumps)
 
     def cost(log_parameters: Array) -> float:
-        v = make(log_parameters, factors).covariance(steps)
-        value = _evidence(all_j, all_h, v)
-        width = np.array([2.0, 2.0, 1.0, 1.0, 0.7])
-        over = np.clip(np.abs(log_parameters) - 12.0, 0.0, None).sum()
-        return float(-value + 0.5 * (((log_parameters - centre) / width) ** 2).sum() + 1e3 * over)
+        value = _evidence(all_j, all_h, make(log_parameters).covariance(steps))
+        return float(-value + 0.5 * (((log_parameters - centre) / _LOG_WIDTHS) ** 2).sum())
 
     x0 = _log_parameters(start)
     simplex = np.vstack([x0, x0 + np.diag([-1.0, -1.0, 0.5, -0.7, 0.5])])
-    found = optimize.minimize(
-        cost,
-        x0,
-        method="Nelder-Mead",
-        options={"maxfev": 140, "xatol": 0.05, "fatol": 0.02, "initial_simplex": simplex},
-    )
-    prior = make(np.asarray(found.x), factors)
-    # One round of Student-t widening of the independent steps.
-    v = prior.covariance(steps)
-    squares = np.zeros(steps)
-    for j, h in blocks:
-        _, mean, covariance = _condition(j, h, v)
-        rough = prior.rough_angstrom**2 * factors
-        # Expected square of the independent part of each step: E[u] = R V^-1 v, Var[u] = R - R V^-1 (V - C) V^-1 R.
-        gain = rough[:, None] * np.linalg.inv(v)
-        squares += (gain @ mean) ** 2 + np.clip(rough - np.einsum("ij,jk,ik->i", gain, v - covariance, gain), 0.0, None)
-    nu, n = _JUMP_DEGREES_OF_FREEDOM, float(series)
-    widened = (nu + squares / prior.rough_angstrom**2) / (nu + n)
-    return StepPrior(
-        prior.rough_angstrom,
-        prior.smooth_angstrom,
-        prior.length_frames,
-        prior.early,
-        prior.decay_frames,
-        np.clip(widened, 0.3, 1e4),
-    )
+    options = {"maxfev": 140, "xatol": 0.05, "fatol": 0.02, "initial_simplex": simplex}
+    found = optimize.minimize(cost, x0, method="Nelder-Mead", options=options)  # type: ignore[call-overload]
+    return _find_jumps(all_j, all_h, make(np.asarray(found.x)), steps)
+
+
+def _find_jumps(all_j: Array, all_h: Array, prior: StepPrior, steps: int) -> StepPrior:
+    """Give a step extra variance where the evidence asks for it, one at a time, the best first.
+
+    Adding variance w to one step changes each series' evidence by  w s^2 / (2 (1 + w i)) - ln(1 + w i) / 2  with s and
+    i the score and information of that step under the present prior (matrix determinant lemma).
+    """
+    jumps = np.zeros(steps)
+    for _ in range(_MAX_JUMPS):
+        v = replace(prior, jump_variance_angstrom2=jumps).covariance(steps)
+        squares, information = [], []
+        for j, h in zip(all_j, all_h, strict=True):
+            _, mean, covariance = _condition(j, h, v)
+            squares.append(np.square(h - j @ mean))
+            information.append(np.clip(np.diag(j) - np.einsum("ij,jk,ki->i", j, covariance, j), 0.0, None))
+        s2, i = np.array(squares), np.array(information)
+        gains = np.array(
+            [
+                (0.5 * w * s2 / (1.0 + w * i) - 0.5 * np.log1p(w * i)).sum(axis=0)
+                for w in np.square(_JUMP_SIZES_ANGSTROM)
+            ]
+        )
+        size, step = np.unravel_index(int(gains.argmax()), gains.shape)
+        if gains[size, step] < _JUMP_COST:
+            break
+        jumps[step] += _JUMP_SIZES_ANGSTROM[int(size)] ** 2
+    return replace(prior, jump_variance_angstrom2=jumps)

@@ -107,16 +107,35 @@ def whiten(band: Band, shift_angstrom: Tensor) -> Band:
     return band
 
 
-def estimate_spectra(moments: ShellMoments, frame_count: int, *, allow_pattern: bool = True) -> MotionSpectra:
+def pattern_floor(moments: ShellMoments, frame_count: int) -> float:
+    """Power common to the unmoved frames in the outer quarter of the band, or 0 if it does not stand out.
+
+    A residual of the gain is as white as the shot noise, a specimen is not: where the motion is too small to tell the
+    two apart, this much of every shell is taken for pattern. (A specimen that stands perfectly still loses as much.)
+    """
+    frames = float(frame_count)
+    part = slice(3 * moments.count.size // 4, None)
+    weight = moments.count[part]
+    if frames < 2 or weight.sum() <= 0:
+        return 0.0
+    level = float((weight * (moments.still_power[part] - moments.frame_power[part])).sum() / weight.sum())
+    error = frames * np.sqrt(2.0 / weight.sum())
+    return level / (frames**2 - frames) if level > 4.0 * error else 0.0
+
+
+def estimate_spectra(
+    moments: ShellMoments, frame_count: int, *, allow_pattern: bool = True, floor: float = 0.0
+) -> MotionSpectra:
     """Solve the three moment equations; rho_S per shell (smoothed), rho_G per quarter of the band, both >= 0.
 
     A fixed pattern is only claimed where it stands out by four standard errors; `allow_pattern=False`: never.
+    Where motion cannot tell, `floor` is taken (see `pattern_floor`).
     """
     frames = float(frame_count)
     q = np.maximum(moments.amplitude_sum_sq, 1e-6)
     c = np.minimum(moments.coherence, frames * q)
     shells = moments.count.size
-    pattern = np.zeros(shells)
+    pattern = np.full(shells, floor if allow_pattern else 0.0)
     # E still = S c + G F^2 + F n ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
     for part in np.array_split(np.arange(shells), min(_PATTERN_BANDS, shells)):
         weight = moments.count[part]

@@ -14,7 +14,7 @@ from frazil.models.motion import coarse_search, smooth_prior
 from frazil.models.motion.band import Band, BandGrid, edge_window
 from frazil.models.motion.binning import SmallStack
 from frazil.models.motion.likelihood import evaluate, fisher_information
-from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments, whiten
+from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments, pattern_floor, whiten
 from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
 
 MAX_FREQUENCY_PER_ANGSTROM = 0.22
@@ -109,6 +109,7 @@ def align_whole_frames(
     band = build_band(small, grid, amplitude)
     frames = band.frame_count
     band = whiten(band, torch.zeros((frames, 2)))
+    floor = pattern_floor(measure_moments(band, torch.zeros((frames, 2))), frames)
     b_factor_angstrom2 = max(b_factor_px2 * movie_pixel_size_angstrom**2, 20.0)
     coarse_limit = min(
         math.sqrt(_COARSE_COEFFICIENTS / (math.pi / 2.0 * height * width * small.pixel_size_angstrom**2)),
@@ -127,13 +128,13 @@ def align_whole_frames(
         )
         for remove in (False, True)
     ]
-    candidates = [refine(coarse, start.double().cpu().numpy(), rounds=4) for start in starts]
-    best = max(candidates, key=lambda c: c.objective)
+    candidates = [refine(coarse, start.double().cpu().numpy(), rounds=4, floor=floor) for start in starts]
+    best = max(candidates, key=lambda c: c.log_evidence)
     if best.log_likelihood < _CLEAR_LOG_LIKELIHOOD_GAIN:
         path = coarse_search.search_paths(coarse, max_shift_angstrom).double().cpu().numpy()
-        candidates.append(refine(coarse, path, rounds=6))
-        best = max(candidates, key=lambda c: c.objective)
-    final = refine(band, best.shift_angstrom, rounds=_ROUNDS, prior=best.prior)
+        candidates.append(refine(coarse, path, rounds=6, floor=floor))
+        best = max(candidates, key=lambda c: c.log_evidence)
+    final = refine(band, best.shift_angstrom, rounds=_ROUNDS, floor=floor, prior=best.prior)
     chi_square = split_agreement(band, final)
     total = np.abs(final.shift_angstrom - final.shift_angstrom.mean(axis=0)).max()
     return WholeFrameMotion(
@@ -155,12 +156,18 @@ class Refined:
     posterior: smooth_prior.Posterior
     spectra: MotionSpectra
     log_likelihood: float
-    objective: float
+    """Evidence of a specimen that moves like this, over noise and fixed pattern."""
+    log_evidence: float
     prior: smooth_prior.StepPrior
 
 
 def refine(
-    band: Band, start_angstrom: npt.NDArray[np.float64], *, rounds: int, prior: smooth_prior.StepPrior | None = None
+    band: Band,
+    start_angstrom: npt.NDArray[np.float64],
+    *,
+    rounds: int,
+    floor: float,
+    prior: smooth_prior.StepPrior | None = None,
 ) -> Refined:
     """Fisher scoring with weights and smoothness re-estimated as the alignment improves.
 
@@ -169,7 +176,7 @@ def refine(
     shift = start_angstrom.astype(np.float64)
     prior = smooth_prior.StepPrior() if prior is None else prior
     frames = band.frame_count
-    spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames)
+    spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames, floor=floor)
     posterior: smooth_prior.Posterior | None = None
     for index in range(rounds):
         at = torch.as_tensor(shift)
@@ -182,7 +189,7 @@ def refine(
         move = posterior.shift_angstrom - shift
         largest = float(np.abs(move).max())
         shift = shift + move * min(1.0, 4.0 / max(largest, 1e-9))
-        spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames)
+        spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames, floor=floor)
         if largest < _CONVERGED_ANGSTROM:
             break
     assert posterior is not None
@@ -190,8 +197,16 @@ def refine(
     steps = np.diff(shift, axis=0)
     v = prior.covariance(frames - 1)
     quadratic = float(np.einsum("ta,ta->", steps, np.linalg.solve(v + 1e-9 * np.eye(len(v)), steps)))
-    log_prior = -0.5 * quadratic - float(np.linalg.slogdet(v + 1e-9 * np.eye(len(v)))[1])
-    return Refined(shift, posterior, spectra, final.log_likelihood, final.log_likelihood + log_prior, prior)
+    # Laplace: height times volume, or a path that hardly moves would win by its tight prior alone.
+    evidence = final.log_likelihood - 0.5 * quadratic + posterior.log_volume
+    return Refined(
+        shift,
+        posterior,
+        spectra,
+        final.log_likelihood - final.pattern_log_likelihood,
+        evidence,
+        prior,
+    )
 
 
 def split_agreement(band: Band, final: Refined) -> float:

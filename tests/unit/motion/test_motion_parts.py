@@ -96,7 +96,7 @@ def test_prior_lets_a_jump_pass() -> None:
         prior = learn(information, score, frames, prior)
     error = solve(information, score, frames, prior).shift_angstrom - truth
     assert np.sqrt((error**2).sum(axis=1)).max() < 0.8
-    assert prior.jump_variance_factors.argmax() == 14
+    assert prior.jump_variance_angstrom2.argmax() == 14
 
 
 def test_steps_span_all_zero_mean_paths() -> None:

@@ -58,8 +58,13 @@ class PriorDesk:
         return self._ray.remote(CausalPriorActor).options(num_cpus=0, max_restarts=0).remote()
 
     def _load(self) -> None:
-        for row in self._store.named("priors", {"limit": 1_000_000}).as_dicts():
-            snapshot = msgspec.json.decode(str(row["state_json"]).encode(), type=PriorSnapshot)
+        cursor = self._store.cursor()
+        try:
+            states = cursor.execute("SELECT state_json FROM priors ORDER BY version").fetchall()
+        finally:
+            cursor.close()
+        for (state,) in states:
+            snapshot = msgspec.json.decode(str(state).encode(), type=PriorSnapshot)
             self._snapshots[snapshot.version] = snapshot
 
     @property

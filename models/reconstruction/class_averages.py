@@ -1,8 +1,8 @@
 """Streaming 2-D classes: online classification with in-plane turns and shifts, at a constant cost per particle.
 
 Particle X belongs to class a, turned by psi and displaced by s, with ln p = sum_k w (2 Re(X* C A) - C^2 |A|^2), where
-A(k) is the class average turned and displaced and w = 1 / power. The average is sum w C X / (sum w C^2 + 1): the
-expectation under a signal prior of unit power. Turns and shifts are all tried in one matrix product, as in
+A(k) is the class average turned and displaced and w = 1 / power. The average is sum C X / (sum C^2 + 1): as if one more
+particle had shown nothing. Turns and shifts are all tried in one matrix product, as in
 `orientation_search`; each particle goes to its best class (Scheres et al. 2005, J. Mol. Biol. 348, 139, in the limit
 of certain assignments; online updates as in Cappe & Moulines 2009, J. R. Stat. Soc. B 71, 593). The first particles
 are waited for and classified together several times, so that there are averages to begin with.
@@ -194,8 +194,8 @@ class StreamingClasses:
         """Turn particles back and share their samples among the four grid points around them."""
         n, half = self._plane.box_px, self._plane.box_px // 2
         phases = self._plane.phases(assignment.shift_px, self._count, self._device)
-        values = torch.view_as_real((item.masked * phases * (item.whitening * item.ctf)).contiguous())
-        weight = item.whitening * item.ctf**2
+        values = torch.view_as_real((item.masked * phases * item.ctf).contiguous())
+        weight = item.ctf**2
         kx = torch.from_numpy(self._plane.kx[: self._count]).to(self._device, torch.float32)
         ky = torch.from_numpy(self._plane.ky[: self._count]).to(self._device, torch.float32)
         for value, number, psi_deg in zip(values, assignment.class_id - 1, assignment.psi_deg, strict=True):

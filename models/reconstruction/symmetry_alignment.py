@@ -17,7 +17,7 @@ from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_r
 from frazil.models.reconstruction.rotations import directions, neighbours
 from frazil.models.reconstruction.symmetry import axis_rotation, generators
 
-_SEARCH_BOX_PX = 32
+_SEARCH_BOX_PX = 24
 _STEP_DEG = 5.0
 _FINE_ROUNDS = 7
 
@@ -61,7 +61,8 @@ def symmetry_frame(volume: Tensor, symmetry: str) -> NDArray[np.float64]:
     # Other axes of the group fit the first generator too (any 2-fold of D2): several are followed up.
     for index in np.argsort(mismatch, kind="stable")[:6]:
         bring = _rotation_between(first_axis, views[index])
-        spins = np.arange(0.0, 360.0, _STEP_DEG) if len(steps) > 1 else np.zeros(1)
+        # A turn by 360 / order about the first axis changes nothing.
+        spins = np.arange(0.0, 360.0 / order, _STEP_DEG) if len(steps) > 1 else np.zeros(1)
         for spin in spins:
             frame = axis_rotation(views[index], math.radians(spin)) @ bring
             value = asymmetry(small, symmetry, frame)
@@ -82,7 +83,7 @@ def _correlation(first: Tensor, second: Tensor) -> float:
 
 
 def _binned(volume: Tensor) -> Tensor:
-    """On at most 32 voxels an axis, by cropping the transform."""
+    """On at most 24 voxels an axis, by cropping the transform."""
     n = volume.shape[0]
     if n <= _SEARCH_BOX_PX:
         return volume.to(torch.float32)

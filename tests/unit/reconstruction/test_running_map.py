@@ -82,7 +82,7 @@ def test_known_poses_give_the_map_back(truth: torch.Tensor, simulate: Simulate) 
     """Insertion, gridding correction and the signs of CTF and shift, apart from any search; two defoci."""
     sums = FourierAccumulator(BOX, device=CPU)
     for seed, optics in ((5, OPTICS), (6, replace(OPTICS, defocus_u_angstrom=21000.0, defocus_v_angstrom=20500.0))):
-        sample = simulate(250, 0.05, seed=seed, optics=optics)
+        sample = simulate(150, 0.05, seed=seed, optics=optics)
         particles = spectra(sample, optics)
         centred = particles.values * PLANE.phases(sample.shift_px, len(PLANE.kx), CPU)
         poses = torch.from_numpy(matrices_from_euler_deg(sample.euler_deg))

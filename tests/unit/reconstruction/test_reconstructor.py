@@ -1,0 +1,168 @@
+"""The reconstructor as the desk uses it: files, rounds, checkpoints, movies that are there twice or cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+
+from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, MapMovie, Reconstructor
+from frazil.config.errors import UsageError
+from frazil.config.settings import Settings
+from frazil.models.formats.mrc_write import write_mrc
+from frazil.models.particles.half_sets import half_sets
+from frazil.models.reconstruction.rotations import angle_between_deg, matrices_from_euler_deg
+from frazil.models.reconstruction.symmetry import symmetry_matrices
+from frazil.models.records import CtfEstimate
+
+PIXEL = 3.6
+CTF = CtfEstimate(16000.0, 15200.0, 40.0, 0.0, 50.0, 50.0, 5.0, 0.9, 0.0, True)
+MOVIES, PARTICLES = 13, 8
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory, simulate: Callable[..., Any], truth: torch.Tensor) -> Path:
+    """Particle stacks of 13 movies and an initial map of another pixel size and box."""
+    folder = tmp_path_factory.mktemp("session")
+    (folder / "particles").mkdir()
+    for movie in range(MOVIES):
+        stack = simulate(PARTICLES, 0.8, seed=700 + movie).stack
+        write_mrc(folder / f"particles/m{movie}.mrcs", stack.numpy(), PIXEL)
+    padded = torch.nn.functional.pad(truth, (8, 8, 8, 8, 8, 8))
+    write_mrc(folder / "start.mrc", padded.numpy(), PIXEL, is_volume=True)
+    return folder
+
+
+def movie(number: int, **changes: Any) -> MapMovie:
+    whole = MapMovie(f"id{number}", "hash", f"particles/m{number}.mrcs", PIXEL, 105.0, 300.0, 2.7, 0.1, CTF, None)
+    return replace(whole, **changes)
+
+
+def settings(session: Path, start: bool = True, symmetry: str = "C3") -> Settings:
+    particles = {"diameter_angstrom": 105.0, "symmetry": symmetry}
+    if start:
+        particles["initial_map"] = str(session / "start.mrc")
+    return Settings.model_validate({"particles": particles})
+
+
+def fresh(session: Path, tmp_path: Path, **options: Any) -> Reconstructor:
+    """In a folder of its own, with the shared stacks."""
+    if not (tmp_path / "particles").exists():
+        (tmp_path / "particles").symlink_to(session / "particles")
+    return Reconstructor(str(tmp_path), settings(session, **options))
+
+
+def test_map_poses_and_files(session: Path, tmp_path: Path, simulate: Callable[..., Any]) -> None:
+    worker = fresh(session, tmp_path)
+    assert worker.resume({}).included == ()
+    added = [worker.add(movie(number)) for number in range(3)]
+    assert [answer.movie_count for answer in added] == [1, 2, 3]
+    assert added[-1].particle_count == 3 * PARTICLES
+    (poses,) = added[0].poses
+    assert poses.half_set == half_sets("id0", PARTICLES)
+    euler = np.array([poses.rot_deg, poses.tilt_deg, poses.psi_deg], dtype=float).T
+    sample = simulate(PARTICLES, 0.8, seed=700)
+    error = angle_between_deg(
+        matrices_from_euler_deg(euler), matrices_from_euler_deg(sample.euler_deg), symmetry_matrices("C3")
+    )
+    assert np.median(error) < 6.0
+    # RELION's origin moves the particle to the centre: minus its displacement.
+    origin = np.array([poses.origin_x_angstrom, poses.origin_y_angstrom], dtype=float).T
+    assert np.median(np.abs(origin + sample.shift_px * PIXEL)) < 1.5
+    done = worker.finish_round()
+    assert (done.movie_count, done.particle_count, done.symmetry) == (3, 3 * PARTICLES, "C3")
+    assert done.resolution_05_angstrom is not None
+    assert done.resolution_05_angstrom < 30.0
+    assert len(done.fsc) == len(done.frequency_per_angstrom) > 10
+    for relative in MAP_PATHS:
+        with mrcfile.open(tmp_path / relative) as mrc:
+            assert mrc.is_volume()
+            assert mrc.data.shape == (48, 48, 48)
+            assert float(mrc.voxel_size.x) == pytest.approx(PIXEL, rel=1e-5)
+
+
+def test_kill_and_resume_gives_the_same_map(session: Path, tmp_path: Path) -> None:
+    undisturbed = fresh(session, tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path)
+    killed = fresh(session, tmp_path / "b" if (tmp_path / "b").mkdir() is None else tmp_path)
+    for number in range(10):
+        undisturbed.add(movie(number))
+        killed.add(movie(number))
+    undisturbed.finish_round()
+    killed.finish_round()
+    killed.add(movie(10))  # lost: killed before the next round
+    again = fresh(session, tmp_path / "b")
+    resumed = again.resume({f"id{number}": "hash" for number in range(11)})
+    assert resumed.included == tuple(f"id{number}" for number in range(10))
+    assert resumed.particle_count == 10 * PARTICLES
+    for worker in (undisturbed, again):
+        for number in range(8, MOVIES):  # some that are included already: they change nothing
+            worker.add(movie(number))
+    first, second = undisturbed.finish_round(), again.finish_round()
+    assert first == second
+    assert first.particle_count == MOVIES * PARTICLES
+    for relative in MAP_PATHS:
+        assert (tmp_path / "a" / relative).read_bytes() == (tmp_path / "b" / relative).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "expected", [{"id0": "hash"}, {"id0": "hash", "id1": "other"}], ids=["no longer ready", "done again"]
+)
+def test_what_cannot_be_taken_out_is_made_anew(session: Path, tmp_path: Path, expected: dict[str, str]) -> None:
+    worker = fresh(session, tmp_path)
+    worker.add(movie(0))
+    worker.add(movie(1))
+    worker.finish_round()
+    assert fresh(session, tmp_path).resume(expected).included == ()
+    assert fresh(session, tmp_path).resume({"id0": "hash", "id1": "hash"}).included == ("id0", "id1")
+    assert fresh(session, tmp_path, symmetry="C1").resume({"id0": "hash", "id1": "hash"}).included == ()
+
+
+def test_a_damaged_checkpoint_is_made_anew(session: Path, tmp_path: Path) -> None:
+    worker = fresh(session, tmp_path)
+    worker.add(movie(0))
+    worker.finish_round()
+    path = tmp_path / "maps/checkpoint.npz"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert fresh(session, tmp_path).resume({"id0": "hash"}).included == ()
+
+
+def test_unusable_movies_are_counted_and_said(session: Path, tmp_path: Path) -> None:
+    worker = fresh(session, tmp_path)
+    assert worker.add(movie(0, particles_path=None)).skipped is None
+    assert "m99" in (worker.add(movie(99)).skipped or "")
+    assert worker.add(movie(1, ctf=replace(CTF, reliable=False))).particle_count == 0
+    worker.add(movie(2))
+    assert "box" in (worker.add(movie(3, pixel_size_angstrom=2.0)).skipped or "")
+    last = worker.add(movie(4))
+    assert (last.movie_count, last.particle_count) == (6, 2 * PARTICLES)
+
+
+def test_a_start_without_the_symmetry_is_refused(session: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="symmetry O"):
+        fresh(session, tmp_path, symmetry="O").add(movie(0))
+    worker = Reconstructor(
+        str(session), Settings.model_validate({"particles": {"initial_map": str(session / "nothing.mrc")}})
+    )
+    with pytest.raises(UsageError, match="does not exist"):
+        worker.add(movie(0))
+
+
+def test_classes_without_a_start(session: Path, tmp_path: Path) -> None:
+    worker = fresh(session, tmp_path, start=False)
+    answers = [worker.add(movie(number)) for number in range(MOVIES)]
+    decided = [poses for answer in answers for poses in answer.poses]
+    assert [poses.movie_id for poses in decided] == [f"id{number}" for number in range(MOVIES)]  # each once
+    assert all(poses.rot_deg is None and len(poses.psi_deg) == PARTICLES for poses in decided)
+    done = worker.finish_round()
+    assert sum(done.class_counts) == done.particle_count == MOVIES * PARTICLES
+    assert done.map_path is None
+    with mrcfile.open(tmp_path / AVERAGES_PATH) as mrc:
+        assert mrc.data.shape == (8, 48, 48)
+    resumed = fresh(session, tmp_path, start=False).resume({f"id{number}": "hash" for number in range(MOVIES)})
+    assert resumed.particle_count == MOVIES * PARTICLES

@@ -33,19 +33,19 @@ def ring_spectra(*, shared: float, seed: int, dose: float = 600.0) -> Spectra:
     rings = 1.5 * np.exp(-30.0 * frequency**2) * np.sin(np.pi * 1.97e-2 * 1.5e4 * frequency**2) ** 2
     ice = 0.4 * np.exp(-(((frequency - 0.2) / 0.1) ** 2))
     noise = 1.0 - 0.3 * frequency  # a camera whose noise is not white
-    power, correlation = [], []
-    for k, ring, coherent, shot in zip(frequency, rings, ice, noise, strict=True):
-        count = int(dose * k * 40)
-
-        def draw(variance: float, count: int = count) -> np.ndarray:
-            return np.sqrt(variance / 2) * (rng.standard_normal(count) + 1j * rng.standard_normal(count))
-
-        common = draw(shared * ring + coherent) / 2
-        own = (1.0 - shared) * ring
-        even, odd = (common + draw(own / 2) + draw(shot / 2) for _ in range(2))
-        power.append(float(np.mean(np.abs(even + odd) ** 2)))
-        cross = float(np.mean((even * odd.conj()).real))
-        correlation.append(cross / float(np.sqrt(np.mean(np.abs(even) ** 2) * np.mean(np.abs(odd) ** 2))))
+    count = (dose * 40 * frequency).astype(int)
+    common, own = (shared * rings + ice) / 4, ((1.0 - shared) * rings + noise) / 2
+    # Sums over a ring's `count` pairs of complex amplitudes: a complex Wishart matrix (Bartlett's decomposition).
+    first = np.sqrt(common + own)
+    across = common / first
+    second = np.sqrt(common + own - across**2)
+    a11, a22 = np.sqrt(rng.gamma(count)), np.sqrt(rng.gamma(count - 1))
+    a21 = (rng.standard_normal(count.size) + 1j * rng.standard_normal(count.size)) / np.sqrt(2)
+    even, odd_with_even, odd_alone = first * a11, across * a11 + second * a21, second * a22
+    power_even, power_odd = even**2, np.abs(odd_with_even) ** 2 + odd_alone**2
+    cross = even * odd_with_even.real
+    power = ((power_even + power_odd + 2 * cross) / count).tolist()
+    correlation = (cross / np.sqrt(power_even * power_odd)).tolist()
     values = tuple(frequency.tolist())
     flat = tuple(np.ones_like(frequency).tolist())
     return Spectra(values, tuple(power), flat, tuple(rings.tolist()), tuple(correlation))

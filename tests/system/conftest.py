@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 import frazil.daemon.app as app
 from frazil.config.loading import load_settings
@@ -52,10 +53,13 @@ def frames(
     e_per_px: float = 1.0,
     sensitivity: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
-    """Counts of an empty exposure: what a fault does to a file does not depend on what is in it."""
+    """Counts of a scene of blobs that moves by a pixel or two a frame."""
     rng = np.random.default_rng(seed)
-    mean = e_per_px * (np.ones((size_px, size_px)) if sensitivity is None else sensitivity)
-    return rng.poisson(mean, (count, size_px, size_px)).astype(np.uint8)
+    scene = ndimage.gaussian_filter(rng.normal(size=(size_px, size_px)), 4.0, mode="wrap")
+    light = np.maximum(1.0 + 0.3 * scene / scene.std(), 0.1)
+    step = rng.integers(-2, 3, 2)
+    moved = np.stack([np.roll(light, tuple(index * step), (0, 1)) for index in range(count)])
+    return rng.poisson(e_per_px * moved * (1.0 if sensitivity is None else sensitivity)).astype(np.uint8)
 
 
 def put_movie(path: Path, seed: int, **kwargs: Any) -> Path:

@@ -17,7 +17,7 @@ from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_r
 from frazil.models.reconstruction.rotations import directions, neighbours
 from frazil.models.reconstruction.symmetry import axis_rotation, generators
 
-_SEARCH_BOX_PX = 24
+_SEARCH_BOX_PX, _FINE_BOX_PX = 24, 36
 _STEP_DEG = 5.0
 _FINE_ROUNDS = 7
 
@@ -51,7 +51,7 @@ def symmetry_frame(volume: Tensor, symmetry: str) -> NDArray[np.float64]:
     steps = generators(symmetry)
     if not steps:
         return np.eye(3)
-    small = _binned(volume)
+    small = _binned(volume, _SEARCH_BOX_PX)
     order, axis = steps[0]
     first_axis = np.array(axis) / np.linalg.norm(axis)
     views = directions(_STEP_DEG, np.eye(3)[None])
@@ -68,7 +68,7 @@ def symmetry_frame(volume: Tensor, symmetry: str) -> NDArray[np.float64]:
             value = asymmetry(small, symmetry, frame)
             if value < best:
                 best_frame, best = frame, value
-    step_deg = _STEP_DEG / 2
+    small, step_deg = _binned(volume, _FINE_BOX_PX), _STEP_DEG / 2
     for _ in range(_FINE_ROUNDS):
         tried = [turn @ best_frame for turn in neighbours(step_deg)]
         values = [asymmetry(small, symmetry, frame) for frame in tried]
@@ -82,14 +82,13 @@ def _correlation(first: Tensor, second: Tensor) -> float:
     return float((a * b).sum() / torch.sqrt(a.square().sum() * b.square().sum()).clamp_min(1e-30))
 
 
-def _binned(volume: Tensor) -> Tensor:
-    """On at most 24 voxels an axis, by cropping the transform."""
+def _binned(volume: Tensor, box_px: int) -> Tensor:
+    """On at most `box_px` voxels an axis, by cropping the transform."""
     n = volume.shape[0]
-    if n <= _SEARCH_BOX_PX:
+    if n <= box_px:
         return volume.to(torch.float32)
-    spectrum = centred_fft(volume, 3)
-    low = n // 2 - _SEARCH_BOX_PX // 2
-    part = spectrum[(slice(low, low + _SEARCH_BOX_PX),) * 3]
+    low = n // 2 - box_px // 2
+    part = centred_fft(volume, 3)[(slice(low, low + box_px),) * 3]
     return centred_ifft_real(part, 3).to(torch.float32)
 
 

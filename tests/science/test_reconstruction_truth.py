@@ -21,10 +21,11 @@ from frazil.models.simulation.structures import structure_path
 
 CPU = torch.device("cpu")
 BOX, PIXEL, DIAMETER = 64, 3.2, 130.0
-MOVIES, PARTICLES = 30, 20
+MOVIES, PARTICLES = 25, 12
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_map_is_nearly_as_good_as_the_true_poses_allow() -> None:
     atoms = read_atoms(structure_path("apoferritin"))
     truth = potential_map(atoms, box_px=BOX, pixel_size_angstrom=PIXEL, b_factor_a2=100.0)

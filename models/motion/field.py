@@ -1,8 +1,9 @@
 """Displacement of any place of the movie at any frame: whole-frame motion plus smooth spatial modes.
 
-d(x, y, f) = d_f + sum_m phi_m(x, y) c_m(f) with phi = x, x^2, y, y^2, xy (x = px/width - 0.5, y likewise): the
-spatial part of RELION's local model with one free coefficient per frame instead of a cubic in time, because real
-motion decays after the beam comes on and a cubic cannot follow it. `to_local_motion` makes RELION's cubic of it.
+d(x, y, f) = d_f + sum_m phi_m(x, y) c_m(f) with phi = x, x^2 - 1/12, y, y^2 - 1/12, xy (x = px/width - 0.5, y
+likewise), which average to zero over the frame, so that d_f is the mean motion: the spatial part of RELION's local
+model with one free coefficient per frame instead of a cubic in time, because real motion decays after the beam comes
+on. `polynomial_coefficients` makes RELION's cubic of it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from frazil.models.records import LocalMotion
 
 Array = npt.NDArray[np.float64]
 MODES = 5
-"""x, x^2, y, y^2, xy; the constant is the whole-frame shift."""
+"""x, x^2 - 1/12, y, y^2 - 1/12, xy; the constant is the whole-frame shift."""
 
 
 def spatial_modes(x: Array, y: Array) -> Array:
-    """phi (..., MODES) at x, y in -0.5..0.5; RELION's basis without the constant."""
-    return np.stack((x, x * x, y, y * y, x * y), axis=-1)
+    """phi (..., MODES) at x, y in -0.5..0.5; mean zero over the frame."""
+    return np.stack((x, x * x - 1 / 12, y, y * y - 1 / 12, x * y), axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class MotionField:
     """Displacement of the specimen in A; zero mean over frames everywhere."""
 
     whole_frame_angstrom: Array
-    """(F, 2): x, y, at x = y = 0 of the modes (the middle of the frame)."""
+    """(F, 2): x, y, mean over the frame."""
     modes_angstrom: Array
     """(F, MODES, 2)."""
 
@@ -59,13 +60,15 @@ def polynomial_coefficients(modes_angstrom: Array) -> tuple[Array, Array]:
     solution = (solution / scale[:, None]).reshape(order + 1, MODES, 2)
     out = np.zeros((6, 3, 2))
     out[1:, :order] = np.moveaxis(solution[1:], 0, 1)
+    # RELION's quadratics are x^2 and y^2: what makes ours average to zero goes into its constant.
+    out[0] = -(out[2] + out[4]) / 12.0
     flat = out.reshape(18, 2)
     return flat[:, 0], flat[:, 1]
 
 
 def evaluate_polynomial(local: LocalMotion, x: Array, y: Array, frame_count: int) -> Array:
     """(F, ..., 2): RELION's model as `LocalMotion` stores it, in A, displacement beyond the whole-frame shift."""
-    basis = np.concatenate((np.ones((*x.shape, 1)), spatial_modes(x, y)), axis=-1)
+    basis = np.stack((np.ones_like(x), x, x * x, y, y * y, x * y), axis=-1)
     t = np.arange(frame_count, dtype=np.float64)
     powers = np.stack((t, t**2, t**3), axis=1)
     coefficients = np.stack(

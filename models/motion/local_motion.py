@@ -86,8 +86,7 @@ def to_field(coefficients: Array) -> MotionField:
     out = np.empty((len(coefficients), MODES, 2))
     scale = np.array([np.sqrt(12.0), np.sqrt(180.0), np.sqrt(12.0), np.sqrt(180.0), 12.0])
     out[:] = coefficients[:, 1:] * scale[None, :, None]
-    whole = coefficients[:, 0] - np.sqrt(180.0) / 12.0 * (coefficients[:, 2] + coefficients[:, 4])
-    return MotionField(whole, out)
+    return MotionField(coefficients[:, 0].copy(), out)
 
 
 def cut_patches(

@@ -108,7 +108,7 @@ def test_steps_span_all_zero_mean_paths() -> None:
 def test_relion_polynomial_reproduces_a_field_that_is_one() -> None:
     rng = np.random.default_rng(3)
     coefficients = rng.normal(size=(2, 6, 3)) * np.array([1, 0.05, 0.001])
-    coefficients[:, 0] = 0
+    coefficients[:, 0] = -(coefficients[:, 2] + coefficients[:, 4]) / 12
     truth = LocalMotion(tuple(coefficients[0].ravel()), tuple(coefficients[1].ravel()), 5, 5, 0.0, True)
     frames = 24
     y, x = np.meshgrid(np.linspace(-0.5, 0.5, 5), np.linspace(-0.5, 0.5, 4), indexing="ij")

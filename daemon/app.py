@@ -23,6 +23,7 @@ from frazil.config.loading import parameter_hash
 from frazil.daemon import prior_epochs, session_folder
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
+from frazil.daemon.http_desk import HttpDesk
 from frazil.daemon.inbox import Inbox, Order
 from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.events import Reconsider, SpaceLow, SpaceOk
@@ -184,6 +185,11 @@ class Daemon:
                 self._analysis = AnalysisDesk(
                     runtime, self._store, options.session_dir, settings, self._book, utc_us=self._utc_us
                 )
+                http = HttpDesk(
+                    options.session_dir,
+                    options.http_port,
+                    alert=lambda text: self._alert("warning", "http", text),
+                )
                 if rebuilt.adopted:
                     self._alert("info", "store", f"{len(rebuilt.adopted)} results were read back from their files")
                 self._intake.start()
@@ -191,6 +197,7 @@ class Daemon:
                     report = self._loop()
                 finally:
                     self._intake.stop()
+                    http.close()
                     self._analysis.close()
                     pool.close()
                 self._store.submit(session_writes.finish_session, self._utc_us()).result()

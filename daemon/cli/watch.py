@@ -49,6 +49,9 @@ def watch(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     once: Annotated[bool, typer.Option("--once", help="Process what is there, then end")] = False,
     exit_when_idle: Annotated[float | None, typer.Option(help="End after so many seconds without anything new")] = None,
+    http: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Serve the session read-only on this port of 127.0.0.1")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Print the state as a JSON object a line")] = False,
 ) -> None:
     """Process movies as they arrive; resume where an earlier run of the same session ended.
@@ -91,7 +94,8 @@ def watch(
     )
     show = _print_json if json_lines else ProgressLine()
     daemon = Daemon(
-        DaemonOptions(raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle), on_state=show
+        DaemonOptions(raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle, http_port=http),
+        on_state=show,
     )
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from frazil.config.settings import Settings
 
 SUBFOLDERS = ("motion", "ctf", "restored", "particles", "classes", "maps", "thumbnails", "results", "logs", "export")
 SETTINGS_FILE = "settings.yaml"
+_RESERVED_ENDINGS = ("_noDW", "_EVN", "_ODD", "_ps")
+"""What `frazil.actors.movie_output` adds to the stem of a movie's further pictures."""
 
 
 def prepare(session_dir: Path, raw_root: Path) -> None:
@@ -75,7 +78,11 @@ def output_stem(relative_path: str, taken: dict[str, str]) -> str:
     """
     folder, _, name = relative_path.rpartition("/")
     bare = name.rsplit(".", 1)[0]
-    for stem in (bare, f"{folder.replace('/', '__')}__{bare}", f"{folder.replace('/', '__')}__{name}"):
+    if bare.endswith(_RESERVED_ENDINGS):
+        bare += "-movie"  # else its micrograph would lie where another movie's second picture lies
+    flat = folder.replace("/", "__")
+    numbered = (f"{flat}__{name}-{number}" for number in itertools.count(2))  # `a/b` and `a__b` look alike when flat
+    for stem in itertools.chain((bare, f"{flat}__{bare}", f"{flat}__{name}"), numbered):
         if taken.get(stem, relative_path) == relative_path:
             return stem
-    raise AssertionError(f"two movies with one path: {relative_path}")
+    raise AssertionError("there are infinitely many names")

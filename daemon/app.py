@@ -158,6 +158,7 @@ class Daemon:
         self._complete: dict[str, CompleteMovie] = {}
         self._acquisition: dict[str, AcquisitionParameters] = {}
         self._stale: set[str] = set()
+        self._behind: dict[str, str] = {}
         self._results_pending: list[tuple[MovieResult, float]] = []
         service = DaemonService(self._store, options.session_dir, self._inbox.order, lambda: self._builder.newest)
         self._builder = LiveStateBuilder(options, self._store, self._utc_us, self._clock)
@@ -188,6 +189,7 @@ class Daemon:
                 http = HttpDesk(
                     options.session_dir,
                     options.http_port,
+                    own_ray=settings.workers.ray_address is None,
                     alert=lambda text: self._alert("warning", "http", text),
                 )
                 if rebuilt.adopted:
@@ -285,6 +287,7 @@ class Daemon:
             and not self._scheduler.in_flight()
             and self._scheduler.queue_depth == 0
             and not self._results_pending
+            and not self._behind
             and not self._gate.busy()
         )
 
@@ -363,6 +366,13 @@ class Daemon:
             self._queue(movie.movie_id)
 
     def _queue(self, movie_id: str) -> None:
+        path = self._book.path(movie_id)
+        for held in self._scheduler.in_flight().values():
+            if held != movie_id and self._book.path(held) == path:
+                # An older generation of the same file is still in a worker's hands; both write the same pictures, and
+                # those of the newer one must be the last.
+                self._behind[held] = movie_id
+                return
         self._scheduler.add(
             movie_id,
             sequence=self._book.sequence(movie_id),
@@ -487,6 +497,8 @@ class Daemon:
                     self._results_pending.append((outcome.value, self._clock()))
             case _:
                 self._on_failure(outcome)
+        if (successor := self._behind.pop(outcome.call.subject, None)) in self._complete and successor is not None:
+            self._queue(successor)
 
     def _on_gain(self, outcome: Outcome) -> None:
         worker = outcome.call.worker

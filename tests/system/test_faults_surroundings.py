@@ -172,3 +172,34 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
     assert row["attempts"] == 1
     calls = live._daemon._workers.states()[0].done
     assert calls == 2
+
+
+def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer_one(kit, live, monkeypatch, tmp_path):
+    gate = tmp_path / "go"
+
+    class Waits(FrameWorker):
+        """The first call writes its pictures as late as it likes."""
+
+        def process(self, task):
+            if not (started := tmp_path / "started").exists():
+                started.touch()
+                kit.wait_for(gate.exists, "the test")
+            return super().process(task)
+
+    pool = app.WorkerPool
+    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    kit.put_movie(live.raw / "m.tiff", 1, e_per_px=1.0)
+    live.start(camera__no_gain=True, workers__count=2)
+    kit.wait_for((tmp_path / "started").exists, "the first generation to be in hand")
+    kit.put_movie(live.raw / "m.tiff", 2, e_per_px=9.0)
+    kit.wait_for(lambda: live.movies()["m.tiff"]["generation"] == 2, "the second generation")
+    live.wait_state("m.tiff", "queued")
+    held_back = live._daemon._behind
+    kit.wait_for(lambda: held_back, "the second to stand behind the first")
+    gate.touch()
+    live.wait_state("m.tiff", "ready", "rejected")
+    rows = live.sql("SELECT generation, state, micrograph_path FROM movies LEFT JOIN quality USING (movie_id)")
+    assert {row["generation"]: row["state"] for row in rows}[1] == "outdated"
+    (micrograph,) = [row["micrograph_path"] for row in rows if row["micrograph_path"]]
+    with mrcfile.open(live.session_dir / micrograph) as file:
+        assert file.data.mean() > 10.0  # about 23; the first generation has a ninth of that

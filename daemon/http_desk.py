@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from frazil.actors.api import SessionApi
-from frazil.config.errors import DaemonGoneError, QueryError, UsageError
+from frazil.config.errors import DaemonGoneError, QueryError, StopDaemonError, UsageError
 from frazil.daemon.client import Client, connect
 from frazil.daemon.store.queries import NAMED, Param
 from frazil.daemon.store.reading import LiveReader
@@ -42,20 +42,27 @@ class HttpDesk:
     ----------
     port:
         None: no HTTP.
+    own_ray:
+        It is one that frazil has started, on loopback.
     alert:
         Told a sentence when HTTP cannot be served; the session goes on without it.
 
     Raises
     ------
     UsageError
-        If the port is taken.
+        If the port is taken, or the Ray is not frazil's own.
     """
 
-    def __init__(self, session_dir: Path, port: int | None, *, alert: Callable[[str], None]) -> None:
+    def __init__(self, session_dir: Path, port: int | None, *, own_ray: bool, alert: Callable[[str], None]) -> None:
         self._session_dir, self._port, self._alert = session_dir.resolve(), port, alert
         self._closing = threading.Lock()
         self._closed = port is None
         if port is not None:
+            if not own_ray:
+                raise UsageError(
+                    "--http is not for a Ray cluster that others use: its Serve listens where they chose",
+                    remedy="leave --http out, or leave workers.ray_address out",
+                )
             _refuse_taken_port(port)
             threading.Thread(target=self._start, name="frazil-http", daemon=True).start()
 
@@ -81,21 +88,16 @@ class HttpDesk:
             self._alert(f"the session is not served over HTTP: {error}")
 
     def close(self) -> None:
-        """End Serve; waits for a start that is under way."""
-        if self._port is None:
-            return
+        """Start nothing any more; waits for a start that is under way. Serve itself ends with frazil's Ray."""
         with self._closing:
-            from ray import serve
-
             self._closed = True
-            shutdown: Any = serve.shutdown
-            shutdown()
 
 
 class HttpReplica:
     """The class behind Serve: lives in a worker process."""
 
     def __init__(self, session_dir: str) -> None:
+        _keep_serve_on_loopback()
         self._api = SessionApi(DaemonSource(Path(session_dir)))
 
     async def __call__(self, request: Any) -> Any:
@@ -159,6 +161,24 @@ def _typed(key: str, param: Param | None, text: str) -> Scalar:
         raise QueryError(
             f"{key} is {text!r}, and must be of type {param.kind.__name__}", remedy=f"correct {key}"
         ) from None
+
+
+def _keep_serve_on_loopback() -> None:
+    """Serve 2.60 opens a port for calls between replicas on every interface, and whoever reaches it can have pickles
+    loaded (ray/serve/_private/replica.py, `_on_initialized`, which runs after the constructor of this class; no switch
+    exists). Raises `StopDaemonError` in a Ray where this is done otherwise: better no HTTP than an open port."""
+    from ray.serve._private import replica
+
+    if not hasattr(replica, "add_port_to_grpc_server"):
+        raise StopDaemonError(
+            "this release of Ray Serve may open a port to the network", remedy="install ray[serve]>=2.60,<2.62"
+        )
+    add_port = replica.add_port_to_grpc_server
+
+    def on_loopback(server: Any, address: str) -> Any:
+        return add_port(server, f"{_HOST}:{address.rsplit(':', 1)[1]}")
+
+    replica.add_port_to_grpc_server = on_loopback
 
 
 def _refuse_taken_port(port: int) -> None:

@@ -1,0 +1,173 @@
+"""The session over HTTP: through Ray Serve, the daemon's socket and the store, on loopback only."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from frazil.actors.ray_runtime import RayRuntime
+from frazil.config.errors import UsageError
+from frazil.daemon.http_desk import HttpDesk
+from frazil.daemon.service import DaemonService
+from frazil.daemon.store import session_writes, writes
+from frazil.daemon.store.rows import MovieRow, ScoreRow, SessionRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.transport.messages import LiveState
+from frazil.daemon.transport.server import QueryServer
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+def _get(port: int, path: str, host: str | None = None) -> tuple[int, str, bytes]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return reply.status, reply.headers["content-type"], reply.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["content-type"], error.read()
+
+
+def _descendants(pid: int) -> set[int]:
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            parents.setdefault(parent, []).append(int(entry.name))
+    found, todo = {pid}, [pid]
+    while todo:
+        fresh = parents.get(todo.pop(), [])
+        found.update(fresh)
+        todo += fresh
+    return found
+
+
+def _open_addresses() -> set[str]:
+    """Addresses other than loopback on which this process or one below it listens."""
+    inodes: dict[str, str] = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                words = bytes.fromhex(fields[1].split(":")[0])
+                packed = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
+                address = ipaddress.ip_address(packed)
+                address = getattr(address, "ipv4_mapped", None) or address
+                if not address.is_loopback:
+                    inodes[fields[9]] = f"{address} {int(fields[1].split(':')[1], 16)}"
+    found = set()
+    for pid in _descendants(os.getpid()):
+        try:
+            links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue
+        found |= {inodes[link[8:-1]] for link in links if link.startswith("socket:[") and link[8:-1] in inodes}
+    return found
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("s")
+    with Store.open(folder, now_utc_us=1) as store:
+        store.submit(session_writes.create_session, SessionRow("s", "grid 4", "/raw", 1, "{}", "0")).result()
+        store.submit(writes.register_movie, MovieRow("m1", "a/m1.tif", 0, 1, sequence=0)).result()
+        store.submit(session_writes.record_score, ScoreRow(0, "logic", 1, "{}", verdict=0.75)).result()
+        (folder / "thumbnails").mkdir()
+        gradient = np.tile(np.arange(64, dtype=np.uint8), (48, 1))
+        (folder / "thumbnails" / "m1.png").write_bytes(imagecodecs.png_encode(gradient))
+
+        def picture(connection: object) -> None:
+            connection.execute("INSERT INTO quality (movie_id, thumbnail_path) VALUES ('m1', 'thumbnails/m1.png')")  # type: ignore[attr-defined]
+
+        store.submit(picture).result()
+        service = DaemonService(store, folder, lambda command: "", lambda: LiveState(session_name="grid 4"))
+        with QueryServer(folder, service, version="0"):
+            yield folder
+
+
+@pytest.fixture(scope="module")
+def port(session: Path) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+    runtime = RayRuntime(cpu_count=1)
+    alerts: list[str] = []
+    desk = HttpDesk(session, number, own_ray=True, alert=alerts.append)
+    try:
+        deadline_s = time.monotonic() + 100
+        while True:
+            assert not alerts, alerts
+            assert time.monotonic() < deadline_s, "HTTP did not come up"
+            try:
+                if _get(number, "/state")[0] == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.2)
+        yield number
+    finally:
+        desk.close()
+        runtime.close()
+
+
+@pytest.mark.timeout(180)
+def test_state_summary_and_queries(port: int) -> None:
+    status, kind, body = _get(port, "/state")
+    assert (status, kind) == (200, "application/json")
+    assert json.loads(body)["session_name"] == "grid 4"
+    summary = json.loads(_get(port, "/summary")[2])
+    assert summary["name"] == "grid 4"
+    assert [(score["evaluator"], score["verdict"]) for score in summary["scores"]] == [("logic", 0.75)]
+    table = json.loads(_get(port, "/query/movies?limit=5&state=found")[2])
+    assert [row[table["columns"].index("relative_path")] for row in table["rows"]] == ["a/m1.tif"]
+    assert json.loads(_get(port, "/query/movies?limit=5&state=ready")[2])["rows"] == []
+
+
+def test_thumbnail_is_the_picture(port: int) -> None:
+    status, kind, body = _get(port, "/thumbnail/m1")
+    assert (status, kind) == (200, "image/png")
+    picture = imagecodecs.png_decode(body)
+    assert picture.shape == (48, 64)
+    assert np.all(np.diff(picture[0].astype(int)) >= 0)
+    assert picture[0, -1] > picture[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/", 404), ("/thumbnail/none", 404), ("/query/nothing", 400), ("/query/scores?limit=many", 400)],
+)
+def test_what_is_not_there_is_said_with_a_remedy(port: int, path: str, status: int) -> None:
+    got, kind, body = _get(port, path)
+    assert (got, kind) == (status, "application/json")
+    assert json.loads(body)["error"]
+
+
+def test_a_web_page_cannot_lead_a_browser_here(port: int) -> None:
+    assert _get(port, "/state", host="evil.example")[0] == 403
+
+
+def test_nothing_listens_beyond_loopback(port: int) -> None:
+    assert _open_addresses() == set()
+
+
+def test_a_taken_port_and_a_foreign_ray_are_refused(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UsageError, match="cannot be used"):
+            HttpDesk(tmp_path, taken.getsockname()[1], own_ray=True, alert=lambda text: None)
+    with pytest.raises(UsageError, match="cluster"):
+        HttpDesk(tmp_path, 1, own_ray=False, alert=lambda text: None)

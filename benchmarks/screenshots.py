@@ -13,11 +13,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from synthetic_session import SyntheticService, make_rows
 
+from frazil.daemon.client import connect
 from frazil.daemon.transport.server import QueryServer
 from frazil.tui.app import FrazilApp
 
@@ -92,6 +94,10 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     os.environ["COLORTERM"] = "truecolor"
     if given.session is not None:
+        client = connect(given.session)
+        if client is None:
+            sys.exit(f"no daemon is running on {given.session}")
+        client.close()
         asyncio.run(tour(given.session, given.out))
         return
     service = SyntheticService(make_rows(1200, 1), blocked=given.blocked)

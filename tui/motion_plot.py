@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.geometry import Size
 from textual_plotext import PlotextPlot
 
 from frazil.daemon.transport.messages import Rows
@@ -39,6 +40,7 @@ class MotionPlot(PlotextPlot):
         self._x: list[float] = []
         self._y: list[float] = []
         self._text = ""
+        self._plotted_size = Size()
 
     def show_shifts(self, answer: Rows | str) -> None:
         """Rows of the query `frame_shifts`, or why there are none."""
@@ -56,12 +58,11 @@ class MotionPlot(PlotextPlot):
         self._plot_all()
         self.refresh()
 
-    def on_resize(self) -> None:
-        self._plot_all()
-
     def render(self) -> Text:
         if self._text or len(self._x) < 2 or self.size.width < 12 or self.size.height < 4:
             return Text(self._text, GRAY)
+        if self.size != self._plotted_size:
+            self._plot_all()
         rendered = super().render()
         assert isinstance(rendered, Text)
         return rendered
@@ -69,6 +70,7 @@ class MotionPlot(PlotextPlot):
     def _plot_all(self) -> None:
         plt = self.plt
         plt.clear_figure()
+        self._plotted_size = self.size
         if len(self._x) < 2:
             return
         # plotext's frame and labels take about 6 columns and 3 lines.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
+from textual.widget import Widget
 from textual.widgets import Static
 
 from frazil.daemon.transport.messages import Rows
@@ -17,7 +18,7 @@ from frazil.tui.picture import Picture
 VIEWS = ("micrograph", "spectrum", "motion")
 
 
-class Facts(Static):
+class Facts(Widget):
     """Numbers of one movie, in as many columns as fit."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -26,16 +27,12 @@ class Facts(Static):
 
     def show_row(self, row: Row | None) -> None:
         self._row = row
-        self._draw()
+        self.refresh()
 
-    def on_resize(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        if self._row is not None and self.size.width > 4:
-            self.update(facts_text(self._row, self.size.width, max(1, self.size.height)), layout=False)
-        else:
-            self.update("", layout=False)
+    def render(self) -> Text:
+        if self._row is None or self.size.width < 5:
+            return Text()
+        return facts_text(self._row, self.size.width, max(1, self.size.height))
 
 
 class MoviePanel(Vertical):

@@ -226,6 +226,7 @@ class MovieTable(ScrollView, can_focus=True):
         self._dim = self.get_component_rich_style("movie-table--dim")
         self._columns = fitting(self._width - 1)
         self._mark = self._marked()
+        self.call_later(self.ask)  # more lines may be seen than before
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:

@@ -74,9 +74,6 @@ class Picture(Widget):
     def _set_title(self) -> None:
         self.border_title = self._title if self.zoom == 1 else f"{self._title}  middle ×{self.zoom}"
 
-    def on_resize(self) -> None:
-        self._ask()
-
     def _ask(self) -> None:
         width, height = self.size.width * self.zoom, self.size.height * 2 * self.zoom
         if self.movie_id is None or min(width, height) < 2 or self._asked == (self.movie_id, width, height):
@@ -86,6 +83,7 @@ class Picture(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._base = self.rich_style  # dear: once a drawing, not once a line
+        self.call_later(self._ask)  # the size may be another one
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:

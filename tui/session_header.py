@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
+from textual.widget import Widget
 
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
@@ -116,20 +116,18 @@ def _fitted(parts: list[Text], width: int, end: str = "") -> Text:
     return line
 
 
-class SessionHeader(Static):
+class SessionHeader(Widget):
     """Draws `header_lines` of the newest state."""
 
-    state: LiveState | None = None
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._state: LiveState | None = None
 
     def show_state(self, state: LiveState) -> None:
-        self.state = state
-        self._draw()
+        self._state = state
+        self.refresh()
 
-    def on_resize(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        if self.state is None:
-            self.update(Text("waiting for the daemon's first word …", GRAY), layout=False)
-        elif self.size.width > 10:
-            self.update(Text("\n").join(header_lines(self.state, self.size.width)), layout=False)
+    def render(self) -> Text:
+        if self._state is None:
+            return Text("waiting for the daemon's first word …", GRAY)
+        return Text("\n").join(header_lines(self._state, max(10, self.size.width)))

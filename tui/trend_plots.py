@@ -10,6 +10,7 @@ from statistics import median
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
+from textual.geometry import Size
 from textual_plotext import PlotextPlot
 
 from frazil.daemon.transport.messages import Rows, Scalar
@@ -98,6 +99,7 @@ class TrendPlot(PlotextPlot):
         super().__init__(id=f"trend-{trend.title.split()[0].lower()}", classes="trend")
         self._trend = trend
         self._rows: Sequence[Row] = ()
+        self._plotted_size = Size()
         self.border_title = trend.title
 
     def show_rows(self, rows: Sequence[Row]) -> None:
@@ -106,12 +108,11 @@ class TrendPlot(PlotextPlot):
         self._plot_all()
         self.refresh()
 
-    def on_resize(self) -> None:
-        self._plot_all()
-
     def render(self) -> Text:
         if not self._rows or self.size.width < 12 or self.size.height < 4:
             return Text("no results yet" if not self._rows else "", GRAY)
+        if self.size != self._plotted_size:
+            self._plot_all()
         rendered = super().render()
         assert isinstance(rendered, Text)
         return rendered
@@ -119,6 +120,7 @@ class TrendPlot(PlotextPlot):
     def _plot_all(self) -> None:
         plt = self.plt
         plt.clear_figure()
+        self._plotted_size = self.size
         drawn: list[float] = []
         for curve in self._trend.curves:
             points = [(i, finite(row.get(curve.metric)), row.get("state")) for i, row in enumerate(self._rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
+from textual.widget import Widget
 
 from frazil.daemon.transport.messages import WorkerState
 from frazil.tui.formatting import clean, duration, movie_name, shorten_left
@@ -30,24 +30,22 @@ def worker_line(worker: WorkerState, name_width: int, width: int) -> Text:
     return text
 
 
-class WorkersPanel(Static):
+class WorkersPanel(Widget):
     """All workers; scrolls when there are many."""
 
-    shown: tuple[WorkerState, ...] = ()
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[WorkerState, ...] = ()
 
     def show_workers(self, workers: tuple[WorkerState, ...]) -> None:
-        if workers != self.shown:
-            other_height = len(workers) != len(self.shown)
-            self.shown = workers
-            self._draw(layout=other_height)
+        if workers != self._shown:
+            other_height = len(workers) != len(self._shown)
+            self._shown = workers
+            self.refresh(layout=other_height)
 
-    def on_resize(self) -> None:
-        self._draw()
-
-    def _draw(self, *, layout: bool = False) -> None:
+    def render(self) -> Text:
+        if not self._shown:
+            return Text("no workers yet", GRAY)
+        name_width = min(16, max(len(worker.name) for worker in self._shown))
         width = max(20, self.size.width)
-        if not self.shown:
-            self.update(Text("no workers yet", GRAY), layout=layout)
-        else:
-            name_width = min(16, max(len(worker.name) for worker in self.shown))
-            self.update(Text("\n").join(worker_line(worker, name_width, width) for worker in self.shown), layout=layout)
+        return Text("\n").join(worker_line(worker, name_width, width) for worker in self._shown)

@@ -178,6 +178,8 @@ def _mean_moments(moments: list[ShellMoments]) -> ShellMoments:
         np.mean([m.still_power for m in moments], axis=0),
         np.mean([m.aligned_power for m in moments], axis=0),
         np.mean([m.coherence for m in moments], axis=0),
+        np.mean([m.half_cross for m in moments], axis=0),
+        np.mean([m.half_coherence for m in moments], axis=0),
         first.amplitude_sum_sq,
     )
 

@@ -44,6 +44,10 @@ class ShellMoments:
     """|sum_f a_f y_f exp(i omega d_f)|^2"""
     coherence: npt.NDArray[np.float64]
     """|sum_f a_f exp(i omega d_f)|^2"""
+    half_cross: npt.NDArray[np.float64]
+    """Re{A conj(B)}: A, B the sums of the unmoved frames of the first and of the second half."""
+    half_coherence: npt.NDArray[np.float64]
+    """The same of a_f exp(-i omega d_f): what a specimen of unit variance adds to `half_cross`."""
     amplitude_sum_sq: npt.NDArray[np.float64]
     """sum_f a_f^2"""
 
@@ -70,12 +74,17 @@ def measure_moments(band: Band, shift_angstrom: Tensor) -> ShellMoments:
     aligned = torch.zeros_like(band.coefficients[0])
     phase_sum = torch.zeros_like(aligned)
     power = torch.zeros(aligned.shape, dtype=torch.float32, device=aligned.device)
+    middle = band.frame_count // 2
+    first_phases = torch.zeros_like(aligned)
     for f in range(band.frame_count):
+        if f == middle:
+            first_phases = phase_sum.clone()
         phase = along_y[f, :, None] * along_x[f, None, :] * amplitude[f]
         aligned += phase * band.coefficients[f]
         phase_sum += phase
         power += band.coefficients[f].abs().square_()
-    still = band.coefficients.sum(dim=0)
+    first, second = band.coefficients[:middle].sum(dim=0), band.coefficients[middle:].sum(dim=0)
+    still = first + second
     count = torch.bincount(band.shell.reshape(-1), minlength=band.shell_count + 1)[:-1]
     return ShellMoments(
         np.asarray(count.cpu().numpy(), dtype=np.float64),
@@ -83,6 +92,8 @@ def measure_moments(band: Band, shift_angstrom: Tensor) -> ShellMoments:
         shell_mean(still.abs().square(), band),
         shell_mean(aligned.abs().square(), band),
         shell_mean(phase_sum.abs().square(), band),
+        shell_mean((first * second.conj()).real, band),
+        shell_mean((first_phases * (phase_sum - first_phases).conj()).real, band),
         np.asarray(band.amplitude[:, :-1].double().square().sum(dim=0).cpu().numpy(), dtype=np.float64),
     )
 
@@ -118,9 +129,9 @@ def pattern_floor(moments: ShellMoments, frame_count: int) -> float:
     weight = moments.count[part]
     if frames < 2 or weight.sum() <= 0:
         return 0.0
-    level = float((weight * (moments.still_power[part] - moments.frame_power[part])).sum() / weight.sum())
-    error = frames * np.sqrt(2.0 / weight.sum())
-    return level / (frames**2 - frames) if level > 4.0 * error else 0.0
+    pairs = float((frame_count // 2) * (frame_count - frame_count // 2))
+    level = float((weight * moments.half_cross[part]).sum() / weight.sum()) / pairs
+    return level if level > 4.0 / np.sqrt(2.0 * pairs * weight.sum()) else 0.0
 
 
 def estimate_spectra(
@@ -135,17 +146,18 @@ def estimate_spectra(
     q = np.maximum(moments.amplitude_sum_sq, 1e-6)
     c = np.minimum(moments.coherence, frames * q)
     shells = moments.count.size
+    pairs = float((frame_count // 2) * (frame_count - frame_count // 2))
     pattern = np.full(shells, floor if allow_pattern else 0.0)
-    # E still = S c + G F^2 + F n ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
+    # E half_cross = S cc + G n1 n2 ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
     for part in np.array_split(np.arange(shells), min(_PATTERN_BANDS, shells)):
         weight = moments.count[part]
         if weight.sum() <= 0 or not allow_pattern:
             continue
         # Eliminate S and n per shell, then pool: G * coefficient = excess.
-        n_per = 1.0 / (frames - 1.0) if frames > 1 else 1.0
-        excess_still = moments.still_power[part] - moments.frame_power[part]
+        # Only pairs of frames from different halves: neighbours also share what the ice has not forgotten yet.
+        excess_still = moments.half_cross[part]
         excess_aligned = moments.aligned_power[part] - q[part] / frames * moments.frame_power[part]
-        s_still, g_still = c[part] - q[part], frames**2 - frames
+        s_still, g_still = moments.half_coherence[part], pairs
         s_aligned, g_aligned = q[part] ** 2 - q[part] ** 2 / frames, c[part] - q[part]
         ratio = s_still / np.maximum(s_aligned, 1e-9)
         excess = excess_still - ratio * excess_aligned
@@ -155,7 +167,7 @@ def estimate_spectra(
             continue
         w = weight[determined] * coefficient[determined]
         g = float((w * excess[determined]).sum() / (w * coefficient[determined]).sum())
-        spread = frames / np.sqrt((weight[determined] * coefficient[determined] ** 2).sum()) * np.sqrt(1 + n_per)
+        spread = float(np.sqrt(0.5 * pairs / (weight[determined] * coefficient[determined] ** 2).sum()))
         pattern[part] = g if g > 4.0 * spread else 0.0
     excess = moments.aligned_power - q / frames * moments.frame_power - pattern * (c - q)
     specimen = excess / np.maximum(q**2 - q**2 / frames, 1e-9)

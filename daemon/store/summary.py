@@ -5,6 +5,7 @@ Works on a live and on a finished session alike. How it is shown is in `summary_
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from frazil.daemon.store.summary_records import (
     Verdict,
 )
 from frazil.daemon.store.table import Scalar
+from frazil.models.evaluation.panel import EVALUATORS
 
 _TREND_POINTS = 5000
 METRICS: tuple[tuple[str, str, str, bool], ...] = (
@@ -200,11 +202,25 @@ def _map(ask: _Asker) -> MapState | None:
 def _scores(ask: _Asker) -> tuple[Score, ...]:
     rows = ask.rows("scores", limit=100)
     newest = rows[0]["round"] if rows else None
-    return tuple(
-        Score(str(row["evaluator"]), number(row["verdict"]), number(row["uncertainty"]), _text(row["unit"]))
+    scores = [
+        Score(
+            str(row["evaluator"]),
+            number(row["verdict"]),
+            number(row["uncertainty"]),
+            _text(row["unit"]),
+            _unknown(str(row["evidence_json"])),
+        )
         for row in rows
         if row["round"] == newest
-    )
+    ]
+    known = {name: place for place, name in enumerate(EVALUATORS)}
+    return tuple(sorted(scores, key=lambda score: (known.get(score.evaluator, len(known)), score.evaluator)))
+
+
+def _unknown(evidence_json: str) -> str | None:
+    evidence = json.loads(evidence_json)
+    said = evidence.get("does_not_know") if isinstance(evidence, dict) else None
+    return str(said[0]) if isinstance(said, list) and said else None
 
 
 def _median(values: list[float]) -> float | None:

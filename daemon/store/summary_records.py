@@ -101,6 +101,8 @@ class Score:
     verdict: float | None
     uncertainty: float | None
     unit: str | None
+    unknown: str | None = None
+    """What the evaluator does not know; without a verdict: why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,8 @@ def _map(summary: SessionSummary) -> Iterator[str]:
         yield "The evaluators' verdicts"
         for score in summary.scores:
             error = "" if score.uncertainty is None else f" +- {score.uncertainty:.3g}"
-            verdict = "none" if score.verdict is None else f"{score.verdict:.3g}{error} {score.unit or ''}"
+            none = "not known" + (f": {score.unknown}" if score.unknown else "")
+            verdict = none if score.verdict is None else f"{score.verdict:.3g}{error} {score.unit or ''}"
             yield f"  {score.evaluator:24} {verdict}"
         yield ""
 

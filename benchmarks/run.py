@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-_HELPERS = {"run.py", "synthetic_session.py", "screenshots.py"}
+_HELPERS = {"run.py", "synthetic_session.py", "screenshots.py", "shared_data.py"}
 
 
 def claims() -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""Arrivals of a real K3 session, one of every mode and of many frame counts, in a burst: none lost, none taken twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TABLE = Path(os.environ.get("FRAZIL_SHARED_DATA", "")) / "acquisition" / "k3_test_02_arrivals.csv"
+EVERY = 133
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "FRAZIL_SHARED_DATA" not in os.environ or not TABLE.exists(),
+        reason="needs the K3 arrivals: set FRAZIL_SHARED_DATA (docs/real-data.md)",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The benchmark as a module: it knows the table, the mdocs and how movies are delivered."""
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("k3_replay", BENCHMARKS / "k3_replay.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["k3_replay"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["k3_replay"]
+    patch.undo()
+
+
+def test_every_mode_and_frame_count_is_taken_once(live, replay, kit, tmp_path):
+    arrivals = replay.read_arrivals(TABLE)[::EVERY]
+    assert len({arrival.config for arrival in arrivals}) == 8
+    assert len({arrival.frame_count for arrival in arrivals}) > 10
+    courier = replay.Courier(live.raw, tmp_path / "staging", 32)
+    live.start(camera__no_gain=True, microscope__cs_mm=2.7)
+    for index, arrival in enumerate(arrivals):
+        courier.deliver(arrival, grow=index % 2 == 1, pause_s=0.02)
+
+    def all_done():
+        states = live.states()
+        return len(states) >= len(arrivals) and not set(states.values()) - set(replay.FINAL)
+
+    kit.wait_for(all_done, lambda: f"all to be processed: {live.states()}", 300.0)
+    live.stop()
+    figures = replay.account(arrivals, live.session_dir, courier.delivered_utc_us)
+    assert (figures["lost"], figures["twice"], figures["strangers"]) == ([], [], [])
+    assert figures["set_aside"] == {}
+    assert figures["processed"] == figures["results_by_stage"] == figures["result_files"] == len(arrivals)
+    assert figures["wrong_frame_count"] == []
+    assert figures["without_sidecar"] == []
+    assert figures["single_frame_flagged"] == figures["single_frame_sent"]

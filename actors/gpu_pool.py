@@ -144,7 +144,9 @@ class WorkerPool:
         """Those of the futures that have come in, after at most `timeout_s`."""
         if not futures:
             return []
-        ready, _ = self._ray.wait(futures, num_returns=len(futures), timeout=timeout_s)
+        # The first one ends the waiting: to wait for all would keep idle workers idle until the time is up.
+        self._ray.wait(futures, num_returns=1, timeout=timeout_s)
+        ready, _ = self._ray.wait(futures, num_returns=len(futures), timeout=0)
         return list(ready)
 
     def outcome(self, future: Any) -> Any:

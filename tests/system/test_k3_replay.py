@@ -1,4 +1,4 @@
-"""Arrivals of a real K3 session, one of every mode and of many frame counts, in a burst: none lost, none taken twice."""
+"""Arrivals of a real K3 session, of every mode and many frame counts, in a burst: none lost, none taken twice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(str(BENCHMARKS))
     spec = importlib.util.spec_from_file_location("k3_replay", BENCHMARKS / "k3_replay.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["k3_replay"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)

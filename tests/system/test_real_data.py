@@ -1,4 +1,4 @@
-"""Real exposures as single-frame movies, and a real trajectory in a simulated movie, through a daemon with real workers."""
+"""Real exposures as single-frame movies, and a real trajectory in a simulated movie, through a daemon with workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def run_once(live, **flags):
     live.start(once=True, **flags)
     report = live.join(300.0)
     assert live.error is None, live.error
-    assert report is not None and report.ok, report
+    assert report is not None
+    assert report.ok, report
 
 
 def finished_rows(session_dir, sql):
@@ -68,7 +69,8 @@ def test_images_without_rings_are_taken_and_said_to_have_none(live):
     assert len(found) == 5
     for row in found:
         assert row["state"] in ("ready", "rejected")
-        assert row["already_summed"] and row["motion_total_angstrom"] == 0
+        assert row["already_summed"]
+        assert row["motion_total_angstrom"] == 0
         assert "single-frame" in row["flags"].split(",")
         if row["relative_path"] in NO_EXPOSURES:
             assert not row["reliable"]

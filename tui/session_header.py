@@ -60,7 +60,7 @@ def _flow(state: LiveState, short: bool) -> list[Text]:
     disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
     if state.disk_full_in_h is not None:
         disk += f", {duration(state.disk_full_in_h * 3600)}"
-    return [
+    parts = [
         Text(_warn(few) + verdict, ORANGE if few else GREEN),
         Text(rate),
         Text(_warn(behind) + lag, ORANGE if behind else ""),
@@ -68,6 +68,7 @@ def _flow(state: LiveState, short: bool) -> list[Text]:
         Text(f"queue {state.queue_depth}"),
         Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
     ]
+    return sorted(parts, key=lambda part: not part.plain.startswith("! "))  # what warns is never left out
 
 
 def _warn(needed: bool) -> str:

@@ -128,6 +128,11 @@ def test_header_warns_in_signs_not_only_in_colours() -> None:
     assert "! disk 1.0 TB left, 3 h 30 min" in text
 
 
+@pytest.mark.parametrize("width", [60, 78])
+def test_a_warning_is_never_left_out_for_want_of_room(width: int) -> None:
+    assert "disk 1.0 TB" in header_lines(STATE, width)[1].plain
+
+
 def test_header_of_a_daemon_that_knows_nothing_yet() -> None:
     lines = [line.plain for line in header_lines(LiveState(), 80)]
     assert "running" in lines[0]

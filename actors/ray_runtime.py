@@ -33,8 +33,17 @@ def import_ray(*, loopback: bool = True) -> ModuleType:
     if loopback:
         os.environ.setdefault(_LOOPBACK_SWITCH, "0")
     import ray
+    import ray._private.worker
 
+    # Ray prints the death of a worker on standard output, whatever `log_to_driver` says, and standard output is ours
+    # (`frazil watch --json`): it goes to the log.
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = _to_log
     return ray
+
+
+def _to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+    _log.warning("Ray (%s): %s", data.get("pid"), " ".join(map(str, data.get("lines", ()))))
 
 
 class RayRuntime:

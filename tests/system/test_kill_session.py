@@ -227,6 +227,7 @@ def test_three_kills_leave_no_trace_and_nothing_listens_to_the_network(kit, run,
     moments = [(0.0, "daemon", 3.0), (0.25, "worker", 0.1), (0.5, "daemon", 0.2)]
     disturbed = compare(kit, run, tmp_path, 8, moments, seed=1)
     assert disturbed.kills.count("daemon") == 2
+    assert "(raylet)" not in disturbed.log.read_text()  # Ray's own words belong into the daemon's log
 
 
 @pytest.mark.slow

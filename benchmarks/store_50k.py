@@ -92,28 +92,42 @@ def make(index: int, rng: np.random.Generator) -> tuple[MovieRow, MovieResult]:
     return row, result
 
 
+def write_batch(store: Store, start: int, count: int, rng: np.random.Generator) -> float:
+    """Make up and write some movies; the processor seconds that writing took."""
+    movies = [make(index, rng) for index in range(start, start + count)]
+    started_s = time.process_time()
+    pending: list[Future[Any]] = []
+    for index, (row, result) in enumerate(movies, start=start):
+        when_utc_us = index * INTERVAL_US + 9_000_000
+        reason = "CTF fits to 12 A, the limit is 10 A" if index % 17 == 0 else None
+        pending.append(store.submit(writes.register_movie, row))
+        pending.append(
+            store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
+        )
+    for future in pending:
+        future.result()
+    return time.process_time() - started_s
+
+
 def fill(store: Store, count: int) -> Iterator[tuple[int, float]]:
     """Write `count` movies; yields (movies so far, processor seconds that the last thousand took to write)."""
     rng = np.random.default_rng(1)
     writing_s = 0.0
     for start in range(0, count, BATCH):
-        movies = [make(index, rng) for index in range(start, min(start + BATCH, count))]
-        started_s = time.process_time()
-        pending: list[Future[Any]] = []
-        for index, (row, result) in enumerate(movies, start=start):
-            when_utc_us = index * INTERVAL_US + 9_000_000
-            reason = "CTF fits to 12 A, the limit is 10 A" if index % 17 == 0 else None
-            pending.append(store.submit(writes.register_movie, row))
-            pending.append(
-                store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
-            )
-        for future in pending:
-            future.result()
-        writing_s += time.process_time() - started_s
-        done = start + len(movies)
+        done = min(start + BATCH, count)
+        writing_s += write_batch(store, start, done - start, rng)
         if done % 1000 == 0:
             yield done, writing_s
             writing_s = 0.0
+
+
+def full_against_empty(full: Store, start: int, empty_dir: Path) -> tuple[float, float]:
+    """Milliseconds of processor time a movie, on the full and on a new session by turns (median of eight batches)."""
+    rng = np.random.default_rng(2)
+    with Store.open(empty_dir, now_utc_us=1, min_free_bytes=0) as empty:
+        pairs = [tuple(write_batch(store, start + BATCH * i, BATCH, rng) for store in (full, empty)) for i in range(8)]
+    full_s, empty_s = np.median(np.array(pairs), axis=0) / BATCH
+    return 1000 * float(full_s), 1000 * float(empty_s)
 
 
 def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, float]:
@@ -172,6 +186,9 @@ def main() -> None:
         times = ask_everything(
             store, make(options.movies // 2, np.random.default_rng(1))[0].movie_id, options.movies * INTERVAL_US
         )
+        with tempfile.TemporaryDirectory() as folder:
+            full_ms, empty_ms = full_against_empty(store, options.movies, Path(folder))
+    print(f"writing a movie, processor time: {full_ms:.1f} ms on this session, {empty_ms:.1f} ms on a new one")
     started_s = time.perf_counter()
     with Store.open(session, now_utc_us=2):
         reopen_s = time.perf_counter() - started_s
@@ -183,7 +200,7 @@ def main() -> None:
     print(f"slower than 1 s: {', '.join(slow) or 'none'}")
     if options.json:
         record = {
-            "movies": options.movies, "write_ms_per_movie_by_thousand": thousand_s,
+            "movies": options.movies, "write_ms_full": full_ms, "write_ms_empty": empty_ms, "write_ms_per_movie_by_thousand": thousand_s,
             "resident_mb_by_thousand": memory_mb, "query_s": times, "reopen_s": reopen_s, "size_mb": size_mb,
         }  # fmt: skip
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

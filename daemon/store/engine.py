@@ -36,7 +36,7 @@ class Opened:
     """Damaged files, renamed and kept. Not empty: rows are missing and must be rebuilt from the result files."""
 
 
-def open_database(session_dir: Path, *, now_utc_us: int, memory_limit_mb: int = 1024, threads: int = 2) -> Opened:
+def open_database(session_dir: Path, *, now_utc_us: int, memory_limit_mb: int = 512, threads: int = 2) -> Opened:
     """Open for writing, bring the schema up to date, checkpoint.
 
     The caller holds the session's lock. A log (WAL) that cannot be replayed is renamed with a time stamp and the rest
@@ -74,7 +74,7 @@ def open_database(session_dir: Path, *, now_utc_us: int, memory_limit_mb: int = 
     return Opened(connection, tuple(set_aside))
 
 
-def open_read_only(session_dir: Path, *, memory_limit_mb: int = 1024, threads: int = 2) -> Connection:
+def open_read_only(session_dir: Path, *, memory_limit_mb: int = 512, threads: int = 2) -> Connection:
     """Open a session that no daemon holds. Raises `duckdb.Error` subclasses as they are; see `reading.py`."""
     return _connect(session_dir / DATABASE_NAME, read_only=True, memory_limit_mb=memory_limit_mb, threads=threads)
 

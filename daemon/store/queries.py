@@ -126,7 +126,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "export_movies": NamedQuery(
         "What an export writes of each movie, a page after a movie id.",
         named_sql.EXPORT_MOVIES,
-        {"after": Param(str, ""), "limit": Param(int, 5000)},
+        {"after": Param(str, ""), "limit": Param(int, 500)},
     ),
     "export_shifts": NamedQuery(
         "Frame shifts of a page of movies: those after one id up to another.",

@@ -82,7 +82,7 @@ class Store:
         query_timeout_s: float = 10.0,
         query_max_rows: int = 100_000,
         min_free_bytes: int = 1 << 30,
-        memory_limit_mb: int = 1024,
+        memory_limit_mb: int = 512,
     ) -> Self:
         """Open or make `session_dir/session.duckdb`. The caller holds the `SessionLock`.
 

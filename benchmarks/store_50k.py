@@ -200,7 +200,8 @@ def main() -> None:
     print(f"slower than 1 s: {', '.join(slow) or 'none'}")
     if options.json:
         record = {
-            "movies": options.movies, "write_ms_full": full_ms, "write_ms_empty": empty_ms, "write_ms_per_movie_by_thousand": thousand_s,
+            "movies": options.movies, "write_ms_full": full_ms, "write_ms_empty": empty_ms,
+            "write_ms_per_movie_by_thousand": thousand_s,
             "resident_mb_by_thousand": memory_mb, "query_s": times, "reopen_s": reopen_s, "size_mb": size_mb,
         }  # fmt: skip
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

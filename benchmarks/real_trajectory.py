@@ -98,10 +98,17 @@ def local_residual_angstrom(truth: LocalMotionTruth | None, found: LocalMotion |
 
 def recover(cases: dict[str, MovieTruth], folder: Path, star: Path, size_px: int) -> list[dict[str, Any]]:
     """One session over all movies; a row of figures for each."""
-    session_dir, exported = folder / "session", folder / "relion"
+    session_dir = folder / "session"
     shared_data.watch_once(
         folder / "raw", session_dir, "--preset", "simulated", "--gain", folder / "gain.mrc", "--workers", 1
     )
+    return compare(cases, session_dir, folder / "relion", star, size_px)
+
+
+def compare(
+    cases: dict[str, MovieTruth], session_dir: Path, exported: Path, star: Path, size_px: int
+) -> list[dict[str, Any]]:
+    """The rows of a finished session and its export against the truth."""
     subprocess.run(
         shared_data.frazil("export", session_dir, "--star", exported), env=shared_data.environment(), check=True
     )

@@ -122,10 +122,14 @@ class Watch:
 
 
 def rows(session_dir: Path, sql: str) -> list[dict[str, Any]]:
-    """A query of a running or finished session, rows as dicts."""
+    """A query of a running or finished session, rows as dicts; lists, which travel as text, are lists again."""
     with open_session(session_dir) as reader:
         table = reader.sql(sql)
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    return [dict(zip(table.columns, map(_value, row), strict=True)) for row in table.rows]
+
+
+def _value(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value.startswith("[") else value
 
 
 def write_json(args: argparse.Namespace, figures: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -111,6 +112,6 @@ def test_a_real_trajectory_is_found_again(live):
     run_once(live, camera__gain=str(made / "gain.mrc"), microscope__cs_mm=2.7)
     rows = finished_rows(live.session_dir, "SELECT shift_x_angstrom, shift_y_angstrom FROM frame_shift_arrays")
     assert len(rows) == 1
-    found = np.array([rows[0]["shift_x_angstrom"], rows[0]["shift_y_angstrom"]]).T
+    found = np.array([json.loads(rows[0][f"shift_{axis}_angstrom"]) for axis in "xy"]).T
     error = (found - found.mean(axis=0)) - (np.array(true) - np.mean(true, axis=0))
     assert np.sqrt(np.mean(np.sum(error**2, axis=1))) < 0.6

@@ -26,7 +26,7 @@ from frazil.models.motion.spectra import (
     measure_moments,
     noise_per_shell,
 )
-from frazil.models.motion.whole_frame import WholeFrameMotion, frame_amplitudes, frequency_limit
+from frazil.models.motion.whole_frame import MAX_PATCH_COEFFICIENTS, WholeFrameMotion, frame_amplitudes, frequency_limit
 
 Array = npt.NDArray[np.float64]
 
@@ -113,7 +113,7 @@ def cut_patches(
     (first_y, last_y), (first_x, last_x) = _seen_by_all(whole_px[:, 1], height), _seen_by_all(whole_px[:, 0], width)
     size_y = min(size_y, max(_SMALLEST_PATCH_PX, smooth_length((last_y - first_y) // grid_y)))
     size_x = min(size_x, max(_SMALLEST_PATCH_PX, smooth_length((last_x - first_x) // grid_x)))
-    limit = frequency_limit(height, width, small.pixel_size_angstrom)
+    limit = frequency_limit(height, width, small.pixel_size_angstrom, MAX_PATCH_COEFFICIENTS)
     grid = BandGrid.build(size_y, size_x, small.pixel_size_angstrom, limit, device)
     amplitude = frame_amplitudes(
         small, grid.shell_frequency_per_angstrom, dose_per_frame_e_per_a2, pre_exposure_e_per_a2, voltage_kv

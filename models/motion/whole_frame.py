@@ -18,10 +18,12 @@ from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measur
 from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
 
 MAX_FREQUENCY_PER_ANGSTROM = 0.22
-_MAX_COEFFICIENTS = 400_000
+MAX_WHOLE_FRAME_COEFFICIENTS = 150_000
+"""Beyond that the whole-frame error is far below what local motion leaves, and patches refine it with all of theirs."""
+MAX_PATCH_COEFFICIENTS = 400_000
 _COARSE_COEFFICIENTS = 60_000
 _ROUNDS = 8
-_CONVERGED_ANGSTROM = 0.02
+_CONVERGED_ANGSTROM = 0.03
 _CLEAR_LOG_LIKELIHOOD_GAIN = 1500.0
 """Below this the frame-by-frame search may have gone astray, and whole paths are tried as well."""
 
@@ -82,10 +84,10 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
     )
 
 
-def frequency_limit(height: int, width: int, pixel_size_angstrom: float) -> float:
-    """Highest frequency used: 4.5 A, or lower where the frame has more coefficients than an estimate can use."""
+def frequency_limit(height: int, width: int, pixel_size_angstrom: float, max_coefficients: int) -> float:
+    """Highest frequency used: 4.5 A, or lower where the frame has more coefficients than an estimate needs."""
     per_unit = math.pi / 2.0 * height * width * pixel_size_angstrom**2
-    return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(_MAX_COEFFICIENTS / per_unit))
+    return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(max_coefficients / per_unit))
 
 
 def align_whole_frames(
@@ -101,7 +103,7 @@ def align_whole_frames(
     """Estimate the displacement of every frame of at least two."""
     height, width = int(small.frames.shape[1]), int(small.frames.shape[2])
     device = small.frames.device
-    limit = frequency_limit(height, width, small.pixel_size_angstrom)
+    limit = frequency_limit(height, width, small.pixel_size_angstrom, MAX_WHOLE_FRAME_COEFFICIENTS)
     grid = BandGrid.build(height, width, small.pixel_size_angstrom, limit, device)
     amplitude = frame_amplitudes(
         small, grid.shell_frequency_per_angstrom, dose_per_frame_e_per_a2, pre_exposure_e_per_a2, voltage_kv

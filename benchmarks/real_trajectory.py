@@ -41,6 +41,8 @@ BUILT_IN = ("t20s", "apoferritin")
 FROM_FOLDER = ("3cf3_p97.pdb.gz", "4v4r_30S_ribosome_subunit.pdb.gz")
 LIMIT_ANGSTROM = 0.6
 """RMS of both axes together that issue and README promise for drifting movies."""
+EARLY_FRAMES = 3
+"""Most of the local motion is over after 4 e/A2."""
 SCALE_PX_PER_ANGSTROM, PICTURE_MARGIN_PX, SUPERSAMPLING = 24, 24, 3
 Points = NDArray[np.float64]
 
@@ -79,7 +81,7 @@ def centred(x: Any, y: Any) -> Points:
 def local_residual_angstrom(truth: LocalMotionTruth | None, found: LocalMotion | None, size_px: int) -> dict[str, Any]:
     """RMS over field and frames of the true local displacement, and of what the found model leaves of it."""
     if truth is None:
-        return {"local_true_angstrom": 0.0, "local_left_angstrom": None}
+        return {"local_true_angstrom": 0.0}
     course = np.asarray(truth.course)
     field = np.stack([np.asarray(truth.field_x_angstrom), np.asarray(truth.field_y_angstrom)], axis=-1)
     true = np.einsum("mf,myxa->fyxa", course, field)
@@ -93,7 +95,12 @@ def local_residual_angstrom(truth: LocalMotionTruth | None, found: LocalMotion |
     left -= left.mean(axis=0)
     left -= left.mean(axis=(1, 2), keepdims=True)
     per_place = float(np.sqrt(2.0))  # of the displacement's length, not of one axis
-    return {"local_true_angstrom": rms(true) * per_place, "local_left_angstrom": rms(left) * per_place}
+    return {
+        "local_true_angstrom": rms(true) * per_place,
+        "local_left_angstrom": rms(left) * per_place,
+        "local_true_early_angstrom": rms(true[:EARLY_FRAMES]) * per_place,
+        "local_left_early_angstrom": rms(left[:EARLY_FRAMES]) * per_place,
+    }
 
 
 def recover(cases: dict[str, MovieTruth], folder: Path, star: Path, size_px: int) -> list[dict[str, Any]]:
@@ -158,16 +165,21 @@ def _shifts_of(path: Path) -> tuple[Any, Any]:
 
 def show(figures: list[dict[str, Any]]) -> None:
     print(
-        f"{'movie':28s} {'RMS x':>6s} {'RMS y':>6s} {'both':>6s} {'max':>6s} {'stated':>6s} {'local':>6s} {'left':>6s}"
-        f" {'STAR x px':>9s} {'STAR y px':>9s}  state   (A where not px)"
+        f"{'movie':31s} {'RMS x':>6s} {'RMS y':>6s} {'both':>6s} {'max':>6s} {'stated':>6s}"
+        f" {'local':>11s} {'early':>11s} {'STAR x px':>9s} {'STAR y px':>9s}  state   (A where not px)"
     )
     for row in figures:
-        left = "-" if row["local_left_angstrom"] is None else f"{row['local_left_angstrom']:.2f}"
+        local = [
+            f"{row[f'local_true{when}_angstrom']:.2f} > {row[f'local_left{when}_angstrom']:.2f}"
+            if f"local_left{when}_angstrom" in row
+            else "-"
+            for when in ("", "_early")
+        ]
         star = [f"{row[f'star_rms_{a}_px']:.3f}" if f"star_rms_{a}_px" in row else "-" for a in "xy"]
         print(
-            f"{row['movie']:28s} {row['rms_x_angstrom']:6.3f} {row['rms_y_angstrom']:6.3f}"
+            f"{row['movie']:31s} {row['rms_x_angstrom']:6.3f} {row['rms_y_angstrom']:6.3f}"
             f" {row['rms_both_angstrom']:6.3f} {row['largest_angstrom']:6.3f} {row['stated_sd_angstrom']:6.3f}"
-            f" {row['local_true_angstrom']:6.2f} {left:>6s} {star[0]:>9s} {star[1]:>9s}"
+            f" {local[0]:>11s} {local[1]:>11s} {star[0]:>9s} {star[1]:>9s}"
             f"  {row['state']} {row['flags'] or ''}"
         )
 

@@ -177,6 +177,10 @@ class WorkerPool:
         slot.actor = self._create(slot.config, slot.bundle)
         return self.describe(name)
 
+    def stop(self, name: str) -> None:
+        """End one worker for good."""
+        self._ray.kill(self._slots[name].actor, no_restart=True)
+
     def close(self) -> None:
         """End all workers."""
         for slot in self._slots.values():

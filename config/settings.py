@@ -88,6 +88,12 @@ class CameraSettings(_Section):
     counts_per_electron: Positive = 1.0
     """Counts that one electron makes after gain correction; 1 for counting cameras."""
 
+    @model_validator(mode="after")
+    def _one_word_about_gain(self) -> CameraSettings:
+        if self.no_gain and self.gain is not None:
+            raise ValueError("camera.gain and camera.no_gain exclude each other")
+        return self
+
 
 class IntakeSettings(_Section):
     """Which files are movies, and when they are taken."""

@@ -32,7 +32,7 @@ class FailureKind(StrEnum):
     ERROR = "unknown"
     """An error on a device that still works: the movie is to blame until another worker shows otherwise."""
     DEVICE = "device"
-    """The device failed its probe: the worker is to blame."""
+    """The device failed its probe: the worker is restarted, and the movie is a suspect as after a death."""
     DEATH = "death"
     """The worker's process ended with the movie in hand."""
     TIMEOUT = "timeout"
@@ -63,12 +63,15 @@ class _Movie:
     world_retries: int = 0
     deaths: int = 0
     not_before_s: float = 0.0
+    token: int = 0
+    """Of its only valid entry in the heap."""
     failed_on: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class _Worker:
     movie_id: str | None = None
+    token: int = 0
     available: bool = False
     failed_movies: set[str] = field(default_factory=set)
 
@@ -79,7 +82,8 @@ class Scheduler:
     def __init__(self, *, max_attempts: int) -> None:
         self._max_attempts = max_attempts
         self._movies: dict[str, _Movie] = {}
-        self._queue: list[tuple[int, int, str]] = []
+        self._queue: list[tuple[int, int, int, str]] = []
+        self._tokens = 0
         self._workers: dict[str, _Worker] = {}
 
     @property
@@ -99,7 +103,14 @@ class Scheduler:
         if movie_id in self._movies:
             return
         self._movies[movie_id] = _Movie(sequence, priority, attempts)
-        heapq.heappush(self._queue, (priority, sequence, movie_id))
+        self._push(movie_id)
+
+    def _push(self, movie_id: str) -> None:
+        """Queue a known movie; an older entry of it in the heap is void from now on."""
+        movie = self._movies[movie_id]
+        self._tokens += 1
+        movie.token = self._tokens
+        heapq.heappush(self._queue, (movie.priority, movie.sequence, movie.token, movie_id))
 
     def remove(self, movie_id: str) -> None:
         """Forget a movie (replaced by a newer generation); one in flight is forgotten when its worker answers."""
@@ -116,7 +127,7 @@ class Scheduler:
 
     def peek(self, count: int) -> list[str]:
         """The movies that come next, for reading ahead."""
-        return [movie_id for _, _, movie_id in heapq.nsmallest(count, self._queue) if movie_id in self._movies]
+        return [movie_id for *_, movie_id in heapq.nsmallest(count, self._queue) if movie_id in self._movies]
 
     def dispatches(self, now_s: float, *, eligible_below: int | None = None) -> list[Dispatch]:
         """Pair waiting movies with idle workers.
@@ -126,21 +137,23 @@ class Scheduler:
         """
         idle = [name for name, worker in self._workers.items() if worker.available and worker.movie_id is None]
         made: list[Dispatch] = []
-        postponed: list[tuple[int, int, str]] = []
+        postponed: list[tuple[int, int, int, str]] = []
+        held = set(self.in_flight().values())
         while idle and self._queue:
             entry = heapq.heappop(self._queue)
-            movie = self._movies.get(entry[2])
-            if movie is None or (movie.priority, movie.sequence) != entry[:2]:
-                continue  # removed, or queued again with another priority
+            movie_id = entry[3]
+            movie = self._movies.get(movie_id)
+            if movie is None or movie.token != entry[2]:
+                continue  # removed, or queued again
             late = eligible_below is not None and movie.sequence >= eligible_below
-            if movie.not_before_s > now_s or late:
+            if movie.not_before_s > now_s or late or movie_id in held:
                 postponed.append(entry)
                 continue
             # A movie that failed here prefers a worker that it has not failed on.
             name = next((candidate for candidate in idle if candidate not in movie.failed_on), idle[0])
             idle.remove(name)
-            self._workers[name].movie_id = entry[2]
-            made.append(Dispatch(name, entry[2], movie.attempts + 1))
+            self._workers[name].movie_id, self._workers[name].token = movie_id, movie.token
+            made.append(Dispatch(name, movie_id, movie.attempts + 1))
         for entry in postponed:
             heapq.heappush(self._queue, entry)
         return made
@@ -149,15 +162,20 @@ class Scheduler:
         """The worker brought a result; returns which attempt of the movie it was (0: the movie was forgotten)."""
         record = self._workers[worker]
         record.failed_movies.clear()
-        movie = self._movies.pop(record.movie_id or "", None)
-        record.movie_id = None
-        return 0 if movie is None else movie.attempts + 1
+        movie_id, record.movie_id = record.movie_id or "", None
+        movie = self._movies.get(movie_id)
+        if movie is None or movie.token != record.token:
+            return 0
+        del self._movies[movie_id]
+        return movie.attempts + 1
 
     def failed(self, worker: str, kind: FailureKind, now_s: float) -> AfterFailure:
         """The worker failed on what it held. Decides who is to blame and what comes next."""
         record = self._workers[worker]
         movie_id, record.movie_id = record.movie_id, None
         movie = self._movies.get(movie_id or "")
+        if movie is not None and movie.token != record.token:
+            movie = None  # it was forgotten and queued anew meanwhile: this failure is of its earlier life
         restart = kind in (FailureKind.DEATH, FailureKind.TIMEOUT, FailureKind.DEVICE)
         if kind in (FailureKind.ERROR, FailureKind.TIMEOUT) and movie_id is not None:
             record.failed_movies.add(movie_id)
@@ -181,15 +199,14 @@ class Scheduler:
                 movie.world_retries += 1
                 quarantine = movie.world_retries >= _MAX_WORLD_RETRIES
                 delay_s = _RETRY_DELAYS_S[min(movie.world_retries - 1, len(_RETRY_DELAYS_S) - 1)]
-            case FailureKind.DEATH:
+            case FailureKind.DEATH | FailureKind.DEVICE:
+                # Perhaps the movie brought process or device down: behind all others it can do no more harm.
                 movie.deaths += 1
                 movie.priority = _SUSPECT_PRIORITY
                 quarantine = movie.deaths >= _DEATHS_TO_CONVICT
-            case FailureKind.DEVICE:
-                pass
         if quarantine:
             del self._movies[movie_id]
             return AfterFailure(quarantine=True, retry_at_s=None, restart_worker=restart)
         movie.not_before_s = now_s + delay_s
-        heapq.heappush(self._queue, (movie.priority, movie.sequence, movie_id))
+        self._push(movie_id)
         return AfterFailure(quarantine=False, retry_at_s=movie.not_before_s, restart_worker=restart)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frazil.actors.gpu_pool import WorkerDiedError, WorkerPool
+from frazil.actors.messages import MovieFailure
 from frazil.config.errors import FrazilError
 from frazil.daemon.transport.messages import WorkerState
 from frazil.models.records import DeviceReport
@@ -93,10 +94,10 @@ class WorkerDesk:
         life.since_s = now_s
         if outcome.error is None:
             life.state = "idle"
-            if outcome.call.kind == "start" and isinstance(outcome.value, DeviceReport):
+            if isinstance(outcome.value, DeviceReport):
                 life.report = outcome.value
-            else:
-                life.starts = 0
+            elif not isinstance(outcome.value, MovieFailure):
+                life.starts = 0  # it has really done something
         else:
             life.state = "failed"
 
@@ -112,10 +113,16 @@ class WorkerDesk:
         life.since_s = self._clock()
         if life.starts > _MAX_STARTS_IN_A_ROW:
             life.state = "gone"
+            self._pool.stop(worker)  # a worker that only hangs would keep its GPU and write on
             return False
         life.state = "starting"
         self._calls[self._pool.restart(worker)] = Call(worker, "start", "", self._clock(), _START_TIMEOUT_S)
         return True
+
+    @property
+    def calling(self) -> bool:
+        """At least one call is under way."""
+        return bool(self._calls)
 
     def idle(self) -> list[str]:
         """Workers that have started and have nothing in hand."""
@@ -124,9 +131,6 @@ class WorkerDesk:
     @property
     def all_gone(self) -> bool:
         return all(life.state == "gone" for life in self._lives.values())
-
-    def report(self, worker: str) -> DeviceReport | None:
-        return self._lives[worker].report
 
     def states(self) -> tuple[WorkerState, ...]:
         """For the screen."""

@@ -45,7 +45,9 @@ def watch(
     particle_diameter_angstrom: Annotated[float | None, typer.Option(help="Largest particle diameter in A")] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group of the particle: C1, D7, O, ...")] = None,
     initial_map: Annotated[Path | None, typer.Option(help="Map (.mrc) to start the 3D reconstruction from")] = None,
-    workers: Annotated[int | None, typer.Option(help="Number of workers [default: one per GPU, else one]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of workers [default: one per GPU, else one a core]")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     once: Annotated[bool, typer.Option("--once", help="Process what is there, then end")] = False,
     exit_when_idle: Annotated[float | None, typer.Option(help="End after so many seconds without anything new")] = None,
@@ -76,7 +78,8 @@ def watch(
         environ=os.environ,
         flags={
             "camera.gain": None if gain is None else str(gain),
-            "camera.no_gain": no_gain or None,
+            # An explicit reference overrules a --no-gain that the session remembers.
+            "camera.no_gain": True if no_gain else (False if gain is not None else None),
             "camera.gain_orientation": gain_orientation,
             "camera.gain_convention": gain_convention,
             "camera.defects": None if defects is None else str(defects),

@@ -131,6 +131,11 @@ class IntakeMachine:
         """When a `Tick` will have something to do."""
         return self._agenda.next_s()
 
+    @property
+    def root_lost(self) -> bool:
+        """The last look found no raw folder."""
+        return self._around.root_lost
+
     def quiet_paths(self) -> frozenset[str]:
         """Movies that a quick scan need not stat: they wait for nothing. Full scans still see them change."""
         return frozenset(self._quiet)

@@ -55,6 +55,8 @@ class IntakeStatus:
     watching: str = "polling"
     """`events` or `polling`."""
     file_system: str = "unknown"
+    root_lost: bool = False
+    """The raw folder is not there: nothing in it can be read, and nothing of it is given up."""
     undelivered: int = 0
     failures: int = 0
     """Unforeseen exceptions that were recorded and survived."""
@@ -327,6 +329,7 @@ class IntakeService:
             last_scan_s=self._last_scan_s,
             watching="events" if self._events and self._watch_problem is None else "polling",
             file_system=self._file_system,
+            root_lost=self._machine.root_lost,
             undelivered=len(self._deliveries),
             failures=self._failures + self._deliveries.failures,
             last_failure=self._last_failure or self._deliveries.last_failure,

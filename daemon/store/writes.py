@@ -134,7 +134,9 @@ def start_attempt(connection: Connection, movie_id: str) -> int:
 def give_attempt_back(connection: Connection, movie_id: str) -> None:
     """The attempt was not the movie's fault (sick device, worker replaced): queue it again without counting."""
     connection.execute(
-        "UPDATE movies SET attempts = greatest(attempts - 1, 0), state = 'queued' WHERE movie_id = ?", [movie_id]
+        "UPDATE movies SET attempts = greatest(attempts - 1, 0), state = 'queued' WHERE movie_id = ? "
+        "AND state NOT IN ('outdated', 'quarantined')",
+        [movie_id],
     )
 
 

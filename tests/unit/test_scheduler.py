@@ -127,3 +127,36 @@ def test_a_replaced_movie_is_forgotten_even_while_it_is_in_flight() -> None:
     scheduler.remove("old")
     assert scheduler.finished("a") == 0
     assert scheduler.dispatches(0.0)[0].movie_id == "new"
+
+
+def test_a_movie_that_always_breaks_the_device_is_convicted_and_others_are_not() -> None:
+    scheduler = _scheduler("breaks", "good")
+    for _ in range(3):
+        dispatch = scheduler.dispatches(0.0)[0]
+        if dispatch.movie_id == "good":
+            scheduler.finished("a")
+            dispatch = scheduler.dispatches(0.0)[0]
+        after = scheduler.failed("a", FailureKind.DEVICE, 0.0)
+        assert after.restart_worker
+        scheduler.worker_available("a")
+    assert after.quarantine
+    assert scheduler.queue_depth == 0
+
+
+def test_a_movie_is_never_on_two_workers_though_it_was_forgotten_and_queued_anew() -> None:
+    scheduler = _scheduler("m", workers=("a", "b"))
+    assert scheduler.dispatches(0.0) == [Dispatch("a", "m", 1)]
+    scheduler.remove("m")
+    scheduler.add("m", sequence=0)
+    assert scheduler.dispatches(0.0) == []
+    assert scheduler.finished("a") == 0  # of its earlier life
+    assert len(scheduler.dispatches(0.0)) == 1
+    assert scheduler.dispatches(0.0) == []
+    scheduler.remove("m")
+    scheduler.add("m", sequence=0)
+    scheduler.remove("m")
+    scheduler.add("m", sequence=0)
+    held = scheduler.in_flight()
+    for worker in held:
+        scheduler.finished(worker)
+    assert len(scheduler.dispatches(0.0)) == 1

@@ -1,0 +1,180 @@
+"""Between scheduler and workers: asks the gate's question, starts movies, judges how calls end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+
+from frazil.actors.messages import MovieFailure, MovieTask
+from frazil.config.errors import StopDaemonError
+from frazil.config.settings import Settings
+from frazil.daemon import prior_epochs
+from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.gain_desk import GainDesk
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.movie_desk import MovieDesk
+from frazil.daemon.notices import Notices
+from frazil.daemon.result_desk import ResultDesk
+from frazil.daemon.scheduler import FailureKind, Scheduler
+from frazil.daemon.store import session_writes, writes
+from frazil.daemon.store.store import Store
+from frazil.daemon.worker_desk import Outcome, WorkerDesk, WorkerDiedError
+from frazil.models.gain_gate import GainDecision
+from frazil.models.records import MovieResult
+
+_log = logging.getLogger(__name__)
+
+
+class DispatchDesk:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        book: MovieBook,
+        gate: GainDesk,
+        scheduler: Scheduler,
+        workers: WorkerDesk,
+        movies: MovieDesk,
+        results: ResultDesk,
+        analysis: AnalysisDesk,
+        notices: Notices,
+        settings: Settings,
+        parameter_hash: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store, self._book, self._gate, self._scheduler = store, book, gate, scheduler
+        self._workers, self._movies, self._results = workers, movies, results
+        self._analysis, self._notices, self._settings = analysis, notices, settings
+        self._hash = parameter_hash
+        self._clock = clock
+
+    def ask_gate(self, *, nothing_more_comes: bool) -> None:
+        """Give the gate's question, if it has one, to an idle worker."""
+        idle = [name for name in self._workers.idle() if name not in self._scheduler.in_flight()]
+        if not idle or (question := self._gate.next_question(nothing_more_comes=nothing_more_comes)) is None:
+            return
+        self._scheduler.worker_gone(idle[0])  # not for movies while it answers
+        self._workers.call(
+            idle[0],
+            "gain",
+            "decide_gain",
+            question,
+            subject="",
+            text="looking at the gain",
+            limit_s=self._settings.workers.movie_timeout_s,
+        )
+
+    def start_movies(self) -> None:
+        """Give waiting movies to idle workers, as far as the prior that they are to use exists."""
+        eligible = prior_epochs.eligible_below(self._analysis.newest_version)
+        for dispatch in self._scheduler.dispatches(self._clock(), eligible_below=eligible):
+            known = self._movies.in_hand[dispatch.movie_id]
+            known.stale = False
+            # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
+            self._store.submit(writes.start_attempt, dispatch.movie_id).result()
+            coming = [movie_id for movie_id in self._scheduler.peek(1) if movie_id in self._movies.in_hand]
+            sequence = self._book.sequence(dispatch.movie_id)
+            task = MovieTask(
+                movie_id=dispatch.movie_id,
+                movie_path=str(known.movie.path),
+                stem=self._book.stem(dispatch.movie_id),
+                attempt=dispatch.attempt,
+                acquisition=known.acquisition,
+                gain=self._gate.decision_for(known.movie),
+                parameter_hash=self._hash,
+                prior=self._analysis.prior_for(sequence),
+                next_movie_path=str(self._movies.in_hand[coming[0]].movie.path) if coming else None,
+            )
+            self._workers.call(
+                dispatch.worker,
+                "movie",
+                "process",
+                task,
+                subject=dispatch.movie_id,
+                text=known.movie.relative_path,
+                limit_s=self._settings.workers.movie_timeout_s,
+            )
+
+    def take(self, outcome: Outcome) -> None:
+        """A call has ended, one way or another."""
+        worker, movie_id = outcome.call.worker, outcome.call.subject
+        match outcome.call.kind:
+            case "start":
+                if outcome.error is None:
+                    self._scheduler.worker_available(worker)
+                else:
+                    self._restart(worker, str(outcome.error))
+            case "gain":
+                self._on_gain(outcome)
+            case _ if isinstance(outcome.value, MovieResult):
+                known = self._movies.in_hand.get(movie_id)
+                attempt = self._scheduler.finished(worker)
+                self._workers.count(worker, failed=False)
+                if known is not None and known.stale:
+                    known.stale = False
+                    self._store.submit(writes.give_attempt_back, movie_id)
+                    self._movies.queue(movie_id)
+                elif attempt:
+                    self._results.add(outcome.value)
+            case _:
+                self._on_failure(outcome)
+        self._movies.worker_answered(movie_id)
+
+    def _on_gain(self, outcome: Outcome) -> None:
+        worker = outcome.call.worker
+        if outcome.error is not None:
+            self._gate.ask_again()
+            self._restart(worker, str(outcome.error))
+            return
+        self._scheduler.worker_available(worker)
+        if isinstance(outcome.value, MovieFailure):
+            # Movies that cannot be read are left out by the worker: this is about the reference or the defects.
+            raise StopDaemonError(outcome.value.reason, remedy="correct --gain or --defects, then start again")
+        assert isinstance(outcome.value, GainDecision)
+        decision = outcome.value
+        self._store.submit(session_writes.record_gain_verdict, self._gate.decided(decision)).result()
+        self._notices.alert("info" if decision.passes else "error", "gain", decision.sentence, decision.remedy)
+        if self._gate.open:
+            self._movies.release_gate()
+
+    def _on_failure(self, outcome: Outcome) -> None:
+        worker, movie_id = outcome.call.worker, outcome.call.subject
+        failure = outcome.value
+        if isinstance(failure, MovieFailure):
+            kind = FailureKind(failure.kind) if failure.device_ok else FailureKind.DEVICE
+            stage, reason, evidence = failure.stage, failure.reason, asdict(failure)
+        elif outcome.timed_out:
+            kind, stage, reason = FailureKind.TIMEOUT, "worker", str(outcome.error)
+            evidence = {"error": reason}
+        elif isinstance(outcome.error, WorkerDiedError):
+            kind, stage = FailureKind.DEATH, "worker"
+            reason, evidence = "the worker's process ended while it had this movie", {"error": str(outcome.error)}
+        else:
+            kind, stage, reason = FailureKind.ERROR, "worker", str(outcome.error)
+            evidence = {"error": repr(outcome.error)}
+        _log.warning("movie %s failed on %s (%s): %s", movie_id, worker, kind.value, reason)
+        self._workers.count(worker, failed=True)
+        after = self._scheduler.failed(worker, kind, self._clock())
+        if movie_id in self._movies.in_hand:  # else it was replaced or set aside meanwhile: its row stays as it is
+            if kind in (FailureKind.DEATH, FailureKind.DEVICE, FailureKind.WORLD):
+                self._store.submit(writes.give_attempt_back, movie_id)
+            if after.quarantine:
+                self._store.submit(writes.quarantine, movie_id, stage=stage, reason=reason, evidence=evidence)
+                self._notices.alert("warning", "movie", f"{self._book.path(movie_id)} is set aside: {reason}")
+                self._movies.forget(movie_id)
+            else:
+                self._store.submit(writes.record_failure, movie_id, stage=stage, reason=reason, evidence=evidence)
+        if after.restart_worker:
+            self._restart(worker, reason)
+
+    def _restart(self, worker: str, why: str) -> None:
+        self._scheduler.worker_gone(worker)
+        if self._workers.restart(worker):
+            self._notices.alert("warning", "worker", f"worker {worker} was restarted: {why}")
+        else:
+            self._notices.alert(
+                "error", "worker", f"worker {worker} does not come back: {why}", "look at logs/ and `frazil doctor`"
+            )

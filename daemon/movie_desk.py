@@ -1,0 +1,243 @@
+"""Every movie between its discovery and its result: takes in what the intake says, keeps what is in hand.
+
+The table of movies in hand is the only one; gate, scheduler and results look movies up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from frazil.config.errors import NotThereError, SettingsError, UsageError
+from frazil.config.settings import Settings
+from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.gain_desk import GainDesk
+from frazil.daemon.intake import instructions as intake
+from frazil.daemon.intake.events import Reconsider
+from frazil.daemon.intake.identity import CompleteMovie
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.notices import Notices
+from frazil.daemon.scheduler import Scheduler
+from frazil.daemon.store import writes
+from frazil.daemon.store.store import Store
+from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.records import AcquisitionMetadata, MovieState
+
+_RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
+"""What a late sidecar can say that changes the result of a movie."""
+_REQUEUE_STATES = frozenset({MovieState.READY, MovieState.REJECTED, MovieState.QUARANTINED})
+_ANSWER_TIMEOUT_S = 60.0
+
+
+@dataclass(slots=True)
+class InHand:
+    """A complete movie without a result."""
+
+    movie: CompleteMovie
+    acquisition: AcquisitionParameters
+    stale: bool = False
+    """Its worker is computing with values that a late sidecar has changed since."""
+
+
+class MovieDesk:
+    """See the module. All methods are called from the daemon's own thread."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        book: MovieBook,
+        gate: GainDesk,
+        scheduler: Scheduler,
+        analysis: AnalysisDesk,
+        notices: Notices,
+        settings: Settings,
+        ask_when_unknown: bool,
+        reconsider: Callable[[Reconsider], None],
+        clock: Callable[[], float],
+        utc_us: Callable[[], int],
+    ) -> None:
+        self._store, self._book, self._gate, self._scheduler = store, book, gate, scheduler
+        self._analysis, self._notices, self._settings = analysis, notices, settings
+        self._ask_when_unknown = ask_when_unknown
+        self._reconsider = reconsider
+        self._clock, self._utc_us = clock, utc_us
+        self.in_hand: dict[str, InHand] = {}
+        self.waiting_for_gate: dict[str, None] = {}
+        self._behind: dict[str, str] = {}
+        self._asked_again: dict[str, float] = {}
+
+    @property
+    def busy(self) -> bool:
+        """A movie waits for an older generation of itself, or for the intake to look at it again."""
+        now = self._clock()
+        self._asked_again = {path: until for path, until in self._asked_again.items() if until > now}
+        return bool(self._behind or self._asked_again)
+
+    # --- from the intake -------------------------------------------------------------------------------------------
+
+    def take(self, item: intake.Instruction) -> None:
+        """What the intake says of a movie.
+
+        Raises
+        ------
+        SettingsError
+            If a value that every movie needs was given by nobody, and a person is there to be asked.
+        """
+        match item:
+            case intake.Found():
+                self._store.submit(writes.register_movie, self._book.found(item))
+            case intake.Settling(movie_id=movie_id, reason=reason) | intake.Revived(movie_id=movie_id, reason=reason):
+                self._asked_again.pop(item.path, None)
+                self._fail(movie_id, reason, MovieState.SETTLING)
+            case intake.Announce(movie=movie):
+                self._asked_again.pop(movie.relative_path, None)
+                self._complete(movie)
+            case intake.Replaced(path=path, old_generation=old_generation, old_movie_id=movie_id):
+                self._store.submit(writes.mark_outdated, path, old_generation + 1)
+                self.forget(movie_id)
+            case intake.Vanished(movie_id=movie_id):
+                # Outdated, not quarantined: if the file comes back, it is taken up again.
+                self.forget(movie_id)
+                self._fail(movie_id, "the file went away before it was processed", MovieState.OUTDATED)
+            case intake.Quarantine(path=path, movie_id=movie_id, reason=reason, evidence=evidence):
+                self._asked_again.pop(path, None)
+                self.forget(movie_id)
+                self._notices.alert("warning", "movie", f"{path} is set aside: {reason}")
+                self._store.submit(writes.quarantine, movie_id, stage="intake", reason=reason, evidence=evidence)
+            case intake.LateSidecar():
+                self._late_sidecar(item)
+            case intake.Alert():
+                self._notices.alert(item.severity.value, item.subject, item.text, item.remedy)
+            case _:
+                raise AssertionError(f"the intake's own business: {item}")
+
+    def _fail(self, movie_id: str, reason: str, state: MovieState) -> None:
+        self._store.submit(writes.record_failure, movie_id, stage="intake", reason=reason, state=state)
+
+    def _complete(self, movie: CompleteMovie) -> None:
+        now_utc_us = self._utc_us()
+        try:
+            acquisition = self._resolve_and_store(movie, now_utc_us)
+        except SettingsError as error:
+            self._store.submit(writes.register_movie, self._book.complete(movie, now_utc_us)).result()
+            if not self._book.any_resolved and (self._ask_when_unknown or movie.sidecar is not None):
+                # Nobody ever said it, and the person who has just started this is still there to be asked.
+                raise
+            # Its sidecar may still come (then it is taken up again), or a person may start frazil with the value.
+            self._notices.alert("error", "metadata", error.what, error.remedy)
+            self._store.submit(writes.quarantine, movie.movie_id, stage="metadata", reason=str(error))
+            self.forget(movie.movie_id)
+            return
+        self._store.submit(writes.set_state, movie.movie_id, MovieState.QUEUED, complete_utc_us=now_utc_us)
+        self.in_hand[movie.movie_id] = InHand(movie, acquisition)
+        self._analysis.movie_begins(self._book.sequence(movie.movie_id))
+        if self._gate.needs_gate(movie) and not self._gate.open:
+            self._gate.offer(movie)
+            self.waiting_for_gate[movie.movie_id] = None
+        else:
+            self.queue(movie.movie_id)
+
+    def _resolve_and_store(self, movie: CompleteMovie, now_utc_us: int) -> AcquisitionParameters:
+        row = self._book.complete(movie, now_utc_us)
+        metadata, acquisition = self._book.resolve(movie, self._settings)
+        row = replace(
+            row,
+            metadata=metadata,
+            pixel_size_angstrom=acquisition.pixel_size_angstrom,
+            voltage_kv=acquisition.voltage_kv,
+            dose_per_frame_e_per_a2=acquisition.dose_per_frame_e_per_a2,
+        )
+        self._book.set_row(movie.movie_id, row)
+        self._store.submit(writes.register_movie, row)
+        return acquisition
+
+    def _late_sidecar(self, item: intake.LateSidecar) -> None:
+        """A sidecar came after its movie was taken: what it says is stored; a changed result is computed again."""
+        known = self.in_hand.get(item.movie_id)
+        if known is None:
+            previous = item.previous or AcquisitionMetadata()
+            self._store.submit(writes.update_metadata, item.movie_id, item.metadata, item.sidecar_path)
+            if any(getattr(item.metadata, name) not in (None, getattr(previous, name)) for name in _RESULT_FIELDS):
+                self._notices.alert(
+                    "info", "metadata", f"the sidecar of {item.path} came late: it is processed again with it"
+                )
+                self._store.submit(writes.requeue, item.movie_id)
+                self._ask_again(Reconsider(item.path))
+            return
+        movie = replace(known.movie, sidecar=item.metadata, sidecar_path=item.sidecar_path)
+        try:
+            acquisition = self._resolve_and_store(movie, self._utc_us())
+        except SettingsError as error:
+            self._notices.alert("warning", "metadata", str(error))
+            return
+        in_flight = item.movie_id in self._scheduler.in_flight().values()
+        known.stale = known.stale or (in_flight and acquisition != known.acquisition)
+        known.movie, known.acquisition = movie, acquisition
+
+    # --- queueing and forgetting -----------------------------------------------------------------------------------
+
+    def queue(self, movie_id: str) -> None:
+        """Hand a movie to the scheduler; a newer generation waits until the older one's worker has answered."""
+        path = self._book.path(movie_id)
+        for held in self._scheduler.in_flight().values():
+            if held != movie_id and self._book.path(held) == path:
+                # Both write the same pictures, and those of the newer one must be the last.
+                self._behind[held] = movie_id
+                return
+        self._scheduler.add(
+            movie_id,
+            sequence=self._book.sequence(movie_id),
+            priority=self._book.priority(movie_id),
+            attempts=self._book.take_attempts(movie_id),
+        )
+
+    def worker_answered(self, movie_id: str) -> None:
+        """A worker has let go of a movie: what waited behind it may start."""
+        successor = self._behind.pop(movie_id, None)
+        if successor is not None and successor in self.in_hand:
+            self.queue(successor)
+
+    def release_gate(self) -> None:
+        """The gain gate has opened."""
+        waiting, self.waiting_for_gate = self.waiting_for_gate, {}
+        for movie_id in waiting:
+            self.queue(movie_id)
+
+    def forget(self, movie_id: str) -> None:
+        """The movie will have no result (now)."""
+        self._scheduler.remove(movie_id)
+        self.in_hand.pop(movie_id, None)
+        self.waiting_for_gate.pop(movie_id, None)
+        if movie_id in self._book:
+            self._analysis.movie_ended(self._book.sequence(movie_id), None)
+
+    def finished(self, movie_id: str) -> None:
+        """The result is durable."""
+        del self.in_hand[movie_id]
+        self._book.done(movie_id)
+
+    def requeue(self, movie_id: str, *, accept_as_is: bool) -> str:
+        """A person wants a movie processed again; the sentence to answer with.
+
+        Raises
+        ------
+        NotThereError, UsageError
+            If there is no such movie, or its file has been replaced since.
+        """
+        rows = self._store.named("movie", {"movie_id": movie_id}).as_dicts()
+        path = self._book.path(movie_id)
+        if not rows or path is None:
+            raise NotThereError(f"no movie {movie_id} in this session")
+        state = MovieState(str(rows[0]["state"]))
+        if state is MovieState.OUTDATED:
+            raise UsageError("this file was replaced by a newer one", path=path, remedy="re-queue the newer one")
+        if movie_id in self.in_hand or state not in _REQUEUE_STATES:
+            return f"{path} is on its way already ({state.value})"
+        self._store.submit(writes.requeue, movie_id).result()
+        self._ask_again(Reconsider(path, accept_as_is=accept_as_is))
+        return f"{path} is queued again"
+
+    def _ask_again(self, question: Reconsider) -> None:
+        self._asked_again[question.path] = self._clock() + _ANSWER_TIMEOUT_S
+        self._reconsider(question)

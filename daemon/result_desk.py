@@ -1,0 +1,93 @@
+"""Makes results durable: first their file, from which the database can be rebuilt, then their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from frazil.config.errors import RetryLaterError
+from frazil.config.settings import ThresholdSettings
+from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.movie_desk import MovieDesk
+from frazil.daemon.notices import Notices
+from frazil.daemon.store import rebuild, result_files
+from frazil.daemon.store.store import Store
+from frazil.daemon.thresholds import rejection_reason
+from frazil.models.records import MovieResult
+
+_FIXED_PATTERN_LIMIT = 0.25
+"""Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
+_PAUSE_AFTER_FAILURE_S = 10.0
+
+
+class ResultDesk:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        book: MovieBook,
+        movies: MovieDesk,
+        analysis: AnalysisDesk,
+        notices: Notices,
+        session_dir: Path,
+        thresholds: ThresholdSettings,
+        clock: Callable[[], float],
+        utc_us: Callable[[], int],
+    ) -> None:
+        self._store, self._book, self._movies = store, book, movies
+        self._analysis, self._notices = analysis, notices
+        self._session_dir, self._thresholds = session_dir, thresholds
+        self._clock, self._utc_us = clock, utc_us
+        self._pending: list[tuple[MovieResult, float]] = []
+        self._not_before_s = float("-inf")
+        self.last_movie_id: str | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Results wait to be written."""
+        return bool(self._pending)
+
+    def add(self, result: MovieResult) -> None:
+        """A worker brought a result."""
+        self._pending.append((result, self._clock()))
+
+    def step(self) -> None:
+        """Write what waits; when the disk refuses, keep it and try again after a pause."""
+        if not self._pending or self._clock() < self._not_before_s:
+            return
+        pending, self._pending = self._pending, []
+        for position, (result, came_s) in enumerate(pending):
+            known = self._movies.in_hand.get(result.movie_id)
+            if known is None:
+                continue  # replaced while it was being processed
+            reason = rejection_reason(result, self._thresholds)
+            lag_s = came_s - known.movie.found_monotonic_s
+            row = self._book.row(result.movie_id)
+            stored = result_files.StoredResult(row, result, self._utc_us(), lag_s, reason)
+            try:
+                result_files.write_result(self._session_dir, stored)
+                written = self._store.submit(rebuild.adopt, stored).result()
+            except (RetryLaterError, OSError) as error:
+                self._notices.alert("error", "disk", f"results cannot be written: {error}", "free disk space")
+                self._pending = pending[position:] + self._pending
+                self._not_before_s = self._clock() + _PAUSE_AFTER_FAILURE_S
+                return
+            if written is None:
+                self._movies.forget(result.movie_id)  # its row says that a newer file has taken its place
+            else:
+                self._finish(result)
+
+    def _finish(self, result: MovieResult) -> None:
+        self.last_movie_id = result.movie_id
+        self._analysis.movie_ended(self._book.sequence(result.movie_id), result)
+        self._movies.finished(result.movie_id)
+        if abs(result.quality.fixed_pattern) > _FIXED_PATTERN_LIMIT:
+            self._notices.alert(
+                "warning",
+                "gain",
+                "the corrected movies still carry the gain pattern: the camera's gain has changed",
+                "take a new gain reference and start a new session with it",
+            )

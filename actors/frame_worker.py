@@ -25,7 +25,14 @@ from numpy.typing import NDArray
 
 from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
 from frazil.actors.movie_output import write_products
-from frazil.config.errors import FormatError, QuarantineError, RestartWorkerError, RetryLaterError, UsageError
+from frazil.config.errors import (
+    FormatError,
+    QuarantineError,
+    RestartWorkerError,
+    RetryLaterError,
+    UnsupportedFormatError,
+    UsageError,
+)
 from frazil.config.settings import GainOrientation, Settings
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
@@ -36,6 +43,8 @@ from frazil.models.movie_pipeline import process_movie
 from frazil.models.records import DeviceReport, MovieHeader, MovieResult, StageTiming
 
 _READ_AHEAD_BYTES = 1 << 22
+_SMALLEST_PX = 64
+"""Rings and shifts of anything smaller are noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +221,18 @@ class FrameWorker:
                 if task.next_movie_path is not None and self._config.settings.workers.prefetch:
                     threading.Thread(target=_read_ahead, args=(task.next_movie_path,), daemon=True).start()
                 return self._process(task, reader, stages)
-        except MemoryError as error:
-            self._release()
-            return self._failure(task.movie_id, error, stages.current, header)
         except Exception as error:  # the actor's boundary: recorded, judged and handed to the daemon
             self._release()
             return self._failure(task.movie_id, error, stages.current, header)
 
     def _process(self, task: MovieTask, reader: MovieReader, stages: _Stages) -> MovieResult:
         settings = self._config.settings
+        if min(reader.header.height_px, reader.header.width_px) < _SMALLEST_PX:
+            raise UnsupportedFormatError(
+                f"{reader.header.width_px} x {reader.header.height_px} px are too few for a micrograph",
+                path=task.movie_path,
+                remedy=f"frazil needs at least {_SMALLEST_PX} px along each side",
+            )
         self._gain(task.gain, reader.header)
         stages("read")
         even, odd = mean_counts_by_half(reader)

@@ -280,7 +280,9 @@ class Daemon:
             if not (self._paused or self._space_low or self._intake.status().root_lost):
                 self._dispatch.start_movies()
             self._publish()
-            self._stopping = self._stopping or self._reason_to_end(workers)
+            reason = self._reason_to_end(workers)
+            if reason is not None:
+                self._stopping = self._stopping or reason  # never take back what a signal said meanwhile
             if not workers.calling:
                 self._inbox.wait(_LOOP_WAIT_S)  # with calls under way, `collect` has waited
         self._inbox.refuse_orders("the daemon is ending")

@@ -138,7 +138,7 @@ class ProgressLine:
         counts = " ".join(f"{name} {number}" for name, number in sorted(state.counts.items())) or "no movies yet"
         lag = "" if state.lag_p50_s is None else f", lag {state.lag_p50_s:.0f} s"
         line = f"{state.status}: {counts}{lag}"
-        if state.gate.status in ("waiting", "blocked") and state.counts:
+        if state.gate.status in ("waiting", "blocked") and state.queue_depth:
             line += f" | gain: {state.gate.evidence}"
         if line == self._last:
             return

@@ -119,6 +119,7 @@ def process_movie(
         fit_phase_shift=acquisition.phase_plate,
         even=aligned.even if several else None,
         odd=aligned.odd if several else None,
+        weighted=aligned.dose_weighted,
         electrons_per_px=counts_per_px if counts_per_px > 0 else None,
         device=device,
     )

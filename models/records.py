@@ -134,6 +134,10 @@ class LocalMotion:
     """False: the model was not better than none, and whole-frame motion alone was used."""
 
 
+ASTIGMATISM_UNCERTAIN = "astigmatism uncertain"
+"""Flag of a CTF whose mean defocus is sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class CtfEstimate:
     """Contrast transfer function of one micrograph (CTFFIND conventions: underfocus positive, U >= V, angle of U
@@ -154,6 +158,11 @@ class CtfEstimate:
     reliable: bool
     """False: do not use these numbers; `flag` says why (no rings, ambiguous, too few counts)."""
     flag: str = ""
+
+    @property
+    def defocus_known(self) -> bool:
+        """Whether the mean defocus may be used: the fit is reliable, or nothing but its astigmatism is uncertain."""
+        return self.reliable or self.flag == ASTIGMATISM_UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)

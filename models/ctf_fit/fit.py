@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from frazil.config.settings import CtfSettings
-from frazil.models.ctf_fit.band import fit_background, select_band
-from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, search
+from frazil.models.ctf_fit.band import Band, fit_background, select_band
+from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, Candidate, search
 from frazil.models.ctf_fit.periodogram import PowerMap, block_size, power_map
 from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.report import MAX_ASTIGMATISM_ANGSTROM, CtfFit, nothing, report
 from frazil.models.ctf_fit.ring_model import RingParameters
+from frazil.models.ctf_fit.signal_window import signal_window
 from frazil.models.ctf_fit.verdict import NO_RINGS, TOO_COARSE, Evidence
 from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 
 __all__ = ["CtfFit", "fit_ctf"]
 
-_REFINED_CANDIDATES = 8
+_REFINED_CANDIDATES = 5
 _FIRST_STEPS = 8
+_WINDOW_HANDICAP = 0.5
+"""Standard deviations by which the matched filter must prefer the windowed spectrum: chance has a say in it."""
 
 
 def fit_ctf(
@@ -35,10 +39,14 @@ def fit_ctf(
     fit_phase_shift: bool = False,
     even: Tensor | None = None,
     odd: Tensor | None = None,
+    weighted: Tensor | None = None,
     electrons_per_px: float | None = None,
     device: torch.device,
 ) -> CtfFit:
     """Fit defocus U, V, angle (and the phase shift) to the Thon rings of `image` (h, w).
+
+    `weighted` (same shape) is the dose-weighted sum whose noise is white again: the rings are fitted to it where it is
+    given, because damage leaves less of them in the plain sum; the spectra are those of `image` in any case.
 
     The search covers settings.min_defocus ... max_defocus and astigmatism up to 5,000 A without a guess. `even` and
     `odd` (same shape) give the half-set FRC. `electrons_per_px` is the mean number of electrons per pixel of `image`
@@ -65,9 +73,22 @@ def fit_ctf(
     spectrum = power_map(image, pixel_size_angstrom, block=block)
     if not bool((spectrum.power > 0.0).any()):
         return nothing(nyquist, settings, flag=NO_RINGS)
-    fit, evidence = _fit_rings(spectrum, optics, settings, low=low, high=high, fit_phase_shift=fit_phase_shift)
+    fitted, fitted_spectrum = image, spectrum
+    if weighted is not None and weighted is not image:
+        fitted = weighted.to(device=device, dtype=torch.float32)
+        fitted_spectrum = power_map(fitted, pixel_size_angstrom, block=block)
+    limits = _Limits(low, high, fit_phase_shift, settings)
+    look = _look(fitted_spectrum, optics, limits)
+    window = signal_window(fitted, fitted_spectrum, pixel_size_angstrom)
+    if window is not None:
+        windowed = power_map(fitted, pixel_size_angstrom, block=block, weight=window.weight, share=window.share)
+        other = _look(windowed, optics, limits)
+        if other.candidates[0].score > look.candidates[0].score + _WINDOW_HANDICAP:
+            look = other
+    fit, evidence = _fit_rings(look, optics, limits)
     return report(
         spectrum,
+        look.spectrum,
         optics,
         fit,
         evidence,
@@ -81,35 +102,45 @@ def fit_ctf(
     )
 
 
-def _fit_rings(
-    spectrum: PowerMap,
-    optics: RingOptics,
-    settings: CtfSettings,
-    *,
-    low: float,
-    high: float,
-    fit_phase_shift: bool,
-) -> tuple[RingFit, Evidence]:
-    """Best fit of the band and the evidence for and against it."""
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    low_per_angstrom: float
+    high_per_angstrom: float
+    fit_phase_shift: bool
+    settings: CtfSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One spectrum of the micrograph and what the search saw in it."""
+
+    spectrum: PowerMap
+    band: Band
+    candidates: list[Candidate]
+
+
+def _look(spectrum: PowerMap, optics: RingOptics, limits: _Limits) -> _Look:
+    low, high = limits.low_per_angstrom, limits.high_per_angstrom
     background = fit_background(spectrum, low=low, high=high)
     band = select_band(spectrum, background, low=low, high=high, mask_ice=True)
     candidates = search(
         band,
         optics,
-        min_defocus_angstrom=settings.min_defocus_angstrom,
-        max_defocus_angstrom=settings.max_defocus_angstrom,
+        min_defocus_angstrom=limits.settings.min_defocus_angstrom,
+        max_defocus_angstrom=limits.settings.max_defocus_angstrom,
         max_astigmatism_angstrom=MAX_ASTIGMATISM_ANGSTROM,
-        fit_phase_shift=fit_phase_shift,
+        fit_phase_shift=limits.fit_phase_shift,
     )
-    likelihood = WhittleFit(band, optics, spectrum)
+    return _Look(spectrum, band, candidates)
+
+
+def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[RingFit, Evidence]:
+    """Best fit of the band and the evidence for and against it."""
+    settings, high, fit_phase_shift = limits.settings, limits.high_per_angstrom, limits.fit_phase_shift
+    likelihood = WhittleFit(look.band, optics, look.spectrum)
     fits: list[RingFit] = []
-    for candidate in candidates[:_REFINED_CANDIDATES]:
-        start = RingParameters(
-            candidate.defocus_angstrom,
-            0.5 * candidate.astigmatism_angstrom * math.cos(2.0 * candidate.angle_rad),
-            0.5 * candidate.astigmatism_angstrom * math.sin(2.0 * candidate.angle_rad),
-            candidate.phase_shift_rad,
-        )
+    for candidate in _distinct(look.candidates)[:_REFINED_CANDIDATES]:
+        start = _start(candidate)
         fall_off = candidate.fall_off_square_angstrom
         fits.append(likelihood.maximise(start, fit_phase_shift=fit_phase_shift, fall_off=fall_off, steps=_FIRST_STEPS))
     fits.sort(key=lambda fit: -fit.log_posterior_gain)
@@ -123,7 +154,7 @@ def _fit_rings(
     others = [fit for fit in fits[1:] if _far(fit.parameters, best.parameters, 0.5 * tone)]
     dispersion = likelihood.residual_dispersion(best)
     evidence = Evidence(
-        coarse_score=candidates[0].score,
+        coarse_score=look.candidates[0].score,
         gain=best.log_posterior_gain / dispersion,
         margin=(best.log_posterior_gain - max((fit.log_posterior_gain for fit in others), default=0.0)) / dispersion,
         dispersion=dispersion,
@@ -136,6 +167,26 @@ def _fit_rings(
         ),
     )
     return best, evidence
+
+
+def _start(candidate: Candidate) -> RingParameters:
+    half = 0.5 * candidate.astigmatism_angstrom
+    return RingParameters(
+        candidate.defocus_angstrom,
+        half * math.cos(2.0 * candidate.angle_rad),
+        half * math.sin(2.0 * candidate.angle_rad),
+        candidate.phase_shift_rad,
+    )
+
+
+def _distinct(candidates: list[Candidate]) -> list[Candidate]:
+    """Without those from which a better one with another fall-off starts as well: in the same place."""
+    kept: list[Candidate] = []
+    for candidate in candidates:
+        start = _start(candidate)
+        if all(_far(start, _start(other), 1e-3) for other in kept):
+            kept.append(candidate)
+    return kept
 
 
 def _far(first: RingParameters, second: RingParameters, distance: float) -> bool:

@@ -23,7 +23,7 @@ OUTLIER_LEVEL = 10.0
 OUTLIER_SD_PX = 8.0
 SMALLEST_IMAGE_PX = 64
 _LEVEL_BINS = 96
-_LEVEL_SAMPLES = 400_000
+_LEVEL_SAMPLES = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def flatten_image(image: Tensor) -> Tensor:
         raise ValueError("the image holds values that are not finite")
     mesh = torch.nn.functional.adaptive_avg_pool2d(work[None, None], (8, 8))
     work = work - torch.nn.functional.interpolate(mesh, size=(height, width), mode="bicubic", align_corners=False)[0, 0]
-    sample = work.flatten()[:: max(1, work.numel() // 250_000)]
+    sample = work.flatten()[:: max(1, work.numel() // 60_000)]
     low, middle, high = torch.quantile(sample, torch.tensor([0.1587, 0.5, 0.8413], device=work.device)).tolist()
     spread = 0.5 * (high - low)
     if spread > 0.0:
@@ -98,12 +98,23 @@ def block_size(height_angstrom: float, width_angstrom: float, *, displacement_an
     return max(1, int(min(height_angstrom, width_angstrom) / (3.0 * displacement_angstrom)))
 
 
-def power_map(image: Tensor, pixel_size_angstrom: float, *, block: int) -> PowerMap:
-    """Periodogram of the whole image, cross masked, outliers clipped, averaged in `block` x `block` samples."""
+def power_map(
+    image: Tensor, pixel_size_angstrom: float, *, block: int, weight: Tensor | None = None, share: float = 1.0
+) -> PowerMap:
+    """Periodogram of the whole image, cross masked, outliers clipped, averaged in `block` x `block` samples.
+
+    `weight` (h, w) of mean 1 is how much each place's power counts; the image is multiplied by its root. Windowed
+    samples are correlated with their neighbours: together they know as much as the `share` of them (see
+    `signal_window`), and that is what `count` then says.
+    """
     height, width = image.shape
     device = image.device
     flat = flatten_image(image)
-    taper_energy = float((edge_taper(height, device=device) ** 2).sum() * (edge_taper(width, device=device) ** 2).sum())
+    along_y, along_x = edge_taper(height, device=device) ** 2, edge_taper(width, device=device) ** 2
+    taper_energy = float(along_y.sum() * along_x.sum())
+    if weight is not None:
+        flat = flat * weight.sqrt()
+        taper_energy = float(along_y @ weight @ along_x)
     spectrum = torch.fft.rfft2(flat)
     raw = torch.view_as_real(spectrum).square().sum(-1) / taper_energy
     del spectrum, flat
@@ -126,7 +137,7 @@ def power_map(image: Tensor, pixel_size_angstrom: float, *, block: int) -> Power
     return PowerMap(
         power=_block_sum(clipped * keep, block) / divisor,
         unclipped=_block_sum(raw * keep, block) / divisor,
-        count=count,
+        count=count * share,
         kx=kx.view(-1, block).mean(1),
         ky=ky.view(-1, block).mean(1),
         height_angstrom=height * pixel_size_angstrom,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from frazil.config.settings import CtfSettings
 from frazil.models.conventions import wrap_astigmatism_angle_deg
-from frazil.models.ctf_fit.band import fit_background, in_ice_band, radial_mean, select_band
+from frazil.models.ctf_fit.band import Band, FloatArray, fit_background, in_ice_band, radial_mean, select_band
 from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
 from frazil.models.ctf_fit.periodogram import PowerMap, half_frc
 from frazil.models.ctf_fit.phase import RingOptics
@@ -45,6 +45,7 @@ class CtfFit:
 
 def report(
     spectrum: PowerMap,
+    fitted: PowerMap,
     optics: RingOptics,
     fit: RingFit,
     evidence: Evidence,
@@ -59,22 +60,19 @@ def report(
 ) -> CtfFit:
     parameters = fit.parameters
     nyquist = spectrum.nyquist_per_angstrom
-    # Curves over the whole spectrum with the rings held where the band put them.
     wide_low = max(LOWEST_SPECTRUM_PER_ANGSTROM, 4.0 * spectrum.spacing_per_angstrom)
     wide_high = 0.99 * nyquist
-    background = fit_background(spectrum, low=wide_low, high=wide_high)
-    wide = select_band(spectrum, background, low=wide_low, high=wide_high, mask_ice=False)
-    likelihood = WhittleFit(wide, optics, spectrum)
-    curve_nu, curve_delta = likelihood.amplitudes(parameters)
-    centres = wide.ring_centres()
-    level = background.at(centres)
+    plain = _whole(spectrum, optics, parameters, low=wide_low, high=wide_high)
+    wide, centres = plain.band, plain.band.ring_centres()
+    curve_nu, curve_delta, level = plain.nu, plain.delta, plain.level
     frequency = equiphase_frequency(wide.kx, wide.ky, optics, parameters)
-    ratio = wide.ratio / torch.from_numpy(curve_nu + curve_delta).to(wide.ratio)[wide.ring]
-    contrast = ring_contrast(wide.kx, wide.ky, optics, spectrum, parameters)
+    # Where the rings were fitted is where it is judged how far they go.
+    seen = plain if fitted is spectrum else _whole(fitted, optics, parameters, low=wide_low, high=wide_high)
+    ratio = seen.band.ratio / torch.from_numpy(seen.nu + seen.delta).to(wide.ratio)[seen.band.ring]
     profile = ring_profile(
         ratio,
-        wide.count,
-        contrast,
+        seen.band.count,
+        ring_contrast(seen.band.kx, seen.band.ky, optics, fitted, parameters),
         frequency,
         optics,
         parameters,
@@ -145,7 +143,7 @@ def report(
     edge = min(nyquist, 1.15 * high)
     diagnostic = diagnostic_image(
         ratio,
-        wide.count,
+        seen.band.count,
         wide.kx,
         wide.ky,
         optics,
@@ -155,6 +153,23 @@ def report(
         size_px=size,
     )
     return CtfFit(estimate, spectra, diagnostic, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A whole spectrum with the rings held where the fit put them: band and, on its rings, level, nu and delta."""
+
+    band: Band
+    level: FloatArray
+    nu: FloatArray
+    delta: FloatArray
+
+
+def _whole(spectrum: PowerMap, optics: RingOptics, parameters: RingParameters, *, low: float, high: float) -> _Whole:
+    background = fit_background(spectrum, low=low, high=high)
+    band = select_band(spectrum, background, low=low, high=high, mask_ice=False)
+    nu, delta = WhittleFit(band, optics, spectrum).amplitudes(parameters)
+    return _Whole(band, background.at(band.ring_centres()), nu, delta)
 
 
 def _rings_between(optics: RingOptics, parameters: RingParameters, low: float, high: float) -> float:

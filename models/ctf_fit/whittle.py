@@ -40,6 +40,8 @@ SMALLEST_MEAN = 0.05
 """Of the background: a mean below would make single samples decide."""
 _STEPS = 30
 _CONVERGED_GAIN = 5e-3
+_CURVES_GAIN = 0.1
+"""Log-likelihood: curves that could gain less are right to a third of their error."""
 _SECTORS = 12
 _RING_GROUPS = 24
 _LARGEST_LOG_DELTA = 1.5
@@ -276,7 +278,7 @@ class WhittleFit:
                     nu, log_delta, value = trial_nu, trial_delta, trial
                     break
                 scale *= 0.4
-            if gain < 1e-2:
+            if gain < _CURVES_GAIN:
                 break
         return nu, log_delta, value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,7 @@ def _fit(image: Tensor, **changes: Any) -> CtfFit:
 
 def _assert_close(fit: CtfFit, truth: CtfParameters, *, sigmas: float = 4.0) -> None:
     estimate = fit.estimate
-    assert estimate.reliable, (estimate, fit.evidence)
+    assert estimate.defocus_known, (estimate, fit.evidence)
     mean = 0.5 * (estimate.defocus_u_angstrom + estimate.defocus_v_angstrom)
     assert abs(mean - truth.mean_defocus_angstrom) < sigmas * estimate.defocus_sd_angstrom
 
@@ -230,7 +231,8 @@ def _evidence(**changes: Any) -> Evidence:
         (_evidence(inside_search_range=False), 20.0, 50.0, 5.0, "defocus at the edge of the search"),
         (_evidence(margin=1.0), 20.0, 50.0, 5.0, "ambiguous defocus"),
         (GOOD, 400.0, 50.0, 5.0, "defocus uncertain"),
-        (GOOD, 20.0, 900.0, 5.0, "astigmatism uncertain"),
+        (GOOD, 20.0, 900.0, 5.0, "rings too faint"),
+        (GOOD, 20.0, 60.0, 5.0, "astigmatism uncertain"),
         (_evidence(converged=False), 20.0, 50.0, 5.0, "fit did not converge"),
     ],
 )
@@ -238,3 +240,10 @@ def test_every_flag_has_its_reason(
     evidence: Evidence, defocus_sd: float, astigmatism_sd: float, rings: float, flag: str
 ) -> None:
     assert judge(evidence, defocus_sd, astigmatism_sd, rings) == (flag == "", flag)
+
+
+def test_an_uncertain_astigmatism_alone_leaves_the_defocus_known(expose: Callable[..., Any]) -> None:
+    estimate = _fit(expose(seed=41).image()).estimate
+    assert estimate.defocus_known
+    assert dataclasses.replace(estimate, reliable=False, flag="astigmatism uncertain").defocus_known
+    assert not dataclasses.replace(estimate, reliable=False, flag="no rings").defocus_known

@@ -82,11 +82,8 @@ def test_project_simulator_whole_frame_and_local() -> None:
             [np.einsum("mf,mab->fab", course, np.array(f)) for f in (local.field_x_angstrom, local.field_y_angstrom)],
             axis=-1,
         )
-        y, x = np.meshgrid(
-            (np.array(local.grid_y_px) + 0.5) / 1024 - 0.5,
-            (np.array(local.grid_x_px) + 0.5) / 1024 - 0.5,
-            indexing="ij",
-        )
+        grid_y, grid_x = ((np.array(g) + 0.5) / 1024 - 0.5 for g in (local.grid_y_px, local.grid_x_px))
+        y, x = np.meshgrid(grid_y, grid_x, indexing="ij")
         field -= field.mean(axis=0)
         found = result.field.at(x, y) - result.field.whole_frame_angstrom[:, None, None]
         before.append(float((field**2).sum(axis=-1).mean()))

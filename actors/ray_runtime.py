@@ -13,13 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from frazil.actors import ray_leftovers
 from frazil.config.errors import StopDaemonError
 
 _log = logging.getLogger(__name__)
 
 # Despite its name this is what makes a Linux node bind all its sockets to 127.0.0.1 (docs/decisions/0004).
 _LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-_TEMP_PREFIX = "fz-ray-"
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 """Frames never pass through the object store; results are a few hundred kilobytes."""
 
@@ -72,20 +72,21 @@ class RayRuntime:
         if address is not None:
             self.ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
             return
-        _remove_leftovers()
+        ray_leftovers.remove_leftovers()
         # Short, because a socket's path may hold 107 bytes; 0700 (mkdtemp), because Ray makes its own folders 0777.
-        self._temp_dir = Path(tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-"))
+        self._temp_dir = Path(tempfile.mkdtemp(prefix=f"{ray_leftovers.TEMP_PREFIX}{os.getpid()}-"))
         try:
-            self.ray.init(
-                num_cpus=cpu_count,
-                num_gpus=gpu_count,
-                resources=resources,
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=str(self._temp_dir),
-            )
+            with ray_leftovers.marked_children():
+                self.ray.init(
+                    num_cpus=cpu_count,
+                    num_gpus=gpu_count,
+                    resources=resources,
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _temp_dir=str(self._temp_dir),
+                )
         except (OSError, RuntimeError, ConnectionError) as error:
             shutil.rmtree(self._temp_dir, ignore_errors=True)
             raise StopDaemonError(
@@ -105,20 +106,6 @@ class RayRuntime:
         """Leave; a private Ray ends with its processes and its temporary folder."""
         self.ray.shutdown()
         if self._temp_dir is not None:
+            ray_leftovers.end_own_processes()
             shutil.rmtree(self._temp_dir, ignore_errors=True)
             self._temp_dir = None
-
-
-def _remove_leftovers() -> None:
-    """Remove folders of private Rays whose process is gone (after a kill -9 nobody else would)."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMP_PREFIX}*-*"):
-        pid = folder.name[len(_TEMP_PREFIX) :].split("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and folder.owner() == _user_name():
-            _log.info("removing the leftover of an earlier run: %s", folder)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _user_name() -> str:
-    import pwd
-
-    return pwd.getpwuid(os.getuid()).pw_name

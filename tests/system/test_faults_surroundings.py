@@ -194,7 +194,7 @@ def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer
     kit.put_movie(live.raw / "m.tiff", 2, e_per_px=9.0)
     kit.wait_for(lambda: live.movies()["m.tiff"]["generation"] == 2, "the second generation")
     live.wait_state("m.tiff", "queued")
-    held_back = live._daemon._behind
+    held_back = live._daemon._movies._behind
     kit.wait_for(lambda: held_back, "the second to stand behind the first")
     gate.touch()
     live.wait_state("m.tiff", "ready", "rejected")

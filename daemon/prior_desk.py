@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from frazil.actors.causal_prior import CausalPriorActor
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.errors import StopDaemonError
+from frazil.config.errors import FormatError
 from frazil.daemon import prior_epochs
 from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.notices import Notices
 from frazil.daemon.prior_epochs import EpochBook
 from frazil.daemon.store import result_files, session_writes
 from frazil.daemon.store.rows import PriorRow
@@ -30,7 +32,8 @@ class PriorDesk:
     """The causal prior of one session.
 
     Every version is made from the one before and the results of one epoch, read from their result files: so a restart
-    makes the same versions as an undisturbed run.
+    makes the same versions as an undisturbed run. It never stops the daemon: an epoch that cannot be learnt from leaves
+    the belief as it was, under the next version's number, so that the movies that wait for that version can start.
     """
 
     def __init__(
@@ -40,16 +43,17 @@ class PriorDesk:
         self._store = store
         self._session_dir = session_dir
         self._utc_us = utc_us
+        self._notices = Notices(store, utc_us=utc_us)
         self._actor = self._start_actor()
         self._snapshots = {0: physics_prior()}
         self._load()
         self._epochs = EpochBook()
-        self._epoch_movies: dict[int, list[str]] = {}
         for sequence in book.open_sequences:
             self._epochs.begins(sequence)
         for sequence in book.ended_sequences:
             self._epochs.ends(sequence)
         self._learning: Any = None
+        self._learning_epoch = 0
         self._tries = 0
         while self._epochs.closed < self.newest_version and self._epochs.close_next() is not None:
             pass  # epochs that an earlier run has learnt from
@@ -95,29 +99,39 @@ class PriorDesk:
         ready, _ = self._ray.wait([self._learning], timeout=0)
         if not ready:
             return
-        epoch = self.newest_version
+        epoch, self._learning = self._learning_epoch, None
         try:
-            snapshot: PriorSnapshot = self._ray.get(self._learning)
+            snapshot: PriorSnapshot = self._ray.get(ready[0])
         except self._ray.exceptions.RayActorError as error:
             self._tries += 1
-            if self._tries >= _MAX_TRIES:
-                raise StopDaemonError(
-                    f"the causal prior could not be updated: {error}", remedy="see logs/daemon.log, then start again"
-                ) from error
-            _log.warning("the causal prior's process ended; it is started again")
             self._actor = self._start_actor()
-            self._ask(epoch)
-            return
+            if self._tries < _MAX_TRIES:
+                _log.warning("the causal prior's process ended; it is started again")
+                self._ask(epoch)
+                return
+            snapshot = self._carried_forward(epoch, f"its process ended {self._tries} times ({error})")
+        except self._ray.exceptions.RayError as error:
+            snapshot = self._carried_forward(epoch, str(getattr(error, "cause", None) or error))
         self._tries = 0
-        self._learning = None
         self._record(snapshot)
         self._snapshots[snapshot.version] = snapshot
 
     def _ask(self, epoch: int) -> None:
+        self._learning_epoch = epoch
         self._learning = self._actor.learn.remote(self._snapshots[epoch], self._results_of(epoch))
 
+    def _carried_forward(self, epoch: int, why: str) -> PriorSnapshot:
+        first = epoch * prior_epochs.EPOCH_MOVIES + 1
+        self._notices.alert(
+            "warning",
+            "prior",
+            f"nothing was learnt from movies {first} to {first + prior_epochs.EPOCH_MOVIES - 1}: {why}",
+            "nothing: the causal prior goes on from what it knew before; see logs/daemon.log",
+        )
+        return replace(self._snapshots[epoch], version=epoch + 1)
+
     def _results_of(self, epoch: int) -> list[MovieResult]:
-        """Results of an epoch's movies in the order of the session; those without a result have no evidence."""
+        """Results of an epoch's movies in the order of the session; without a readable result there is no evidence."""
         first = epoch * prior_epochs.EPOCH_MOVIES
         cursor = self._store.cursor()
         try:
@@ -131,9 +145,15 @@ class PriorDesk:
             ]
         finally:
             cursor.close()
-        return [
-            result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result for movie_id in ids
-        ]
+        results = []
+        for movie_id in ids:
+            try:
+                results.append(result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result)
+            except (FormatError, OSError) as error:
+                self._notices.alert(
+                    "warning", "prior", f"the causal prior learns nothing from movie {movie_id}: {error}", "re-queue it"
+                )
+        return results
 
     def _record(self, snapshot: PriorSnapshot) -> None:
         mean, sd = snapshot.strengths()

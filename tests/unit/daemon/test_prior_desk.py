@@ -1,0 +1,99 @@
+"""Whatever happens to an epoch, the prior's next version comes, the daemon goes on, and a person is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.prior_desk import PriorDesk
+from frazil.daemon.store import result_files
+
+
+@pytest.fixture
+def open_desk(runtime, store, tmp_path):
+    def make(**changes):
+        return PriorDesk(
+            runtime, store, tmp_path, MovieBook.restore(store, parameter_hash="h", code_version="1"),
+            utc_us=lambda: 1, **changes,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def epoch(put, ray):
+    """Ten finished movies and an actor that counts them."""
+    for sequence in range(10):
+        put(sequence)
+    ray.answers["learn"] = lambda prior, results: replace(
+        prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
+    )
+
+
+def raises(error):
+    def answer(*_):
+        raise error
+
+    return answer
+
+
+def run(desk):
+    for _ in range(10):
+        desk.step()
+    assert not desk.busy
+
+
+def test_an_epoch_is_learnt_from_once(open_desk, epoch, ray):
+    desk = open_desk()
+    run(desk)
+    assert desk.newest_version == 1
+    assert desk.prior_for(20).movie_count == 10
+    again = open_desk()
+    run(again)
+    assert again.prior_for(20) == desk.prior_for(20)
+    assert len(ray.calls) == 1
+
+
+def test_an_error_in_learning_carries_the_belief_forward(open_desk, epoch, ray, alerts):
+    ray.answers["learn"] = raises(ray.exceptions.RayTaskError(np.linalg.LinAlgError("singular matrix")))
+    desk = open_desk()
+    run(desk)
+    assert desk.newest_version == 1
+    assert desk.prior_for(20) == replace(desk.prior_for(0), version=1)
+    assert [text for text in alerts() if "movies 1 to 10" in text and "singular matrix" in text]
+    again = open_desk()  # and it is stored: the next start does not fail at the same place
+    assert again.newest_version == 1
+
+
+def test_a_process_that_always_dies_carries_the_belief_forward(open_desk, epoch, ray, alerts):
+    ray.answers["learn"] = raises(ray.exceptions.RayActorError("killed"))
+    desk = open_desk()
+    run(desk)
+    assert desk.newest_version == 1
+    assert len(ray.calls) == 3
+    assert ray.started == 4, "the next epoch has a process"
+    assert "ended 3 times" in alerts()[0]
+
+
+def test_a_process_that_dies_once_is_asked_about_the_same_epoch(open_desk, epoch, ray):
+    learn = ray.answers["learn"]
+    answers = iter([raises(ray.exceptions.RayActorError("killed")), learn])
+    ray.answers["learn"] = lambda *arguments: next(answers)(*arguments)
+    desk = open_desk()
+    run(desk)
+    assert [len(arguments[1]) for _, arguments in ray.calls] == [10, 10]
+    assert desk.prior_for(20).movie_count == 10
+
+
+def test_damaged_and_missing_results_are_no_evidence(open_desk, epoch, alerts, tmp_path):
+    result_files.result_path(tmp_path, "m003").write_bytes(b"\x00 not a result")
+    result_files.result_path(tmp_path, "m004").unlink()
+    desk = open_desk()
+    run(desk)
+    assert desk.prior_for(20).movie_count == 8
+    said = " ".join(alerts())
+    assert "m003" in said
+    assert "m004" in said

@@ -96,12 +96,14 @@ def process_movie(
     counts_per_px = float(corrected_sum.mean(dtype=np.float64))
     dose_per_frame_e_per_px = counts_per_px / frame_count
     # Counted electrons are the dose where nobody gave one: they miss coincidence and scattering, by a few per cent.
-    dose_per_frame = acquisition.dose_per_frame_e_per_a2 or dose_per_frame_e_per_px / acquisition.pixel_size_angstrom**2
+    counted = dose_per_frame_e_per_px / acquisition.pixel_size_angstrom**2
+    # An image that somebody has normalised has no counts: its dose is then as good as none, never negative.
+    dose_per_frame = max(acquisition.dose_per_frame_e_per_a2 or counted, 1e-6)
     aligned = align_movie(
         source,
         pixel_size_angstrom=acquisition.pixel_size_angstrom,
         voltage_kv=acquisition.voltage_kv,
-        dose_per_frame_e_per_a2=max(dose_per_frame, 1e-6),
+        dose_per_frame_e_per_a2=dose_per_frame,
         pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
         settings=settings.motion,
         device=device,

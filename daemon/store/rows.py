@@ -182,7 +182,7 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """Something a person should know. Without an `alert_id` the same text is the same alert, told once."""
+    """Something a person should know. Without an `alert_id` the same text is the same alert."""
 
     severity: str
     """info, warning, error"""

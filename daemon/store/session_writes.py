@@ -23,6 +23,9 @@ from frazil.daemon.store.rows import (
 )
 from frazil.models.records import MovieState
 
+_REPEAT_US = 60_000_000
+"""An alert that is still open is not written more often than once a minute."""
+
 
 def create_session(connection: Connection, row: SessionRow) -> None:
     """The session's one row; on resuming, all but its time of creation is brought up to date."""
@@ -49,14 +52,27 @@ def record_gain_verdict(connection: Connection, verdict: str) -> None:
 
 
 def record_alert(connection: Connection, row: AlertRow) -> bool:
-    """Told once: the same alert again changes nothing. Returns whether it is new."""
-    values = [row.key(), row.created_utc_us, row.severity, row.subject, row.text, row.remedy]
-    new = connection.execute(
-        "INSERT INTO alerts (alert_id, created_utc_us, severity, subject, text, remedy) VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT DO NOTHING RETURNING alert_id",
-        values,
+    """Tell a person. The same alert again opens it again if it was acknowledged before that; while it is open, its time
+    is brought up to date at most once a minute. Returns whether it is news: new, or open again."""
+    seen = connection.execute(
+        "SELECT created_utc_us, acknowledged_utc_us FROM alerts WHERE alert_id = ?", [row.key()]
     ).fetchone()
-    return new is not None
+    if seen is not None:
+        told_utc_us, acknowledged_utc_us = seen
+        again = acknowledged_utc_us is not None and row.created_utc_us > acknowledged_utc_us
+        if again or (acknowledged_utc_us is None and row.created_utc_us - told_utc_us >= _REPEAT_US):
+            connection.execute(
+                "UPDATE alerts SET created_utc_us = ?, remedy = ?, acknowledged_utc_us = NULL, acknowledged_by = NULL "
+                "WHERE alert_id = ?",
+                [row.created_utc_us, row.remedy, row.key()],
+            )
+        return again
+    values = [row.key(), row.created_utc_us, row.severity, row.subject, row.text, row.remedy]
+    connection.execute(
+        "INSERT INTO alerts (alert_id, created_utc_us, severity, subject, text, remedy) VALUES (?, ?, ?, ?, ?, ?)",
+        values,
+    )
+    return True
 
 
 def acknowledge_alert(connection: Connection, alert_id: str, *, who: str, utc_us: int) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
+from frazil.config.errors import QueryError
 from frazil.daemon.options import DaemonOptions
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 
+_log = logging.getLogger(__name__)
 _WINDOW_S = 600.0
 """Disk use is averaged over ten minutes: movies come in bursts."""
 _BYTES_PER_GB = 1 << 30
@@ -50,8 +55,33 @@ class LiveStateBuilder:
         queue_depth: int,
         analysis: AnalysisSummary | None,
     ) -> LiveState:
-        """Ask the store and make the next state."""
+        """Ask the store and make the next state. When the store or the disk does not answer (a query that ran too long
+        on a busy machine), the numbers stay as they were: a screen must never end a night's run."""
         self._sequence += 1
+        try:
+            return self._build(status=status, workers=workers, gate=gate, queue_depth=queue_depth, analysis=analysis)
+        except (QueryError, OSError) as error:
+            _log.warning("the screen shows older numbers: %s", error)
+            self.newest = msgspec.structs.replace(
+                self.newest,
+                sequence=self._sequence,
+                utc_us=self._utc_us(),
+                status=status,
+                workers=workers,
+                gate=gate,
+                queue_depth=queue_depth,
+            )
+            return self.newest
+
+    def _build(
+        self,
+        *,
+        status: str,
+        workers: tuple[WorkerState, ...],
+        gate: GateState,
+        queue_depth: int,
+        analysis: AnalysisSummary | None,
+    ) -> LiveState:
         options, settings = self._options, self._options.settings
         session = self._one("session")
         rates = self._one("rate_per_hour", now_utc_us=self._utc_us())

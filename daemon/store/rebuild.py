@@ -31,6 +31,7 @@ class RebuildReport:
 
 def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *, now_utc_us: int) -> RebuildReport:
     """Write every result that the tables do not have; tell of damaged files in `alerts`. Doing it twice is harmless."""
+    newest = _newest_generations(store)
     adopted: list[str] = []
     damaged: list[DamagedFile] = []
     pending: list[Future[Any]] = []
@@ -47,10 +48,25 @@ def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *,
             pending.append(store.submit(session_writes.record_alert, alert))
         else:
             adopted.append(item.movie.movie_id)
+            path, generation = item.movie.relative_path, item.movie.generation
+            newest[path] = max(newest.get(path, 0), generation)
             pending.append(store.submit(adopt, item))
+    # Results lie in the order of their ids: only now is it known which of a file's results is of its newest version.
+    pending += [
+        store.submit(writes.mark_outdated, path, generation) for path, generation in newest.items() if generation
+    ]
     for future in pending:
         future.result()
     return RebuildReport(tuple(adopted), tuple(damaged))
+
+
+def _newest_generations(store: Store) -> dict[str, int]:
+    cursor = store.cursor()
+    try:
+        rows = cursor.execute("SELECT relative_path, max(generation) FROM movies GROUP BY relative_path").fetchall()
+    finally:
+        cursor.close()
+    return {str(path): int(generation) for path, generation in rows}
 
 
 def adopt_missing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,7 @@ class GainDesk:
         self._asking = False
         self._deaths = 0
         self._given_up: set[str] = set()
+        self._gave_up: str | None = None
         self.decision: GainDecision | None = None
         self._question = "|".join(
             (
@@ -64,7 +66,13 @@ class GainDesk:
             except msgspec.DecodeError:
                 return  # of another version of frazil: asked again
             if verdict.question == self._question and verdict.decision.passes:
-                self.decision = verdict.decision
+                # The same files may lie elsewhere now: their digests were compared, their paths are today's.
+                decision = verdict.decision
+                self.decision = replace(
+                    decision,
+                    gain_path=None if decision.gain_path is None else self._camera.gain,
+                    defects_path=None if decision.defects_path is None else self._camera.defects,
+                )
 
     @property
     def open(self) -> bool:
@@ -84,8 +92,12 @@ class GainDesk:
         if self.decision is not None and self.decision.verdict is not GainVerdict.UNDECIDED:
             return False
         # After an undecided answer ask again when the evidence has doubled.
-        enough = max(self._camera.gain_gate_movies, 2 * self._asked_about)
+        enough = max(self._camera.gain_gate_movies, min(2 * self._asked_about, self._most_movies))
         return len(self._movies) >= enough or nothing_more_comes
+
+    @property
+    def _most_movies(self) -> int:
+        return 10 * self._camera.gain_gate_movies
 
     def needs_gate(self, movie: CompleteMovie) -> bool:
         """A single frame is an exposure that somebody has already summed and corrected: nothing to decide."""
@@ -113,11 +125,7 @@ class GainDesk:
         """A complete movie that the gate may look at."""
         if self.decision is None or self.decision.verdict is GainVerdict.UNDECIDED:
             path = str(movie.path)
-            if (
-                path not in self._movies
-                and path not in self._given_up
-                and len(self._movies) < 10 * self._camera.gain_gate_movies
-            ):
+            if path not in self._movies and path not in self._given_up and len(self._movies) < self._most_movies:
                 self._movies.append(path)
 
     def next_question(self, *, nothing_more_comes: bool) -> GainGateTask | None:
@@ -142,26 +150,40 @@ class GainDesk:
 
     def decided(self, decision: GainDecision) -> str:
         """Take the worker's answer; returns what the session is to store."""
-        self.decision = decision
         self._asking = False
+        if decision.verdict is GainVerdict.UNDECIDED and self._asked_about >= self._most_movies:
+            decision = replace(
+                decision,
+                sentence=f"{decision.sentence}; after {self._asked_about} movies the gain gate looks at no more",
+                remedy="say with --gain or --no-gain what is right, then start again",
+            )
+        self.decision = decision
         self._deaths = 0
         return msgspec.json.encode(StoredVerdict(self._question, decision)).decode()
 
-    def ask_again(self) -> None:
+    def ask_again(self) -> str | None:
         """The worker that was asked died or failed. After the third time it is not asked about these movies again: one
-        of them kills it, and the gate is for those that come after them to open."""
+        of them kills it, and the gate is for those that come after them to open. Returns what a person is to know."""
         self._asking = False
         self._asked_about = 0
         self._deaths += 1
         if self._deaths >= _DEATHS_TO_GIVE_UP:
             self._deaths = 0
+            self._gave_up = (
+                f"the gain gate leaves {len(self._movies)} movies aside: the worker that looked at them ended "
+                f"{_DEATHS_TO_GIVE_UP} times"
+            )
             self._given_up.update(self._movies)
             self._movies.clear()
+            return self._gave_up
+        return None
 
     def state(self) -> GateState:
         """For the screen."""
         if self.decision is None:
             text = f"looking at the first movies ({len(self._movies)} so far)" if self._movies else "no movie yet"
+            if self._gave_up is not None and not self._movies:
+                return GateState("waiting", True, self._gave_up, "wait for more movies, or say --gain or --no-gain")
             return GateState("waiting", False, text, "")
         if self.decision.passes:
             status = "overridden" if self.decision.verdict is GainVerdict.OVERRIDDEN else "open"

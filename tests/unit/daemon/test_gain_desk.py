@@ -127,3 +127,43 @@ def test_no_gain_opens_at_once_and_single_frames_never_wait(movie):
     single = movie(0, frames=1)
     assert not closed.needs_gate(single)
     assert not closed.decision_for(single).applies
+
+
+def test_a_stored_answer_is_used_with_todays_paths(tmp_path):
+    old, new = tmp_path / "old.mrc", tmp_path / "new.mrc"
+    for path in (old, new):
+        path.write_bytes(b"1")
+    decision = replace(DECISION, verdict=GainVerdict.CORRECT, gain_path=str(old))
+    stored = GainDesk(Settings(camera=CameraSettings(gain=str(old))), stored=None).decided(decision)
+    old.unlink()
+    desk = GainDesk(Settings(camera=CameraSettings(gain=str(new))), stored=stored)
+    assert desk.open
+    assert desk.decision.gain_path == str(new)
+    assert desk.decision.defects_path is None
+
+
+def test_movies_given_up_are_told(desk, movie):
+    for index in range(3):
+        desk.offer(movie(index))
+    said = []
+    for _ in range(3):
+        desk.next_question(nothing_more_comes=False)
+        said.append(desk.ask_again())
+    assert said[:2] == [None, None]
+    assert "leaves 3 movies aside" in said[2]
+    assert desk.state().evidence == said[2]
+
+
+def test_a_gate_that_stays_undecided_asks_about_all_it_may_and_then_says_so(desk, movie):
+    asked = []
+    for index in range(100):
+        desk.offer(movie(index))
+        question = desk.next_question(nothing_more_comes=False)
+        if question is not None:
+            asked.append(len(question.movie_paths))
+            desk.decided(replace(DECISION, verdict=GainVerdict.UNDECIDED, sentence="cannot tell"))
+    assert asked == [3, 6, 12, 24, 30]
+    state = desk.state()
+    assert "after 30 movies the gain gate looks at no more" in state.evidence
+    assert "--no-gain" in state.remedy
+    assert not desk.busy()

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from frazil.config.errors import NotThereError
+from frazil.config.errors import NotThereError, RetryLaterError
 from frazil.daemon.pictures import load_picture
-from frazil.daemon.store import session_writes
+from frazil.daemon.store import result_files, session_writes
 from frazil.daemon.store.rows import FeedbackRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Table
@@ -81,6 +81,12 @@ class DaemonService:
                     movie_id=None if movie_id is None else str(movie_id),
                     note=None if note is None else str(note),
                 )
+                try:
+                    result_files.append_feedback(self._session_dir, feedback)
+                except OSError as error:
+                    raise RetryLaterError(
+                        f"the verdict cannot be kept: {error}", remedy="free disk space, then say it again"
+                    ) from error
                 state = self._store.submit(session_writes.record_feedback, feedback).result()
                 return Done("noted" if state is None else f"the movie is {state.value}")
             case "acknowledge":

@@ -34,7 +34,7 @@ def collect_evidence(
     amplitude, noise = np.array(spectra.ring_amplitude), np.array(spectra.noise_power)
     bands = band_frequencies_per_angstrom()
     measured: list[float | None] = [None] * bands.size
-    if ctf.reliable and ctf.fit_resolution_angstrom is not None and frequency.size:
+    if ctf.defocus_known and ctf.fit_resolution_angstrom is not None and frequency.size:
         limit = 1 / ctf.fit_resolution_angstrom
         width = float(bands[1] - bands[0])
         for index, band in enumerate(bands):
@@ -56,7 +56,7 @@ def collect_evidence(
         pixel_size_angstrom=pixel_size_angstrom,
         voltage_kv=acquisition.voltage_kv,
         cs_mm=acquisition.cs_mm,
-        defocus_angstrom=(ctf.defocus_u_angstrom + ctf.defocus_v_angstrom) / 2 if ctf.reliable else None,
+        defocus_angstrom=(ctf.defocus_u_angstrom + ctf.defocus_v_angstrom) / 2 if ctf.defocus_known else None,
         relative_ice_thickness=quality.relative_ice_thickness,
         log_ssnr=tuple(measured),
         log_ssnr_sd=_LOG_SSNR_SD,

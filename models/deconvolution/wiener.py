@@ -41,7 +41,7 @@ def restore(
     centred = image.to(device, torch.float32)
     centred = centred - centred.mean()
     high_pass = 1 - torch.exp(-0.5 * (k * _SOFT_START_ANGSTROM) ** 2)
-    if ctf.reliable:
+    if ctf.defocus_known:
         parameters = CtfParameters(
             voltage_kv=acquisition.voltage_kv,
             cs_mm=acquisition.cs_mm,

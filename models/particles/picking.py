@@ -76,7 +76,7 @@ def _contrast_image(
     height, width = image.shape
     centred = image.to(device, torch.float32)
     centred = centred - centred.mean()
-    if ctf.reliable:
+    if ctf.defocus_known:
         parameters = CtfParameters(
             voltage_kv=acquisition.voltage_kv,
             cs_mm=acquisition.cs_mm,

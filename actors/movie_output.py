@@ -40,6 +40,9 @@ def write_products(session_dir: Path, stem: str, products: MovieProducts, settin
     even = odd = None
     if settings.motion.save_even_odd:
         even, odd = mrc("motion", "_EVN.mrc", products.even), mrc("motion", "_ODD.mrc", products.odd)
+    if not len(products.particles):
+        # Of an earlier attempt with other settings: whoever looks into the folder must not take it for this result's.
+        (session_dir / f"particles/{stem}.mrcs").unlink(missing_ok=True)
     return MovieFiles(
         micrograph=micrograph,
         micrograph_no_dose_weighting=plain,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import KnownMovie, MovieRow
+from frazil.models.particles.half_sets import half_sets
 from frazil.models.records import AcquisitionMetadata, MovieResult, MovieState
 
 _UNFINISHED = (
@@ -367,21 +367,20 @@ def _insert_curves(connection: Connection, result: MovieResult) -> None:
 def _insert_particles(connection: Connection, result: MovieResult) -> None:
     """The picks, unless just these are there already: then they keep what later stages found out about them."""
     picks = result.picks
-    x_px, y_px = list(picks.x_px), list(picks.y_px)
-    if not x_px:
-        return
+    columns = [picks.diameter_angstrom, list(picks.x_px), list(picks.y_px), list(picks.score) or None]
     there = connection.execute(
-        "SELECT x_px, y_px FROM particle_arrays WHERE movie_id = ?", [result.movie_id]
+        "SELECT diameter_angstrom, x_px, y_px, score FROM particle_arrays WHERE movie_id = ?", [result.movie_id]
     ).fetchone()
-    if there is not None and (there[0], there[1]) == (x_px, y_px):
+    if there is not None and list(there) == columns:
         return
-    start = zlib.crc32(result.movie_id.encode())
-    half_set = [1 + (start + i) % 2 for i in range(len(x_px))]  # the same whenever and wherever it is done
+    # Also when nothing is picked now: what an earlier result left must not be exported.
     connection.execute("DELETE FROM particle_arrays WHERE movie_id = ?", [result.movie_id])
+    if not picks.x_px:
+        return
     connection.execute(
         "INSERT INTO particle_arrays (movie_id, diameter_angstrom, x_px, y_px, score, half_set) "
         "VALUES (?, ?, ?, ?, ?, ?)",
-        [result.movie_id, picks.diameter_angstrom, x_px, y_px, list(picks.score) or None, half_set],
+        [result.movie_id, *columns, list(half_sets(result.movie_id, len(picks.x_px)))],
     )
 
 

@@ -174,7 +174,10 @@ def test_picks_keep_what_was_found_out_about_them_and_half_sets_are_fixed(
     before = filled.named("particles", {"movie_id": "m00001"}).as_dicts()
     assert {row["half_set"] for row in before} == {1, 2}
     halves = tuple(int(row["half_set"] or 0) for row in before)
-    rows = ParticleRows("m00001", (10.0, 20.0, 30.0), (11.0, 21.0, 31.0), halves, class_id=(4, None, 5))
+    picks = make_result(1).picks
+    rows = ParticleRows(
+        "m00001", picks.x_px, picks.y_px, halves, picks.score, (4, None, 5), diameter_angstrom=picks.diameter_angstrom
+    )
     filled.submit(session_writes.record_particles, rows).result()
     filled.submit(writes.record_result, make_result(1), ready_utc_us=1, lag_s=1.0).result()
     after = filled.named("particles", {"movie_id": "m00001"}).as_dicts()

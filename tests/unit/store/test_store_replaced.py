@@ -1,0 +1,86 @@
+"""What is done or said again replaces what was there, also when there is less of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from frazil.daemon.store import rebuild, session_writes, writes
+from frazil.daemon.store.result_files import StoredResult
+from frazil.daemon.store.rows import AlertRow, MovieRow
+from frazil.daemon.store.store import Store
+from frazil.models.records import MovieResult, ParticlePicks
+
+MakeMovie = Callable[[int], MovieRow]
+MakeResult = Callable[..., MovieResult]
+MINUTE_US = 60_000_000
+
+
+def particles(store: Store, movie_id: str) -> list[tuple[object, ...]]:
+    cursor = store.cursor()
+    try:
+        return cursor.execute(
+            "SELECT x_px, score, diameter_angstrom, psi_deg FROM particle_arrays WHERE movie_id = ?", [movie_id]
+        ).fetchall()
+    finally:
+        cursor.close()
+
+
+def record(store: Store, result: MovieResult) -> None:
+    store.submit(writes.record_result, result, ready_utc_us=5, lag_s=1.0).result()
+
+
+def test_a_movie_done_again_without_picks_has_no_particles(filled: Store, make_result: MakeResult) -> None:
+    assert particles(filled, "m00001")
+    record(filled, replace(make_result(1), picks=ParticlePicks((), (), (), None)))
+    assert particles(filled, "m00001") == []
+
+
+def test_picks_that_differ_in_score_or_diameter_alone_are_other_picks(filled: Store, make_result: MakeResult) -> None:
+    result = make_result(1)
+    for picks in (replace(result.picks, score=(0.1, 0.2, 0.3)), replace(result.picks, diameter_angstrom=99.0)):
+        record(filled, replace(result, picks=picks))
+        [(x_px, score, diameter, _)] = particles(filled, "m00001")
+        assert (tuple(x_px), tuple(score), diameter) == (picks.x_px, picks.score, picks.diameter_angstrom)
+
+
+def test_the_same_picks_keep_their_poses(filled: Store, make_result: MakeResult) -> None:
+    filled.submit(lambda c: c.execute("UPDATE particle_arrays SET psi_deg = [1, 2, 3]") and None).result()
+    record(filled, make_result(1))
+    assert particles(filled, "m00001")[0][3] == [1.0, 2.0, 3.0]
+
+
+def open_alerts(store: Store) -> list[int]:
+    rows = store.named("alerts", {"open_only": True, "limit": 10}).as_dicts()
+    return [int(str(row["created_utc_us"])) for row in rows]
+
+
+def test_an_alert_that_comes_back_after_it_was_acknowledged_is_open_again(store: Store) -> None:
+    alert = AlertRow("error", "disk", "less than 5 GB are free", 1)
+    assert store.submit(session_writes.record_alert, alert).result()
+    store.submit(session_writes.acknowledge_alert, alert.key(), who="x", utc_us=10).result()
+    assert not store.submit(session_writes.record_alert, replace(alert, created_utc_us=5)).result(), "from before"
+    assert open_alerts(store) == []
+    assert store.submit(session_writes.record_alert, replace(alert, created_utc_us=20)).result()
+    assert open_alerts(store) == [20]
+
+
+def test_an_open_alert_is_brought_up_to_date_once_a_minute(store: Store) -> None:
+    alert = AlertRow("error", "disk", "less than 5 GB are free", 1)
+    for utc_us, expected in ((1, 1), (MINUTE_US, 1), (MINUTE_US + 1, MINUTE_US + 1), (2 * MINUTE_US, MINUTE_US + 1)):
+        store.submit(session_writes.record_alert, replace(alert, created_utc_us=utc_us)).result()
+        assert open_alerts(store) == [expected]
+
+
+def test_rebuilding_makes_only_a_files_newest_generation_ready(
+    store: Store, make_movie: MakeMovie, make_result: MakeResult
+) -> None:
+    def stored(index: int, generation: int) -> StoredResult:
+        row = replace(make_movie(index), relative_path="a.tif", generation=generation)
+        return StoredResult(row, make_result(index), 10, 1.0)
+
+    # The newest comes neither first nor last, and another one only at a second rebuild.
+    rebuild.rebuild_from(store, (stored(1, 0), stored(2, 3), stored(3, 1)), now_utc_us=1)
+    rebuild.rebuild_from(store, (stored(4, 2),), now_utc_us=1)
+    states = {movie.generation: movie.state.value for movie in writes.known_movies(store.cursor())}
+    assert states == {0: "outdated", 1: "outdated", 2: "outdated", 3: "ready"}

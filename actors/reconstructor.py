@@ -46,8 +46,8 @@ class MapMovie:
     """What the reconstruction needs of one processed movie."""
 
     movie_id: str
-    parameter_hash: str
-    """Settings that its result was made with: another result is another movie."""
+    result_id: str
+    """Names one writing of its result: another result is another movie."""
     particles_path: str | None
     """Stack, relative to the session folder; None: nothing was picked."""
     pixel_size_angstrom: float
@@ -127,7 +127,7 @@ class Reconstructor:
         self._forget()
 
     def _forget(self) -> None:
-        self._included: dict[str, str] = {}  # movie id -> parameter hash, in order
+        self._included: dict[str, str] = {}  # movie id -> result id, in order
         self._plane: FourierPlane | None = None
         self._diameter_angstrom = 0.0
         self._map: RunningMap | None = None
@@ -147,8 +147,13 @@ class Reconstructor:
         ------
         UsageError
             If the initial map cannot be used: nothing can be reconstructed with these settings.
+        ValueError
+            If another result of this movie is included: the map has to be made again (`resume`).
         """
-        if movie.movie_id in self._included:
+        included_as = self._included.get(movie.movie_id)
+        if included_as is not None and included_as != movie.result_id:
+            raise ValueError(f"another result of movie {movie.movie_id} is in the map and cannot be taken out")
+        if included_as is not None:
             return Added(len(self._included), self._particle_count, ())
         skipped: str | None = None
         particles: ParticleSpectra | None = None
@@ -164,11 +169,11 @@ class Reconstructor:
             except ValueError as error:
                 skipped = str(error)
         poses = self._add_to_map(movie, particles) if self._with_map else self._add_to_classes(movie, particles)
-        self._included[movie.movie_id] = movie.parameter_hash
+        self._included[movie.movie_id] = movie.result_id
         return Added(len(self._included), self._particle_count, poses, skipped)
 
     def _read_stack(self, movie: MapMovie) -> torch.Tensor | None:
-        if movie.particles_path is None or not movie.ctf.reliable:
+        if movie.particles_path is None or not movie.ctf.defocus_known:
             return None  # without a CTF a particle would be added with the wrong sign at most frequencies
         with MrcReader(self._session_dir / movie.particles_path) as reader:
             sections = [np.asarray(section, dtype=np.float32) for section in reader.frames()]
@@ -325,7 +330,7 @@ class Reconstructor:
     def resume(self, expected: dict[str, str]) -> Resumed:
         """Load the checkpoint if all that it includes is still as it was; else begin anew.
 
-        `expected`: movie id -> parameter hash of every movie that is `ready` now.
+        `expected`: movie id -> result id of every movie that is `ready` now.
         """
         self._forget()
         try:

@@ -6,13 +6,14 @@ It never stops the daemon and never delays a movie: a map that cannot be made is
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.reconstructor import Added, FinishedRound, MapMovie, ParticlePoses, Reconstructor, Resumed
-from frazil.config.errors import FormatError
+from frazil.config.errors import FormatError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.map_queue import MapQueue
 from frazil.daemon.movie_book import MovieBook
@@ -23,9 +24,9 @@ from frazil.models.reconstruction.running_map import ROUND_MOVIES
 
 _log = logging.getLogger(__name__)
 _MAX_DEATHS = 3
-_READY_SQL = """
-SELECT movie_id, sequence, any_value(s.parameter_hash) AS parameter_hash
-FROM movies JOIN stages s USING (movie_id) WHERE state = 'ready' GROUP BY movie_id, sequence ORDER BY sequence
+_ENDED_SQL = """
+SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected', 'outdated', 'quarantined')
+ORDER BY sequence
 """
 
 
@@ -52,7 +53,13 @@ class MapDesk:
         """All movies that were given, in order."""
         self._given_ids: set[str] = set()
         """The same, to look one up."""
-        self._deaths = 0
+        self._again: set[str] = set()
+        """Movies that were given and have a result once more since."""
+        self._skipped: set[str] = set()
+        """Movies that ended the actor's process time after time."""
+        self._deaths: Counter[str] = Counter()
+        """By what the actor had in hand: a movie, or another of its calls."""
+        self._in_hand = ""
         self._off = False
         self._call: Any = None
         self._call_name = ""
@@ -67,8 +74,9 @@ class MapDesk:
             self._queue.begins(sequence)
         ended = set(book.ended_sequences)
         self._expected: dict[str, str] = {}
-        for movie_id, sequence, made_with in self._ready():
-            if sequence in ended:  # the others are to be done again
+        for movie_id, sequence, state in self._ended():
+            made_with = self._result_id(movie_id)
+            if state == "ready" and sequence in ended and made_with is not None:  # the others are to be done again
                 self._expected[movie_id] = made_with
                 self._queue.ends(sequence, movie_id)
         self._recall_last_round()
@@ -83,12 +91,18 @@ class MapDesk:
     def ends(self, sequence: int, movie_id: str | None) -> None:
         """A movie has its result in the store, or (None) will never have one."""
         self._queue.ends(sequence, movie_id)
+        if movie_id in self._given_ids:
+            self._again.add(movie_id)
+        if movie_id is not None:
+            self._skipped.discard(movie_id)  # another result may do no harm
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way or waits. With `final` the last round is made first."""
         if self._off:
             return True
         if self._call is not None or self._replay or self._queue.waiting or self._round_due:
+            return False
+        if final and (self._catch_up() or self._queue.waiting):
             return False
         if final and self._unrecorded:
             self._round_due = True
@@ -107,7 +121,8 @@ class MapDesk:
         if self._off or self._call is not None:
             return
         if self._round_due:
-            self._ask("finish_round")
+            if not self._catch_up():
+                self._ask("finish_round")
             return
         movie_id = self._next_movie()
         if movie_id is not None:
@@ -127,24 +142,24 @@ class MapDesk:
         )
         self._ask("resume", dict(self._expected))
 
-    def _ask(self, name: str, *arguments: object) -> None:
-        self._call_name = name
+    def _ask(self, name: str, *arguments: object, in_hand: str = "") -> None:
+        self._call_name, self._in_hand = name, in_hand or name
         self._call = getattr(self._actor, name).remote(*arguments)
 
     def _take_in(self) -> None:
         call, self._call = self._call, None
         try:
             answer = self._ray.get(call)
-        except self._ray.exceptions.RayActorError as error:
-            self._on_death(error)
-            return
-        except self._ray.exceptions.RayTaskError as error:
+        except self._ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
             if isinstance(cause, OSError) and self._call_name == "finish_round":
                 self._on_unwritten(cause)
+            elif isinstance(cause, UsageError):
+                self._give_up(str(cause))  # the initial map cannot be used
             else:
-                self._give_up(str(cause))
+                self._on_death(cause)  # also after an error: what the call had half done is not to be gone on with
             return
+        self._deaths.pop(self._in_hand, None)
         if isinstance(answer, Resumed):
             self._on_resumed(answer)
         elif isinstance(answer, Added):
@@ -153,17 +168,34 @@ class MapDesk:
             self._on_round(answer)
 
     def _on_death(self, error: BaseException) -> None:
-        self._deaths += 1
-        if self._deaths >= _MAX_DEATHS:
-            self._give_up(f"its process ended {self._deaths} times while it did the same ({error})")
-            return
+        self._deaths[self._in_hand] += 1
+        if self._deaths[self._in_hand] >= _MAX_DEATHS:
+            if self._in_hand not in self._given_ids:
+                self._give_up(f"its process ended {_MAX_DEATHS} times while it did the same ({error})")
+                return
+            self._skip(self._in_hand, error)
         _log.warning("the reconstruction's process ended (%s); it goes on from its checkpoint", error)
+        self._restart()
+
+    def _skip(self, movie_id: str, error: BaseException) -> None:
+        self._skipped.add(movie_id)
+        self._given.remove(movie_id)
+        self._given_ids.discard(movie_id)
+        self._expected.pop(movie_id, None)
+        self._alert(
+            "warning",
+            f"movie {movie_id} is not in the map: the reconstruction ended {_MAX_DEATHS} times with it ({error})",
+            "look at this movie's particles; it is tried again when it is processed again",
+        )
+
+    def _restart(self) -> None:
+        self._ray.kill(self._actor, no_restart=True)
         self._start()
 
     def _on_unwritten(self, error: OSError) -> None:
-        self._deaths += 1
+        self._deaths["finish_round"] += 1
         self._round_due = False  # tried again after the next ten movies, or at the end
-        if self._deaths >= _MAX_DEATHS:
+        if self._deaths["finish_round"] >= _MAX_DEATHS:
             self._give_up(f"it cannot be written ({error})")
         else:
             self._alert("warning", f"the map cannot be written: {error}", "free disk space")
@@ -194,13 +226,44 @@ class MapDesk:
         if self._replay:
             return self._replay.pop(0)
         while (movie_id := self._queue.take()) is not None:
-            if movie_id not in self._given_ids and self._state(movie_id) == "ready":
+            if movie_id in self._given_ids or movie_id in self._skipped:
+                continue
+            if self._state(movie_id) == "ready":
                 self._given.append(movie_id)
                 self._given_ids.add(movie_id)
                 return movie_id
         return None
 
+    def _catch_up(self) -> bool:
+        """Follow what became of the given movies since: rejected by a person, done again, accepted after all.
+
+        Asked before every round. What a movie left in the sums cannot be taken out, so a map with one that changed is
+        made again from the checkpoint, or from nothing if the checkpoint has it. True: there is something to do first.
+        """
+        if self._replay:
+            return False  # one thing after the other: each rebuilding gets to its end
+        ended = {movie_id: (sequence, state) for movie_id, sequence, state in self._ended()}
+        gone = {movie_id for movie_id in self._given_ids if ended.get(movie_id, (0, "ready"))[1] != "ready"}
+        again = {movie_id for movie_id in self._again if movie_id in ended}
+        changed = {movie_id for movie_id in again - gone if self._result_id(movie_id) != self._expected.get(movie_id)}
+        self._again -= again
+        for movie_id, (sequence, state) in ended.items():
+            known = movie_id in self._given_ids or movie_id in self._skipped
+            if state == "ready" and not known and not self._queue.is_open(sequence):
+                self._queue.ends(sequence, movie_id)
+        if not gone and not changed:
+            return False
+        _log.info("%d movies of the map changed and %d left it; it is made again", len(changed), len(gone))
+        self._given = [movie_id for movie_id in self._given if movie_id not in gone]
+        self._given_ids -= gone
+        for movie_id in gone | changed:
+            self._expected.pop(movie_id, None)
+        self._unrecorded = True
+        self._restart()
+        return True
+
     def _give(self, movie_id: str) -> None:
+        made_with = self._result_id(movie_id)
         try:
             stored = result_files.read_result(result_files.result_path(self._session_dir, movie_id))
         except (FormatError, OSError) as error:
@@ -210,14 +273,14 @@ class MapDesk:
         evidence, microscope = result.evidence, self._settings.microscope
         voltage_kv = evidence.voltage_kv if evidence is not None else microscope.voltage_kv
         cs_mm = evidence.cs_mm if evidence is not None else microscope.cs_mm
-        if voltage_kv is None or cs_mm is None:
+        if voltage_kv is None or cs_mm is None or made_with is None:
             return
-        self._expected[movie_id] = result.parameter_hash
+        self._expected[movie_id] = made_with
         self._ask(
             "add",
             MapMovie(
                 movie_id=movie_id,
-                parameter_hash=result.parameter_hash,
+                result_id=made_with,
                 particles_path=result.files.particles,
                 pixel_size_angstrom=result.pixel_size_angstrom,
                 diameter_angstrom=result.picks.diameter_angstrom,
@@ -227,10 +290,10 @@ class MapDesk:
                 ctf=result.ctf,
                 losses=result.losses,
             ),
+            in_hand=movie_id,
         )
 
     def _on_added(self, added: Added) -> None:
-        self._deaths = 0
         self._movie_count, self.particle_count = added.movie_count, added.particle_count
         self._unrecorded = True
         self._round_due = added.movie_count % ROUND_MOVIES == 0
@@ -268,7 +331,6 @@ class MapDesk:
         )
 
     def _on_round(self, done: FinishedRound) -> None:
-        self._deaths = 0
         self._round_due = self._unrecorded = False
         self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
         classes = tuple(
@@ -297,12 +359,24 @@ class MapDesk:
 
     # --- the store -------------------------------------------------------------------------------------------------
 
-    def _ready(self) -> list[tuple[str, int, str]]:
+    def _ended(self) -> list[tuple[str, int, str]]:
         cursor = self._store.cursor()
         try:
-            return [(str(i), int(s), str(h)) for i, s, h in cursor.execute(_READY_SQL).fetchall()]
+            return [(str(i), int(n), str(s)) for i, n, s in cursor.execute(_ENDED_SQL).fetchall() if n is not None]
         finally:
             cursor.close()
+
+    def _result_id(self, movie_id: str) -> str | None:
+        """Names one writing of a movie's result; None: its file is not there.
+
+        Settings do not: a late sidecar changes a result without them. Size and time of the file are had without reading
+        gigabytes at every start; a copied session only makes its map once more.
+        """
+        try:
+            status = result_files.result_path(self._session_dir, movie_id).stat()
+        except OSError:
+            return None
+        return f"{status.st_size}-{status.st_mtime_ns}"
 
     def _state(self, movie_id: str) -> str | None:
         cursor = self._store.cursor()

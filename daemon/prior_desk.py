@@ -17,7 +17,7 @@ from frazil.config.errors import FormatError
 from frazil.daemon import prior_epochs
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.notices import Notices
-from frazil.daemon.prior_epochs import EpochBook
+from frazil.daemon.prior_epochs import EpochBook, MadeWith
 from frazil.daemon.store import result_files, session_writes
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.store import Store
@@ -34,29 +34,33 @@ class PriorDesk:
     Every version is made from the one before and the results of one epoch, read from their result files: so a restart
     makes the same versions as an undisturbed run. It never stops the daemon: an epoch that cannot be learnt from leaves
     the belief as it was, under the next version's number, so that the movies that wait for that version can start.
+    Versions that an earlier run learnt from results of other settings are not used: they are made again.
     """
 
     def __init__(
-        self, runtime: RayRuntime, store: Store, session_dir: Path, book: MovieBook, *, utc_us: Callable[[], int]
+        self,
+        runtime: RayRuntime,
+        store: Store,
+        session_dir: Path,
+        book: MovieBook,
+        *,
+        made_with: MadeWith,
+        utc_us: Callable[[], int],
     ) -> None:
         self._ray = runtime.ray
         self._store = store
         self._session_dir = session_dir
         self._utc_us = utc_us
+        self._made_with = made_with
         self._notices = Notices(store, utc_us=utc_us)
         self._actor = self._start_actor()
         self._snapshots = {0: physics_prior()}
         self._load()
-        self._epochs = EpochBook()
-        for sequence in book.open_sequences:
-            self._epochs.begins(sequence)
-        for sequence in book.ended_sequences:
-            self._epochs.ends(sequence)
+        # Epochs that an earlier run has learnt from are closed.
+        self._epochs = EpochBook.restored(book.open_sequences, book.ended_sequences, closed=self.newest_version)
         self._learning: Any = None
         self._learning_epoch = 0
         self._tries = 0
-        while self._epochs.closed < self.newest_version and self._epochs.close_next() is not None:
-            pass  # epochs that an earlier run has learnt from
 
     def _start_actor(self) -> Any:
         return self._ray.remote(CausalPriorActor).options(num_cpus=0, max_restarts=0).remote()
@@ -64,11 +68,16 @@ class PriorDesk:
     def _load(self) -> None:
         cursor = self._store.cursor()
         try:
-            states = cursor.execute("SELECT state_json FROM priors ORDER BY version").fetchall()
+            states = cursor.execute(
+                "SELECT state_json FROM priors WHERE parameter_hash = ? AND code_version = ? ORDER BY version",
+                [self._made_with.parameter_hash, self._made_with.code_version],
+            ).fetchall()
         finally:
             cursor.close()
         for (state,) in states:
             snapshot = msgspec.json.decode(str(state).encode(), type=PriorSnapshot)
+            if snapshot.version != self.newest_version + 1:
+                break  # the one before was learnt from other results
             self._snapshots[snapshot.version] = snapshot
 
     @property
@@ -167,5 +176,7 @@ class PriorDesk:
                 mean=tuple(np.asarray(mean).tolist()),
                 sd=tuple(np.asarray(sd).tolist()),
                 state_json=msgspec.json.encode(snapshot).decode(),
+                parameter_hash=self._made_with.parameter_hash,
+                code_version=self._made_with.code_version,
             ),
         ).result()

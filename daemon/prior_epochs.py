@@ -8,6 +8,10 @@ good belong to their epoch without evidence (docs/decisions/0006).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
 EPOCH_MOVIES = 10
 _LAG_EPOCHS = 2
 
@@ -22,6 +26,14 @@ def prior_version_for(sequence: int) -> int:
     return max(0, epoch_of(sequence) - _LAG_EPOCHS + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What results have to have in common so that one prior may learn from them."""
+
+    parameter_hash: str
+    code_version: str
+
+
 class EpochBook:
     """Knows which epochs are closed: all of their movies have ended."""
 
@@ -34,6 +46,18 @@ class EpochBook:
     def closed(self) -> int:
         """How many epochs are closed: the newest version of the prior that can be made."""
         return self._closed
+
+    @classmethod
+    def restored(cls, open_sequences: Iterable[int], ended_sequences: Iterable[int], *, closed: int) -> Self:
+        """As it was in an earlier run in which the first `closed` epochs were dealt with, as far as they still are."""
+        book = cls()
+        for sequence in open_sequences:
+            book.begins(sequence)
+        for sequence in ended_sequences:
+            book.ends(sequence)
+        while book.closed < closed and book.close_next() is not None:
+            pass
+        return book
 
     def begins(self, sequence: int) -> None:
         """A movie was registered (or queued again)."""

@@ -66,14 +66,10 @@ class ScoreDesk:
         self._due: int | None = None
         """A round whose movies have all ended and that is not judged yet."""
         self._looks = 0
-        self._epochs = EpochBook()
-        for sequence in book.open_sequences:
-            self._epochs.begins(sequence)
-        for sequence in book.ended_sequences:
-            self._epochs.ends(sequence)
         # The newest round may have been made at the end of a run, before all of its movies were there: once more.
-        while self._epochs.closed < score_facts.scored_rounds(store) - 1 and self._epochs.close_next() is not None:
-            pass
+        self._epochs = EpochBook.restored(
+            book.open_sequences, book.ended_sequences, closed=score_facts.scored_rounds(store) - 1
+        )
         self._start()
 
     def _start(self) -> None:

@@ -116,6 +116,9 @@ class PriorRow:
     sd: tuple[float, ...]
     state_json: str
     """All that is needed to go on from here."""
+    parameter_hash: str | None = None
+    """Settings of the results that it was learnt from; None: not known, so it is not used again."""
+    code_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,13 @@ CREATE TABLE IF NOT EXISTS priors (
     factor_names TEXT NOT NULL,           -- JSON list
     mean TEXT NOT NULL,                   -- JSON list
     sd TEXT NOT NULL,                     -- JSON list
-    state_json TEXT NOT NULL              -- all that is needed to go on from here
+    state_json TEXT NOT NULL,             -- all that is needed to go on from here
+    parameter_hash TEXT,                  -- settings and code of the results that it was learnt from
+    code_version TEXT
 );
+-- Sessions of schema 1.
+ALTER TABLE priors ADD COLUMN IF NOT EXISTS parameter_hash TEXT;
+ALTER TABLE priors ADD COLUMN IF NOT EXISTS code_version TEXT;
 
 CREATE TABLE IF NOT EXISTS interventions (
     intervention_id TEXT PRIMARY KEY,

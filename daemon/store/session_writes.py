@@ -150,6 +150,8 @@ def record_prior(connection: Connection, row: PriorRow) -> None:
             "mean": json.dumps(row.mean),
             "sd": json.dumps(row.sd),
             "state_json": row.state_json,
+            "parameter_hash": row.parameter_hash,
+            "code_version": row.code_version,
         },
     )
 

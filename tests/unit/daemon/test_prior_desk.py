@@ -9,16 +9,16 @@ import pytest
 
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
+from frazil.daemon.prior_epochs import MadeWith
 from frazil.daemon.store import result_files
 
 
 @pytest.fixture
 def open_desk(runtime, store, tmp_path):
-    def make(**changes):
-        return PriorDesk(
-            runtime, store, tmp_path, MovieBook.restore(store, parameter_hash="h", code_version="1"),
-            utc_us=lambda: 1, **changes,
-        )  # fmt: skip
+    def make(parameter_hash="h"):
+        book = MovieBook.restore(store, parameter_hash=parameter_hash, code_version="1")
+        made_with = MadeWith(parameter_hash, "1")
+        return PriorDesk(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1)
 
     return make
 
@@ -97,3 +97,19 @@ def test_damaged_and_missing_results_are_no_evidence(open_desk, epoch, alerts, t
     said = " ".join(alerts())
     assert "m003" in said
     assert "m004" in said
+
+
+def test_what_was_learnt_from_results_of_other_settings_is_not_used(open_desk, epoch, put, ray):
+    run(open_desk())
+    desk = open_desk("other")
+    assert desk.newest_version == 0, "all movies are to be done again"
+    run(desk)
+    assert desk.newest_version == 0
+    for sequence in range(10):
+        put(sequence, parameter_hash="other")
+        desk.ends(sequence)
+    run(desk)
+    assert [arguments[0].version for _, arguments in ray.calls] == [0, 0]
+    assert {result.parameter_hash for result in ray.calls[-1][1][1]} == {"other"}
+    assert open_desk("other").newest_version == 1
+    assert open_desk("h").newest_version == 0

@@ -6,8 +6,11 @@ Works on a live and on a finished session alike. How it is shown is in `summary_
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from scipy.stats import mannwhitneyu
 
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.summary_advice import advice
@@ -147,8 +150,7 @@ def _metrics(ask: _Asker, trend: tuple[Curve, ...]) -> tuple[Metric, ...]:
         if not number(row.get("movies")):
             continue
         known = [value for value, kept in zip(curve.values, curve.kept, strict=True) if kept and value is not None]
-        quarter = len(known) // 4
-        early, late = (known[:quarter], known[-quarter:]) if quarter >= 5 else ([], [])
+        early, late, worse_p = quarters(known)
         metrics.append(
             Metric(
                 name=name,
@@ -159,11 +161,28 @@ def _metrics(ask: _Asker, trend: tuple[Curve, ...]) -> tuple[Metric, ...]:
                 median=number(row["median"]) or 0.0,
                 quartile_1=number(row["quartile_1"]) or 0.0,
                 quartile_3=number(row["quartile_3"]) or 0.0,
-                first_quarter_median=_median(early),
-                last_quarter_median=_median(late),
+                first_quarter_median=early,
+                last_quarter_median=late,
+                worse_p=worse_p,
             )
         )
     return tuple(metrics)
+
+
+def quarters(values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """Medians of the first and the last quarter, and the chance that they differ so by accident; None: too few."""
+    quarter = len(values) // 4
+    if quarter < 5:
+        return None, None, None
+    early, late = list(values[:quarter]), list(values[-quarter:])
+    return _median(early), _median(late), chance_of_larger(early, late)
+
+
+def chance_of_larger(early: Sequence[float], late: Sequence[float]) -> float | None:
+    """One-sided p of Mann and Whitney's U test (1947) that `late` is not larger than `early`; None: one is empty."""
+    if not early or not late:
+        return None
+    return float(mannwhitneyu(late, early, alternative="greater").pvalue)
 
 
 def _squares(ask: _Asker) -> tuple[Square, ...]:

@@ -21,6 +21,8 @@ class Metric:
     first_quarter_median: float | None
     """Of the first quarter of the session, to tell a trend; None with fewer than twenty movies."""
     last_quarter_median: float | None
+    worse_p: float | None = None
+    """Chance that a session without a trend has a last quarter that is larger by so much (Mann-Whitney, one-sided)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,9 +158,10 @@ class ScoreDesk:
             self._start()
             self._give(self._facts)
             return
-        except self._ray.exceptions.RayTaskError as error:
+        except self._ray.exceptions.RayError as error:
             self._judged = _key(self._facts)  # not again and again
-            self._alert("warning", f"round {self._facts.round} could not be judged: {error.cause or error}")
+            why = getattr(error, "cause", None) or error
+            self._alert("warning", f"round {self._facts.round} could not be judged: {why}")
             return
         self._deaths = 0
         self._judged = _key(self._facts)

@@ -258,7 +258,7 @@ class FrameWorker:
             acquisition=task.acquisition,
             settings=settings,
             prior=task.prior,
-            reference_counts_per_px=task.reference_counts_per_px,
+            reference_counts_per_px=task.prior.empty_counts_per_px,
             device=self._device,
             on_stage=stages,
         )

@@ -24,8 +24,6 @@ class MovieTask:
     gain: GainDecision
     parameter_hash: str
     prior: PriorSnapshot
-    reference_counts_per_px: float | None = None
-    """Counts of the emptiest exposure so far per unit of dose; the zero of the ice thickness."""
     next_movie_path: str | None = None
     """What will come after this one: read ahead while this one computes."""
 

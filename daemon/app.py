@@ -16,7 +16,7 @@ from typing import Any
 
 from frazil.actors.gpu_pool import WorkerPool, plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.errors import FrazilError, StopDaemonError, UsageError
+from frazil.config.errors import FrazilError, SettingsError, StopDaemonError, UsageError
 from frazil.config.loading import parameter_hash
 from frazil.daemon import session_folder
 from frazil.daemon.analysis_desk import AnalysisDesk
@@ -53,6 +53,12 @@ _FIXED_PATTERN_LIMIT = 0.25
 _BYTES_PER_GB = 1 << 30
 _RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
 """What a late sidecar can say that changes the result of a movie."""
+
+
+def _last_status(report: ExitReport) -> str:
+    if not report.ok:
+        return "blocked"
+    return "stopping" if report.stopped else "finished"
 
 
 class Daemon:
@@ -93,10 +99,14 @@ class Daemon:
         options = self._options
         session_folder.prepare(options.session_dir, options.raw_root)
         with SessionLock(options.session_dir):
+            settings_before = session_folder.read_settings_text(options.session_dir)
             self._open_store()
             try:
                 return self._run_locked()
             except FrazilError as error:
+                if isinstance(error, SettingsError):
+                    # A flag that was refused must not be remembered with the session.
+                    session_folder.restore_settings_text(options.session_dir, settings_before)
                 _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
                 raise
             finally:
@@ -104,7 +114,7 @@ class Daemon:
 
     def stop(self, sentence: str = "stopped as asked") -> None:
         """End soon; what is under way is done again when the session is resumed. Callable from a signal handler."""
-        self._stopping = ExitReport(True, sentence)
+        self._stopping = ExitReport(True, sentence, stopped=True)
 
     def _open_store(self) -> None:
         options, settings = self._options, self._settings
@@ -241,7 +251,7 @@ class Daemon:
                     self._analysis.close()
                     pool.close()
                 self._store.submit(session_writes.finish_session, self._utc_us()).result()
-                self._publish(force=True, status="finished")
+                self._publish(force=True, status=_last_status(report))
                 return report
             finally:
                 runtime.close()

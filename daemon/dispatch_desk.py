@@ -126,7 +126,8 @@ class DispatchDesk:
     def _on_gain(self, outcome: Outcome) -> None:
         worker = outcome.call.worker
         if outcome.error is not None:
-            self._gate.ask_again()
+            if (said := self._gate.ask_again()) is not None:
+                self._notices.alert("warning", "gain", said, "wait for more movies, or say --gain or --no-gain")
             self._restart(worker, str(outcome.error))
             return
         self._scheduler.worker_available(worker)
@@ -136,6 +137,7 @@ class DispatchDesk:
         assert isinstance(outcome.value, GainDecision)
         decision = outcome.value
         self._store.submit(session_writes.record_gain_verdict, self._gate.decided(decision)).result()
+        decision = self._gate.decision or decision
         self._notices.alert("info" if decision.passes else "error", "gain", decision.sentence, decision.remedy)
         if self._gate.open:
             self._movies.release_gate()

@@ -30,3 +30,5 @@ class ExitReport:
     ok: bool
     sentence: str
     remedy: str | None = None
+    stopped: bool = False
+    """A person or a signal ended it before its work was done."""

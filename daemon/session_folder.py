@@ -49,6 +49,21 @@ def write_settings(session_dir: Path, settings: Settings) -> str:
     return text
 
 
+def read_settings_text(session_dir: Path) -> str | None:
+    """The settings that an earlier run left; None: there was none."""
+    path = session_dir / SETTINGS_FILE
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def restore_settings_text(session_dir: Path, text: str | None) -> None:
+    """Put the settings of the earlier run back, or leave none where there was none."""
+    path = session_dir / SETTINGS_FILE
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
 def file_digest(path: str | None) -> str:
     """Short digest of a small input file (gain, defects): a changed file changes what comes out of every movie.
 

@@ -33,6 +33,10 @@ from frazil.models.records import (
 )
 
 _LARGE_MOTION_ANGSTROM = 40.0
+_JUMP_ANGSTROM = 3.0
+"""From one frame to the next; blurs the frame itself beyond 6 A."""
+_STRONG_ICE_RING = 0.5
+"""Ice rings of good vitreous ice stay well below (RELION's users cut at similar values of its ice-ring density)."""
 _FEW_COUNTS_PER_PX = 1.0
 _DEFAULT_DIAMETER_ANGSTROM = 160.0
 """Box of the extraction when nobody gave a diameter: fits picks between 80 and 300 A without cutting most of them."""
@@ -218,6 +222,11 @@ def _quality(
         flags.append("alignment-uncertain")
     if aligned.shifts.total_angstrom > _LARGE_MOTION_ANGSTROM:
         flags.append("large-motion")
+    steps = np.hypot(np.diff(aligned.shifts.shift_x_angstrom), np.diff(aligned.shifts.shift_y_angstrom))
+    if steps.size and float(steps.max()) > _JUMP_ANGSTROM:
+        flags.append("drift-burst")
+    if fit.estimate.ice_ring_density > _STRONG_ICE_RING:
+        flags.append("ice-rings")
     if not fit.estimate.reliable:
         flags.append(fit.estimate.flag.replace(" ", "-") or "ctf-unreliable")
     if frame_count > 1 and counts_per_px < _FEW_COUNTS_PER_PX:

@@ -22,9 +22,12 @@ class TextPrompt(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, question: str, about: str = "", *, placeholder: str = "", initial: str = "") -> None:
+    def __init__(
+        self, question: str, about: str = "", *, placeholder: str = "", initial: str = "", required: bool = False
+    ) -> None:
         super().__init__()
         self._question, self._about, self._placeholder, self._initial = question, about, placeholder, initial
+        self._required = required
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -33,7 +36,12 @@ class TextPrompt(ModalScreen[str | None]):
             yield Static(Text("Enter: do it   Escape: leave everything as it is", GRAY))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip())
+        text = event.value.strip()
+        if text or not self._required:
+            self.dismiss(text)
+        else:
+            # Closing here would let the next words act as single-key commands.
+            self.query_one(Input).placeholder = "a reason is needed; Escape leaves everything as it is"
 
 
 class SortDialog(ModalScreen[str | None]):

@@ -137,7 +137,7 @@ class LiveScreen(Screen[object]):
 
     def _on_gone(self, gone: Gone) -> None:
         self._gone = True
-        self.query_one(GoneBanner).show_gone(gone.silent_s, self._seen is not None)
+        self.query_one(GoneBanner).show_gone(gone.silent_s, None if self._seen is None else self._seen.status)
 
     def _refresh_movies(self, *, new_results: bool) -> None:
         self._table.changed()
@@ -306,10 +306,9 @@ class LiveScreen(Screen[object]):
         def then(reason: str | None) -> None:
             if reason:
                 self._order("reject", {"movie_id": movie_id, "reason": reason}, name)
-            elif reason is not None:
-                self.notify("not rejected: it needs a reason", severity="warning")
 
-        self.app.push_screen(TextPrompt("Reject", name, placeholder="reason, e.g. crystalline ice"), then)
+        prompt = TextPrompt("Reject", name, placeholder="reason, e.g. crystalline ice", required=True)
+        self.app.push_screen(prompt, then)
 
     def action_note(self) -> None:
         shown = self._shown()

@@ -27,10 +27,14 @@ class GateBanner(Static):
 class GoneBanner(Static):
     """Shown only while no daemon answers."""
 
-    def show_gone(self, silent_s: float, ever_seen: bool) -> None:
-        since = f"! daemon gone since {duration(round(silent_s))}"
-        then = "last state shown; reconnecting" if ever_seen else "waiting for it"
-        self.update(Text(f"{since}, {then}", "bold"))
+    def show_gone(self, silent_s: float, last_status: str | None) -> None:
+        """`last_status`: what the daemon said last; None: it was never seen."""
+        if last_status == "finished":
+            self.update(Text("✓ the daemon has finished and ended; q leaves the screen", "bold"))
+        else:
+            since = f"! daemon gone since {duration(round(silent_s))}"
+            then = "waiting for it" if last_status is None else "last state shown; reconnecting"
+            self.update(Text(f"{since}, {then}", "bold"))
         self.display = True
 
     def show_back(self) -> None:

@@ -147,11 +147,15 @@ def _show_screen(session: Path, daemon: subprocess.Popen[bytes]) -> None:
         if client is not None:
             client.close()
             subprocess.run([sys.executable, "-c", _VERB, "tui", "--session", str(session)], check=False)
-            typer.echo("the screen is detached, the daemon goes on; waiting for it to finish ...", err=True)
+            if daemon.poll() is None:
+                typer.echo("the screen is detached, the daemon goes on; waiting for it to finish ...", err=True)
             return
         time.sleep(0.3)
 
 
 def _print_summary(session: Path) -> None:
     subprocess.run([sys.executable, "-c", _VERB, "summary", str(session)], check=True)
-    typer.echo(f"\nLook further:  frazil tui --session {session}     frazil query {session} 'select * from movies'")
+    typer.echo(
+        f"\nLook further:  frazil summary {session} --html report.html     "
+        f"frazil query {session} 'select * from movies'     (./run VERB ... where frazil is not on the PATH)"
+    )

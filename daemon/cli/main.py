@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
-import click
 import typer
 
 from frazil.config.errors import FrazilError, UsageError
@@ -35,37 +35,43 @@ def load_verb(name: str) -> Callable[..., Any]:
 
 def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
     """The command line of some verbs."""
-    app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(
+        help=_HELP,
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
     @app.callback()
-    def root() -> None:
-        """Keeps a command line of one verb from losing the verb's name."""
+    def root(
+        show_version: Annotated[
+            bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end")
+        ] = False,
+    ) -> None:
+        """The help of the command line itself is `_HELP`."""
 
     for name in verbs:
         app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(load_verb(name))
-    app.info.help = _HELP
     return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"frazil {version('frazil')}")
+        raise typer.Exit
 
 
 def main() -> None:
     """Entry point of the `frazil` script."""
-    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    words = sys.argv[1:]
+    asked = next((word for word in words if not word.startswith("-")), None)
     # Only the verb that is asked for is imported; help and mistakes need all of them.
-    app = build((asked,) if asked in VERBS else VERBS)
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(build((asked,) if asked in VERBS else VERBS))
     command.help = _HELP
     try:
-        code = command.main(prog_name="frazil", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        code = 0
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        code = 1
+        # Typer prints what is wrong with the words itself and ends with 2. (It brings its own copy of click, whose
+        # errors are not those of the package `click`: they cannot be caught here by name.)
+        command(args=words or ["--help"], prog_name="frazil")
     except FrazilError as error:
-        click.echo(f"frazil: {error}", err=True)
-        code = 2 if isinstance(error, UsageError) else 1
-    sys.exit(code if isinstance(code, int) else 0)
+        typer.echo(f"frazil: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)

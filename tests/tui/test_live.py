@@ -77,9 +77,14 @@ async def test_nothing_is_rejected_without_a_reason(session: Any, tools: Any) ->
     app = session.app()
     async with app.run_test(size=(80, 24)) as pilot:
         await tools.settle(pilot)
-        for keys in (("r", "escape"), ("r", "enter"), ("r", "space", "enter"), ("n", "enter")):
+        for keys in (("r", "escape"), ("r", "enter", "escape"), ("r", "space", "enter", "escape"), ("n", "enter")):
             await pilot.press(*keys)
             await tools.settle(pilot)
+        await pilot.press("r", "enter")
+        await tools.settle(pilot)
+        assert isinstance(app.screen, TextPrompt), "it stays: closed, the next letters would be single-key commands"
+        await pilot.press("escape")
+        await tools.settle(pilot)
         assert session.service.commands == []
         await pilot.press("n", *"tip", "enter")
         await tools.until(pilot, lambda: session.service.commands)

@@ -196,8 +196,8 @@ class WorkerDiedError(FrazilError):
 def usable_cpu_count() -> int:
     """How many single-threaded CPU workers this machine bears: one a core, if each finds its memory.
 
-    Threads of one worker speed up only the large transforms; on movies of the usual size two workers with one thread
-    each do nearly twice the work of one worker with two (docs/performance.md).
+    Threads of one worker speed up only the large transforms; the rest of the work on a movie is serial, so that two
+    workers with one thread each do more than one worker with two.
     """
     cores = len(os.sched_getaffinity(0))  # a container often grants fewer than the machine has
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -29,8 +29,8 @@ class GoneBanner(Static):
 
     def show_gone(self, silent_s: float, last_status: str | None) -> None:
         """`last_status`: what the daemon said last; None: it was never seen."""
-        if last_status == "finished":
-            self.update(Text("✓ the daemon has finished and ended; q leaves the screen", "bold"))
+        if last_status in ("finished", "stopping"):
+            self.update(Text("✓ the daemon has ended as it was to; last state shown; q leaves the screen", "bold"))
         else:
             since = f"! daemon gone since {duration(round(silent_s))}"
             then = "waiting for it" if last_status is None else "last state shown; reconnecting"

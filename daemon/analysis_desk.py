@@ -7,11 +7,9 @@ own, so that no movie waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.loading import parameter_hash
 from frazil.config.settings import Settings
 from frazil.daemon.live_state import AnalysisSummary
 from frazil.daemon.map_desk import MapDesk
@@ -19,15 +17,9 @@ from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
 from frazil.daemon.prior_epochs import MadeWith
 from frazil.daemon.score_desk import ScoreDesk
-from frazil.daemon.session_folder import file_digest
 from frazil.daemon.store.store import Store
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieResult
-
-
-def _made_with(settings: Settings) -> MadeWith:
-    inputs = {name: file_digest(getattr(settings.camera, name)) for name in ("gain", "defects")}
-    return MadeWith(parameter_hash(settings, inputs=inputs), version("frazil"))
 
 
 class AnalysisDesk:
@@ -41,9 +33,10 @@ class AnalysisDesk:
         settings: Settings,
         book: MovieBook,
         *,
+        made_with: MadeWith,
         utc_us: Callable[[], int],
     ) -> None:
-        self._prior = PriorDesk(runtime, store, session_dir, book, made_with=_made_with(settings), utc_us=utc_us)
+        self._prior = PriorDesk(runtime, store, session_dir, book, made_with=made_with, utc_us=utc_us)
         self._map = MapDesk(runtime, store, session_dir, settings, book, utc_us=utc_us)
         self._scores = ScoreDesk(
             runtime, store, session_dir, settings, book, utc_us=utc_us, map_idle=lambda: self._map.drained(final=False)

@@ -31,6 +31,7 @@ from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.movie_desk import MovieDesk
 from frazil.daemon.notices import Notices
 from frazil.daemon.options import DaemonOptions, ExitReport
+from frazil.daemon.prior_epochs import MadeWith
 from frazil.daemon.result_desk import ResultDesk
 from frazil.daemon.scheduler import Scheduler
 from frazil.daemon.service import DaemonService
@@ -191,7 +192,13 @@ class Daemon:
                 pool = WorkerPool(runtime, configs)
                 workers = WorkerDesk(pool, clock=self._clock)
                 self._analysis = AnalysisDesk(
-                    runtime, self._store, options.session_dir, settings, self._book, utc_us=self._utc_us
+                    runtime,
+                    self._store,
+                    options.session_dir,
+                    settings,
+                    self._book,
+                    made_with=MadeWith(self._hash, version("frazil")),
+                    utc_us=self._utc_us,
                 )
                 self._movies = MovieDesk(
                     store=self._store,

@@ -26,7 +26,13 @@ from frazil.models.motion.spectra import (
     measure_moments,
     noise_per_shell,
 )
-from frazil.models.motion.whole_frame import MAX_PATCH_COEFFICIENTS, WholeFrameMotion, frame_amplitudes, frequency_limit
+from frazil.models.motion.whole_frame import (
+    MAX_PATCH_COEFFICIENTS,
+    WholeFrameMotion,
+    frame_amplitudes,
+    frequency_limit,
+    padded_amplitude,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -115,10 +121,16 @@ def cut_patches(
     size_x = min(size_x, max(_SMALLEST_PATCH_PX, smooth_length((last_x - first_x) // grid_x)))
     limit = frequency_limit(height, width, small.pixel_size_angstrom, MAX_PATCH_COEFFICIENTS)
     grid = BandGrid.build(size_y, size_x, small.pixel_size_angstrom, limit, device)
-    amplitude = frame_amplitudes(
-        small, grid.shell_frequency_per_angstrom, dose_per_frame_e_per_a2, pre_exposure_e_per_a2, voltage_kv
-    )
-    amplitude = torch.cat((amplitude, torch.zeros_like(amplitude[:, :1])), dim=1).to(device, torch.float32)
+    amplitude = padded_amplitude(
+        frame_amplitudes(
+            small,
+            grid.shell_frequency_per_angstrom,
+            dose_per_frame_e_per_a2,
+            pre_exposure_e_per_a2,
+            voltage_kv,
+            motion.damage_strength,
+        )
+    ).to(device)
     window = edge_window(size_y, size_x, device, 0.1)
     window = window / window.square().mean().sqrt()
     tops = np.round(np.linspace(first_y, max(first_y, last_y - size_y), grid_y)).astype(int)

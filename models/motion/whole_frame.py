@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ MAX_WHOLE_FRAME_COEFFICIENTS = 150_000
 MAX_PATCH_COEFFICIENTS = 400_000
 _COARSE_COEFFICIENTS = 60_000
 _ROUNDS = 8
+_FIRST_DAMAGE_STRENGTH = 0.3
+_DAMAGE_STRENGTHS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.4)
 _CONVERGED_ANGSTROM = 0.03
 _CLEAR_LOG_LIKELIHOOD_GAIN = 1500.0
 """Below this the frame-by-frame search may have gone astray, and whole paths are tried as well."""
@@ -41,6 +43,8 @@ class WholeFrameMotion:
     at_search_edge: bool
     spectra: MotionSpectra
     prior: smooth_prior.StepPrior
+    damage_strength: float = 1.0
+    """How fast the signal fades with dose, in units of the published exposure filter's exponent."""
 
 
 def frame_amplitudes(
@@ -49,10 +53,15 @@ def frame_amplitudes(
     dose_per_frame_e_per_a2: float,
     pre_exposure_e_per_a2: float,
     voltage_kv: float,
+    damage_strength: float,
 ) -> Tensor:
-    """Expected signal of each frame at unit noise, (F, n): damage, and counts (signal ~ N, shot noise ~ sqrt N)."""
+    """Expected signal of each frame at unit noise, (F, n): damage, and counts (signal ~ N, shot noise ~ sqrt N).
+
+    `damage_strength` scales the exponent of the published exposure filter: 1 for protein as published, 0 for a
+    specimen (ice, carbon, a test object) that keeps its contrast.
+    """
     exposures = mid_frame_exposures_e_per_a2(small.frames.shape[0], dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
-    left = exposure_filter(frequency_per_angstrom, exposures, voltage_kv)
+    left = exposure_filter(frequency_per_angstrom, exposures, voltage_kv) ** damage_strength
     ratio = torch.where(small.sd_counts > 0, small.mean_counts / small.sd_counts.clamp_min(1e-30), 0.0)
     live = small.sd_counts > 0
     if bool(live.any()) and bool((small.mean_counts[live] > 0).all()):
@@ -73,15 +82,19 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
     for f in range(frames):
         frame = small.frames[f].to(torch.float32)
         coefficients[f] = grid.take((frame - frame.mean()) * window)
-    padded = torch.cat((amplitude, torch.zeros_like(amplitude[:, :1])), dim=1)
     return Band(
         coefficients,
         grid.omega_x,
         grid.omega_y,
         grid.shell,
         grid.shell_frequency_per_angstrom,
-        padded.to(device, torch.float32),
+        padded_amplitude(amplitude).to(device),
     )
+
+
+def padded_amplitude(amplitude: Tensor) -> Tensor:
+    """(F, n_shells + 1) float32: the coefficients of no shell carry no signal."""
+    return torch.cat((amplitude, torch.zeros_like(amplitude[:, :1])), dim=1).to(torch.float32)
 
 
 def frequency_limit(height: int, width: int, pixel_size_angstrom: float, max_coefficients: int) -> float:
@@ -105,10 +118,18 @@ def align_whole_frames(
     device = small.frames.device
     limit = frequency_limit(height, width, small.pixel_size_angstrom, MAX_WHOLE_FRAME_COEFFICIENTS)
     grid = BandGrid.build(height, width, small.pixel_size_angstrom, limit, device)
-    amplitude = frame_amplitudes(
-        small, grid.shell_frequency_per_angstrom, dose_per_frame_e_per_a2, pre_exposure_e_per_a2, voltage_kv
-    )
-    band = build_band(small, grid, amplitude)
+
+    def amplitude(damage_strength: float) -> Tensor:
+        return frame_amplitudes(
+            small,
+            grid.shell_frequency_per_angstrom,
+            dose_per_frame_e_per_a2,
+            pre_exposure_e_per_a2,
+            voltage_kv,
+            damage_strength,
+        )
+
+    band = build_band(small, grid, amplitude(_FIRST_DAMAGE_STRENGTH))
     frames = band.frame_count
     band = whiten(band, torch.zeros((frames, 2)))
     floor = pattern_floor(measure_moments(band, torch.zeros((frames, 2))), frames)
@@ -136,7 +157,15 @@ def align_whole_frames(
         path = coarse_search.search_paths(coarse, max_shift_angstrom).double().cpu().numpy()
         candidates.append(refine(coarse, path, rounds=6, floor=floor))
         best = max(candidates, key=lambda c: c.log_evidence)
+    options = {strength: padded_amplitude(amplitude(strength)).to(device) for strength in _DAMAGE_STRENGTHS}
+    damage_strength = likeliest_damage(band, best.shift_angstrom, options, floor)
+    band = replace(band, amplitude=options[damage_strength])
     final = refine(band, best.shift_angstrom, rounds=_ROUNDS, floor=floor, prior=best.prior)
+    again = likeliest_damage(band, final.shift_angstrom, options, floor)
+    if again != damage_strength:
+        damage_strength = again
+        band = replace(band, amplitude=options[damage_strength])
+        final = refine(band, final.shift_angstrom, rounds=_ROUNDS, floor=floor, prior=final.prior)
     chi_square = split_agreement(band, final)
     total = np.abs(final.shift_angstrom - final.shift_angstrom.mean(axis=0)).max()
     return WholeFrameMotion(
@@ -147,7 +176,26 @@ def align_whole_frames(
         bool(total > 2.0 * max_shift_angstrom),
         final.spectra,
         final.prior,
+        damage_strength,
     )
+
+
+def likeliest_damage(
+    band: Band, shift_angstrom: npt.NDArray[np.float64], amplitudes: dict[float, Tensor], floor: float
+) -> float:
+    """The strength of radiation damage, among those offered, under which the aligned frames are likeliest.
+
+    Specimens differ in how fast they fade, and ice hardly fades at all. With too much damage assumed, what the late
+    frames still show looks like a pattern that stands still, and they are pulled towards it.
+    """
+    at = torch.as_tensor(shift_angstrom)
+
+    def likelihood(strength: float) -> float:
+        faded = replace(band, amplitude=amplitudes[strength])
+        spectra = estimate_spectra(measure_moments(faded, at), band.frame_count, floor=floor)
+        return evaluate(faded, at, spectra).log_likelihood
+
+    return max(amplitudes, key=likelihood)
 
 
 @dataclass(frozen=True, slots=True)

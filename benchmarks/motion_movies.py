@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 CONTRAST = 0.08
 DEFOCUS_ANGSTROM, VOLTAGE_KV, CS_MM, AMPLITUDE_CONTRAST = 12_000.0, 300.0, 2.7, 0.1
 KINDS = ("still", "drifting", "settling")
+SPECTRA = {"flat": (10.0, 0.12), "steep": (65.0, 0.018)}
+"""How particles fall off, exp(-B k^2) with B in A2, and how much white ice there is. Rings of a movie without motion,
+40 e/px, at 0.04/0.10/0.16/0.24 per px: flat .86/.76/.73/.59, steep .96/.83/.57/.27 (small proteins in thin ice)."""
 LATTICE = 65
 """Displacements are computed on so many places along each axis and interpolated linearly between them."""
 _STRIP_ROWS = 256
@@ -98,12 +101,15 @@ def ctf(
     return np.asarray(-np.sin(chi + np.arcsin(AMPLITUDE_CONTRAST)), dtype=np.float32)
 
 
-def make_scene(size_px: int | tuple[int, int], pixel_size_angstrom: float, seed: int) -> NDArray[np.float32]:
+def make_scene(
+    size_px: int | tuple[int, int], pixel_size_angstrom: float, seed: int, spectrum: str = "flat"
+) -> NDArray[np.float32]:
     """Relative contrast (mean 0, sd CONTRAST): balls of many blobs (globular particles) and weak ice noise.
 
-    `size_px` is the side of a square or (height, width).
+    `size_px` is the side of a square or (height, width), `spectrum` one of SPECTRA.
     """
     height, width = (size_px, size_px) if isinstance(size_px, int) else size_px
+    falloff_angstrom2, ice = SPECTRA[spectrum]
     random = np.random.default_rng(seed)
     image = np.zeros((height, width), dtype=np.float32)
     particles = max(8, int(2.5e-5 * height * width * pixel_size_angstrom**2))
@@ -114,14 +120,16 @@ def make_scene(size_px: int | tuple[int, int], pixel_size_angstrom: float, seed:
         x = np.round(cx + blobs[:, 0]).astype(int) % width
         y = np.round(cy + blobs[:, 1]).astype(int) % height
         np.add.at(image, (y, x), 1.0)
-    image += 0.12 * random.standard_normal(image.shape, dtype=np.float32)
     kx = np.fft.rfftfreq(width, pixel_size_angstrom)[None]
     ky = np.fft.fftfreq(height, pixel_size_angstrom)[:, None]
-    spectrum = fft.rfft2(image)
-    spectrum *= ctf(height, width, pixel_size_angstrom)
-    spectrum *= np.exp(-10.0 * (kx**2 + ky**2)).astype(np.float32)
-    spectrum[0, 0] = 0
-    out = fft.irfft2(spectrum, s=image.shape)
+    k2 = (kx**2 + ky**2).astype(np.float32)
+    spectrum_of_all = fft.rfft2(image)
+    spectrum_of_all *= np.exp(-falloff_angstrom2 * k2)
+    noise = fft.rfft2(random.standard_normal(image.shape, dtype=np.float32))
+    spectrum_of_all += ice * np.exp(-10.0 * k2) * noise
+    spectrum_of_all *= ctf(height, width, pixel_size_angstrom)
+    spectrum_of_all[0, 0] = 0
+    out = fft.irfft2(spectrum_of_all, s=image.shape)
     return np.asarray(CONTRAST * out / out.std(), dtype=np.float32)
 
 
@@ -142,33 +150,47 @@ def _between(length: int, first: int = 0, last: int | None = None) -> NDArray[np
 
 
 class Warp:
-    """Moves an image by a smooth displacement: out(r) = image(r - d(r)), cubic B-splines.
+    """Moves a periodic image by a smooth displacement: out(r) = image(r - d(r)), cubic B-splines.
 
-    `mode` says what lies beyond the edge, in the words of `scipy.ndimage`.
+    The image is first sampled twice as finely (by its transform), where cubic splines are all but exact for all that
+    the image holds; on the image's own pixels they would blur what lies beyond 0.3 cycles per pixel, and a movie that
+    moves could not keep the rings of one that does not.
     """
 
-    def __init__(self, image: NDArray[np.float32], mode: str = "grid-wrap") -> None:
-        self._mode = mode
-        self._coefficients = ndimage.spline_filter(image, order=3, output=np.float32, mode=mode)
+    def __init__(self, image: NDArray[np.float32]) -> None:
+        self._shape = image.shape
+        self._coefficients = ndimage.spline_filter(_finer(image), order=3, output=np.float32, mode="grid-wrap")
         self._columns = _between(image.shape[1]).T.copy()
 
     def strip(self, displacement_px: Array, first: int, last: int) -> NDArray[np.float32]:
         """Rows first .. last - 1; `displacement_px` (LATTICE, LATTICE, 2) on `lattice`."""
-        height, width = self._coefficients.shape
+        height, width = self._shape
         rows = _between(height, first, last)
         dx, dy = (rows @ displacement_px[..., axis].astype(np.float32) @ self._columns for axis in (0, 1))
         y = np.arange(first, last, dtype=np.float32)[:, None] - dy
         x = np.arange(width, dtype=np.float32)[None] - dx
         return np.asarray(
-            ndimage.map_coordinates(self._coefficients, np.stack((y, x)), order=3, mode=self._mode, prefilter=False)
+            ndimage.map_coordinates(
+                self._coefficients, 2.0 * np.stack((y, x)), order=3, mode="grid-wrap", prefilter=False
+            )
         )
 
     def __call__(self, displacement_px: Array) -> NDArray[np.float32]:
         """The whole image, on all cores."""
-        height = self._coefficients.shape[0]
+        height = self._shape[0]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             parts = pool.map(lambda a: self.strip(displacement_px, a, min(a + _STRIP_ROWS, height)), strips(height))
             return np.concatenate(list(parts))
+
+
+def _finer(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(2 h, 2 w): the same picture on half the pixel size; h and w even."""
+    height, width = image.shape
+    spectrum = fft.rfft2(image)
+    padded = np.zeros((2 * height, width + 1), dtype=np.complex64)
+    padded[: height // 2, : width // 2] = spectrum[: height // 2, :-1]
+    padded[-(height // 2) + 1 :, : width // 2] = spectrum[height // 2 + 1 :, :-1]  # Nyquist has no sign: left out
+    return np.asarray(4.0 * fft.irfft2(padded, s=(2 * height, 2 * width)), dtype=np.float32)
 
 
 def strips(height_px: int) -> range:

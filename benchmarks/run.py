@@ -13,7 +13,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-_HELPERS = {"run.py", "synthetic_session.py", "screenshots.py", "shared_data.py"}
+_HELPERS = {
+    "run.py", "synthetic_session.py", "screenshots.py", "shared_data.py",
+    "motion_movies.py", "motion_score.py", "motion_programs.py", "motion_frazil.py", "structure_movies.py",
+}  # fmt: skip
 
 
 def claims() -> dict[str, str]:

@@ -14,7 +14,8 @@ from frazil.config.settings import MotionSettings
 from frazil.models.motion.binning import build_small_stack
 from frazil.models.motion.field import MotionField, polynomial_coefficients
 from frazil.models.motion.frame_source import FrameSource
-from frazil.models.motion.local_motion import LocalFit, cut_patches, fit_local_motion
+from frazil.models.motion.local_motion import LocalFit, fit_local_motion
+from frazil.models.motion.patches import cut_patches
 from frazil.models.motion.tile_sum import fourier_crop, sum_movie
 from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frames
 from frazil.models.records import FrameShifts, LocalMotion
@@ -141,8 +142,8 @@ def trusted(motion: WholeFrameMotion) -> bool:
 
 def local_motion_record(fit: LocalFit, settings: MotionSettings) -> LocalMotion:
     """RELION's 36 coefficients of the fitted field; all zero if it was not accepted."""
-    modes = fit.field.modes_angstrom if fit.accepted else np.zeros_like(fit.field.modes_angstrom)
-    along_x, along_y = polynomial_coefficients(modes)
+    field = fit.field if fit.accepted else MotionField.rigid(fit.field.whole_frame_angstrom)
+    along_x, along_y = polynomial_coefficients(field)
     return LocalMotion(
         tuple(float(v) for v in along_x),
         tuple(float(v) for v in along_y),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,20 +13,21 @@ _SHELL_WIDTH_BINS = 3.0
 _MIN_FREQUENCY_PER_ANGSTROM = 1.0 / 250.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Band:
     """Frames of one region as half-plane Fourier coefficients on a rectangular grid.
 
     `coefficients` is (F, Ny, Nx) complex64 with unit-variance shot noise in every frame; column j is frequency
     `omega_x[j]` >= 0, row i is `omega_y[i]` (both radian/A, rows in FFT order). Coefficients on the axes, at very low
     frequency and beyond the outermost shell have `shell` = n_shells and count for nothing: edges, illumination and
-    read-out lines live on the axes and do not move with the specimen.
+    read-out lines live on the axes and do not move with the specimen. Coefficients are never changed in place.
     """
 
     coefficients: Tensor
     omega_x: Tensor
     omega_y: Tensor
     shell: Tensor
+    """(Ny, Nx) int32"""
     shell_frequency_per_angstrom: Tensor
     amplitude: Tensor
     """(F, n_shells + 1): expected amplitude of the specimen's signal in each frame relative to an undamaged one of
@@ -41,7 +43,31 @@ class Band:
 
     def amplitude_map(self) -> Tensor:
         """(F, Ny, Nx) float32: `amplitude` spread over the grid."""
-        return self.amplitude[:, self.shell]
+        return self.amplitude[:, self.shell.long()]
+
+    @cached_property
+    def still_halves(self) -> tuple[Tensor, Tensor]:
+        """(Ny, Nx) sums of the unmoved frames of the first and of the second half."""
+        middle = self.frame_count // 2
+        return self.coefficients[:middle].sum(dim=0), self.coefficients[middle:].sum(dim=0)
+
+    @cached_property
+    def frame_power(self) -> Tensor:
+        """(Ny, Nx) sum over frames of |y_f|^2."""
+        parts = torch.view_as_real(self.coefficients)
+        total = torch.zeros_like(parts[0])
+        for frame in parts:
+            total.addcmul_(frame, frame)
+        return total.sum(dim=-1)
+
+    def with_amplitude(self, amplitude: Tensor) -> Band:
+        """The same frames, expected to fade differently."""
+        other = replace(self, amplitude=amplitude)
+        # What does not depend on the amplitude is not computed again.
+        for name in ("still_halves", "frame_power"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
 
     def phases(self, shift_angstrom: Tensor) -> tuple[Tensor, Tensor]:
         """exp(+i omega d) along each axis, (F, Nx) and (F, Ny): multiplying by both undoes the displacement d."""
@@ -50,15 +76,6 @@ class Band:
             torch.polar(torch.ones_like(shift[:, :1] * self.omega_x), shift[:, :1] * self.omega_x),
             torch.polar(torch.ones_like(shift[:, 1:] * self.omega_y), shift[:, 1:] * self.omega_y),
         )
-
-    def aligned(self, shift_angstrom: Tensor) -> Tensor:
-        """Coefficients with the displacements (F, 2: x, y; A) undone."""
-        along_x, along_y = self.phases(shift_angstrom)
-        return (self.coefficients * along_y[:, :, None]).mul_(along_x[:, None, :])
-
-    def with_shells_where(self, keep: Tensor) -> Band:
-        """The same band without the coefficients where `keep` (Ny, Nx) is false."""
-        return replace(self, shell=torch.where(keep, self.shell, torch.full_like(self.shell, self.shell_count)))
 
     def below(self, frequency_per_angstrom: float) -> Band:
         """The part of the band below a frequency, on the smaller grid that holds it."""
@@ -74,6 +91,13 @@ class Band:
             omega_y=self.omega_y[rows],
             shell=torch.where(radius <= limit, shell, torch.full_like(shell, self.shell_count)),
         )
+
+    def chequered(self) -> Tensor:
+        """(Ny, Nx) bool: half of the coefficients, in blocks of 4 x 4 that alternate (neighbours share the window's
+        leakage, so that single coefficients would not be independent)."""
+        rows = torch.arange(self.shell.shape[0], device=self.shell.device) // 4
+        columns = torch.arange(self.shell.shape[1], device=self.shell.device) // 4
+        return ((rows[:, None] + columns[None, :]) % 2).bool()
 
 
 def edge_window(height: int, width: int, device: torch.device, margin_fraction: float = 0.06) -> Tensor:
@@ -133,7 +157,7 @@ class BandGrid:
             columns,
             (2.0 * math.pi * kx).to(device, torch.float32),
             (2.0 * math.pi * ky).to(device, torch.float32),
-            index.to(device),
+            index.to(device, torch.int32),
             frequency,
         )
 

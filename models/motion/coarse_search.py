@@ -122,7 +122,7 @@ def search_paths(band: Band, max_shift_angstrom: float) -> Tensor:
     order = radius[inside[:, 0], inside[:, 1]].argsort()[:_PATH_MAX_COEFFICIENTS]
     rows, cols = inside[order, 0], inside[order, 1]
     wx, wy = band.omega_x[cols], band.omega_y[rows]
-    data = band.coefficients[:, rows, cols] * band.amplitude[:, band.shell[rows, cols]]
+    data = band.coefficients[:, rows, cols] * band.amplitude[:, band.shell[rows, cols].long()]
     step = 0.35 * 2.0 * math.pi / float(radius[rows[-1], cols[-1]])
     half = max(1, math.ceil(max_shift_angstrom / step))
     axis = torch.arange(-half, half + 1, device=device, dtype=torch.float32) * step

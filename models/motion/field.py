@@ -1,9 +1,8 @@
 """Displacement of any place of the movie at any frame: whole-frame motion plus smooth spatial modes.
 
-d(x, y, f) = d_f + sum_m phi_m(x, y) c_m(f) with phi = x, x^2 - 1/12, y, y^2 - 1/12, xy (x = px/width - 0.5, y
-likewise), which average to zero over the frame, so that d_f is the mean motion: the spatial part of RELION's local
-model with one free coefficient per frame instead of a cubic in time, because real motion decays after the beam comes
-on. `polynomial_coefficients` makes RELION's cubic of it.
+d(x, y, f) = d_f + sum_m phi_m(x, y) c_m(f), with x = px/width - 0.5 and y likewise. The modes average to zero over the
+frame, so that d_f is the mean motion; each has one free coefficient per frame instead of a cubic in time, because real
+motion decays after the beam comes on. `polynomial_coefficients` makes RELION's cubic of it.
 """
 
 from __future__ import annotations
@@ -13,16 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frazil.models.motion.spatial_basis import SpatialBasis
 from frazil.models.records import LocalMotion
 
 Array = npt.NDArray[np.float64]
-MODES = 5
-"""x, x^2 - 1/12, y, y^2 - 1/12, xy; the constant is the whole-frame shift."""
-
-
-def spatial_modes(x: Array, y: Array) -> Array:
-    """phi (..., MODES) at x, y in -0.5..0.5; mean zero over the frame."""
-    return np.stack((x, x * x - 1 / 12, y, y * y - 1 / 12, x * y), axis=-1)
+RIGID = SpatialBasis("polynomial", 0)
+_GRID_POINTS = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +27,50 @@ class MotionField:
     whole_frame_angstrom: Array
     """(F, 2): x, y, mean over the frame."""
     modes_angstrom: Array
-    """(F, MODES, 2)."""
+    """(F, M - 1, 2): coefficients of all functions of the basis but the constant."""
+    basis: SpatialBasis
 
     def at(self, x: Array, y: Array) -> Array:
         """(F, ..., 2) displacement at places in -0.5..0.5 (x along the width, y along the height)."""
-        local = np.tensordot(self.modes_angstrom, spatial_modes(x, y), axes=([1], [x.ndim]))  # (F, 2, ...)
-        local = np.moveaxis(local, 1, -1)
+        values = self.basis.values(x, y)[..., 1:]
+        local = np.moveaxis(np.tensordot(self.modes_angstrom, values, axes=([1], [x.ndim])), 1, -1)
         return np.asarray(self.whole_frame_angstrom.reshape(-1, *([1] * x.ndim), 2) + local)
 
     @classmethod
     def rigid(cls, whole_frame_angstrom: Array) -> MotionField:
-        return cls(whole_frame_angstrom, np.zeros((len(whole_frame_angstrom), MODES, 2)))
+        return cls(whole_frame_angstrom, np.zeros((len(whole_frame_angstrom), 0, 2)), RIGID)
 
 
-def polynomial_coefficients(modes_angstrom: Array) -> tuple[Array, Array]:
-    """RELION's 18 coefficients per axis, [3 i + p], closest to the modes.
+def polynomial_coefficients(field: MotionField) -> tuple[Array, Array]:
+    """RELION's 18 coefficients per axis, [3 i + p], closest to the field's local part over the frame and in time.
 
     The origin of each place is free (an offset constant in time moves nothing against anything), so the cubic is fitted
     with a constant, and the constant is dropped: RELION's own fit has to pass through zero at the first frame.
     """
-    frames = len(modes_angstrom)
+    frames = len(field.whole_frame_angstrom)
+    at = (np.arange(_GRID_POINTS) + 0.5) / _GRID_POINTS - 0.5
+    x, y = np.meshgrid(at, at)
+    local = (field.at(x, y) - field.whole_frame_angstrom[:, None, None]).reshape(frames, -1, 2)
+    space = relion_basis(x.reshape(-1), y.reshape(-1))
     t = np.arange(frames, dtype=np.float64)
     order = min(3, frames - 1)
-    design = np.stack([t**p for p in range(order + 1)], axis=1)
-    scale = np.abs(design).max(axis=0)
-    solution, *_ = np.linalg.lstsq(design / scale, modes_angstrom.reshape(frames, -1), rcond=None)
-    solution = (solution / scale[:, None]).reshape(order + 1, MODES, 2)
+    time = np.stack([t**p for p in range(order + 1)], axis=1)
+    scale = np.abs(time).max(axis=0)
+    in_time = np.linalg.pinv(time / scale) / scale[:, None]
+    solution = np.einsum("pf,is,fsa->ipa", in_time, np.linalg.pinv(space), local)
     out = np.zeros((6, 3, 2))
-    out[1:, :order] = np.moveaxis(solution[1:], 0, 1)
-    # RELION's quadratics are x^2 and y^2: what makes ours average to zero goes into its constant.
-    out[0] = -(out[2] + out[4]) / 12.0
+    out[:, :order] = solution[:, 1:]
     flat = out.reshape(18, 2)
     return flat[:, 0], flat[:, 1]
 
 
+def relion_basis(x: Array, y: Array) -> Array:
+    """(..., 6): 1, x, x^2, y, y^2, xy (Zivanov et al. 2019, as RELION's motion STAR numbers them)."""
+    return np.stack((np.ones_like(x), x, x * x, y, y * y, x * y), axis=-1)
+
+
 def evaluate_polynomial(local: LocalMotion, x: Array, y: Array, frame_count: int) -> Array:
     """(F, ..., 2): RELION's model as `LocalMotion` stores it, in A, displacement beyond the whole-frame shift."""
-    basis = np.stack((np.ones_like(x), x, x * x, y, y * y, x * y), axis=-1)
     t = np.arange(frame_count, dtype=np.float64)
     powers = np.stack((t, t**2, t**3), axis=1)
     coefficients = np.stack(
@@ -78,4 +80,4 @@ def evaluate_polynomial(local: LocalMotion, x: Array, y: Array, frame_count: int
         ),
         axis=-1,
     )
-    return np.asarray(np.einsum("fp,...i,ipa->f...a", powers, basis, coefficients))
+    return np.asarray(np.einsum("fp,...i,ipa->f...a", powers, relion_basis(x, y), coefficients))

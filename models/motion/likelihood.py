@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from frazil.models.motion.band import Band
+from frazil.models.motion.band_sums import AlignedSums, project
 from frazil.models.motion.spectra import MotionSpectra
 
 _TINY = 1e-12
@@ -28,39 +29,61 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Log-likelihood relative to pure noise, and its gradient (F, 2) per A, float64 on the CPU."""
+    """Log-likelihood relative to pure noise, and its gradient, float64 on the CPU."""
 
     log_likelihood: float
     pattern_log_likelihood: float
     """Of noise and fixed pattern without a specimen: what is above it is evidence of the specimen."""
-    gradient_per_angstrom: npt.NDArray[np.float64]
+    gradient_parts_per_angstrom: npt.NDArray[np.float64]
+    """(2, F, 2): from one half of the coefficients (`Band.chequered`) and from the other."""
+
+    @property
+    def gradient_per_angstrom(self) -> npt.NDArray[np.float64]:
+        """(F, 2)"""
+        return np.asarray(self.gradient_parts_per_angstrom.sum(axis=0))
 
 
-def evaluate(band: Band, shift_angstrom: Tensor, spectra: MotionSpectra) -> Evaluation:
-    """Log-likelihood and gradient at displacements (F, 2; x, y; A)."""
+@dataclass(frozen=True, slots=True)
+class _Conditional:
+    """Posterior means of specimen and pattern given the frames, with what the gradient needs."""
+
+    log_likelihood: float
+    pattern_log_likelihood: float
+    weight: Tensor
+    offset: Tensor
+
+
+def log_likelihood(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> tuple[float, float]:
+    """ln p of the frames relative to pure noise, and that of noise and fixed pattern alone."""
+    found = _condition(band, sums, spectra)
+    return found.log_likelihood, found.pattern_log_likelihood
+
+
+def evaluate(band: Band, shift_angstrom: Tensor, sums: AlignedSums, spectra: MotionSpectra) -> Evaluation:
+    """Log-likelihood and gradient at displacements (F, 2; x, y; A), of which `sums` are the sums."""
+    found = _condition(band, sums, spectra)
+    slopes = project(band, shift_angstrom, found.weight, found.offset, band.chequered())
+    return Evaluation(found.log_likelihood, found.pattern_log_likelihood, slopes)
+
+
+def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Conditional:
     device = band.coefficients.device
-    rho_s = spectra.specimen.to(device)[band.shell]
+    shell = band.shell.long()
+    rho_s = spectra.specimen.to(device)[shell]
     live = rho_s > 0
     inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), torch.full_like(rho_s, 1.0 / _TINY))
-    along_x, along_y = band.phases(shift_angstrom)
-    amplitude = band.amplitude_map()
-    q = amplitude.square().sum(dim=0)
-    aligned = (band.coefficients * along_y[:, :, None]).mul_(along_x[:, None, :]).mul_(amplitude)
-    b1 = aligned.sum(dim=0)
+    q = band.amplitude.square().sum(dim=0)[shell]
+    b1 = sums.aligned
     a11 = q + inverse_s
     if not spectra.has_pattern:
-        wiener = b1 / a11
-        wiener = torch.where(live, wiener, torch.zeros_like(wiener))
+        wiener = torch.where(live, b1 / a11, torch.zeros_like(b1))
         value = (b1.conj() * wiener).real.double().sum() - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum()
-        weight = wiener.conj()
-        gradient = _project(aligned, weight, band)
-        return Evaluation(float(value), 0.0, gradient)
-    rho_g = spectra.pattern.to(device)[band.shell]
+        return _Conditional(float(value), 0.0, wiener.conj(), torch.zeros_like(wiener))
+    rho_g = spectra.pattern.to(device)[shell]
     alive_g = rho_g > 0
     a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), torch.full_like(rho_g, 1.0 / _TINY))
-    phase = (along_y[:, :, None] * along_x[:, None, :]).mul_(amplitude)
-    c = phase.sum(dim=0).conj()
-    b2 = band.coefficients.sum(dim=0)
+    c = sums.phase.conj()
+    b2 = band.still_halves[0] + band.still_halves[1]
     det = (a11 * a22 - c.abs().square()).clamp_min(_TINY)
     m1 = (a22 * b1 - c.conj() * b2) / det
     m2 = (a11 * b2 - c * b1) / det
@@ -76,20 +99,7 @@ def evaluate(band: Band, shift_angstrom: Tensor, spectra: MotionSpectra) -> Eval
     inside = band.shell < band.shell_count
     value = torch.where(inside, quadratic - log_det, 0.0).double().sum()
     pattern_value = torch.where(inside, alone, 0.0).double().sum()
-    gradient = _project(aligned, m1.conj(), band) - _project(phase, m1.conj() * m2 + inverse_21, band)
-    return Evaluation(float(value), float(pattern_value), gradient)
-
-
-def _project(frames: Tensor, weight: Tensor, band: Band) -> npt.NDArray[np.float64]:
-    """sum_k 2 Re{ i omega weight frames_f } along x and y: (F, 2)."""
-    count = frames.shape[0]
-    flat = torch.view_as_real(frames).reshape(count, -1)
-    # Re(i w z) = -(w_r z_i + w_i z_r): as one real matrix product with both axes at once.
-    columns = []
-    for omega in (band.omega_x[None, :], band.omega_y[:, None]):
-        w = weight * omega
-        columns.append(torch.stack((-w.imag, -w.real), dim=-1).reshape(-1))
-    return np.asarray((2.0 * (flat @ torch.stack(columns, dim=1))).double().cpu().numpy(), dtype=np.float64)
+    return _Conditional(float(value), float(pattern_value), m1.conj(), m1.conj() * m2 + inverse_21)
 
 
 def fisher_information(
@@ -103,7 +113,7 @@ def fisher_information(
     if not spectra.has_pattern:
         return _information_without_pattern(band, spectra)
     device = band.coefficients.device
-    rho_all = spectra.specimen.to(device)[band.shell].reshape(-1)
+    rho_all = spectra.specimen.to(device)[band.shell.long()].reshape(-1)
     live = (rho_all > 0).nonzero()[:, 0]
     frames = band.frame_count
     if live.numel() == 0:
@@ -113,7 +123,7 @@ def fisher_information(
     pick = live[torch.arange(0, live.numel(), stride, device=device)]
     scale = float(live.numel()) / float(pick.numel())
     rows, cols = pick // band.shell.shape[1], pick % band.shell.shape[1]
-    shell = band.shell.reshape(-1)[pick]
+    shell = band.shell.reshape(-1)[pick].long()
     wx, wy = band.omega_x[cols].double(), band.omega_y[rows].double()
     rho = spectra.specimen.to(device).double()[shell]
     rho_g = spectra.pattern.to(device).double()[shell]
@@ -146,7 +156,7 @@ def _information_without_pattern(band: Band, spectra: MotionSpectra) -> npt.NDAr
     """sum_k 2 omega omega' rho^2 / (1 + rho q) (q a_f^2 delta_fg - a_f^2 a_g^2) with q = sum a^2, shell by shell."""
     frames = band.frame_count
     count = band.shell_count
-    flat = band.shell.reshape(-1)
+    flat = band.shell.reshape(-1).long()
     rho = spectra.specimen.to(flat.device).double()[:count]
     a_sq = band.amplitude[:, :count].double().square()
     q = a_sq.sum(dim=0)

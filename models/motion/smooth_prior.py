@@ -59,7 +59,7 @@ ORDINARY = StepPrior(0.3, 0.8, 10.0, 2.0, 3.0)
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """Displacements in the zero-mean gauge, (F, n_series), with their covariance ((n F), (n F)) ordered by series."""
+    """Displacements in the zero-mean gauge, (F, n_series), with the covariance ((m F), (m F)) of the first m series."""
 
     shift_angstrom: Array
     covariance_angstrom2: Array
@@ -69,10 +69,9 @@ class Posterior:
 
     @property
     def sd_angstrom(self) -> Array:
-        """(F, n_series)."""
-        series = self.shift_angstrom.shape[1]
+        """(F, m) of the series whose covariance was asked for."""
         variance = np.clip(np.diag(self.covariance_angstrom2), 0.0, None)
-        return np.asarray(np.sqrt(variance).reshape(series, -1).T)
+        return np.asarray(np.sqrt(variance).reshape(-1, len(self.shift_angstrom)).T)
 
 
 def steps_to_shifts(frame_count: int) -> Array:
@@ -81,7 +80,14 @@ def steps_to_shifts(frame_count: int) -> Array:
     return np.asarray(lower - lower.mean(axis=0, keepdims=True))
 
 
-def solve(information: Array, score: Array, frame_count: int, priors: StepPrior | Sequence[StepPrior]) -> Posterior:
+def solve(
+    information: Array,
+    score: Array,
+    frame_count: int,
+    priors: StepPrior | Sequence[StepPrior],
+    *,
+    covariance_series: int | None = None,
+) -> Posterior:
     """Posterior of displacements for the quadratic log-likelihood  score'd - d' information d / 2.
 
     Parameters
@@ -92,26 +98,34 @@ def solve(information: Array, score: Array, frame_count: int, priors: StepPrior 
         (n F,): gradient + information @ current estimate.
     priors:
         One for all series, or one for each.
+    covariance_series:
+        The covariance is wanted for so many series from the first on; None: for all.
     """
     series = score.size // frame_count
+    wanted = series if covariance_series is None else covariance_series
     basis = steps_to_shifts(frame_count)
     steps = frame_count - 1
-    j = _to_steps(information, basis, series)
-    h = (score.reshape(series, frame_count) @ basis).reshape(-1)
     each = [priors] * series if isinstance(priors, StepPrior) else list(priors)
-    v = linalg.block_diag(*[prior.covariance(steps) for prior in each])
-    log_volume, mean, covariance = _condition(j, h, v)
-    shifts = mean.reshape(series, steps) @ basis.T
-    half = np.moveaxis(covariance.reshape(series, steps, series, steps) @ basis.T, 1, 3) @ basis.T
-    full = np.moveaxis(half, 3, 1).reshape(series * frame_count, series * frame_count)
-    return Posterior(shifts.T, full, tuple(each), log_volume)
-
-
-def _to_steps(information: Array, basis: Array, series: int) -> Array:
-    """Information on displacements as information on steps: C' I C, series by series."""
-    frames, steps = basis.shape
-    half = np.moveaxis(information.reshape(series, frames, series, frames) @ basis, 1, 3) @ basis
-    return np.asarray(np.moveaxis(half, 3, 1).reshape(series * steps, series * steps))
+    # Whitened steps x = root z, series by series: z has the prior N(0, 1).
+    roots = np.stack([_square_root(prior.covariance(steps)) for prior in each])
+    to_shifts = basis @ roots  # (n, F, steps)
+    blocks = information.reshape(series, frame_count, series, frame_count)
+    half = np.matmul(blocks.transpose(0, 2, 1, 3), to_shifts[None])  # (n, n, F, steps)
+    inner = np.matmul(to_shifts.transpose(0, 2, 1)[:, None], half).transpose(0, 2, 1, 3)
+    inner = inner.reshape(series * steps, series * steps)
+    inner = 0.5 * (inner + inner.T)
+    inner[np.diag_indices_from(inner)] += 1.0
+    factor = linalg.cho_factor(inner, lower=True, check_finite=False, overwrite_a=True)
+    log_volume = -float(np.log(np.diag(factor[0])).sum())
+    h = np.einsum("nfs,nf->ns", to_shifts, score.reshape(series, frame_count)).reshape(-1)
+    z = linalg.cho_solve(factor, h, check_finite=False).reshape(series, steps)
+    shifts = np.einsum("nfs,ns->nf", to_shifts, z)
+    size = wanted * steps
+    inverse = linalg.cho_solve(factor, np.eye(series * steps, size), check_finite=False)[:size]
+    cells = inverse.reshape(wanted, steps, wanted, steps).transpose(0, 2, 1, 3)
+    full = to_shifts[:wanted, None] @ cells @ to_shifts[:wanted].transpose(0, 2, 1)[None]
+    covariance = full.transpose(0, 2, 1, 3).reshape(wanted * frame_count, wanted * frame_count)
+    return Posterior(shifts.T, covariance, tuple(each), log_volume)
 
 
 def _square_root(v: Array) -> Array:

@@ -8,7 +8,7 @@ of aligned frames. What stands still on the camera and what moves with the speci
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from frazil.models.motion.band import Band
+from frazil.models.motion.band_sums import AlignedSums
 
 _PATTERN_BANDS = 4
 
@@ -55,47 +56,32 @@ class ShellMoments:
 def shell_mean(values: Tensor, band: Band) -> npt.NDArray[np.float64]:
     """Mean of a map (Ny, Nx) over each shell."""
     n = band.shell_count + 1
-    flat = band.shell.reshape(-1)
+    flat = band.shell.reshape(-1).long()
     total = torch.zeros(n, dtype=torch.float64, device=values.device)
     total.index_add_(0, flat, values.reshape(-1).to(torch.float64))
     count = torch.bincount(flat, minlength=n)
     return np.asarray((total / count.clamp_min(1))[:-1].cpu().numpy(), dtype=np.float64)
 
 
-def frame_powers(band: Band) -> npt.NDArray[np.float64]:
-    """Mean power of each frame in each shell, (F, n_shells)."""
-    return np.stack([shell_mean(frame.real.square() + frame.imag.square(), band) for frame in band.coefficients])
-
-
-def measure_moments(band: Band, shift_angstrom: Tensor) -> ShellMoments:
-    """The three powers at these displacements (F, 2; A)."""
-    along_x, along_y = band.phases(shift_angstrom)
-    amplitude = band.amplitude_map()
-    aligned = torch.zeros_like(band.coefficients[0])
-    phase_sum = torch.zeros_like(aligned)
-    power = torch.zeros(aligned.shape, dtype=torch.float32, device=aligned.device)
-    middle = band.frame_count // 2
-    first_phases = torch.zeros_like(aligned)
-    for f in range(band.frame_count):
-        if f == middle:
-            first_phases = phase_sum.clone()
-        phase = along_y[f, :, None] * along_x[f, None, :] * amplitude[f]
-        aligned += phase * band.coefficients[f]
-        phase_sum += phase
-        power += band.coefficients[f].abs().square_()
-    first, second = band.coefficients[:middle].sum(dim=0), band.coefficients[middle:].sum(dim=0)
+def measure_moments(band: Band, sums: AlignedSums) -> ShellMoments:
+    """The powers at the displacements of `sums`."""
+    first, second = band.still_halves
     still = first + second
     count = torch.bincount(band.shell.reshape(-1), minlength=band.shell_count + 1)[:-1]
     return ShellMoments(
         np.asarray(count.cpu().numpy(), dtype=np.float64),
-        shell_mean(power, band),
-        shell_mean(still.abs().square(), band),
-        shell_mean(aligned.abs().square(), band),
-        shell_mean(phase_sum.abs().square(), band),
+        shell_mean(band.frame_power, band),
+        shell_mean(_power(still), band),
+        shell_mean(_power(sums.aligned), band),
+        shell_mean(_power(sums.phase), band),
         shell_mean((first * second.conj()).real, band),
-        shell_mean((first_phases * (phase_sum - first_phases).conj()).real, band),
+        shell_mean((sums.early_phase * sums.late_phase.conj()).real, band),
         np.asarray(band.amplitude[:, :-1].double().square().sum(dim=0).cpu().numpy(), dtype=np.float64),
     )
+
+
+def _power(values: Tensor) -> Tensor:
+    return values.real.square() + values.imag.square()
 
 
 def noise_per_shell(moments: ShellMoments, frame_count: int) -> npt.NDArray[np.float64]:
@@ -109,13 +95,17 @@ def noise_per_shell(moments: ShellMoments, frame_count: int) -> npt.NDArray[np.f
     return np.maximum(_smooth(noise, moments.count), 1e-12)
 
 
-def whiten(band: Band, shift_angstrom: Tensor) -> Band:
-    """Divide by the noise's standard deviation per shell, so that noise has variance 1 (in place)."""
-    noise = noise_per_shell(measure_moments(band, shift_angstrom), band.frame_count)
+def whiten(band: Band, moments: ShellMoments) -> Band:
+    """Divide by the noise's standard deviation per shell, so that noise has variance 1 (reuses the memory of `band`,
+    which is no longer valid)."""
+    return scaled(band, noise_per_shell(moments, band.frame_count))
+
+
+def scaled(band: Band, noise: npt.NDArray[np.float64]) -> Band:
+    """Divide by the square root of a variance per shell; reuses the memory of `band`, which is no longer valid."""
     scale = np.concatenate([1.0 / np.sqrt(noise), [0.0]])
-    factor = torch.as_tensor(scale, dtype=torch.float32, device=band.coefficients.device)[band.shell]
-    band.coefficients.mul_(factor)
-    return band
+    factor = torch.as_tensor(scale, dtype=torch.float32, device=band.coefficients.device)[band.shell.long()]
+    return replace(band, coefficients=band.coefficients.mul_(factor))
 
 
 def pattern_floor(moments: ShellMoments, frame_count: int) -> float:
@@ -134,24 +124,22 @@ def pattern_floor(moments: ShellMoments, frame_count: int) -> float:
     return level if level > 4.0 / np.sqrt(2.0 * pairs * weight.sum()) else 0.0
 
 
-def estimate_spectra(
-    moments: ShellMoments, frame_count: int, *, allow_pattern: bool = True, floor: float = 0.0
-) -> MotionSpectra:
+def estimate_spectra(moments: ShellMoments, frame_count: int, *, floor: float | None = 0.0) -> MotionSpectra:
     """Solve the three moment equations; rho_S per shell (smoothed), rho_G per quarter of the band, both >= 0.
 
-    A fixed pattern is only claimed where it stands out by four standard errors; `allow_pattern=False`: never.
-    Where motion cannot tell, `floor` is taken (see `pattern_floor`).
+    A fixed pattern is only claimed where it stands out by four standard errors; where motion cannot tell, `floor` is
+    taken (see `pattern_floor`). `floor=None`: there is no pattern.
     """
     frames = float(frame_count)
     q = np.maximum(moments.amplitude_sum_sq, 1e-6)
     c = np.minimum(moments.coherence, frames * q)
     shells = moments.count.size
     pairs = float((frame_count // 2) * (frame_count - frame_count // 2))
-    pattern = np.full(shells, floor if allow_pattern else 0.0)
+    pattern = np.full(shells, floor or 0.0)
     # E half_cross = S cc + G n1 n2 ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
     for part in np.array_split(np.arange(shells), min(_PATTERN_BANDS, shells)):
         weight = moments.count[part]
-        if weight.sum() <= 0 or not allow_pattern:
+        if weight.sum() <= 0 or floor is None:
             continue
         # Eliminate S and n per shell, then pool: G * coefficient = excess.
         # Only pairs of frames from different halves: neighbours also share what the ice has not forgotten yet.

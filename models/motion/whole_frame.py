@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from frazil.models.motion import coarse_search, smooth_prior
 from frazil.models.motion.band import Band, BandGrid, edge_window
+from frazil.models.motion.band_sums import align_sums
 from frazil.models.motion.binning import SmallStack
-from frazil.models.motion.likelihood import evaluate, fisher_information
+from frazil.models.motion.likelihood import evaluate, fisher_information, log_likelihood
 from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments, pattern_floor, whiten
 from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
 
@@ -23,6 +24,7 @@ MAX_WHOLE_FRAME_COEFFICIENTS = 150_000
 MAX_PATCH_COEFFICIENTS = 400_000
 _COARSE_COEFFICIENTS = 60_000
 _ROUNDS = 8
+_CLEAR_EVIDENCE = 10.0
 _FIRST_DAMAGE_STRENGTH = 0.3
 _DAMAGE_STRENGTHS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.4)
 _CONVERGED_ANGSTROM = 0.03
@@ -131,8 +133,9 @@ def align_whole_frames(
 
     band = build_band(small, grid, amplitude(_FIRST_DAMAGE_STRENGTH))
     frames = band.frame_count
-    band = whiten(band, torch.zeros((frames, 2)))
-    floor = pattern_floor(measure_moments(band, torch.zeros((frames, 2))), frames)
+    unmoved = torch.zeros((frames, 2))
+    band = whiten(band, measure_moments(band, align_sums(band, unmoved)))
+    floor: float | None = pattern_floor(measure_moments(band, align_sums(band, unmoved)), frames)
     b_factor_angstrom2 = max(b_factor_px2 * movie_pixel_size_angstrom**2, 20.0)
     coarse_limit = min(
         math.sqrt(_COARSE_COEFFICIENTS / (math.pi / 2.0 * height * width * small.pixel_size_angstrom**2)),
@@ -159,12 +162,17 @@ def align_whole_frames(
         best = max(candidates, key=lambda c: c.log_evidence)
     options = {strength: padded_amplitude(amplitude(strength)).to(device) for strength in _DAMAGE_STRENGTHS}
     damage_strength = likeliest_damage(band, best.shift_angstrom, options, floor)
-    band = replace(band, amplitude=options[damage_strength])
+    band = band.with_amplitude(options[damage_strength])
     final = refine(band, best.shift_angstrom, rounds=_ROUNDS, floor=floor, prior=best.prior)
+    if final.spectra.has_pattern:
+        # Where motion tells little, a pattern is assumed to be safe; it is given up if the frames clearly say so.
+        without = refine(band, final.shift_angstrom, rounds=_ROUNDS, floor=None, prior=final.prior)
+        if without.log_evidence > final.log_evidence + _CLEAR_EVIDENCE:
+            final, floor = without, None
     again = likeliest_damage(band, final.shift_angstrom, options, floor)
     if again != damage_strength:
         damage_strength = again
-        band = replace(band, amplitude=options[damage_strength])
+        band = band.with_amplitude(options[damage_strength])
         final = refine(band, final.shift_angstrom, rounds=_ROUNDS, floor=floor, prior=final.prior)
     chi_square = split_agreement(band, final)
     total = np.abs(final.shift_angstrom - final.shift_angstrom.mean(axis=0)).max()
@@ -181,7 +189,7 @@ def align_whole_frames(
 
 
 def likeliest_damage(
-    band: Band, shift_angstrom: npt.NDArray[np.float64], amplitudes: dict[float, Tensor], floor: float
+    band: Band, shift_angstrom: npt.NDArray[np.float64], amplitudes: dict[float, Tensor], floor: float | None
 ) -> float:
     """The strength of radiation damage, among those offered, under which the aligned frames are likeliest.
 
@@ -191,9 +199,10 @@ def likeliest_damage(
     at = torch.as_tensor(shift_angstrom)
 
     def likelihood(strength: float) -> float:
-        faded = replace(band, amplitude=amplitudes[strength])
-        spectra = estimate_spectra(measure_moments(faded, at), band.frame_count, floor=floor)
-        return evaluate(faded, at, spectra).log_likelihood
+        faded = band.with_amplitude(amplitudes[strength])
+        sums = align_sums(faded, at)
+        spectra = estimate_spectra(measure_moments(faded, sums), band.frame_count, floor=floor)
+        return log_likelihood(faded, sums, spectra)[0]
 
     return max(amplitudes, key=likelihood)
 
@@ -216,21 +225,23 @@ def refine(
     start_angstrom: npt.NDArray[np.float64],
     *,
     rounds: int,
-    floor: float,
+    floor: float | None,
     prior: smooth_prior.StepPrior | None = None,
 ) -> Refined:
     """Fisher scoring with weights and smoothness re-estimated as the alignment improves.
 
-    Shells in which the frames do not agree yet have no weight, so that the fit goes from coarse to fine by itself.
+    `floor` is what `pattern_floor` found; None: there is no fixed pattern. Shells in which the frames do not agree yet
+    have no weight, so that the fit goes from coarse to fine by itself.
     """
     shift = start_angstrom.astype(np.float64)
     prior = smooth_prior.StepPrior() if prior is None else prior
     frames = band.frame_count
-    spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames, floor=floor)
+    sums = align_sums(band, torch.as_tensor(shift))
+    spectra = estimate_spectra(measure_moments(band, sums), frames, floor=floor)
     posterior: smooth_prior.Posterior | None = None
     for index in range(rounds):
         at = torch.as_tensor(shift)
-        evaluation = evaluate(band, at, spectra)
+        evaluation = evaluate(band, at, sums, spectra)
         information = fisher_information(band, at, spectra)
         score = evaluation.gradient_per_angstrom.T.reshape(-1) + information @ shift.T.reshape(-1)
         if index < 5:
@@ -239,45 +250,37 @@ def refine(
         move = posterior.shift_angstrom - shift
         largest = float(np.abs(move).max())
         shift = shift + move * min(1.0, 4.0 / max(largest, 1e-9))
-        spectra = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), frames, floor=floor)
+        sums = align_sums(band, torch.as_tensor(shift))
+        spectra = estimate_spectra(measure_moments(band, sums), frames, floor=floor)
         if largest < _CONVERGED_ANGSTROM:
             break
     assert posterior is not None
-    final = evaluate(band, torch.as_tensor(shift), spectra)
+    likelihood, pattern_likelihood = log_likelihood(band, sums, spectra)
     steps = np.diff(shift, axis=0)
     v = prior.covariance(frames - 1)
     quadratic = float(np.einsum("ta,ta->", steps, np.linalg.solve(v + 1e-9 * np.eye(len(v)), steps)))
     # Laplace: height times volume, or a path that hardly moves would win by its tight prior alone.
-    evidence = final.log_likelihood - 0.5 * quadratic + posterior.log_volume
+    evidence = likelihood - 0.5 * quadratic + posterior.log_volume
     return Refined(
         shift,
         posterior,
         spectra,
-        final.log_likelihood - final.pattern_log_likelihood,
+        likelihood - pattern_likelihood,
         evidence,
         prior,
     )
 
 
 def split_agreement(band: Band, final: Refined) -> float:
-    """Reduced chi-square between estimates from two interleaved halves of the coefficients (prior-free, 1 expected).
-
-    Blocks of 4x4 coefficients alternate: neighbours share the window's leakage.
-    """
-    rows = torch.arange(band.shell.shape[0], device=band.shell.device) // 4
-    columns = torch.arange(band.shell.shape[1], device=band.shell.device) // 4
-    white = ((rows[:, None] + columns[None, :]) % 2).bool()
+    """Reduced chi-square between estimates from two interleaved halves of the coefficients (prior-free, 1 expected)."""
     frames = band.frame_count
     at = torch.as_tensor(final.shift_angstrom)
-    scores = []
-    for half in (white, ~white):
-        part = band.with_shells_where(half)
-        gradient = evaluate(part, at, final.spectra).gradient_per_angstrom.T.reshape(-1)
-        scores.append((gradient, fisher_information(part, at, final.spectra)))
+    sums = align_sums(band, at)
+    first, second = evaluate(band, at, sums, final.spectra).gradient_parts_per_angstrom
     # At the same point both gradients are noise of known covariance: their difference is tested without inverting
     # the poorly determined directions.
-    difference = scores[0][0] - scores[1][0]
-    covariance = scores[0][1] + scores[1][1]
+    difference = (first - second).T.reshape(-1)
+    covariance = fisher_information(band, at, final.spectra)
     values, vectors = np.linalg.eigh(covariance)
     keep = values > 1e-6 * values[-1] if values[-1] > 0 else np.zeros(values.shape, dtype=bool)
     if not keep.any():

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from frazil.models.motion.band import Band, BandGrid
-from frazil.models.motion.likelihood import evaluate, fisher_information
+from frazil.models.motion.band_sums import align_sums, align_sums_torch, project, project_torch
+from frazil.models.motion.likelihood import Evaluation, evaluate, fisher_information
 from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments
 
 
@@ -44,22 +45,24 @@ def _band(
     return band, spectra
 
 
+def _at(band: Band, shift: np.ndarray, spectra: MotionSpectra) -> Evaluation:
+    at = torch.as_tensor(shift)
+    return evaluate(band, at, align_sums(band, at), spectra)
+
+
 @pytest.mark.parametrize("rho_g", [0.0, 0.3])
 def test_gradient_is_the_slope_of_the_likelihood(rho_g: float) -> None:
     rng = np.random.default_rng(1)
     shift = rng.normal(size=(5, 2)) * 2
     band, spectra = _band(5, 0.2, rho_g, 3, shift)
     at = shift + rng.normal(size=(5, 2)) * 0.5
-    gradient = evaluate(band, torch.as_tensor(at), spectra).gradient_per_angstrom
+    gradient = _at(band, at, spectra).gradient_per_angstrom
     step = 0.02
     for frame, axis in ((0, 0), (2, 1), (4, 0)):
         up, down = at.copy(), at.copy()
         up[frame, axis] += step
         down[frame, axis] -= step
-        slope = (
-            evaluate(band, torch.as_tensor(up), spectra).log_likelihood
-            - evaluate(band, torch.as_tensor(down), spectra).log_likelihood
-        ) / (2 * step)
+        slope = (_at(band, up, spectra).log_likelihood - _at(band, down, spectra).log_likelihood) / (2 * step)
         assert gradient[frame, axis] == pytest.approx(slope, rel=0.02, abs=0.5)
 
 
@@ -69,7 +72,7 @@ def test_gradient_at_the_truth_scatters_as_the_information_says(rho_g: float) ->
     scores, information = [], np.zeros((8, 8))
     for seed in range(150):
         band, spectra = _band(4, 0.15, rho_g, seed, shift, size=48)
-        scores.append(evaluate(band, torch.as_tensor(shift), spectra).gradient_per_angstrom.T.reshape(-1))
+        scores.append(_at(band, shift, spectra).gradient_per_angstrom.T.reshape(-1))
         if seed == 0:
             information = fisher_information(band, torch.as_tensor(shift), spectra)
     observed = np.cov(np.array(scores).T)
@@ -95,9 +98,41 @@ def test_specimen_and_pattern_are_told_apart_by_motion() -> None:
     t = np.linspace(-10, 10, 12)
     shift = np.stack([t, 0.5 * t], axis=1)
     band, _ = _band(12, 0.1, 0.05, 5, shift, size=96)
-    found = estimate_spectra(measure_moments(band, torch.as_tensor(shift)), 12)
+    found = estimate_spectra(measure_moments(band, align_sums(band, torch.as_tensor(shift))), 12)
     inside = slice(len(found.specimen) // 3, -1)
     assert float(found.specimen[inside].mean()) == pytest.approx(0.1, rel=0.15)
     assert float(found.pattern[inside].mean()) == pytest.approx(0.05, rel=0.25)
     clean, _ = _band(12, 0.1, 0.0, 5, shift, size=96)
-    assert not estimate_spectra(measure_moments(clean, torch.as_tensor(shift)), 12).has_pattern
+    assert not estimate_spectra(measure_moments(clean, align_sums(clean, torch.as_tensor(shift))), 12).has_pattern
+
+
+def test_fused_sums_are_those_that_torch_makes() -> None:
+    rng = np.random.default_rng(5)
+    shift = torch.as_tensor(rng.normal(size=(7, 2)) * 3)
+    band, _ = _band(7, 0.4, 0.1, 6, shift.numpy())
+    fused, plain = align_sums(band, shift), align_sums_torch(band, shift)
+    for name in ("aligned", "early_phase", "late_phase"):
+        torch.testing.assert_close(getattr(fused, name), getattr(plain, name), rtol=1e-4, atol=1e-4)
+    generator = torch.Generator().manual_seed(1)
+    weight, offset = (torch.randn(band.shell.shape, dtype=torch.complex64, generator=generator) for _ in range(2))
+    part = band.chequered()
+    got, expected = project(band, shift, weight, offset, part), project_torch(band, shift, weight, offset, part)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3 * np.abs(expected).max())
+    assert np.abs(got[0] - got[1]).max() > 0.1 * np.abs(got).max()
+
+
+def test_fused_sums_do_not_depend_on_the_number_of_threads() -> None:
+    shift = torch.as_tensor(np.random.default_rng(5).normal(size=(6, 2)))
+    band, _ = _band(6, 0.4, 0.1, 6, shift.numpy())
+    weight = band.coefficients[0]
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            sums = align_sums(band, shift)
+            results.append((sums.aligned, project(band, shift, weight, sums.phase, band.chequered())))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(results[0][0], results[1][0])
+    assert np.array_equal(results[0][1], results[1][1])

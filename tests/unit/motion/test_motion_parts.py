@@ -10,6 +10,7 @@ from frazil.models.motion.binning import build_small_stack, halve, halvings_for,
 from frazil.models.motion.field import MotionField, evaluate_polynomial, polynomial_coefficients
 from frazil.models.motion.frame_source import StackFrames
 from frazil.models.motion.smooth_prior import StepPrior, learn, solve, steps_to_shifts
+from frazil.models.motion.spatial_basis import SpatialBasis
 from frazil.models.motion.tile_sum import fourier_crop, sum_movie
 from frazil.models.records import LocalMotion
 
@@ -116,14 +117,29 @@ def test_relion_polynomial_reproduces_a_field_that_is_one() -> None:
     # By hand at one place and frame: index 3 i + p, basis 1, x, x^2, y, y^2, xy.
     basis = np.array([1, x[1, 2], x[1, 2] ** 2, y[1, 2], y[1, 2] ** 2, x[1, 2] * y[1, 2]])
     assert wanted[7, 1, 2, 0] == pytest.approx(float(np.einsum("ip,i,p->", coefficients[0], basis, [7, 49, 343])))
-    t = np.arange(frames)[:, None, None]
-    modes = np.stack([sum(coefficients[a, 1:, p] * t[:, 0] ** (p + 1) for p in range(3)) for a in (0, 1)], axis=-1)
+    basis = SpatialBasis("polynomial", 2)
+    functions = basis.values(x, y).reshape(-1, 6)
+    modes = np.einsum("ms,fsa->fma", np.linalg.pinv(functions), wanted.reshape(frames, -1, 2))
+    assert np.abs(modes[:, 0]).max() < 1e-9  # averages to zero over the frame
     modes -= modes.mean(axis=0)
-    got_x, got_y = polynomial_coefficients(modes)
+    field = MotionField(np.zeros((frames, 2)), modes[:, 1:], basis)
+    np.testing.assert_allclose(field.at(x, y), wanted - wanted.mean(axis=0), atol=1e-9)
+    got_x, got_y = polynomial_coefficients(field)
     np.testing.assert_allclose(got_x, coefficients[0].ravel(), atol=1e-8)
     np.testing.assert_allclose(got_y, coefficients[1].ravel(), atol=1e-8)
-    field = MotionField(np.zeros((frames, 2)), modes).at(x, y)
-    np.testing.assert_allclose(field, wanted - wanted.mean(axis=0), atol=1e-9)
+
+
+@pytest.mark.parametrize("basis", [SpatialBasis("polynomial", 4), SpatialBasis("spline", 5)])
+def test_spatial_functions_are_orthonormal_and_go_from_smooth_to_rough(basis: SpatialBasis) -> None:
+    at = (np.arange(400) + 0.5) / 400 - 0.5
+    y, x = np.meshgrid(at, at, indexing="ij")
+    values = basis.values(x, y).reshape(-1, len(basis))
+    np.testing.assert_allclose(values.T @ values / len(values), np.eye(len(basis)), atol=2e-3)
+    np.testing.assert_allclose(values[:, 0], 1.0, atol=1e-9)
+    assert list(basis.groups) == sorted(basis.groups)
+    # Straight lines are in every basis.
+    line = 3.0 * x.reshape(-1) - 2.0 * y.reshape(-1)
+    np.testing.assert_allclose(values @ np.linalg.lstsq(values, line, rcond=None)[0], line, atol=1e-9)
 
 
 def _smooth_image(size: int, seed: int) -> torch.Tensor:
@@ -162,9 +178,10 @@ def test_tile_sum_without_motion_is_the_sum() -> None:
 def test_tile_sum_follows_local_motion() -> None:
     size = 512
     image = _smooth_image(size, 2)
-    modes = np.zeros((2, 5, 2))
-    modes[1, 0, 0], modes[0, 0, 0] = 2.0, -2.0  # stretches along x by 4 px over the width
-    field = MotionField(np.zeros((2, 2)), modes)
+    modes = np.zeros((2, 2, 2))
+    # Stretches along x by 4 px over the width; the mode sqrt(12) x has unit variance.
+    modes[1, 0, 0], modes[0, 0, 0] = 2.0 / np.sqrt(12.0), -2.0 / np.sqrt(12.0)
+    field = MotionField(np.zeros((2, 2)), modes, SpatialBasis("polynomial", 1))
     x = (np.arange(size) + 0.5) / size - 0.5
     frames = []
     for sign in (-1, 1):

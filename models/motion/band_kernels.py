@@ -1,0 +1,119 @@
+"""The two passes over all frames' coefficients that alignment spends its time in, each in one sweep of memory.
+
+torch needs about ten sweeps for each (every product is an array of its own); numba fuses them. On other devices than
+the CPU `band_sums.py` writes the same sums in torch, which is also what the tests hold these against. A row's result
+does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frazil.models.motion.compiled import compiled
+
+Complex = NDArray[np.complex64]
+Float = NDArray[np.float32]
+
+
+@compiled
+def align_rows(
+    coefficients: Complex,
+    along_x: Complex,
+    along_y: Complex,
+    amplitude: Float,
+    shell: NDArray[np.int32],
+    first_row: int,
+    last_row: int,
+    aligned: Complex,
+    early_phase: Complex,
+    late_phase: Complex,
+) -> None:
+    """Rows of sum_f a_f y_f exp(i omega d_f), and of sum_f a_f exp(i omega d_f) over each half of the frames.
+
+    coefficients (F, Ny, Nx); along_x (F, Nx), along_y (F, Ny) phases; amplitude (F, shells + 1); outputs (Ny, Nx).
+    """
+    frames, _, columns = coefficients.shape
+    middle = frames // 2
+    sum_re, sum_im = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    one_re, one_im = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    for row in range(first_row, last_row):
+        sum_re[:] = 0.0
+        sum_im[:] = 0.0
+        one_re[:] = 0.0
+        one_im[:] = 0.0
+        for f in range(frames):
+            if f == middle:
+                for x in range(columns):
+                    early_phase[row, x] = complex(one_re[x], one_im[x])
+                one_re[:] = 0.0
+                one_im[:] = 0.0
+            turn = along_y[f, row]
+            turn_re, turn_im = turn.real, turn.imag
+            for x in range(columns):
+                a = amplitude[f, shell[row, x]]
+                p = along_x[f, x]
+                p_re = a * (p.real * turn_re - p.imag * turn_im)
+                p_im = a * (p.real * turn_im + p.imag * turn_re)
+                y = coefficients[f, row, x]
+                sum_re[x] += p_re * y.real - p_im * y.imag
+                sum_im[x] += p_re * y.imag + p_im * y.real
+                one_re[x] += p_re
+                one_im[x] += p_im
+        for x in range(columns):
+            aligned[row, x] = complex(sum_re[x], sum_im[x])
+            late_phase[row, x] = complex(one_re[x], one_im[x])
+
+
+@compiled
+def project_rows(
+    coefficients: Complex,
+    along_x: Complex,
+    along_y: Complex,
+    amplitude: Float,
+    shell: NDArray[np.int32],
+    weight: Complex,
+    offset: Complex,
+    part: Float,
+    omega_x: Float,
+    omega_y: Float,
+    first_row: int,
+    last_row: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Add sum_k -2 omega Im{ a_f exp(i omega d_f) (weight y_f - offset) } of these rows to `out` (2, F, 2).
+
+    `out[0]` takes each coefficient times `part` (0 or 1), `out[1]` takes the rest.
+    """
+    frames, _, columns = coefficients.shape
+    for f in range(frames):
+        gx0, gy0, gx1, gy1 = np.float64(0.0), np.float64(0.0), np.float64(0.0), np.float64(0.0)
+        for row in range(first_row, last_row):
+            turn = along_y[f, row]
+            turn_re, turn_im = turn.real, turn.imag
+            s0, s1 = np.float32(0.0), np.float32(0.0)
+            t0, t1 = np.float32(0.0), np.float32(0.0)
+            for x in range(columns):
+                a = amplitude[f, shell[row, x]]
+                p = along_x[f, x]
+                p_re = a * (p.real * turn_re - p.imag * turn_im)
+                p_im = a * (p.real * turn_im + p.imag * turn_re)
+                y = coefficients[f, row, x]
+                w = weight[row, x]
+                o = offset[row, x]
+                u_re = w.real * y.real - w.imag * y.imag - o.real
+                u_im = w.real * y.imag + w.imag * y.real - o.imag
+                v = p_re * u_im + p_im * u_re
+                m = part[row, x]
+                s0 += v * m
+                s1 += v
+                t0 += v * m * omega_x[x]
+                t1 += v * omega_x[x]
+            gx0 += t0
+            gy0 += s0 * omega_y[row]
+            gx1 += t1 - t0
+            gy1 += (s1 - s0) * omega_y[row]
+        out[0, f, 0] -= 2.0 * gx0
+        out[0, f, 1] -= 2.0 * gy0
+        out[1, f, 0] -= 2.0 * gx1
+        out[1, f, 1] -= 2.0 * gy1

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from motion_movies import Array, Warp
+from motion_movies import LATTICE, Array, Warp
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -87,12 +87,17 @@ class RingComparison:
     A sum at r shows scene(r - c(r)), c the mean over frames of what its motion left out of the true one: a distortion
     that does not blur (RELION puts it to the first frame, frazil to the mean). The scene is moved by c, and by the
     constant that is left, before the rings are compared.
+
+    The scene may be `margin_px` larger than the sums on all sides (c then lies on the lattice of the larger one), and
+    only part of the sums may have been lit: `light`, 0..1.
     """
 
-    def __init__(self, scene: NDArray[np.float32]) -> None:
-        self._warp = Warp(scene)
-        height, width = scene.shape
-        self._window = _fade(height)[:, None] * _fade(width)[None]
+    def __init__(
+        self, scene: NDArray[np.float32], margin_px: int = 0, light: NDArray[np.float32] | None = None
+    ) -> None:
+        self._warp, self._margin = Warp(scene), margin_px
+        height, width = (side - 2 * margin_px for side in scene.shape)
+        self._window = _fade(height)[:, None] * _fade(width)[None] * (1.0 if light is None else light)
         self._kx = fft.rfftfreq(width).astype(np.float32)[None]
         self._ky = fft.fftfreq(height).astype(np.float32)[:, None]
         k = np.sqrt(self._kx**2 + self._ky**2)
@@ -107,8 +112,9 @@ class RingComparison:
 
     def frc(self, image: NDArray[np.float32], left_out_px: Array | None = None) -> Array:
         """FRC per ring of `frequency_per_px`; `left_out_px` is c on `motion_movies.lattice`, (y, x, 2)."""
-        displacement = np.zeros((65, 65, 2)) if left_out_px is None else left_out_px
-        scene = self._transform(self._warp(displacement))
+        displacement = np.zeros((LATTICE, LATTICE, 2)) if left_out_px is None else left_out_px
+        moved, cut = self._warp(displacement), self._margin
+        scene = self._transform(moved[cut : moved.shape[0] - cut, cut : moved.shape[1] - cut])
         seen = self._transform(image)
         if left_out_px is not None:
             self._move(scene, seen)

@@ -5,7 +5,7 @@
 
 Files lie in the page cache. `whole` is a worker's own time for a movie, from the call to the last file written;
 `decode` is one pass over the frames and nothing else; `compute` is the worker on frames that are in memory already, so
-that decoding costs nothing. Movies of `motion_movies.py`: LZW 1.0 e/px a frame, EER 0.5 e/px a fraction of 12 raw frames.
+that decoding costs nothing. Movies of `motion_movies.py`: LZW 1.0 e/px a frame, EER 0.5 e/px in 12 raw frames each.
 `--flat` sends so many movies of 1024 x 1024 x 24 through one worker; the claim: processor time of the last 50 within
 5 % of the first 50, resident memory grown by less than 100 MB (exit 1 if not).
 """

@@ -39,6 +39,7 @@ from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixel
 from frazil.models.gain_evidence import mean_counts_by_half, residuals
 from frazil.models.gain_gate import GainDecision, decide, relative_residual
 from frazil.models.gain_reference import Reference, read_defects, read_reference
+from frazil.models.motion.held_frames import HeldFrames
 from frazil.models.movie_pipeline import process_movie
 from frazil.models.records import DeviceReport, MovieHeader, MovieResult, StageTiming
 
@@ -235,9 +236,9 @@ class FrameWorker:
             )
         self._gain(task.gain, reader.header)
         stages("read")
-        even, odd = mean_counts_by_half(reader)
+        movie = HeldFrames(reader, limit_bytes=settings.workers.movie_memory_mib << 20)
         frame_count = reader.header.frame_count
-        raw_sum = even * ((frame_count + 1) // 2) + odd * (frame_count // 2)
+        raw_sum = movie.half_sums().sum(axis=0)
         mask = np.zeros(raw_sum.shape, dtype=bool) if self._defects is None else self._defects.copy()
         corrected_sum = raw_sum if self._multiplier is None else raw_sum * self._multiplier
         if self._multiplier is not None:
@@ -245,7 +246,7 @@ class FrameWorker:
         if frame_count > 1:
             mask |= hot_pixels(corrected_sum)
         source = CorrectedFrames(
-            reader,
+            movie,
             multiplier=self._multiplier,
             bad=BadPixels.from_mask(mask),
             counts_per_electron=settings.camera.counts_per_electron,

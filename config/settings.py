@@ -236,6 +236,9 @@ class WorkerSettings(_Section):
     """A worker silent for longer than this on one movie is restarted."""
     prefetch: bool = True
     """Read the next movie while this one computes."""
+    movie_memory_mib: Annotated[int, Field(ge=0)] = 1600
+    """A movie whose counts take no more memory than this is decoded once and kept while a worker computes; a larger one
+    is decoded again for each of three passes. 40 counted frames of 5760 x 4092 px take 900 MiB."""
 
 
 class StoreSettings(_Section):

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from frazil.models.box_mean import box_mean
 from frazil.models.formats.movie import MovieReader
+from frazil.models.motion.compiled import compiled
+from frazil.models.motion.cpu_threads import run_blocks
+from frazil.models.motion.frame_source import CountBlock
+from frazil.models.motion.held_frames import HeldFrames
 
 _HOT_SIGMA = 6.0
 """RELION's threshold: a pixel this far above the mean of the movie's sum is hot (6 sd)."""
+_SURROUNDINGS_PX = 33
+_PIXELS_FOR_MEDIAN = 1_000_000
+_HOT = 1
 _SURELY_LIT = 25.0
 """A live pixel that expects so many counts stays empty with probability exp(-25)."""
 
@@ -68,19 +78,43 @@ def hot_pixels(sum_counts: NDArray[np.float32]) -> NDArray[np.bool_]:
     Mean and sd are those of the local surroundings, so that ice gradients do not count; and what stands out must stand
     out of its nearest neighbours too, so that the rim of a beam or of a hole in gold does not.
     """
-    local = ndimage.uniform_filter(sum_counts, 33, mode="nearest")
-    difference = sum_counts - local
+    local = box_mean(sum_counts, _SURROUNDINGS_PX)
+    # The median needs no 16 million pixels: those of every n-th row and column, about a million, are enough.
+    every = max(1, math.isqrt(sum_counts.size // _PIXELS_FOR_MEDIAN))
+    difference = sum_counts[::every, ::every] - local[::every, ::every]
     spread = 1.4826 * float(np.median(np.abs(difference - np.median(difference))))
     spread = max(spread, float(np.sqrt(max(float(local.mean()), 0.0))) * 0.1, 1e-12)
-    hot = difference > _HOT_SIGMA * np.maximum(spread, np.sqrt(np.maximum(local, 0.0)))
-    dead = (sum_counts <= 0) & (local > _SURELY_LIT)
-    y, x = np.nonzero(hot | dead)
+    suspect = np.zeros(sum_counts.shape, dtype=np.uint8)
+    rows = len(suspect)
+    run_blocks(
+        partial(_mark_suspects, sum_counts, local, _HOT_SIGMA, spread, _SURELY_LIT, suspect), rows, -(-rows // 128)
+    )
+    y, x = np.divmod(np.flatnonzero(suspect), sum_counts.shape[1])
     near = _median_of_neighbours(sum_counts, y, x)
     value = sum_counts[y, x]
-    stands_out = np.where(hot[y, x], value - near > _HOT_SIGMA * np.sqrt(np.maximum(near, 1.0)), near > _SURELY_LIT)
+    is_hot = suspect[y, x] == _HOT
+    stands_out = np.where(is_hot, value - near > _HOT_SIGMA * np.sqrt(np.maximum(near, 1.0)), near > _SURELY_LIT)
     found = np.zeros(sum_counts.shape, dtype=bool)
     found[y[stands_out], x[stands_out]] = True
     return found
+
+
+@compiled
+def _mark_suspects(
+    sum_counts: NDArray[np.float32],
+    local: NDArray[np.float32],
+    sigmas: float,
+    spread: float,
+    surely_lit: float,
+    out: NDArray[np.uint8],
+    first_row: int,
+    last_row: int,
+) -> None:
+    for y in range(first_row, last_row):
+        for x in range(out.shape[1]):
+            value, mean = sum_counts[y, x], local[y, x]
+            hot = value - mean > sigmas * max(spread, np.sqrt(max(mean, np.float32(0.0))))
+            out[y, x] = _HOT if hot else (2 if value <= 0.0 and mean > surely_lit else 0)
 
 
 def _median_of_neighbours(
@@ -94,12 +128,13 @@ def _median_of_neighbours(
 
 
 class CorrectedFrames:
-    """Frames of a movie, multiplied by the gain and with bad pixels replaced: a `FrameSource`.
+    """Frames of a movie, multiplied by the gain and with bad pixels replaced: a `FrameSource` and a `BlockSource`.
 
     Parameters
     ----------
-    reader:
-        The open movie.
+    movie:
+        The open movie, or its frames as `HeldFrames` keeps them: then it is decoded once, and the bad pixels are
+        replaced there.
     multiplier:
         (h, w) float32 gain, mean 1; None where nothing is to be applied.
     bad:
@@ -110,36 +145,37 @@ class CorrectedFrames:
 
     def __init__(
         self,
-        reader: MovieReader,
+        movie: MovieReader | HeldFrames,
         *,
         multiplier: NDArray[np.float32] | None,
         bad: BadPixels,
         counts_per_electron: float = 1.0,
     ) -> None:
-        self._reader = reader
-        self._bad = bad
-        scale = np.float32(1.0 / counts_per_electron)
-        self._multiplier: torch.Tensor | None = None
-        if multiplier is not None:
-            multiplier = multiplier * scale
+        self._movie = movie if isinstance(movie, HeldFrames) else HeldFrames(movie, limit_bytes=0)
+        self._movie.replace(bad.bad_y_px, bad.bad_x_px, bad.donor_y_px, bad.donor_x_px)
+        self._multiplier = multiplier
+        if multiplier is not None and bad.count:
             # A borrowed count comes with its lender's gain.
-            multiplier[bad.bad_y_px, bad.bad_x_px] = multiplier[bad.donor_y_px, bad.donor_x_px]
-            self._multiplier = torch.from_numpy(multiplier)
-        self._scale = float(scale)
-        self.frame_count = reader.header.frame_count
-        self.height_px = reader.header.height_px
-        self.width_px = reader.header.width_px
+            self._multiplier = multiplier.copy()
+            self._multiplier[bad.bad_y_px, bad.bad_x_px] = multiplier[bad.donor_y_px, bad.donor_x_px]
+        self._scale = 1.0 / counts_per_electron
+        self.frame_count = movie.header.frame_count
+        self.height_px = movie.header.height_px
+        self.width_px = movie.header.width_px
+
+    def blocks(self) -> Iterator[CountBlock]:
+        """All frames as counts; may be called again for another pass."""
+        for first_frame, counts in self._movie.blocks():
+            yield CountBlock(first_frame, counts, self._multiplier, self._scale)
 
     def frames(self) -> Iterator[torch.Tensor]:
         """Yield (h, w) float32 frames on the CPU; may be called again for another pass."""
-        bad = self._bad
-        for raw in self._reader.frames():
-            if bad.count:
-                raw = raw.copy()
-                raw[bad.bad_y_px, bad.bad_x_px] = raw[bad.donor_y_px, bad.donor_x_px]
-            frame = torch.from_numpy(np.ascontiguousarray(raw).astype(np.float32))
-            if self._multiplier is not None:
-                frame *= self._multiplier
-            elif self._scale != 1.0:
-                frame *= self._scale
-            yield frame
+        for block in self.blocks():
+            for counts in block.counts:
+                # Not from the counts' own memory, which a float32 movie shares.
+                frame = torch.from_numpy(counts.astype(np.float32))
+                if block.multiplier is not None:
+                    frame *= torch.from_numpy(block.multiplier)
+                if block.scale != 1.0:
+                    frame *= block.scale
+                yield frame

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from frazil.models.motion.cpu_small_stack import standardised_frames
 from frazil.models.motion.frame_source import FrameSource
 
 COARSEST_PIXEL_ANGSTROM = 2.8
@@ -77,11 +78,23 @@ def halve(image: Tensor) -> Tensor:
 
 
 def build_small_stack(source: FrameSource, pixel_size_angstrom: float, device: torch.device) -> SmallStack:
-    """Stream through the movie once. Outliers (hot pixels, X-rays) are clipped at 7 standard deviations."""
+    """Go through the movie once. Outliers (hot pixels, X-rays) are clipped at 7 standard deviations."""
     halvings = halvings_for(pixel_size_angstrom, min(source.height_px, source.width_px))
     factor = 2**halvings
     height, width = smooth_length(source.height_px // factor), smooth_length(source.width_px // factor)
     top, left = (source.height_px // factor - height) // 2, (source.width_px // factor - width) // 2
+    if device.type == "cpu":
+        stack, means, sds = standardised_frames(source, halvings, (top, left, height, width), _CLIP_SD)
+    else:
+        stack, means, sds = standardised_by_torch(source, halvings, (top, left, height, width), device)
+    return SmallStack(stack, pixel_size_angstrom * factor, halvings, means, sds, (top * factor, left * factor))
+
+
+def standardised_by_torch(
+    source: FrameSource, halvings: int, window_px: tuple[int, int, int, int], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `standardised_frames` does, on any device."""
+    top, left, height, width = window_px
     stack = torch.empty((source.frame_count, height, width), dtype=torch.float16, device=device)
     means = torch.zeros(source.frame_count, dtype=torch.float64)
     sds = torch.zeros(source.frame_count, dtype=torch.float64)
@@ -97,4 +110,4 @@ def build_small_stack(source: FrameSource, pixel_size_angstrom: float, device: t
         else:
             stack[index] = 0
             sds[index] = 0.0
-    return SmallStack(stack, pixel_size_angstrom * factor, halvings, means, sds, (top * factor, left * factor))
+    return stack, means, sds

@@ -1,12 +1,19 @@
-"""Where frames come from, as motion correction sees it."""
+"""Where frames come from, as motion correction sees it: as tensors one by one, or as blocks of raw counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+COUNT_TYPES = tuple(np.dtype(t) for t in (np.uint8, np.int8, np.uint16, np.int16, np.float32))
+"""Types in which blocks hold counts; anything else becomes float32."""
+_GATHERED_BYTES = 256 << 20
 
 
 class FrameSource(Protocol):
@@ -26,6 +33,49 @@ class FrameSource(Protocol):
     def width_px(self) -> int: ...
 
     def frames(self) -> Iterator[Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CountBlock:
+    """Some frames in a row, as few bytes as they came in: corrected = counts * multiplier * scale."""
+
+    first_frame: int
+    counts: NDArray[Any]
+    """(n, h, w), C-contiguous, one of COUNT_TYPES, bad pixels replaced; not to be written to."""
+    multiplier: NDArray[np.float32] | None = None
+    """(h, w); None: 1 everywhere."""
+    scale: float = 1.0
+
+
+@runtime_checkable
+class BlockSource(Protocol):
+    """A source that can also hand out its frames as they were counted, many at a time."""
+
+    def blocks(self) -> Iterator[CountBlock]: ...
+
+
+def count_blocks(source: FrameSource) -> Iterator[CountBlock]:
+    """All frames of `source` in order; gathered into float32 blocks if it knows nothing of blocks.
+
+    A block is only valid until the next one is asked for.
+    """
+    if isinstance(source, BlockSource):
+        yield from source.blocks()
+        return
+    at_once = max(1, min(source.frame_count, _GATHERED_BYTES // (4 * source.height_px * source.width_px)))
+    held = np.empty((at_once, source.height_px, source.width_px), dtype=np.float32)
+    filled = 0
+    for index, frame in enumerate(source.frames()):
+        held[filled] = frame.cpu().numpy()
+        filled += 1
+        if filled == at_once or index + 1 == source.frame_count:
+            yield CountBlock(index + 1 - filled, held[:filled])
+            filled = 0
+
+
+def as_counts(frames: NDArray[Any]) -> NDArray[Any]:
+    """`frames` in one of COUNT_TYPES and C-contiguous; a copy only where it must be."""
+    return np.ascontiguousarray(frames if frames.dtype in COUNT_TYPES else frames.astype(np.float32))
 
 
 class StackFrames:
@@ -51,3 +101,6 @@ class StackFrames:
     def frames(self) -> Iterator[Tensor]:
         for frame in self._stack:
             yield frame.to(torch.float32)
+
+    def blocks(self) -> Iterator[CountBlock]:
+        yield CountBlock(0, as_counts(self._stack.cpu().numpy()))

@@ -1,4 +1,4 @@
-"""Aligned sums without a single full-size Fourier transform.
+"""Aligned sums, exact in Fourier space: what runs on GPUs, and what the CPU's quicker way is measured against.
 
 The frame is covered by overlapping tiles. In each tile and frame the displacement is one number per axis, undone
 exactly in Fourier space (whole pixels by reading elsewhere, the rest and the local motion as a phase); weighted sums
@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from frazil.models.motion.cpu_sum import sum_movie_on_cpu
 from frazil.models.motion.field import MotionField
 from frazil.models.motion.frame_source import FrameSource
+from frazil.models.motion.movie_sums import MovieSums
 from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights
 
 TILE_PX = 192
@@ -26,20 +28,6 @@ MARGIN_PX = 8
 BLEND_PX = 16
 _STEP_PX = TILE_PX - 2 * MARGIN_PX - BLEND_PX
 _TILES_AT_ONCE = 24
-
-
-@dataclass(frozen=True, slots=True)
-class MovieSums:
-    """Sums over frames, each (h, w) float32 on the device."""
-
-    dose_weighted: Tensor
-    even: Tensor
-    odd: Tensor
-    """Unweighted sums of frames 0, 2, 4, ... and 1, 3, 5, ..."""
-
-    @property
-    def plain(self) -> Tensor:
-        return self.even + self.odd
 
 
 def _blend_profile(device: torch.device) -> Tensor:
@@ -104,11 +92,45 @@ def sum_movie(
     dose_weighting: bool,
     device: torch.device,
 ) -> MovieSums:
-    """Stream through the movie once and add up.
+    """Go through the movie once and add up.
 
-    `dose_weighted` is sum_f q_f X_f / sqrt(sum_f q_f^2) in every tile (or, without dose weighting, the plain sum).
-    Where motion brings in what no frame saw, the frame's edge is mirrored.
+    `dose_weighted` is sum_f q_f X_f / sqrt(sum_f q_f^2) (or, without dose weighting, the plain sum). Where motion
+    brings in what no frame saw, the frame's edge is mirrored.
     """
+    if device.type == "cpu":
+        return sum_movie_on_cpu(
+            source,
+            field,
+            pixel_size_angstrom=pixel_size_angstrom,
+            voltage_kv=voltage_kv,
+            dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+            pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+            dose_weighting=dose_weighting,
+        )
+    return sum_movie_by_fourier_tiles(
+        source,
+        field,
+        pixel_size_angstrom=pixel_size_angstrom,
+        voltage_kv=voltage_kv,
+        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        dose_weighting=dose_weighting,
+        device=device,
+    )
+
+
+def sum_movie_by_fourier_tiles(
+    source: FrameSource,
+    field: MotionField,
+    *,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    dose_weighting: bool,
+    device: torch.device,
+) -> MovieSums:
+    """`sum_movie` on any device: the displacement is one number for each tile, undone exactly."""
     rows, cols = _Layout.along(source.height_px), _Layout.along(source.width_px)
     tiles = rows.count * cols.count
     half = TILE_PX // 2 + 1

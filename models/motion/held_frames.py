@@ -1,0 +1,100 @@
+"""A movie decoded once and kept in memory as it was counted, a byte a pixel, for all passes over it.
+
+Above a limit of bytes nothing is kept: the frames are then decoded again for each pass, some at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frazil.models.formats.movie import MovieReader
+from frazil.models.motion.count_kernels import add_halves
+from frazil.models.motion.cpu_threads import run_blocks
+from frazil.models.motion.frame_source import as_counts
+
+_STREAMED_BYTES = 256 << 20
+_SUMMED_BYTES = 64 << 20
+_ROWS_AT_ONCE = 128
+
+
+class HeldFrames:
+    """The frames of an open movie, in blocks.
+
+    Parameters
+    ----------
+    reader:
+        Must stay open while `blocks` is used.
+    limit_bytes:
+        Most bytes that are kept; 0 keeps nothing.
+    """
+
+    def __init__(self, reader: MovieReader, *, limit_bytes: int) -> None:
+        self.header = reader.header
+        self._reader = reader
+        header = reader.header
+        dtype = as_counts(np.empty(0, dtype=header.dtype)).dtype
+        frame_bytes = header.height_px * header.width_px * dtype.itemsize
+        self.held = header.frame_count * frame_bytes <= limit_bytes
+        """Whether all frames are kept."""
+        at_once = header.frame_count if self.held else min(header.frame_count, _STREAMED_BYTES // frame_bytes)
+        self._buffer = np.empty((max(at_once, 1), header.height_px, header.width_px), dtype=dtype)
+        self._summed_at_once = max(1, _SUMMED_BYTES // frame_bytes)
+        self._bad: tuple[NDArray[np.int64], ...] | None = None
+        self._decoded = False
+
+    def half_sums(self) -> NDArray[np.float32]:
+        """(2, h, w) sums of the counts of even and of odd frames; made while the frames are decoded."""
+        sums = np.zeros((2, self.header.height_px, self.header.width_px), dtype=np.float32)
+        rows = self.header.height_px
+        for first_frame, counts in self.blocks() if self._decoded else self._decode():
+            run_blocks(partial(add_halves, counts, first_frame, sums), rows, -(-rows // _ROWS_AT_ONCE))
+        return sums
+
+    def replace(
+        self,
+        bad_y_px: NDArray[np.int64],
+        bad_x_px: NDArray[np.int64],
+        donor_y_px: NDArray[np.int64],
+        donor_x_px: NDArray[np.int64],
+    ) -> None:
+        """From now on each frame shows the donors' counts at the bad pixels."""
+        self._bad = (bad_y_px, bad_x_px, donor_y_px, donor_x_px)
+        if self._decoded:
+            self._mend(self._buffer)
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """(first frame, counts (n, h, w)) for all frames in order; a block is valid until the next is asked for."""
+        if not self.held:
+            for first_frame, counts in self._decode():
+                self._mend(counts)
+                yield first_frame, counts
+            return
+        if not self._decoded:
+            for _, counts in self._decode():
+                self._mend(counts)
+        yield 0, self._buffer
+
+    def _decode(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """All frames through the buffer, in portions small enough to be still in the cache when they are yielded."""
+        count, at_once = self.header.frame_count, min(self._summed_at_once, len(self._buffer))
+        if not self.held:
+            at_once = len(self._buffer)
+        first = 0
+        for index, frame in enumerate(self._reader.frames()):
+            place = index if self.held else index - first
+            self._buffer[place] = frame
+            if index + 1 == count or index + 1 - first == at_once:
+                yield first, self._buffer[first : index + 1] if self.held else self._buffer[: index + 1 - first]
+                first = index + 1
+        self._decoded = self.held
+
+    def _mend(self, counts: NDArray[Any]) -> None:
+        if self._bad is not None and self._bad[0].size:
+            bad_y, bad_x, donor_y, donor_x = self._bad
+            for frame in counts:
+                frame[bad_y, bad_x] = frame[donor_y, donor_x]

@@ -21,13 +21,13 @@ import torch
 from motion_movies import lattice
 from motion_score import grid
 
-from frazil.config.settings import MotionSettings
+from frazil.config.settings import MotionSettings, WorkerSettings
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.relion_motion import MovieMotion, write_motion
 from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
-from frazil.models.gain_evidence import mean_counts_by_half
 from frazil.models.motion.align import AlignedMovie, align_movie
+from frazil.models.motion.held_frames import HeldFrames
 
 VOLTAGE_KV = 300.0
 
@@ -65,10 +65,9 @@ def correct_one(
     settings = MotionSettings(patch_grid_x=patches, patch_grid_y=patches)
     with open_movie(movie, pixel_size_angstrom=pixel_size_angstrom, executor=decoders) as reader:
         clock("read")
-        even, odd = mean_counts_by_half(reader)
-        frames = reader.header.frame_count
-        mask = hot_pixels(even * ((frames + 1) // 2) + odd * (frames // 2))
-        source = CorrectedFrames(reader, multiplier=None, bad=BadPixels.from_mask(mask))
+        held = HeldFrames(reader, limit_bytes=WorkerSettings().movie_memory_mib << 20)
+        mask = hot_pixels(held.half_sums().sum(axis=0))
+        source = CorrectedFrames(held, multiplier=None, bad=BadPixels.from_mask(mask))
         aligned = align_movie(
             source,
             pixel_size_angstrom=pixel_size_angstrom,

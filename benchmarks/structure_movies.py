@@ -26,7 +26,7 @@ _SCATTERING_ANGSTROM = {"C": 3.1, "N": 2.9, "O": 2.1, "S": 5.4, "P": 5.5}
 """At zero angle, with the hydrogens that an atom of protein carries on average (Peng et al. 1996)."""
 _WATER_PHASE_RAD_A2 = 6.53e-4 * 3.6 * 18.0
 """Of the ice (mean inner potential 3.6 V) that an atom with its hydrogens displaces (18 A^3)."""
-_B_FACTOR_ANGSTROM2 = 60.0
+_B_FACTOR_ANGSTROM2 = 40.0
 _TRANSMITTED = 0.8
 
 
@@ -112,7 +112,7 @@ def draw(condition: str, structures: list[Structure], seed: int, damage: bool = 
     structure = structures[int(random.integers(len(structures)))]
     pixel_size = float(random.uniform(0.85, 1.25))
     defocus = float(random.uniform(6_000.0, 25_000.0))
-    share = {"empty": 0.0, "carbon": 0.2}.get(condition, float(random.uniform(0.15, 0.4)))
+    share = {"empty": 0.0, "carbon": 0.2}.get(condition, float(random.uniform(0.2, 0.6)))
     canvas = SIZE_PX + 2 * MARGIN_PX
     transfer = 2.0 * ctf(canvas, canvas, pixel_size, defocus)
     # A counting pixel is a square.

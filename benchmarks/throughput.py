@@ -5,7 +5,8 @@
 
 Files lie in the page cache. `whole` is a worker's own time for a movie, from the call to the last file written;
 `decode` is one pass over the frames and nothing else; `compute` is the worker on frames that are in memory already, so
-that decoding costs nothing. Movies of `motion_movies.py`: LZW 1.0 e/px a frame, EER 0.5 e/px in 12 raw frames each.
+that decoding costs nothing; `floor` is what no motion correction can leave out, measured in the same run (docs/
+performance.md). Movies of `motion_movies.py`: LZW 1.0 e/px a frame, EER 0.5 e/px in 12 raw frames each.
 `--flat` sends so many movies of 1024 x 1024 x 24 through one worker; the claim: processor time of the last 50 within
 5 % of the first 50, resident memory grown by less than 100 MB (exit 1 if not).
 """
@@ -19,7 +20,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ from frazil.models.simulation.eer_write import EerDescription, split_counts, wri
 
 FRAMES, PIXEL_SIZE_ANGSTROM, SEED = 40, 1.0, 1
 RAW_FRAMES_PER_FRACTION = 12
+MOTION_STAGES = ("open", "read", "align_global", "align_local", "sum", "write")
+"""What the floor is compared with; the rest is CTF, restoration and picking."""
 FLAT_TIME, FLAT_MEMORY_MB, FLAT_PART = 1.05, 100.0, 50
 _NO_GAIN = GainDecision(
     GainVerdict.CORRECT, "", None, None, None, GainOrientation.IDENTITY, "none", 1, None, None
@@ -195,6 +198,37 @@ def transfer(frames: np.ndarray, device: str) -> dict[str, float] | None:
     return {"wall_s": round(seconds, 4), "gb_per_s": round(frames.nbytes / 1e9 / seconds, 2)}
 
 
+def floor(frames: np.ndarray, decoded: dict[str, float], session: Path) -> dict[str, Any]:
+    """Bytes, operations and seconds of what has to be done at least: every frame decoded once, every pixel added to
+    the two sums once, a transform there and back of each sum, both written."""
+    count, height, width = frames.shape
+    sums = torch.zeros((2, height, width))
+    stack = torch.from_numpy(frames[: min(count, 8)])
+
+    def seconds_of(action: Callable[[], object]) -> float:
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            action()
+            taken.append(time.perf_counter() - began)
+        return min(taken)
+
+    add_s = seconds_of(lambda: [sums.add_(frame) for frame in stack]) / len(stack) * count
+    fft_s = seconds_of(lambda: torch.fft.irfft2(torch.fft.rfft2(sums), s=(height, width)))
+    write_s = seconds_of(lambda: sums.numpy().tofile(session / "floor.raw"))
+    pixels = height * width
+    parts = {"decode": float(decoded["wall_s"]), "add": add_s, "fft": fft_s, "write": write_s}
+    return {
+        "read_mb": decoded["file_mb"],
+        "decoded_mb": round(frames.nbytes / 1e6, 1),
+        "written_mb": round(2 * 4 * pixels / 1e6, 1),
+        "add_gflop": round(2 * pixels * count / 1e9, 2),
+        "fft_gflop": round(2 * 2 * 2.5 * pixels * np.log2(pixels) / 1e9, 2),
+        "wall_s": round(sum(parts.values()), 3),
+        "parts_wall_s": {name: round(seconds, 3) for name, seconds in parts.items()},
+    }
+
+
 def run_case(case: Case, folder: Path, *, threads: int, device: str, repeats: int) -> dict[str, Any]:
     """One file through a warm worker, and its parts."""
     path = case.movie(folder)
@@ -211,7 +245,12 @@ def run_case(case: Case, folder: Path, *, threads: int, device: str, repeats: in
             (timed(memory, task_for(case, path, number)) for number in range(repeats)),
             key=lambda run: float(run["wall_s"]),
         )
+        least = floor(frames, decoded, Path(session))
+    motion = sum(whole["stages_wall_s"].get(stage, 0.0) for stage in MOTION_STAGES)
     return {
+        "floor": least,
+        "motion_wall_s": round(motion, 3),
+        "motion_over_floor": round(motion / float(least["wall_s"]), 2),
         "case": case.name,
         "frames": header.frame_count,
         "movies_per_h": round(3600.0 / whole["wall_s"], 1),
@@ -237,6 +276,14 @@ def print_case(result: dict[str, Any]) -> None:
     moved = result["transfer"]
     print(f"  transfer {'none on a CPU' if moved is None else str(moved['wall_s']) + ' s'}")
     print(f"  compute  {compute['wall_s']:7.2f} s wall {compute['cpu_s']:7.2f} CPU-s  frames in memory")
+    least = result["floor"]
+    parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in least["parts_wall_s"].items())
+    print(
+        f"  floor    {least['wall_s']:7.2f} s wall  ({parts}); read {least['read_mb']:.0f} MB, decoded "
+        f"{least['decoded_mb']:.0f} MB, written {least['written_mb']:.0f} MB, {least['add_gflop']:.1f} GFLOP added, "
+        f"{least['fft_gflop']:.1f} GFLOP transformed"
+    )
+    print(f"  motion   {result['motion_wall_s']:7.2f} s wall  {result['motion_over_floor']:.1f} times the floor")
     print("  stages of a movie from a file, and from memory (s wall):")
     for stage, seconds in whole["stages_wall_s"].items():
         print(f"    {stage:13s} {seconds:7.2f} {compute['stages_wall_s'].get(stage, 0.0):7.2f}")

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.motion.compiled import compiled
+from frazil.models.compiled import compiled
 from frazil.models.motion.cpu_threads import run_blocks
 
 _ROWS_AT_ONCE = 256

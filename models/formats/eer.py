@@ -194,8 +194,10 @@ class EerReader:
         """Which raw frames (from 0, half-open) each fraction holds; the dose of a fraction is proportional to it."""
         return self._groups
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        """Fractions `start ... stop - 1`, each a new (h, w) array of electron counts.
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Fractions `start ... stop - 1`, each an (h, w) array of electron counts, new or one of `into`.
 
         Raises
         ------
@@ -203,7 +205,7 @@ class EerReader:
             A raw frame's stream is damaged; the message names it.
         """
         first, last = frame_range(start, stop, len(self._groups))
-        return frames_in_order(self._fraction, first, last, self._executor, self._read_ahead_frames)
+        return frames_in_order(self._fraction, first, last, self._executor, self._read_ahead_frames, into)
 
     def close(self) -> None:
         self._file.close()
@@ -216,9 +218,13 @@ class EerReader:
     ) -> None:
         self.close()
 
-    def _fraction(self, index: int) -> np.ndarray:
+    def _fraction(self, index: int, out: np.ndarray | None) -> np.ndarray:
         first_page = self._pages[0]
-        image = np.zeros((first_page.height_px, first_page.width_px), self._dtype)
+        if out is not None and out.dtype == self._dtype:
+            image = out
+            image.fill(0)
+        else:
+            image = np.zeros((first_page.height_px, first_page.width_px), self._dtype)
         for raw in range(*self._groups[index]):
             self._add(raw, image)
         return image

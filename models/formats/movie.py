@@ -29,12 +29,15 @@ class MovieReader(Protocol):
 
     Frames are new (h, w) arrays of `header.dtype`, C-contiguous, in the machine's byte order, with y as in
     `frazil.models.conventions`: TIFF flipped, MRC and EER as stored. At most `read_ahead_frames` frames are held
-    beside those that the caller keeps.
+    beside those that the caller keeps. With `into` (stop - start, h, w), of `header.dtype` or a wider type, frames are
+    decoded there and are views of it; up to `read_ahead_frames` of its places are written ahead.
     """
 
     header: MovieHeader
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]: ...
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]: ...
 
     def close(self) -> None: ...
 

@@ -273,10 +273,12 @@ class MrcReader:
         self._read_ahead_frames = read_ahead_frames
         self.header = mrc_header(path, self._mrc, self._dtype)
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        """Frames `start ... stop - 1`, each a new (h, w) array in the machine's byte order."""
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Frames `start ... stop - 1`, each an (h, w) array in the machine's byte order, new or one of `into`."""
         first, last = frame_range(start, stop, self.header.frame_count)
-        return frames_in_order(self._frame, first, last, self._executor, self._read_ahead_frames)
+        return frames_in_order(self._frame, first, last, self._executor, self._read_ahead_frames, into)
 
     def close(self) -> None:
         self._file.close()
@@ -289,5 +291,8 @@ class MrcReader:
     ) -> None:
         self.close()
 
-    def _frame(self, index: int) -> np.ndarray:
+    def _frame(self, index: int, out: np.ndarray | None) -> np.ndarray:
+        if out is not None and out.dtype == self._dtype and self._dtype.isnative:
+            self._file.read_into(self._mrc.data_offset + index * self._mrc.frame_bytes, out)
+            return out
         return read_frame(self._file, self._mrc, index, self._dtype)

@@ -10,24 +10,42 @@ import numpy as np
 
 
 def frames_in_order(
-    decode: Callable[[int], np.ndarray], start: int, stop: int, executor: Executor | None, depth: int
+    decode: Callable[[int, np.ndarray | None], np.ndarray],
+    start: int,
+    stop: int,
+    executor: Executor | None,
+    depth: int,
+    into: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
-    """`decode(start) ... decode(stop - 1)`, in order.
+    """`decode(start, None) ... decode(stop - 1, None)`, in order.
+
+    With `into` (at least stop - start, h, w) each frame is decoded into its place there, which is what is yielded;
+    `decode` may return another array (of another type), which is then copied.
 
     Without an executor each frame is decoded when it is asked for. With one, at most `depth` frames are decoded or
     waiting beside the one that the caller holds; closing the iterator early cancels the rest. An error of a frame is
     raised when that frame's turn comes.
     """
+
+    def place(index: int) -> np.ndarray:
+        if into is None:
+            return decode(index, None)
+        target: np.ndarray = into[index - start]
+        frame = decode(index, target)
+        if frame is not target:
+            target[...] = frame
+        return target
+
     if executor is None:
         for index in range(start, stop):
-            yield decode(index)
+            yield place(index)
         return
     pending: deque[Future[np.ndarray]] = deque()
     following = start
     try:
         while following < stop or pending:
             while following < stop and len(pending) < max(depth, 1):
-                pending.append(executor.submit(decode, following))
+                pending.append(executor.submit(place, following))
                 following += 1
             yield pending.popleft().result()
     finally:

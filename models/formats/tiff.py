@@ -122,8 +122,10 @@ class TiffReader:
         self._flip = flip
         self.header = tiff_header(path, self._pages)
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        """Frames `start ... stop - 1`, each a new (h, w) array in the machine's byte order.
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Frames `start ... stop - 1`, each an (h, w) array in the machine's byte order, new or one of `into`.
 
         Raises
         ------
@@ -131,7 +133,7 @@ class TiffReader:
             A chunk of the frame does not decode; the message names frame and chunk.
         """
         first, last = frame_range(start, stop, len(self._pages))
-        return frames_in_order(self._frame, first, last, self._executor, self._read_ahead_frames)
+        return frames_in_order(self._frame, first, last, self._executor, self._read_ahead_frames, into)
 
     def close(self) -> None:
         self._file.close()
@@ -144,10 +146,12 @@ class TiffReader:
     ) -> None:
         self.close()
 
-    def _frame(self, index: int) -> np.ndarray:
+    def _frame(self, index: int, out: np.ndarray | None) -> np.ndarray:
         name = f"frame {index + 1} of {len(self._pages)}"
-        image = decode_page(self._file, self._pages[index], name, flip=self._flip)
-        return image.astype(self._dtype, copy=False)
+        page = self._pages[index]
+        if out is not None and page.dtype is not None and page.dtype.newbyteorder("=") == out.dtype:
+            return decode_page(self._file, page, name, flip=self._flip, out=out)
+        return decode_page(self._file, page, name, flip=self._flip).astype(self._dtype, copy=False)
 
 
 def tiff_header(path: Path, pages: tuple[TiffPage, ...]) -> MovieHeader:

@@ -14,6 +14,7 @@ import imagecodecs
 import numpy as np
 
 from frazil.config.errors import FormatError, UnsupportedFormatError
+from frazil.models.formats import lzw
 from frazil.models.formats.file_bytes import FileBytes
 from frazil.models.formats.tiff_directory import TiffPage
 
@@ -47,8 +48,10 @@ def check_readable(file: FileBytes, page: TiffPage, name: str) -> None:
         )
 
 
-def decode_page(file: FileBytes, page: TiffPage, name: str, *, flip: bool = True) -> np.ndarray:
-    """One page as a new (h, w) array in the machine's byte order; `flip`: last stored row first.
+def decode_page(
+    file: FileBytes, page: TiffPage, name: str, *, flip: bool = True, out: np.ndarray | None = None
+) -> np.ndarray:
+    """One page as an (h, w) array in the machine's byte order, new or `out`; `flip`: last stored row first.
 
     `name` (such as `frame 7 of 40`) is for the message of an error.
 
@@ -59,7 +62,7 @@ def decode_page(file: FileBytes, page: TiffPage, name: str, *, flip: bool = True
     """
     assert page.dtype is not None, "EER pages hold events and are decoded elsewhere"
     height_px, width_px = page.height_px, page.width_px
-    image = np.empty((height_px, width_px), page.dtype.newbyteorder("="))
+    image = np.empty((height_px, width_px), page.dtype.newbyteorder("=")) if out is None else out
     across = math.ceil(width_px / page.chunk_width_px)
     for chunk, (offset, byte_count) in enumerate(zip(page.offsets, page.byte_counts, strict=True)):
         top, left = (chunk // across) * page.chunk_height_px, (chunk % across) * page.chunk_width_px
@@ -87,7 +90,7 @@ def _chunk(file: FileBytes, page: TiffPage, offset: int, byte_count: int, rows: 
         file.read_into(offset, pixels)
     else:
         try:
-            decoded = _decompress(file.read_at(offset, byte_count), page.compression, expected)
+            decoded = _decompress(file, offset, byte_count, page.compression, expected)
         except DECODER_ERRORS as error:
             raise FormatError(
                 f"{name} does not decompress ({error})",
@@ -122,22 +125,32 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.uint8)
 
-    def of(self, count: int) -> memoryview:
+    def of(self, count: int) -> np.ndarray:
         if self._buffer.size < count:
             self._buffer = np.empty(count, np.uint8)
-        return memoryview(self._buffer.data)[:count]
+        return self._buffer[:count]
 
 
-_scratch = _Scratch()
+_coded_scratch = _Scratch()
+_decoded_scratch = _Scratch()
 
 
-def _decompress(data: bytes, compression: int, expected: int) -> bytes | bytearray | memoryview:
+def _decompress(file: FileBytes, offset: int, byte_count: int, compression: int, expected: int) -> np.ndarray:
     """At most `expected` bytes, fewer when the data end early; valid until this thread decodes again."""
-    out = _scratch.of(expected)
+    file.check_range(offset, byte_count)  # before any buffer is made as long as the directory says
+    coded = _coded_scratch.of(byte_count + lzw.SOURCE_PADDING_BYTES)
+    file.read_into(offset, coded[:byte_count])
+    decoded = _decoded_scratch.of(expected + lzw.TARGET_PADDING_BYTES)
+    if compression == _LZW and lzw.decode(coded, byte_count, decoded, expected) == expected:
+        return decoded[:expected]
+    data, out = coded[:byte_count].tobytes(), memoryview(decoded.data)[:expected]
     if compression == _LZW:
-        return imagecodecs.lzw_decode(data, out=out)
-    if compression in (_DEFLATE, _DEFLATE_OLD):
-        return imagecodecs.deflate_decode(data, out=out)
-    if compression == _ZSTD:
-        return imagecodecs.zstd_decode(data, out=out)
-    return imagecodecs.packbits_decode(data, out=out)
+        # Damaged, cut short, or of a kind older than TIFF 6.0: the library has the last word.
+        found = imagecodecs.lzw_decode(data, out=out)
+    elif compression in (_DEFLATE, _DEFLATE_OLD):
+        found = imagecodecs.deflate_decode(data, out=out)
+    elif compression == _ZSTD:
+        found = imagecodecs.zstd_decode(data, out=out)
+    else:
+        found = imagecodecs.packbits_decode(data, out=out)
+    return np.frombuffer(found, np.uint8)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.motion.compiled import compiled
+from frazil.models.compiled import compiled
 
 Float = NDArray[np.float32]
 OUTER_TAP = np.float32(1.0 / 6.828427)

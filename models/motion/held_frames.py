@@ -81,16 +81,15 @@ class HeldFrames:
 
     def _decode(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """All frames through the buffer, in portions small enough to be still in the cache when they are yielded."""
-        count, at_once = self.header.frame_count, min(self._summed_at_once, len(self._buffer))
-        if not self.held:
-            at_once = len(self._buffer)
-        first = 0
-        for index, frame in enumerate(self._reader.frames()):
-            place = index if self.held else index - first
-            self._buffer[place] = frame
-            if index + 1 == count or index + 1 - first == at_once:
-                yield first, self._buffer[first : index + 1] if self.held else self._buffer[: index + 1 - first]
-                first = index + 1
+        count, room = self.header.frame_count, len(self._buffer)
+        portion = min(self._summed_at_once, room) if self.held else room
+        for start in range(0, count, room):
+            stop = min(start + room, count)
+            first = 0
+            for place, _ in enumerate(self._reader.frames(start, stop, into=self._buffer)):
+                if place + 1 - first == portion or start + place + 1 == stop:
+                    yield start + first, self._buffer[first : place + 1]
+                    first = place + 1
         self._decoded = self.held
 
     def _mend(self, counts: NDArray[Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.motion.compiled import compiled
+from frazil.models.compiled import compiled
 from frazil.models.motion.interpolation import FIRST_TAP, TAPS
 
 Float = NDArray[np.float32]

@@ -18,13 +18,20 @@ class Reader:
 
     stack: NDArray[np.generic]
     header: MovieHeader = field(init=False)
+    decoded: int = 0
 
     def __post_init__(self) -> None:
         count, height, width = self.stack.shape
         self.header = MovieHeader("m.mrc", "mrc", count, height, width, str(self.stack.dtype))
 
-    def frames(self, start: int = 0, stop: int | None = None):
-        yield from self.stack[start:stop]
+    def frames(self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None):
+        self.decoded += 1
+        for place, frame in enumerate(self.stack[start:stop]):
+            if into is None:
+                yield frame
+            else:
+                into[place] = frame
+                yield into[place]
 
 
 @pytest.mark.parametrize("counts_per_px", [5.0, 50.0, 400.0])

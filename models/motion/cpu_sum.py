@@ -20,7 +20,7 @@ from frazil.models.motion.field import MotionField
 from frazil.models.motion.frame_source import FrameSource, count_blocks
 from frazil.models.motion.interpolation import STEPS, interpolation_taps
 from frazil.models.motion.movie_sums import MovieSums
-from frazil.models.motion.sum_filters import CURVE_SAMPLES, HALF_DIAGONAL_CYCLES_PER_PX, filtered_sum, flattened
+from frazil.models.motion.sum_filters import CURVE_SAMPLES, HALF_DIAGONAL_CYCLES_PER_PX, finished_sums
 from frazil.models.motion.sum_kernels import add_tiles
 from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights
 
@@ -43,7 +43,7 @@ def sum_movie_on_cpu(
 ) -> MovieSums:
     """As `tile_sum.sum_movie`; the two agree up to about 0.42 cycles/px, and from there on the sums lose power."""
     height, width, frames = source.height_px, source.width_px, source.frame_count
-    factor, curves = np.zeros((frames, 0), dtype=np.float32), np.zeros((1, 2), dtype=np.float32)
+    factor, curves = np.zeros((frames, 0), dtype=np.float32), None
     if dose_weighting:
         frequency = torch.linspace(0.0, HALF_DIAGONAL_CYCLES_PER_PX, CURVE_SAMPLES, dtype=torch.float64)
         exposures = mid_frame_exposures_e_per_a2(frames, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
@@ -68,12 +68,7 @@ def sum_movie_on_cpu(
     if scale != 1.0:
         halves *= np.float32(scale)
         weighted *= np.float32(scale)
-    even, odd = torch.from_numpy(halves[0]), torch.from_numpy(halves[1])
-    if dose_weighting:
-        dose_weighted = filtered_sum([even + odd, *torch.from_numpy(weighted)], curves, step)
-    del weighted
-    even, odd = flattened(even, step[0::2]), flattened(odd, step[1::2])
-    return MovieSums(dose_weighted if dose_weighting else even + odd, even, odd)
+    return finished_sums(halves, weighted, curves, step)
 
 
 def tile_shape_px(field: MotionField, height_px: int, width_px: int, pixel_size_angstrom: float) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from frazil.models.motion.cpu_threads import run_blocks
 from frazil.models.motion.interpolation import mean_transfer
+from frazil.models.motion.movie_sums import MovieSums
 from frazil.models.motion.sum_kernels import add_filtered_rows, multiply_rows
 
 CURVE_SAMPLES = 8192
@@ -20,35 +21,59 @@ _SMALLEST_TRANSFER = 0.75
 _BLOCKS = 32
 
 
-def filtered_sum(images: list[Tensor], curves: NDArray[np.float32], step: NDArray[np.int32]) -> Tensor:
-    """sum_i of images[i] with its radial transfer curves[i], sampled evenly up to the corner of Fourier space.
+def finished_sums(
+    halves: NDArray[np.float32],
+    weighted: NDArray[np.float32],
+    curves: NDArray[np.float32] | None,
+    step: NDArray[np.int32],
+) -> MovieSums:
+    """Images from what was added up in real space; one transform for each sum.
 
-    `step` (..., 2): fractions along x and y with which the images were interpolated.
+    Parameters
+    ----------
+    halves:
+        (2, h, w) sums of even and of odd frames; overwritten.
+    weighted:
+        (R, h, w) weighted sums.
+    curves:
+        (R + 1, CURVE_SAMPLES) radial transfers of the sum of both halves and of each weighted sum, evenly spaced up to
+        the corner of Fourier space; None: no exposure weighting.
+    step:
+        (F, ..., 2) fractions along x and y with which each frame was interpolated.
     """
-    height, width = images[0].shape
-    ky, kx = np.fft.fftfreq(height).astype(np.float32), np.fft.rfftfreq(width).astype(np.float32)
+    _, height, width = halves.shape
+    moved = bool(step.any())
+    total = None if curves is None else torch.zeros((height, width // 2 + 1), dtype=torch.complex64)
+    for half, image in enumerate(halves):
+        if total is None and not moved:
+            break
+        spectrum = torch.fft.rfft2(torch.from_numpy(image))
+        if total is not None and curves is not None:
+            _add(total, spectrum, curves[0], width)
+        if moved:
+            _flatten(spectrum, width, step[half::2])
+            image[...] = torch.fft.irfft2(spectrum, s=(height, width)).numpy()
+        del spectrum
+    even, odd = torch.from_numpy(halves[0]), torch.from_numpy(halves[1])
+    if total is None or curves is None:
+        return MovieSums(even + odd, even, odd)
+    for image, curve in zip(weighted, curves[1:], strict=True):
+        _add(total, torch.fft.rfft2(torch.from_numpy(image)), curve, width)
+    if moved:
+        _flatten(total, width, step)
+    return MovieSums(torch.fft.irfft2(total, s=(height, width)), even, odd)
+
+
+def _add(total: Tensor, spectrum: Tensor, curve: NDArray[np.float32], width: int) -> None:
+    ky = np.fft.fftfreq(len(total)).astype(np.float32)
+    kx = np.fft.rfftfreq(width).astype(np.float32)
     steps_per_cycle = (CURVE_SAMPLES - 1) / HALF_DIAGONAL_CYCLES_PER_PX
-    total = torch.zeros((height, len(kx)), dtype=torch.complex64)
-    for image, curve in zip(images, curves, strict=True):
-        spectrum = torch.fft.rfft2(image).numpy()
-        run_blocks(partial(add_filtered_rows, spectrum, curve, steps_per_cycle, ky, kx, total.numpy()), height, _BLOCKS)
-    _flatten(total, width, step)
-    result: Tensor = torch.fft.irfft2(total, s=(height, width))
-    return result
-
-
-def flattened(image: Tensor, step: NDArray[np.int32]) -> Tensor:
-    """`image` (h, w), made with the fractions `step` (..., 2), with the transfer they have in common divided out."""
-    if not step.any():
-        return image
-    spectrum = torch.fft.rfft2(image)
-    _flatten(spectrum, image.shape[1], step)
-    result: Tensor = torch.fft.irfft2(spectrum, s=image.shape)
-    return result
+    add = partial(add_filtered_rows, spectrum.numpy(), curve, steps_per_cycle, ky, kx, total.numpy())
+    run_blocks(add, len(total), _BLOCKS)
 
 
 def _flatten(spectrum: Tensor, width: int, step: NDArray[np.int32]) -> None:
     along_x = mean_transfer(step[..., 0], np.fft.rfftfreq(width))
-    along_y = mean_transfer(step[..., 1], np.fft.fftfreq(spectrum.shape[0]))
+    along_y = mean_transfer(step[..., 1], np.fft.fftfreq(len(spectrum)))
     per_column, per_row = ((1.0 / np.maximum(t, _SMALLEST_TRANSFER)).astype(np.float32) for t in (along_x, along_y))
-    run_blocks(partial(multiply_rows, spectrum.numpy(), per_row, per_column), spectrum.shape[0], _BLOCKS)
+    run_blocks(partial(multiply_rows, spectrum.numpy(), per_row, per_column), len(spectrum), _BLOCKS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.motion.compiled import compiled
+from frazil.models.compiled import compiled
 
 Complex = NDArray[np.complex64]
 Float = NDArray[np.float32]
@@ -117,3 +117,26 @@ def project_rows(
         out[0, f, 1] -= 2.0 * gy0
         out[1, f, 0] -= 2.0 * gx1
         out[1, f, 1] -= 2.0 * gy1
+
+
+@compiled
+def path_powers(coefficients: Complex, turns_x: Complex, turns_y: Complex, out: NDArray[np.float64]) -> None:
+    """sum_k |sum_f y_fk exp(i omega_k . v g_f)|^2 for every v of a square grid, to `out` (n, n) [y, x].
+
+    coefficients (K, F); turns_x, turns_y (K, F, n): exp(i omega g_f v) along each axis.
+    """
+    count, frames, n = turns_x.shape
+    real, imag = np.empty(n, np.float32), np.empty(n, np.float32)
+    for k in range(count):
+        for j in range(n):
+            real[:] = 0.0
+            imag[:] = 0.0
+            for f in range(frames):
+                turned = coefficients[k, f] * turns_y[k, f, j]
+                re, im = turned.real, turned.imag
+                for i in range(n):
+                    t = turns_x[k, f, i]
+                    real[i] += re * t.real - im * t.imag
+                    imag[i] += re * t.imag + im * t.real
+            for i in range(n):
+                out[j, i] += real[i] * real[i] + imag[i] * imag[i]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from frazil.models.motion.band import Band
+from frazil.models.motion.band_kernels import path_powers
 
 _CLEAR_PEAK_SD = 3.5
 _PATH_DECAYS_FRAMES = (math.inf, 8.0, 2.5)
@@ -131,16 +133,28 @@ def search_paths(band: Band, max_shift_angstrom: float) -> Tensor:
     for decay in _PATH_DECAYS_FRAMES:
         g = t / max(frames - 1, 1) if math.isinf(decay) else 1.0 - torch.exp(-t / decay)
         g = g - g.mean()
-        power = torch.empty((axis.numel(), axis.numel()), device=device)
-        for i, v_y in enumerate(axis):
-            turned = data * torch.polar(torch.ones_like(wy).expand(frames, -1), g[:, None] * v_y * wy)
-            # (n_x, F, K) would be large: one column of the grid at a time, summed over frames.
-            for j, v_x in enumerate(axis):
-                phase = torch.polar(torch.ones_like(wx).expand(frames, -1), g[:, None] * v_x * wx)
-                power[i, j] = (turned * phase).sum(dim=0).abs().square().sum()
+        power = _path_powers(data, g, wx, wy, axis)
         top = int(power.argmax())
         if float(power.max()) > best_power:
             best_power = float(power.max())
             v = torch.stack((axis[top % axis.numel()], axis[top // axis.numel()]))
             best = g[:, None] * v[None, :]
     return best
+
+
+def _path_powers(data: Tensor, g: Tensor, wx: Tensor, wy: Tensor, axis: Tensor) -> Tensor:
+    """Power of the sum of all frames (F, K) moved along v g_f, for v on a square grid: (n_y, n_x)."""
+    if data.device.type == "cpu":
+        angle = g[None, :, None] * axis[None, None, :]
+        turns = [torch.polar(torch.ones(1), omega[:, None, None] * angle).numpy() for omega in (wx, wy)]
+        out = np.zeros((axis.numel(), axis.numel()))
+        path_powers(np.ascontiguousarray(data.T.resolve_conj().numpy()), *turns, out)
+        return torch.as_tensor(out)
+    power = torch.empty((axis.numel(), axis.numel()), device=data.device)
+    for i, v_y in enumerate(axis):
+        turned = data * torch.polar(torch.ones_like(wy).expand(len(g), -1), g[:, None] * v_y * wy)
+        # (n_x, F, K) would be large: one column of the grid at a time, summed over frames.
+        for j, v_x in enumerate(axis):
+            phase = torch.polar(torch.ones_like(wx).expand(len(g), -1), g[:, None] * v_x * wx)
+            power[i, j] = (turned * phase).sum(dim=0).abs().square().sum()
+    return power

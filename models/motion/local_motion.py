@@ -19,7 +19,7 @@ from frazil.models.motion.field import MotionField
 from frazil.models.motion.likelihood import evaluate, fisher_information
 from frazil.models.motion.patches import Patch, patch_spectra, residual_angstrom
 from frazil.models.motion.spatial_basis import SpatialBasis
-from frazil.models.motion.whole_frame import WholeFrameMotion
+from frazil.models.motion.whole_frame import TEMPER, WholeFrameMotion
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -28,16 +28,12 @@ _ROUNDS = 6
 LOCAL_BASIS = SpatialBasis("spline", 5)
 _WORST_CONDITION = 30.0
 _CONVERGED_ANGSTROM = 0.03
-_MIN_GAIN = 12.0
-"""Movies without local motion gain up to 5 by chance with one group of modes, up to 12 with the best of all groups
-(tests/science); one with 0.6 A of local motion gains 60."""
+_MIN_GAIN = 6.0
+"""Movies without local motion gain up to 4 by chance; one with 0.5 A RMS of it at 18 e/A2 in all gains 12."""
 _GAIN_A_GROUP = 2.0
 """A rougher field must pay for itself: the best of several gains is too good by chance."""
 _LOCAL_START = smooth_prior.StepPrior(0.01, 0.05, 10.0, 2.0, 3.0)
 """Local motion as it usually is: ten times smaller than whole-frame motion, and smoother."""
-_TEMPER = 0.8
-"""A patch's likelihood is trusted a little less than it claims: measured chi-square at the truth is 1.1-1.25, since
-windows correlate neighbouring coefficients and particles are not a Gaussian field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +95,9 @@ def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equat
     information = np.empty((len(patches), 2 * frames, 2 * frames))
     gradients = np.empty((len(patches), 2, 2 * frames))
     for p, (patch, here, own, spectrum) in enumerate(zip(patches, at, sums, spectra, strict=True)):
-        information[p] = _TEMPER * fisher_information(patch.band, here, spectrum)
+        information[p] = TEMPER * fisher_information(patch.band, here, spectrum)
         parts = evaluate(patch.band, here, own, spectrum).gradient_parts_per_angstrom
-        gradients[p] = _TEMPER * parts.transpose(0, 2, 1).reshape(2, -1)
+        gradients[p] = TEMPER * parts.transpose(0, 2, 1).reshape(2, -1)
     pairs = (modes[:, :, None] * modes[:, None, :]).reshape(len(patches), -1)
     blocks = (pairs.T @ information.reshape(len(patches), -1)).reshape(count, count, 2 * frames, 2 * frames)
     full = blocks.transpose(0, 2, 1, 3).reshape(2 * count * frames, 2 * count * frames)
@@ -127,10 +123,19 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
     # Patches cannot tell a fixed pattern from a specimen that stands still: then the whole-frame part is left alone.
     held = motion.shift_angstrom.T.reshape(-1) if motion.spectra.has_pattern else None
     local = dict.fromkeys((int(g) for g in np.unique(groups) if g > 0), _LOCAL_START)
-    priors = _Priors(motion.prior, local)
     equations = _assemble(patches, modes, coefficients)
-    for index in range(_ROUNDS):
-        if index in (0, 2):
+    priors = _learn_local(equations, frames, groups, held, _Priors(motion.prior, local))
+    # Asked here, where both halves of the coefficients are still strangers to each other: once they have been fitted
+    # together they agree on the same noise.
+    gains = {top: _held_out_gain(equations, frames, groups, top, held, priors) for top in local}
+    best = max(gains, key=lambda top: gains[top] - _GAIN_A_GROUP * top) if gains else 0
+    accepted = gains.get(best, 0.0) > _MIN_GAIN
+    kept = np.flatnonzero(groups <= (best if accepted else 0))
+    modes, groups, coefficients = modes[:, kept], groups[kept], coefficients[:, kept]
+    to_basis = to_basis[:, kept]
+    equations = equations.only(kept, frames)
+    for index in range(_ROUNDS if accepted else 0):
+        if index == 2:
             priors = _learn_local(equations, frames, groups, held, priors)
         estimate = _solve(equations.information, equations.score, frames, groups, held, priors)
         new = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)
@@ -139,21 +144,13 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
         equations = _assemble(patches, modes, coefficients)
         if move < _CONVERGED_ANGSTROM:
             break
-    gains = {
-        int(top): _held_out_gain(equations, frames, groups, int(top), held, priors) for top in np.unique(groups) if top
-    }
-    best = max(gains, key=lambda top: gains[top] - _GAIN_A_GROUP * top) if gains else 0
-    kept = np.flatnonzero(groups <= best)
-    reduced = equations.only(kept, frames)
-    estimate, sd = _solve_with_sd(reduced, frames, groups[kept], motion, held, priors)
-    coefficients = np.zeros_like(coefficients)
-    coefficients[:, kept] = estimate.reshape(len(kept), 2, frames).transpose(2, 0, 1)
+    estimate, sd = _solve_with_sd(equations, frames, groups, motion, held, priors)
+    coefficients = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)
     on_basis = np.zeros((frames, len(basis), 2))
     on_basis[:, keep] = np.einsum("bm,fma->fba", to_basis, coefficients)
     field = MotionField(on_basis[:, 0].copy(), on_basis[:, 1:].copy(), basis)
-    gain = gains.get(best, 0.0)
     rms = _rms_residual(patches, modes, coefficients, priors)
-    return LocalFit(field, sd, gain, best, rms, gain > _MIN_GAIN)
+    return LocalFit(field, sd, gains.get(best, 0.0), best, rms, accepted)
 
 
 def _determined(basis: SpatialBasis, at_patches: Array) -> Indices:
@@ -189,7 +186,8 @@ def _learn_local(equations: _Equations, frames: int, groups: Indices, held: Arra
     if held is not None:
         score = score - equations.information[:, : 2 * frames] @ held
     learnt = {}
-    for group, prior in start.local.items():
+    for group in (int(g) for g in np.unique(groups) if g > 0):
+        prior = start.local[group]
         part = equations.only(np.flatnonzero(groups == group), frames).information
         series = (2 * np.flatnonzero(groups == group)[:, None] + np.arange(2)).reshape(-1)
         own = score.reshape(-1, frames)[series].reshape(-1)

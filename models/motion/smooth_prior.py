@@ -120,11 +120,13 @@ def solve(
     h = np.einsum("nfs,nf->ns", to_shifts, score.reshape(series, frame_count)).reshape(-1)
     z = linalg.cho_solve(factor, h, check_finite=False).reshape(series, steps)
     shifts = np.einsum("nfs,ns->nf", to_shifts, z)
-    size = wanted * steps
-    inverse = linalg.cho_solve(factor, np.eye(series * steps, size), check_finite=False)[:size]
-    cells = inverse.reshape(wanted, steps, wanted, steps).transpose(0, 2, 1, 3)
-    full = to_shifts[:wanted, None] @ cells @ to_shifts[:wanted].transpose(0, 2, 1)[None]
-    covariance = full.transpose(0, 2, 1, 3).reshape(wanted * frame_count, wanted * frame_count)
+    covariance = np.zeros((0, 0))
+    if wanted:
+        size = wanted * steps
+        inverse = linalg.cho_solve(factor, np.eye(series * steps, size), check_finite=False)[:size]
+        cells = inverse.reshape(wanted, steps, wanted, steps).transpose(0, 2, 1, 3)
+        full = to_shifts[:wanted, None] @ cells @ to_shifts[:wanted].transpose(0, 2, 1)[None]
+        covariance = full.transpose(0, 2, 1, 3).reshape(wanted * frame_count, wanted * frame_count)
     return Posterior(shifts.T, covariance, tuple(each), log_volume)
 
 

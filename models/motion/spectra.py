@@ -127,15 +127,16 @@ def pattern_floor(moments: ShellMoments, frame_count: int) -> float:
 def estimate_spectra(moments: ShellMoments, frame_count: int, *, floor: float | None = 0.0) -> MotionSpectra:
     """Solve the three moment equations; rho_S per shell (smoothed), rho_G per quarter of the band, both >= 0.
 
-    A fixed pattern is only claimed where it stands out by four standard errors; where motion cannot tell, `floor` is
-    taken (see `pattern_floor`). `floor=None`: there is no pattern.
+    The fixed pattern is taken to be as white as `floor` says (see `pattern_floor`), unless a part of the band
+    contradicts that by four standard errors. `floor=None`: there is no pattern.
     """
     frames = float(frame_count)
     q = np.maximum(moments.amplitude_sum_sq, 1e-6)
     c = np.minimum(moments.coherence, frames * q)
     shells = moments.count.size
     pairs = float((frame_count // 2) * (frame_count - frame_count // 2))
-    pattern = np.full(shells, floor or 0.0)
+    white = floor or 0.0
+    pattern = np.full(shells, white)
     # E half_cross = S cc + G n1 n2 ; E aligned = S q^2 + G c + q n ; E frames = S q + G F + F n  (n near 1).
     for part in np.array_split(np.arange(shells), min(_PATTERN_BANDS, shells)):
         weight = moments.count[part]
@@ -156,7 +157,8 @@ def estimate_spectra(moments: ShellMoments, frame_count: int, *, floor: float | 
         w = weight[determined] * coefficient[determined]
         g = float((w * excess[determined]).sum() / (w * coefficient[determined]).sum())
         spread = float(np.sqrt(0.5 * pairs / (weight[determined] * coefficient[determined] ** 2).sum()))
-        pattern[part] = g if g > 4.0 * spread else 0.0
+        if abs(g - white) > 4.0 * spread:
+            pattern[part] = max(g, 0.0)
     excess = moments.aligned_power - q / frames * moments.frame_power - pattern * (c - q)
     specimen = excess / np.maximum(q**2 - q**2 / frames, 1e-9)
     specimen = np.maximum(_smooth(specimen, moments.count), 0.0)

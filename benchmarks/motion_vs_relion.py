@@ -150,7 +150,9 @@ def run_case(case: Case, folder: Path, *, threads: int, repeats: int, with_relio
                 )
             tried.setdefault("frazil", []).append(motion_programs.run_frazil(movie, work / f"frazil{turn}", **flags))
         runs = {program: min(several, key=lambda run: run.wall_s) for program, several in tried.items()}
-        warm = motion_programs.run_frazil(movie, work / "warm", repeat=3, **flags).said["timings"][1:]
+        warm = []
+        if case.size_px >= 4096:
+            warm = motion_programs.run_frazil(movie, work / "warm", repeat=1 + repeats, **flags).said["timings"][1:]
         result = {"case": case.name, "movie_bytes": movie.stat().st_size, **score(case, runs)}
     result["programs"] = {
         program: {
@@ -161,7 +163,8 @@ def run_case(case: Case, folder: Path, *, threads: int, repeats: int, with_relio
         }
         for program, run in runs.items()
     }
-    result["warm"] = min(warm, key=lambda timing: float(timing["wall_s"]))
+    if warm:
+        result["warm"] = min(warm, key=lambda timing: float(timing["wall_s"]))
     return result
 
 
@@ -237,9 +240,11 @@ def print_case(result: dict[str, Any]) -> None:
             f"  {name:8s} {program['wall_s']:7.2f} s wall  {program['cpu_s']:7.2f} CPU-s  "
             f"{program['peak_memory_mb']:6.0f} MB"
         )
+    if "warm" not in result:
+        return
     warm = result["warm"]
     stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in warm["stages_wall_s"].items())
-    print(f"  warm     {warm['wall_s']:7.2f} s wall  {warm['cpu_s']:7.2f} CPU-s  ({stages})", flush=True)
+    print(f"  warm     {warm['wall_s']:7.2f} s wall  {warm['cpu_s']:7.2f} CPU-s  ({stages})")
 
 
 def machine() -> dict[str, Any]:
@@ -287,6 +292,7 @@ def main() -> int:
             result = run_case(case, folder, threads=args.threads, repeats=repeats, with_relion=relion is not None)
             figures["movies"].append(result)
             print_case(result)
+            sys.stdout.flush()
     figures["verdicts"] = verdicts(figures["movies"])
     print()
     for verdict in figures["verdicts"]:

@@ -9,8 +9,18 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+MAX_FREQUENCY_PER_ANGSTROM = 0.22
+MAX_WHOLE_FRAME_COEFFICIENTS = 150_000
+"""Beyond that the whole-frame error is far below what local motion leaves, and patches refine it with all of theirs."""
+MAX_PATCH_COEFFICIENTS = 400_000
 _SHELL_WIDTH_BINS = 3.0
 _MIN_FREQUENCY_PER_ANGSTROM = 1.0 / 250.0
+
+
+def frequency_limit(height: int, width: int, pixel_size_angstrom: float, max_coefficients: int) -> float:
+    """Highest frequency used: 4.5 A, or lower where the frame has more coefficients than an estimate needs."""
+    per_unit = math.pi / 2.0 * height * width * pixel_size_angstrom**2
+    return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(max_coefficients / per_unit))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """One streaming pass that makes the small stack on which motion is estimated.
 
 Full-size frames are never Fourier-transformed for the alignment: each is halved along both axes as often as keeps its
-pixel below `COARSEST_PIXEL_ANGSTROM`, by a 4-tap low-pass whose response at the folded frequency is nearly nil where
-the alignment looks (a plain 2x2 mean folds twice the noise power at 5 A). The stack is kept in half precision: frames
-are standardised first, and 2^-11 of a standard deviation is 1e-7 of the shot noise's power.
+Nyquist frequency above what the alignment looks at (`frequency_limit`), by a 4-tap low-pass whose response at the
+folded frequency is nearly nil where the alignment looks (a plain 2x2 mean folds twice the noise power at 5 A). The stack
+is kept in half precision: frames are standardised first, and 2^-11 of a standard deviation is 1e-7 of the shot noise's
+power.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from frazil.models.motion.band import MAX_PATCH_COEFFICIENTS, frequency_limit
 from frazil.models.motion.cpu_small_stack import standardised_frames
 from frazil.models.motion.frame_source import FrameSource
 
-COARSEST_PIXEL_ANGSTROM = 2.8
+FINEST_NEED_ANGSTROM = 2.8
+"""A coarser pixel is only taken for frames so large that the alignment does not look at higher frequencies."""
 _OUTER_TAP = 1.0 / 6.828427
 _INNER_TAP = 2.414214 / 6.828427
 _CLIP_SD = 7.0
@@ -49,10 +52,12 @@ def smooth_length(length: int) -> int:
     return 2
 
 
-def halvings_for(pixel_size_angstrom: float, shortest_side_px: int) -> int:
-    """How often to halve: the pixel stays <= COARSEST_PIXEL_ANGSTROM and the shortest side >= 64."""
+def halvings_for(pixel_size_angstrom: float, height_px: int, width_px: int) -> int:
+    """How often to halve: Nyquist stays above what the alignment looks at, and the shortest side >= 64."""
+    highest = frequency_limit(height_px, width_px, pixel_size_angstrom, MAX_PATCH_COEFFICIENTS)
+    coarsest_angstrom = max(FINEST_NEED_ANGSTROM, 0.5 / highest)
     count = 0
-    while pixel_size_angstrom * 2 ** (count + 1) <= COARSEST_PIXEL_ANGSTROM and shortest_side_px >> (count + 1) >= 64:
+    while pixel_size_angstrom * 2 ** (count + 1) <= coarsest_angstrom and min(height_px, width_px) >> (count + 1) >= 64:
         count += 1
     return count
 
@@ -79,7 +84,7 @@ def halve(image: Tensor) -> Tensor:
 
 def build_small_stack(source: FrameSource, pixel_size_angstrom: float, device: torch.device) -> SmallStack:
     """Go through the movie once. Outliers (hot pixels, X-rays) are clipped at 7 standard deviations."""
-    halvings = halvings_for(pixel_size_angstrom, min(source.height_px, source.width_px))
+    halvings = halvings_for(pixel_size_angstrom, source.height_px, source.width_px)
     factor = 2**halvings
     height, width = smooth_length(source.height_px // factor), smooth_length(source.width_px // factor)
     top, left = (source.height_px // factor - height) // 2, (source.width_px // factor - width) // 2

@@ -146,9 +146,9 @@ def _path_powers(data: Tensor, g: Tensor, wx: Tensor, wy: Tensor, axis: Tensor) 
     """Power of the sum of all frames (F, K) moved along v g_f, for v on a square grid: (n_y, n_x)."""
     if data.device.type == "cpu":
         angle = g[None, :, None] * axis[None, None, :]
-        turns = [torch.polar(torch.ones(1), omega[:, None, None] * angle).numpy() for omega in (wx, wy)]
+        along_x, along_y = (torch.polar(torch.ones(1), omega[:, None, None] * angle).numpy() for omega in (wx, wy))
         out = np.zeros((axis.numel(), axis.numel()))
-        path_powers(np.ascontiguousarray(data.T.resolve_conj().numpy()), *turns, out)
+        path_powers(np.ascontiguousarray(data.T.resolve_conj().numpy()), along_x, along_y, out)
         return torch.as_tensor(out)
     power = torch.empty((axis.numel(), axis.numel()), device=data.device)
     for i, v_y in enumerate(axis):

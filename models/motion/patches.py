@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from frazil.models.motion.band import Band, BandGrid, edge_window
+from frazil.models.motion.band import MAX_PATCH_COEFFICIENTS, Band, BandGrid, edge_window, frequency_limit
 from frazil.models.motion.band_sums import AlignedSums, align_sums
 from frazil.models.motion.binning import SmallStack, smooth_length
 from frazil.models.motion.spectra import (
@@ -20,10 +20,8 @@ from frazil.models.motion.spectra import (
     scaled,
 )
 from frazil.models.motion.whole_frame import (
-    MAX_PATCH_COEFFICIENTS,
     WholeFrameMotion,
     frame_amplitudes,
-    frequency_limit,
     padded_amplitude,
 )
 

@@ -11,17 +11,13 @@ import torch
 from torch import Tensor
 
 from frazil.models.motion import coarse_search, smooth_prior
-from frazil.models.motion.band import Band, BandGrid, edge_window
+from frazil.models.motion.band import MAX_WHOLE_FRAME_COEFFICIENTS, Band, BandGrid, edge_window, frequency_limit
 from frazil.models.motion.band_sums import align_sums
 from frazil.models.motion.binning import SmallStack
 from frazil.models.motion.likelihood import evaluate, fisher_information, log_likelihood
 from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments, pattern_floor, whiten
 from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
 
-MAX_FREQUENCY_PER_ANGSTROM = 0.22
-MAX_WHOLE_FRAME_COEFFICIENTS = 150_000
-"""Beyond that the whole-frame error is far below what local motion leaves, and patches refine it with all of theirs."""
-MAX_PATCH_COEFFICIENTS = 400_000
 _COARSE_COEFFICIENTS = 60_000
 _ROUNDS = 8
 TEMPER = 0.8
@@ -100,12 +96,6 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
 def padded_amplitude(amplitude: Tensor) -> Tensor:
     """(F, n_shells + 1) float32: the coefficients of no shell carry no signal."""
     return torch.cat((amplitude, torch.zeros_like(amplitude[:, :1])), dim=1).to(torch.float32)
-
-
-def frequency_limit(height: int, width: int, pixel_size_angstrom: float, max_coefficients: int) -> float:
-    """Highest frequency used: 4.5 A, or lower where the frame has more coefficients than an estimate needs."""
-    per_unit = math.pi / 2.0 * height * width * pixel_size_angstrom**2
-    return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(max_coefficients / per_unit))
 
 
 def align_whole_frames(

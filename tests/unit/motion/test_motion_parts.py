@@ -35,10 +35,16 @@ def test_lengths_that_ffts_like() -> None:
 
 
 def test_number_of_halvings_follows_the_pixel() -> None:
-    assert halvings_for(1.0, 4096) == 1
-    assert halvings_for(0.66, 4096) == 2
-    assert halvings_for(1.5, 4096) == 0
-    assert halvings_for(0.2, 200) == 1
+    assert halvings_for(1.0, 2048, 2048) == 1
+    assert halvings_for(0.66, 2048, 2048) == 2
+    assert halvings_for(1.5, 1024, 1024) == 0
+    assert halvings_for(0.2, 200, 300) == 1
+
+
+def test_large_frames_are_halved_once_more() -> None:
+    assert halvings_for(1.0, 4096, 4096) == 2
+    assert halvings_for(0.83, 4092, 5760) == 2
+    assert halvings_for(2.1, 4096, 4096) == 1
 
 
 def test_halving_keeps_a_wave_where_it_is() -> None:

@@ -35,9 +35,12 @@ def interpolation_taps() -> NDArray[np.float32]:
     system[TAPS, TAPS] = 0.0
     wanted = np.ones((TAPS + 1, STEPS + 1))
     wanted[:TAPS] = band * np.sinc(band * (at[:, None] - fraction[None, :]))
-    taps = np.linalg.solve(system, wanted)[:TAPS].T.astype(np.float32)
+    taps = np.ascontiguousarray(np.linalg.solve(system, wanted)[:TAPS].T, dtype=np.float32)
+    # What the solution is but for rounding: a movie that stands still is summed to the last bit.
+    taps[[0, STEPS]] = 0.0
+    taps[0, -FIRST_TAP] = taps[STEPS, 1 - FIRST_TAP] = 1.0
     taps.flags.writeable = False
-    return np.ascontiguousarray(taps)
+    return taps
 
 
 def mean_transfer(step: NDArray[np.int32], frequency_cycles_per_px: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -2,9 +2,9 @@
 
 Full-size frames are never Fourier-transformed for the alignment: each is halved along both axes as often as keeps its
 Nyquist frequency above what the alignment looks at (`frequency_limit`), by a 4-tap low-pass whose response at the
-folded frequency is nearly nil where the alignment looks (a plain 2x2 mean folds twice the noise power at 5 A). The stack
-is kept in half precision: frames are standardised first, and 2^-11 of a standard deviation is 1e-7 of the shot noise's
-power.
+folded frequency is nearly nil where the alignment looks (a plain 2x2 mean folds twice the noise power at 5 A). The
+stack is kept in half precision: frames are standardised first, and 2^-11 of a standard deviation is 1e-7 of the shot
+noise's power.
 """
 
 from __future__ import annotations

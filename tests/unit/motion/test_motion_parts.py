@@ -44,7 +44,7 @@ def test_number_of_halvings_follows_the_pixel() -> None:
 def test_large_frames_are_halved_once_more() -> None:
     assert halvings_for(1.0, 4096, 4096) == 2
     assert halvings_for(0.83, 4092, 5760) == 2
-    assert halvings_for(2.1, 4096, 4096) == 1
+    assert halvings_for(2.1, 4096, 4096) == 2
 
 
 def test_halving_keeps_a_wave_where_it_is() -> None:

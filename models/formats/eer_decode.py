@@ -11,12 +11,15 @@ and imagecodecs that they do not: both are tried, and the one that ends on the l
 
 from __future__ import annotations
 
-import functools
-
-import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
+
+from frazil.models.compiled import compiled
+from frazil.models.formats.unaligned import word_first_byte_lowest
 
 _PROTOTYPE = 65000
+_PADDING_BYTES = 8
+"""That are read, but not believed, behind the last code."""
 _MOST_PADDING_BYTES = 64
 
 
@@ -39,37 +42,37 @@ def add_events(stream: bytes, image: np.ndarray, compression: int, code_bits: tu
         if positions is not None:
             image.reshape(-1)[positions] += 1
             return
-    padded = _with_end_guard(stream, image.size, code_bits[0])
-    try:
-        if _decoder_accumulates():
-            imagecodecs.eer_decode(padded, image.shape, *code_bits, out=image)
-        else:
-            image += imagecodecs.eer_decode(padded, image.shape, *code_bits)
-    except (RuntimeError, ValueError) as error:
-        raise EerStreamError(f"its runs do not end on the last pixel ({error})") from error
+    skip_bits, horizontal_bits, vertical_bits = code_bits
+    source = np.frombuffer(stream + bytes(_PADDING_BYTES), np.uint8)
+    end_px = _add_events(source, len(stream) * 8, skip_bits, horizontal_bits + vertical_bits, image.reshape(-1))
+    if end_px != image.size:
+        raise EerStreamError(f"its runs end on pixel {end_px:,} of {image.size:,}")
 
 
-def _with_end_guard(stream: bytes, pixel_count: int, skip_bits: int) -> bytes:
-    """The stream with enough 1-bits behind it to run past the last pixel.
-
-    The decoder takes a stream that ends early for a frame without further electrons. Runs of all ones place no
-    electron and walk on, so a complete frame is read as before, and one that is cut short overshoots and fails.
-    """
+@compiled
+def _add_events(source: NDArray[np.uint8], bits: int, skip_bits: int, position_bits: int, image: np.ndarray) -> int:
+    """The pixel that the runs reach: the number of pixels if all is well, less if bits are missing."""
     longest_run = (1 << skip_bits) - 1
-    guard = (pixel_count // longest_run + 2) * skip_bits // 8 + 4
-    guard += (len(stream) + guard) % 2  # the decoder wants an even number of bytes
-    return stream + b"\xff" * guard
-
-
-@functools.cache
-def _decoder_accumulates() -> bool:
-    """Whether imagecodecs adds to `out` (2026.3 does) or overwrites it; adding saves a pass over 16 million pixels."""
-    image = np.zeros((8, 8), np.uint8)
-    # An electron on pixel 0 (run 0, sub-pixel 0), then a run of 63 to the end.
-    one_electron = _with_end_guard((63 << 11).to_bytes(3, "little"), image.size, 7)
-    for _ in range(2):
-        imagecodecs.eer_decode(one_electron, image.shape, 7, 2, 2, out=image)
-    return int(image[0, 0]) == 2 and int(image.sum()) == 2
+    mask = np.uint64(longest_run)
+    event_bits = skip_bits + position_bits
+    bit, at = 0, 0
+    while at < len(image) and bit < bits:
+        window = word_first_byte_lowest(source, bit >> 3) >> np.uint64(bit & 7)
+        known = 57  # of 64 bits, up to 7 were shifted out
+        while known >= event_bits and at < len(image):
+            if bit + skip_bits > bits:
+                return at
+            run = np.int64(window & mask)
+            used = skip_bits
+            at += int(run)
+            if run != longest_run and at < len(image):
+                image[at] += 1
+                at += 1
+                used = event_bits
+            bit += used
+            window >>= np.uint64(used)
+            known -= used
+    return at
 
 
 def _prototype_positions(stream: bytes, pixel_count: int) -> np.ndarray | None:

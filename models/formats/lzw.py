@@ -7,15 +7,11 @@ clears, 257 ends, the width grows one code early). Sparse counts have strings of
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from frazil.models.compiled import compiled
+from frazil.models.formats.unaligned import copy_16, word_first_byte_highest
 
 SOURCE_PADDING_BYTES = 8
 """Readable bytes that must follow the coded ones."""
@@ -35,36 +31,6 @@ def decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uint
     return _decode(source, source_bytes, target, expected_bytes)
 
 
-def _make_copy_16(typing_context: Any, array: Any, to: Any, start: Any) -> Any:
-    """array[to : to + 16] = array[start : start + 16], unaligned, unchecked."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        vector = ir.VectorType(ir.IntType(8), 16).as_pointer()
-        value = builder.load(builder.bitcast(builder.gep(data, [arguments[2]]), vector))
-        value.align = 1
-        builder.store(value, builder.bitcast(builder.gep(data, [arguments[1]]), vector), align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp), generate
-
-
-def _make_eight_bytes(typing_context: Any, array: Any, at: Any) -> Any:
-    """array[at : at + 8] as a number, first byte highest (the machine is little-endian), unaligned, unchecked."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        value = builder.load(builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer()))
-        value.align = 1
-        return builder.bswap(value)
-
-    return types.uint64(array, types.intp), generate
-
-
-_copy_16: Any = intrinsic(_make_copy_16)
-_eight_bytes: Any = intrinsic(_make_eight_bytes)
-
-
 @compiled
 def _decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uint8], expected_bytes: int) -> int:
     begin = np.empty(_TABLE, np.int64)
@@ -72,7 +38,7 @@ def _decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uin
     free, width, widest_code = _FIRST_FREE, 9, 511
     bit, bits, done = 0, source_bytes * 8, 0
     while done < expected_bytes and bit + width <= bits:
-        window = _eight_bytes(source, bit >> 3)
+        window = word_first_byte_highest(source, bit >> 3)
         code = np.int64((window >> np.uint64(64 - width - (bit & 7))) & np.uint64((1 << width) - 1))
         bit += width
         here = done
@@ -91,7 +57,7 @@ def _decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uin
             count = min(length[code], expected_bytes - done)
             if start + count <= done:
                 for i in range(0, count, 16):
-                    _copy_16(target, done + i, start + i)
+                    copy_16(target, done + i, start + i)
             else:  # the string that is just being made: it overlaps its own copy
                 for i in range(count):
                     target[done + i] = target[start + i]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -179,12 +181,31 @@ def test_a_stream_cut_short_is_not_taken_for_a_frame(
     assert caught >= len(stream) * 0.95
 
 
-def test_a_decoder_that_overwrites_is_summed_by_hand(
-    make_eer: Callable[..., Path], raw_frames: np.ndarray, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("bits", [(7, 2, 2), (5, 2, 2), (8, 2, 2), (12, 2, 2)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_imagecodecs_reads_the_same_from_a_stream(
+    eer_stream: Callable[..., bytes], bits: tuple[int, int, int], dtype: type
 ) -> None:
-    monkeypatch.setattr(eer_decode, "_decoder_accumulates", lambda: False)
-    with open_movie(make_eer(raw_frames)) as reader:
-        np.testing.assert_array_equal(next(reader.frames()), raw_frames.sum(0))
+    frame = np.random.default_rng(2).random((96, 80)) < 0.01
+    stream = eer_stream(frame, bits[0], bits[1] + bits[2])
+    image = np.ones(frame.shape, dtype)
+    for _ in range(2):
+        eer_decode.add_events(stream, image, 65002, bits)
+    np.testing.assert_array_equal(image, 1 + 2 * frame.astype(dtype))
+    even_bytes = stream + b"\xff" * (64 + len(stream) % 2)
+    np.testing.assert_array_equal(imagecodecs.eer_decode(even_bytes, frame.shape, *bits), frame)
+
+
+def test_damage_never_writes_beside_the_image(eer_stream: Callable[..., bytes]) -> None:
+    random = np.random.default_rng(3)
+    stream = eer_stream(random.random((32, 32)) < 0.05, 7)
+    for _ in range(300):
+        broken = np.frombuffer(stream, np.uint8).copy()
+        broken[random.integers(0, len(broken), 4)] = random.integers(0, 256, 4)
+        memory = np.zeros((34, 32), np.uint8)
+        with contextlib.suppress(eer_decode.EerStreamError):
+            eer_decode.add_events(broken.tobytes(), memory[1:33], 65001, (7, 2, 2))
+        assert not memory[[0, 33]].any()
 
 
 def test_a_truncated_file_is_told(make_eer: Callable[..., Path], raw_frames: np.ndarray) -> None:

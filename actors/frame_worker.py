@@ -236,7 +236,8 @@ class FrameWorker:
             )
         self._gain(task.gain, reader.header)
         stages("read")
-        movie = HeldFrames(reader, limit_bytes=settings.workers.movie_memory_mib << 20)
+        # Two passes follow, one to find the motion and one to sum; what comes then needs the memory for itself.
+        movie = HeldFrames(reader, limit_bytes=settings.workers.movie_memory_mib << 20, kept_passes=2)
         frame_count = reader.header.frame_count
         raw_sum = movie.half_sums().sum(axis=0)
         mask = np.zeros(raw_sum.shape, dtype=bool) if self._defects is None else self._defects.copy()

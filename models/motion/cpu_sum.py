@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from frazil.models.motion.cpu_threads import run_blocks
 from frazil.models.motion.dose_terms import dose_terms
 from frazil.models.motion.field import MotionField
-from frazil.models.motion.frame_source import FrameSource, count_blocks
+from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blocks
 from frazil.models.motion.interpolation import STEPS, interpolation_taps
 from frazil.models.motion.movie_sums import MovieSums
 from frazil.models.motion.sum_filters import CURVE_SAMPLES, HALF_DIAGONAL_CYCLES_PER_PX, finished_sums
@@ -53,22 +53,34 @@ def sum_movie_on_cpu(
     whole_px, step = displacements(field, height, width, pixel_size_angstrom, tile_px)
     halves = np.zeros((2, height, width), dtype=np.float32)
     weighted = np.zeros((factor.shape[1], height, width), dtype=np.float32)
-    taps = interpolation_taps()
-    tile_rows = whole_px.shape[1]
     scale = 1.0
     for block in count_blocks(source):
-        of = slice(block.first_frame, block.first_frame + len(block.counts))
-        multiplier = np.ones((1, 1), dtype=np.float32) if block.multiplier is None else block.multiplier
+        _add(block, whole_px, step, factor, tile_px, halves, weighted)
         scale = block.scale
-        add = partial(
-            add_tiles, block.counts, multiplier, block.multiplier is not None, block.first_frame,
-            whole_px[of], step[of], taps, factor[of], *tile_px, halves, weighted,
-        )  # fmt: skip
-        run_blocks(add, tile_rows, tile_rows)
+        del block  # the counts' memory may be wanted for the transforms
     if scale != 1.0:
         halves *= np.float32(scale)
         weighted *= np.float32(scale)
     return finished_sums(halves, weighted, curves, step)
+
+
+def _add(
+    block: CountBlock,
+    whole_px: NDArray[np.int32],
+    step: NDArray[np.int32],
+    factor: NDArray[np.float32],
+    tile_px: tuple[int, int],
+    halves: NDArray[np.float32],
+    weighted: NDArray[np.float32],
+) -> None:
+    of = slice(block.first_frame, block.first_frame + len(block.counts))
+    multiplier = np.ones((1, 1), dtype=np.float32) if block.multiplier is None else block.multiplier
+    add = partial(
+        add_tiles, block.counts, multiplier, block.multiplier is not None, block.first_frame,
+        whole_px[of], step[of], interpolation_taps(), factor[of], *tile_px, halves, weighted,
+    )  # fmt: skip
+    tile_rows = whole_px.shape[1]
+    run_blocks(add, tile_rows, tile_rows)
 
 
 def tile_shape_px(field: MotionField, height_px: int, width_px: int, pixel_size_angstrom: float) -> tuple[int, int]:

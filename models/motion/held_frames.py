@@ -31,9 +31,11 @@ class HeldFrames:
         Must stay open while `blocks` is used.
     limit_bytes:
         Most bytes that are kept; 0 keeps nothing.
+    kept_passes:
+        After so many passes over `blocks` the memory is given back; a further pass decodes again. None: never.
     """
 
-    def __init__(self, reader: MovieReader, *, limit_bytes: int) -> None:
+    def __init__(self, reader: MovieReader, *, limit_bytes: int, kept_passes: int | None = None) -> None:
         self.header = reader.header
         self._reader = reader
         header = reader.header
@@ -41,8 +43,10 @@ class HeldFrames:
         frame_bytes = header.height_px * header.width_px * dtype.itemsize
         self.held = header.frame_count * frame_bytes <= limit_bytes
         """Whether all frames are kept."""
-        at_once = header.frame_count if self.held else min(header.frame_count, _STREAMED_BYTES // frame_bytes)
-        self._buffer = np.empty((max(at_once, 1), header.height_px, header.width_px), dtype=dtype)
+        self._passes_left = kept_passes
+        self._streamed_at_once = max(1, min(header.frame_count, _STREAMED_BYTES // frame_bytes))
+        at_once = header.frame_count if self.held else self._streamed_at_once
+        self._buffer = np.empty((at_once, header.height_px, header.width_px), dtype=dtype)
         self._summed_at_once = max(1, _SUMMED_BYTES // frame_bytes)
         self._bad: tuple[NDArray[np.int64], ...] | None = None
         self._decoded = False
@@ -78,6 +82,11 @@ class HeldFrames:
             for _, counts in self._decode():
                 self._mend(counts)
         yield 0, self._buffer
+        if self._passes_left is not None:
+            self._passes_left -= 1
+            if self._passes_left <= 0:
+                self.held = self._decoded = False
+                self._buffer = np.empty((self._streamed_at_once, *self._buffer.shape[1:]), dtype=self._buffer.dtype)
 
     def _decode(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """All frames through the buffer, in portions small enough to be still in the cache when they are yielded."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,23 @@ def test_frames_are_decoded_once_if_there_is_room_and_read_the_same_if_not(movie
             np.testing.assert_array_equal(np.concatenate([part for _, part in blocks]), mended)
             np.testing.assert_array_equal(np.stack([frame.numpy() for frame in source.frames()]), mended)
     assert counting.decoded == (9 if limit_bytes else 5 * 9)
+
+
+def test_memory_is_given_back_after_the_last_pass_and_frames_can_still_be_had(movie) -> None:
+    path, counts = movie
+    with open_movie(path) as reader:
+        counting = CountingReader(reader)
+        held = HeldFrames(counting, limit_bytes=1 << 30, kept_passes=2)
+        held.half_sums()
+        kept = [weakref.ref(block.base if block.base is not None else block) for _, block in held.blocks()]
+        assert kept[0]() is not None
+        assert sum(len(block) for _, block in held.blocks()) == 9
+        gc.collect()
+        assert kept[0]() is None
+        assert counting.decoded == 9
+        for decoded in (18, 27):
+            np.testing.assert_array_equal(np.concatenate([block.copy() for _, block in held.blocks()]), counts)
+            assert counting.decoded == decoded
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float16])

@@ -158,6 +158,12 @@ class CtfEstimate:
     reliable: bool
     """False: do not use these numbers; `flag` says why (no rings, ambiguous, too few counts)."""
     flag: str = ""
+    tilt_angle_deg: float | None = None
+    """Of the specimen, >= 0; None: the rings of parts of the image are too faint to tell."""
+    tilt_sd_deg: float | None = None
+    tilt_axis_deg: float | None = None
+    """In [-180, 180) from the x axis towards y: defocus rises by tan(angle) per angstrom along axis + 90 degrees. None:
+    no tilt beyond what chance makes of none."""
 
     @property
     def defocus_known(self) -> bool:

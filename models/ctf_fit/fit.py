@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from frazil.config.settings import CtfSettings
-from frazil.models.ctf_fit.band import Band, fit_background, select_band
+from frazil.models.ctf_fit.band import Background, Band, fit_background, select_band
+from frazil.models.ctf_fit.centred import LOWEST_PER_ANGSTROM, Field, crop_to_band, fit_centred
 from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, Candidate, search
-from frazil.models.ctf_fit.periodogram import PowerMap, block_size, power_map
+from frazil.models.ctf_fit.periodogram import PowerMap, block_size, flatten_image, power_map, rebin, transform_power
 from frazil.models.ctf_fit.phase import RingOptics
-from frazil.models.ctf_fit.report import MAX_ASTIGMATISM_ANGSTROM, CtfFit, nothing, report
+from frazil.models.ctf_fit.report import (
+    MAX_ASTIGMATISM_ANGSTROM,
+    CtfFit,
+    error_scale,
+    nothing,
+    report,
+    with_astigmatism_prior,
+)
 from frazil.models.ctf_fit.ring_model import RingParameters
 from frazil.models.ctf_fit.signal_window import signal_window
-from frazil.models.ctf_fit.verdict import NO_RINGS, TOO_COARSE, Evidence
+from frazil.models.ctf_fit.tilt import fit_tilt
+from frazil.models.ctf_fit.verdict import LEAST_GAIN, NO_RINGS, TOO_COARSE, Evidence
 from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 
 __all__ = ["CtfFit", "fit_ctf"]
 
 _REFINED_CANDIDATES = 5
 _FIRST_STEPS = 8
+_CLEAR_SCORE = 20.0
+"""Standard deviations beyond which the search needs no second look."""
+_COARSEST_FIT_PER_ANGSTROM = 0.003
+_COARSEST_REPORT_PER_ANGSTROM = 0.0012
+_CENTRED_STARTS = 3
+HIGHEST_CENTRED_PER_ANGSTROM = 0.2
+"""Where the whole image leaves the rings uncertain there are none beyond."""
+SMALLEST_CENTRED_ANGSTROM = 500.0
+SHARP_ENOUGH_ANGSTROM = 12.0
+"""Standard deviation of the defocus at which nothing need be won."""
+SURE_MARGIN = 15.0
+_NEAR_ANGSTROM = 600.0
 _WINDOW_HANDICAP = 0.5
 """Standard deviations by which the matched filter must prefer the windowed spectrum: chance has a say in it."""
 
@@ -70,29 +91,42 @@ def fit_ctf(
     block = block_size(height_angstrom, width_angstrom, displacement_angstrom=displacement)
     # settings.box_px: the spectrum is never coarser than that of a box of so many pixels.
     block = max(1, min(block, min(image.shape) // settings.box_px))
-    spectrum = power_map(image, pixel_size_angstrom, block=block)
+    transform = torch.fft.rfft2(flatten_image(image))
+    spectrum = transform_power(transform, image.shape[1], pixel_size_angstrom, block=block)
     if not bool((spectrum.power > 0.0).any()):
         return nothing(nyquist, settings, flag=NO_RINGS)
     fitted, fitted_spectrum = image, spectrum
     if weighted is not None and weighted is not image:
         fitted = weighted.to(device=device, dtype=torch.float32)
-        fitted_spectrum = power_map(fitted, pixel_size_angstrom, block=block)
+        transform = torch.fft.rfft2(flatten_image(fitted))
+        fitted_spectrum = transform_power(transform, fitted.shape[1], pixel_size_angstrom, block=block)
     limits = _Limits(low, high, fit_phase_shift, settings)
     look = _look(fitted_spectrum, optics, limits)
-    window = signal_window(fitted, fitted_spectrum, pixel_size_angstrom)
-    if window is not None:
-        windowed = power_map(fitted, pixel_size_angstrom, block=block, weight=window.weight, share=window.share)
-        other = _look(windowed, optics, limits)
-        if other.candidates[0].score > look.candidates[0].score + _WINDOW_HANDICAP:
-            look = other
-    fit, evidence = _fit_rings(look, optics, limits)
+    if look.candidates[0].score < _CLEAR_SCORE:
+        window = signal_window(fitted, fitted_spectrum, pixel_size_angstrom)
+        if window is not None:
+            windowed = power_map(fitted, pixel_size_angstrom, block=block, weight=window.weight, share=window.share)
+            other = _look(windowed, optics, limits)
+            if other.candidates[0].score > look.candidates[0].score + _WINDOW_HANDICAP:
+                look = other
+    fits, evidence = _fit_rings(look, optics, limits)
+    fit = with_astigmatism_prior(fits[0], evidence.dispersion)
+    tilt = None
+    centred_high = min(high, HIGHEST_CENTRED_PER_ANGSTROM)
+    if centred_high > 1.5 * LOWEST_PER_ANGSTROM and min(height_angstrom, width_angstrom) > SMALLEST_CENTRED_ANGSTROM:
+        field = crop_to_band(transform, image.shape[1], pixel_size_angstrom, low=low, high=centred_high)
+        fit, evidence = _bring_home([fit, *fits[1:]], evidence, field, optics, fit_phase_shift=fit_phase_shift)
+        if evidence.gain >= LEAST_GAIN:
+            tilt = fit_tilt(field, optics, fit.parameters, by_density=fit.fit_per_angstrom is not None)
+    factor = _rebinning(spectrum, optics, fit.parameters, high, _COARSEST_REPORT_PER_ANGSTROM)
     return report(
-        spectrum,
-        look.spectrum,
+        rebin(spectrum, factor),
+        rebin(look.spectrum, factor),
         optics,
         fit,
         evidence,
         settings,
+        tilt,
         low=low,
         high=high,
         even=None if even is None else even.to(device=device, dtype=torch.float32),
@@ -115,6 +149,7 @@ class _Look:
     """One spectrum of the micrograph and what the search saw in it."""
 
     spectrum: PowerMap
+    background: Background
     band: Band
     candidates: list[Candidate]
 
@@ -131,28 +166,43 @@ def _look(spectrum: PowerMap, optics: RingOptics, limits: _Limits) -> _Look:
         max_astigmatism_angstrom=MAX_ASTIGMATISM_ANGSTROM,
         fit_phase_shift=limits.fit_phase_shift,
     )
-    return _Look(spectrum, band, candidates)
+    return _Look(spectrum, background, band, candidates)
 
 
-def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[RingFit, Evidence]:
-    """Best fit of the band and the evidence for and against it."""
+def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[list[RingFit], Evidence]:
+    """Fits of the band, best first and all different, and the evidence for and against the best."""
     settings, high, fit_phase_shift = limits.settings, limits.high_per_angstrom, limits.fit_phase_shift
-    likelihood = WhittleFit(look.band, optics, look.spectrum)
+    likelihoods: dict[int, WhittleFit] = {}
+
+    def at(parameters: RingParameters) -> WhittleFit:
+        factor = _rebinning(look.spectrum, optics, parameters, high, _COARSEST_FIT_PER_ANGSTROM)
+        if factor not in likelihoods:
+            spectrum = rebin(look.spectrum, factor)
+            band = look.band
+            if factor > 1:
+                band = select_band(
+                    spectrum, look.background, low=band.low_per_angstrom, high=band.high_per_angstrom, mask_ice=True
+                )
+            likelihoods[factor] = WhittleFit(band, optics, spectrum)
+        return likelihoods[factor]
+
     fits: list[RingFit] = []
     for candidate in _distinct(look.candidates)[:_REFINED_CANDIDATES]:
         start = _start(candidate)
         fall_off = candidate.fall_off_square_angstrom
-        fits.append(likelihood.maximise(start, fit_phase_shift=fit_phase_shift, fall_off=fall_off, steps=_FIRST_STEPS))
+        fits.append(at(start).maximise(start, fit_phase_shift=fit_phase_shift, fall_off=fall_off, steps=_FIRST_STEPS))
     fits.sort(key=lambda fit: -fit.log_posterior_gain)
     fits[:2] = [
-        fit if fit.converged else likelihood.maximise(fit.parameters, fit_phase_shift=fit_phase_shift, curves=fit)
+        fit
+        if fit.converged
+        else at(fit.parameters).maximise(fit.parameters, fit_phase_shift=fit_phase_shift, curves=fit)
         for fit in fits[:2]
     ]
     fits.sort(key=lambda fit: -fit.log_posterior_gain)
     best = fits[0]
     tone = 1.0 / (optics.wavelength_angstrom * high * high)
     others = [fit for fit in fits[1:] if _far(fit.parameters, best.parameters, 0.5 * tone)]
-    dispersion = likelihood.residual_dispersion(best)
+    dispersion = at(best.parameters).residual_dispersion(best)
     evidence = Evidence(
         coarse_score=look.candidates[0].score,
         gain=best.log_posterior_gain / dispersion,
@@ -166,7 +216,47 @@ def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[RingFi
             and best.parameters.astigmatism_angstrom <= LARGEST_ASTIGMATISM_SHARE * best.parameters.defocus_angstrom
         ),
     )
-    return best, evidence
+    return [best, *others], evidence
+
+
+def _bring_home(
+    fits: list[RingFit], evidence: Evidence, field: Field, optics: RingOptics, *, fit_phase_shift: bool
+) -> tuple[RingFit, Evidence]:
+    """The centred rings' answer where it is the sharper one, else the whole image's (the first of `fits`)."""
+    first = fits[0]
+    first_sd = error_scale(first, evidence.dispersion)
+    sure = evidence.margin > SURE_MARGIN
+    if first_sd < SHARP_ENOUGH_ANGSTROM and sure:
+        return first, evidence
+    starts = fits[:1] if sure else fits[:_CENTRED_STARTS]
+    pairs = [(fit, fit_centred(field, optics, fit.parameters, fit_phase_shift=fit_phase_shift)) for fit in starts]
+    pairs.sort(key=lambda pair: -pair[1].gain)
+    start, best = pairs[0]
+    fit = replace(
+        start,
+        parameters=best.parameters,
+        covariance=best.covariance,
+        log_likelihood_gain=best.gain,
+        fit_per_angstrom=best.fit_per_angstrom,
+        converged=True,
+    )
+    sd = error_scale(fit, 1.0)
+    moved = abs(best.parameters.defocus_angstrom - start.parameters.defocus_angstrom)
+    usable = math.isfinite(sd) and best.gain >= LEAST_GAIN and best.fit_per_angstrom is not None
+    sharper = sd < 0.9 * first_sd or start is not first or evidence.gain < LEAST_GAIN
+    if not (usable and sharper and moved < max(_NEAR_ANGSTROM, 5.0 * first_sd)):
+        return first, evidence
+    lead = best.gain - (pairs[1][1].gain if len(pairs) > 1 else 0.0)
+    margin = max(evidence.margin, lead) if start is first else lead
+    return fit, replace(evidence, gain=max(best.gain, evidence.gain), margin=margin, dispersion=1.0, converged=True)
+
+
+def _rebinning(spectrum: PowerMap, optics: RingOptics, parameters: RingParameters, high: float, coarsest: float) -> int:
+    """How many samples of the map may still be averaged at this defocus, up to a spacing of `coarsest` (1/A)."""
+    largest = abs(parameters.defocus_angstrom) + 0.5 * parameters.astigmatism_angstrom
+    displacement = 2.0 * optics.wavelength_angstrom * max(largest, 3000.0) * high
+    block = block_size(spectrum.height_angstrom, spectrum.width_angstrom, displacement_angstrom=displacement)
+    return max(1, min(block // spectrum.block, int(coarsest / spectrum.spacing_per_angstrom)))
 
 
 def _start(candidate: Candidate) -> RingParameters:

@@ -61,3 +61,9 @@ def astigmatism_log_prior(astigmatism_angstrom: Tensor) -> Tensor:
     astigmatism among which the search could find a chance match, and costs a true 5,000 A only 6.4.
     """
     return -1.5 * torch.log1p((astigmatism_angstrom / _TYPICAL_ASTIGMATISM_ANGSTROM) ** 2)
+
+
+def astigmatism_precision(astigmatism_angstrom: float) -> float:
+    """Precision (1/A^2) with which the prior pulls each component a of half the astigmatism to none."""
+    scale = 2.0 / _TYPICAL_ASTIGMATISM_ANGSTROM
+    return 3.0 * scale * scale / (1.0 + (astigmatism_angstrom / _TYPICAL_ASTIGMATISM_ANGSTROM) ** 2)

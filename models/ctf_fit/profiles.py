@@ -122,7 +122,9 @@ def fit_resolution_angstrom(
         window = max(_SHORTEST_WINDOW_PER_ANGSTROM, _FRINGES_PER_WINDOW / max(fringes_per_k, 1e-9))
         window = min(window, 0.5 * (high - profile.low_per_angstrom))
         local, sigma = correlation(profile, centre - 0.5 * window, centre + 0.5 * window)
-        covered = float(np.mean(profile.count[np.abs(profile.centres - centre) <= 0.5 * window] > 0))
+        near = profile.count[np.abs(profile.centres - centre) <= 0.5 * window]
+        # A small image's bins may be wider than the window: none of them lies in it then.
+        covered = float(np.mean(near > 0)) if len(near) else 0.0
         if covered > 0.5:
             centres.append(centre)
             good.append(local >= FIT_RESOLUTION_CORRELATION and sigma >= FIT_RESOLUTION_SIGNIFICANCE)

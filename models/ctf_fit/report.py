@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from frazil.models.conventions import wrap_astigmatism_angle_deg
 from frazil.models.ctf_fit.band import Band, FloatArray, fit_background, in_ice_band, radial_mean, select_band
 from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
 from frazil.models.ctf_fit.periodogram import PowerMap, half_frc
-from frazil.models.ctf_fit.phase import RingOptics
+from frazil.models.ctf_fit.phase import RingOptics, astigmatism_precision
 from frazil.models.ctf_fit.profiles import (
     correlation,
     equiphase_frequency,
@@ -23,13 +23,15 @@ from frazil.models.ctf_fit.profiles import (
     ice_ring_density,
     ring_profile,
 )
-from frazil.models.ctf_fit.ring_model import RingParameters, ring_contrast
+from frazil.models.ctf_fit.ring_model import PARAMETER_SCALE_ANGSTROM, RingParameters, ring_contrast, ring_parameters
+from frazil.models.ctf_fit.tilt import Tilt
 from frazil.models.ctf_fit.verdict import NO_RINGS, Evidence, judge
 from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 from frazil.models.records import CtfEstimate, Spectra
 
 MAX_ASTIGMATISM_ANGSTROM = 5000.0
 SPECTRUM_POINTS = 200
+_CENTRED_WIDENING = 1.8
 LOWEST_SPECTRUM_PER_ANGSTROM = 1.0 / 80.0
 
 
@@ -50,6 +52,7 @@ def report(
     fit: RingFit,
     evidence: Evidence,
     settings: CtfSettings,
+    tilt: Tilt | None,
     *,
     low: float,
     high: float,
@@ -72,7 +75,9 @@ def report(
     profile = ring_profile(
         ratio,
         seen.band.count,
-        ring_contrast(seen.band.kx, seen.band.ky, optics, fitted, parameters),
+        torch.from_numpy(
+            ring_contrast(seen.band.kx.cpu().numpy(), seen.band.ky.cpu().numpy(), optics, fitted, parameters)
+        ).to(ratio),
         frequency,
         optics,
         parameters,
@@ -81,6 +86,8 @@ def report(
         width=spectrum.spacing_per_angstrom,
     )
     resolution = fit_resolution_angstrom(profile, optics, parameters, masked=in_ice_band(profile.centres))
+    if fit.fit_per_angstrom is not None and (resolution is None or 1.0 / resolution < fit.fit_per_angstrom):
+        resolution = 1.0 / fit.fit_per_angstrom
     score, _ = correlation(profile, low, high)
     sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
     k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2)
@@ -109,6 +116,9 @@ def report(
         ice_ring_density=ice_ring_density(raw, raw_count, ice_k),
         reliable=reliable,
         flag=flag,
+        tilt_angle_deg=None if tilt is None else tilt.angle_deg,
+        tilt_sd_deg=None if tilt is None else tilt.sd_deg,
+        tilt_axis_deg=None if tilt is None else tilt.axis_deg,
     )
     unit = electrons_per_px
     if unit is None:
@@ -184,18 +194,58 @@ def _errors(fit: RingFit, dispersion: float) -> tuple[float, float]:
 
     Along the astigmatism's own direction; where it is smaller than its error, the mean over directions.
     """
-    # The curvature at a maximum that stands little above the noise is too sharp: simulated movies whose gain is 20
-    # scatter 1.4 times as far as it says, and as it says where the gain is in the hundreds.
-    covariance = fit.covariance * dispersion * (1.0 + 20.0 / max(fit.log_likelihood_gain, 1.0))
-    defocus = math.sqrt(max(float(covariance[0, 0]), 0.0))
+    covariance = fit.covariance * widening(fit, dispersion)
+    defocus = error_scale(fit, dispersion)
     components = np.array([fit.parameters.astigmatism_x_angstrom, fit.parameters.astigmatism_y_angstrom])
     inner = covariance[1:3, 1:3]
     size = float(np.hypot(*components))
     average = math.sqrt(max(0.5 * float(np.trace(inner)), 0.0))
-    if size <= average:
+    if not size > average:
         return defocus, 2.0 * average
     direction = components / size
     return defocus, 2.0 * math.sqrt(max(float(direction @ inner @ direction), 0.0))
+
+
+def widening(fit: RingFit, dispersion: float) -> float:
+    """By how much the variance is larger than the curvature at the maximum says.
+
+    The curvature at a maximum that stands little above the noise is too sharp: simulated movies whose gain is 20
+    scatter 1.4 times as far as it says, and as it says where the gain is in the hundreds. Centred rings are of few
+    particles, whose own transforms scatter more than a continuous field does.
+    """
+    centred = _CENTRED_WIDENING if fit.fit_per_angstrom is not None else 1.0
+    return dispersion * centred * (1.0 + 20.0 / max(fit.log_likelihood_gain, 1.0))
+
+
+def with_astigmatism_prior(fit: RingFit, dispersion: float) -> RingFit:
+    """The fit where likelihood and prior of the astigmatism together are highest, in the quadratic approximation.
+
+    A faint ring pattern leaves hundreds of angstroms of astigmatism open, and its maximum lies far out more often than
+    the truth does.
+    """
+    widened = fit.covariance[:3, :3] * widening(fit, dispersion)
+    if not np.all(np.isfinite(widened)) or np.linalg.det(widened) <= 0.0:
+        return fit
+    free = 4 if fit.covariance[3, 3] > 0.0 else 3
+    widened = fit.covariance[:free, :free] * widening(fit, dispersion)
+    information = np.linalg.inv(widened)
+    scale = np.array([PARAMETER_SCALE_ANGSTROM] * 3 + [1.0])[:free]
+    measured = fit.parameters.vector()[:free] * scale
+    mean, inverse = measured, widened
+    for _ in range(8):
+        pull = astigmatism_precision(2.0 * math.hypot(mean[1], mean[2]))
+        inverse = np.linalg.inv(information + np.diag([0.0, pull, pull, 0.0][:free]))
+        mean = inverse @ information @ measured
+    vector = fit.parameters.vector()
+    vector[:free] = mean / scale
+    covariance = np.zeros((4, 4))
+    covariance[:free, :free] = inverse / widening(fit, dispersion)
+    return replace(fit, parameters=ring_parameters(vector), covariance=covariance)
+
+
+def error_scale(fit: RingFit, dispersion: float) -> float:
+    """Standard deviation of the mean defocus in A, widened."""
+    return math.sqrt(max(float(fit.covariance[0, 0]) * widening(fit, dispersion), 0.0))
 
 
 def _prior_errors(settings: CtfSettings) -> tuple[float, float]:

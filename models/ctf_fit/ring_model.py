@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.ctf_fit import whittle_kernels
 from frazil.models.ctf_fit.band import FloatArray
-from frazil.models.ctf_fit.periodogram import PowerMap, window_overlap
+from frazil.models.ctf_fit.periodogram import PowerMap, overlap_table
 from frazil.models.ctf_fit.phase import RingOptics
 
 NOISE_KNOT_SPACING_PER_ANGSTROM = 0.035
@@ -76,19 +77,43 @@ def ring_prior(knots: FloatArray) -> FloatArray:
     return whole
 
 
-def ring_contrast(kx: Tensor, ky: Tensor, optics: RingOptics, spectrum: PowerMap, parameters: RingParameters) -> Tensor:
+def contrast_displacement(
+    kx: Tensor, ky: Tensor, optics: RingOptics, parameters: RingParameters
+) -> tuple[Tensor, Tensor]:
+    """grad(2 chi) / 2 pi in A, the distance between the two displaced images of a detail at (kx, ky); shape of kx."""
+    half = optics.defocus_gradient / math.pi  # 2 lambda
+    common = half * parameters.defocus_angstrom - optics.cs_term_angstrom4 * 4.0 * (kx * kx + ky * ky) / (2.0 * math.pi)
+    shift_x = common * kx + half * (parameters.astigmatism_x_angstrom * kx + parameters.astigmatism_y_angstrom * ky)
+    shift_y = common * ky + half * (parameters.astigmatism_y_angstrom * kx - parameters.astigmatism_x_angstrom * ky)
+    return shift_x, shift_y
+
+
+def ring_contrast(
+    kx: NDArray[np.float32],
+    ky: NDArray[np.float32],
+    optics: RingOptics,
+    spectrum: PowerMap,
+    parameters: RingParameters,
+) -> NDArray[np.float32]:
     """Loss of contrast of cos(2 chi) by the window's finite size and by block means (1: none), shape of kx.
 
     The contrast is displaced by d = grad(2 chi) / 2 pi; the window keeps its autocorrelation at d, and a mean over a
     block of width b in frequency keeps sinc(b d) along each axis.
     """
-    half = optics.defocus_gradient / math.pi  # 2 lambda
-    k2 = kx * kx + ky * ky
-    common = half * parameters.defocus_angstrom - optics.cs_term_angstrom4 * 4.0 * k2 / (2.0 * math.pi)
-    shift_x = common * kx + half * (parameters.astigmatism_x_angstrom * kx + parameters.astigmatism_y_angstrom * ky)
-    shift_y = common * ky + half * (parameters.astigmatism_y_angstrom * kx - parameters.astigmatism_x_angstrom * ky)
-    contrast = window_overlap(shift_x, spectrum.width_angstrom) * window_overlap(shift_y, spectrum.height_angstrom)
-    if spectrum.block > 1:
-        contrast = contrast * torch.sinc(shift_x * (spectrum.block / spectrum.width_angstrom))
-        contrast = contrast * torch.sinc(shift_y * (spectrum.block / spectrum.height_angstrom))
-    return contrast
+    half = optics.defocus_gradient / math.pi
+    table = overlap_table()
+    steps = len(table) - 1
+    block = 0.0 if spectrum.block == 1 else math.pi * spectrum.block
+    loss: NDArray[np.float32] = whittle_kernels.contrast(
+        kx,
+        ky,
+        table,
+        steps / spectrum.width_angstrom,
+        steps / spectrum.height_angstrom,
+        block / spectrum.width_angstrom,
+        block / spectrum.height_angstrom,
+        half * parameters.defocus_angstrom,
+        optics.cs_term_angstrom4 * 2.0 / math.pi,
+        half * np.array([parameters.astigmatism_x_angstrom, parameters.astigmatism_y_angstrom]),
+    )
+    return loss

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
+from frazil.models.ctf_fit import whittle_kernels
 from frazil.models.ctf_fit.band import Band, FloatArray, cubic_basis, uniform_knots
 from frazil.models.ctf_fit.periodogram import PowerMap
 from frazil.models.ctf_fit.phase import RingOptics, astigmatism_log_prior
@@ -38,6 +40,8 @@ from frazil.models.ctf_fit.ring_model import (
 
 SMALLEST_MEAN = 0.05
 """Of the background: a mean below would make single samples decide."""
+LEAST: Any = np.float32(SMALLEST_MEAN)
+Samples = NDArray[np.float32]
 _STEPS = 30
 _CONVERGED_GAIN = 5e-3
 _CURVES_GAIN = 0.1
@@ -58,6 +62,8 @@ class RingFit:
     log_delta: FloatArray
     log_likelihood_gain: float
     converged: bool
+    fit_per_angstrom: float | None = None
+    """Up to where the rings were seen by other means than the whole image's profile (1/A)."""
 
     @property
     def log_posterior_gain(self) -> float:
@@ -88,27 +94,19 @@ class WhittleFit:
         # nu is about 1: its second differences have a standard deviation of 1.
         self._penalty_nu = second.T @ second
         self._penalty_delta = ring_prior(ring_knots)
-        self._count = band.count
-        self._fixed = optics.phase_without_defocus(band.k2)
         gradient = optics.defocus_gradient * PARAMETER_SCALE_ANGSTROM
-        self._gradients = torch.stack(
-            [
-                gradient * band.k2,
-                gradient * band.kx2_minus_ky2,
-                gradient * band.two_kx_ky,
-                torch.full_like(band.k2, 2.0),
-            ]
-        )
+        fixed = optics.phase_without_defocus(band.k2)
+        by_defocus = [gradient * band.k2, gradient * band.kx2_minus_ky2, gradient * band.two_kx_ky]
+        # The samples are few after block means: the compiled loops run where the rest of the fit does, on the CPU.
+        self._geometry = torch.stack([fixed, *by_defocus]).cpu().numpy()
+        self._ratio, self._count = band.ratio.cpu().numpy(), band.count.cpu().numpy()
+        self._kx, self._ky = band.kx.cpu().numpy(), band.ky.cpu().numpy()
+        self._ring = band.ring.cpu().numpy()
         self._null_nu, self._null_log_likelihood = self._fit_null()
 
-    def contrast(self, parameters: RingParameters) -> Tensor:
+    def contrast(self, parameters: RingParameters) -> Samples:
         """rho: what window and block means leave of each sample's ring contrast."""
-        return ring_contrast(self._band.kx, self._band.ky, self._optics, self._spectrum, parameters)
-
-    def angle_of(self, vector: FloatArray) -> Tensor:
-        """2 chi of every sample."""
-        weights = torch.tensor(vector, dtype=torch.float32, device=self._fixed.device)
-        return self._fixed + weights @ self._gradients
+        return ring_contrast(self._kx, self._ky, self._optics, self._spectrum, parameters)
 
     def maximise(
         self,
@@ -182,15 +180,17 @@ class WhittleFit:
 
         The 2 % largest are left out, so that a few reflections do not condemn a micrograph.
         """
-        band = self._band
-        mean = self._mean(fit.parameters.vector(), self.contrast(fit.parameters), fit.nu, fit.log_delta)
-        sector = (torch.remainder(torch.atan2(band.ky, band.kx), math.pi) * (_SECTORS / math.pi)).to(torch.int64)
-        group = band.ring * _RING_GROUPS // band.ring_count
-        cell = group * _SECTORS + sector.clamp(0, _SECTORS - 1)
-        residual = (self._count * (band.ratio / mean - 1.0)).to(torch.float64)
+        curves = self._curves(fit.nu, fit.log_delta)
+        mean = whittle_kernels.mean_curve(
+            self._ring, self._geometry, self.contrast(fit.parameters), *curves, _single(fit.parameters.vector()), LEAST
+        )
+        sector = (np.mod(np.arctan2(self._ky, self._kx), math.pi) * (_SECTORS / math.pi)).astype(np.int64)
+        group = self._ring * _RING_GROUPS // self._band.ring_count
+        cell = group * _SECTORS + sector.clip(0, _SECTORS - 1)
+        residual = self._count * (self._ratio / mean - 1.0)
         cells = _RING_GROUPS * _SECTORS
-        pull = torch.bincount(cell, weights=residual, minlength=cells).cpu().numpy()
-        count = torch.bincount(cell, weights=self._count.to(torch.float64), minlength=cells).cpu().numpy()
+        pull = np.bincount(cell, residual, minlength=cells)
+        count = np.bincount(cell, self._count, minlength=cells)
         squares = np.sort(pull[count > 20] ** 2 / count[count > 20])
         if len(squares) < 10:
             return 1.0
@@ -198,49 +198,27 @@ class WhittleFit:
 
     # Pieces of the likelihood
 
-    def _curves(self, nu: FloatArray, log_delta: FloatArray) -> tuple[Tensor, Tensor]:
-        device = self._fixed.device
-        curve_nu = torch.from_numpy(self._noise_basis @ nu).to(device=device, dtype=torch.float32)
-        curve_delta = torch.from_numpy(np.exp(np.minimum(self._ring_basis @ log_delta, _LARGEST_LOG_DELTA)))
-        curve_delta = curve_delta.to(device=device, dtype=torch.float32)
-        return curve_nu.clamp_min(SMALLEST_MEAN)[self._band.ring], curve_delta[self._band.ring]
+    def _curves(self, nu: FloatArray, log_delta: FloatArray) -> tuple[Samples, Samples]:
+        """nu and delta of every ring."""
+        curve_delta = np.exp(np.minimum(self._ring_basis @ log_delta, _LARGEST_LOG_DELTA))
+        return _single(np.maximum(self._noise_basis @ nu, SMALLEST_MEAN)), _single(curve_delta)
 
-    def _mean(self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray) -> Tensor:
-        curve_nu, curve_delta = self._curves(nu, log_delta)
-        return (curve_nu + curve_delta * (1.0 - rho * torch.cos(self.angle_of(vector)))).clamp_min(SMALLEST_MEAN)
-
-    def _log_likelihood(self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray) -> float:
+    def _log_likelihood(self, vector: FloatArray, rho: Samples, nu: FloatArray, log_delta: FloatArray) -> float:
         """With the priors of the curves, up to a constant."""
-        value = self._data_log_likelihood(self._mean(vector, rho, nu, log_delta))
+        samples = (self._ring, self._ratio, self._count, self._geometry, rho)
+        value = whittle_kernels.log_likelihood(*samples, *self._curves(nu, log_delta), _single(vector), LEAST)
         offset = log_delta - LOG_DELTA_MEAN
-        return value - 0.5 * float(nu @ self._penalty_nu @ nu + offset @ self._penalty_delta @ offset)
-
-    def _data_log_likelihood(self, mean: Tensor) -> float:
-        return -float((self._count * (torch.log(mean) + self._band.ratio / mean)).sum(dtype=torch.float64))
-
-    def _rings(self, rows: Tensor) -> FloatArray:
-        """Sums over rings: (m, samples) -> (m, rings)."""
-        out = [
-            torch.bincount(self._band.ring, weights=row.to(torch.float64), minlength=self._band.ring_count)
-            for row in rows
-        ]
-        return torch.stack(out).cpu().numpy()
+        return float(value) - 0.5 * float(nu @ self._penalty_nu @ nu + offset @ self._penalty_delta @ offset)
 
     def _system(
-        self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray, free: int
+        self, vector: FloatArray, rho: Samples, nu: FloatArray, log_delta: FloatArray, free: int
     ) -> tuple[FloatArray, FloatArray]:
         """Fisher information and gradient of the log-posterior in (nu, log_delta, parameters)."""
-        curve_nu, curve_delta = self._curves(nu, log_delta)
-        angle = self.angle_of(vector)
-        pattern = curve_delta * (1.0 - rho * torch.cos(angle))
-        slope = curve_delta * rho * torch.sin(angle)
-        mean = (curve_nu + pattern).clamp_min(SMALLEST_MEAN)
-        weight = self._count / (mean * mean)
-        pull = weight * (self._band.ratio - mean)
-        rows = [weight, weight * pattern, weight * pattern * pattern, pull, pull * pattern]
-        slopes = slope * self._gradients[:free]
-        rows += [weight * row for row in slopes] + [weight * pattern * row for row in slopes]
-        sums = self._rings(torch.stack(rows))
+        samples = (self._ring, self._ratio, self._count, self._geometry, rho)
+        by_ring, information, score = whittle_kernels.system(
+            *samples, *self._curves(nu, log_delta), _single(vector), free, LEAST
+        )
+        sums = by_ring.T
         noise, ring = self._noise_basis, self._ring_basis
         size, total = noise.shape[1], noise.shape[1] + ring.shape[1]
         normal = np.zeros((total + free, total + free))
@@ -255,12 +233,12 @@ class WhittleFit:
             normal[:size, total:] = noise.T @ sums[5 : 5 + free].T
             normal[size:total, total:] = ring.T @ sums[5 + free : 5 + 2 * free].T
             normal[total:, :total] = normal[:total, total:].T
-            normal[total:, total:] = ((slopes * weight) @ slopes.T).to(torch.float64).cpu().numpy()
-            gradient[total:] = (slopes @ pull).to(torch.float64).cpu().numpy()
+            normal[total:, total:] = information
+            gradient[total:] = score
         return normal, gradient
 
     def _amplitudes(
-        self, vector: FloatArray, rho: Tensor, nu: FloatArray, log_delta: FloatArray, *, steps: int
+        self, vector: FloatArray, rho: Samples, nu: FloatArray, log_delta: FloatArray, *, steps: int
     ) -> tuple[FloatArray, FloatArray, float]:
         """Best curves with the rings held, and their log-posterior."""
         size = self._noise_basis.shape[1]
@@ -286,16 +264,22 @@ class WhittleFit:
         """Best nu without rings."""
         size = self._noise_basis.shape[1]
         nu: FloatArray = np.ones(size)
-        sums = self._rings(torch.stack([self._count, self._count * self._band.ratio]))
+        sums = whittle_kernels.ring_sums(
+            self._ring, np.stack([self._count, self._count * self._ratio]), self._band.ring_count
+        )
         for _ in range(6):
             curve = np.maximum(self._noise_basis @ nu, SMALLEST_MEAN)
             weight = sums[0] / curve**2
             normal = self._noise_basis.T @ (weight[:, None] * self._noise_basis) + self._penalty_nu
             gradient = self._noise_basis.T @ ((sums[1] - sums[0] * curve) / curve**2) - self._penalty_nu @ nu
             nu = nu + np.linalg.solve(normal + _jitter(normal), gradient)
-        fitted = torch.from_numpy(np.maximum(self._noise_basis @ nu, SMALLEST_MEAN))
-        mean = fitted.to(device=self._fixed.device, dtype=torch.float32)[self._band.ring]
-        return nu, self._data_log_likelihood(mean) - 0.5 * float(nu @ self._penalty_nu @ nu)
+        fitted = np.maximum(self._noise_basis @ nu, SMALLEST_MEAN)
+        value = -float((sums[0] * np.log(fitted) + sums[1] / fitted).sum())
+        return nu, value - 0.5 * float(nu @ self._penalty_nu @ nu)
+
+
+def _single(values: FloatArray) -> Samples:
+    return values.astype(np.float32)
 
 
 def _jitter(matrix: FloatArray) -> FloatArray:

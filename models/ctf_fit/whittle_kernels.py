@@ -1,0 +1,143 @@
+"""The loops over samples that the likelihood of the rings needs, compiled: one pass each, nothing stored per sample."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+_TABLE = 512
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})  # type: ignore[untyped-decorator]
+def system(
+    ring: Any,
+    ratio: Any,
+    count: Any,
+    geometry: Any,
+    rho: Any,
+    nu: Any,
+    delta: Any,
+    vector: Any,
+    free: int,
+    least: float,
+) -> Any:
+    """Sums over rings and samples of the score and the Fisher information.
+
+    geometry: (4, samples) 2 chi without what is fitted, and its gradients by (dz, a_x, a_y). Returns per ring (rings,
+    5 + 2 free): w, w p, w p^2, u, u p, then w s_j and w p s_j with weight w = n / mu^2, pattern p, pull u = w (y - mu)
+    and slopes s_j; and (free, free), (free,) sums of w s_i s_j and u s_j.
+    """
+    sums = np.zeros((len(nu), 5 + 2 * free))
+    normal = np.zeros((free, free))
+    gradient = np.zeros(free)
+    slopes = np.zeros(4)
+    for i in range(len(ring)):
+        r = ring[i]
+        angle = geometry[0, i] + vector[0] * geometry[1, i] + vector[1] * geometry[2, i] + vector[2] * geometry[3, i]
+        angle += np.float32(2.0) * vector[3]
+        cosine, sine = math.cos(angle), math.sin(angle)
+        pattern = delta[r] * (np.float32(1.0) - rho[i] * cosine)
+        mean = max(nu[r] + pattern, least)
+        weight = count[i] / (mean * mean)
+        pull = weight * (ratio[i] - mean)
+        sums[r, 0] += weight
+        sums[r, 1] += weight * pattern
+        sums[r, 2] += weight * pattern * pattern
+        sums[r, 3] += pull
+        sums[r, 4] += pull * pattern
+        if free > 0:
+            slope = delta[r] * rho[i] * sine
+            slopes[0] = slope * geometry[1, i]
+            slopes[1] = slope * geometry[2, i]
+            slopes[2] = slope * geometry[3, i]
+            slopes[3] = slope * np.float32(2.0)
+            for a in range(free):
+                sums[r, 5 + a] += weight * slopes[a]
+                sums[r, 5 + free + a] += weight * pattern * slopes[a]
+                gradient[a] += pull * slopes[a]
+                for b in range(a + 1):
+                    normal[a, b] += weight * slopes[a] * slopes[b]
+    for a in range(free):
+        for b in range(a):
+            normal[b, a] = normal[a, b]
+    return sums, normal, gradient
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})  # type: ignore[untyped-decorator]
+def log_likelihood(
+    ring: Any, ratio: Any, count: Any, geometry: Any, rho: Any, nu: Any, delta: Any, vector: Any, least: float
+) -> Any:
+    """Sum of -n (ln mu + y / mu)."""
+    total = 0.0
+    for i in range(len(ring)):
+        r = ring[i]
+        angle = geometry[0, i] + vector[0] * geometry[1, i] + vector[1] * geometry[2, i] + vector[2] * geometry[3, i]
+        angle += np.float32(2.0) * vector[3]
+        mean = max(nu[r] + delta[r] * (np.float32(1.0) - rho[i] * math.cos(angle)), least)
+        total -= count[i] * (math.log(mean) + ratio[i] / mean)
+    return total
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def mean_curve(ring: Any, geometry: Any, rho: Any, nu: Any, delta: Any, vector: Any, least: float) -> Any:
+    """mu of every sample, float32."""
+    out = np.empty(len(ring), dtype=np.float32)
+    for i in range(len(ring)):
+        r = ring[i]
+        angle = geometry[0, i] + vector[0] * geometry[1, i] + vector[1] * geometry[2, i] + vector[2] * geometry[3, i]
+        angle += np.float32(2.0) * vector[3]
+        out[i] = max(nu[r] + delta[r] * (np.float32(1.0) - rho[i] * math.cos(angle)), least)
+    return out
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def ring_sums(ring: Any, rows: Any, rings: int) -> Any:
+    """(m, samples) summed over the samples of each ring: (m, rings)."""
+    out = np.zeros((len(rows), rings))
+    for m in range(len(rows)):
+        for i in range(len(ring)):
+            out[m, ring[i]] += rows[m, i]
+    return out
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def contrast(
+    kx: Any,
+    ky: Any,
+    table: Any,
+    overlap_x: float,
+    overlap_y: float,
+    block_x: float,
+    block_y: float,
+    common: float,
+    quartic: float,
+    bend: Any,
+) -> Any:
+    """Loss of ring contrast (see `ring_model.ring_contrast`), float32.
+
+    table: the window's autocorrelation at 0 ... 1 of its length; overlap: table steps per A of displacement; block: pi
+    times block over length; displacement = ((common - quartic k^2) + bend) k, bend the two astigmatic components.
+    """
+    out = np.empty(len(kx), dtype=np.float32)
+    last = len(table) - 1
+    for i in range(len(kx)):
+        x, y = kx[i], ky[i]
+        factor = common - quartic * (x * x + y * y)
+        shift_x = abs(factor * x + bend[0] * x + bend[1] * y)
+        shift_y = abs(factor * y + bend[1] * x - bend[0] * y)
+        value = 1.0
+        for shift, scale, block in ((shift_x, overlap_x, block_x), (shift_y, overlap_y, block_y)):
+            position = min(shift * scale, last - 1.0)
+            lower = int(position)
+            value *= table[lower] + (position - lower) * (table[lower + 1] - table[lower])
+            turn = block * shift
+            if turn > 1e-4:
+                value *= math.sin(turn) / turn
+        out[i] = value
+    return out

@@ -10,16 +10,14 @@ from scipy import ndimage
 
 from frazil.models.formats.movie import MovieReader
 from frazil.models.gain_gate import outlying_pixels, relative_residual
+from frazil.models.motion.held_frames import HeldFrames
 
 
 def mean_counts_by_half(reader: MovieReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(h, w) mean of the uncorrected even and odd frames; one pass, two images in memory."""
-    header = reader.header
-    sums = np.zeros((2, header.height_px, header.width_px), dtype=np.float32)
-    for index, frame in enumerate(reader.frames()):
-        sums[index % 2] += frame
-    count = header.frame_count
-    return sums[0] / max((count + 1) // 2, 1), sums[1] / max(count // 2, 1)
+    """(h, w) mean of the uncorrected even and odd frames; one pass, some frames and two images in memory."""
+    even, odd = HeldFrames(reader, limit_bytes=0).half_sums()
+    count = reader.header.frame_count
+    return even / max((count + 1) // 2, 1), odd / max(count // 2, 1)
 
 
 def residuals(

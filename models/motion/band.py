@@ -42,6 +42,8 @@ class Band:
     amplitude: Tensor
     """(F, n_shells + 1): expected amplitude of the specimen's signal in each frame relative to an undamaged one of
     the median dose; the last column is 0."""
+    independent_fraction: float = 1.0
+    """Share of the area behind the window: so much fewer of the coefficients are independent."""
 
     @property
     def frame_count(self) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 from frazil.models.motion.band import MAX_PATCH_COEFFICIENTS, frequency_limit
 from frazil.models.motion.cpu_small_stack import standardised_frames
 from frazil.models.motion.frame_source import FrameSource
+from frazil.models.motion.illumination import Illumination, illumination
 
 FINEST_NEED_ANGSTROM = 2.8
 """A coarser pixel is only taken for frames so large that the alignment does not look at higher frequencies."""
@@ -38,6 +39,24 @@ class SmallStack:
     """(F,) float64 on the CPU: standard deviation of each small frame before it was standardised."""
     offset_px: tuple[int, int]
     """(y, x) of the small stack's first pixel in full-size pixels (edges are cut to lengths that FFTs like)."""
+    illumination: Illumination | None = None
+    """None: even."""
+
+    def flat(self, frame: int, top: int, left: int, height: int, width: int) -> Tensor:
+        """(height, width) float32 part of a frame without the illumination, shot noise even."""
+        part = slice(top, top + height), slice(left, left + width)
+        pixels = self.frames[frame][part].to(torch.float32)
+        if self.illumination is None or self.sd_counts[frame] <= 0:
+            return pixels
+        level = self.illumination.level[part]
+        counts = float(self.mean_counts[frame] / self.sd_counts[frame])
+        return (pixels - (level - 1.0) * counts) / level.sqrt()
+
+    def weight(self, top: int, left: int, height: int, width: int) -> Tensor | None:
+        """How much each pixel of a part is used, 0..1; None: all fully."""
+        if self.illumination is None:
+            return None
+        return self.illumination.weight[top : top + height, left : left + width]
 
 
 def smooth_length(length: int) -> int:
@@ -92,7 +111,17 @@ def build_small_stack(source: FrameSource, pixel_size_angstrom: float, device: t
         stack, means, sds = standardised_frames(source, halvings, (top, left, height, width), _CLIP_SD)
     else:
         stack, means, sds = standardised_by_torch(source, halvings, (top, left, height, width), device)
-    return SmallStack(stack, pixel_size_angstrom * factor, halvings, means, sds, (top * factor, left * factor))
+    small_pixel = pixel_size_angstrom * factor
+    lit = illumination(_mean_counts(stack, means, sds), small_pixel)
+    return SmallStack(stack, small_pixel, halvings, means, sds, (top * factor, left * factor), lit)
+
+
+def _mean_counts(stack: Tensor, means: Tensor, sds: Tensor) -> Tensor:
+    """(h, w) mean of the frames before they were standardised."""
+    total = torch.zeros(stack.shape[1:], dtype=torch.float32, device=stack.device)
+    for frame, sd in zip(stack, sds.tolist(), strict=True):
+        total.add_(frame, alpha=sd / len(stack))
+    return total.add_(float(means.mean()))
 
 
 def standardised_by_torch(

@@ -95,9 +95,10 @@ def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equat
     information = np.empty((len(patches), 2 * frames, 2 * frames))
     gradients = np.empty((len(patches), 2, 2 * frames))
     for p, (patch, here, own, spectrum) in enumerate(zip(patches, at, sums, spectra, strict=True)):
-        information[p] = TEMPER * fisher_information(patch.band, here, spectrum)
+        trust = TEMPER * patch.band.independent_fraction
+        information[p] = trust * fisher_information(patch.band, here, spectrum)
         parts = evaluate(patch.band, here, own, spectrum).gradient_parts_per_angstrom
-        gradients[p] = TEMPER * parts.transpose(0, 2, 1).reshape(2, -1)
+        gradients[p] = trust * parts.transpose(0, 2, 1).reshape(2, -1)
     pairs = (modes[:, :, None] * modes[:, None, :]).reshape(len(patches), -1)
     blocks = (pairs.T @ information.reshape(len(patches), -1)).reshape(count, count, 2 * frames, 2 * frames)
     full = blocks.transpose(0, 2, 1, 3).reshape(2 * count * frames, 2 * count * frames)

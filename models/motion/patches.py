@@ -29,6 +29,7 @@ Array = npt.NDArray[np.float64]
 
 _PATCH_OVERLAP = 1.0
 _SMALLEST_PATCH_PX = 48
+_LEAST_LIT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,7 @@ def cut_patches(
             motion.damage_strength,
         )
     ).to(device)
-    window = edge_window(size_y, size_x, device, 0.1)
-    window = window / window.square().mean().sqrt()
+    edges = edge_window(size_y, size_x, device, 0.1)
     tops = np.round(np.linspace(first_y, max(first_y, last_y - size_y), grid_y)).astype(int)
     lefts = np.round(np.linspace(first_x, max(first_x, last_x - size_x), grid_x)).astype(int)
     factor = 2**small.halvings
@@ -89,18 +89,36 @@ def cut_patches(
         for left in lefts:
             rows = (top + whole_px[:, 1]).clip(0, height - size_y)
             cols = (left + whole_px[:, 0]).clip(0, width - size_x)
-            pixels = torch.stack(
-                [small.frames[f, rows[f] : rows[f] + size_y, cols[f] : cols[f] + size_x] for f in range(frames)]
-            ).to(torch.float32)
+            pixels = torch.stack([small.flat(f, rows[f], cols[f], size_y, size_x) for f in range(frames)])
+            window, lit_fraction = _window(small, edges, top, left)
             coefficients = grid.take((pixels - pixels.mean(dim=(1, 2), keepdim=True)) * window)
             band = Band(
-                coefficients, grid.omega_x, grid.omega_y, grid.shell, grid.shell_frequency_per_angstrom, amplitude
+                coefficients,
+                grid.omega_x,
+                grid.omega_y,
+                grid.shell,
+                grid.shell_frequency_per_angstrom,
+                amplitude,
+                lit_fraction,
             )
             offset = np.stack((cols - left, rows - top), axis=1) * small.pixel_size_angstrom
             centre_y = ((top + size_y / 2) * factor + small.offset_px[0]) / frame_size_px[0] - 0.5
             centre_x = ((left + size_x / 2) * factor + small.offset_px[1]) / frame_size_px[1] - 0.5
             patches.append(Patch(band, float(centre_x), float(centre_y), offset.astype(np.float64)))
     return _whiten_together(patches, motion)
+
+
+def _window(small: SmallStack, edges: torch.Tensor, top: int, left: int) -> tuple[torch.Tensor, float]:
+    """Window of a patch, mean square 1, and its lit share; all 0 where too little is lit to align anything."""
+    height, width = edges.shape
+    lit = small.weight(top, left, height, width)
+    if lit is None:
+        return edges / edges.square().mean().sqrt(), 1.0
+    fraction = float(lit.square().mean())
+    window = edges * lit
+    if fraction < _LEAST_LIT:
+        return torch.zeros_like(window), fraction
+    return window / window.square().mean().sqrt(), fraction
 
 
 def _seen_by_all(shift_px: npt.NDArray[np.int_], length: int) -> tuple[int, int]:

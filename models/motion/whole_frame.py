@@ -77,11 +77,14 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
     """Windowed transforms of all small frames, band-limited; noise not yet whitened."""
     device = small.frames.device
     window = edge_window(grid.height, grid.width, device)
+    lit = small.weight(0, 0, grid.height, grid.width)
+    if lit is not None:
+        window = window * lit
     window = window / window.square().mean().sqrt()
     frames = small.frames.shape[0]
     coefficients = torch.empty((frames, grid.rows.numel(), grid.columns), dtype=torch.complex64, device=device)
     for f in range(frames):
-        frame = small.frames[f].to(torch.float32)
+        frame = small.flat(f, 0, 0, grid.height, grid.width)
         coefficients[f] = grid.take((frame - frame.mean()) * window)
     return Band(
         coefficients,
@@ -90,6 +93,7 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
         grid.shell,
         grid.shell_frequency_per_angstrom,
         amplitude,
+        1.0 if small.illumination is None else small.illumination.lit_fraction,
     )
 
 
@@ -240,8 +244,9 @@ def refine(
     for index in range(rounds):
         at = torch.as_tensor(shift)
         evaluation = evaluate(band, at, sums, spectra)
-        information = TEMPER * fisher_information(band, at, spectra)
-        score = TEMPER * evaluation.gradient_per_angstrom.T.reshape(-1) + information @ shift.T.reshape(-1)
+        trust = TEMPER * band.independent_fraction
+        information = trust * fisher_information(band, at, spectra)
+        score = trust * evaluation.gradient_per_angstrom.T.reshape(-1) + information @ shift.T.reshape(-1)
         if index < 5:
             prior = smooth_prior.learn(information, score, frames, prior)
         posterior = smooth_prior.solve(information, score, frames, prior)
@@ -258,7 +263,7 @@ def refine(
     v = prior.covariance(frames - 1)
     quadratic = float(np.einsum("ta,ta->", steps, np.linalg.solve(v + 1e-9 * np.eye(len(v)), steps)))
     # Laplace: height times volume, or a path that hardly moves would win by its tight prior alone.
-    evidence = TEMPER * likelihood - 0.5 * quadratic + posterior.log_volume
+    evidence = TEMPER * band.independent_fraction * likelihood - 0.5 * quadratic + posterior.log_volume
     return Refined(
         shift,
         posterior,

@@ -76,7 +76,8 @@ def test_an_empty_frame_has_a_large_error_and_harms_no_other() -> None:
     error = (_found(result.shifts) - truth)[live]
     error -= error.mean(axis=0)
     assert np.sqrt((error**2).sum(axis=1).mean()) < 0.6
-    assert result.shifts.sd_angstrom[5] > 1.1 * np.median(result.shifts.sd_angstrom)
+    sd = result.shifts.sd_angstrom
+    assert sd[5] > 1.05 * max(sd[4], sd[6])  # known from its neighbours alone
 
 
 def test_a_single_frame_comes_back_as_it_is() -> None:

@@ -7,7 +7,8 @@ frazil], half of the movies ordinary, the others with low dose, a dark corner, c
 of a gain, or a stage that loses 30 A. Claims (exit 1 if one does not hold): whole-frame error at most 0.25 A in the
 median and 0.5 A in 95 % of movies; the sum keeps 97 % of the rings of the sum made with the true motion; reduced
 chi-square of the stated errors 0.7 to 1.4. Movies without particles, or of 0.4 e/A2 a frame, may hold too little to
-find any motion: they do not count in these, but one that is wrong by more than 0.5 A must be flagged.
+find any motion: they do not count in these, but one that is wrong by more than 0.5 A and by more than twice the error
+that it states must be flagged.
 """
 
 from __future__ import annotations
@@ -137,10 +138,12 @@ def verdicts(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
          CHI_SQUARE[0] <= chi_square <= CHI_SQUARE[1]),
     ]  # fmt: skip
     if faint:
-        lost = [r for r in faint if r["error_angstrom"]["whole"] > PERCENTILE_95_ANGSTROM]
+        lost = [
+            r for r in faint if r["error_angstrom"]["whole"] > max(PERCENTILE_95_ANGSTROM, 2 * r["stated_sd_angstrom"])
+        ]
         flagged = sum(not r["trusted"] for r in lost)
         said = f"{flagged} of {len(lost)} ({len(faint)} movies)"
-        out.append(("faint movies that are wrong by more than 0.5 A are flagged", said, flagged == len(lost)))
+        out.append(("faint movies wrong by more than 0.5 A and two stated sd are flagged", said, flagged == len(lost)))
     return [{"claim": claim, "figure": figure, "holds": bool(holds)} for claim, figure, holds in out]
 
 

@@ -46,6 +46,7 @@ FRAMES, PIXEL_SIZE_ANGSTROM, SEED = 40, 1.0, 1
 RAW_FRAMES_PER_FRACTION = 12
 MOTION_STAGES = ("open", "read", "align_global", "align_local", "sum", "write")
 """What the floor is compared with; the rest is CTF, restoration and picking."""
+_ROWS_AT_ONCE = 64
 FLAT_TIME, FLAT_MEMORY_MB, FLAT_PART = 1.05, 100.0, 50
 _NO_GAIN = GainDecision(
     GainVerdict.CORRECT, "", None, None, None, GainOrientation.IDENTITY, "none", 1, None, None
@@ -212,7 +213,11 @@ def floor(frames: np.ndarray, decoded: dict[str, float], session: Path) -> dict[
     the two sums once, a transform there and back of each sum, both written."""
     count, height, width = frames.shape
     sums = torch.zeros((2, height, width))
-    stack = torch.from_numpy(frames[: min(count, 8)])
+
+    def add() -> None:
+        """Counts of some rows of all frames at a time, which stay in the core's cache."""
+        for first in range(0, height, _ROWS_AT_ONCE):
+            frames[:, first : first + _ROWS_AT_ONCE].sum(axis=0, dtype=np.uint16)
 
     def seconds_of(action: Callable[[], object]) -> float:
         taken = []
@@ -222,7 +227,7 @@ def floor(frames: np.ndarray, decoded: dict[str, float], session: Path) -> dict[
             taken.append(time.perf_counter() - began)
         return min(taken)
 
-    add_s = seconds_of(lambda: [sums.add_(frame) for frame in stack]) / len(stack) * count
+    add_s = 2.0 * seconds_of(add)
     fft_s = seconds_of(lambda: torch.fft.irfft2(torch.fft.rfft2(sums), s=(height, width)))
     write_s = seconds_of(lambda: sums.numpy().tofile(session / "floor.raw"))
     pixels = height * width

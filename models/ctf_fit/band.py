@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.ctf_fit import map_kernels
 from frazil.models.ctf_fit.periodogram import PowerMap
 
 FloatArray = NDArray[np.floating[Any]]
@@ -115,19 +116,11 @@ def fit_background(spectrum: PowerMap, *, low: float, high: float) -> Background
     A cell's mean of n exponential samples is Gamma with variance mean^2 / n. The ice band is left out; the rings of
     the CTF remain as ripples around the curves.
     """
-    k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2).flatten()
-    theta = torch.atan2(spectrum.ky[:, None], spectrum.kx[None, :].expand(spectrum.power.shape)).flatten()
     bins = max(8, int((high - low) / spectrum.spacing_per_angstrom))
     width = (high - low) / bins
-    ring = torch.floor((k - low) / width).to(torch.int64)
-    sector = (torch.remainder(theta, math.pi) * (_SECTORS / math.pi)).to(torch.int64).clamp(0, _SECTORS - 1)
-    inside = (ring >= 0) & (ring < bins)
-    cell = (ring * _SECTORS + sector)[inside]
-    weights = spectrum.count.flatten()[inside].to(torch.float64)
-    count = torch.bincount(cell, weights=weights, minlength=bins * _SECTORS)
-    weights = weights * spectrum.power.flatten()[inside].to(torch.float64)
-    mean = torch.bincount(cell, weights=weights, minlength=bins * _SECTORS) / count.clamp_min(1e-300)
-    cell_count, cell_mean = count.cpu().numpy(), mean.cpu().numpy()
+    sums, counts = map_kernels.polar_sums(*spectrum.arrays(), low, width, bins, _SECTORS)
+    cell_count = counts.ravel()
+    cell_mean = sums.ravel() / np.maximum(cell_count, 1e-300)
     centre = np.repeat(low + (np.arange(bins) + 0.5) * width, _SECTORS)
     angle = np.tile((np.arange(_SECTORS) + 0.5) * (math.pi / _SECTORS), bins)
     usable = (cell_count > 0) & (cell_mean > 0) & ~in_ice_band(centre)

@@ -38,6 +38,8 @@ _CLEAR_SCORE = 20.0
 _COARSEST_FIT_PER_ANGSTROM = 0.003
 _COARSEST_REPORT_PER_ANGSTROM = 0.0012
 _CENTRED_STARTS = 3
+_CENTRED_CANDIDATES = 12
+_SEARCH_GAIN = 40.0
 HIGHEST_CENTRED_PER_ANGSTROM = 0.2
 """Where the whole image leaves the rings uncertain there are none beyond."""
 SMALLEST_CENTRED_ANGSTROM = 500.0
@@ -45,6 +47,8 @@ SHARP_ENOUGH_ANGSTROM = 12.0
 """Standard deviation of the defocus at which nothing need be won."""
 SURE_MARGIN = 15.0
 _NEAR_ANGSTROM = 600.0
+_PREFERRED = 1.1
+"""Where particles are all there is, the errors that the whole image states are the more optimistic ones."""
 _WINDOW_HANDICAP = 0.5
 """Standard deviations by which the matched filter must prefer the windowed spectrum: chance has a say in it."""
 
@@ -115,7 +119,9 @@ def fit_ctf(
     centred_high = min(high, HIGHEST_CENTRED_PER_ANGSTROM)
     if centred_high > 1.5 * LOWEST_PER_ANGSTROM and min(height_angstrom, width_angstrom) > SMALLEST_CENTRED_ANGSTROM:
         field = crop_to_band(transform, image.shape[1], pixel_size_angstrom, low=low, high=centred_high)
-        fit, evidence = _bring_home([fit, *fits[1:]], evidence, field, optics, fit_phase_shift=fit_phase_shift)
+        fit, evidence = _bring_home(
+            [fit, *fits[1:]], look.candidates, evidence, field, optics, fit_phase_shift=fit_phase_shift
+        )
         if evidence.gain >= LEAST_GAIN:
             tilt = fit_tilt(field, optics, fit.parameters, by_density=fit.fit_per_angstrom is not None)
     factor = _rebinning(spectrum, optics, fit.parameters, high, _COARSEST_REPORT_PER_ANGSTROM)
@@ -220,7 +226,13 @@ def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[list[R
 
 
 def _bring_home(
-    fits: list[RingFit], evidence: Evidence, field: Field, optics: RingOptics, *, fit_phase_shift: bool
+    fits: list[RingFit],
+    candidates: list[Candidate],
+    evidence: Evidence,
+    field: Field,
+    optics: RingOptics,
+    *,
+    fit_phase_shift: bool,
 ) -> tuple[RingFit, Evidence]:
     """The centred rings' answer where it is the sharper one, else the whole image's (the first of `fits`)."""
     first = fits[0]
@@ -230,6 +242,13 @@ def _bring_home(
         return first, evidence
     starts = fits[:1] if sure else fits[:_CENTRED_STARTS]
     pairs = [(fit, fit_centred(field, optics, fit.parameters, fit_phase_shift=fit_phase_shift)) for fit in starts]
+    if evidence.gain < _SEARCH_GAIN:
+        # The whole image hardly shows rings: what its search saw at all may be seen in the particles.
+        for candidate in _distinct(candidates)[:_CENTRED_CANDIDATES]:
+            where = _start(candidate)
+            if all(_far(where, tried.parameters, _NEAR_ANGSTROM) for _, tried in pairs):
+                found = fit_centred(field, optics, where, fit_phase_shift=fit_phase_shift)
+                pairs.append((replace(fits[0], parameters=where), found))
     pairs.sort(key=lambda pair: -pair[1].gain)
     start, best = pairs[0]
     fit = replace(
@@ -240,13 +259,14 @@ def _bring_home(
         fit_per_angstrom=best.fit_per_angstrom,
         converged=True,
     )
-    sd = error_scale(fit, 1.0)
+    sd = math.sqrt(max(float(best.covariance[0, 0]), 0.0)) * math.sqrt(1.0 + 20.0 / max(best.gain, 1.0))
     moved = abs(best.parameters.defocus_angstrom - start.parameters.defocus_angstrom)
     usable = math.isfinite(sd) and best.gain >= LEAST_GAIN and best.fit_per_angstrom is not None
-    sharper = sd < 0.9 * first_sd or start is not first or evidence.gain < LEAST_GAIN
+    sharper = sd < _PREFERRED * first_sd or start is not first or evidence.gain < LEAST_GAIN
     if not (usable and sharper and moved < max(_NEAR_ANGSTROM, 5.0 * first_sd)):
         return first, evidence
-    lead = best.gain - (pairs[1][1].gain if len(pairs) > 1 else 0.0)
+    others = [found.gain for _, found in pairs[1:] if _far(found.parameters, best.parameters, _NEAR_ANGSTROM)]
+    lead = best.gain - max(others, default=0.0)
     margin = max(evidence.margin, lead) if start is first else lead
     return fit, replace(evidence, gain=max(best.gain, evidence.gain), margin=margin, dispersion=1.0, converged=True)
 

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.ctf_fit import map_kernels
+
 TAPER_FRACTION = 1.0 / 24.0
 """Of each edge: enough against the cross of a discontinuous border, at a cost of 5 % of the samples' information."""
 CROSS_HALF_WIDTH = 2
@@ -57,6 +59,11 @@ class PowerMap:
         """Distance of neighbouring samples, the coarser axis."""
         return self.block / min(self.height_angstrom, self.width_angstrom)
 
+    def arrays(self, *, clipped: bool = True) -> tuple[NDArray[np.float32], ...]:
+        """power (or unclipped), count, ky, kx as arrays: what the compiled passes take."""
+        power = self.power if clipped else self.unclipped
+        return tuple(values.cpu().numpy() for values in (power, self.count, self.ky, self.kx))
+
 
 def edge_taper(length: int, *, device: torch.device) -> Tensor:
     """Tukey window (flat, cosine edges of `TAPER_FRACTION`), float32."""
@@ -80,17 +87,19 @@ def flatten_image(image: Tensor) -> Tensor:
         raise ValueError(f"need a two-dimensional image of at least {SMALLEST_IMAGE_PX} px, not {tuple(image.shape)}")
     height, width = image.shape
     work = image.to(torch.float32)
-    if not bool(torch.isfinite(work).all()):
+    # A sum is finite if and only if all are, but for overflow, which would be no picture either.
+    if not math.isfinite(float(work.sum())):
         raise ValueError("the image holds values that are not finite")
     mesh = torch.nn.functional.adaptive_avg_pool2d(work[None, None], (8, 8))
-    work = work - _spread(height, device=work.device) @ mesh[0, 0] @ _spread(width, device=work.device).T
+    work = work - (_spread(height, device=work.device) @ mesh[0, 0]) @ _spread(width, device=work.device).T
     sample = work.flatten()[:: max(1, work.numel() // 60_000)]
     low, middle, high = torch.quantile(sample, torch.tensor([0.1587, 0.5, 0.8413], device=work.device)).tolist()
     spread = 0.5 * (high - low)
     if spread > 0.0:
-        work = work.clamp(middle - OUTLIER_SD_PX * spread, middle + OUTLIER_SD_PX * spread)
-    work = work - work.mean()
-    return work * edge_taper(height, device=work.device)[:, None] * edge_taper(width, device=work.device)[None, :]
+        work = work.clamp_(middle - OUTLIER_SD_PX * spread, middle + OUTLIER_SD_PX * spread)
+    work = work.sub_(work.mean())
+    work = work.mul_(edge_taper(height, device=work.device)[:, None])
+    return work.mul_(edge_taper(width, device=work.device)[None, :])
 
 
 def _spread(length: int, *, device: torch.device) -> Tensor:
@@ -133,29 +142,29 @@ def transform_power(
     """`power_map` from the rfft2 of a flattened image (h, `width`); `energy`: of a weight, relative to none."""
     height, device = half.shape[0], half.device
     along_y, along_x = edge_taper(height, device=device) ** 2, edge_taper(width, device=device) ** 2
-    raw = torch.view_as_real(half).square().sum(-1) / (float(along_y.sum() * along_x.sum()) * energy)
-    raw = torch.fft.fftshift(raw, dim=0)
-    row = torch.arange(height, device=device) - height // 2
-    column = torch.arange(width // 2 + 1, device=device)
+    scale = 1.0 / (float(along_y.sum() * along_x.sum()) * energy)
+    values = half.cpu().numpy()
+    step_y, step_x = 1.0 / (height * pixel_size_angstrom), 1.0 / (width * pixel_size_angstrom)
+    top = min(step_y * (height // 2), step_x * (width // 2))
+    per_bin_y, per_bin_x = step_y * _LEVEL_BINS / top, step_x * _LEVEL_BINS / top
+    level = _local_level(values, per_bin_y, per_bin_x) * scale
     # Whole blocks only, symmetric about ky = 0; the few samples next to Nyquist that do not fill one are dropped.
-    half_rows = (height - 1) // 2 // block * block
-    n_columns = (width // 2) // block * block
-    first = height // 2 - half_rows
-    raw = raw[first : first + 2 * half_rows, :n_columns]
-    row, column = row[first : first + 2 * half_rows], column[:n_columns]
-    ky = row.to(torch.float32) / (height * pixel_size_angstrom)
-    kx = column.to(torch.float32) / (width * pixel_size_angstrom)
-    level = _local_level(raw, kx, ky)
-    keep = ((row.abs() > CROSS_HALF_WIDTH)[:, None] & (column > CROSS_HALF_WIDTH)[None, :]).to(torch.float32)
-    clipped = torch.minimum(raw, OUTLIER_LEVEL * level)
-    count = _block_sum(keep, block)
-    divisor = count.clamp_min(1.0)
+    clipped, whole, count = map_kernels.block_power(
+        values, scale, level, per_bin_y, per_bin_x, CROSS_HALF_WIDTH, OUTLIER_LEVEL, block
+    )
+    divisor = np.maximum(count, 1.0)
+    rows, columns = count.shape
+
+    def tensor(array: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    middle = 0.5 * (block - 1)
     return PowerMap(
-        power=_block_sum(clipped * keep, block) / divisor,
-        unclipped=_block_sum(raw * keep, block) / divisor,
-        count=count * share,
-        kx=kx.view(-1, block).mean(1),
-        ky=ky.view(-1, block).mean(1),
+        power=tensor(clipped / divisor),
+        unclipped=tensor(whole / divisor),
+        count=tensor(count * np.float32(share)),
+        kx=tensor(((np.arange(columns) * block + middle) * step_x).astype(np.float32)),
+        ky=tensor((((np.arange(rows) - rows // 2) * block + middle) * step_y).astype(np.float32)),
         height_angstrom=height * pixel_size_angstrom,
         width_angstrom=width * pixel_size_angstrom,
         block=block,
@@ -192,29 +201,26 @@ def _block_sum(values: Tensor, block: int) -> Tensor:
     return values.view(rows // block, block, columns // block, block).sum((1, 3))
 
 
-def _local_level(raw: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-    """Robust mean level around every sample's |k|: median / ln 2 in radial bins, interpolated; shape of `raw`."""
-    k = torch.sqrt(ky[:, None] ** 2 + kx[None, :] ** 2)
-    top = float(torch.minimum(kx.max(), ky.abs().max()))
-    position = (k * (_LEVEL_BINS / top)).clamp_max(_LEVEL_BINS - 1e-3)
-    stride = max(1, raw.numel() // _LEVEL_SAMPLES)
+def _local_level(half: NDArray[np.complex64], per_bin_y: float, per_bin_x: float) -> NDArray[np.float64]:
+    """Robust mean of |X|^2 in `_LEVEL_BINS` radial bins: median / ln 2 of a sample of the rfft2."""
+    height, columns = half.shape
+    stride = max(1, half.size // _LEVEL_SAMPLES)
     # A stride that shares a factor with the row length would look at few columns only.
-    while stride > 1 and math.gcd(stride, raw.shape[1]) > 1:
+    while stride > 1 and math.gcd(stride, columns) > 1:
         stride += 1
-    bins, values = position.flatten()[::stride].to(torch.int64), raw.flatten()[::stride]
-    order = torch.argsort(values)
-    bins, values = bins[order], values[order]
-    order = torch.argsort(bins, stable=True)
+    index = np.arange(0, half.size, stride)
+    row, column = index // columns, index % columns
+    row = np.where(row > height // 2, row - height, row)
+    sample = half.reshape(-1)[index]
+    values = sample.real.astype(np.float64) ** 2 + sample.imag.astype(np.float64) ** 2
+    bins = np.minimum(np.hypot(row * per_bin_y, column * per_bin_x), _LEVEL_BINS - 1).astype(np.int64)
+    order = np.lexsort((values, bins))
     values = values[order]
-    sizes = torch.bincount(bins, minlength=_LEVEL_BINS)
-    starts = torch.cumsum(sizes, 0) - sizes
-    medians = values[(starts + sizes // 2).clamp_max(values.numel() - 1)]
-    overall = values.median().clamp_min(torch.finfo(torch.float32).tiny)
-    level = torch.where(sizes > 8, medians, overall).clamp_min(1e-12 * float(overall)) / math.log(2.0)
-    centre = (position - 0.5).clamp(0.0, _LEVEL_BINS - 1.001)
-    lower = centre.to(torch.int64)
-    fraction = centre - lower
-    return torch.lerp(level[lower], level[lower + 1], fraction)
+    sizes = np.bincount(bins, minlength=_LEVEL_BINS)
+    starts = np.cumsum(sizes) - sizes
+    medians = values[np.minimum(starts + sizes // 2, len(values) - 1)]
+    overall = max(float(np.median(values)), float(np.finfo(np.float32).tiny))
+    return np.asarray(np.maximum(np.where(sizes > 8, medians, overall), 1e-12 * overall) / math.log(2.0))
 
 
 @lru_cache(maxsize=1)
@@ -236,23 +242,22 @@ def window_overlap(displacement_angstrom: Tensor, length_angstrom: float) -> Ten
 
 
 def half_frc(even: Tensor, odd: Tensor, pixel_size_angstrom: float, edges_per_angstrom: Tensor) -> tuple[float, ...]:
-    """Fourier ring correlation of two images in the rings between successive edges (1/A); 0 in an empty ring.
+    """Fourier ring correlation of two images in the rings between equally spaced edges (1/A); 0 in an empty ring.
 
     The axes' cross is left out: the readout's pattern is common to both halves and is not signal. Saxton & Baumeister
     1982, J. Microsc. 127, 127.
     """
     height, width = even.shape
-    first, second = torch.fft.rfft2(flatten_image(even)), torch.fft.rfft2(flatten_image(odd))
-    ky = torch.fft.fftfreq(height, pixel_size_angstrom, device=even.device)
-    kx = torch.fft.rfftfreq(width, pixel_size_angstrom, device=even.device)
-    ring = torch.bucketize(torch.sqrt(ky[:, None] ** 2 + kx[None, :] ** 2), edges_per_angstrom.to(ky), right=True)
-    row = torch.round(ky * height * pixel_size_angstrom).abs() > CROSS_HALF_WIDTH
-    column = torch.arange(kx.numel(), device=even.device) > CROSS_HALF_WIDTH
-    ring = torch.where(row[:, None] & column[None, :], ring, 0).flatten()
-    rings = edges_per_angstrom.numel() + 1
-    cross = (first * second.conj()).real.flatten().to(torch.float64)
-    power_1 = torch.view_as_real(first).square().sum(-1).flatten().to(torch.float64)
-    power_2 = torch.view_as_real(second).square().sum(-1).flatten().to(torch.float64)
-    sums = [torch.bincount(ring, weights=values, minlength=rings)[1:-1] for values in (cross, power_1, power_2)]
-    norm = torch.sqrt(sums[1] * sums[2])
-    return tuple(torch.where(norm > 0.0, sums[0] / norm.clamp_min(1e-300), torch.zeros_like(norm)).tolist())
+    first, second = (torch.fft.rfft2(flatten_image(image)).cpu().numpy() for image in (even, odd))
+    edges = edges_per_angstrom.cpu().numpy().astype(np.float64)
+    sums = map_kernels.ring_products(
+        first,
+        second,
+        1.0 / (height * pixel_size_angstrom),
+        1.0 / (width * pixel_size_angstrom),
+        CROSS_HALF_WIDTH,
+        edges,
+        (edges[-1] - edges[0]) / (len(edges) - 1),
+    )
+    norm = np.sqrt(sums[1] * sums[2])
+    return tuple(np.where(norm > 0.0, sums[0] / np.maximum(norm, 1e-300), 0.0).tolist())

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from frazil.config.settings import CtfSettings
 from frazil.models.conventions import wrap_astigmatism_angle_deg
+from frazil.models.ctf_fit import map_kernels
 from frazil.models.ctf_fit.band import Band, FloatArray, fit_background, in_ice_band, radial_mean, select_band
 from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
 from frazil.models.ctf_fit.periodogram import PowerMap, half_frc
@@ -90,12 +91,10 @@ def report(
         resolution = 1.0 / fit.fit_per_angstrom
     score, _ = correlation(profile, low, high)
     sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
-    k = torch.sqrt(spectrum.ky[:, None] ** 2 + spectrum.kx[None, :] ** 2)
     ice_width = max(0.003, 2.0 * spectrum.spacing_per_angstrom)
     ice_bins = int(0.34 / ice_width)
-    raw, raw_count = radial_mean(
-        spectrum.unclipped.flatten(), spectrum.count.flatten(), k.flatten(), low=0.0, width=ice_width, bins=ice_bins
-    )
+    sums, counts = map_kernels.polar_sums(*spectrum.arrays(clipped=False), 0.0, ice_width, ice_bins, 1)
+    raw, raw_count = sums[:, 0] / np.maximum(counts[:, 0], 1e-300), counts[:, 0]
     ice_k = (np.arange(ice_bins) + 0.5) * ice_width
     raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
     rings_seen = 0.0 if resolution is None else _rings_between(optics, parameters, low, 1.0 / resolution)

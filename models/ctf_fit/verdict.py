@@ -12,7 +12,7 @@ LEAST_MARGIN = 6.0
 LEAST_RINGS = 1.5
 """Periods of CTF^2 up to the fit resolution: a hump alone may be anything."""
 LARGEST_DEFOCUS_SD_ANGSTROM = 200.0
-LARGEST_ASTIGMATISM_SD_ANGSTROM = 250.0
+LARGEST_ASTIGMATISM_SD_ANGSTROM = 300.0
 """The prior alone leaves 350 A. How sharp an answer has to be is for those to say who use it: its errors are stated."""
 NO_RINGS = "no rings"
 TOO_COARSE = "pixels too coarse"

@@ -231,7 +231,7 @@ def _evidence(**changes: Any) -> Evidence:
         (_evidence(inside_search_range=False), 20.0, 50.0, 5.0, "defocus at the edge of the search"),
         (_evidence(margin=1.0), 20.0, 50.0, 5.0, "ambiguous defocus"),
         (GOOD, 400.0, 50.0, 5.0, "defocus uncertain"),
-        (GOOD, 20.0, 300.0, 5.0, "astigmatism uncertain"),
+        (GOOD, 20.0, 310.0, 5.0, "astigmatism uncertain"),
         (_evidence(converged=False), 20.0, 50.0, 5.0, "fit did not converge"),
     ],
 )

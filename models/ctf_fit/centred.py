@@ -60,6 +60,8 @@ _STEPS = 15
 _LONGEST_STEP_RAD = 1.0
 _RING_GROUPS, _SECTOR_GROUPS = 10, 6
 _SMALLEST_DISPERSION = 0.7
+_DIRECTIONAL = 4.0
+"""Variances by which a direction has to stand out to be granted half of what is seen."""
 _SIGNIFICANT = 3.0
 """Standard deviations of the smoothed amplitude."""
 
@@ -286,14 +288,13 @@ def _phases(cells: Cells, first: RingParameters, free: int) -> tuple[FloatArray,
     kernel = np.exp(-0.5 * distance * distance)
     change = np.zeros(4)
     start = first.vector()
-    amplitude = np.zeros(rings)
+    amplitude, local = np.zeros(rings), np.zeros(len(weight))
     normal = np.eye(free)
     steepest = np.abs(gradient[:3]).max()
+    around = np.arctan2(gradient[2], gradient[1])
     for _ in range(_STEPS):
         turned = cells.mean * np.exp(1j * (change[:free] @ gradient))
-        seen = np.bincount(cells.ring, -turned.real * weight, minlength=rings)
-        amplitude = np.maximum((kernel @ seen) / np.maximum(kernel @ ring_weight, 1e-30), 0.0)
-        local = amplitude[cells.ring]
+        amplitude, local = _amplitudes(-turned.real, weight, cells.ring, around, kernel)
         where = start + change
         prior = np.zeros(free)
         prior[1:3] = astigmatism_precision(2.0 * PARAMETER_SCALE_ANGSTROM * math.hypot(where[1], where[2]))
@@ -307,9 +308,9 @@ def _phases(cells: Cells, first: RingParameters, free: int) -> tuple[FloatArray,
             break
     # Residuals of the phases over groups of cells: what chance, as the variances have it, makes of them is 1.
     turned = cells.mean * np.exp(1j * (change[:free] @ gradient))
-    local = amplitude[cells.ring]
-    around = np.mod(np.arctan2(gradient[2], gradient[1]) / (2.0 * math.pi), 1.0)
-    group = cells.ring * _RING_GROUPS // rings * _SECTOR_GROUPS + (around * _SECTOR_GROUPS).astype(np.int64)
+    amplitude, local = _amplitudes(-turned.real, weight, cells.ring, around, kernel)
+    sector = np.mod(around / (2.0 * math.pi), 1.0) * _SECTOR_GROUPS
+    group = cells.ring * _RING_GROUPS // rings * _SECTOR_GROUPS + sector.astype(np.int64)
     pull = np.bincount(group, turned.imag * local * weight)
     information = np.bincount(group, local * local * weight)
     seen = information > 1e-3 * information.max()
@@ -320,3 +321,24 @@ def _phases(cells: Cells, first: RingParameters, free: int) -> tuple[FloatArray,
     ends = np.flatnonzero(amplitude < _SIGNIFICANT * chance)
     last = (int(ends[0]) if len(ends) else rings) - 1
     return change, np.linalg.inv(normal) * dispersion, gain, float(cells.k[last]) if last >= 0 else None
+
+
+def _amplitudes(
+    seen: FloatArray, weight: FloatArray, ring: NDArray[np.int64], around: FloatArray, kernel: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Amplitude of each ring, smoothed along k, and of each cell with its dependence on direction (cos, sin 2 theta).
+
+    Drift leaves rings in some directions only. The directional terms are shrunk by what chance makes of them.
+    """
+    rings = len(kernel)
+    harmonics = np.stack([np.ones_like(around), np.cos(around), np.sin(around)])
+    moments = np.stack([np.bincount(ring, weight * seen * h, minlength=rings) for h in harmonics])
+    total = kernel @ np.bincount(ring, weight, minlength=rings)
+    moments = (moments @ kernel.T) / np.maximum(total, 1e-30)
+    mean = np.maximum(moments[0], 0.0)
+    # Over all directions cos^2 has the mean 1/2: twice the moment is the coefficient, of variance 2 / total.
+    size = 2.0 * moments[1:]
+    strength = (size**2).sum(0) / np.maximum(4.0 / np.maximum(total, 1e-30), 1e-30)
+    size = size * np.maximum(1.0 - _DIRECTIONAL / np.maximum(strength, 1e-9), 0.0)
+    cell = mean[ring] + (size[:, ring] * harmonics[1:]).sum(0)
+    return mean, np.where(mean[ring] > 0.0, np.maximum(cell, 0.0), 0.0)

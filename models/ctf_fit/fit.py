@@ -21,12 +21,13 @@ from frazil.models.ctf_fit.report import (
     error_scale,
     nothing,
     report,
+    rings_between,
     with_astigmatism_prior,
 )
 from frazil.models.ctf_fit.ring_model import RingParameters
 from frazil.models.ctf_fit.signal_window import signal_window
 from frazil.models.ctf_fit.tilt import fit_tilt
-from frazil.models.ctf_fit.verdict import LEAST_GAIN, NO_RINGS, TOO_COARSE, Evidence
+from frazil.models.ctf_fit.verdict import LEAST_GAIN, LEAST_RINGS, NO_RINGS, TOO_COARSE, Evidence
 from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 
 __all__ = ["CtfFit", "fit_ctf"]
@@ -40,6 +41,10 @@ _COARSEST_REPORT_PER_ANGSTROM = 0.0012
 _CENTRED_STARTS = 3
 _CENTRED_CANDIDATES = 12
 _SEARCH_GAIN = 40.0
+_NEW_GAIN = 30.0
+"""Where the whole image shows no rings, or others, the particles have to show more ..."""
+_NEW_RINGS = 3.0
+"""... and over more rings: what is left of the power without displacement turns with them and may pass for few."""
 HIGHEST_CENTRED_PER_ANGSTROM = 0.2
 """Where the whole image leaves the rings uncertain there are none beyond."""
 SMALLEST_CENTRED_ANGSTROM = 500.0
@@ -261,8 +266,12 @@ def _bring_home(
     )
     sd = math.sqrt(max(float(best.covariance[0, 0]), 0.0)) * math.sqrt(1.0 + 20.0 / max(best.gain, 1.0))
     moved = abs(best.parameters.defocus_angstrom - start.parameters.defocus_angstrom)
-    usable = math.isfinite(sd) and best.gain >= LEAST_GAIN and best.fit_per_angstrom is not None
-    sharper = sd < _PREFERRED * first_sd or start is not first or evidence.gain < LEAST_GAIN
+    reach = best.fit_per_angstrom or 0.0
+    rings = rings_between(optics, best.parameters, field.low_per_angstrom, reach) if reach > 0.0 else 0.0
+    known = start is first and evidence.gain >= LEAST_GAIN
+    least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if known else (_NEW_GAIN, _NEW_RINGS)
+    usable = math.isfinite(sd) and rings >= least_rings and best.gain >= least_gain
+    sharper = sd < _PREFERRED * first_sd or not known
     if not (usable and sharper and moved < max(_NEAR_ANGSTROM, 5.0 * first_sd)):
         return first, evidence
     others = [found.gain for _, found in pairs[1:] if _far(found.parameters, best.parameters, _NEAR_ANGSTROM)]

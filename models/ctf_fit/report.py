@@ -97,7 +97,7 @@ def report(
     raw, raw_count = sums[:, 0] / np.maximum(counts[:, 0], 1e-300), counts[:, 0]
     ice_k = (np.arange(ice_bins) + 0.5) * ice_width
     raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
-    rings_seen = 0.0 if resolution is None else _rings_between(optics, parameters, low, 1.0 / resolution)
+    rings_seen = 0.0 if resolution is None else rings_between(optics, parameters, low, 1.0 / resolution)
     reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, rings_seen)
     if flag == NO_RINGS:
         # The curvature at a chance maximum says nothing: what is known is what was known before.
@@ -181,7 +181,7 @@ def _whole(spectrum: PowerMap, optics: RingOptics, parameters: RingParameters, *
     return _Whole(band, background.at(band.ring_centres()), nu, delta)
 
 
-def _rings_between(optics: RingOptics, parameters: RingParameters, low: float, high: float) -> float:
+def rings_between(optics: RingOptics, parameters: RingParameters, low: float, high: float) -> float:
     """Periods of CTF^2 along the mean defocus between two frequencies (1/A)."""
     turns = optics.defocus_gradient * parameters.defocus_angstrom * (high**2 - low**2)
     turns -= optics.cs_term_angstrom4 * (high**4 - low**4)

@@ -26,7 +26,10 @@ _STEEPEST = 1.8
 """Largest gradient searched: a tilt of 61 degrees."""
 _GRID = 25
 _SMOOTHING_PER_ANGSTROM = 0.012
-LARGEST_SD_DEG = 6.0
+LARGEST_SD_DEG = 8.0
+_WIDENING = 4.0
+"""Of the variance: few particles in a tile, and what is left of the power without displacement, scatter more than the
+samples do by themselves (simulated proteins in ice, tilted and not)."""
 LEAST_TILE_GAIN = 12.0
 _TILTED = 9.2
 """Chi-square of two components that chance exceeds in 1 of 100 untilted images: below it there is no axis."""
@@ -131,7 +134,7 @@ def _plane(
         if np.abs(step[1:]).max() < 1e-4:
             break
     gain = 0.5 * float((amplitude(turned_by(plane)) ** 2 * ring_weight).sum())
-    covariance = np.linalg.inv(normal + np.diag([1e-9, 1e-3, 1e-3]))[1:, 1:] * max(residual, 1.0)
+    covariance = np.linalg.inv(normal + np.diag([1e-9, 1e-3, 1e-3]))[1:, 1:] * (_WIDENING * max(residual, 1.0))
     slope = plane[1:]
     steepness = float(np.hypot(*slope))
     direction = slope / steepness if steepness > 0.0 else np.array([1.0, 0.0])

@@ -31,6 +31,10 @@ _BOUNDS = (
     (np.log(1.0), np.log(15.0)),  # decay, frames
 )
 
+_LEAST_ROUGHNESS = 0.1
+"""Of the ordinary one. No stage moves on rails: a quiet movie would else be given a path as stiff as its noise allows,
+and errors of half their true size."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepPrior:
@@ -177,6 +181,7 @@ def learn(
     all_h = np.stack([basis.T @ score[part] for part in parts])
     centre = _log_parameters(ordinary)
     low, high = np.array(_BOUNDS).T
+    low[0] = np.log(_LEAST_ROUGHNESS * ordinary.rough_angstrom)
     jumps = start.jump_variance_angstrom2
 
     def make(log_parameters: Array) -> StepPrior:

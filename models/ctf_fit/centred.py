@@ -104,6 +104,11 @@ class CentredFit:
     share: float
     fit_per_angstrom: float | None
 
+    @property
+    def reach(self) -> float:
+        """`fit_per_angstrom`, 0 if nowhere."""
+        return self.fit_per_angstrom or 0.0
+
 
 def crop_to_band(half: Tensor, width: int, pixel_size_angstrom: float, *, low: float, high: float) -> Field:
     """The image resampled to the pixels that the band needs; `half`: rfft2 of the flattened image (h, `width`)."""

@@ -39,12 +39,13 @@ _CLEAR_SCORE = 20.0
 _COARSEST_FIT_PER_ANGSTROM = 0.003
 _COARSEST_REPORT_PER_ANGSTROM = 0.0012
 _CENTRED_STARTS = 3
-_CENTRED_CANDIDATES = 12
+_CENTRED_CANDIDATES = 4
 _SEARCH_GAIN = 40.0
 _NEW_GAIN = 30.0
 """Where the whole image shows no rings, or others, the particles have to show more ..."""
-_NEW_RINGS = 3.0
-"""... and over more rings: what is left of the power without displacement turns with them and may pass for few."""
+_NEW_DISPLACEMENT_ANGSTROM = 40.0
+"""... and where the two images of a detail lie further apart than the density resolves: power without displacement has
+rings of its own, and particles' form factors with them."""
 HIGHEST_CENTRED_PER_ANGSTROM = 0.2
 """Where the whole image leaves the rings uncertain there are none beyond."""
 SMALLEST_CENTRED_ANGSTROM = 500.0
@@ -123,9 +124,10 @@ def fit_ctf(
     tilt = None
     centred_high = min(high, HIGHEST_CENTRED_PER_ANGSTROM)
     if centred_high > 1.5 * LOWEST_PER_ANGSTROM and min(height_angstrom, width_angstrom) > SMALLEST_CENTRED_ANGSTROM:
+        defocus_range = (settings.min_defocus_angstrom, settings.max_defocus_angstrom)
         field = crop_to_band(transform, image.shape[1], pixel_size_angstrom, low=low, high=centred_high)
         fit, evidence = _bring_home(
-            [fit, *fits[1:]], look.candidates, evidence, field, optics, fit_phase_shift=fit_phase_shift
+            [fit, *fits[1:]], look.candidates, evidence, field, optics, defocus_range, fit_phase_shift=fit_phase_shift
         )
         if evidence.gain >= LEAST_GAIN:
             tilt = fit_tilt(field, optics, fit.parameters, by_density=fit.fit_per_angstrom is not None)
@@ -236,6 +238,7 @@ def _bring_home(
     evidence: Evidence,
     field: Field,
     optics: RingOptics,
+    defocus_range: tuple[float, float],
     *,
     fit_phase_shift: bool,
 ) -> tuple[RingFit, Evidence]:
@@ -246,38 +249,62 @@ def _bring_home(
     if first_sd < SHARP_ENOUGH_ANGSTROM and sure:
         return first, evidence
     starts = fits[:1] if sure else fits[:_CENTRED_STARTS]
-    pairs = [(fit, fit_centred(field, optics, fit.parameters, fit_phase_shift=fit_phase_shift)) for fit in starts]
+    tried = [(fit, fit_centred(field, optics, fit.parameters, fit_phase_shift=fit_phase_shift)) for fit in starts]
     if evidence.gain < _SEARCH_GAIN:
-        # The whole image hardly shows rings: what its search saw at all may be seen in the particles.
-        for candidate in _distinct(candidates)[:_CENTRED_CANDIDATES]:
-            where = _start(candidate)
-            if all(_far(where, tried.parameters, _NEAR_ANGSTROM) for _, tried in pairs):
-                found = fit_centred(field, optics, where, fit_phase_shift=fit_phase_shift)
-                pairs.append((replace(fits[0], parameters=where), found))
+        # The whole image hardly shows rings: the particles are asked at every defocus.
+        for where in _scan(
+            [_start(candidate) for candidate in candidates[:_CENTRED_CANDIDATES]], optics, defocus_range
+        ):
+            if all(_far(where, found.parameters, _NEAR_ANGSTROM) for _, found in tried if found.gain > LEAST_GAIN):
+                found = fit_centred(field, optics, where, fit_phase_shift=fit_phase_shift, rounds=1)
+                if found.gain > LEAST_GAIN:
+                    found = fit_centred(field, optics, found.parameters, fit_phase_shift=fit_phase_shift, rounds=1)
+                tried.append((replace(fits[0], parameters=where), found))
+    pairs = []
+    for fit, found in tried:
+        known = fit is first and evidence.gain >= LEAST_GAIN
+        rings = rings_between(optics, found.parameters, field.low_per_angstrom, found.reach)
+        apart = 2.0 * optics.wavelength_angstrom * abs(found.parameters.defocus_angstrom) * found.reach
+        enough = found.gain >= LEAST_GAIN if known else found.gain >= _NEW_GAIN and apart >= _NEW_DISPLACEMENT_ANGSTROM
+        if enough and rings >= LEAST_RINGS:
+            pairs.append((fit, found))
+    if not pairs:
+        return first, evidence
     pairs.sort(key=lambda pair: -pair[1].gain)
     start, best = pairs[0]
+    known = start is first and evidence.gain >= LEAST_GAIN
     fit = replace(
         start,
         parameters=best.parameters,
         covariance=best.covariance,
         log_likelihood_gain=best.gain,
-        fit_per_angstrom=best.fit_per_angstrom,
+        fit_per_angstrom=best.reach,
         converged=True,
     )
-    sd = math.sqrt(max(float(best.covariance[0, 0]), 0.0)) * math.sqrt(1.0 + 20.0 / max(best.gain, 1.0))
+    sd = math.sqrt(max(float(best.covariance[0, 0]), 0.0) * (1.0 + 20.0 / best.gain))
     moved = abs(best.parameters.defocus_angstrom - start.parameters.defocus_angstrom)
-    reach = best.fit_per_angstrom or 0.0
-    rings = rings_between(optics, best.parameters, field.low_per_angstrom, reach) if reach > 0.0 else 0.0
-    known = start is first and evidence.gain >= LEAST_GAIN
-    least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if known else (_NEW_GAIN, _NEW_RINGS)
-    usable = math.isfinite(sd) and rings >= least_rings and best.gain >= least_gain
-    sharper = sd < _PREFERRED * first_sd or not known
-    if not (usable and sharper and moved < max(_NEAR_ANGSTROM, 5.0 * first_sd)):
+    if not math.isfinite(sd) or (known and (sd > _PREFERRED * first_sd or moved > max(_NEAR_ANGSTROM, 5.0 * first_sd))):
         return first, evidence
     others = [found.gain for _, found in pairs[1:] if _far(found.parameters, best.parameters, _NEAR_ANGSTROM)]
     lead = best.gain - max(others, default=0.0)
-    margin = max(evidence.margin, lead) if start is first else lead
-    return fit, replace(evidence, gain=max(best.gain, evidence.gain), margin=margin, dispersion=1.0, converged=True)
+    low, high = defocus_range
+    return fit, replace(
+        evidence,
+        gain=max(best.gain, evidence.gain) if known else best.gain,
+        margin=max(evidence.margin, lead) if start is first else lead,
+        dispersion=1.0,
+        converged=True,
+        inside_search_range=low <= best.parameters.defocus_angstrom <= high,
+    )
+
+
+def _scan(
+    candidates: list[RingParameters], optics: RingOptics, defocus_range: tuple[float, float]
+) -> list[RingParameters]:
+    """Places from which the centred rings find any defocus: each reaches about a radian at 1/10 A to either side."""
+    low, high = defocus_range
+    step = 2.4 / (optics.defocus_gradient * 0.01)
+    return [*candidates, *(RingParameters(float(dz), 0.0, 0.0, 0.0) for dz in np.arange(max(low, 5000.0), high, step))]
 
 
 def _rebinning(spectrum: PowerMap, optics: RingOptics, parameters: RingParameters, high: float, coarsest: float) -> int:

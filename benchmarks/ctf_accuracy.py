@@ -88,6 +88,12 @@ def compare(truth: ctf_scenes.Truth, fit: CtfFit, cpu_s: float) -> dict[str, Any
         "astigmatism_sd_angstrom": found.astigmatism_sd_angstrom,
         "angle_error_deg": abs((found.astigmatism_angle_deg - truth.angle + 90.0) % 180.0 - 90.0),
         "phase_shift_error_deg": (found.phase_shift_deg - truth.phase_shift + 90.0) % 180.0 - 90.0,
+        "tilt_deg": truth.tilt,
+        "tilt_error_deg": None if found.tilt_angle_deg is None else found.tilt_angle_deg - truth.tilt,
+        "tilt_sd_deg": found.tilt_sd_deg,
+        "tilt_axis_error_deg": None
+        if found.tilt_axis_deg is None
+        else (found.tilt_axis_deg - truth.tilt_axis + 180.0) % 360.0 - 180.0,
         "fit_resolution_angstrom": found.fit_resolution_angstrom,
         "reliable": found.reliable,
         "defocus_known": found.defocus_known,
@@ -139,6 +145,25 @@ def show(name: str, figures: dict[str, float]) -> None:
     )
 
 
+def show_tilt(rows: list[dict[str, Any]]) -> None:
+    """How many tilts were told, how far off, and how many axes were seen where there is none."""
+    known = [row for row in rows if row["tilt_error_deg"] is not None]
+    tilted = [row for row in known if row["tilt_deg"] > 0.0]
+    total = sum(row["tilt_deg"] > 0.0 for row in rows)
+    false = sum(row["tilt_axis_error_deg"] is not None for row in known if row["tilt_deg"] == 0.0)
+    print(
+        f"tilt told in {len(tilted)} of {total} tilted scenes and {len(known) - len(tilted)} of {len(rows) - total}",
+        end="",
+    )
+    print(f" untilted ones, of which {false} got an axis")
+    if tilted:
+        error = np.abs([row["tilt_error_deg"] for row in tilted])
+        pull = np.array([row["tilt_error_deg"] / row["tilt_sd_deg"] for row in tilted])
+        axes = [abs(row["tilt_axis_error_deg"]) for row in tilted if row["tilt_axis_error_deg"] is not None]
+        axis = f"{np.median(axes):.0f} deg" if axes else "unknown"
+        print(f"tilt p50 {np.median(error):.1f} deg, axis p50 {axis}, chi2 {np.mean(pull**2):.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=200)
@@ -167,6 +192,7 @@ def main() -> None:
         show(kind, summary([row for row in rows if row["kind"] == kind]))
     figures = summary(rows)
     show("all", figures)
+    show_tilt(rows)
     holds = {
         f"defocus p50 <= {DEFOCUS_P50:.0f} A": figures["defocus_p50_angstrom"] <= DEFOCUS_P50,
         f"defocus p95 <= {DEFOCUS_P95:.0f} A": figures["defocus_p95_angstrom"] <= DEFOCUS_P95,

@@ -41,8 +41,10 @@ _COARSEST_REPORT_PER_ANGSTROM = 0.0012
 _CENTRED_STARTS = 3
 _CENTRED_CANDIDATES = 4
 _SEARCH_GAIN = 40.0
-_NEW_GAIN = 30.0
-"""Where the whole image shows no rings, or others, the particles have to show more ..."""
+_NEW_GAIN = 35.0
+_NEW_RINGS = 2.2
+"""Where the whole image shows no rings, or others, the particles have to show more, over more rings (a photograph's
+own texture shows one) ..."""
 _NEW_DISPLACEMENT_ANGSTROM = 40.0
 """... and where the two images of a detail lie further apart than the density resolves: power without displacement has
 rings of its own, and particles' form factors with them."""
@@ -265,8 +267,8 @@ def _bring_home(
         known = fit is first and evidence.gain >= LEAST_GAIN
         rings = rings_between(optics, found.parameters, field.low_per_angstrom, found.reach)
         apart = 2.0 * optics.wavelength_angstrom * abs(found.parameters.defocus_angstrom) * found.reach
-        enough = found.gain >= LEAST_GAIN if known else found.gain >= _NEW_GAIN and apart >= _NEW_DISPLACEMENT_ANGSTROM
-        if enough and rings >= LEAST_RINGS:
+        least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if known else (_NEW_GAIN, _NEW_RINGS)
+        if found.gain >= least_gain and rings >= least_rings and (known or apart >= _NEW_DISPLACEMENT_ANGSTROM):
             pairs.append((fit, found))
     if not pairs:
         return first, evidence

@@ -244,8 +244,8 @@ class FrameWorker:
         corrected_sum = raw_sum if self._multiplier is None else raw_sum * self._multiplier
         if self._multiplier is not None:
             mask |= self._multiplier == 0
-        if frame_count > 1:
-            mask |= hot_pixels(corrected_sum)
+        mask |= hot_pixels(corrected_sum) if frame_count > 1 else ~np.isfinite(corrected_sum)
+        corrected_sum = np.nan_to_num(corrected_sum, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         source = CorrectedFrames(
             movie,
             multiplier=self._multiplier,

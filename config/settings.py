@@ -132,10 +132,10 @@ class MotionSettings(_Section):
     """Patches along x for local motion; 1 x 1: whole frames only."""
     patch_grid_y: Annotated[int, Field(ge=1, le=20)] = 5
     """Patches along y."""
-    b_factor_px2: NonNegative = 150.0
-    """Low-pass of the cross-correlation, exp(-B k^2 / 4) with k in 1/px."""
-    max_shift_angstrom: Positive = 60.0
-    """Largest displacement between neighbouring frames that is believed."""
+    b_factor_px2: Annotated[float, Field(ge=0, le=2000)] = 150.0
+    """Low-pass of the first search, exp(-2 B k^2) on cross-correlations with k in 1/px, as in RELION."""
+    max_shift_angstrom: Annotated[float, Field(gt=0, le=300)] = 60.0
+    """How far the first search looks for a frame against the others; twice that from the mean is not believed."""
     dose_weighting: bool = True
     """Weight frequencies of each frame by the dose it has had (Grant & Grigorieff 2015)."""
     save_no_dose_weighting: bool = True

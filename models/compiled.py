@@ -1,7 +1,9 @@
 """The one place where functions are compiled by numba, so that the rest of the package knows nothing of it.
 
 Compiled code is kept beside the sources or, where that folder cannot be written, in the user's cache folder
-(`NUMBA_CACHE_DIR` overrides both). Where neither can be written each process compiles for itself, some seconds.
+(`NUMBA_CACHE_DIR` overrides both). What is kept is only made anew when the file of the function itself changes: after a
+change of a constant or function that it imports from elsewhere (`interpolation.py`, `unaligned.py`, this file), delete
+`__pycache__/*.nb?` there. Where neither can be written each process compiles for itself, some seconds.
 """
 
 from __future__ import annotations

@@ -76,8 +76,15 @@ def hot_pixels(sum_counts: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(h, w) True where the sum over frames lies more than 6 sd above (or is zero where its surroundings are not).
 
     Mean and sd are those of the local surroundings, so that ice gradients do not count; and what stands out must stand
-    out of its nearest neighbours too, so that the rim of a beam or of a hole in gold does not.
+    out of its nearest neighbours too, so that the rim of a beam or of a hole in gold does not. A pixel that is no
+    finite number (some programs write NaN for a defect) is hot as well.
     """
+    broken = ~np.isfinite(sum_counts)
+    if broken.any():
+        if broken.all():
+            return broken
+        # One of them would spoil all running sums behind it.
+        sum_counts = np.where(broken, np.float32(np.median(sum_counts[~broken])), sum_counts)
     local = box_mean(sum_counts, _SURROUNDINGS_PX)
     # The median needs no 16 million pixels: those of every n-th row and column, about a million, are enough.
     every = max(1, math.isqrt(sum_counts.size // _PIXELS_FOR_MEDIAN))
@@ -94,7 +101,7 @@ def hot_pixels(sum_counts: NDArray[np.float32]) -> NDArray[np.bool_]:
     value = sum_counts[y, x]
     is_hot = suspect[y, x] == _HOT
     stands_out = np.where(is_hot, value - near > _HOT_SIGMA * np.sqrt(np.maximum(near, 1.0)), near > _SURELY_LIT)
-    found = np.zeros(sum_counts.shape, dtype=bool)
+    found = broken
     found[y[stands_out], x[stands_out]] = True
     return found
 
@@ -141,6 +148,11 @@ class CorrectedFrames:
         Pixels to replace in each frame.
     counts_per_electron:
         The corrected frames are in electrons if this is right.
+
+    Raises
+    ------
+    ValueError
+        The gain has another shape than the frames.
     """
 
     def __init__(
@@ -151,6 +163,9 @@ class CorrectedFrames:
         bad: BadPixels,
         counts_per_electron: float = 1.0,
     ) -> None:
+        shape = (movie.header.height_px, movie.header.width_px)
+        if multiplier is not None and multiplier.shape != shape:
+            raise ValueError(f"the gain is {multiplier.shape}, the frames are {shape}")
         self._movie = movie if isinstance(movie, HeldFrames) else HeldFrames(movie, limit_bytes=0)
         self._movie.replace(bad.bad_y_px, bad.bad_x_px, bad.donor_y_px, bad.donor_x_px)
         self._multiplier = multiplier

@@ -34,7 +34,7 @@ class SmallStack:
     pixel_size_angstrom: float
     halvings: int
     mean_counts: Tensor
-    """(F,) float64 on the CPU: mean of each full-size frame."""
+    """(F,) float64 on the CPU: mean counts of each small frame before it was standardised."""
     sd_counts: Tensor
     """(F,) float64 on the CPU: standard deviation of each small frame before it was standardised."""
     offset_px: tuple[int, int]

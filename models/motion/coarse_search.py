@@ -123,6 +123,8 @@ def search_paths(band: Band, max_shift_angstrom: float) -> Tensor:
     inside = (band.shell < band.shell_count).nonzero()
     order = radius[inside[:, 0], inside[:, 1]].argsort()[:_PATH_MAX_COEFFICIENTS]
     rows, cols = inside[order, 0], inside[order, 1]
+    if not rows.numel():
+        return torch.zeros((frames, 2), device=device)
     wx, wy = band.omega_x[cols], band.omega_y[rows]
     data = band.coefficients[:, rows, cols] * band.amplitude[:, band.shell[rows, cols].long()]
     step = 0.35 * 2.0 * math.pi / float(radius[rows[-1], cols[-1]])

@@ -45,6 +45,12 @@ class CountBlock:
     multiplier: NDArray[np.float32] | None = None
     """(h, w); None: 1 everywhere."""
     scale: float = 1.0
+    """The same in all blocks of a movie."""
+
+    def __post_init__(self) -> None:
+        # Compiled loops read the gain without asking how large it is.
+        if self.multiplier is not None and self.multiplier.shape != self.counts.shape[1:]:
+            raise ValueError(f"the gain is {self.multiplier.shape}, the frames are {self.counts.shape[1:]}")
 
 
 @runtime_checkable

@@ -74,13 +74,11 @@ class HeldFrames:
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """(first frame, counts (n, h, w)) for all frames in order; a block is valid until the next is asked for."""
         if not self.held:
-            for first_frame, counts in self._decode():
-                self._mend(counts)
-                yield first_frame, counts
+            yield from self._decode()
             return
         if not self._decoded:
-            for _, counts in self._decode():
-                self._mend(counts)
+            for _ in self._decode():
+                pass
         yield 0, self._buffer
         if self._passes_left is not None:
             self._passes_left -= 1
@@ -97,6 +95,7 @@ class HeldFrames:
             first = 0
             for place, _ in enumerate(self._reader.frames(start, stop, into=self._buffer)):
                 if place + 1 - first == portion or start + place + 1 == stop:
+                    self._mend(self._buffer[first : place + 1])
                     yield start + first, self._buffer[first : place + 1]
                     first = place + 1
         self._decoded = self.held

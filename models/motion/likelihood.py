@@ -119,7 +119,6 @@ def fisher_information(
     if live.numel() == 0:
         return np.zeros((2 * frames, 2 * frames))
     stride = max(1, -(-int(live.numel()) // max_coefficients))
-    # An odd start and a stride prime to the row length spread the sample over directions.
     pick = live[torch.arange(0, live.numel(), stride, device=device)]
     scale = float(live.numel()) / float(pick.numel())
     rows, cols = pick // band.shell.shape[1], pick % band.shell.shape[1]

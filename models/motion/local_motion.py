@@ -27,6 +27,8 @@ Indices = npt.NDArray[np.intp]
 _ROUNDS = 6
 LOCAL_BASIS = SpatialBasis("spline", 5)
 _WORST_CONDITION = 30.0
+_MOST_UNKNOWNS = 6000
+"""The equations take eight bytes times the square of it, a few times over."""
 _CONVERGED_ANGSTROM = 0.03
 _MIN_GAIN = 6.0
 """Movies without local motion gain up to 4 by chance; one with 0.5 A RMS of it at 18 e/A2 in all gains 12."""
@@ -112,7 +114,7 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
     frames = patches[0].band.frame_count
     x, y = np.array([patch.x for patch in patches]), np.array([patch.y for patch in patches])
     at_patches = basis.values(x, y)
-    keep = _determined(basis, at_patches)
+    keep = _determined(basis, at_patches, frames)
     groups = np.asarray(basis.groups)[keep]
     # Orthonormal over the patches instead of over the frame: then the series hardly know of each other.
     q, r = np.linalg.qr(at_patches[:, keep])
@@ -154,12 +156,13 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
     return LocalFit(field, sd, gains.get(best, 0.0), best, rms, accepted)
 
 
-def _determined(basis: SpatialBasis, at_patches: Array) -> Indices:
-    """Functions of the basis that the patches can tell apart, whole groups of them."""
+def _determined(basis: SpatialBasis, at_patches: Array, frames: int) -> Indices:
+    """Functions of the basis that the patches can tell apart, whole groups; fewer where frames are very many."""
     kept = basis.up_to(0)
     for group in sorted(set(basis.groups))[1:]:
         more = basis.up_to(group)
-        if len(more) > 0.7 * len(at_patches) or np.linalg.cond(at_patches[:, more]) > _WORST_CONDITION:
+        too_many = len(more) > 0.7 * len(at_patches) or 2 * len(more) * frames > _MOST_UNKNOWNS
+        if too_many or np.linalg.cond(at_patches[:, more]) > _WORST_CONDITION:
             break
         kept = more
     return kept

@@ -27,7 +27,6 @@ from frazil.models.motion.whole_frame import (
 
 Array = npt.NDArray[np.float64]
 
-_PATCH_OVERLAP = 1.0
 _SMALLEST_PATCH_PX = 48
 _LEAST_LIT = 0.25
 
@@ -61,8 +60,8 @@ def cut_patches(
     """
     frames, height, width = (int(n) for n in small.frames.shape)
     device = small.frames.device
-    size_y = min(height, max(_SMALLEST_PATCH_PX, smooth_length(int(height / grid_y * _PATCH_OVERLAP))))
-    size_x = min(width, max(_SMALLEST_PATCH_PX, smooth_length(int(width / grid_x * _PATCH_OVERLAP))))
+    size_y = min(height, max(_SMALLEST_PATCH_PX, smooth_length(height // grid_y)))
+    size_x = min(width, max(_SMALLEST_PATCH_PX, smooth_length(width // grid_x)))
     # Patches stay inside what every frame saw: a window that cannot follow the specimen pulls the estimate.
     whole_px = np.round(motion.shift_angstrom / small.pixel_size_angstrom).astype(int)
     (first_y, last_y), (first_x, last_x) = _seen_by_all(whole_px[:, 1], height), _seen_by_all(whole_px[:, 0], width)

@@ -114,3 +114,25 @@ def test_every_dtype_of_a_movie_comes_out_in_electrons(dtype):
         Reader(stack), multiplier=np.full((4, 6), 2.0, np.float32), bad=bad, counts_per_electron=4.0
     )
     np.testing.assert_allclose(np.stack([f.numpy() for f in with_gain.frames()]), stack.astype(np.float32) / 2.0)
+
+
+def test_a_pixel_that_is_no_number_is_hot_and_hides_no_other() -> None:
+    frames = np.random.default_rng(3).poisson(20.0, (6, 128, 128)).astype(np.float32)
+    frames[:, 90, 40] = 4000.0
+    frames[2, 10, 12] = np.nan
+    frames[4, 60, 61] = np.inf
+    found = hot_pixels(frames.sum(axis=0))
+    assert found[10, 12]
+    assert found[60, 61]
+    assert found[90, 40]
+    assert found.sum() == 3
+    source = CorrectedFrames(Reader(frames), multiplier=None, bad=BadPixels.from_mask(found))
+    assert all(np.isfinite(frame.numpy()).all() for frame in source.frames())
+
+
+def test_a_gain_of_another_shape_is_refused() -> None:
+    reader = Reader(np.ones((2, 32, 32), np.uint8))
+    with pytest.raises(ValueError, match="gain is"):
+        CorrectedFrames(
+            reader, multiplier=np.ones((8, 8), np.float32), bad=BadPixels.from_mask(np.zeros((32, 32), bool))
+        )

@@ -180,3 +180,18 @@ def test_compiles_where_nothing_can_be_written() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=dict(os.environ), timeout=100
     )
     assert result.stdout.strip() == "42", result.stderr
+
+
+@pytest.mark.parametrize("limit_bytes", [1 << 30, 0])
+def test_bad_pixels_named_before_anything_is_decoded_are_replaced_too(movie, limit_bytes) -> None:
+    path, counts = movie
+    mask = np.zeros((100, 130), bool)
+    mask[5, 7] = True
+    bad = BadPixels.from_mask(mask)
+    mended = counts.copy()
+    mended[:, bad.bad_y_px, bad.bad_x_px] = counts[:, bad.donor_y_px, bad.donor_x_px]
+    with open_movie(path) as reader:
+        held = HeldFrames(reader, limit_bytes=limit_bytes)
+        source = CorrectedFrames(held, multiplier=None, bad=bad)
+        np.testing.assert_array_equal(held.half_sums().sum(axis=0), mended.sum(axis=0))
+        np.testing.assert_array_equal(np.stack([frame.numpy() for frame in source.frames()]), mended)

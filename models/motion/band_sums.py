@@ -13,7 +13,9 @@ from frazil.models.motion.band import Band
 from frazil.models.motion.band_kernels import align_rows, project_rows
 from frazil.models.motion.cpu_threads import run_blocks
 
-_BLOCKS = 8
+_MOST_BLOCKS = 8
+_TERMS_A_BLOCK = 600_000
+"""Fewer are not worth another thread. It depends on the data alone: so does the order of the sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,12 @@ def align_sums(band: Band, shift_angstrom: Tensor) -> AlignedSums:
     def rows(first: int, last: int) -> None:
         align_rows(coefficients, along_x, along_y, amplitude, shell, first, last, *arrays)
 
-    run_blocks(rows, shell.shape[0], _BLOCKS)
+    run_blocks(rows, shell.shape[0], _blocks(band))
     return AlignedSums(*out)
+
+
+def _blocks(band: Band) -> int:
+    return max(1, min(_MOST_BLOCKS, band.coefficients.numel() // _TERMS_A_BLOCK))
 
 
 def align_sums_torch(band: Band, shift_angstrom: Tensor) -> AlignedSums:
@@ -87,7 +93,7 @@ def project(
         project_rows(coefficients, along_x, along_y, amplitude, shell, w, o, mask, omega_x, omega_y, first, last, out)
         results[first] = out
 
-    run_blocks(rows, shell.shape[0], _BLOCKS)
+    run_blocks(rows, shell.shape[0], _blocks(band))
     return np.asarray(np.sum([results[first] for first in sorted(results)], axis=0))
 
 

@@ -23,7 +23,9 @@ _ROUNDS = 8
 TEMPER = 0.8
 """A likelihood is trusted a little less than it claims: measured chi-square at the truth is 1.1-1.3, since windows
 correlate neighbouring coefficients and particles are not a Gaussian field."""
+_SAME_START_ANGSTROM = 1.0
 _CLEAR_EVIDENCE = 10.0
+"""ln odds of 20,000 to 1: the evidence is that of a Gaussian model, which particles are not."""
 _FIRST_DAMAGE_STRENGTHS = (0.15, 1.0)
 _DAMAGE_STRENGTHS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.4)
 _CONVERGED_ANGSTROM = 0.03
@@ -153,24 +155,22 @@ def align_whole_frames(
         )
         for remove in (False, True)
     ]
+    paths = [start.double().cpu().numpy() for start in starts]
+    if np.sqrt(np.mean((paths[0] - paths[1]) ** 2)) < _SAME_START_ANGSTROM:
+        del paths[1]
     # Too little or too much damage assumed can each hide the motion behind a fixed pattern: both are tried.
     coarse_bands = [coarse.with_amplitude(options[strength][:, :shells]) for strength in _FIRST_DAMAGE_STRENGTHS]
-    candidates = [
-        refine(one, start.double().cpu().numpy(), rounds=4, floor=floor) for start in starts for one in coarse_bands
-    ]
+    candidates = [refine(one, path, rounds=4, floor=floor) for path in paths for one in coarse_bands]
     best = max(candidates, key=lambda c: c.log_evidence)
     if best.log_likelihood < _CLEAR_LOG_LIKELIHOOD_GAIN:
         path = coarse_search.search_paths(coarse, max_shift_angstrom).double().cpu().numpy()
         candidates += [refine(one, path, rounds=6, floor=floor) for one in coarse_bands]
         best = max(candidates, key=lambda c: c.log_evidence)
-    damage_strength = likeliest_damage(band, best.shift_angstrom, options, floor)
+    damage_strength = likeliest_damage(coarse, best.shift_angstrom, options, floor)
+    best, floor = without_needless_pattern(coarse.with_amplitude(options[damage_strength]), best, floor, rounds=4)
     band = band.with_amplitude(options[damage_strength])
     final = refine(band, best.shift_angstrom, rounds=_ROUNDS, floor=floor, prior=best.prior)
-    if final.spectra.has_pattern:
-        # Where motion tells little, a pattern is assumed to be safe; it is given up if the frames clearly say so.
-        without = refine(band, final.shift_angstrom, rounds=_ROUNDS, floor=None, prior=final.prior)
-        if without.log_evidence > final.log_evidence + _CLEAR_EVIDENCE:
-            final, floor = without, None
+    final, floor = without_needless_pattern(band, final, floor, rounds=_ROUNDS)
     again = likeliest_damage(band, final.shift_angstrom, options, floor)
     if again != damage_strength:
         damage_strength = again
@@ -188,6 +188,23 @@ def align_whole_frames(
         final.prior,
         damage_strength,
     )
+
+
+def without_needless_pattern(
+    band: Band, found: Refined, floor: float | None, rounds: int
+) -> tuple[Refined, float | None]:
+    """The refinement without a fixed pattern if the frames clearly say that there is none, and the floor to go on with.
+
+    Where motion tells little, a pattern is assumed: a specimen that stands still loses less by that than a gain
+    residual that is taken for one would cost.
+    """
+    if not found.spectra.has_pattern:
+        return found, floor
+    without = refine(band, found.shift_angstrom, rounds=rounds, floor=None, prior=found.prior)
+    with_pattern = refine(band, found.shift_angstrom, rounds=1, floor=floor, prior=found.prior)
+    if without.log_evidence > with_pattern.log_evidence + _CLEAR_EVIDENCE:
+        return without, None
+    return found, floor
 
 
 def likeliest_damage(
@@ -247,7 +264,7 @@ def refine(
         trust = TEMPER * band.independent_fraction
         information = trust * fisher_information(band, at, spectra)
         score = trust * evaluation.gradient_per_angstrom.T.reshape(-1) + information @ shift.T.reshape(-1)
-        if index < 5:
+        if index in (0, 1, 3):
             prior = smooth_prior.learn(information, score, frames, prior)
         posterior = smooth_prior.solve(information, score, frames, prior)
         move = posterior.shift_angstrom - shift

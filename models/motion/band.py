@@ -58,6 +58,16 @@ class Band:
         return self.amplitude[:, self.shell.long()]
 
     @cached_property
+    def flat_shell(self) -> Tensor:
+        """(Ny Nx,) int64: `shell` as an index."""
+        return self.shell.reshape(-1).long()
+
+    @cached_property
+    def shell_sizes(self) -> Tensor:
+        """(n_shells + 1,) int64: how many coefficients each shell has."""
+        return torch.bincount(self.flat_shell, minlength=self.shell_count + 1)
+
+    @cached_property
     def still_halves(self) -> tuple[Tensor, Tensor]:
         """(Ny, Nx) sums of the unmoved frames of the first and of the second half."""
         middle = self.frame_count // 2
@@ -76,7 +86,7 @@ class Band:
         """The same frames, expected to fade differently."""
         other = replace(self, amplitude=amplitude)
         # What does not depend on the amplitude is not computed again.
-        for name in ("still_halves", "frame_power"):
+        for name in ("flat_shell", "shell_sizes", "still_halves", "frame_power"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other

@@ -68,7 +68,7 @@ def evaluate(band: Band, shift_angstrom: Tensor, sums: AlignedSums, spectra: Mot
 
 def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Conditional:
     device = band.coefficients.device
-    shell = band.shell.long()
+    shell = band.flat_shell.reshape(band.shell.shape)
     rho_s = spectra.specimen.to(device)[shell]
     live = rho_s > 0
     inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), torch.full_like(rho_s, 1.0 / _TINY))
@@ -113,7 +113,7 @@ def fisher_information(
     if not spectra.has_pattern:
         return _information_without_pattern(band, spectra)
     device = band.coefficients.device
-    rho_all = spectra.specimen.to(device)[band.shell.long()].reshape(-1)
+    rho_all = spectra.specimen.to(device)[band.flat_shell]
     live = (rho_all > 0).nonzero()[:, 0]
     frames = band.frame_count
     if live.numel() == 0:
@@ -122,7 +122,7 @@ def fisher_information(
     pick = live[torch.arange(0, live.numel(), stride, device=device)]
     scale = float(live.numel()) / float(pick.numel())
     rows, cols = pick // band.shell.shape[1], pick % band.shell.shape[1]
-    shell = band.shell.reshape(-1)[pick].long()
+    shell = band.flat_shell[pick]
     wx, wy = band.omega_x[cols].double(), band.omega_y[rows].double()
     rho = spectra.specimen.to(device).double()[shell]
     rho_g = spectra.pattern.to(device).double()[shell]
@@ -155,7 +155,7 @@ def _information_without_pattern(band: Band, spectra: MotionSpectra) -> npt.NDAr
     """sum_k 2 omega omega' rho^2 / (1 + rho q) (q a_f^2 delta_fg - a_f^2 a_g^2) with q = sum a^2, shell by shell."""
     frames = band.frame_count
     count = band.shell_count
-    flat = band.shell.reshape(-1).long()
+    flat = band.flat_shell
     rho = spectra.specimen.to(flat.device).double()[:count]
     a_sq = band.amplitude[:, :count].double().square()
     q = a_sq.sum(dim=0)

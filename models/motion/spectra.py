@@ -55,19 +55,15 @@ class ShellMoments:
 
 def shell_mean(values: Tensor, band: Band) -> npt.NDArray[np.float64]:
     """Mean of a map (Ny, Nx) over each shell."""
-    n = band.shell_count + 1
-    flat = band.shell.reshape(-1).long()
-    total = torch.zeros(n, dtype=torch.float64, device=values.device)
-    total.index_add_(0, flat, values.reshape(-1).to(torch.float64))
-    count = torch.bincount(flat, minlength=n)
-    return np.asarray((total / count.clamp_min(1))[:-1].cpu().numpy(), dtype=np.float64)
+    total = torch.bincount(band.flat_shell, weights=values.reshape(-1).double(), minlength=band.shell_count + 1)
+    return np.asarray((total / band.shell_sizes.clamp_min(1))[:-1].cpu().numpy(), dtype=np.float64)
 
 
 def measure_moments(band: Band, sums: AlignedSums) -> ShellMoments:
     """The powers at the displacements of `sums`."""
     first, second = band.still_halves
     still = first + second
-    count = torch.bincount(band.shell.reshape(-1), minlength=band.shell_count + 1)[:-1]
+    count = band.shell_sizes[:-1]
     return ShellMoments(
         np.asarray(count.cpu().numpy(), dtype=np.float64),
         shell_mean(band.frame_power, band),
@@ -104,7 +100,9 @@ def whiten(band: Band, moments: ShellMoments) -> Band:
 def scaled(band: Band, noise: npt.NDArray[np.float64]) -> Band:
     """Divide by the square root of a variance per shell; reuses the memory of `band`, which is no longer valid."""
     scale = np.concatenate([1.0 / np.sqrt(noise), [0.0]])
-    factor = torch.as_tensor(scale, dtype=torch.float32, device=band.coefficients.device)[band.shell.long()]
+    factor = torch.as_tensor(scale, dtype=torch.float32, device=band.coefficients.device)[band.flat_shell].reshape(
+        band.shell.shape
+    )
     return replace(band, coefficients=band.coefficients.mul_(factor))
 
 

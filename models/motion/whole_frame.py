@@ -27,7 +27,7 @@ _SAME_START_ANGSTROM = 1.0
 _CLEAR_EVIDENCE = 10.0
 """ln odds of 20,000 to 1: the evidence is that of a Gaussian model, which particles are not."""
 _FIRST_DAMAGE_STRENGTHS = (0.15, 1.0)
-_DAMAGE_STRENGTHS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.4)
+_DAMAGE_STRENGTHS = (0.0, 0.15, 0.4, 0.7, 1.0, 1.4)
 _CONVERGED_ANGSTROM = 0.03
 _CLEAR_LOG_LIKELIHOOD_GAIN = 1500.0
 """Below this the frame-by-frame search may have gone astray, and whole paths are tried as well."""

@@ -118,7 +118,8 @@ def fit_background(spectrum: PowerMap, *, low: float, high: float) -> Background
     """
     bins = max(8, int((high - low) / spectrum.spacing_per_angstrom))
     width = (high - low) / bins
-    sums, counts = map_kernels.polar_sums(*spectrum.arrays(), low, width, bins, _SECTORS)
+    power, count, ky, kx = spectrum.arrays()
+    sums, counts = map_kernels.polar_sums(power, count, ky, kx, low, width, bins, _SECTORS)
     cell_count = counts.ravel()
     cell_mean = sums.ravel() / np.maximum(cell_count, 1e-300)
     centre = np.repeat(low + (np.arange(bins) + 0.5) * width, _SECTORS)

@@ -293,7 +293,8 @@ def _phases(cells: Cells, first: RingParameters, free: int) -> tuple[FloatArray,
     kernel = np.exp(-0.5 * distance * distance)
     change = np.zeros(4)
     start = first.vector()
-    amplitude, local = np.zeros(rings), np.zeros(len(weight))
+    amplitude: FloatArray = np.zeros(rings)
+    local: FloatArray = np.zeros(len(weight))
     normal = np.eye(free)
     steepest = np.abs(gradient[:3]).max()
     around = np.arctan2(gradient[2], gradient[1])
@@ -316,10 +317,10 @@ def _phases(cells: Cells, first: RingParameters, free: int) -> tuple[FloatArray,
     amplitude, local = _amplitudes(-turned.real, weight, cells.ring, around, kernel)
     sector = np.mod(around / (2.0 * math.pi), 1.0) * _SECTOR_GROUPS
     group = cells.ring * _RING_GROUPS // rings * _SECTOR_GROUPS + sector.astype(np.int64)
-    pull = np.bincount(group, turned.imag * local * weight)
-    information = np.bincount(group, local * local * weight)
+    pulls = np.bincount(group, turned.imag * local * weight)
+    information = np.asarray(np.bincount(group, local * local * weight), dtype=np.float64)
     seen = information > 1e-3 * information.max()
-    dispersion = float(np.mean(pull[seen] ** 2 / information[seen])) if seen.any() else 1.0
+    dispersion = float(np.mean(pulls[seen] ** 2 / information[seen])) if seen.any() else 1.0
     dispersion = max(dispersion, _SMALLEST_DISPERSION)
     gain = 0.5 * float((ring_weight * amplitude**2).sum()) / dispersion
     chance = np.sqrt(dispersion * ((kernel * kernel) @ ring_weight)) / np.maximum(kernel @ ring_weight, 1e-30)
@@ -337,9 +338,9 @@ def _amplitudes(
     """
     rings = len(kernel)
     harmonics = np.stack([np.ones_like(around), np.cos(around), np.sin(around)])
-    moments = np.stack([np.bincount(ring, weight * seen * h, minlength=rings) for h in harmonics])
+    sums = np.stack([np.bincount(ring, weight * seen * h, minlength=rings) for h in harmonics])
     total = kernel @ np.bincount(ring, weight, minlength=rings)
-    moments = (moments @ kernel.T) / np.maximum(total, 1e-30)
+    moments = (sums @ kernel.T) / np.maximum(total, 1e-30)
     mean = np.maximum(moments[0], 0.0)
     # Over all directions cos^2 has the mean 1/2: twice the moment is the coefficient, of variance 2 / total.
     size = 2.0 * moments[1:]

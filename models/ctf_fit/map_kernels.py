@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
+from frazil.models.compiled import compiled
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+
+@compiled
 def block_power(
     half: Any, scale: float, level: Any, per_bin_y: float, per_bin_x: float, cross: int, ceiling: float, block: int
 ) -> Any:
@@ -45,7 +46,7 @@ def block_power(
     return clipped, whole, count
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def polar_sums(power: Any, count: Any, ky: Any, kx: Any, low: float, width: float, bins: int, sectors: int) -> Any:
     """Sums of count * power and of count, (bins, sectors), of rings from `low` and sectors of half a turn."""
     sums = np.zeros((bins, sectors))
@@ -69,7 +70,7 @@ def polar_sums(power: Any, count: Any, ky: Any, kx: Any, low: float, width: floa
     return sums, counts
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def ring_products(first: Any, second: Any, step_y: float, step_x: float, cross: int, edges: Any, spacing: float) -> Any:
     """Sums over rings between equally spaced `edges` of Re(X Y*), |X|^2 and |Y|^2 of two rfft2, (3, rings)."""
     height, columns = first.shape

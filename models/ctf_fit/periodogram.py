@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ class PowerMap:
         """Distance of neighbouring samples, the coarser axis."""
         return self.block / min(self.height_angstrom, self.width_angstrom)
 
-    def arrays(self, *, clipped: bool = True) -> tuple[NDArray[np.float32], ...]:
+    def arrays(self, *, clipped: bool = True) -> Any:
         """power (or unclipped), count, ky, kx as arrays: what the compiled passes take."""
         power = self.power if clipped else self.unclipped
         return tuple(values.cpu().numpy() for values in (power, self.count, self.ky, self.kx))

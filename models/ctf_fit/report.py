@@ -93,7 +93,8 @@ def report(
     sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
     ice_width = max(0.003, 2.0 * spectrum.spacing_per_angstrom)
     ice_bins = int(0.34 / ice_width)
-    sums, counts = map_kernels.polar_sums(*spectrum.arrays(clipped=False), 0.0, ice_width, ice_bins, 1)
+    power, count, ky, kx = spectrum.arrays(clipped=False)
+    sums, counts = map_kernels.polar_sums(power, count, ky, kx, 0.0, ice_width, ice_bins, 1)
     raw, raw_count = sums[:, 0] / np.maximum(counts[:, 0], 1e-300), counts[:, 0]
     ice_k = (np.arange(ice_bins) + 0.5) * ice_width
     raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)

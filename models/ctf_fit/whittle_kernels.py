@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from frazil.models.compiled import compiled
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 _TABLE = 512
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})  # type: ignore[untyped-decorator]
+@compiled
 def system(
     ring: Any,
     ratio: Any,
@@ -69,7 +70,7 @@ def system(
     return sums, normal, gradient
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})  # type: ignore[untyped-decorator]
+@compiled
 def log_likelihood(
     ring: Any, ratio: Any, count: Any, geometry: Any, rho: Any, nu: Any, delta: Any, vector: Any, least: float
 ) -> Any:
@@ -84,7 +85,7 @@ def log_likelihood(
     return total
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def mean_curve(ring: Any, geometry: Any, rho: Any, nu: Any, delta: Any, vector: Any, least: float) -> Any:
     """mu of every sample, float32."""
     out = np.empty(len(ring), dtype=np.float32)
@@ -96,7 +97,7 @@ def mean_curve(ring: Any, geometry: Any, rho: Any, nu: Any, delta: Any, vector: 
     return out
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def ring_sums(ring: Any, rows: Any, rings: int) -> Any:
     """(m, samples) summed over the samples of each ring: (m, rings)."""
     out = np.zeros((len(rows), rings))
@@ -106,7 +107,7 @@ def ring_sums(ring: Any, rows: Any, rings: int) -> Any:
     return out
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def contrast(
     kx: Any,
     ky: Any,

@@ -181,6 +181,11 @@ CREATE TABLE IF NOT EXISTS priors (
 ALTER TABLE priors ADD COLUMN IF NOT EXISTS parameter_hash TEXT;
 ALTER TABLE priors ADD COLUMN IF NOT EXISTS code_version TEXT;
 
+-- Version 3: the tilt of the specimen, from the defocus of parts of the image. NULL: not known.
+ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_angle_deg DOUBLE;
+ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_sd_deg DOUBLE;
+ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_axis_deg DOUBLE;
+
 CREATE TABLE IF NOT EXISTS interventions (
     intervention_id TEXT PRIMARY KEY,
     created_utc_us BIGINT NOT NULL,

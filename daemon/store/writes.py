@@ -312,6 +312,9 @@ def _insert_ctf(connection: Connection, result: MovieResult) -> None:
                 _known(ctf.ice_ring_density),
                 ctf.reliable,
                 ctf.flag,
+                ctf.tilt_angle_deg,
+                ctf.tilt_sd_deg,
+                ctf.tilt_axis_deg,
             )
         ],
     )

@@ -75,7 +75,11 @@ def movie_result(index: int, *, frames: int = 8) -> MovieResult:
         local_motion=LocalMotion(
             tuple(rng.normal(size=18).tolist()), tuple(rng.normal(size=18).tolist()), 5, 5, 0.3, accepted=True
         ),
-        ctf=CtfEstimate(15_000.0 + index, 14_000.0, 20.0, 0.0, 40.0, 50.0, 4.0 + 0.1 * index, 0.3, float("nan"), True),
+        ctf=CtfEstimate(
+            *(15_000.0 + index, 14_000.0, 20.0, 0.0, 40.0, 50.0, 4.0 + 0.1 * index, 0.3, float("nan"), True),
+            tilt_angle_deg=31.0,
+            tilt_sd_deg=2.5,
+        ),
         spectra=Spectra(
             *(tuple(v.tolist()) for v in (frequency, rng.random(40), rng.random(40), rng.random(40))),
             half_frc=tuple(np.linspace(1.0, 0.0, 40).tolist()),

@@ -45,6 +45,7 @@ def test_a_result_arrives_with_its_numbers(filled: Store, make_result: MakeResul
     assert movie["defocus_u_angstrom"] == 15_002.0
     assert movie["astigmatism_angstrom"] == 1_002.0
     assert movie["ice_ring_density"] is None, "NaN is not known, and not known is NULL"
+    assert (movie["tilt_angle_deg"], movie["tilt_sd_deg"], movie["tilt_axis_deg"]) == (31.0, 2.5, None)
     assert movie["motion_total_angstrom"] == 12.0
     assert movie["particle_count"] == 3
     assert movie["micrograph_path"] == "motion/foil_2.mrc"

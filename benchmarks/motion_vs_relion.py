@@ -6,8 +6,8 @@ Claims, each with a line that says whether it holds (exit 1 if one does not): on
 2 threads, 5 x 5 patches and dose weighting a frazil worker that runs (as in a session) takes at most 1/3 of RELION's
 wall time (that of a process of its own is printed beside it) and half of its memory; at 2048 x 2048 x 40 its error is
 at most 0.7 of RELION's at 1.0 and at 0.3 e/px/frame, and above RELION's at none of four doses, for movies that stand
-still, drift or settle, in whole and in local motion; the aligned sum keeps the rings of a motion-free movie within 0.01.
-Movies: `motion_movies.py`. RELION 3.1.3: `apt-get install relion`.
+still, drift or settle, in whole and in local motion; the aligned sum keeps the rings of a motion-free movie
+within 0.01. Movies: `motion_movies.py`. RELION 3.1.3: `apt-get install relion`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.compiled import compiled
-from frazil.models.motion.cpu_threads import run_blocks
+from frazil.models.cpu_threads import run_blocks
 
 _ROWS_AT_ONCE = 256
 

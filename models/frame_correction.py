@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from frazil.models.box_mean import box_mean
 from frazil.models.compiled import compiled
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.formats.movie import MovieReader
-from frazil.models.motion.cpu_threads import run_blocks
 from frazil.models.motion.frame_source import CountBlock
 from frazil.models.motion.held_frames import HeldFrames
 

@@ -23,6 +23,9 @@ def frequency_limit(height: int, width: int, pixel_size_angstrom: float, max_coe
     return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(max_coefficients / per_unit))
 
 
+_OF_FRAMES_ALONE = ("flat_shell", "shell_sizes", "frequency_moments", "chequered", "still_halves", "frame_power")
+
+
 @dataclass(frozen=True)
 class Band:
     """Frames of one region as half-plane Fourier coefficients on a rectangular grid.
@@ -86,7 +89,7 @@ class Band:
         """The same frames, expected to fade differently."""
         other = replace(self, amplitude=amplitude)
         # What does not depend on the amplitude is not computed again.
-        for name in ("flat_shell", "shell_sizes", "still_halves", "frame_power"):
+        for name in _OF_FRAMES_ALONE:
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other
@@ -114,6 +117,17 @@ class Band:
             shell=torch.where(radius <= limit, shell, torch.full_like(shell, self.shell_count)),
         )
 
+    @cached_property
+    def frequency_moments(self) -> Tensor:
+        """(3, n_shells) float64: sums over each shell of omega_x^2, omega_x omega_y and omega_y^2."""
+        wx = self.omega_x.double().expand_as(self.shell)
+        wy = self.omega_y.double()[:, None].expand_as(self.shell)
+        total = torch.zeros((3, self.shell_count + 1), dtype=torch.float64, device=self.shell.device)
+        for moment, product in zip(total, (wx * wx, wx * wy, wy * wy), strict=True):
+            moment.index_add_(0, self.flat_shell, product.reshape(-1))
+        return total[:, :-1]
+
+    @cached_property
     def chequered(self) -> Tensor:
         """(Ny, Nx) bool: half of the coefficients, in blocks of 4 x 4 that alternate (neighbours share the window's
         leakage, so that single coefficients would not be independent)."""

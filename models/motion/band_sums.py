@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.band import Band
 from frazil.models.motion.band_kernels import align_rows, project_rows
-from frazil.models.motion.cpu_threads import run_blocks
 
 _MOST_BLOCKS = 8
 _TERMS_A_BLOCK = 600_000

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from frazil.models.motion.band import MAX_PATCH_COEFFICIENTS, frequency_limit
+from frazil.models.motion.count_kernels import INNER_TAP, OUTER_TAP
 from frazil.models.motion.cpu_small_stack import standardised_frames
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.motion.illumination import Illumination, illumination
 
 FINEST_NEED_ANGSTROM = 2.8
 """A coarser pixel is only taken for frames so large that the alignment does not look at higher frequencies."""
-_OUTER_TAP = 1.0 / 6.828427
-_INNER_TAP = 2.414214 / 6.828427
+_OUTER_TAP, _INNER_TAP = float(OUTER_TAP), float(INNER_TAP)
 _CLIP_SD = 7.0
 
 

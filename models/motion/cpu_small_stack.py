@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.count_kernels import correct_rows, halve_rows, row_moments, standardise_rows
-from frazil.models.motion.cpu_threads import run_blocks
 from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blocks
 
 Float = NDArray[np.float32]

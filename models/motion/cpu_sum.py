@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frazil.models.motion.cpu_threads import run_blocks
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.dose_terms import dose_terms
 from frazil.models.motion.field import MotionField
 from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blocks

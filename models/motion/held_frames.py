@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.formats.movie import MovieReader
 from frazil.models.motion.count_kernels import add_halves
-from frazil.models.motion.cpu_threads import run_blocks
 from frazil.models.motion.frame_source import as_counts
 
 _STREAMED_BYTES = 256 << 20

@@ -32,8 +32,6 @@ class Evaluation:
     """Log-likelihood relative to pure noise, and its gradient, float64 on the CPU."""
 
     log_likelihood: float
-    pattern_log_likelihood: float
-    """Of noise and fixed pattern without a specimen: what is above it is evidence of the specimen."""
     gradient_parts_per_angstrom: npt.NDArray[np.float64]
     """(2, F, 2): from one half of the coefficients (`Band.chequered`) and from the other."""
 
@@ -54,7 +52,8 @@ class _Conditional:
 
 
 def log_likelihood(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> tuple[float, float]:
-    """ln p of the frames relative to pure noise, and that of noise and fixed pattern alone."""
+    """ln p of the frames relative to pure noise, and that of noise and fixed pattern alone: what is above it is
+    evidence of the specimen."""
     found = _condition(band, sums, spectra)
     return found.log_likelihood, found.pattern_log_likelihood
 
@@ -62,8 +61,8 @@ def log_likelihood(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> tup
 def evaluate(band: Band, shift_angstrom: Tensor, sums: AlignedSums, spectra: MotionSpectra) -> Evaluation:
     """Log-likelihood and gradient at displacements (F, 2; x, y; A), of which `sums` are the sums."""
     found = _condition(band, sums, spectra)
-    slopes = project(band, shift_angstrom, found.weight, found.offset, band.chequered())
-    return Evaluation(found.log_likelihood, found.pattern_log_likelihood, slopes)
+    slopes = project(band, shift_angstrom, found.weight, found.offset, band.chequered)
+    return Evaluation(found.log_likelihood, slopes)
 
 
 def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Conditional:
@@ -155,18 +154,13 @@ def _information_without_pattern(band: Band, spectra: MotionSpectra) -> npt.NDAr
     """sum_k 2 omega omega' rho^2 / (1 + rho q) (q a_f^2 delta_fg - a_f^2 a_g^2) with q = sum a^2, shell by shell."""
     frames = band.frame_count
     count = band.shell_count
-    flat = band.flat_shell
-    rho = spectra.specimen.to(flat.device).double()[:count]
+    rho = spectra.specimen.to(band.shell.device).double()[:count]
     a_sq = band.amplitude[:, :count].double().square()
     q = a_sq.sum(dim=0)
     strength = 2.0 * rho.square() / (1.0 + rho * q)
     out = np.zeros((2 * frames, 2 * frames))
-    wx = band.omega_x.double().expand_as(band.shell)
-    wy = band.omega_y.double()[:, None].expand_as(band.shell)
-    for i, j, product in ((0, 0, wx * wx), (0, 1, wx * wy), (1, 1, wy * wy)):
-        moment = torch.zeros(count + 1, dtype=torch.float64, device=flat.device)
-        moment.index_add_(0, flat, product.reshape(-1))
-        weight = strength * moment[:count]
+    for (i, j), moment in zip(((0, 0), (0, 1), (1, 1)), band.frequency_moments, strict=True):
+        weight = strength * moment
         block = torch.diag((a_sq * (weight * q)).sum(dim=1)) - (a_sq * weight) @ a_sq.T
         matrix = block.cpu().numpy()
         out[i * frames : (i + 1) * frames, j * frames : (j + 1) * frames] = matrix

@@ -87,20 +87,29 @@ class _Priors:
         return [self.whole if group == 0 else self.local[int(group)] for group in groups for _ in range(2)]
 
 
-def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equations:
-    """Equations around (F, M, 2) coefficients; `modes` (P, M) are the functions' values at the patches."""
-    frames, count, _ = coefficients.shape
+def _each_patch(patches: list[Patch], modes: Array, coefficients: Array) -> tuple[Array, Array]:
+    """Of each patch at (F, M, 2) coefficients: information (P, 2F, 2F), slopes from either half (P, 2, 2F).
+
+    `modes` (P, M) are the functions' values at the patches.
+    """
     shifts = np.einsum("pm,fma->pfa", modes, coefficients)
     at = [residual_angstrom(shift, patch) for shift, patch in zip(shifts, patches, strict=True)]
     sums = [align_sums(patch.band, here) for patch, here in zip(patches, at, strict=True)]
-    spectra = patch_spectra(patches, sums)
-    information = np.empty((len(patches), 2 * frames, 2 * frames))
-    gradients = np.empty((len(patches), 2, 2 * frames))
-    for p, (patch, here, own, spectrum) in enumerate(zip(patches, at, sums, spectra, strict=True)):
-        trust = TEMPER * patch.band.independent_fraction
-        information[p] = trust * fisher_information(patch.band, here, spectrum)
+    information, slopes = [], []
+    for patch, here, own, spectrum in zip(patches, at, sums, patch_spectra(patches, sums), strict=True):
+        information.append(fisher_information(patch.band, here, spectrum))
         parts = evaluate(patch.band, here, own, spectrum).gradient_parts_per_angstrom
-        gradients[p] = trust * parts.transpose(0, 2, 1).reshape(2, -1)
+        slopes.append(parts.transpose(0, 2, 1).reshape(2, -1))
+    return np.stack(information), np.stack(slopes)
+
+
+def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equations:
+    """Equations around (F, M, 2) coefficients."""
+    frames, count, _ = coefficients.shape
+    information, gradients = _each_patch(patches, modes, coefficients)
+    trust = TEMPER * np.array([patch.band.independent_fraction for patch in patches])
+    information *= trust[:, None, None]
+    gradients *= trust[:, None, None]
     pairs = (modes[:, :, None] * modes[:, None, :]).reshape(len(patches), -1)
     blocks = (pairs.T @ information.reshape(len(patches), -1)).reshape(count, count, 2 * frames, 2 * frames)
     full = blocks.transpose(0, 2, 1, 3).reshape(2 * count * frames, 2 * count * frames)
@@ -170,17 +179,11 @@ def _determined(basis: SpatialBasis, at_patches: Array, frames: int) -> Indices:
 
 def _rms_residual(patches: list[Patch], modes: Array, coefficients: Array, priors: _Priors) -> float:
     """What the patches would still move by on their own, with the loosest local prior; A."""
-    frames = len(coefficients)
-    shifts = np.einsum("pm,fma->pfa", modes, coefficients)
-    at = [residual_angstrom(shift, patch) for shift, patch in zip(shifts, patches, strict=True)]
-    sums = [align_sums(patch.band, here) for patch, here in zip(patches, at, strict=True)]
-    spectra = patch_spectra(patches, sums)
     prior = max(priors.local.values(), key=lambda one: one.smooth_angstrom, default=_LOCAL_START)
-    residuals = []
-    for patch, here, own, spectrum in zip(patches, at, sums, spectra, strict=True):
-        information = fisher_information(patch.band, here, spectrum)
-        gradient = evaluate(patch.band, here, own, spectrum).gradient_per_angstrom.T.reshape(-1)
-        residuals.append(smooth_prior.solve(information, gradient, frames, prior, covariance_series=0).shift_angstrom)
+    residuals = [
+        smooth_prior.solve(own, slopes.sum(axis=0), len(coefficients), prior, covariance_series=0).shift_angstrom
+        for own, slopes in zip(*_each_patch(patches, modes, coefficients), strict=True)
+    ]
     return float(np.sqrt(np.mean(np.square(residuals).sum(axis=-1))))
 
 

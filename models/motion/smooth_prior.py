@@ -67,7 +67,6 @@ class Posterior:
 
     shift_angstrom: Array
     covariance_angstrom2: Array
-    priors: tuple[StepPrior, ...]
     log_volume: float
     """-ln det(1 + V J) / 2: posterior volume over prior volume, which the evidence charges for a loose prior."""
 
@@ -131,7 +130,7 @@ def solve(
         cells = inverse.reshape(wanted, steps, wanted, steps).transpose(0, 2, 1, 3)
         full = to_shifts[:wanted, None] @ cells @ to_shifts[:wanted].transpose(0, 2, 1)[None]
         covariance = full.transpose(0, 2, 1, 3).reshape(wanted * frame_count, wanted * frame_count)
-    return Posterior(shifts.T, covariance, tuple(each), log_volume)
+    return Posterior(shifts.T, covariance, log_volume)
 
 
 def _square_root(v: Array) -> Array:

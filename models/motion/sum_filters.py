@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.motion.cpu_threads import run_blocks
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.interpolation import mean_transfer
 from frazil.models.motion.movie_sums import MovieSums
 from frazil.models.motion.sum_kernels import add_filtered_rows, multiply_rows

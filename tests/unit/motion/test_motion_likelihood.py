@@ -115,7 +115,7 @@ def test_fused_sums_are_those_that_torch_makes() -> None:
         torch.testing.assert_close(getattr(fused, name), getattr(plain, name), rtol=1e-4, atol=1e-4)
     generator = torch.Generator().manual_seed(1)
     weight, offset = (torch.randn(band.shell.shape, dtype=torch.complex64, generator=generator) for _ in range(2))
-    part = band.chequered()
+    part = band.chequered
     got, expected = project(band, shift, weight, offset, part), project_torch(band, shift, weight, offset, part)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3 * np.abs(expected).max())
     assert np.abs(got[0] - got[1]).max() > 0.1 * np.abs(got).max()
@@ -131,7 +131,7 @@ def test_fused_sums_do_not_depend_on_the_number_of_threads() -> None:
         for count in (1, 3):
             torch.set_num_threads(count)
             sums = align_sums(band, shift)
-            results.append((sums.aligned, project(band, shift, weight, sums.phase, band.chequered())))
+            results.append((sums.aligned, project(band, shift, weight, sums.phase, band.chequered)))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(results[0][0], results[1][0])

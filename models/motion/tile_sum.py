@@ -10,7 +10,9 @@ the sums themselves, whatever the number of frames.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -97,17 +99,10 @@ def sum_movie(
     `dose_weighted` is sum_f q_f X_f / sqrt(sum_f q_f^2) (or, without dose weighting, the plain sum). Where motion
     brings in what no frame saw, the frame's edge is mirrored.
     """
-    if device.type == "cpu":
-        return sum_movie_on_cpu(
-            source,
-            field,
-            pixel_size_angstrom=pixel_size_angstrom,
-            voltage_kv=voltage_kv,
-            dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-            pre_exposure_e_per_a2=pre_exposure_e_per_a2,
-            dose_weighting=dose_weighting,
-        )
-    return sum_movie_by_fourier_tiles(
+    way: Callable[..., MovieSums] = (
+        sum_movie_on_cpu if device.type == "cpu" else partial(sum_movie_by_fourier_tiles, device=device)
+    )
+    return way(
         source,
         field,
         pixel_size_angstrom=pixel_size_angstrom,
@@ -115,7 +110,6 @@ def sum_movie(
         dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
         pre_exposure_e_per_a2=pre_exposure_e_per_a2,
         dose_weighting=dose_weighting,
-        device=device,
     )
 
 

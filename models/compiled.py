@@ -1,4 +1,4 @@
-"""Where functions are compiled by numba, so that the rest of the package (but `formats/unaligned.py`) knows nothing of it.
+"""Where functions are compiled by numba: nothing else in the package, but `formats/unaligned.py`, knows of it.
 
 Compiled code is kept beside the sources or, where that folder cannot be written, in the user's cache folder
 (`NUMBA_CACHE_DIR` overrides both). What is kept is only made anew when the file of the function itself changes: after a

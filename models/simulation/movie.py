@@ -22,16 +22,11 @@ from torch import Tensor
 
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.optics.dose import critical_exposure_e_per_a2
+from frazil.models.optics.ice import frame_average_amplitude, ice_decorrelation_rate, ice_power
+from frazil.models.optics.scattering import interaction_rad_per_v_angstrom
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
 from frazil.models.simulation.detector import mtf, poisson_counts
-from frazil.models.simulation.ice import (
-    carbon_power,
-    denatured_film_power,
-    frame_average_amplitude,
-    ice_decorrelation_rate,
-    ice_power,
-    interaction_rad_per_v_angstrom,
-)
+from frazil.models.simulation.films import carbon_power, denatured_film_power
 from frazil.models.simulation.local_motion import LocalField
 from frazil.models.simulation.microscope import (
     Canvas,

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from frazil.models.conventions import ANGSTROM_PER_UM, wrap_astigmatism_angle_deg
+from frazil.models.optics.ice import transmitted_fraction
 from frazil.models.simulation.detector import Detector, coincidence_survival, draw_detector
-from frazil.models.simulation.ice import transmitted_fraction
 from frazil.models.simulation.local_motion import LocalField, draw_local_field
 from frazil.models.simulation.microscope import Canvas, make_canvas
 from frazil.models.simulation.movie import SimulatedMovie

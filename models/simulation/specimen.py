@@ -1,11 +1,9 @@
 """From an atomic structure to electrostatic potential.
 
-Isolated-atom electron scattering factors (five Gaussians; Peng, Ren, Dudarev & Whelan 1996, Acta Cryst. A52, 257, as
-tabulated in gemmi), minus the solvent that each atom displaces (a Gaussian of the atom's volume; Fraser, MacRae &
-Suzuki 1978, J. Appl. Cryst. 11, 693, with the volumes of Svergun, Barberato & Koch 1995, J. Appl. Cryst. 28, 768).
-Hydrogens, which structures leave out, ride on their heavy atoms in protein's mean proportions.
-
-V(r) = 47.878 V A^2 * FT[f], with f in A and k in 1/A (h^2 / (2 pi m_e e); Kirkland 2010, eq. 5.9 f.).
+Isolated-atom scattering factors (`frazil.models.optics.scattering`), minus the solvent that each atom displaces
+(a Gaussian of the atom's volume; Fraser, MacRae & Suzuki 1978, J. Appl. Cryst. 11, 693, with the volumes of Svergun,
+Barberato & Koch 1995, J. Appl. Cryst. 28, 768). Hydrogens, which structures leave out, ride on their heavy atoms in
+protein's mean proportions.
 """
 
 from __future__ import annotations
@@ -22,11 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.config.errors import FormatError
+from frazil.models.optics.scattering import POTENTIAL_V_A2, electron_form_factor, solvent_potential_v
 
-POTENTIAL_V_A2 = 47.87801
-"""h^2 / (2 pi m_e e): volt per (A of scattering factor per A^3)."""
-WATER_PER_A3 = 0.0314
-"""Molecules in vitreous ice at 0.94 g/cm^3."""
 HYDROGENS_PER_ATOM = {"C": 1.2, "N": 1.25, "O": 0.17, "S": 0.3}
 """Mean composition of protein, C4.9 H7.8 N1.35 O1.5 per residue."""
 VOLUME_A3 = {"H": 5.15, "C": 16.44, "N": 2.49, "O": 9.13, "S": 19.86, "P": 5.73}
@@ -84,22 +79,6 @@ def read_atoms(path: Path) -> Atoms:
         elements=elements,
         radius_angstrom=float(np.sqrt((xyz**2).sum(axis=1)).max()),
     )
-
-
-def electron_form_factor(element: str, k_squared: Tensor) -> Tensor:
-    """Scattering factor of an isolated atom in A; `k_squared` in 1/A^2."""
-    coefficients = gemmi.Element(element).c4322
-    total = torch.zeros_like(k_squared)
-    for a, b in zip(coefficients.a, coefficients.b, strict=True):
-        total += a * torch.exp(-0.25 * b * k_squared)  # gemmi's b belongs to (sin(theta)/lambda)^2 = k^2 / 4
-    return total
-
-
-def solvent_potential_v() -> float:
-    """Mean inner potential of ice from the same scattering factors (4.6 V)."""
-    zero = torch.zeros(1)
-    water = electron_form_factor("O", zero) + 2.0 * electron_form_factor("H", zero)
-    return POTENTIAL_V_A2 * WATER_PER_A3 * float(water)
 
 
 def atom_transform(element: str, k_squared: Tensor, b_factor_a2: float) -> Tensor:

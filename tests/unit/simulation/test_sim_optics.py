@@ -9,13 +9,9 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
+from frazil.models.optics.ice import frame_average_amplitude, inelastic_mean_free_path_nm, transmitted_fraction
+from frazil.models.optics.scattering import interaction_rad_per_v_angstrom
 from frazil.models.simulation import SimulatedSession, SimulationSettings, preset
-from frazil.models.simulation.ice import (
-    frame_average_amplitude,
-    inelastic_mean_free_path_nm,
-    interaction_rad_per_v_angstrom,
-    transmitted_fraction,
-)
 from frazil.models.simulation.microscope import make_canvas, motion_factor, transfer_function, white_spectrum
 from frazil.models.simulation.settings import OpticsSettings
 

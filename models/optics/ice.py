@@ -1,4 +1,4 @@
-"""What surrounds the particles: vitreous ice, disordered protein at its surfaces, carbon; and what they cost.
+"""Vitreous ice: what it costs in electrons, and the pattern of its own that it adds.
 
 Power spectra are those of the *projected potential* per unit area, in V^2 A^4 (so that amplitude per sqrt(area)).
 
@@ -16,18 +16,11 @@ import math
 import torch
 from torch import Tensor
 
+from frazil.models.optics.scattering import POTENTIAL_V_A2, WATER_PER_A3, electron_form_factor
 from frazil.models.optics.wavelength import ELECTRON_REST_ENERGY_KEV
-from frazil.models.simulation.specimen import POTENTIAL_V_A2, WATER_PER_A3, electron_form_factor, solvent_potential_v
 
 ICE_MSD_PER_AXIS_A2_PER_E_PER_A2 = 1.1 / 3.0
 INELASTIC_MEAN_FREE_PATH_300KV_NM = 395.0
-CARBON_PER_A3 = 0.1
-RESIDUE_VOLUME_A3 = 134.0
-RESIDUE_HEAVY_ATOMS = 7.8
-RESIDUE_SCATTERING_A = 22.3
-"""Sum of scattering factors at k = 0 over a mean residue with its hydrogens."""
-RESIDUE_SIZE_ANGSTROM = 1.3
-"""Standard deviation per axis of the atoms of a residue about its centre."""
 
 
 def beta_squared(voltage_kv: float) -> float:
@@ -43,13 +36,6 @@ def inelastic_mean_free_path_nm(voltage_kv: float) -> float:
 def transmitted_fraction(thickness_nm: float, voltage_kv: float) -> float:
     """Beer-Lambert: share of the electrons that lost no energy."""
     return math.exp(-thickness_nm / inelastic_mean_free_path_nm(voltage_kv))
-
-
-def interaction_rad_per_v_angstrom(voltage_kv: float, wavelength_angstrom: float) -> float:
-    """sigma = 2 pi m e lambda / h^2 with relativistic mass: phase per projected potential; 6.526e-4 at 300 kV."""
-    gamma = 1.0 + voltage_kv / ELECTRON_REST_ENERGY_KEV
-    # h^2 / (2 pi m0 e) is POTENTIAL_V_A2, so 2 pi m e lambda / h^2 = gamma lambda / POTENTIAL_V_A2.
-    return gamma * wavelength_angstrom / POTENTIAL_V_A2
 
 
 def ice_structure_factor(k: Tensor) -> Tensor:
@@ -71,24 +57,6 @@ def ice_power(k_squared: Tensor, thickness_angstrom: float) -> Tensor:
     molecule = electron_form_factor("O", k_squared) + 2.0 * electron_form_factor("H", k_squared)
     number = WATER_PER_A3 * thickness_angstrom
     return number * (POTENTIAL_V_A2 * molecule) ** 2 * ice_structure_factor(torch.sqrt(k_squared))
-
-
-def carbon_power(k_squared: Tensor, thickness_angstrom: float) -> Tensor:
-    """Power of an amorphous carbon film: strong at low frequencies, where water is quiet (V^2 A^4)."""
-    structure_factor = 0.3 + 0.7 * torch.sigmoid((torch.sqrt(k_squared) - 0.3) / 0.04)
-    factor = POTENTIAL_V_A2 * electron_form_factor("C", k_squared)
-    return CARBON_PER_A3 * thickness_angstrom * factor**2 * structure_factor
-
-
-def denatured_film_power(k_squared: Tensor, thickness_angstrom: float, b_factor_a2: float) -> Tensor:
-    """Power of disordered residues against the solvent: coherent within a residue at low k, atom by atom at high k."""
-    contrast = POTENTIAL_V_A2 * RESIDUE_SCATTERING_A - solvent_potential_v() * RESIDUE_VOLUME_A3
-    blob = torch.exp(-4.0 * math.pi**2 * RESIDUE_SIZE_ANGSTROM**2 * k_squared)
-    carbon = electron_form_factor("C", k_squared)
-    atom_shape = (carbon / electron_form_factor("C", torch.zeros(1, device=k_squared.device))) ** 2
-    coherent = (1.0 - 1.0 / RESIDUE_HEAVY_ATOMS) * blob + atom_shape / RESIDUE_HEAVY_ATOMS
-    disorder = torch.exp(-0.5 * b_factor_a2 * k_squared)
-    return thickness_angstrom / RESIDUE_VOLUME_A3 * contrast**2 * coherent * disorder
 
 
 def ice_decorrelation_rate(k_squared: Tensor) -> Tensor:

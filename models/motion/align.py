@@ -16,16 +16,19 @@ from frazil.models.motion.field import MotionField, polynomial_coefficients
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.motion.local_motion import LocalFit, fit_local_motion
 from frazil.models.motion.patches import cut_patches
-from frazil.models.motion.tile_sum import fourier_crop, sum_movie
+from frazil.models.motion.sum_filters import fourier_crop
+from frazil.models.motion.sum_movie import sum_movie
 from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frames
 from frazil.models.records import FrameShifts, LocalMotion
 
 EARLY_EXPOSURE_E_PER_A2 = 4.0
+"""Where RELION divides early from late motion (`--dose_motionstats_cutoff` of its import of motion)."""
 _TRUSTED_SD_ANGSTROM = 0.32
 """Per axis; 0.45 A in the plane, and the bar is 0.6 A."""
 _TRUSTED_LOG_LIKELIHOOD_GAIN = 700.0
 """Ordinary movies have thousands; below this, errors beyond 0.6 A are seen that the stated ones do not cover."""
 _TRUSTED_SPLIT_CHI_SQUARE = 2.5
+"""1 is expected, and particles and windows bring it to 1.3 (`refinement.TEMPER`): twice that is another motion."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-WORST_ERROR = 1e-3
-"""Largest error of any weight, of a largest weight of 1 or less."""
+WORST_ERROR = 5e-3
+"""Of the weights of all frames at any one frequency, root of the sum of squares, relative to theirs: so much of the
+noise's amplitude is not as wanted, and the square of it, 1/40,000, is the share of the SSNR that is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,28 @@ class DoseTerms:
     per_frequency: NDArray[np.float32]
     """b (R + 1, n): b_0 first."""
     worst_error: float
-    """Largest |q_f(k) - sum| over all frames and frequencies."""
+    """Largest over all frequencies, as `WORST_ERROR` counts it."""
 
 
 def dose_terms(weights: NDArray[np.float64]) -> DoseTerms:
-    """Factors of `weights` (F, n) with the fewest terms that keep every weight within WORST_ERROR."""
+    """Factors of `weights` (F, n) with the fewest terms that keep every frequency within WORST_ERROR."""
     common = weights.mean(axis=0)
     rest = weights - common
     # The left singular vectors, strongest last: there are few frames and thousands of frequencies.
     _, left = np.linalg.eigh(rest @ rest.T)
     rank, curves = 0, [common]
-    while rank < len(left) and np.abs(rest).max() > WORST_ERROR:
+    while rank < len(left) and relative_error(rest, weights) > WORST_ERROR:
         rank += 1
         curves.append(left[:, -rank] @ rest)
         rest = rest - np.outer(left[:, -rank], curves[-1])
     return DoseTerms(
         np.ascontiguousarray(left[:, ::-1][:, :rank], dtype=np.float32),
         np.ascontiguousarray(np.stack(curves), dtype=np.float32),
-        float(np.abs(rest).max()),
+        relative_error(rest, weights),
     )
+
+
+def relative_error(error: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Largest over frequencies of |error| / |weights|, lengths over frames; both (F, n)."""
+    of = np.square(weights).sum(axis=0)
+    return float(np.sqrt((np.square(error).sum(axis=0) / np.maximum(of, 1e-30)).max()))

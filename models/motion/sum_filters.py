@@ -1,4 +1,4 @@
-"""Fourier filters on sums of whole movies: exposure weights, and the interpolation's own transfer divided out."""
+"""Fourier filters on sums of whole movies: exposure weights, the interpolation's own transfer divided out, cropping."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from frazil.models.motion.movie_sums import MovieSums
 from frazil.models.motion.sum_kernels import add_filtered_rows, multiply_rows
 
 CURVE_SAMPLES = 8192
+"""Of radial transfers, linearly interpolated: two a Fourier pixel of a frame of 5760 px."""
 HALF_DIAGONAL_CYCLES_PER_PX = 0.7072
+"""The corner of Fourier space, sqrt(1/2), rounded up."""
 _SMALLEST_TRANSFER = 0.75
 """Beyond (near 0.47 cycles/px) there is little left that shifts have in common: noise would grow."""
 _BLOCKS = 32
+"""Of rows: more than there are threads, so that none waits long for the last; fixed, as the results must be."""
 
 
 def finished_sums(
@@ -77,3 +80,19 @@ def _flatten(spectrum: Tensor, width: int, step: NDArray[np.int32]) -> None:
     along_y = mean_transfer(step[..., 1], np.fft.fftfreq(len(spectrum)))
     per_column, per_row = ((1.0 / np.maximum(t, _SMALLEST_TRANSFER)).astype(np.float32) for t in (along_x, along_y))
     run_blocks(partial(multiply_rows, spectrum.numpy(), per_row, per_column), len(spectrum), _BLOCKS)
+
+
+def fourier_crop(image: Tensor, factor: float) -> Tensor:
+    """Fewer pixels for the same field, by cutting the transform; mean counts per pixel grow by factor^2 (counts kept).
+
+    The new sides are the even numbers nearest to side / factor; for a factor that does not divide them the true factor
+    is old / new and the same along both axes only to that rounding.
+    """
+    if factor == 1.0:
+        return image
+    height, width = (2 * round(side / factor / 2) for side in image.shape)
+    spectrum = torch.fft.rfft2(image)
+    top = spectrum[: height // 2, : width // 2 + 1]
+    bottom = spectrum[-(height // 2) :, : width // 2 + 1]
+    cropped: Tensor = torch.fft.irfft2(torch.cat((top, bottom)), s=(height, width))
+    return cropped

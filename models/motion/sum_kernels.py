@@ -30,6 +30,15 @@ def mirrored(index: int, length: int) -> int:
 
 
 @compiled
+def mirrored_range(first: int, count: int, length: int) -> NDArray[np.int64]:
+    """(count,) `mirrored` of first, first + 1, ..."""
+    out = np.empty(count, np.int64)
+    for i in range(count):
+        out[i] = mirrored(first + i, length)
+    return out
+
+
+@compiled
 def _read_row(counts: NDArray[Any], multiplier: Float, use_multiplier: bool, out: Float) -> None:
     if use_multiplier:
         for x in range(len(out)):

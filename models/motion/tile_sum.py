@@ -10,26 +10,28 @@ the sums themselves, whatever the number of frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.motion.cpu_sum import sum_movie_on_cpu
 from frazil.models.motion.field import MotionField
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.motion.movie_sums import MovieSums
+from frazil.models.motion.sum_kernels import mirrored_range
 from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights
 
 TILE_PX = 192
+"""Local motion is one number for each tile, so that smaller is better; margins and blends then cost more. 2^6 x 3."""
 MARGIN_PX = 8
 """Outermost pixels of a tile are thrown away: the cyclic shift spoils them."""
 BLEND_PX = 16
+"""Over which a tile gives way to its neighbour: wide enough that displacements that differ leave no step."""
 _STEP_PX = TILE_PX - 2 * MARGIN_PX - BLEND_PX
 _TILES_AT_ONCE = 24
+"""Spectra of 3.5 MB on the CPU, calls long enough on a GPU."""
 
 
 def _blend_profile(device: torch.device) -> Tensor:
@@ -56,61 +58,24 @@ class _Layout:
     """Tiles along one axis: how many, and where the first one starts (negative: in the padding)."""
 
     count: int
-    start: int
-    length: int
+    start_px: int
+    length_px: int
 
     @classmethod
-    def along(cls, length: int) -> _Layout:
+    def along(cls, length_px: int) -> _Layout:
         # The blended, useful part of the row of tiles must cover the frame.
-        count = max(1, math.ceil((length + BLEND_PX) / _STEP_PX))
-        start = -(MARGIN_PX + BLEND_PX) - (count * _STEP_PX - BLEND_PX - length) // 2
-        return cls(count, start, length)
+        count = max(1, math.ceil((length_px + BLEND_PX) / _STEP_PX))
+        start_px = -(MARGIN_PX + BLEND_PX) - (count * _STEP_PX - BLEND_PX - length_px) // 2
+        return cls(count, start_px, length_px)
 
     @property
-    def span(self) -> int:
+    def span_px(self) -> int:
         return (self.count - 1) * _STEP_PX + TILE_PX
 
-    def centres(self) -> np.ndarray:
-        middle = self.start + np.arange(self.count) * _STEP_PX + (TILE_PX - 1) / 2
-        return np.clip(middle / self.length, 0.0, 1.0) - 0.5
-
-
-def _reflected_rows(start: int, span: int, length: int, device: torch.device) -> Tensor:
-    """Row numbers start .. start + span - 1 mirrored into 0 .. length - 1 (as often as needed)."""
-    index = torch.arange(start, start + span, device=device)
-    period = 2 * length
-    index = index.remainder(period)
-    return torch.where(index >= length, period - 1 - index, index)
-
-
-def sum_movie(
-    source: FrameSource,
-    field: MotionField,
-    *,
-    pixel_size_angstrom: float,
-    voltage_kv: float,
-    dose_per_frame_e_per_a2: float,
-    pre_exposure_e_per_a2: float,
-    dose_weighting: bool,
-    device: torch.device,
-) -> MovieSums:
-    """Go through the movie once and add up.
-
-    `dose_weighted` is sum_f q_f X_f / sqrt(sum_f q_f^2) (or, without dose weighting, the plain sum). Where motion
-    brings in what no frame saw, the frame's edge is mirrored.
-    """
-    way: Callable[..., MovieSums] = (
-        sum_movie_on_cpu if device.type == "cpu" else partial(sum_movie_by_fourier_tiles, device=device)
-    )
-    return way(
-        source,
-        field,
-        pixel_size_angstrom=pixel_size_angstrom,
-        voltage_kv=voltage_kv,
-        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
-        dose_weighting=dose_weighting,
-    )
+    def centres(self) -> NDArray[np.float64]:
+        """Middles of the tiles in -0.5..0.5 of the frame; those in the padding have moved with its edge."""
+        middle = self.start_px + np.arange(self.count) * _STEP_PX + (TILE_PX - 1) / 2
+        return np.clip(middle / self.length_px, 0.0, 1.0) - 0.5
 
 
 def sum_movie_by_fourier_tiles(
@@ -124,7 +89,7 @@ def sum_movie_by_fourier_tiles(
     dose_weighting: bool,
     device: torch.device,
 ) -> MovieSums:
-    """`sum_movie` on any device: the displacement is one number for each tile, undone exactly."""
+    """`sum_movie.sum_movie` on any device: the displacement is one number for each tile, undone exactly."""
     rows, cols = _Layout.along(source.height_px), _Layout.along(source.width_px)
     tiles = rows.count * cols.count
     half = TILE_PX // 2 + 1
@@ -149,14 +114,14 @@ def sum_movie_by_fourier_tiles(
     for f, frame in enumerate(source.frames()):
         whole = torch.round(shift_px[f].median(dim=0).values)
         part = (shift_px[f] - whole).to(device, torch.float32)
-        take_rows = _reflected_rows(rows.start + int(whole[1]), rows.span, rows.length, device)
-        take_cols = _reflected_rows(cols.start + int(whole[0]), cols.span, cols.length, device)
+        take_rows = torch.from_numpy(mirrored_range(rows.start_px + int(whole[1]), rows.span_px, rows.length_px))
+        take_cols = torch.from_numpy(mirrored_range(cols.start_px + int(whole[0]), cols.span_px, cols.length_px))
         counts = frame.to(device=device, dtype=torch.float32)
         level = float(counts.mean())
         levels[f % 2] += level
         if weights is not None:
             levels[2] += level * float(weights[f, 0, 0])
-        padded = _gather(counts, take_rows, take_cols).sub_(level)
+        padded = _gather(counts, take_rows.to(device), take_cols.to(device)).sub_(level)
         view = padded.unfold(0, TILE_PX, _STEP_PX).unfold(1, TILE_PX, _STEP_PX)
         angle_y, angle_x = part[:, 1:] * wy, part[:, :1] * wx
         along_y = torch.polar(torch.ones_like(angle_y), angle_y)
@@ -203,27 +168,13 @@ def _assemble(total: Tensor, rows: _Layout, cols: _Layout, device: torch.device)
     """Tiles back to one image."""
     profile = _blend_profile(device)
     window = profile[:, None] * profile[None, :]
-    out = torch.zeros((rows.span, cols.span), device=device)
+    out = torch.zeros((rows.span_px, cols.span_px), device=device)
     for row in range(rows.count):
         band = torch.fft.irfft2(total[row * cols.count : (row + 1) * cols.count], s=(TILE_PX, TILE_PX)).mul_(window)
         top = row * _STEP_PX
         for column in range(cols.count):
             left = column * _STEP_PX
             out[top : top + TILE_PX, left : left + TILE_PX].add_(band[column])
-    return out[-rows.start : -rows.start + rows.length, -cols.start : -cols.start + cols.length].contiguous()
-
-
-def fourier_crop(image: Tensor, factor: float) -> Tensor:
-    """Fewer pixels for the same field, by cutting the transform; mean counts per pixel grow by factor^2 (counts kept).
-
-    The new sides are the even numbers nearest to side / factor; for a factor that does not divide them the true factor
-    is old / new and the same along both axes only to that rounding.
-    """
-    if factor == 1.0:
-        return image
-    height, width = (2 * round(side / factor / 2) for side in image.shape)
-    spectrum = torch.fft.rfft2(image)
-    top = spectrum[: height // 2, : width // 2 + 1]
-    bottom = spectrum[-(height // 2) :, : width // 2 + 1]
-    cropped: Tensor = torch.fft.irfft2(torch.cat((top, bottom)), s=(height, width))
-    return cropped
+    return out[
+        -rows.start_px : -rows.start_px + rows.length_px, -cols.start_px : -cols.start_px + cols.length_px
+    ].contiguous()

@@ -11,7 +11,8 @@ from frazil.models.motion.field import MotionField, evaluate_polynomial, polynom
 from frazil.models.motion.frame_source import StackFrames
 from frazil.models.motion.smooth_prior import StepPrior, learn, solve, steps_to_shifts
 from frazil.models.motion.spatial_basis import SpatialBasis
-from frazil.models.motion.tile_sum import fourier_crop, sum_movie
+from frazil.models.motion.sum_filters import fourier_crop
+from frazil.models.motion.sum_movie import sum_movie
 from frazil.models.records import LocalMotion
 
 CPU = torch.device("cpu")

@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 
 MAX_FREQUENCY_PER_ANGSTROM = 0.22
+"""4.5 A: what single frames hold beyond it adds nothing to the estimate that it would not also cost in time."""
 MAX_WHOLE_FRAME_COEFFICIENTS = 150_000
 """Beyond that the whole-frame error is far below what local motion leaves, and patches refine it with all of theirs."""
 MAX_PATCH_COEFFICIENTS = 400_000
+"""Of the frame that the patches are cut from: they refine local motion, whose error is what is left in the sum."""
 _SHELL_WIDTH_BINS = 3.0
+"""Of Fourier pixels: thin enough for the rings of a CTF, thick enough for a variance from one shell."""
 _MIN_FREQUENCY_PER_ANGSTROM = 1.0 / 250.0
+"""Below lie ice thickness and illumination, which do not move as particles do."""
 
 
-def frequency_limit(height: int, width: int, pixel_size_angstrom: float, max_coefficients: int) -> float:
+def frequency_limit(height_px: int, width_px: int, pixel_size_angstrom: float, max_coefficients: int) -> float:
     """Highest frequency used: 4.5 A, or lower where the frame has more coefficients than an estimate needs."""
-    per_unit = math.pi / 2.0 * height * width * pixel_size_angstrom**2
+    per_unit = math.pi / 2.0 * height_px * width_px * pixel_size_angstrom**2
     return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(max_coefficients / per_unit))
 
 
@@ -31,14 +35,15 @@ class Band:
     """Frames of one region as half-plane Fourier coefficients on a rectangular grid.
 
     `coefficients` is (F, Ny, Nx) complex64 with unit-variance shot noise in every frame; column j is frequency
-    `omega_x[j]` >= 0, row i is `omega_y[i]` (both radian/A, rows in FFT order). Coefficients on the axes, at very low
-    frequency and beyond the outermost shell have `shell` = n_shells and count for nothing: edges, illumination and
-    read-out lines live on the axes and do not move with the specimen. Coefficients are never changed in place.
+    `omega_x_rad_per_angstrom[j]` >= 0, row i is `omega_y_rad_per_angstrom[i]` (rows in FFT order). Coefficients on the
+    axes, at very low frequency and beyond the outermost shell have `shell` = n_shells and count for nothing: edges,
+    illumination and read-out lines live on the axes and do not move with the specimen. Coefficients are never changed
+    in place.
     """
 
     coefficients: Tensor
-    omega_x: Tensor
-    omega_y: Tensor
+    omega_x_rad_per_angstrom: Tensor
+    omega_y_rad_per_angstrom: Tensor
     shell: Tensor
     """(Ny, Nx) int32"""
     shell_frequency_per_angstrom: Tensor
@@ -96,32 +101,40 @@ class Band:
 
     def phases(self, shift_angstrom: Tensor) -> tuple[Tensor, Tensor]:
         """exp(+i omega d) along each axis, (F, Nx) and (F, Ny): multiplying by both undoes the displacement d."""
-        shift = shift_angstrom.to(self.omega_x)
+        shift = shift_angstrom.to(self.omega_x_rad_per_angstrom)
         return (
-            torch.polar(torch.ones_like(shift[:, :1] * self.omega_x), shift[:, :1] * self.omega_x),
-            torch.polar(torch.ones_like(shift[:, 1:] * self.omega_y), shift[:, 1:] * self.omega_y),
+            torch.polar(
+                torch.ones_like(shift[:, :1] * self.omega_x_rad_per_angstrom),
+                shift[:, :1] * self.omega_x_rad_per_angstrom,
+            ),
+            torch.polar(
+                torch.ones_like(shift[:, 1:] * self.omega_y_rad_per_angstrom),
+                shift[:, 1:] * self.omega_y_rad_per_angstrom,
+            ),
         )
 
     def below(self, frequency_per_angstrom: float) -> Band:
         """The part of the band below a frequency, on the smaller grid that holds it."""
         limit = 2.0 * math.pi * frequency_per_angstrom
-        columns = int((self.omega_x <= limit).sum())
-        rows = (self.omega_y.abs() <= limit).nonzero()[:, 0]
+        columns = int((self.omega_x_rad_per_angstrom <= limit).sum())
+        rows = (self.omega_y_rad_per_angstrom.abs() <= limit).nonzero()[:, 0]
         shell = self.shell[rows][:, :columns]
-        radius = (self.omega_y[rows, None] ** 2 + self.omega_x[None, :columns] ** 2).sqrt()
+        radius = (
+            self.omega_y_rad_per_angstrom[rows, None] ** 2 + self.omega_x_rad_per_angstrom[None, :columns] ** 2
+        ).sqrt()
         return replace(
             self,
             coefficients=self.coefficients[:, rows][:, :, :columns].contiguous(),
-            omega_x=self.omega_x[:columns],
-            omega_y=self.omega_y[rows],
+            omega_x_rad_per_angstrom=self.omega_x_rad_per_angstrom[:columns],
+            omega_y_rad_per_angstrom=self.omega_y_rad_per_angstrom[rows],
             shell=torch.where(radius <= limit, shell, torch.full_like(shell, self.shell_count)),
         )
 
     @cached_property
     def frequency_moments(self) -> Tensor:
         """(3, n_shells) float64: sums over each shell of omega_x^2, omega_x omega_y and omega_y^2."""
-        wx = self.omega_x.double().expand_as(self.shell)
-        wy = self.omega_y.double()[:, None].expand_as(self.shell)
+        wx = self.omega_x_rad_per_angstrom.double().expand_as(self.shell)
+        wy = self.omega_y_rad_per_angstrom.double()[:, None].expand_as(self.shell)
         total = torch.zeros((3, self.shell_count + 1), dtype=torch.float64, device=self.shell.device)
         for moment, product in zip(total, (wx * wx, wx * wy, wy * wy), strict=True):
             moment.index_add_(0, self.flat_shell, product.reshape(-1))
@@ -136,7 +149,7 @@ class Band:
         return ((rows[:, None] + columns[None, :]) % 2).bool()
 
 
-def edge_window(height: int, width: int, device: torch.device, margin_fraction: float = 0.06) -> Tensor:
+def edge_window(height_px: int, width_px: int, device: torch.device, margin_fraction: float = 0.06) -> Tensor:
     """Raised-cosine edges, 1 inside; mean square is not normalised."""
 
     def one(length: int) -> Tensor:
@@ -145,40 +158,40 @@ def edge_window(height: int, width: int, device: torch.device, margin_fraction: 
         distance = torch.minimum(distance, length - distance)
         return 0.5 - 0.5 * torch.cos(math.pi * (distance / margin).clamp(max=1.0))
 
-    return one(height)[:, None] * one(width)[None, :]
+    return one(height_px)[:, None] * one(width_px)[None, :]
 
 
 @dataclass(frozen=True, slots=True)
 class BandGrid:
     """Which coefficients of an (h, w) transform the band takes."""
 
-    height: int
-    width: int
+    height_px: int
+    width_px: int
     rows: Tensor
     columns: int
-    omega_x: Tensor
-    omega_y: Tensor
+    omega_x_rad_per_angstrom: Tensor
+    omega_y_rad_per_angstrom: Tensor
     shell: Tensor
     shell_frequency_per_angstrom: Tensor
 
     @classmethod
     def build(
         cls,
-        height: int,
-        width: int,
+        height_px: int,
+        width_px: int,
         pixel_size_angstrom: float,
         max_frequency_per_angstrom: float,
         device: torch.device,
     ) -> BandGrid:
         """Grid of all coefficients below the frequency, and below 0.9 of Nyquist."""
         limit = min(max_frequency_per_angstrom, 0.45 / pixel_size_angstrom)
-        ky = torch.fft.fftfreq(height, pixel_size_angstrom, dtype=torch.float64)
-        kx = torch.fft.rfftfreq(width, pixel_size_angstrom, dtype=torch.float64)
+        ky = torch.fft.fftfreq(height_px, pixel_size_angstrom, dtype=torch.float64)
+        kx = torch.fft.rfftfreq(width_px, pixel_size_angstrom, dtype=torch.float64)
         rows = (ky.abs() <= limit).nonzero()[:, 0]
         columns = int((kx <= limit).sum())
         ky, kx = ky[rows], kx[:columns]
         radius = (ky[:, None] ** 2 + kx[None, :] ** 2).sqrt()
-        bin_width = 1.0 / (min(height, width) * pixel_size_angstrom)
+        bin_width = 1.0 / (min(height_px, width_px) * pixel_size_angstrom)
         step = _SHELL_WIDTH_BINS * bin_width
         low = max(_MIN_FREQUENCY_PER_ANGSTROM, 1.5 * bin_width)
         count = max(1, int((limit - low) / step))
@@ -187,8 +200,8 @@ class BandGrid:
         index = torch.where(outside, torch.full_like(index, count), index)
         frequency = low + step * (torch.arange(count, dtype=torch.float64) + 0.5)
         return cls(
-            height,
-            width,
+            height_px,
+            width_px,
             rows.to(device),
             columns,
             (2.0 * math.pi * kx).to(device, torch.float32),

@@ -83,7 +83,8 @@ def project_rows(
 ) -> None:
     """Add sum_k -2 omega Im{ a_f exp(i omega d_f) (weight y_f - offset) } of these rows to `out` (2, F, 2).
 
-    `out[0]` takes each coefficient times `part` (0 or 1), `out[1]` takes the rest.
+    `out[0]` takes each coefficient times `part` (0 or 1), `out[1]` takes the rest. omega_x (Nx,) and omega_y
+    (Ny,) are in rad/A.
     """
     frames, _, columns = coefficients.shape
     for f in range(frames):

@@ -14,6 +14,7 @@ from frazil.models.motion.band import Band
 from frazil.models.motion.band_kernels import align_rows, project_rows
 
 _MOST_BLOCKS = 8
+"""More would not be used: a movie is one of several that a machine works on."""
 _TERMS_A_BLOCK = 600_000
 """Fewer are not worth another thread. It depends on the data alone: so does the order of the sums."""
 
@@ -84,7 +85,7 @@ def project(
     coefficients, amplitude, shell = band.coefficients.numpy(), band.amplitude.numpy(), band.shell.numpy()
     w, o = (np.ascontiguousarray(one.to(torch.complex64).resolve_conj().numpy()) for one in (weight, offset))
     mask = np.ascontiguousarray(part.to(torch.float32).numpy())
-    omega_x, omega_y = band.omega_x.numpy(), band.omega_y.numpy()
+    omega_x, omega_y = band.omega_x_rad_per_angstrom.numpy(), band.omega_y_rad_per_angstrom.numpy()
     # One result for each block: their order of addition must not depend on which thread was first.
     results: dict[int, npt.NDArray[np.float64]] = {}
 
@@ -106,6 +107,6 @@ def project_torch(
     slope = (phase * (weight * band.coefficients - offset)).imag
     out = np.empty((2, band.frame_count, 2))
     for half, mask in enumerate((part, ~part)):
-        for axis, omega in enumerate((band.omega_x[None, :], band.omega_y[:, None])):
+        for axis, omega in enumerate((band.omega_x_rad_per_angstrom[None, :], band.omega_y_rad_per_angstrom[:, None])):
             out[half, :, axis] = (-2.0 * (slope * (omega * mask)).double().sum(dim=(1, 2))).cpu().numpy()
     return out

@@ -24,6 +24,7 @@ FINEST_NEED_ANGSTROM = 2.8
 """A coarser pixel is only taken for frames so large that the alignment does not look at higher frequencies."""
 _OUTER_TAP, _INNER_TAP = float(OUTER_TAP), float(INNER_TAP)
 _CLIP_SD = 7.0
+"""Shot noise of the small stack goes beyond it once in some ten million pixels; X-rays and hot pixels do."""
 
 
 @dataclass(frozen=True, slots=True)

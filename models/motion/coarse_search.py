@@ -17,8 +17,11 @@ from frazil.models.motion.band import Band
 from frazil.models.motion.band_kernels import path_powers
 
 _CLEAR_PEAK_SD = 3.5
+"""Of the map: the highest of a few hundred independent places of pure noise lies near 3."""
 _PATH_DECAYS_FRAMES = (math.inf, 8.0, 2.5)
+"""Steady drift, and motion that settles slowly or in the first frames (infinite: linear)."""
 _PATH_MAX_COEFFICIENTS = 2500
+"""The lowest ones, where a coarse grid of paths suffices; the time of the search is proportional to it."""
 
 
 def correlation_maps(
@@ -30,8 +33,12 @@ def correlation_maps(
     """
     half = max(1, math.ceil(window_angstrom / step_angstrom))
     axis = torch.arange(-half, half + 1, device=weighted.device, dtype=torch.float32) * step_angstrom
-    along_x = torch.polar(torch.ones_like(axis[:, None] * band.omega_x), axis[:, None] * band.omega_x)
-    along_y = torch.polar(torch.ones_like(axis[:, None] * band.omega_y), axis[:, None] * band.omega_y)
+    along_x = torch.polar(
+        torch.ones_like(axis[:, None] * band.omega_x_rad_per_angstrom), axis[:, None] * band.omega_x_rad_per_angstrom
+    )
+    along_y = torch.polar(
+        torch.ones_like(axis[:, None] * band.omega_y_rad_per_angstrom), axis[:, None] * band.omega_y_rad_per_angstrom
+    )
     rows = along_y @ weighted  # (F, n_y, Nx)
     return (rows @ along_x.T).real, axis
 
@@ -78,7 +85,9 @@ def search(
     """
     device = band.coefficients.device
     frames = band.frame_count
-    k_sq = (band.omega_x[None, :] ** 2 + band.omega_y[:, None] ** 2) / (4 * math.pi**2)
+    k_sq = (band.omega_x_rad_per_angstrom[None, :] ** 2 + band.omega_y_rad_per_angstrom[:, None] ** 2) / (
+        4 * math.pi**2
+    )
     weight = torch.where(band.shell < band.shell_count, torch.exp(-b_factor_angstrom2 * k_sq), 0.0)
     data = band.coefficients * weight
     if remove_still:
@@ -119,13 +128,13 @@ def search_paths(band: Band, max_shift_angstrom: float) -> Tensor:
     """
     device = band.coefficients.device
     frames = band.frame_count
-    radius = (band.omega_x[None, :] ** 2 + band.omega_y[:, None] ** 2).sqrt()
+    radius = (band.omega_x_rad_per_angstrom[None, :] ** 2 + band.omega_y_rad_per_angstrom[:, None] ** 2).sqrt()
     inside = (band.shell < band.shell_count).nonzero()
     order = radius[inside[:, 0], inside[:, 1]].argsort()[:_PATH_MAX_COEFFICIENTS]
     rows, cols = inside[order, 0], inside[order, 1]
     if not rows.numel():
         return torch.zeros((frames, 2), device=device)
-    wx, wy = band.omega_x[cols], band.omega_y[rows]
+    wx, wy = band.omega_x_rad_per_angstrom[cols], band.omega_y_rad_per_angstrom[rows]
     data = band.coefficients[:, rows, cols] * band.amplitude[:, band.shell[rows, cols].long()]
     step = 0.35 * 2.0 * math.pi / float(radius[rows[-1], cols[-1]])
     half = max(1, math.ceil(max_shift_angstrom / step))

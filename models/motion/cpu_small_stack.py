@@ -16,7 +16,9 @@ from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blo
 
 Float = NDArray[np.float32]
 _ROWS_AT_ONCE = 64
+"""A band of rows that one thread works on: some hundred kilobytes, which stay in a core's cache."""
 _BYTES_AT_ONCE = 64 << 20
+"""Of small frames in float32 between the passes: memory, not speed."""
 
 
 def standardised_frames(

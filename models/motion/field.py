@@ -17,7 +17,9 @@ from frazil.models.records import LocalMotion
 
 Array = npt.NDArray[np.float64]
 RIGID = SpatialBasis("polynomial", 0)
+"""Nothing but the constant."""
 _GRID_POINTS = 13
+"""Along each axis, where RELION's six functions are fitted: twice as many as `local_motion.LOCAL_BASIS` has."""
 
 
 @dataclass(frozen=True, slots=True)

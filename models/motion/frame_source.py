@@ -14,6 +14,7 @@ from torch import Tensor
 COUNT_TYPES = tuple(np.dtype(t) for t in (np.uint8, np.int8, np.uint16, np.int16, np.float32))
 """Types in which blocks hold counts; anything else becomes float32."""
 _GATHERED_BYTES = 256 << 20
+"""Of float32 frames in a block made here: memory, not speed."""
 
 
 class FrameSource(Protocol):

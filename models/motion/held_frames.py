@@ -18,8 +18,11 @@ from frazil.models.motion.count_kernels import add_halves
 from frazil.models.motion.frame_source import as_counts
 
 _STREAMED_BYTES = 256 << 20
+"""Held at a time where the movie is too large to be kept: memory, not speed."""
 _SUMMED_BYTES = 64 << 20
+"""Decoded before they are added: the larger caches still hold them then."""
 _ROWS_AT_ONCE = 128
+"""A band of rows that one thread adds."""
 
 
 class HeldFrames:

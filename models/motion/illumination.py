@@ -17,10 +17,15 @@ from torch import Tensor
 DARK_FRACTION = 0.45
 """Carbon and thick ice pass more than that of what vacuum does; the shadow of a condenser or an aperture does not."""
 _BLOCK_PX = 8
+"""Of small pixels, about 16 A: the map is far smoother."""
 _SMOOTH_ANGSTROM = 120.0
+"""Gaussian sigma: passes 1 % at 250 A, the coarsest that the alignment looks at (`band`)."""
 _MARGIN_ANGSTROM = 120.0
+"""Over which the weight rises from the edge of the dark: a particle's size, and several times any drift."""
 _EVEN = 0.03
+"""Relative spread of the level below which nothing is done: its noise is even to 1.5 % then."""
 _LEAST_LIT = 0.1
+"""Of the frame: with less there is nothing to align, and what is dark is no longer known."""
 
 
 @dataclass(frozen=True, slots=True)

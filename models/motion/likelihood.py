@@ -25,6 +25,7 @@ from frazil.models.motion.band_sums import AlignedSums, project
 from frazil.models.motion.spectra import MotionSpectra
 
 _TINY = 1e-12
+"""Stands for a variance or determinant of 0 in quotients whose result is then masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def fisher_information(
     scale = float(live.numel()) / float(pick.numel())
     rows, cols = pick // band.shell.shape[1], pick % band.shell.shape[1]
     shell = band.flat_shell[pick]
-    wx, wy = band.omega_x[cols].double(), band.omega_y[rows].double()
+    wx, wy = band.omega_x_rad_per_angstrom[cols].double(), band.omega_y_rad_per_angstrom[rows].double()
     rho = spectra.specimen.to(device).double()[shell]
     rho_g = spectra.pattern.to(device).double()[shell]
     gamma = rho_g / (1.0 + frames * rho_g)

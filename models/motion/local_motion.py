@@ -18,18 +18,21 @@ from frazil.models.motion.band_sums import align_sums
 from frazil.models.motion.field import MotionField
 from frazil.models.motion.likelihood import evaluate, fisher_information
 from frazil.models.motion.patches import Patch, patch_spectra, residual_angstrom
+from frazil.models.motion.refinement import CONVERGED_ANGSTROM, TEMPER
 from frazil.models.motion.spatial_basis import SpatialBasis
-from frazil.models.motion.whole_frame import TEMPER, WholeFrameMotion
+from frazil.models.motion.whole_frame import WholeFrameMotion
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 _ROUNDS = 6
+"""At most; the start, whole-frame motion, is nearly right."""
 LOCAL_BASIS = SpatialBasis("spline", 5)
+"""The one with the smallest error of those that `benchmarks/local_basis.py` compares."""
 _WORST_CONDITION = 30.0
+"""Of the functions' values at the patches: beyond it two functions are one to them."""
 _MOST_UNKNOWNS = 6000
 """The equations take eight bytes times the square of it, a few times over."""
-_CONVERGED_ANGSTROM = 0.03
 _MIN_GAIN = 6.0
 """Movies without local motion gain up to 4 by chance; one with 0.5 A RMS of it at 18 e/A2 in all gains 12."""
 _GAIN_A_GROUP = 2.0
@@ -121,7 +124,8 @@ def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equat
 def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: SpatialBasis = LOCAL_BASIS) -> LocalFit:
     """Fit the field, starting from whole-frame motion."""
     frames = patches[0].band.frame_count
-    x, y = np.array([patch.x for patch in patches]), np.array([patch.y for patch in patches])
+    x = np.array([patch.centre_x_fraction for patch in patches])
+    y = np.array([patch.centre_y_fraction for patch in patches])
     at_patches = basis.values(x, y)
     keep = _determined(basis, at_patches, frames)
     groups = np.asarray(basis.groups)[keep]
@@ -154,7 +158,7 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
         move = float(np.abs(new - coefficients).max())
         coefficients = new
         equations = _assemble(patches, modes, coefficients)
-        if move < _CONVERGED_ANGSTROM:
+        if move < CONVERGED_ANGSTROM:
             break
     estimate, sd = _solve_with_sd(equations, frames, groups, motion, held, priors)
     coefficients = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)

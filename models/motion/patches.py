@@ -19,16 +19,15 @@ from frazil.models.motion.spectra import (
     noise_per_shell,
     scaled,
 )
-from frazil.models.motion.whole_frame import (
-    WholeFrameMotion,
-    frame_amplitudes,
-    padded_amplitude,
-)
+from frazil.models.motion.whole_frame import WholeFrameMotion
+from frazil.models.motion.whole_frame_band import frame_amplitudes, padded_amplitude
 
 Array = npt.NDArray[np.float64]
 
 _SMALLEST_PATCH_PX = 48
+"""Of the small stack, about 100 A: a particle and its surroundings."""
 _LEAST_LIT = 0.25
+"""Of a patch, in power: what is left would be all edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,9 @@ class Patch:
     """One patch: its band and what was undone when its pixels were read."""
 
     band: Band
-    x: float
-    y: float
-    """Centre in -0.5..0.5 of the full frame."""
+    centre_x_fraction: float
+    centre_y_fraction: float
+    """Of the full frame's width and height, -0.5..0.5 from its middle."""
     read_offset_angstrom: Array
     """(F, 2): the patch was read this far along with the specimen; the band holds only the rest."""
 
@@ -93,8 +92,8 @@ def cut_patches(
             coefficients = grid.take((pixels - pixels.mean(dim=(1, 2), keepdim=True)) * window)
             band = Band(
                 coefficients,
-                grid.omega_x,
-                grid.omega_y,
+                grid.omega_x_rad_per_angstrom,
+                grid.omega_y_rad_per_angstrom,
                 grid.shell,
                 grid.shell_frequency_per_angstrom,
                 amplitude,

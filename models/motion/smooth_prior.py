@@ -1,7 +1,7 @@
 """Motion is smooth in time, and how smooth is learnt from the movie itself.
 
 The prior is on the steps v_t = d_{t+1} - d_t (so the origin stays free): Gaussian, zero mean, covariance
-    V = rough^2 + diag(jump) + smooth^2 p p' exp(-|t - t'| / length),   p_t = 1 + early exp(-t / decay),
+    V = rough^2 + diag(jump) + smooth^2 p p' exp(-|t - t'| / length),   p_t = 1 + excess exp(-t / decay),
 a velocity that decays after the beam comes on (Ornstein-Uhlenbeck, as in Zivanov et al. 2019, IUCrJ 6:5) plus
 independent steps, a few of which may be jumps of any size (a burst does not loosen the whole movie).
 The hyper-parameters maximise the evidence; the likelihood is quadratic around the current estimate (Laplace).
@@ -19,18 +19,21 @@ from scipy import linalg, optimize
 Array = npt.NDArray[np.float64]
 
 _JUMP_SIZES_ANGSTROM = (1.0, 3.0, 10.0, 30.0)
+"""Standard deviations that are offered: from what a quiet movie's steps do not explain to a stage that was lost."""
 _JUMP_COST = 4.0
 """Evidence that a jump must bring: about one step in fifty is one."""
 _MAX_JUMPS = 6
+"""A movie with more has no smooth motion to learn."""
 _LOG_WIDTHS = np.array([2.0, 2.0, 1.0, 1.0, 0.7])
+"""Of the pull to the ordinary parameters, natural logarithm: rough and smooth may well be seven times theirs."""
 _BOUNDS = (
     (np.log(1e-3), np.log(30.0)),  # rough, A per frame
     (np.log(1e-3), np.log(30.0)),  # smooth, A per frame
     (np.log(1.0), np.log(60.0)),  # length, frames
-    (np.log(1e-2), np.log(30.0)),  # early
+    (np.log(1e-2), np.log(30.0)),  # early excess
     (np.log(1.0), np.log(15.0)),  # decay, frames
 )
-
+"""Where the search may go: from a thousandth of an A to steps no tracking follows, and times that a movie can show."""
 _LEAST_ROUGHNESS = 0.1
 """Of the ordinary one. No stage moves on rails: a quiet movie would else be given a path as stiff as its noise allows,
 and errors of half their true size."""
@@ -38,19 +41,20 @@ and errors of half their true size."""
 
 @dataclass(frozen=True, slots=True)
 class StepPrior:
-    """Hyper-parameters of the prior on steps (A per frame, frames)."""
+    """Hyper-parameters of the prior on the steps from one frame to the next."""
 
     rough_angstrom: float = 0.5
     smooth_angstrom: float = 1.0
     length_frames: float = 8.0
-    early: float = 2.0
+    early_excess: float = 2.0
+    """How much faster the first step is than late ones, as a multiple of `smooth_angstrom`."""
     decay_frames: float = 3.0
     jump_variance_angstrom2: Array = field(default_factory=lambda: np.zeros(0))
 
     def covariance(self, steps: int) -> Array:
         """V (steps, steps), A^2."""
         t = np.arange(steps, dtype=np.float64)
-        profile = self.smooth_angstrom * (1.0 + self.early * np.exp(-t / self.decay_frames))
+        profile = self.smooth_angstrom * (1.0 + self.early_excess * np.exp(-t / self.decay_frames))
         out = profile[:, None] * profile[None, :] * np.exp(-np.abs(t[:, None] - t[None, :]) / self.length_frames)
         jumps = self.jump_variance_angstrom2 if self.jump_variance_angstrom2.size == steps else 0.0
         out[np.diag_indices(steps)] += self.rough_angstrom**2 + jumps
@@ -159,7 +163,7 @@ def _evidence(j: Array, h: Array, v: Array) -> float:
 
 
 def _log_parameters(p: StepPrior) -> Array:
-    return np.log([p.rough_angstrom, p.smooth_angstrom, p.length_frames, p.early, p.decay_frames])
+    return np.log([p.rough_angstrom, p.smooth_angstrom, p.length_frames, p.early_excess, p.decay_frames])
 
 
 def learn(

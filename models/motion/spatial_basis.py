@@ -18,6 +18,7 @@ from scipy.interpolate import BSpline
 Array = npt.NDArray[np.float64]
 _SPLINE_DEGREE = 3
 _QUADRATURE_POINTS = 48
+"""Gauss-Legendre; products of two splines over each of a few intervals are integrated to 1e-6."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from frazil.models.motion.band import Band
 from frazil.models.motion.band_sums import AlignedSums
 
 _PATTERN_BANDS = 4
+"""Parts of the band in which the pattern may differ: gain residuals are white but for the camera's transfer."""
 
 
 @dataclass(frozen=True, slots=True)

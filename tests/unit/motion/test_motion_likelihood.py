@@ -28,8 +28,8 @@ def _band(
     amplitude[:, -1] = 0
     empty = Band(
         torch.zeros((frames, *shape), dtype=torch.complex64),
-        grid.omega_x,
-        grid.omega_y,
+        grid.omega_x_rad_per_angstrom,
+        grid.omega_y_rad_per_angstrom,
         grid.shell,
         grid.shell_frequency_per_angstrom,
         amplitude,
@@ -41,7 +41,14 @@ def _band(
     spectra = MotionSpectra(torch.full((n + 1,), rho_s), torch.full((n + 1,), rho_g))
     spectra.specimen[-1] = 0
     spectra.pattern[-1] = 0
-    band = Band(coefficients, grid.omega_x, grid.omega_y, grid.shell, grid.shell_frequency_per_angstrom, amplitude)
+    band = Band(
+        coefficients,
+        grid.omega_x_rad_per_angstrom,
+        grid.omega_y_rad_per_angstrom,
+        grid.shell,
+        grid.shell_frequency_per_angstrom,
+        amplitude,
+    )
     return band, spectra
 
 
@@ -89,7 +96,7 @@ def test_information_of_two_frames_is_the_classical_time_delay_bound() -> None:
     information = fisher_information(band, torch.zeros((2, 2)), spectra)
     coherence = 0.4 / 1.4
     inside = band.shell < band.shell_count
-    omega_sq = (band.omega_x[None, :].double() ** 2).expand(band.shell.shape)[inside].sum()
+    omega_sq = (band.omega_x_rad_per_angstrom[None, :].double() ** 2).expand(band.shell.shape)[inside].sum()
     assert information[0, 0] == pytest.approx(float(2 * omega_sq) * coherence**2 / (1 - coherence**2), rel=1e-4)
     np.testing.assert_allclose(information @ np.array([1, 1, 0, 0]), 0, atol=1e-6 * information[0, 0])
 

@@ -18,6 +18,7 @@ DOMINANT = ("drift_burst", "thick_ice", "coma", "coincidence", "defocus_spread")
 CHANGES = {"illumination": "spatial_coherence", "gain": "detector", "grid": "ice"}
 """What can be changed, and the factor that it acts on first."""
 STAGE_MOVE_S, IMAGE_SHIFT_S = 2.0, 2.5
+_BURST_RADIUS_ANGSTROM = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +243,11 @@ def _path(
     first, length, size, *angles = (float(a) for a in random.uniform(0, 1, 6))
     path = steps + _towards(stage, angles[0]) + _towards(beam_induced, angles[1])
     if planted == "drift_burst":
-        # Over a good part of the frames that count, several A a frame.
-        begin, end = 0.02 + 0.2 * first, 0.45 + 0.25 * length
-        jump = (3.0 + 3.0 * size) * frames * (end - begin)
-        path += _towards(jump * np.clip((u - begin) / (end - begin), 0, 1), angles[2])
+        # Around a circle, 5 to 8 A a frame, over a good part of the frames that count: much blur and little travel.
+        begin, end = 0.15 * first, 0.5 + 0.25 * length
+        turn = np.clip(u - begin, 0, end - begin) * frames * (5.0 + 3.0 * size) / _BURST_RADIUS_ANGSTROM
+        turn += 2 * math.pi * angles[2]
+        path += _BURST_RADIUS_ANGSTROM * (np.stack((np.cos(turn), np.sin(turn)), axis=1))
     return path.reshape(frames, SUBFRAMES, 2)
 
 

@@ -27,6 +27,10 @@ PLANTED = {
 }
 
 
+_ROOTS = {"defocus_spread": "ice"}
+"""In these sessions heights spread because the ice is thick: either word is right as the name of a root cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attributed:
     """Arrays are (movies, frequencies)."""
@@ -39,6 +43,8 @@ class Attributed:
     loss: dict[str, Array]
     sd: dict[str, Array]
     planted: list[str | None]
+    said: list[str] | None = None
+    """The cause that frazil itself names for each movie, where it does; empty: nothing stands out."""
 
 
 def score(found: Attributed) -> dict[str, Any]:
@@ -130,11 +136,17 @@ def named(found: Attributed) -> dict[str, Any]:
         tally[0] += right
         tally[1] += 1
         if not right:
-            wrong.append({"movie": int(index), "true": true[index], "named": said[index]})
+            own_word = None if found.said is None else found.said[index]
+            wrong.append({"movie": int(index), "true": true[index], "named": said[index], "own_word": own_word})
     planted = [
         (PLANTED[cause], said[index]) for index, cause in enumerate(found.planted) if cause is not None and clear[index]
     ]
+    own = None
+    if found.said is not None:
+        own = [_ROOTS.get(found.said[i], found.said[i]) == _ROOTS.get(true[i], true[i]) for i in np.flatnonzero(clear)]
     return {
+        "own_words_right": None if not own else float(np.mean(own)),
+        "own_words_elsewhere": None if found.said is None else sum(bool(found.said[i]) for i in np.flatnonzero(~clear)),
         "movies_with_one_cause": int(clear.sum()),
         "share_named_first": float(np.mean([true[i] == said[i] for i in np.flatnonzero(clear)]))
         if clear.any()
@@ -172,10 +184,15 @@ def table(figures: dict[str, Any]) -> str:
     one = figures["named"]
     share = "-" if one["share_named_first"] is None else f"{one['share_named_first']:.0%}"
     lines.append(f"one dominant cause in {one['movies_with_one_cause']} movies: named first {share} {one['by_factor']}")
+    if one["own_words_right"] is not None:
+        lines.append(
+            f"frazil's own word for it: right in {one['own_words_right']:.0%}; of the other movies it names a cause in "
+            f"{one['own_words_elsewhere']}"
+        )
     if one["planted"]:
         lines.append(f"planted and dominant: named first {one['planted_named_first']} of {one['planted']}")
     for wrong in one["wrong"]:
-        lines.append(f"  movie {wrong['movie']}: {wrong['true']}, named {wrong['named']}")
+        lines.append(f"  movie {wrong['movie']}: {wrong['true']}, named {wrong['named']}, own word {wrong['own_word']}")
     if "change_point" in figures:
         lines.append(f"change point {figures['change_point']}")
     return "\n".join(lines)

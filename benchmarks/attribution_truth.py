@@ -109,7 +109,7 @@ def watched_losses(session_dir: Path, truth: dict[str, Any]) -> list[Loss]:
     return losses
 
 
-def attributed(truth: dict[str, Any], losses: list[Loss]) -> Attributed:
+def attributed(truth: dict[str, Any], losses: list[Loss], said: list[str] | None = None) -> Attributed:
     """Truth and attribution side by side, (movies, frequencies) by factor."""
     k = np.array(truth["frequency_per_angstrom"])
     at = [loss.at(k) for loss in losses]
@@ -122,6 +122,7 @@ def attributed(truth: dict[str, Any], losses: list[Loss]) -> Attributed:
         {name: np.stack([loss[name] for loss, _ in at]) for name in names},
         {name: np.stack([sd[name] for _, sd in at]) for name in names},
         [movie["planted"] for movie in truth["movies"]],
+        said,
     )
 
 
@@ -172,7 +173,8 @@ def main() -> None:
         losses = watched_losses(args.watched, truth)
     else:
         losses = [losses_of(result) for result in run.results]
-    figures = score(attributed(truth, losses))
+    own = [getattr(result.losses, "named_cause", None) for result in run.results]
+    figures = score(attributed(truth, losses, None if None in own else own))
     figures["seconds_per_movie"] = run.seconds_per_movie
     figures["ctf_reliable"] = sum(result.ctf.reliable for result in run.results)
     if truth["change_point"] is not None:

@@ -171,21 +171,40 @@ def learn(
 ) -> StepPrior:
     """Hyper-parameters that maximise the evidence, from a start (Nelder-Mead in logarithms), then jumps.
 
-    A weak pull to `ordinary` values keeps undetermined parameters from wandering.
+    A weak pull to `ordinary` values keeps undetermined parameters from wandering. Where ordinary motion would need
+    jumps, they are also tried first: a stage that is lost once must not make all the movie's steps loose, from where
+    no single jump would pay.
     """
     if frame_count < 4:
         return replace(start, jump_variance_angstrom2=np.zeros(0))
     series = score.size // frame_count
     basis = steps_to_shifts(frame_count)
-    steps = frame_count - 1
     # The series are nearly independent (cross information is small): small matrices make the search cheap.
     parts = [slice(s * frame_count, (s + 1) * frame_count) for s in range(series)]
     all_j = np.stack([basis.T @ information[part, part] @ basis for part in parts])
     all_h = np.stack([basis.T @ score[part] for part in parts])
-    centre = _log_parameters(ordinary)
+    found = _most_evidence(all_j, all_h, start, ordinary)
+    jumping = _find_jumps(all_j, all_h, ordinary)
+    if not jumping.jump_variance_angstrom2.any():
+        return found
+    other = _most_evidence(all_j, all_h, jumping, ordinary)
+    return max((found, other), key=lambda prior: -_cost(all_j, all_h, prior, ordinary))
+
+
+def _cost(all_j: Array, all_h: Array, prior: StepPrior, ordinary: StepPrior) -> float:
+    """Minus the log evidence, with what jumps and parameters that are not ordinary cost."""
+    evidence = _evidence(all_j, all_h, prior.covariance(all_h.shape[1]))
+    away = (_log_parameters(prior) - _log_parameters(ordinary)) / _LOG_WIDTHS
+    return float(-evidence + 0.5 * (away**2).sum() + _JUMP_COST * np.count_nonzero(prior.jump_variance_angstrom2))
+
+
+def _most_evidence(all_j: Array, all_h: Array, start: StepPrior, ordinary: StepPrior) -> StepPrior:
+    """Nelder-Mead from `start` with its jumps, then jumps anew."""
     low, high = np.array(_BOUNDS).T
     low[0] = np.log(_LEAST_ROUGHNESS * ordinary.rough_angstrom)
+    centre = _log_parameters(ordinary)
     jumps = start.jump_variance_angstrom2
+    steps = all_h.shape[1]
 
     def make(log_parameters: Array) -> StepPrior:
         p = np.exp(np.clip(log_parameters, low, high))
@@ -199,15 +218,16 @@ def learn(
     simplex = np.vstack([x0, x0 + np.diag([-1.0, -1.0, 0.5, -0.7, 0.5])])
     options = {"maxfev": 140, "xatol": 0.05, "fatol": 0.02, "initial_simplex": simplex}
     found = optimize.minimize(cost, x0, method="Nelder-Mead", options=options)  # type: ignore[call-overload]
-    return _find_jumps(all_j, all_h, make(np.asarray(found.x)), steps)
+    return _find_jumps(all_j, all_h, make(np.asarray(found.x)))
 
 
-def _find_jumps(all_j: Array, all_h: Array, prior: StepPrior, steps: int) -> StepPrior:
+def _find_jumps(all_j: Array, all_h: Array, prior: StepPrior) -> StepPrior:
     """Give a step extra variance where the evidence asks for it, one at a time, the best first.
 
     Adding variance w to one step changes each series' evidence by  w s^2 / (2 (1 + w i)) - ln(1 + w i) / 2  with s and
     i the score and information of that step under the present prior (matrix determinant lemma).
     """
+    steps = all_h.shape[1]
     jumps = np.zeros(steps)
     for _ in range(_MAX_JUMPS):
         v = replace(prior, jump_variance_angstrom2=jumps).covariance(steps)

@@ -107,6 +107,24 @@ def test_prior_lets_a_jump_pass() -> None:
     assert prior.jump_variance_angstrom2.argmax() == 14
 
 
+def test_a_lost_stage_does_not_loosen_the_other_steps() -> None:
+    """30 A in three steps of a movie whose other steps are 0.1 A, each frame known to 1 A: jumps, and a tight prior."""
+    random = np.random.default_rng(4)
+    frames, errors = 24, []
+    for _ in range(4):
+        steps = 0.1 * random.normal(size=(frames - 1, 2))
+        steps[10:13] += (8.0, 6.0)
+        truth = np.concatenate((np.zeros((1, 2)), steps.cumsum(axis=0)))
+        truth -= truth.mean(axis=0)
+        information = np.kron(np.eye(2), np.eye(frames) - 1.0 / frames)
+        score = information @ (truth + random.normal(size=truth.shape)).T.reshape(-1)
+        prior = learn(information, score, frames, StepPrior())
+        assert np.flatnonzero(prior.jump_variance_angstrom2).tolist() == [10, 11, 12]
+        errors.append(np.square(solve(information, score, frames, prior).shift_angstrom - truth).mean())
+    # Loose steps would leave each frame to itself, an error of 1 A.
+    assert np.sqrt(np.mean(errors)) < 0.55
+
+
 def test_steps_span_all_zero_mean_paths() -> None:
     c = steps_to_shifts(7)
     np.testing.assert_allclose(c.sum(axis=0), 0, atol=1e-12)

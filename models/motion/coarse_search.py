@@ -18,6 +18,10 @@ from frazil.models.motion.band_kernels import path_powers
 
 _CLEAR_PEAK_SD = 3.5
 """Of the map: the highest of a few hundred independent places of pure noise lies near 3."""
+_ITERATIONS = 6
+"""At most: what has not settled by then is settled by the refinement."""
+_MOST_BREAKS = 3
+"""Of a path that are mended, one after the other."""
 _PATH_DECAYS_FRAMES = (math.inf, 8.0, 2.5)
 """Steady drift, and motion that settles slowly or in the first frames (infinite: linear)."""
 _PATH_MAX_COEFFICIENTS = 2500
@@ -70,7 +74,7 @@ def search(
     max_shift_angstrom: float,
     remove_still: bool,
     pooled_frames: int,
-    iterations: int = 6,
+    start_angstrom: Tensor | None = None,
 ) -> Tensor:
     """Displacements (F, 2; A, zero mean) by iterated leave-one-out cross-correlation.
 
@@ -82,23 +86,16 @@ def search(
         Subtract the mean of the unmoved frames first.
     pooled_frames:
         How many neighbours on each side are added to a frame in the first rounds.
+    start_angstrom:
+        (F, 2) displacements to start from; None: frames as they are.
     """
     device = band.coefficients.device
     frames = band.frame_count
-    k_sq = (band.omega_x_rad_per_angstrom[None, :] ** 2 + band.omega_y_rad_per_angstrom[:, None] ** 2) / (
-        4 * math.pi**2
-    )
-    weight = torch.where(band.shell < band.shell_count, torch.exp(-b_factor_angstrom2 * k_sq), 0.0)
-    data = band.coefficients * weight
-    if remove_still:
-        data = data - data.mean(dim=0, keepdim=True)
-    amplitude = band.amplitude_map()
-    data = data * amplitude
-    step = max(1.0, 0.12 * math.sqrt(b_factor_angstrom2))
-    shift = torch.zeros((frames, 2), device=device)
-    for iteration in range(iterations):
-        along_x, along_y = band.phases(shift)
-        aligned = data * along_y[:, :, None] * along_x[:, None, :]
+    data = _weighted(band, b_factor_angstrom2, remove_still)
+    step = _step_angstrom(b_factor_angstrom2)
+    shift = torch.zeros((frames, 2), device=device) if start_angstrom is None else start_angstrom
+    for iteration in range(_ITERATIONS):
+        aligned = _turned_back(band, data, shift)
         pool = max(0, pooled_frames - iteration)
         own = aligned
         if pool:
@@ -118,6 +115,56 @@ def search(
         if iteration >= pooled_frames and float(move.sub(move.mean(dim=0)).abs().max()) < 0.3:
             break
     return shift
+
+
+def mended(
+    band: Band, shift_angstrom: Tensor, *, b_factor_angstrom2: float, max_shift_angstrom: float
+) -> Tensor | None:
+    """The path (F, 2; A) with all later frames displaced together wherever that aligns them better with the earlier
+    ones; None where it does nowhere.
+
+    Frame by frame, a stage that was lost in the middle of a movie is a false maximum: the frames before and those
+    after agree among themselves, and each correlates best with its own.
+    """
+    data = _weighted(band, b_factor_angstrom2, remove_still=False)
+    step = _step_angstrom(b_factor_angstrom2)
+    shift, found = shift_angstrom, False
+    for _ in range(_MOST_BREAKS):
+        until = _turned_back(band, data, shift).cumsum(dim=0)
+        before, after = until[:-1], until[-1] - until[:-1]
+        maps, axis = correlation_maps(after * before.conj(), band, max_shift_angstrom, step)
+        # Twice the map is what the displacement adds to the power of the sum of all frames.
+        middle = axis.numel() // 2
+        near = maps[:, middle - 1 : middle + 2, middle - 1 : middle + 2].amax(dim=(1, 2))
+        gain = maps.amax(dim=(1, 2)) - near
+        first = int(gain.argmax())
+        if float(gain[first]) <= 0:
+            break
+        later = torch.arange(band.frame_count, device=shift.device)[:, None] > first
+        shift = shift + torch.where(later, peaks(maps[first : first + 1], axis), 0.0)
+        shift, found = shift - shift.mean(dim=0, keepdim=True), True
+    return shift if found else None
+
+
+def _weighted(band: Band, b_factor_angstrom2: float, remove_still: bool) -> Tensor:
+    """(F, Ny, Nx) coefficients with B-factor and expected amplitude."""
+    omega_sq = band.omega_x_rad_per_angstrom[None, :] ** 2 + band.omega_y_rad_per_angstrom[:, None] ** 2
+    k_sq = omega_sq / (4 * math.pi**2)
+    weight = torch.where(band.shell < band.shell_count, torch.exp(-b_factor_angstrom2 * k_sq), 0.0)
+    data = band.coefficients * weight
+    if remove_still:
+        data = data - data.mean(dim=0, keepdim=True)
+    return data * band.amplitude_map()
+
+
+def _turned_back(band: Band, data: Tensor, shift_angstrom: Tensor) -> Tensor:
+    along_x, along_y = band.phases(shift_angstrom)
+    return data * along_y[:, :, None] * along_x[:, None, :]
+
+
+def _step_angstrom(b_factor_angstrom2: float) -> float:
+    """Of the grids on which peaks are sought: a quarter of the width that the B-factor gives them."""
+    return max(1.0, 0.12 * math.sqrt(b_factor_angstrom2))
 
 
 def search_paths(band: Band, max_shift_angstrom: float) -> Tensor:

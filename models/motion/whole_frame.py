@@ -137,23 +137,30 @@ def _pooled_frames(dose_per_frame_e_per_a2: float, frames: int) -> int:
 def _searched_paths(
     coarse: Band, b_factor_angstrom2: float, max_shift_angstrom: float, pooled_frames: int
 ) -> list[Array]:
-    """Paths (F, 2; A) of the frame-by-frame search with and without what stands still; one where they agree."""
-    with_still, without_still = (
-        coarse_search.search(
+    """Paths (F, 2; A) of the frame-by-frame search, as far as they differ: with and without what stands still, and
+    with breaks mended."""
+
+    def search(remove_still: bool, pooled: int, start_angstrom: Tensor | None = None) -> Tensor:
+        return coarse_search.search(
             coarse,
             b_factor_angstrom2=b_factor_angstrom2,
             max_shift_angstrom=max_shift_angstrom,
-            remove_still=remove,
-            pooled_frames=pooled_frames,
+            remove_still=remove_still,
+            pooled_frames=pooled,
+            start_angstrom=start_angstrom,
         )
-        .double()
-        .cpu()
-        .numpy()
-        for remove in (False, True)
+
+    found = [search(False, pooled_frames), search(True, pooled_frames)]
+    whole = coarse_search.mended(
+        coarse, found[0], b_factor_angstrom2=b_factor_angstrom2, max_shift_angstrom=max_shift_angstrom
     )
-    if np.sqrt(np.mean((with_still - without_still) ** 2)) < _SAME_START_ANGSTROM:
-        return [with_still]
-    return [with_still, without_still]
+    if whole is not None:
+        found.append(search(False, 0, whole))
+    paths: list[Array] = []
+    for path in (one.double().cpu().numpy() for one in found):
+        if all(np.sqrt(np.mean((path - other) ** 2)) >= _SAME_START_ANGSTROM for other in paths):
+            paths.append(path)
+    return paths
 
 
 def _likeliest_start(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from frazil.models.motion.band import Band, BandGrid
-from frazil.models.motion.coarse_search import search_paths
+from frazil.models.motion.coarse_search import mended, search_paths
 from frazil.models.motion.refinement import Refined, likeliest_damage, refine, split_agreement
 from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
 
@@ -113,3 +113,26 @@ def test_a_simple_path_is_found_where_no_single_frame_shows_it(decay_frames: flo
     found = search_paths(band, 30.0).numpy()
     np.testing.assert_allclose(found.mean(axis=0), 0.0, atol=1e-4)
     assert np.sqrt(np.square(found - truth).sum(axis=1).mean()) < 1.5
+
+
+def _lost(frames: int, first_late: int, by_angstrom: tuple[float, float]) -> np.ndarray:
+    """A quiet movie whose stage moves once."""
+    path = _settling(frames, 1.0) + (np.arange(frames) >= first_late)[:, None] * np.array(by_angstrom)
+    return path - path.mean(axis=0)
+
+
+@pytest.mark.parametrize("first_late", [3, 7, 13])
+def test_a_path_that_is_broken_in_two_is_mended(first_late: int) -> None:
+    """Each part is aligned in itself, and the parts 30 A apart: frame by frame that is a maximum."""
+    truth = _lost(16, first_late, (-24.0, 18.0))
+    band = _band(truth, _amplitudes(16, 1.0)[0.4], 0.1).below(0.1)
+    false = _settling(16, 1.0)
+    found = mended(band, torch.as_tensor(false).float(), b_factor_angstrom2=150.0, max_shift_angstrom=60.0)
+    assert found is not None
+    assert np.sqrt(np.square(found.numpy() - truth).sum(axis=1).mean()) < 1.0
+
+
+def test_a_path_that_is_right_is_left_as_it_is() -> None:
+    truth = _lost(16, 7, (-24.0, 18.0))
+    band = _band(truth, _amplitudes(16, 1.0)[0.4], 0.1).below(0.1)
+    assert mended(band, torch.as_tensor(truth).float(), b_factor_angstrom2=150.0, max_shift_angstrom=60.0) is None

@@ -139,7 +139,9 @@ def named(found: Attributed) -> dict[str, Any]:
             own_word = None if found.said is None else found.said[index]
             wrong.append({"movie": int(index), "true": true[index], "named": said[index], "own_word": own_word})
     planted = [
-        (PLANTED[cause], said[index]) for index, cause in enumerate(found.planted) if cause is not None and clear[index]
+        said[index] == true[index]
+        for index, cause in enumerate(found.planted)
+        if cause is not None and clear[index] and true[index] == PLANTED[cause]
     ]
     own = None
     if found.said is not None:
@@ -153,7 +155,7 @@ def named(found: Attributed) -> dict[str, Any]:
         else None,
         "by_factor": by_factor,
         "planted": len(planted),
-        "planted_named_first": sum(a == b for a, b in planted),
+        "planted_named_first": sum(planted),
         "wrong": wrong,
     }
 

@@ -138,6 +138,16 @@ def frames(exposure: Exposure, particle: Particle, sensitivity: Image) -> Iterat
         yield kept
 
 
+def ideal_picture(exposure: Exposure, particle: Particle) -> Image:
+    """(size, size) contrast of the particles through their CTF, with nothing lost: what `frames` is made from."""
+    size = exposure.size_px
+    canvas = fft.next_fast_len(size + MARGIN_PX, real=True)
+    spectrum = _particle_spectrum(exposure, particle, canvas, np.random.default_rng([exposure.seed, 5]), damp=False)
+    first = (canvas - size) // 2
+    image = fft.irfft2(spectrum, s=(canvas, canvas))
+    return np.asarray(image[first : first + size, first : first + size], dtype=np.float32)
+
+
 def _consistent(made: float, meant: float) -> None:
     """Dose rate, exposure time and dose have to say the same."""
     if abs(made - meant) > 1e-6 * max(meant, 1e-9):
@@ -193,7 +203,7 @@ def _ice_amplitude(
 
 
 def _particle_spectrum(
-    exposure: Exposure, particle: Particle, canvas: int, random: np.random.Generator
+    exposure: Exposure, particle: Particle, canvas: int, random: np.random.Generator, damp: bool = True
 ) -> NDArray[np.complex64]:
     """Contrast of all particles without damage: each layer of heights through its own CTF, all through the coma."""
     instrument, causes = exposure.instrument, exposure.causes
@@ -212,11 +222,12 @@ def _particle_spectrum(
         height = 10 * causes.height_spread_nm * ((layer + 0.5) / LAYERS - 0.5)
         transfer = (-2 * np.sin(_phase(exposure, kx, ky, k, height))).astype(np.float32)
         total += fft.rfft2(image[half : half + canvas, half : half + canvas]) * transfer
-    damp = _radial(k, lambda a: np.exp(-0.25 * causes.heterogeneity_angstrom2 * a**2)) * _envelope(exposure, k)
+    if damp:
+        total *= _radial(k, lambda a: np.exp(-0.25 * causes.heterogeneity_angstrom2 * a**2)) * _envelope(exposure, k)
     tilt_x, tilt_y = (1e-3 * instrument.tilt_mrad_per_um * shift for shift in causes.image_shift_um)
     lam = wavelength(instrument.voltage_kv)
     coma = 2 * math.pi * instrument.cs_mm * 1e7 * lam**2 * k**2 * (kx[None] * tilt_x + ky[:, None] * tilt_y)
-    total *= damp * np.exp(1j * coma).astype(np.complex64)
+    total *= np.exp(1j * coma).astype(np.complex64)
     total[0, 0] = 0
     return total
 

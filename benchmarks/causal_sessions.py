@@ -72,7 +72,7 @@ def make_session(
     other = sensitivity * _pattern(random, size_px, _CHANGED_SENSITIVITY_SD)
     with mrcfile.new(out_dir / "gain.mrc", overwrite=True) as file:
         file.set_data((1.0 / sensitivity).astype(np.float32))
-    path = _structure(structures, seed)
+    path = structure_file(structures, seed)
     particle = None if only_truth else project(path, taken[0].session.instrument, seed)
     rows = []
     for movie in taken:
@@ -114,16 +114,7 @@ def make_session(
 
 def write_movie(path: Path, movie: Taken, particle: Particle, sensitivity: Image, wanted: Wanted) -> None:
     """The counts of one exposure: TIFF with row 0 last and LZW, or MRC."""
-    exposure = Exposure(
-        instrument=movie.session.instrument,
-        causes=movie.causes,
-        path_angstrom=movie.path_angstrom,
-        coverage=movie.coverage,
-        exposure_time_s=movie.exposure_time_s,
-        size_px=wanted.size_px,
-        seed=wanted.seed * 1000 + movie.index,
-    )
-    counted = frames(exposure, particle, sensitivity)
+    counted = frames(exposure_of(movie, wanted), particle, sensitivity)
     if path.suffix == ".mrc":
         with mrcfile.new(path, overwrite=True) as file:
             file.set_data(np.stack(list(counted)).astype(np.int8))
@@ -137,12 +128,25 @@ def write_movie(path: Path, movie: Taken, particle: Particle, sensitivity: Image
             )  # fmt: skip
 
 
+def exposure_of(movie: Taken, wanted: Wanted) -> Exposure:
+    """What a movie's frames are made of."""
+    return Exposure(
+        instrument=movie.session.instrument,
+        causes=movie.causes,
+        path_angstrom=movie.path_angstrom,
+        coverage=movie.coverage,
+        exposure_time_s=movie.exposure_time_s,
+        size_px=wanted.size_px,
+        seed=wanted.seed * 1000 + movie.index,
+    )
+
+
 def _pattern(random: np.random.Generator, size_px: int, sd: float) -> Image:
     pattern = 1.0 + sd * random.standard_normal((size_px, size_px), dtype=np.float32)
     return np.asarray(np.clip(pattern, 0.3, 2.0) / pattern.mean(), dtype=np.float32)
 
 
-def _structure(folder: Path | None, seed: int) -> Path:
+def structure_file(folder: Path | None, seed: int) -> Path:
     """One of STRUCTURES by the seed, from the folder or from what ships with frazil."""
     found = [path for path in sorted((folder or _SHIPPED).iterdir()) if path.name.startswith(STRUCTURES)]
     if not found:

@@ -1,0 +1,240 @@
+"""Restoration of one micrograph: artefacts out, Wiener filter, places without specimen quietened, the learned residual.
+
+Each step has to earn its place on this micrograph: what the network made of one half-sum has to predict the other half
+better than what it started from, else the result before it is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from frazil.models.deconvolution.artefacts import CleanImage, clean
+from frazil.models.deconvolution.held_out import HalfPair, HeldOutGain, confirmed_share, held_out_gain
+from frazil.models.deconvolution.network import ResidualNetwork, features_of, spectrum_of
+from frazil.models.deconvolution.occupancy import Occupancy, bands_of, find_occupancy, locally_filtered
+from frazil.models.deconvolution.ssnr import SsnrCurve, half_spectra_ssnr
+from frazil.models.deconvolution.wiener import (
+    FilteredSpectrum,
+    PredictiveSsnr,
+    blend,
+    ctf_parameters,
+    low_passed,
+    to_image,
+    wiener_spectrum,
+)
+from frazil.models.deconvolution.working_grid import Transfers, WorkingGrid, transfers, working_grid
+from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.records import CtfEstimate
+
+Method = Literal["low-pass", "wiener", "local-wiener", "learned"]
+LOCAL: Method = "local-wiener"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """image: (h, w) float32, specimen bright, in the micrograph's units. small: the same without what is finer than 8
+    A, at about 4 A per pixel: for thumbnails. Gains are None where there are no halves to ask."""
+
+    image: Tensor
+    small: Tensor
+    method: Method
+    held_out_gain: HeldOutGain | None
+    """Of the learned result over the local Wiener filter (of that over the plain one where there is no network)."""
+    ssnr: SsnrCurve | None
+    """What was filtered with."""
+    specimen_share: float | None
+    """Of the field that is covered."""
+    masked: CleanImage
+    attenuated: int
+    """Fourier samples of ice reflections and gratings that were levelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallField:
+    """What the small grid knows of one micrograph or half-sum: the Wiener-filtered half plane and all that is made of
+    it."""
+
+    filtered: Tensor
+    occupancy: Occupancy
+    local: Tensor
+    """Half plane of the local Wiener filter."""
+
+
+def restore_micrograph(
+    weighted: Tensor,
+    even: Tensor | None,
+    odd: Tensor | None,
+    *,
+    pixel_size_angstrom: float,
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+    predicted: PredictiveSsnr | None,
+    network: ResidualNetwork | None,
+    device: torch.device,
+    blur_covariance_a2: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Restored:
+    """Restore an aligned micrograph.
+
+    Parameters
+    ----------
+    weighted:
+        (h, w) dose-weighted sum, electrons, specimen dark.
+    even, odd:
+        (h, w) sums of even and odd frames; None where there is only one frame: then nothing is learned or checked.
+    predicted:
+        The causal prior's posterior predictive SSNR; combined with what the halves say, each by its precision.
+    network:
+        The session's state of the learned residual (`weights.shipped_network` before anything was learned), or None.
+    blur_covariance_a2:
+        See `wiener_spectrum`.
+    """
+    cleaned = clean(weighted.to(device, torch.float32), pixel_size_angstrom)
+    height, width = weighted.shape
+    grid = working_grid(height, width, pixel_size_angstrom)
+    if not ctf.defocus_known:
+        image = low_passed(cleaned.image, pixel_size_angstrom)
+        small = torch.fft.irfft2(grid.cropped(torch.fft.rfft2(image)), s=grid.size)
+        return Restored(image, small, "low-pass", None, None, None, cleaned, 0)
+    parameters = ctf_parameters(ctf, acquisition)
+    halves = None
+    if even is not None and odd is not None:
+        halves = [
+            small_spectrum(clean(half.to(device, torch.float32), pixel_size_angstrom).image, grid)
+            for half in (even, odd)
+        ]
+    ssnr = _ssnr(halves, predicted, ctf, acquisition, grid)
+    filtered = wiener_spectrum(
+        cleaned.image,
+        pixel_size_angstrom=pixel_size_angstrom,
+        ctf=ctf,
+        acquisition=acquisition,
+        ssnr=ssnr,
+        blur_covariance_a2=blur_covariance_a2,
+    )
+    filters = transfers(grid, parameters, ssnr, device)
+    field = small_field(_small_planes(filtered, grid, ctf), filters, grid)
+    chosen, method, gain = field.local, LOCAL, None
+    if halves is not None:
+        chosen, method, gain = _checked(field, halves, filters, grid, network)
+    image = _assembled(filtered, chosen - field.filtered, grid, ctf)
+    return Restored(
+        image,
+        torch.fft.irfft2(chosen, s=grid.size),
+        method,
+        gain,
+        ssnr,
+        field.occupancy.share,
+        cleaned,
+        filtered.attenuated,
+    )
+
+
+def small_spectrum(image: Tensor, grid: WorkingGrid) -> Tensor:
+    """Half plane of an image on the working grid, its mean left out."""
+    return grid.cropped(torch.fft.rfft2(image - image.mean()))
+
+
+def small_field(filtered: Tensor, filters: Transfers, grid: WorkingGrid) -> SmallField:
+    occupancy = find_occupancy(filtered, filters.k, grid)
+    return SmallField(filtered, occupancy, torch.fft.rfft2(locally_filtered(filtered, filters.k, occupancy, grid)))
+
+
+def learned_spectrum(field: SmallField, filters: Transfers, grid: WorkingGrid, network: ResidualNetwork) -> Tensor:
+    """Half plane of what the network makes of a field."""
+    features = features_of(field.filtered, filters.k, filters.log_ssnr, field.occupancy, grid)
+    with torch.inference_mode():
+        output = network(features.bands[None], features.conditions[None])[0]
+    return spectrum_of(output, features.spread, filters.k)
+
+
+def half_pairs(halves: list[Tensor], filters: Transfers, grid: WorkingGrid) -> tuple[list[HalfPair], list[SmallField]]:
+    """Each half Wiener-filtered (as bright as a whole sum), the other held out."""
+    pairs, fields = [], []
+    for own, other in ((0, 1), (1, 0)):
+        field = small_field(2 * halves[own] * filters.wiener(), filters, grid)
+        fields.append(field)
+        pairs.append(HalfPair(field.filtered, 2 * halves[other], filters.ctf, filters.k))
+    return pairs, fields
+
+
+def _checked(
+    field: SmallField,
+    halves: list[Tensor],
+    filters: Transfers,
+    grid: WorkingGrid,
+    network: ResidualNetwork | None,
+) -> tuple[Tensor, Method, HeldOutGain]:
+    """The best half plane that the halves bear out, what it is called, and the gain of the last step tried."""
+    pairs, fields = half_pairs(halves, filters, grid)
+    local = [half.local for half in fields]
+    gain = held_out_gain(pairs, None, local)
+    start, method = (field.local, LOCAL) if gain.sure else (field.filtered, "wiener")
+    if network is None:
+        return start, method, gain
+    learned = [learned_spectrum(half, filters, grid, network) for half in fields]
+    gain = held_out_gain(pairs, local if method == LOCAL else None, learned)
+    if not gain.sure:
+        return start, method, gain
+    whole = learned_spectrum(field, filters, grid, network) * confirmed_share(pairs, learned)
+    # A band in which the other half likes the simpler result better keeps that.
+    chosen = torch.zeros_like(whole)
+    for band, better in zip(bands_of(filters.k), gain.by_band, strict=True):
+        chosen = chosen + band * (whole if better > 0 else start)
+    return chosen, "learned", gain
+
+
+def _ssnr(
+    halves: list[Tensor] | None,
+    predicted: PredictiveSsnr | None,
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+    grid: WorkingGrid,
+) -> SsnrCurve:
+    """The causal prior's word and the halves', by their precisions.
+
+    Raises
+    ------
+    ValueError
+        Neither is given: there is nothing to filter with.
+    """
+    prior = None
+    if predicted is not None:
+        prior = SsnrCurve(
+            np.asarray(predicted.frequency_per_angstrom),
+            np.asarray(predicted.log_ssnr),
+            np.asarray(predicted.log_ssnr_sd),
+        )
+    if halves is None:
+        if prior is None:
+            raise ValueError("a restoration needs a predicted SSNR or two half-sums")
+        return prior
+    images = [torch.fft.irfft2(half, s=grid.size) for half in halves]
+    own = half_spectra_ssnr(
+        images[0], images[1], pixel_size_angstrom=grid.pixel_size_angstrom, ctf=ctf_parameters(ctf, acquisition)
+    )
+    return own if prior is None else prior.combined(own)
+
+
+def _small_planes(filtered: FilteredSpectrum, grid: WorkingGrid, ctf: CtfEstimate) -> Tensor:
+    """Half plane on the working grid; of a tilted specimen, each place with its own defocus."""
+    if len(filtered.planes) == 1:
+        return grid.cropped(filtered.planes[0])
+    images = [torch.fft.irfft2(grid.cropped(plane), s=grid.size) for plane in filtered.planes]
+    spectrum: Tensor = torch.fft.rfft2(blend(images, filtered, ctf))
+    return spectrum
+
+
+def _assembled(filtered: FilteredSpectrum, difference: Tensor, grid: WorkingGrid, ctf: CtfEstimate) -> Tensor:
+    """The full image, on whose coarse part the small one improves; what is finer stays as the Wiener filter left it."""
+    if len(filtered.planes) == 1:
+        grid.add_to_full(filtered.planes[0], difference)
+        return to_image(filtered, ctf)
+    full = torch.zeros_like(filtered.planes[0])
+    grid.add_to_full(full, difference)
+    added: Tensor = torch.fft.irfft2(full, s=(filtered.height_px, filtered.width_px))
+    return to_image(filtered, ctf) + added

@@ -16,7 +16,7 @@ RESULTS = HERE / "results"
 _HELPERS = {
     "run.py", "synthetic_session.py", "screenshots.py", "shared_data.py",
     "motion_movies.py", "motion_score.py", "motion_programs.py", "motion_frazil.py", "structure_movies.py",
-    "performance_tables.py", "ctf_scenes.py",
+    "performance_tables.py", "ctf_scenes.py", "restoration_scenes.py",
 }  # fmt: skip
 
 

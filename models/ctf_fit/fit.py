@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from frazil.config.settings import CtfSettings
-from frazil.models.ctf_fit.band import Background, Band, fit_background, select_band
+from frazil.models.ctf_fit.band import ICE_BAND_PER_ANGSTROM, Background, Band, fit_background, select_band
 from frazil.models.ctf_fit.centred import LOWEST_PER_ANGSTROM, Field, crop_to_band, fit_centred
 from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, Candidate, search
 from frazil.models.ctf_fit.periodogram import PowerMap, block_size, flatten_image, power_map, rebin, transform_power
@@ -48,6 +48,13 @@ own texture shows one) ..."""
 _NEW_DISPLACEMENT_ANGSTROM = 40.0
 """... and where the two images of a detail lie further apart than the density resolves: power without displacement has
 rings of its own, and particles' form factors with them."""
+WATER_RING_END_PER_ANGSTROM = 0.3125
+"""The rings are refined up to here, the far side of amorphous water's broad maximum at 3.7 A: where ice scatters most
+and a ring's phase is steepest in defocus. The search ends where the settings say."""
+_WATER_FROM_PER_ANGSTROM = 0.23
+_WIDE_STEPS = 12
+_CRYSTALLINE = 1.6
+"""Dispersion of the residuals in the ice band above which it is left out: reflections."""
 HIGHEST_CENTRED_PER_ANGSTROM = 0.2
 """Where the whole image leaves the rings uncertain there are none beyond."""
 SMALLEST_CENTRED_ANGSTROM = 500.0
@@ -98,7 +105,9 @@ def fit_ctf(
     high = min(1.0 / settings.max_resolution_angstrom, 0.95 * nyquist)
     if high < 1.5 * low:
         return nothing(nyquist, settings, flag=TOO_COARSE)
-    displacement = 2.0 * optics.wavelength_angstrom * settings.max_defocus_angstrom * high
+    # Who asks for less than the default range is not given more.
+    farthest = high if high < _WATER_FROM_PER_ANGSTROM else min(WATER_RING_END_PER_ANGSTROM, 0.95 * nyquist)
+    displacement = 2.0 * optics.wavelength_angstrom * settings.max_defocus_angstrom * farthest
     height_angstrom, width_angstrom = (length * pixel_size_angstrom for length in image.shape)
     block = block_size(height_angstrom, width_angstrom, displacement_angstrom=displacement)
     # settings.box_px: the spectrum is never coarser than that of a box of so many pixels.
@@ -112,7 +121,7 @@ def fit_ctf(
         fitted = weighted.to(device=device, dtype=torch.float32)
         transform = torch.fft.rfft2(flatten_image(fitted))
         fitted_spectrum = transform_power(transform, fitted.shape[1], pixel_size_angstrom, block=block)
-    limits = _Limits(low, high, fit_phase_shift, settings)
+    limits = _Limits(low, high, farthest, fit_phase_shift, settings)
     look = _look(fitted_spectrum, optics, limits)
     if look.candidates[0].score < _CLEAR_SCORE:
         window = signal_window(fitted, fitted_spectrum, pixel_size_angstrom)
@@ -155,6 +164,7 @@ def fit_ctf(
 class _Limits:
     low_per_angstrom: float
     high_per_angstrom: float
+    farthest_per_angstrom: float
     fit_phase_shift: bool
     settings: CtfSettings
 
@@ -217,11 +227,14 @@ def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[list[R
     best = fits[0]
     tone = 1.0 / (optics.wavelength_angstrom * high * high)
     others = [fit for fit in fits[1:] if _far(fit.parameters, best.parameters, 0.5 * tone)]
-    dispersion = at(best.parameters).residual_dispersion(best)
+    likelihood = at(best.parameters)
+    dispersion = likelihood.residual_dispersion(best)
+    margin = (best.log_posterior_gain - max((fit.log_posterior_gain for fit in others), default=0.0)) / dispersion
+    best, dispersion = _refine(look, best, dispersion, likelihood, optics, limits)
     evidence = Evidence(
         coarse_score=look.candidates[0].score,
         gain=best.log_posterior_gain / dispersion,
-        margin=(best.log_posterior_gain - max((fit.log_posterior_gain for fit in others), default=0.0)) / dispersion,
+        margin=margin,
         dispersion=dispersion,
         converged=best.converged,
         inside_search_range=bool(
@@ -232,6 +245,42 @@ def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[list[R
         ),
     )
     return [best, *others], evidence
+
+
+def _refine(
+    look: _Look, best: RingFit, dispersion: float, likelihood: WhittleFit, optics: RingOptics, limits: _Limits
+) -> tuple[RingFit, float]:
+    """The best answer again, up to the water's maximum, every ring weighted by how far its samples can be trusted.
+
+    A few particles' samples of one ring are correlated, and crystals are no rings at all: where residuals scatter more
+    than chance, a ring counts for as much less. Returns the fit and the dispersion that is left.
+    """
+    phase, farthest = limits.fit_phase_shift, limits.farthest_per_angstrom
+    low, high = limits.low_per_angstrom, limits.high_per_angstrom
+    answers = [(best, likelihood)]
+    if farthest > 1.05 * high and error_scale(best, dispersion) < 0.12 * _turn(optics, farthest):
+        factor = _rebinning(look.spectrum, optics, best.parameters, farthest, _COARSEST_FIT_PER_ANGSTROM)
+        spectrum = rebin(look.spectrum, factor)
+        background = fit_background(spectrum, low=low, high=farthest)
+        for mask_ice in (False, True):
+            band = select_band(spectrum, background, low=low, high=farthest, mask_ice=mask_ice)
+            wide = WhittleFit(band, optics, spectrum)
+            fit = wide.maximise(best.parameters, fit_phase_shift=phase, steps=_WIDE_STEPS)
+            moved = abs(fit.parameters.defocus_angstrom - best.parameters.defocus_angstrom)
+            if moved > 4.0 * error_scale(best, dispersion) + 0.02 * _turn(optics, farthest):
+                break
+            if mask_ice or wide.dispersion_in(fit, *ICE_BAND_PER_ANGSTROM) < _CRYSTALLINE:
+                answers.append((fit, wide))
+                break
+    fit, likelihood = answers[-1]
+    trusted = likelihood.trusted(fit)
+    fit = trusted.maximise(fit.parameters, fit_phase_shift=phase, curves=fit, steps=_WIDE_STEPS)
+    return fit, trusted.residual_dispersion(fit)
+
+
+def _turn(optics: RingOptics, high: float) -> float:
+    """Defocus (A) by which the rings turn once at `high` (1/A)."""
+    return 2.0 * math.pi / (optics.defocus_gradient * high * high)
 
 
 def _bring_home(

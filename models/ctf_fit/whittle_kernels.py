@@ -25,25 +25,28 @@ def system(
     nu: Any,
     delta: Any,
     vector: Any,
-    free: int,
+    free: Any,
     least: float,
 ) -> Any:
     """Sums over rings and samples of the score and the Fisher information.
 
-    geometry: (4, samples) 2 chi without what is fitted, and its gradients by (dz, a_x, a_y). Returns per ring (rings,
-    5 + 2 free): w, w p, w p^2, u, u p, then w s_j and w p s_j with weight w = n / mu^2, pattern p, pull u = w (y - mu)
-    and slopes s_j; and (free, free), (free,) sums of w s_i s_j and u s_j.
+    geometry: (4, samples) 2 chi without what is fitted, and its gradients by (dz, a_x, a_y). vector: (dz, a_x, a_y,
+    phase, b_x, b_y); free: those of its indices that are fitted. Returns per ring (rings, 5 + 2 free): w, w p, w p^2,
+    u, u p, then w s_j and w p s_j with weight w = n / mu^2, pattern p, pull u = w (y - mu) and slopes s_j; and (free,
+    free), (free,) sums of w s_i s_j and u s_j.
     """
-    sums = np.zeros((len(nu), 5 + 2 * free))
-    normal = np.zeros((free, free))
-    gradient = np.zeros(free)
-    slopes = np.zeros(4)
+    size = len(free)
+    sums = np.zeros((len(nu), 5 + 2 * size))
+    normal = np.zeros((size, size))
+    gradient = np.zeros(size)
+    slopes = np.zeros(6)
     for i in range(len(ring)):
         r = ring[i]
         angle = geometry[0, i] + vector[0] * geometry[1, i] + vector[1] * geometry[2, i] + vector[2] * geometry[3, i]
         angle += np.float32(2.0) * vector[3]
         cosine, sine = math.cos(angle), math.sin(angle)
-        pattern = delta[r] * (np.float32(1.0) - rho[i] * cosine)
+        seen = rho[i] * math.exp(vector[4] * geometry[2, i] + vector[5] * geometry[3, i])
+        pattern = delta[r] * (np.float32(1.0) - seen * cosine)
         mean = max(nu[r] + pattern, least)
         weight = count[i] / (mean * mean)
         pull = weight * (ratio[i] - mean)
@@ -52,19 +55,22 @@ def system(
         sums[r, 2] += weight * pattern * pattern
         sums[r, 3] += pull
         sums[r, 4] += pull * pattern
-        if free > 0:
-            slope = delta[r] * rho[i] * sine
+        if size > 0:
+            slope, fall = delta[r] * seen * sine, delta[r] * seen * cosine
             slopes[0] = slope * geometry[1, i]
             slopes[1] = slope * geometry[2, i]
             slopes[2] = slope * geometry[3, i]
             slopes[3] = slope * np.float32(2.0)
-            for a in range(free):
-                sums[r, 5 + a] += weight * slopes[a]
-                sums[r, 5 + free + a] += weight * pattern * slopes[a]
-                gradient[a] += pull * slopes[a]
+            slopes[4] = -fall * geometry[2, i]
+            slopes[5] = -fall * geometry[3, i]
+            for a in range(size):
+                by_a = slopes[free[a]]
+                sums[r, 5 + a] += weight * by_a
+                sums[r, 5 + size + a] += weight * pattern * by_a
+                gradient[a] += pull * by_a
                 for b in range(a + 1):
-                    normal[a, b] += weight * slopes[a] * slopes[b]
-    for a in range(free):
+                    normal[a, b] += weight * by_a * slopes[free[b]]
+    for a in range(size):
         for b in range(a):
             normal[b, a] = normal[a, b]
     return sums, normal, gradient
@@ -80,7 +86,8 @@ def log_likelihood(
         r = ring[i]
         angle = geometry[0, i] + vector[0] * geometry[1, i] + vector[1] * geometry[2, i] + vector[2] * geometry[3, i]
         angle += np.float32(2.0) * vector[3]
-        mean = max(nu[r] + delta[r] * (np.float32(1.0) - rho[i] * math.cos(angle)), least)
+        seen = rho[i] * math.exp(vector[4] * geometry[2, i] + vector[5] * geometry[3, i])
+        mean = max(nu[r] + delta[r] * (np.float32(1.0) - seen * math.cos(angle)), least)
         total -= count[i] * (math.log(mean) + ratio[i] / mean)
     return total
 
@@ -93,7 +100,8 @@ def mean_curve(ring: Any, geometry: Any, rho: Any, nu: Any, delta: Any, vector: 
         r = ring[i]
         angle = geometry[0, i] + vector[0] * geometry[1, i] + vector[1] * geometry[2, i] + vector[2] * geometry[3, i]
         angle += np.float32(2.0) * vector[3]
-        out[i] = max(nu[r] + delta[r] * (np.float32(1.0) - rho[i] * math.cos(angle)), least)
+        seen = rho[i] * math.exp(vector[4] * geometry[2, i] + vector[5] * geometry[3, i])
+        out[i] = max(nu[r] + delta[r] * (np.float32(1.0) - seen * math.cos(angle)), least)
     return out
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from causal_physics import SUBFRAMES, Causes, Instrument
 from numpy.typing import NDArray
 
-KINDS = ("mixed", "dominant", "change")
+KINDS = ("mixed", "hasty", "dominant", "change")
+"""`hasty` is mixed with a stage that drifts and hardly settles, and a bright beam: there is something to gain."""
 DOMINANT = ("drift_burst", "thick_ice", "coma", "coincidence", "defocus_spread")
 CHANGES = {"illumination": "spatial_coherence", "gain": "detector", "grid": "ice"}
 """What can be changed, and the factor that it acts on first."""
@@ -77,11 +78,12 @@ class Taken:
 def draw_session(wanted: Wanted) -> Session:
     """The instrument of a session; of a `dominant` or `change` session one in good order."""
     random = np.random.default_rng([wanted.seed, 1])
-    quiet = wanted.kind != "mixed"
+    quiet = wanted.kind in ("dominant", "change")
     pixel = float(random.uniform(0.85, 1.1))
     camera_frames = float(random.choice([320.0, 400.0, 750.0, 1500.0]))
     area = float(random.uniform(4.0, 9.0))
     half_angle = float(random.uniform(0.01, 0.06))
+    hasty = wanted.kind == "hasty"
     tilt = float(np.exp(random.uniform(math.log(0.05), math.log(0.3))))
     instrument = Instrument(
         voltage_kv=300.0,
@@ -105,7 +107,7 @@ def draw_session(wanted: Wanted) -> Session:
         instrument=instrument,
         # Where a camera is meant to be used: a few per cent of the electrons coincide.
         dose_rate_e_per_px_s=float(random.uniform(0.03, 0.07)) * 2 * camera_frames / area,
-        settle_speed_angstrom_per_s=18.0 * float(np.exp(random.normal(0.0, 0.25))),
+        settle_speed_angstrom_per_s=(40.0 if hasty else 18.0) * float(np.exp(random.normal(0.0, 0.25))),
         settle_decay_s=float(random.uniform(4.0, 9.0)),
         spread_share=float(random.uniform(0.3, 0.9)),
         coverage=float(random.uniform(0.25, 0.4)),
@@ -128,7 +130,7 @@ def draw_movies(wanted: Wanted) -> list[Taken]:
         if index % 10 == 0:
             square_level = float(np.random.default_rng([wanted.seed, 3, index]).uniform(math.log(35), math.log(160)))
         causes, planted = _draw_causes(wanted, session, square_level, random)
-        moved = index == 0 or float(random.uniform()) < (0.7 if wanted.kind == "mixed" else 1.0)
+        moved = index == 0 or float(random.uniform()) < (0.7 if wanted.kind in ("mixed", "hasty") else 1.0)
         if moved:
             settled = causes.settle_time_s + wanted.settle_longer_s
             stage = (stage[0] + float(random.normal(0, 6.0)), stage[1] + float(random.normal(0, 6.0)))
@@ -187,7 +189,10 @@ def _draw_causes(
     planted = "drift_burst" if burst < 0.1 else None
     shift = 9.0 * radius
     spread = min(session.spread_share * scatter, 1.0) * thickness
-    if wanted.kind != "mixed":
+    if wanted.kind == "hasty":
+        settle = 2.0 + 0.25 * settle
+        rate *= 1.6
+    if wanted.kind in ("dominant", "change"):
         settle = 15.0 + 0.5 * settle
         thickness = session.thickness_scale * float(np.clip(32.0 * math.exp(0.15 * random.standard_normal()), 20, 60))
         spread = 0.3 * thickness

@@ -2,10 +2,10 @@
 
     python benchmarks/intervention_truth.py SESSIONS_DIR [--seeds 101:121] [--movies 24] [--size 768] [--json OUT.json]
 
-For every seed a session of `causal_sessions.py` is made, aligned and learnt from (kept in SESSIONS_DIR/SEED; a second
-run takes seconds). "Settle longer" and "lower dose rate" are then really done: the same session is drawn again with
-that one setting changed, every path of it included (a lower dose rate makes longer exposures, and those drift more),
-and its true losses are compared with those of the session that was seen.
+For every seed a session of `causal_sessions.py` (kind `hasty`) is made, aligned and learnt from (kept in
+SESSIONS_DIR/SEED; a second run takes seconds). "Settle longer" and "lower dose rate" are then really done: the same
+session is drawn again with that one setting changed, every path of it included (a lower dose rate makes longer
+exposures, and those drift more), and its true losses are compared with those of the session that was seen.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def main() -> None:
     for seed in range(first, last):
         session = args.sessions / str(seed)
         if not (session / "truth.json").exists():
-            make_session(session, seed, args.movies, args.size, structures=args.structures)
+            make_session(session, seed, args.movies, args.size, kind="hasty", structures=args.structures)
         replays.process(session, read_truth(session), session / "work")
         if args.process_only:
             continue

@@ -5,8 +5,9 @@
 
 Files lie in the page cache. `whole` is a worker's own time for a movie, from the call to the last file written;
 `decode` is one pass over the frames and nothing else; `compute` is the worker on frames that are in memory already, so
-that decoding costs nothing; `floor` is what no motion correction can leave out, measured in the same run (docs/
-performance.md). Movies of `motion_movies.py`: LZW 1.0 e/px a frame, EER 0.5 e/px in 12 raw frames each.
+that decoding costs nothing; `floor` is what no motion correction can leave out (docs/performance.md), measured in the
+same run on the same `--threads` threads as the worker and its decoders. Movies of `motion_movies.py`: LZW 1.0 e/px a
+frame, EER 0.5 e/px in 12 raw frames each.
 `--flat` sends so many movies of 1024 x 1024 x 24 through one worker; the claim: processor time of the last 50 within
 5 % of the first 50, resident memory grown by less than 100 MB (exit 1 if not).
 """
@@ -35,6 +36,7 @@ from frazil.actors.messages import MovieTask
 from frazil.config.loading import load_settings
 from frazil.config.settings import GainOrientation, Settings
 from frazil.models.causal.prior import physics_prior
+from frazil.models.cpu_threads import run_blocks
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.formats.tiff_write import write_movie_tiff
@@ -208,16 +210,21 @@ def transfer(frames: np.ndarray, device: str) -> dict[str, float] | None:
     return {"wall_s": round(seconds, 4), "gb_per_s": round(frames.nbytes / 1e9 / seconds, 2)}
 
 
-def floor(frames: np.ndarray, decoded: dict[str, float], session: Path) -> dict[str, Any]:
+def floor(frames: np.ndarray, decoded: dict[str, float], session: Path, threads: int) -> dict[str, Any]:
     """Bytes, operations and seconds of what has to be done at least: every frame decoded once, every pixel added to
-    the two sums once, a transform there and back of each sum, both written."""
+    the two sums once, a transform there and back of each sum, both written.
+
+    All on `threads` threads, as the decoding was and as the worker is; the sums are written one after the other.
+    """
     count, height, width = frames.shape
     sums = torch.zeros((2, height, width))
+    torch.set_num_threads(threads)
 
     def add() -> None:
         """Counts of some rows of all frames at a time, which stay in the core's cache."""
-        for first in range(0, height, _ROWS_AT_ONCE):
-            frames[:, first : first + _ROWS_AT_ONCE].sum(axis=0, dtype=np.uint16)
+        run_blocks(
+            lambda first, last: frames[:, first:last].sum(axis=0, dtype=np.uint16), height, -(-height // _ROWS_AT_ONCE)
+        )
 
     def seconds_of(action: Callable[[], object]) -> float:
         taken = []
@@ -233,6 +240,7 @@ def floor(frames: np.ndarray, decoded: dict[str, float], session: Path) -> dict[
     pixels = height * width
     parts = {"decode": float(decoded["wall_s"]), "add": add_s, "fft": fft_s, "write": write_s}
     return {
+        "threads": threads,
         "read_mb": decoded["file_mb"],
         "decoded_mb": round(frames.nbytes / 1e6, 1),
         "written_mb": round(2 * 4 * pixels / 1e6, 1),
@@ -259,7 +267,7 @@ def run_case(case: Case, folder: Path, *, threads: int, device: str, repeats: in
             (timed(memory, task_for(case, path, number)) for number in range(repeats)),
             key=lambda run: float(run["wall_s"]),
         )
-        least = floor(frames, decoded, Path(session))
+        least = floor(frames, decoded, Path(session), threads)
     motion = sum(whole["stages_wall_s"].get(stage, 0.0) for stage in MOTION_STAGES)
     return {
         "floor": least,
@@ -293,8 +301,9 @@ def print_case(result: dict[str, Any]) -> None:
     least = result["floor"]
     parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in least["parts_wall_s"].items())
     print(
-        f"  floor    {least['wall_s']:7.2f} s wall  ({parts}); read {least['read_mb']:.0f} MB, decoded "
-        f"{least['decoded_mb']:.0f} MB, written {least['written_mb']:.0f} MB, {least['add_gflop']:.1f} GFLOP added, "
+        f"  floor    {least['wall_s']:7.2f} s wall  ({parts}; {least['threads']} threads); "
+        f"read {least['read_mb']:.0f} MB, decoded {least['decoded_mb']:.0f} MB, written {least['written_mb']:.0f} MB, "
+        f"{least['add_gflop']:.1f} GFLOP added, "
         f"{least['fft_gflop']:.1f} GFLOP transformed"
     )
     print(f"  motion   {result['motion_wall_s']:7.2f} s wall  {result['motion_over_floor']:.1f} times the floor")

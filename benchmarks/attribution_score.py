@@ -146,7 +146,13 @@ def named(found: Attributed) -> dict[str, Any]:
     own = None
     if found.said is not None:
         own = [_ROOTS.get(found.said[i], found.said[i]) == _ROOTS.get(true[i], true[i]) for i in np.flatnonzero(clear)]
+    words: dict[str, dict[str, int]] = {}
+    for index in np.flatnonzero(clear) if found.said is not None else ():
+        tally_of_words = words.setdefault(true[index], {})
+        word = found.said[index] or "none"
+        tally_of_words[word] = tally_of_words.get(word, 0) + 1
     return {
+        "own_words": words,
         "own_words_right": None if not own else float(np.mean(own)),
         "own_words_elsewhere": None if found.said is None else sum(bool(found.said[i]) for i in np.flatnonzero(~clear)),
         "movies_with_one_cause": int(clear.sum()),
@@ -189,7 +195,7 @@ def table(figures: dict[str, Any]) -> str:
     if one["own_words_right"] is not None:
         lines.append(
             f"frazil's own word for it: right in {one['own_words_right']:.0%}; of the other movies it names a cause in "
-            f"{one['own_words_elsewhere']}"
+            f"{one['own_words_elsewhere']}; true cause: its words {one['own_words']}"
         )
     if one["planted"]:
         lines.append(f"planted and dominant: named first {one['planted_named_first']} of {one['planted']}")

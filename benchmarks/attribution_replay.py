@@ -123,9 +123,13 @@ def replay(session: Path, truth: dict[str, Any], work: Path, *, refit: bool = Fa
     return Run(results, priors, kept, seconds)
 
 
-def change_points(run: Run) -> Any:
-    """What the newest version of the prior says of changes in the session; None where it has no word for it."""
-    return plain_data(getattr(run.priors[-1], "change_points", None))
+def change_points(run: Run) -> list[dict[str, Any]]:
+    """Each change that the prior speaks of, and how many movies it had seen when it first did."""
+    found: list[dict[str, Any]] = []
+    for version, prior in enumerate(run.priors):
+        for change in getattr(prior, "change_points", ())[len(found) :]:
+            found.append({"movies_seen": version * EPOCH_MOVIES, **plain_data(change)})
+    return found
 
 
 def plain_data(record: Any) -> Any:

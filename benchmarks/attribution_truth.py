@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from shared_data import rows
 
 Array = NDArray[np.float64]
+NEAR_MOVIES = 5
+"""A change found so far from the planted one is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,18 @@ def attributed(truth: dict[str, Any], losses: list[Loss], said: list[str] | None
     )
 
 
+def change_found(planted: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The planted change beside what was found, and how many movies later it was known (None: never, or elsewhere)."""
+    near = [change for change in found if abs(change["movie_number"] - planted["movie"]) <= NEAR_MOVIES]
+    return {
+        "planted": planted,
+        "known_after_movies": near[0]["movies_seen"] - planted["movie"] if near else None,
+        "right_cause": any(change["cause"] == planted["cause"] for change in near),
+        "false": len(found) - len(near),
+        "found": found,
+    }
+
+
 def true_gain(truth: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """What `other` (the same session with one thing really done) gains in ln SSNR, by factor and in all."""
     factors = truth["factors"]
@@ -178,7 +192,7 @@ def main() -> None:
     figures["seconds_per_movie"] = run.seconds_per_movie
     figures["ctf_reliable"] = sum(result.ctf.reliable for result in run.results)
     if truth["change_point"] is not None:
-        figures["change_point"] = {"planted": truth["change_point"], "found": replays.change_points(run)}
+        figures["change_point"] = change_found(truth["change_point"], replays.change_points(run))
     print(table(figures))
     if args.json is not None:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 KINDS = ("mixed", "hasty", "dominant", "change")
 """`hasty` is mixed with a stage that drifts and hardly settles, and a bright beam: there is something to gain."""
 DOMINANT = ("drift_burst", "thick_ice", "coma", "coincidence", "defocus_spread")
-CHANGES = {"illumination": "spatial_coherence", "gain": "detector", "grid": "ice"}
+CHANGES = {"illumination": "spatial_coherence", "dose rate": "coincidence", "gain": "detector", "grid": "ice"}
 """What can be changed, and the factor that it acts on first."""
 STAGE_MOVE_S, IMAGE_SHIFT_S = 2.0, 2.5
 _BURST_RADIUS_ANGSTROM = 12.0
@@ -165,11 +165,13 @@ def draw_movies(wanted: Wanted) -> list[Taken]:
 
 
 def changed(session: Session, change: str) -> Session:
-    """From now on: a wider source at a smaller dose rate, another gain, or a thicker grid."""
+    """From now on: a wider source at a smaller dose rate, twice the dose rate, another gain, or a thicker grid."""
     instrument = session.instrument
     if change == "illumination":
-        wider = replace(instrument, half_angle_mrad=3.0 * instrument.half_angle_mrad)
+        wider = replace(instrument, half_angle_mrad=max(4.0 * instrument.half_angle_mrad, 0.05))
         return replace(session, instrument=wider, dose_rate_e_per_px_s=0.7 * session.dose_rate_e_per_px_s)
+    if change == "dose rate":
+        return replace(session, dose_rate_e_per_px_s=2.0 * session.dose_rate_e_per_px_s)
     return replace(session, thickness_scale=3.0, coverage=0.75 * session.coverage) if change == "grid" else session
 
 

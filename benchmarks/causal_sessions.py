@@ -1,7 +1,7 @@
 """A session whose causes are known: movies, sidecars, a gain reference and the truth, to judge attribution by.
 
     python benchmarks/causal_sessions.py OUT [--seed 1] [--kind mixed] [--movies 60] [--size 1024]
-        [--change illumination|gain|grid --change-at 30] [--settle-longer 10] [--dose-rate-scale 0.5]
+        [--change illumination|gain|grid|"dose rate" --change-at 30] [--settle-longer 10] [--dose-rate-scale 0.5]
 
 Another simulator than frazil's own and other formulas than its causal model's: `causal_draws.py` draws what each movie
 is taken under, `causal_scene.py` makes its counts, `causal_physics.py` says what each cause costs.

@@ -29,6 +29,8 @@ _ROUNDS = 6
 """At most; the start, whole-frame motion, is nearly right."""
 LOCAL_BASIS = SpatialBasis("spline", 5)
 """The one with the smallest error of those that `benchmarks/local_basis.py` compares."""
+_MOST_HALVINGS = 2
+"""Of a step that makes the field less likely; a quarter of it that still does is no way up."""
 _WORST_CONDITION = 30.0
 """Of the functions' values at the patches: beyond it two functions are one to them."""
 _MOST_UNKNOWNS = 6000
@@ -66,6 +68,8 @@ class _Equations:
     """(2 M F, 2 M F)"""
     scores: Array
     """(2, 2 M F)"""
+    log_likelihood: float
+    """Where they were made, trusted as much as the rest (`TEMPER`)."""
 
     @property
     def score(self) -> Array:
@@ -75,7 +79,7 @@ class _Equations:
         """The equations of some of the modes, the others being zero."""
         series = (2 * np.asarray(modes)[:, None] + np.arange(2)).reshape(-1)
         pick = (series[:, None] * frames + np.arange(frames)).reshape(-1)
-        return _Equations(self.information[np.ix_(pick, pick)], self.scores[:, pick])
+        return _Equations(self.information[np.ix_(pick, pick)], self.scores[:, pick], self.log_likelihood)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +94,28 @@ class _Priors:
         return [self.whole if group == 0 else self.local[int(group)] for group in groups for _ in range(2)]
 
 
-def _each_patch(patches: list[Patch], modes: Array, coefficients: Array) -> tuple[Array, Array]:
-    """Of each patch at (F, M, 2) coefficients: information (P, 2F, 2F), slopes from either half (P, 2, 2F).
+def _each_patch(patches: list[Patch], modes: Array, coefficients: Array) -> tuple[Array, Array, Array]:
+    """Of each patch at (F, M, 2) coefficients: information (P, 2F, 2F), slopes from either half (P, 2, 2F), and
+    log-likelihood (P,).
 
     `modes` (P, M) are the functions' values at the patches.
     """
     shifts = np.einsum("pm,fma->pfa", modes, coefficients)
     at = [residual_angstrom(shift, patch) for shift, patch in zip(shifts, patches, strict=True)]
     sums = [align_sums(patch.band, here) for patch, here in zip(patches, at, strict=True)]
-    information, slopes = [], []
+    information, slopes, likelihoods = [], [], []
     for patch, here, own, spectrum in zip(patches, at, sums, patch_spectra(patches, sums), strict=True):
         information.append(fisher_information(patch.band, here, spectrum))
-        parts = evaluate(patch.band, here, own, spectrum).gradient_parts_per_angstrom
-        slopes.append(parts.transpose(0, 2, 1).reshape(2, -1))
-    return np.stack(information), np.stack(slopes)
+        found = evaluate(patch.band, here, own, spectrum)
+        slopes.append(found.gradient_parts_per_angstrom.transpose(0, 2, 1).reshape(2, -1))
+        likelihoods.append(found.log_likelihood)
+    return np.stack(information), np.stack(slopes), np.array(likelihoods)
 
 
 def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equations:
     """Equations around (F, M, 2) coefficients."""
     frames, count, _ = coefficients.shape
-    information, gradients = _each_patch(patches, modes, coefficients)
+    information, gradients, likelihoods = _each_patch(patches, modes, coefficients)
     trust = TEMPER * np.array([patch.band.independent_fraction for patch in patches])
     information *= trust[:, None, None]
     gradients *= trust[:, None, None]
@@ -118,7 +124,7 @@ def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equat
     full = blocks.transpose(0, 2, 1, 3).reshape(2 * count * frames, 2 * count * frames)
     scores = np.einsum("pm,phi->hmi", modes, gradients).reshape(2, -1)
     flat = coefficients.transpose(1, 2, 0).reshape(-1)
-    return _Equations(full, scores + 0.5 * (full @ flat))
+    return _Equations(full, scores + 0.5 * (full @ flat), float(trust @ likelihoods))
 
 
 def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: SpatialBasis = LOCAL_BASIS) -> LocalFit:
@@ -155,18 +161,51 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
             priors = _learn_local(equations, frames, groups, held, priors)
         estimate = _solve(equations.information, equations.score, frames, groups, held, priors)
         new = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)
-        move = float(np.abs(new - coefficients).max())
-        coefficients = new
-        equations = _assemble(patches, modes, coefficients)
+        climbed = _climb(patches, modes, equations, coefficients, new, priors.of(groups))
+        if climbed is None:
+            break
+        move = float(np.abs(climbed[0] - coefficients).max())
+        coefficients, equations = climbed
         if move < CONVERGED_ANGSTROM:
             break
     estimate, sd = _solve_with_sd(equations, frames, groups, motion, held, priors)
-    coefficients = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)
+    if not accepted:
+        coefficients = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)
     on_basis = np.zeros((frames, len(basis), 2))
     on_basis[:, keep] = np.einsum("bm,fma->fba", to_basis, coefficients)
     field = MotionField(on_basis[:, 0].copy(), on_basis[:, 1:].copy(), basis)
     rms = _rms_residual(patches, modes, coefficients, priors)
     return LocalFit(field, sd, gains.get(best, 0.0), best, rms, accepted)
+
+
+def _climb(
+    patches: list[Patch],
+    modes: Array,
+    equations: _Equations,
+    coefficients: Array,
+    new: Array,
+    priors: list[smooth_prior.StepPrior],
+) -> tuple[Array, _Equations] | None:
+    """New coefficients and the equations there, no less likely than before; None if even a small step makes them so.
+
+    The equations are quadratic around where they were made and weights are estimated anew after each step: a patch
+    that loses its alignment in too long a step would lose its say as well, and the field would run away there.
+    """
+    least = equations.log_likelihood + _log_prior(coefficients, priors)
+    for _ in range(_MOST_HALVINGS + 1):
+        there = _assemble(patches, modes, new)
+        if there.log_likelihood + _log_prior(new, priors) >= least:
+            return new, there
+        new = 0.5 * (new + coefficients)
+    return None
+
+
+def _log_prior(coefficients: Array, priors: list[smooth_prior.StepPrior]) -> float:
+    """Of (F, M, 2) coefficients, up to a constant."""
+    steps = np.diff(coefficients, axis=0).reshape(len(coefficients) - 1, -1).T
+    return -0.5 * sum(
+        float(own @ np.linalg.solve(prior.covariance(len(own)), own)) for own, prior in zip(steps, priors, strict=True)
+    )
 
 
 def _determined(basis: SpatialBasis, at_patches: Array, frames: int) -> Indices:
@@ -186,7 +225,7 @@ def _rms_residual(patches: list[Patch], modes: Array, coefficients: Array, prior
     prior = max(priors.local.values(), key=lambda one: one.smooth_angstrom, default=_LOCAL_START)
     residuals = [
         smooth_prior.solve(own, slopes.sum(axis=0), len(coefficients), prior, covariance_series=0).shift_angstrom
-        for own, slopes in zip(*_each_patch(patches, modes, coefficients), strict=True)
+        for own, slopes in zip(*_each_patch(patches, modes, coefficients)[:2], strict=True)
     ]
     return float(np.sqrt(np.mean(np.square(residuals).sum(axis=-1))))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from frazil.models.motion.band import edge_window
 from frazil.models.motion.binning import SmallStack
 from frazil.models.motion.illumination import Illumination
+from frazil.models.motion.local_motion import _assemble, _climb
 from frazil.models.motion.patches import cut_patches, residual_angstrom
 from frazil.models.motion.smooth_prior import StepPrior
 from frazil.models.motion.spectra import MotionSpectra
@@ -114,3 +116,28 @@ def test_a_dark_patch_says_nothing_and_others_are_left_alone() -> None:
     assert patches[0].band.independent_fraction < 0.05
     assert patches[8].band.independent_fraction == pytest.approx(1.0)
     assert 0.3 < float(patches[8].band.coefficients.abs().square().mean()) < 3.0
+
+
+def test_a_step_that_makes_the_field_less_likely_is_shortened() -> None:
+    """From the truth, in either direction: a long step is cut, and one with no way up is refused."""
+    random = np.random.default_rng(3)
+    frames = _seen(_smooth(_scene(6))) + random.normal(size=(5, SIZE_PX, SIZE_PX))
+    patches = _cut(_stack(frames), SHIFT_PX * PIXEL_ANGSTROM)
+    modes = np.ones((len(patches), 1))
+    truth = (SHIFT_PX * PIXEL_ANGSTROM)[:, None, :].astype(float)
+    start = truth + np.linspace(-1.5, 1.5, 5)[:, None, None] * np.array([1.0, 0.0])
+    equations = _assemble(patches, modes, start)
+    priors = [StepPrior(10.0, 10.0), StepPrior(10.0, 10.0)]
+    # Twice as far as the truth and half of it again: the first try lies beyond, the second on the way.
+    climbed = _climb(patches, modes, equations, start, start + 2.5 * (truth - start), priors)
+    assert climbed is not None
+    np.testing.assert_allclose(climbed[0], start + 1.25 * (truth - start))
+    assert climbed[1].log_likelihood > equations.log_likelihood
+    assert (
+        _climb(patches, modes, _assemble(patches, modes, truth), truth, truth + 4.0 * (truth - start), priors) is None
+    )
+
+
+def _smooth(scene: np.ndarray) -> np.ndarray:
+    """A specimen whose correlation is wide enough to be climbed from some A away."""
+    return 2.0 * ndimage.gaussian_filter(scene, 1.2, mode="wrap") / ndimage.gaussian_filter(scene, 1.2).std()

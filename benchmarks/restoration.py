@@ -260,8 +260,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def show(name: str, figures: dict[str, Any]) -> None:
-    print(f"\n{name}: {figures['micrographs']} micrographs; better: than the best of the first three, where both get
-    there") print(
+    print(f"\n{name}: {figures['micrographs']} micrographs (better: than the best of three, where both get there)")
+    print(
         f"{'method':10} {'FRC 0.5 A':>9} {'0.143 A':>8} {'artefacts':>10} {'F1':>6}  {'better at 0.5 (95 %)':26}"
         f"{'at 0.143':>9} {'only frazil, only rivals at 0.5':>32}  artefacts left (95 %)"
     )

@@ -46,7 +46,7 @@ class HeldOutGain:
 
 def held_out_gain(pairs: list[HalfPair], reference: list[Tensor] | None, candidate: list[Tensor]) -> HeldOutGain:
     """Spectra of restorations of each pair's first half; reference None: the Wiener filter alone."""
-    total, square = 0.0, 0.0
+    square = 0.0
     bands: list[float] = []
     for number, pair in enumerate(pairs):
         ring, count = _rings(pair.k)
@@ -54,11 +54,14 @@ def held_out_gain(pairs: list[HalfPair], reference: list[Tensor] | None, candida
         after = _residual(pair, ring, count, candidate[number])
         noise = _ring_sum(before, ring, count) / _ring_sum(torch.ones_like(before), ring, count).clamp_min(1)
         difference = torch.where(pair.k > 1 / 400, (before - after) / noise[ring].clamp_min(1e-30), 0.0)
-        total += float(difference.sum())
         square += float(difference.square().sum())
+        if reference is None:
+            # The candidate has one coefficient more in each ring where it is used, of which chance makes a half.
+            used = _fit(pair, ring, count, candidate[number])[1] > 0
+            difference = difference - (0.5 * used / _ring_sum(torch.ones_like(before), ring, count).clamp_min(1))[ring]
         parts = [float((difference * band).sum()) for band in bands_of(pair.k)]
         bands = parts if not bands else [a + b for a, b in zip(bands, parts, strict=True)]
-    return HeldOutGain(total, math.sqrt(square), tuple(bands))
+    return HeldOutGain(sum(bands), math.sqrt(square), tuple(bands))
 
 
 def confirmed_share(pairs: list[HalfPair], restored: list[Tensor]) -> Tensor:
@@ -96,8 +99,14 @@ def _ring_sum(values: Tensor, ring: Tensor, count: int) -> Tensor:
     return torch.bincount(ring.flatten(), values.flatten().double(), minlength=count)
 
 
-def _residual(pair: HalfPair, ring: Tensor, count: int, restored: Tensor | None) -> Tensor:
-    """|X - a C W - b C R|^2 with the best a and b >= 0 of each ring."""
+def ring_fit(pair: HalfPair, restored: Tensor | None) -> tuple[Tensor, Tensor]:
+    """a and b >= 0 of X = a C W + b C R that fit each ring best, on the half plane; without R, b is 0."""
+    ring, count = _rings(pair.k)
+    a, b = _fit(pair, ring, count, restored)
+    return a[ring], b[ring]
+
+
+def _fit(pair: HalfPair, ring: Tensor, count: int, restored: Tensor | None) -> tuple[Tensor, Tensor]:
     first = pair.ctf * pair.filtered
     second = first if restored is None else pair.ctf * restored
     ww, wr, rr = (
@@ -109,5 +118,12 @@ def _residual(pair: HalfPair, ring: Tensor, count: int, restored: Tensor | None)
     b = torch.where(determinant > 1e-6 * ww * rr, (ww * rx - wr * wx) / determinant.clamp_min(1e-300), 0.0)
     b = torch.zeros_like(b) if restored is None else b.clamp_min(0)
     a = torch.where(b > 0, (wx - b * wr) / ww.clamp_min(1e-300), alone)
-    left: Tensor = pair.other - a.float()[ring] * first - b.float()[ring] * second
+    return a.float(), b.float()
+
+
+def _residual(pair: HalfPair, ring: Tensor, count: int, restored: Tensor | None) -> Tensor:
+    """|X - a C W - b C R|^2 with the best a and b of each ring."""
+    a, b = _fit(pair, ring, count, restored)
+    second = 0.0 if restored is None else pair.ctf * restored * b[ring]
+    left: Tensor = pair.other - a[ring] * pair.ctf * pair.filtered - second
     return left.abs() ** 2

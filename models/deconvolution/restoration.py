@@ -15,6 +15,7 @@ from torch import Tensor
 
 from frazil.models.deconvolution.artefacts import CleanImage, clean
 from frazil.models.deconvolution.held_out import HalfPair, HeldOutGain, confirmed_share, held_out_gain
+from frazil.models.deconvolution.lessons import Lesson, make_lesson
 from frazil.models.deconvolution.network import ResidualNetwork, features_of, spectrum_of
 from frazil.models.deconvolution.occupancy import Occupancy, bands_of, find_occupancy, locally_filtered
 from frazil.models.deconvolution.ssnr import SsnrCurve, half_spectra_ssnr
@@ -29,6 +30,7 @@ from frazil.models.deconvolution.wiener import (
 )
 from frazil.models.deconvolution.working_grid import Transfers, WorkingGrid, transfers, working_grid
 from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.optics.ctf import CtfParameters
 from frazil.models.records import CtfEstimate
 
 Method = Literal["low-pass", "wiener", "local-wiener", "learned"]
@@ -52,6 +54,8 @@ class Restored:
     masked: CleanImage
     attenuated: int
     """Fourier samples of ice reflections and gratings that were levelled."""
+    lessons: tuple[Lesson, ...] = ()
+    """What the network may learn from this micrograph, where `learn_from` asked for it: one for each half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def restore_micrograph(
     network: ResidualNetwork | None,
     device: torch.device,
     blur_covariance_a2: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    learn_from: bool = False,
 ) -> Restored:
     """Restore an aligned micrograph.
 
@@ -92,6 +97,8 @@ def restore_micrograph(
         The session's state of the learned residual (`weights.shipped_network` before anything was learned), or None.
     blur_covariance_a2:
         See `wiener_spectrum`.
+    learn_from:
+        Also return lessons (`lessons.learn`).
     """
     cleaned = clean(weighted.to(device, torch.float32), pixel_size_angstrom)
     height, width = weighted.shape
@@ -119,8 +126,13 @@ def restore_micrograph(
     filters = transfers(grid, parameters, ssnr, device)
     field = small_field(_small_planes(filtered, grid, ctf), filters, grid)
     chosen, method, gain = field.local, LOCAL, None
+    lessons: tuple[Lesson, ...] = ()
     if halves is not None:
-        chosen, method, gain = _checked(field, halves, filters, grid, network)
+        pairs, fields = half_pairs(halves, filters, grid)
+        chosen, method, gain = _checked(field, pairs, fields, filters, grid, network)
+        # A tilted field has no CTF of its own that a lesson could be told.
+        if learn_from and network is not None and len(filtered.planes) == 1:
+            lessons = _lessons(pairs, fields, filters, parameters, grid, network)
     image = _assembled(filtered, chosen - field.filtered, grid, ctf)
     return Restored(
         image,
@@ -131,6 +143,7 @@ def restore_micrograph(
         field.occupancy.share,
         cleaned,
         filtered.attenuated,
+        lessons,
     )
 
 
@@ -164,13 +177,13 @@ def half_pairs(halves: list[Tensor], filters: Transfers, grid: WorkingGrid) -> t
 
 def _checked(
     field: SmallField,
-    halves: list[Tensor],
+    pairs: list[HalfPair],
+    fields: list[SmallField],
     filters: Transfers,
     grid: WorkingGrid,
     network: ResidualNetwork | None,
 ) -> tuple[Tensor, Method, HeldOutGain]:
     """The best half plane that the halves bear out, what it is called, and the gain of the last step tried."""
-    pairs, fields = half_pairs(halves, filters, grid)
     local = [half.local for half in fields]
     gain = held_out_gain(pairs, None, local)
     start, method = (field.local, LOCAL) if gain.sure else (field.filtered, "wiener")
@@ -186,6 +199,22 @@ def _checked(
     for band, better in zip(bands_of(filters.k), gain.by_band, strict=True):
         chosen = chosen + band * (whole if better > 0 else start)
     return chosen, "learned", gain
+
+
+def _lessons(
+    pairs: list[HalfPair],
+    fields: list[SmallField],
+    filters: Transfers,
+    parameters: CtfParameters,
+    grid: WorkingGrid,
+    network: ResidualNetwork,
+) -> tuple[Lesson, ...]:
+    made = []
+    for pair, field in zip(pairs, fields, strict=True):
+        features = features_of(field.filtered, filters.k, filters.log_ssnr, field.occupancy, grid)
+        restored = learned_spectrum(field, filters, grid, network)
+        made.append(make_lesson(pair, features, restored, parameters, grid))
+    return tuple(lesson for lesson in made if lesson is not None)
 
 
 def _ssnr(

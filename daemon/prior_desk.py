@@ -21,7 +21,8 @@ from frazil.daemon.prior_epochs import EpochBook, MadeWith
 from frazil.daemon.store import result_files, session_writes
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.store import Store
-from frazil.models.causal.prior import MODELLED_FACTORS, PriorSnapshot, physics_prior
+from frazil.models.causal.factors import MODELLED_FACTORS
+from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieResult
 
 _log = logging.getLogger(__name__)

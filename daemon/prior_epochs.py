@@ -1,8 +1,8 @@
 """Which version of the causal prior a movie is processed with: pure.
 
 Results must not depend on how fast workers happen to be, or on where the daemon was killed. So movies are counted in
-epochs of ten by their place in the session (`sequence`), and a movie of epoch e uses the prior that has seen exactly
-the movies of the epochs up to e - 2. With the one epoch in between nobody waits in practice. Movies that failed for
+epochs of five by their place in the session (`sequence`), and a movie of epoch e uses the prior that has seen exactly
+the movies of the epochs up to e - 3. With the two epochs in between nobody waits in practice. Movies that failed for
 good belong to their epoch without evidence (docs/decisions/0006).
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-EPOCH_MOVIES = 10
-_LAG_EPOCHS = 2
+EPOCH_MOVIES = 5
+_LAG_EPOCHS = 3
 
 
 def epoch_of(sequence: int) -> int:

@@ -141,7 +141,11 @@ def process_movie(
         acquisition=acquisition,
         dose_per_frame_e_per_a2=dose_per_frame,
         frame_count=frame_count,
-        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        field_angstrom=(
+            aligned.plain.shape[0] * aligned.pixel_size_angstrom,
+            aligned.plain.shape[1] * aligned.pixel_size_angstrom,
+        ),
+        particle_diameter_angstrom=settings.particles.diameter_angstrom,
     )
     attribution = attribute(evidence, prior)
     on_stage("restore")

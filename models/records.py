@@ -94,8 +94,30 @@ class AcquisitionMetadata:
     gain_reference: str | None = None
     """File name only, as the sidecar writes it."""
     gain_corrected: bool | None = None
+    energy_filter: bool | None = None
+    """Whether the slit was in: inelastically scattered electrons are then lost, not recorded as a haze."""
     sources: tuple[tuple[str, str], ...] = ()
     """(field, where it came from), for the record and for messages about contradictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureFacts:
+    """What is known of one exposure that images do not show: settings and events upstream of its losses.
+
+    `None`: nobody said; the causal model treats it as latent.
+    """
+
+    acquired_utc_us: int | None = None
+    exposure_time_s: float | None = None
+    stated_dose_per_frame_e_per_a2: float | None = None
+    """On the specimen, as the sidecar or a person says; never from the counts."""
+    stage_x_um: float | None = None
+    stage_y_um: float | None = None
+    image_shift_x_um: float | None = None
+    image_shift_y_um: float | None = None
+    energy_filter: bool | None = None
+    grid_square: str | None = None
+    microscope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +251,10 @@ class CausalLosses:
     loss_ln_ssnr: tuple[tuple[float, ...], ...]
     loss_sd: tuple[tuple[float, ...], ...]
     prior_version: int
+    named_cause: str = ""
+    """The root cause that costs this movie most beyond what is usual in its session; empty: nothing stands out."""
+    named_excess_ln_ssnr: float = 0.0
+    """By how much, at 5 A."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +280,22 @@ class MovieEvidence:
     log_ssnr: tuple[float | None, ...]
     """Per band: ln(ring amplitude / noise); None where no rings were measured."""
     log_ssnr_sd: float
+    """Scatter of every band about the model, besides what counting leaves."""
+    log_ssnr_counting_sd: tuple[float, ...] = ()
+    """Per band, what the number of Fourier samples leaves uncertain; empty: not known."""
+    defocus_sd_angstrom: float | None = None
+    astigmatism_sd_angstrom: float | None = None
+    fit_resolution_angstrom: float | None = None
+    ice_ring_density: float | None = None
+    tilt_angle_deg: float | None = None
+    field_width_angstrom: float | None = None
+    """Of the shorter side of the micrograph."""
+    fixed_pattern: float = 0.0
+    """Slope of what is left after gain correction on the pattern that was corrected; 0 is right."""
+    particle_diameter_angstrom: float | None = None
+    exposure: ExposureFacts = field(default_factory=ExposureFacts)
+    settle_time_s: float | None = None
+    """Since the stage last moved; filled in where movies are brought together."""
 
 
 @dataclass(frozen=True, slots=True)

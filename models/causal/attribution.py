@@ -6,19 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.causal.evidence import measured_bands
-from frazil.models.causal.mechanisms import predicted_losses
-from frazil.models.causal.prior import (
-    BAND_COUNT,
-    FACTORS,
-    MODELLED_FACTORS,
-    PriorSnapshot,
-    band_frequencies_per_angstrom,
-)
+from frazil.models.causal.causes import Array, CauseDraws
+from frazil.models.causal.draws import draw_causes, unit_losses
+from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.mechanisms import MECHANISMS
+from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
+from frazil.models.causal.prior import COLUMNS, PriorSnapshot
+from frazil.models.causal.rings import FALL_SD, LEVEL_SD, fall_curve, ring_rows
 from frazil.models.records import CausalLosses, MovieEvidence
 
-_HETEROGENEITY_SD = 0.2
-"""Without particles nothing is known of heterogeneity: loss 0 with this sd."""
+_LEAST_SD = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,57 +25,85 @@ class Attribution:
     losses: CausalLosses
     frequency_per_angstrom: tuple[float, ...]
     log_ssnr: tuple[float, ...]
+    """Per Fourier sample at CTF^2 = 1, envelopes included, shot noise 1."""
     log_ssnr_sd: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rings:
+    """What a movie's own rings say beyond the session's: means and covariances of (level, fall)."""
+
+    effects: Array
+    covariance: Array
 
 
 def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
     """Split the loss of ln(SSNR) into causes.
 
-    Each factor's loss is beta_f x_f(k) with the posterior of beta given the prior *and this movie*. What the movie's
-    own rings show beyond that is `unexplained`; it is never spread over the other causes, and it is only known where
-    rings were measured (elsewhere it is 0 with the sd of the specimen's own curve).
+    Each factor's loss is the mean over draws of its causes, its sd theirs. What the movie's own rings fall below the
+    expected by, growing with k^2 and beyond what fields of one session differ by, is `unexplained`; it is never spread
+    over the other causes. A level alone is crowding, not a loss.
     """
     bands = band_frequencies_per_angstrom()
-    predicted = predicted_losses(evidence, bands)  # (F, J)
-    index, measured = measured_bands(evidence)
-    design = np.zeros((index.size, BAND_COUNT + len(MODELLED_FACTORS)))
-    design[np.arange(index.size), index] = 1.0
-    design[:, BAND_COUNT:] = -predicted[:, index].T
-
-    weight = 1 / evidence.log_ssnr_sd**2
-    precision = np.array(prior.precision) + weight * design.T @ design
-    covariance = np.linalg.inv(precision)
-    mean = covariance @ (np.array(prior.information) + weight * design.T @ measured)
-    strength, strength_covariance = mean[BAND_COUNT:], covariance[BAND_COUNT:, BAND_COUNT:]
-
-    losses = np.maximum(strength, 0.0)[:, None] * predicted
-    sd = np.sqrt(np.diag(strength_covariance))[:, None] * predicted
-    # The prior alone says what was to be expected: the movie's own rings below that are unexplained.
-    prior_mean, prior_covariance = prior.moments()
-    full = np.concatenate([np.eye(BAND_COUNT), -predicted.T], axis=1)  # (J, J + F)
-    expected = full @ prior_mean
-    expected_sd = np.sqrt(np.einsum("ij,jk,ik->i", full, prior_covariance, full))
-    unexplained = np.zeros(BAND_COUNT)
-    unexplained_sd = expected_sd.copy()
-    # Shrunk towards zero by how well the specimen's own curve is known: an unknown specimen explains anything.
-    known = evidence.log_ssnr_sd**2 / (evidence.log_ssnr_sd**2 + expected_sd[index] ** 2)
-    unexplained[index] = np.maximum(expected[index] - measured, 0.0) * known
-    unexplained_sd[index] = np.hypot(evidence.log_ssnr_sd, expected_sd[index]) * known
-
-    predictive = full @ mean
-    predictive_sd = np.sqrt(np.einsum("ij,jk,ik->i", full, covariance, full))
-    all_losses = [*losses, np.zeros(BAND_COUNT), unexplained]
-    all_sd = [*sd, np.full(BAND_COUNT, _HETEROGENEITY_SD), unexplained_sd]
+    draws = draw_causes(evidence, prior)
+    losses = all_losses(evidence, draws, bands)
+    unit = unit_losses(evidence)
+    mean, covariance = prior.moments()
+    rings = _own_rings(evidence, unit, mean, covariance)
+    unexplained, unexplained_sd = _unexplained(rings, bands)
+    table = {name: (row.mean(axis=0), row.std(axis=0)) for name, row in losses.items()}
+    table["unexplained"] = (unexplained, unexplained_sd)
+    expected = np.concatenate([np.eye(BAND_COUNT), -unit.T], axis=1)  # (J, COLUMNS)
+    assert expected.shape == (BAND_COUNT, COLUMNS)
+    shape = np.stack([np.ones(BAND_COUNT), fall_curve(bands)], axis=1)
+    predictive = expected @ mean + shape @ rings.effects
+    variance = np.einsum("ij,jk,ik->i", expected, covariance, expected)
+    variance = variance + np.einsum("ij,jk,ik->i", shape, rings.covariance, shape)
     frequency = tuple(bands.tolist())
+    at_5_angstrom = {name: _at(NAMED_PER_ANGSTROM, bands, row) for name, row in losses.items()}
+    at_5_angstrom["unexplained"] = _at(NAMED_PER_ANGSTROM, bands, unexplained[None, :])
+    named = name_cause(evidence, draws, at_5_angstrom, prior.window)
     return Attribution(
         losses=CausalLosses(
-            factor_names=FACTORS,
+            factor_names=ALL_FACTORS,
             frequency_per_angstrom=frequency,
-            loss_ln_ssnr=tuple(tuple(row.tolist()) for row in all_losses),
-            loss_sd=tuple(tuple(row.tolist()) for row in all_sd),
+            loss_ln_ssnr=tuple(tuple(np.maximum(table[name][0], 0.0).tolist()) for name in ALL_FACTORS),
+            loss_sd=tuple(tuple(np.maximum(table[name][1], _LEAST_SD).tolist()) for name in ALL_FACTORS),
             prior_version=prior.version,
+            named_cause=named.factor,
+            named_excess_ln_ssnr=named.excess_ln_ssnr,
         ),
         frequency_per_angstrom=frequency,
         log_ssnr=tuple(predictive.tolist()),
-        log_ssnr_sd=tuple(predictive_sd.tolist()),
+        log_ssnr_sd=tuple(np.sqrt(variance).tolist()),
     )
+
+
+def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstrom: Array) -> dict[str, Array]:
+    """(S, K) loss by factor for draws of the causes; all but `unexplained`."""
+    return {name: act(evidence, draws, frequency_per_angstrom) for name, act in MECHANISMS.items()}
+
+
+def total_loss(losses: dict[str, Array]) -> Array:
+    """(S, K) sum over the factors that add up to a movie's total."""
+    return np.asarray(sum(losses[name] for name in FACTORS if name in losses))
+
+
+def _at(k: float, bands: Array, curves: Array) -> Array:
+    """(S,) values of curves (S, K) at one frequency."""
+    return np.array([np.interp(k, bands, curve) for curve in curves])
+
+
+def _own_rings(evidence: MovieEvidence, unit: Array, mean: Array, covariance: Array) -> _Rings:
+    rows = ring_rows(evidence, unit)
+    if rows is None:
+        return _Rings(np.zeros(2), np.diag([LEVEL_SD**2, FALL_SD**2]))
+    return _Rings(*rows.effects_given(mean, covariance))
+
+
+def _unexplained(rings: _Rings, bands: Array) -> tuple[Array, Array]:
+    """Fall beyond what fields of one session differ by (one sd of it), and its sd."""
+    fall, sd = float(rings.effects[1]), float(np.sqrt(max(rings.covariance[1, 1], 0.0)))
+    beyond = max(0.0, -fall - FALL_SD)
+    curve = fall_curve(bands)
+    return beyond * curve, sd * curve

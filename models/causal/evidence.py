@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.causal.prior import band_frequencies_per_angstrom
+from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.records import CtfEstimate, FrameShifts, LocalMotion, MovieEvidence, Quality, Spectra
 
 _MIN_BAND_SSNR = 1e-4
-_LOG_SSNR_SD = 0.5
-"""Scatter of one band's ln SSNR about the model: rings measure the mean over a crowded field, and fields differ."""
+_LOG_SSNR_SD = 0.25
+"""Scatter of one band's ln SSNR about a smooth curve: form factors, the fit's splines."""
+_WELL_INSIDE = 0.85
+"""Share of the fit's reach that is used: near its end only those movies show rings whose noise lifts them."""
+_CTF2_VARIANCE = 1 / 8
+"""Of CTF^2 over a ring, sin^2 of an even phase."""
 
 
 def collect_evidence(
@@ -24,19 +28,24 @@ def collect_evidence(
     acquisition: AcquisitionParameters,
     dose_per_frame_e_per_a2: float,
     frame_count: int,
-    pixel_size_angstrom: float,
+    field_angstrom: tuple[float, float],
+    particle_diameter_angstrom: float | None,
 ) -> MovieEvidence:
     """Bring the records of one movie onto the prior's bands.
 
-    A ring amplitude counts only where the fit reaches: beyond it a positive A(k) is fitted noise.
+    A ring amplitude counts only where the fit reaches: beyond it a positive A(k) is fitted noise. `field_angstrom` is
+    the micrograph's height and width.
     """
     frequency = np.array(spectra.frequency_per_angstrom)
     amplitude, noise = np.array(spectra.ring_amplitude), np.array(spectra.noise_power)
     bands = band_frequencies_per_angstrom()
     measured: list[float | None] = [None] * bands.size
+    counting_sd = np.zeros(bands.size)
+    width = float(bands[1] - bands[0])
+    # A real image's independent samples lie on half a plane.
+    samples = np.maximum(np.pi * bands * width * field_angstrom[0] * field_angstrom[1], 1.0)
     if ctf.defocus_known and ctf.fit_resolution_angstrom is not None and frequency.size:
-        limit = 1 / ctf.fit_resolution_angstrom
-        width = float(bands[1] - bands[0])
+        limit = _WELL_INSIDE / ctf.fit_resolution_angstrom
         for index, band in enumerate(bands):
             inside = (np.abs(frequency - band) <= width / 2) & (noise > 0)
             if band > limit or not inside.any():
@@ -44,6 +53,9 @@ def collect_evidence(
             ratio = float(np.mean(amplitude[inside] / noise[inside]))
             if ratio > _MIN_BAND_SSNR:
                 measured[index] = float(np.log(ratio))
+                # The mean of n exponential samples of mean 1 + ratio CTF^2, read off over CTF^2.
+                counting_sd[index] = (1 + ratio / 2) / ratio / np.sqrt(samples[index] * _CTF2_VARIANCE)
+    known = ctf.defocus_known
     return MovieEvidence(
         shift_x_angstrom=shifts.shift_x_angstrom,
         shift_y_angstrom=shifts.shift_y_angstrom,
@@ -53,13 +65,23 @@ def collect_evidence(
         dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
         pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
         dose_per_frame_e_per_px=quality.dose_per_frame_e_per_px,
-        pixel_size_angstrom=pixel_size_angstrom,
+        pixel_size_angstrom=acquisition.pixel_size_angstrom,
         voltage_kv=acquisition.voltage_kv,
         cs_mm=acquisition.cs_mm,
-        defocus_angstrom=(ctf.defocus_u_angstrom + ctf.defocus_v_angstrom) / 2 if ctf.defocus_known else None,
+        defocus_angstrom=(ctf.defocus_u_angstrom + ctf.defocus_v_angstrom) / 2 if known else None,
         relative_ice_thickness=quality.relative_ice_thickness,
         log_ssnr=tuple(measured),
         log_ssnr_sd=_LOG_SSNR_SD,
+        log_ssnr_counting_sd=tuple(counting_sd.tolist()),
+        defocus_sd_angstrom=ctf.defocus_sd_angstrom if known else None,
+        astigmatism_sd_angstrom=ctf.astigmatism_sd_angstrom if known else None,
+        fit_resolution_angstrom=ctf.fit_resolution_angstrom,
+        ice_ring_density=ctf.ice_ring_density if np.isfinite(ctf.ice_ring_density) else None,
+        tilt_angle_deg=ctf.tilt_angle_deg if ctf.tilt_axis_deg is not None else None,
+        field_width_angstrom=min(field_angstrom),
+        fixed_pattern=quality.fixed_pattern,
+        particle_diameter_angstrom=particle_diameter_angstrom,
+        exposure=acquisition.exposure,
     )
 
 

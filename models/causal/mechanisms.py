@@ -1,6 +1,8 @@
-"""The loss of ln(SSNR) that physics predicts for each factor from what was measured on a movie.
+"""The loss of ln(SSNR) that physics predicts for each factor, from what was measured and from the causes drawn.
 
-All functions return losses >= 0 on the given frequencies (1/A); power, that is twice the amplitude's logarithm.
+Every mechanism takes a movie's evidence, draws of its causes and frequencies k (K,) in 1/A, and returns losses >= 0 of
+shape (S, K): power, that is minus twice the logarithm of an amplitude. Definitions: design of the attribution,
+docs/science.md. The physics is that of `frazil.models.optics`.
 """
 
 from __future__ import annotations
@@ -10,98 +12,288 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import j0
 
-from frazil.models.causal.prior import MODELLED_FACTORS
+from frazil.models.causal.causes import HETEROGENEITY_SD_AT_5_ANGSTROM, CauseDraws
+from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.optics.dose import exposure_filter
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
+from frazil.models.optics.ice import (
+    frame_average_amplitude,
+    ice_decorrelation_rate,
+    ice_power,
+    inelastic_mean_free_path_nm,
+)
+from frazil.models.optics.scattering import interaction_rad_per_v_angstrom
+from frazil.models.optics.wavelength import electron_wavelength_angstrom
 from frazil.models.records import MovieEvidence
 
 Array = NDArray[np.float64]
 
-_SOURCE_HALF_ANGLE_MRAD = 0.02
-"""Parallel illumination from a field-emission source; columns lie between about 0.01 and 0.1 mrad."""
-_FOCAL_SPREAD_SD_ANGSTROM = 60.0
-"""Cc 2.7 mm, 0.7 eV full width at 300 kV (`focal_spread_angstrom`)."""
-_TYPICAL_ICE_THICKNESS = 0.1
-"""ln(I0 / I) of 30 nm of ice at the usual mean free path of 300 nm; used while the session has no zero."""
-_COINCIDENCE_AREA_PX = 0.35
-"""Share of counts lost per electron per pixel and *camera frame*: a count blocks about a third of a pixel's neighbours
-in the same readout. An order of magnitude (Li et al. 2013, J. Struct. Biol. 184, 251, measure such losses on a K2);
-its strength is learned."""
-_CAMERA_FRAMES_PER_FRAME = 60.0
-"""Internal frames that one saved frame sums on a counting camera when the sidecar does not say; order of magnitude."""
-_DQE_ZERO = 0.9
-_DQE_NYQUIST = 0.35
-"""A counting camera at 300 kV, typical of published curves; the strength of the factor is learned."""
+_ANGSTROM_PER_NM = 10.0
+_DIRECTIONS = 8
+_UNIT_HALF_ANGLE_MRAD = 1e-3
+"""Small enough for the envelope's logarithm to be finite everywhere; it goes with the square of the angle."""
+_BLUR_NODES = 6
+_LAYERED = 0.7
+"""Share of the ring amplitude that is spread over the thickness of the ice; the rest lies in its surfaces."""
+_GREATEST_LOSS = 12.0
+"""Beyond this nothing is left of a signal, whatever an envelope says."""
 
 
-def motion(evidence: MovieEvidence, k: Array) -> Array:
-    """Blur inside frames (sinc of the step) and what alignment left (Gaussian of the shift errors).
+def motion(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Blur inside frames, and what alignment left.
 
-    Within a frame the specimen moves by d, about the mean of the steps before and after. The amplitude of the sum
-    falls by the mean over frames of sinc(k . d); averaged over directions that is exp(-(pi k d)^2 / 12) for small blur.
+    A frame whose specimen travels by d while it is exposed keeps sinc(k . d) of its amplitude. The dose-weighted sum
+    keeps sum_f q_f^2 sinc / sum_f q_f^2 in each direction, q_f what radiation left; the loss is the mean of its square
+    over directions. Errors of the shifts with variance s^2 per axis cost (2 pi k s)^2 on top.
     """
-    x, y = np.array(evidence.shift_x_angstrom), np.array(evidence.shift_y_angstrom)
-    if x.size < 2:
-        return np.zeros_like(k)
-    step = np.hypot(np.gradient(x), np.gradient(y))
-    blur = np.mean(np.exp(-((np.pi * k[:, None] * step) ** 2) / 12), axis=1)
-    variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) + evidence.local_residual_angstrom**2 / 2
-    return np.asarray(-2 * np.log(np.maximum(blur, 1e-12)) + (2 * np.pi * k) ** 2 * variance)
+    blur = np.zeros((causes.blur_scale.size, k.size))
+    scale = causes.blur_scale * causes.strengths["motion"]
+    left_by_draw = np.broadcast_to(np.asarray(causes.steady_drift_left, dtype=np.float64), scale.shape)
+    for share in np.unique(left_by_draw):
+        mine = left_by_draw == share
+        blur[mine] = _blur_loss(evidence, k, scale[mine], float(share))
+    variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) if evidence.shift_sd_angstrom else 0.0
+    variance += evidence.local_residual_angstrom**2 / 2
+    left = (2 * np.pi * k) ** 2 * variance * np.square(causes.shift_error_scale)[:, None]
+    return np.asarray(blur + np.minimum(left, _GREATEST_LOSS))
 
 
-def radiation_damage(evidence: MovieEvidence, k: Array) -> Array:
+def _blur_loss(evidence: MovieEvidence, k: Array, scale: Array, steady_drift_left: float) -> Array:
+    """(S, K) loss by blur inside frames whose squared travel is multiplied by each `scale` (S,)."""
+    travel = travel_in_frames_angstrom(evidence, steady_drift_left)
+    weight = exposure_weights(evidence, k)  # (F, K)
+    # Smooth in the scale: a few nodes and straight lines between them serve all draws.
+    nodes = np.linspace(scale.min(), scale.max(), _BLUR_NODES) if scale.size > _BLUR_NODES else np.unique(scale)
+    power = np.zeros((nodes.size, k.size))
+    for theta in (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS:
+        along = travel[0] * np.cos(theta) + travel[1] * np.sin(theta)
+        path = k[None, :, None] * along[None, None, :] * np.sqrt(nodes)[:, None, None]
+        power += np.einsum("skf,fk->sk", np.sinc(path), weight) ** 2 / _DIRECTIONS
+    loss = _loss(power)
+    if nodes.size == 1:
+        return np.repeat(loss, scale.size, axis=0)
+    position = np.clip((scale - nodes[0]) / (nodes[-1] - nodes[0]) * (nodes.size - 1), 0, nodes.size - 1.000001)
+    low = position.astype(np.int64)
+    share = (position - low)[:, None]
+    return np.asarray(loss[low] * (1 - share) + loss[low + 1] * share)
+
+
+def travel_in_frames_angstrom(evidence: MovieEvidence, steady_drift_left: float = 1.0) -> Array:
+    """(2, F) x and y travel inside each frame, half of that from the frame before to the one after.
+
+    With `steady_drift_left` other than 1 only that share of the movie's steady drift, its slope over frames, is left.
+    """
+    path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
+    if path.shape[1] < 2:
+        return np.zeros((2, max(path.shape[1], 1)))
+    travel = np.gradient(path, axis=1)
+    steady = steady_drift_angstrom_per_frame(evidence)
+    return np.asarray(travel - steady[:, None] * (1 - steady_drift_left))
+
+
+def steady_drift_angstrom_per_frame(evidence: MovieEvidence) -> Array:
+    """(2,) slope of the shifts over the later two thirds of the frames: the stage's, not the beam's, doing."""
+    path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
+    late = path[:, path.shape[1] // 3 :]
+    if late.shape[1] < 3:
+        return np.zeros(2)
+    time = np.arange(late.shape[1]) - (late.shape[1] - 1) / 2
+    return np.asarray((late * time).sum(axis=1) / (time**2).sum())
+
+
+def exposure_weights(evidence: MovieEvidence, k: Array) -> Array:
+    """(F, K) share of each frame in the optimally weighted sum's signal, q_f^2 / sum_f q_f^2."""
+    q2 = _amplitude_left(evidence, k) ** 2
+    return np.asarray(q2 / np.maximum(q2.sum(axis=0), 1e-30))
+
+
+def radiation_damage(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """What the best exposure weights leave of the signal: SSNR ~ sum q_f^2 (Grant & Grigorieff 2015)."""
-    middle = np.arange(evidence.frame_count) + 0.5
+    loss = -np.log(np.maximum(np.mean(_amplitude_left(evidence, k) ** 2, axis=0), 1e-12))
+    return np.asarray(causes.strengths["radiation_damage"][:, None] * loss)
+
+
+def _amplitude_left(evidence: MovieEvidence, k: Array) -> Array:
+    middle = np.arange(max(len(evidence.shift_x_angstrom), 1)) + 0.5
     exposure = evidence.pre_exposure_e_per_a2 + evidence.dose_per_frame_e_per_a2 * middle
-    q = exposure_filter(torch.from_numpy(k), torch.from_numpy(exposure), evidence.voltage_kv).numpy()
-    return np.asarray(-np.log(np.maximum(np.mean(q**2, axis=0), 1e-12)))
+    return np.asarray(exposure_filter(torch.from_numpy(k), torch.from_numpy(exposure), evidence.voltage_kv).numpy())
 
 
-def spatial_coherence(evidence: MovieEvidence, k: Array) -> Array:
+def spatial_coherence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Frank 1973: the source's finite angle blurs by the slope of the wave aberration."""
     if evidence.defocus_angstrom is None:
-        return np.zeros_like(k)
-    envelope = spatial_coherence_envelope(
+        return np.zeros((causes.source_half_angle_mrad.size, k.size))
+    unit = spatial_coherence_envelope(
         torch.from_numpy(k),
         defocus_angstrom=evidence.defocus_angstrom,
         voltage_kv=evidence.voltage_kv,
         cs_mm=evidence.cs_mm,
-        source_half_angle_mrad=_SOURCE_HALF_ANGLE_MRAD,
-    )
-    return _power_loss(envelope)
+        source_half_angle_mrad=_UNIT_HALF_ANGLE_MRAD,
+    ).log()
+    return np.asarray(-2 * np.square(causes.source_half_angle_mrad / _UNIT_HALF_ANGLE_MRAD)[:, None] * unit.numpy())
 
 
-def temporal_coherence(evidence: MovieEvidence, k: Array) -> Array:
-    envelope = temporal_coherence_envelope(
-        torch.from_numpy(k), voltage_kv=evidence.voltage_kv, focal_spread_sd_angstrom=_FOCAL_SPREAD_SD_ANGSTROM
-    )
-    return _power_loss(envelope)
+def temporal_coherence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Wade & Frank 1977: the spread of defocus."""
+    unit = temporal_coherence_envelope(
+        torch.from_numpy(k), voltage_kv=evidence.voltage_kv, focal_spread_sd_angstrom=1.0
+    ).log()
+    strength = np.square(causes.focal_spread_sd_angstrom) * causes.strengths["temporal_coherence"]
+    return np.asarray(-2 * strength[:, None] * unit.numpy())
 
 
-def ice(evidence: MovieEvidence, k: Array) -> Array:
-    """Electrons that ice scatters inelastically are lost for the image and kept as noise by no energy filter.
+def ice(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Electrons lost to inelastic scattering, and the ice's own moving pattern against the shot noise that is left.
 
-    With t = ln(I0 / I) a share exp(-t) of the electrons still carries signal amplitude: SSNR falls by exp(-t) for the
-    lost counts; the same again where scattered electrons still reach the camera as noise (no filter) is left to beta.
+    With an energy filter a share T of the electrons arrives, all with contrast: SSNR falls by T. Without one all
+    arrive and T carry the contrast: it falls by T^2. The pattern has half of its power at CTF^2 = 1/2.
     """
-    thickness = evidence.relative_ice_thickness
-    return np.full_like(k, max(_TYPICAL_ICE_THICKNESS if thickness is None else thickness, 0.0))
+    thickness = causes.ice_thickness_nm
+    transmitted = np.exp(-thickness / inelastic_mean_free_path_nm(evidence.voltage_kv))
+    filtered = evidence.exposure.energy_filter is not False
+    lost = -np.log(transmitted) * (1.0 if filtered else 2.0)
+    sigma = interaction_rad_per_v_angstrom(evidence.voltage_kv, electron_wavelength_angstrom(evidence.voltage_kv))
+    per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * 0.5 * (2 * sigma) ** 2
+    counted = evidence.dose_per_frame_e_per_a2 * (transmitted if filtered else transmitted**2)
+    noise = thickness[:, None] * counted[:, None] * (per_nm * _moving_pattern(evidence, k))[None, :]
+    # The pattern passes the same lens and camera as the specimen.
+    noise = noise * dqe(causes, k, evidence.pixel_size_angstrom)
+    noise = noise * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k))
+    return np.asarray(causes.strengths["ice"][:, None] * (lost[:, None] + np.log1p(noise)))
 
 
-def detector(evidence: MovieEvidence, k: Array) -> Array:
-    """-ln DQE, linear in frequency between zero and Nyquist."""
-    nyquist = 0.5 / evidence.pixel_size_angstrom
-    share = np.clip(k / nyquist, 0, 1)
-    return np.asarray(-np.log(_DQE_ZERO + (_DQE_NYQUIST - _DQE_ZERO) * share))
+def _moving_pattern(evidence: MovieEvidence, k: Array) -> Array:
+    """(K,) power of the ice's pattern in the exposure-weighted sum of frames over that of one still frame.
+
+    Frames f and g share exp(-rate |f - g|) of the pattern, and each frame averages over its own exposure.
+    """
+    rate = ice_decorrelation_rate(torch.from_numpy(k * k)) * evidence.dose_per_frame_e_per_a2
+    q = _amplitude_left(evidence, k)
+    memory = np.exp(-rate.numpy())
+    # A running sum over earlier frames instead of all pairs: s_f = memory (s_(f-1) + q_(f-1)).
+    earlier, together = np.zeros_like(k), np.zeros_like(k)
+    for f in range(len(q)):
+        together += q[f] * (q[f] + 2 * earlier)
+        earlier = memory * (earlier + q[f])
+    return np.asarray(together / np.maximum((q**2).sum(axis=0), 1e-30) * frame_average_amplitude(rate).numpy() ** 2)
 
 
-def coincidence(evidence: MovieEvidence, k: Array) -> Array:
-    """Electrons that arrive together are counted once: the counts, and so the SSNR, fall by the same share."""
-    rate = max(evidence.dose_per_frame_e_per_px, 0.0) / _CAMERA_FRAMES_PER_FRAME
-    return np.full_like(k, -np.log(max(1 - _COINCIDENCE_AREA_PX * rate, 0.05)))
+def detector(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """-ln DQE."""
+    return -np.log(dqe(causes, k, evidence.pixel_size_angstrom)) * causes.strengths["detector"][:, None]
 
 
-_MECHANISMS: Mapping[str, Callable[[MovieEvidence, Array], Array]] = {
+def dqe(causes: CauseDraws, k: Array, pixel_size_angstrom: float) -> Array:
+    """(S, K) Gaussian from its value at 0 to that at Nyquist."""
+    share = np.clip(2 * k * pixel_size_angstrom, 0, 1) ** 2
+    ratio = np.log(causes.dqe_nyquist / causes.dqe_zero)
+    return np.asarray(causes.dqe_zero[:, None] * np.exp(ratio[:, None] * share))
+
+
+def coincidence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Electrons that land together are counted once: counts, and so SSNR, fall by the same share."""
+    rate = dose_rate_e_per_px_per_s(evidence)
+    if rate is None:
+        return np.zeros((causes.count_loss_s_px_per_e.size, k.size))
+    arriving = np.full(causes.ice_thickness_nm.shape, rate * causes.dose_rate_scale)
+    if evidence.exposure.energy_filter is not False:
+        arriving = arriving * np.exp(-causes.ice_thickness_nm / inelastic_mean_free_path_nm(evidence.voltage_kv))
+    loss = coincidence_loss(causes.count_loss_s_px_per_e * arriving)
+    return np.asarray((loss * causes.strengths["coincidence"])[:, None] * np.ones_like(k))
+
+
+def coincidence_loss(load: Array) -> Array:
+    """-ln of the share that is counted when those that overlap merge, (1 - exp(-x)) / x (Li et al. 2013, Nat. Methods
+    10, 584); `load` is the mean number in one place and readout."""
+    x = np.maximum(np.asarray(load, dtype=np.float64), 1e-9)
+    return np.asarray(-np.log(-np.expm1(-x) / x))
+
+
+def dose_rate_e_per_px_per_s(evidence: MovieEvidence) -> float | None:
+    """On the specimen, from what was stated; None where dose or time are not known."""
+    exposure = evidence.exposure
+    if not exposure.stated_dose_per_frame_e_per_a2 or not exposure.exposure_time_s:
+        return None
+    dose = exposure.stated_dose_per_frame_e_per_a2 * evidence.frame_count * evidence.pixel_size_angstrom**2
+    return dose / exposure.exposure_time_s
+
+
+def heterogeneity(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Unknown before there are particles: draws about 0, so that the loss is 0 and its sd is not."""
+    sign = np.where(np.arange(causes.blur_scale.size) % 2 == 0, 1.0, -1.0)
+    return np.asarray(sign[:, None] * HETEROGENEITY_SD_AT_5_ANGSTROM * (5.0 * k)[None, :] ** 2)
+
+
+def aberrations(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Coma by the beam tilt that image shift leaves, and what the fit's errors leave of defocus and astigmatism.
+
+    Coma has the phase 2 pi Cs lambda^2 k^3 tau cos(theta) (Glaeser et al. 2011, J. Struct. Biol. 174, 1), missed
+    astigmatism pi lambda k^2 d/2 cos(2 theta): both leave J0 of their amplitude; a Gaussian error of the defocus leaves
+    exp(-(pi lambda k^2 sd)^2 / 2).
+    """
+    wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
+    exposure = evidence.exposure
+    shift_um = np.hypot(exposure.image_shift_x_um or 0.0, exposure.image_shift_y_um or 0.0) * causes.image_shift_scale
+    tilt_rad = causes.coma_mrad_per_um * shift_um * 1e-3
+    phase = 2 * np.pi * evidence.cs_mm * ANGSTROM_PER_MM * wavelength**2 * k**3 * tilt_rad[:, None]
+    loss = _bessel_loss(phase)
+    if evidence.astigmatism_sd_angstrom is not None and evidence.defocus_angstrom is not None:
+        half = 0.5 * np.pi * wavelength * k**2 * evidence.astigmatism_sd_angstrom
+        # Over directions and both components of the error: the mean of cos^2 of a Gaussian phase.
+        loss = loss + np.minimum(0.5 * half**2, _GREATEST_LOSS)
+    if evidence.defocus_sd_angstrom is not None and evidence.defocus_angstrom is not None:
+        loss = loss + np.minimum((np.pi * wavelength * k**2 * evidence.defocus_sd_angstrom) ** 2, _GREATEST_LOSS)
+    return np.asarray(loss)
+
+
+def defocus_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Particles at heights spread over the ice, and over a tilted field, seen with one CTF.
+
+    Heights spread evenly over t keep sinc(lambda k^2 t) of the amplitude; t is a share of the ice's thickness.
+    """
+    wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
+    spread = causes.ice_thickness_nm * _ANGSTROM_PER_NM * causes.height_share
+    loss = _envelope_loss(np.sinc(wavelength * k**2 * spread[:, None])) + tilt_spread(evidence, causes, k)
+    return np.asarray(np.minimum(loss, _GREATEST_LOSS))
+
+
+def tilt_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """The part of `defocus_spread` that is the rise of a tilted field, where one CTF is used for all of it."""
+    if not evidence.tilt_angle_deg or not evidence.field_width_angstrom:
+        return np.zeros((causes.blur_scale.size, k.size))
+    wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
+    rise = evidence.field_width_angstrom * np.tan(np.radians(evidence.tilt_angle_deg))
+    return np.repeat(_envelope_loss(np.sinc(wavelength * k**2 * rise))[None, :], causes.blur_scale.size, axis=0)
+
+
+def motion_uncorrected(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """What summing the frames as they came would have lost."""
+    path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
+    draws = causes.blur_scale.size
+    if path.shape[1] < 2:
+        return np.zeros((draws, k.size))
+    weight = exposure_weights(evidence, k)
+    angle = (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS
+    power = np.zeros(k.size)
+    for theta in angle:
+        along = path[0] * np.cos(theta) + path[1] * np.sin(theta)
+        power += np.abs((np.exp(2j * np.pi * along[:, None] * k[None, :]) * weight).sum(axis=0)) ** 2 / _DIRECTIONS
+    return np.asarray(np.repeat(_loss(power)[None, :], draws, axis=0))
+
+
+def ring_washout(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """Not a loss of any particle: rings of a layer of thickness t fade with sinc(lambda k^2 t) (McMullan et al. 2015,
+    eq. 4), which the measured ring amplitude has to be freed from."""
+    wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
+    thickness = causes.ice_thickness_nm * _ANGSTROM_PER_NM
+    left = np.minimum.accumulate(np.abs(np.sinc(wavelength * k**2 * thickness[:, None])), axis=-1)
+    return np.asarray(-np.log(1 - _LAYERED + _LAYERED * left))
+
+
+Mechanism = Callable[[MovieEvidence, CauseDraws, Array], Array]
+MECHANISMS: Mapping[str, Mechanism] = {
     "motion": motion,
     "radiation_damage": radiation_damage,
     "spatial_coherence": spatial_coherence,
@@ -109,13 +301,23 @@ _MECHANISMS: Mapping[str, Callable[[MovieEvidence, Array], Array]] = {
     "ice": ice,
     "detector": detector,
     "coincidence": coincidence,
+    "heterogeneity": heterogeneity,
+    "aberrations": aberrations,
+    "defocus_spread": defocus_spread,
+    "motion_uncorrected": motion_uncorrected,
 }
+"""Every factor but `unexplained`, which is what they leave."""
 
 
-def predicted_losses(evidence: MovieEvidence, frequency_per_angstrom: Array) -> Array:
-    """(F, K) loss of ln(SSNR) by factor in the order of `MODELLED_FACTORS`."""
-    return np.stack([_MECHANISMS[name](evidence, frequency_per_angstrom) for name in MODELLED_FACTORS])
+def _loss(power: Array) -> Array:
+    return np.asarray(-np.log(np.maximum(power, np.exp(-_GREATEST_LOSS))))
 
 
-def _power_loss(amplitude: torch.Tensor) -> Array:
-    return np.asarray(-2 * np.log(np.maximum(amplitude.numpy(), 1e-12)))
+def _envelope_loss(amplitude: Array) -> Array:
+    """-2 ln of the envelope of an oscillating amplitude: it never comes back with k."""
+    falling = np.minimum.accumulate(np.abs(amplitude), axis=-1)
+    return _loss(np.square(falling))
+
+
+def _bessel_loss(phase: Array) -> Array:
+    return _envelope_loss(j0(phase))

@@ -12,14 +12,14 @@ filter and only fills, like a preset.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePath
 
 from frazil.config.errors import ContradictionError, SettingsError
 from frazil.config.loading import flag_name, said_by_a_person
 from frazil.config.settings import Settings
 from frazil.models.formats.epu_xml import epu_names
-from frazil.models.records import AcquisitionMetadata, MovieHeader
+from frazil.models.records import AcquisitionMetadata, ExposureFacts, MovieHeader
 
 RELATIVE_TOLERANCE = {
     "pixel_size_angstrom": 0.01,
@@ -49,6 +49,7 @@ class AcquisitionParameters:
     phase_plate: bool
     sources: tuple[tuple[str, str], ...]
     """(field, where its value came from)."""
+    exposure: ExposureFacts = field(default_factory=ExposureFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,18 @@ def resolve(metadata: AcquisitionMetadata, *, settings: Settings) -> Acquisition
         pre_exposure_e_per_a2=settings.microscope.pre_exposure_e_per_a2,
         phase_plate=bool(metadata.phase_plate),
         sources=metadata.sources,
+        exposure=ExposureFacts(
+            acquired_utc_us=metadata.acquired_utc_us,
+            exposure_time_s=metadata.exposure_time_s,
+            stated_dose_per_frame_e_per_a2=metadata.dose_per_frame_e_per_a2,
+            stage_x_um=metadata.stage_x_um,
+            stage_y_um=metadata.stage_y_um,
+            image_shift_x_um=metadata.image_shift_x_um,
+            image_shift_y_um=metadata.image_shift_y_um,
+            energy_filter=metadata.energy_filter,
+            grid_square=metadata.grid_square,
+            microscope=metadata.microscope,
+        ),
     )
 
 

@@ -131,6 +131,9 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
         microscope=_text(image.find("microscopeData/instrument/InstrumentModel"))
         or _text(image.find("microscopeData/instrument/InstrumentID")),
         gain_reference=_gain_reference(custom),
+        energy_filter=truth(
+            _text(image.find("microscopeData/optics/EnergyFilter/EnergySelectionSlitInserted")),
+        ),
     )
     return with_source(metadata, f"sidecar {path.name}")
 

@@ -147,6 +147,8 @@ def read_mdoc(path: Path, *, movie_name: str | None = None, settled: bool = Fals
         image_shift_y_um=shift_y_um,
         image_width_px=int(width_px) if width_px and width_px > 0 else None,
         image_height_px=int(height_px) if height_px and height_px > 0 else None,
+        # The key is written only while the slit is in.
+        energy_filter=True if values.get("FilterSlitAndLoss") else None,
         image_binning=number(values.get("Binning"), low=0.25, high=16.0),
         hole=values.get("NavigatorLabel") or None,
         acquired_utc_us=utc_us(values.get("DateTime")),

@@ -9,13 +9,16 @@ from frazil.models.records import CausalLosses
 
 
 def relative_ssnr(losses: CausalLosses | None, frequency_per_angstrom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SSNR of a movie's particles against an ideal exposure of the same dose, exp(-sum of all losses), at (M,).
+    """SSNR of a movie's particles against an ideal exposure of the same dose, exp(-sum of losses), at (M,).
+
+    Coma and the spread of heights count, too: nothing corrects them before the particles are added.
 
     Linear in ln(SSNR) between the bands and constant beyond them; 1 without losses. A particle on a background of unit
     noise is X = sqrt(s) C F + noise, so it enters the numerator with sqrt(s) C X and the denominator with s C^2.
     """
     if losses is None or not losses.factor_names:
         return np.ones_like(frequency_per_angstrom)
-    total = np.sum(np.array(losses.loss_ln_ssnr, dtype=np.float64), axis=0)
+    rows = zip(losses.factor_names, losses.loss_ln_ssnr, strict=True)
+    total = np.sum([row for name, row in rows if name != "motion_uncorrected"], axis=0)
     loss = np.interp(frequency_per_angstrom, np.array(losses.frequency_per_angstrom), total)
     return np.asarray(np.exp(-loss))

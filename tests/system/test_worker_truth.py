@@ -13,7 +13,8 @@ from frazil.actors.frame_worker import FrameWorker, WorkerConfig
 from frazil.actors.messages import MovieTask
 from frazil.config.loading import load_settings
 from frazil.config.settings import GainOrientation
-from frazil.models.causal.prior import FACTORS, physics_prior
+from frazil.models.causal.factors import ALL_FACTORS as FACTORS
+from frazil.models.causal.prior import physics_prior
 from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.sidecar import read_sidecar

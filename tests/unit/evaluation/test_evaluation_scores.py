@@ -13,7 +13,8 @@ import pytest
 
 from frazil.actors.evaluator import Evaluator
 from frazil.models.causal.posterior import update
-from frazil.models.causal.prior import BAND_COUNT, physics_prior
+from frazil.models.causal.factors import BAND_COUNT
+from frazil.models.causal.prior import physics_prior
 from frazil.models.evaluation import hyperscore, meta, panel, reproducibility
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.temper import epoch_reliabilities, epoch_temper, temper

@@ -14,7 +14,7 @@ from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.models.formats.acquisition import AcquisitionParameters, merge_metadata, resolve
 from frazil.models.formats.epu_xml import with_source
-from frazil.models.records import AcquisitionMetadata, MovieHeader
+from frazil.models.records import AcquisitionMetadata, ExposureFacts, MovieHeader
 
 HEADER = MovieHeader("raw/x.tif", "tiff", 40, 4092, 5760, "uint8")
 
@@ -48,6 +48,7 @@ def test_strongest_source_of_each_value_and_where_it_came_from() -> None:
         pre_exposure_e_per_a2=2.0,
         phase_plate=False,
         sources=found.sources,
+        exposure=ExposureFacts(stated_dose_per_frame_e_per_a2=1.1, microscope="Titan Krios"),
     )
     sources = dict(found.sources)
     assert sources["pixel_size_angstrom"] == "flag --pixel-size-angstrom"

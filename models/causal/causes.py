@@ -1,0 +1,89 @@
+"""What a movie's losses follow from, as joint draws: every quantity with its unit, known as well as it is known.
+
+Losses are functions of causes (`mechanisms`); causes are uncertain. Draws carry the uncertainty through anything that
+is computed from them, an intervention in angstrom as well as a loss: the same fixed numbers for every movie, so that
+the same evidence gives the same answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, qmc
+
+Array = NDArray[np.float64]
+
+DRAWS = 64
+_COLUMNS = 18
+REFERENCE_HALF_ANGLE_MRAD = 0.02
+"""Parallel illumination from a field-emission source; columns lie between about 0.01 and 0.06 mrad. The mechanism is
+evaluated here, its strength is the square of the ratio to this."""
+COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD = 0.12, 0.7
+"""Beam tilt that image shift leaves uncompensated (Cheng et al. 2018, J. Struct. Biol. 204, 270, and what RELION's
+users refine: 0.05 to 0.3 mrad/um). Rings do not show coma: only particles will sharpen this."""
+FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 50.0, 0.35
+"""Cc 2.7 mm with 0.7 eV (Schottky) or 0.3 eV (cold) at 300 kV."""
+DQE_ZERO_MEDIAN, DQE_ZERO_SD = 0.9, 0.06
+DQE_NYQUIST_MEDIAN, DQE_NYQUIST_LN_SD = 0.38, 0.3
+"""Counting cameras at 200-300 kV, published curves (McMullan et al. 2014, Ultramicroscopy 147, 156)."""
+SHIFT_ERROR_LN_SD = 0.4
+"""How far stated errors of shifts may be off."""
+BLUR_LN_SD = 0.3
+"""Of the travel inside a frame, inferred from its neighbours' positions."""
+HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD = 0.75, 0.35
+"""Of the ice's thickness that particles' heights spread over: all of it, or near one surface (Noble et al. 2018, eLife
+7:e34257)."""
+HETEROGENEITY_SD_AT_5_ANGSTROM = 0.2
+"""Without particles nothing is known of heterogeneity: its loss is 0 with this sd, growing with k^2."""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseDraws:
+    """(S,) draws of each cause of one movie."""
+
+    ice_thickness_nm: Array
+    count_loss_s_px_per_e: Array
+    """Electrons per pixel and second times this is the mean number that land in the same place and readout."""
+    source_half_angle_mrad: Array
+    focal_spread_sd_angstrom: Array
+    dqe_zero: Array
+    dqe_nyquist: Array
+    coma_mrad_per_um: Array
+    shift_error_scale: Array
+    blur_scale: Array
+    height_share: Array
+    strengths: dict[str, Array]
+    """Learned multipliers of the mechanisms whose causes above do not already carry what rings say."""
+    image_shift_scale: float = 1.0
+    dose_rate_scale: float = 1.0
+    steady_drift_left: float | Array = 1.0
+    """What an intervention does: share of the setting, or of the steady drift, that is left."""
+
+    def doing(self, **changes: object) -> CauseDraws:
+        """The same movie with causes set (an intervention): draws are kept where nothing was done."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=1)
+def standard_normals() -> Array:
+    """(S, 18) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
+    uniform = qmc.Sobol(_COLUMNS, scramble=True, seed=20150629).random(DRAWS)
+    z = np.asarray(norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4)))
+    z -= z.mean(axis=0)
+    z = np.asarray(z / z.std(axis=0))
+    z.flags.writeable = False
+    return z
+
+
+def lognormal(median: float, ln_sd: float, z: Array) -> Array:
+    return np.asarray(median * np.exp(ln_sd * z))
+
+
+def positive(mean: float, sd: float, z: Array) -> Array:
+    """Draws of a quantity that cannot be negative, lognormal with this mean and sd (a Gaussian's where sd << mean)."""
+    mean = max(mean, 0.25 * sd, 1e-3)
+    ln_variance = np.log1p((sd / mean) ** 2)
+    return np.asarray(mean * np.exp(np.sqrt(ln_variance) * z - 0.5 * ln_variance))

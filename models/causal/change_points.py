@@ -1,0 +1,164 @@
+"""When a session became another one: a new illumination, another gain, another grid, a stage that drifts differently.
+
+The newest movies are kept in a few numbers each. After every epoch each channel is tested for one step in its mean by
+the generalised likelihood ratio (Page 1955, Biometrika 42, 523; Siegmund & Venkatraman 1995, Ann. Statist. 23, 255),
+with the scatter taken from differences of neighbours so that a step does not inflate it. Which channels stepped
+together says what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+WINDOW_MOVIES = 40
+_LEAST_BEFORE, _LEAST_AFTER = 5, 3
+_THRESHOLD = 40.0
+"""Of the likelihood ratio (chi-square of one degree): with six channels and 40 places in every window, chance reaches
+it less than once in some thousand movies."""
+_SUPPORTING = 12.0
+"""The same for a channel that steps together with one that is sure ..."""
+_TOGETHER_MOVIES = 2
+"""... within so many movies."""
+_LEAST_STEP = {
+    "counts": 0.04,
+    "fixed_pattern": 0.1,
+    "ring_level": 0.5,
+    "ring_fall": 0.3,
+    "ln_drift_speed": 0.8,
+    "ln_stated_rate": 0.04,
+}
+"""A step that is worth a word, in each channel's unit."""
+CHANNELS = tuple(_LEAST_STEP)
+_SCATTER_FLOOR = {
+    "counts": 0.01,
+    "fixed_pattern": 0.02,
+    "ring_level": 0.2,
+    "ring_fall": 0.1,
+    "ln_drift_speed": 0.4,
+    "ln_stated_rate": 0.005,
+}
+_OUTLIER, _FAR = 3.0, 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRow:
+    """One movie in the channels of `CHANNELS` (None: not known), and its losses at 5 A."""
+
+    utc_us: int | None
+    channels: tuple[float | None, ...]
+    losses_at_5_angstrom: tuple[float, ...]
+    """In the order of `factors.ALL_FACTORS`."""
+    grid_square: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePoint:
+    """A step that was found between two movies."""
+
+    utc_us: int | None
+    """Of the first movie after it."""
+    movie_number: int
+    """From 0, in the order of acquisition, of that movie."""
+    cause: str
+    """`illumination`, `dose rate`, `gain`, `grid` or `stage`."""
+    sentence: str
+    channel: str
+    before: float
+    after: float
+    likelihood_ratio: float
+
+
+def in_time(rows: Sequence[WindowRow]) -> list[WindowRow]:
+    """By time of acquisition; those without one stay where they are among their neighbours."""
+    return sorted(rows, key=lambda row: row.utc_us or 0) if all(row.utc_us is not None for row in rows) else list(rows)
+
+
+def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoint, int] | None:
+    """The clearest step in a window in order of time, and the index of the first row after it; None: there is none.
+
+    `first_number` is the number in the session of the first row.
+    """
+    found: dict[str, tuple[float, int, float, float]] = {}
+    for column, channel in enumerate(CHANNELS):
+        known = [(index, row.channels[column]) for index, row in enumerate(rows)]
+        pairs = [(index, value) for index, value in known if value is not None]
+        if len(pairs) < _LEAST_BEFORE + _LEAST_AFTER:
+            continue
+        index = np.array([i for i, _ in pairs])
+        step = _largest_step(np.array([v for _, v in pairs]), _SCATTER_FLOOR[channel])
+        if step is None:
+            continue
+        ratio, place, before, after = step
+        if ratio > _SUPPORTING and abs(after - before) > _LEAST_STEP[channel]:
+            found[channel] = (ratio, int(index[place]), before, after)
+    sure = {channel: step for channel, step in found.items() if step[0] > _THRESHOLD}
+    if not sure:
+        return None
+    channel = _speaker(sure)
+    ratio, place, before, after = found[channel]
+    together = {name for name, step in found.items() if abs(step[1] - place) <= _TOGETHER_MOVIES}
+    cause, sentence = _cause(channel, together, before, after, rows, place)
+    row = rows[place]
+    change = ChangePoint(
+        row.utc_us, first_number + place, cause, sentence, channel, float(before), float(after), float(ratio)
+    )
+    return change, place
+
+
+def _largest_step(values: Array, floor: float) -> tuple[float, int, float, float] | None:
+    """(likelihood ratio, first index after, mean before, mean after), robust to single outliers."""
+    n = values.size
+    scatter = max(1.4826 * float(np.median(np.abs(np.diff(values)))) / np.sqrt(2), floor)
+    best: tuple[float, int, float, float, Array] | None = None
+    for place in range(_LEAST_BEFORE, n - _LEAST_AFTER + 1):
+        before, after = _clipped_mean(values[:place], scatter), _clipped_mean(values[place:], scatter)
+        rest = np.concatenate([values[:place] - before, values[place:] - after])
+        rest = np.clip(rest, -_FAR * scatter, _FAR * scatter)
+        misfit = float(rest @ rest)
+        if best is None or misfit < best[0]:
+            best = (misfit, place, before, after, rest)
+    if best is None:
+        return None
+    _, place, before, after, rest = best
+    # Where a step does not describe the values their scatter says so.
+    spread = max(scatter, float(np.std(rest)))
+    return (after - before) ** 2 * place * (n - place) / n / spread**2, place, before, after
+
+
+def _clipped_mean(values: Array, scatter: float) -> float:
+    middle = float(np.median(values))
+    return float(np.mean(np.clip(values, middle - _OUTLIER * scatter, middle + _OUTLIER * scatter)))
+
+
+def _speaker(found: dict[str, tuple[float, int, float, float]]) -> str:
+    """The channel that names the change: the most specific one first."""
+    for channel in ("fixed_pattern", "ln_stated_rate"):
+        if channel in found:
+            return channel
+    return max(found, key=lambda name: found[name][0])
+
+
+def _cause(
+    channel: str, stepped: set[str], before: float, after: float, rows: Sequence[WindowRow], place: int
+) -> tuple[str, str]:
+    change = after - before
+    if channel == "fixed_pattern":
+        return (
+            "gain",
+            f"the gain reference fits differently since then ({before:.2f} -> {after:.2f} of its pattern left)",
+        )
+    if channel == "ln_stated_rate":
+        return "dose rate", f"the dose rate was set {100 * (np.exp(change) - 1):+.0f} %"
+    if channel == "ln_drift_speed":
+        return "stage", f"the stage drifts {np.exp(change):.1f} times as fast as before"
+    new_squares = {row.grid_square for row in rows[place:]} - {row.grid_square for row in rows[:place]}
+    if stepped & {"ring_level", "ring_fall"}:
+        where = f" (grid square {', '.join(sorted(filter(None, new_squares)))})" if any(new_squares) else ""
+        return "grid", f"the specimen is another one since then{where}: rings and ice changed together"
+    return "illumination", f"the beam is {100 * (np.exp(change) - 1):+.0f} % as counted, though the same dose is stated"

@@ -1,0 +1,87 @@
+"""Joint draws of a movie's causes from the prior and the movie's own evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from frazil.models.causal import counts
+from frazil.models.causal.causes import (
+    BLUR_LN_SD,
+    COMA_LN_SD,
+    COMA_MRAD_PER_UM_MEDIAN,
+    DQE_NYQUIST_LN_SD,
+    DQE_NYQUIST_MEDIAN,
+    DQE_ZERO_MEDIAN,
+    DQE_ZERO_SD,
+    FOCAL_SPREAD_LN_SD,
+    FOCAL_SPREAD_MEDIAN_ANGSTROM,
+    HEIGHT_SHARE_LN_SD,
+    HEIGHT_SHARE_MEDIAN,
+    REFERENCE_HALF_ANGLE_MRAD,
+    SHIFT_ERROR_LN_SD,
+    Array,
+    CauseDraws,
+    lognormal,
+    positive,
+    standard_normals,
+)
+from frazil.models.causal.factors import MODELLED_FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.mechanisms import MECHANISMS, ring_washout
+from frazil.models.causal.prior import PRIOR_STRENGTH_SD, RING_DISCREPANCY, PriorSnapshot
+from frazil.models.records import MovieEvidence
+
+_UNCORRELATED = np.ones(1)
+
+
+def draw_causes(movie: MovieEvidence, prior: PriorSnapshot) -> CauseDraws:
+    """S draws: counts settle the ice, rings the strengths, and what neither sees keeps its physical prior."""
+    z = standard_normals()
+    counted = counts.draw(movie, prior.count_belief(), z[:, 0:3])
+    mean, sd = prior.strengths()
+    # What was learnt from rings is no better than the ring model is; what was not learnt keeps its physical prior.
+    learnt = np.clip(1.0 - sd / PRIOR_STRENGTH_SD, 0.0, 1.0)
+    sd = np.hypot(sd, RING_DISCREPANCY * np.abs(mean) * learnt)
+    strengths = {name: positive(mean[f], sd[f], z[:, 3 + f]) for f, name in enumerate(MODELLED_FACTORS)}
+    return CauseDraws(
+        ice_thickness_nm=counted.thickness_nm,
+        count_loss_s_px_per_e=counted.count_loss_s_px_per_e,
+        source_half_angle_mrad=REFERENCE_HALF_ANGLE_MRAD * np.sqrt(strengths["spatial_coherence"]),
+        focal_spread_sd_angstrom=lognormal(FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD, z[:, 10]),
+        dqe_zero=np.clip(DQE_ZERO_MEDIAN + DQE_ZERO_SD * z[:, 11], 0.5, 1.0),
+        dqe_nyquist=np.minimum(lognormal(DQE_NYQUIST_MEDIAN, DQE_NYQUIST_LN_SD, z[:, 12]), 0.9),
+        coma_mrad_per_um=lognormal(COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD, z[:, 13]),
+        shift_error_scale=lognormal(1.0, SHIFT_ERROR_LN_SD, z[:, 14]),
+        blur_scale=lognormal(1.0, BLUR_LN_SD, z[:, 15]),
+        height_share=lognormal(HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD, z[:, 16]),
+        strengths=strengths,
+    )
+
+
+def central_causes(movie: MovieEvidence) -> CauseDraws:
+    """One draw at the middle of what physics and this movie alone say, every strength 1.
+
+    The ring model's columns are made of it: they must not depend on what other movies have taught, or the order in
+    which movies come would matter.
+    """
+    counted = counts.draw(movie, counts.prior_ln_weight(), standard_normals()[:, 0:3])
+    one = _UNCORRELATED
+    return CauseDraws(
+        ice_thickness_nm=np.median(counted.thickness_nm) * one,
+        count_loss_s_px_per_e=np.median(counted.count_loss_s_px_per_e) * one,
+        source_half_angle_mrad=REFERENCE_HALF_ANGLE_MRAD * one,
+        focal_spread_sd_angstrom=FOCAL_SPREAD_MEDIAN_ANGSTROM * one,
+        dqe_zero=DQE_ZERO_MEDIAN * one,
+        dqe_nyquist=DQE_NYQUIST_MEDIAN * one,
+        coma_mrad_per_um=COMA_MRAD_PER_UM_MEDIAN * one,
+        shift_error_scale=one,
+        blur_scale=one,
+        height_share=HEIGHT_SHARE_MEDIAN * one,
+        strengths=dict.fromkeys(MODELLED_FACTORS, one),
+    )
+
+
+def unit_losses(movie: MovieEvidence) -> Array:
+    """(F + 1, BAND_COUNT) loss of every modelled factor at strength 1, and the rings' own wash-out."""
+    causes, bands = central_causes(movie), band_frequencies_per_angstrom()
+    rows = [MECHANISMS[name](movie, causes, bands)[0] for name in MODELLED_FACTORS]
+    return np.stack([*rows, ring_washout(movie, causes, bands)[0]])

@@ -1,0 +1,117 @@
+"""How drift follows from the time since the stage moved: what waiting longer would do.
+
+The speed of a movie's steady drift is v = v_rest (1 + rho exp(-s / tau)) times lognormal scatter, s the settle time. A
+grid of (tau, rho) carries a conjugate normal-inverse-gamma belief about (ln v_rest, scatter) each, kept as sums: order
+does not matter and the cost is constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+from scipy.stats import norm
+
+from frazil.models.causal.mechanisms import steady_drift_angstrom_per_frame
+from frazil.models.records import ExposureFacts, MovieEvidence
+
+Array = NDArray[np.float64]
+
+TAU_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+RHO = (0.0, 0.5, 1.5, 4.0, 10.0, 30.0, 100.0)
+_GRID = np.array([(tau, rho) for tau in TAU_S for rho in RHO])
+HYPOTHESES = len(_GRID)
+_LN_SPEED_MEAN, _LN_SPEED_SD = np.log(0.5), 1.5
+"""A/s of a stage at rest, before any movie."""
+_SHAPE, _SCALE = 3.0, 1.0
+"""Inverse gamma of the scatter's variance: about 0.7 in ln v."""
+_MOVED_UM = 0.3
+_US_PER_S = 1e6
+_LONGEST_S = 600.0
+_LEAST_SPEED_ANGSTROM_PER_S = 0.01
+
+
+def with_settle_times(
+    movies: Sequence[MovieEvidence], last: ExposureFacts | None, moved_utc_us: int | None
+) -> tuple[list[MovieEvidence], ExposureFacts | None, int | None]:
+    """The movies, in their order of acquisition, with `settle_time_s` filled in where it can be known.
+
+    The stage was moving between an exposure and the next at another position: the clock starts at the end of the
+    former. `last` is the newest exposure before these, `moved_utc_us` the start of the clock it had; both are returned
+    as they are after these movies.
+    """
+    timed = sorted(
+        (m for m in movies if m.exposure.acquired_utc_us is not None), key=lambda m: m.exposure.acquired_utc_us or 0
+    )
+    filled: dict[int, MovieEvidence] = {}
+    for movie in timed:
+        here = movie.exposure
+        if last is not None and _moved(last, here) and (last.acquired_utc_us or 0) < (here.acquired_utc_us or 0):
+            moved_utc_us = (last.acquired_utc_us or 0) + round((last.exposure_time_s or 0.0) * _US_PER_S)
+        if moved_utc_us is not None and movie.settle_time_s is None:
+            waited = ((here.acquired_utc_us or 0) - moved_utc_us) / _US_PER_S
+            if waited >= 0.0:
+                filled[id(movie)] = replace(movie, settle_time_s=min(waited, _LONGEST_S))
+        if last is None or (here.acquired_utc_us or 0) >= (last.acquired_utc_us or 0):
+            last = here
+    return [filled.get(id(movie), movie) for movie in movies], last, moved_utc_us
+
+
+def _moved(one: ExposureFacts, other: ExposureFacts) -> bool:
+    if one.stage_x_um is None or other.stage_x_um is None or one.stage_y_um is None or other.stage_y_um is None:
+        return False
+    return float(np.hypot(one.stage_x_um - other.stage_x_um, one.stage_y_um - other.stage_y_um)) > _MOVED_UM
+
+
+def drift_speed_angstrom_per_s(movie: MovieEvidence) -> float | None:
+    """Of the steady drift; None where frames have no time."""
+    time = movie.exposure.exposure_time_s
+    if not time or movie.frame_count < 4:
+        return None
+    return float(np.hypot(*steady_drift_angstrom_per_frame(movie))) * movie.frame_count / time
+
+
+def no_sums() -> Array:
+    """(hypotheses, 3): number, sum and sum of squares of what each hypothesis leaves of ln v."""
+    return np.zeros((HYPOTHESES, 3))
+
+
+def sums_of(movie: MovieEvidence) -> Array | None:
+    """What one movie adds; None where settle time or speed are not known."""
+    speed = drift_speed_angstrom_per_s(movie)
+    if speed is None or movie.settle_time_s is None:
+        return None
+    rest = np.log(max(speed, _LEAST_SPEED_ANGSTROM_PER_S)) - np.log1p(_excess(movie.settle_time_s))
+    return np.stack([np.ones(HYPOTHESES), rest, rest**2], axis=1)
+
+
+def ln_weights(sums: Array) -> Array:
+    """(hypotheses,) ln of the marginal likelihood of each (conjugate normal-inverse-gamma model), equal at first."""
+    n, total, squares = sums.T
+    # Prior N(mean, variance / kappa) with kappa so that the marginal sd is about the one stated.
+    kappa = (_SCALE / (_SHAPE - 1)) / _LN_SPEED_SD**2
+    mean = np.where(n > 0, total / np.maximum(n, 1e-9), 0.0)
+    scatter = np.maximum(squares - n * mean**2, 0.0)
+    shape = _SHAPE + n / 2
+    scale = _SCALE + 0.5 * scatter + 0.5 * kappa * n * (mean - _LN_SPEED_MEAN) ** 2 / (kappa + n)
+    return np.asarray(
+        gammaln(shape) - gammaln(_SHAPE) + _SHAPE * np.log(_SCALE) - shape * np.log(scale) - 0.5 * np.log1p(n / kappa)
+    )
+
+
+def drift_left(sums: Array, settle_time_s: float, new_settle_time_s: float, z: Array) -> Array:
+    """(S,) share of the steady drift that is left when the stage is given another time to settle; z (S,) normals."""
+    weight = ln_weights(sums)
+    weight = np.exp(weight - weight.max())
+    ratio = (1 + _excess(new_settle_time_s)) / (1 + _excess(settle_time_s))
+    order = np.argsort(ratio)
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    return np.asarray(ratio[order][np.searchsorted(cumulative, np.clip(norm.cdf(z), 0, 1 - 1e-12))])
+
+
+def _excess(settle_time_s: float) -> Array:
+    """(hypotheses,) rho exp(-s / tau)."""
+    return np.asarray(_GRID[:, 1] * np.exp(-settle_time_s / _GRID[:, 0]))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from frazil.actors.evaluator import Evaluator
-from frazil.models.causal.posterior import update
 from frazil.models.causal.factors import BAND_COUNT
+from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import physics_prior
 from frazil.models.evaluation import hyperscore, meta, panel, reproducibility
 from frazil.models.evaluation.facts import RoundFacts

@@ -67,7 +67,7 @@ def measured(exposure: causal_scene.Exposure, particle: causal_scene.Particle) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--kind", choices=KINDS[:2], default="mixed")
+    parser.add_argument("--kind", choices=KINDS[:3], default="mixed")
     parser.add_argument("--movies", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--structures", type=Path, default=os.environ.get("FRAZIL_STRUCTURES"))
     args = parser.parse_args()

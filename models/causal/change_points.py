@@ -66,7 +66,7 @@ class ChangePoint:
     movie_number: int
     """From 0, in the order of acquisition, of that movie."""
     cause: str
-    """`illumination`, `dose rate`, `gain`, `grid` or `stage`."""
+    """`illumination`, `gain`, `grid` or `stage`."""
     sentence: str
     channel: str
     before: float
@@ -154,7 +154,7 @@ def _cause(
             f"the gain reference fits differently since then ({before:.2f} -> {after:.2f} of its pattern left)",
         )
     if channel == "ln_stated_rate":
-        return "dose rate", f"the dose rate was set {100 * (np.exp(change) - 1):+.0f} %"
+        return "illumination", f"the dose rate was set to {100 * np.exp(change):.0f} % of what it was"
     if channel == "ln_drift_speed":
         return "stage", f"the stage drifts {np.exp(change):.1f} times as fast as before"
     new_squares = {row.grid_square for row in rows[place:]} - {row.grid_square for row in rows[:place]}

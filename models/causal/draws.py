@@ -27,7 +27,7 @@ from frazil.models.causal.causes import (
 )
 from frazil.models.causal.factors import MODELLED_FACTORS, band_frequencies_per_angstrom
 from frazil.models.causal.mechanisms import MECHANISMS, ring_washout
-from frazil.models.causal.prior import PRIOR_STRENGTH_SD, RING_DISCREPANCY, PriorSnapshot
+from frazil.models.causal.prior import PHYSICAL_SD, PRIOR_STRENGTH_SD, RING_DISCREPANCY, PriorSnapshot
 from frazil.models.records import MovieEvidence
 
 _UNCORRELATED = np.ones(1)
@@ -41,6 +41,7 @@ def draw_causes(movie: MovieEvidence, prior: PriorSnapshot) -> CauseDraws:
     # What was learnt from rings is no better than the ring model is; what was not learnt keeps its physical prior.
     learnt = np.clip(1.0 - sd / PRIOR_STRENGTH_SD, 0.0, 1.0)
     sd = np.hypot(sd, RING_DISCREPANCY * np.abs(mean) * learnt)
+    sd = np.hypot(sd, [PHYSICAL_SD.get(name, 0.0) for name in MODELLED_FACTORS])
     strengths = {name: positive(mean[f], sd[f], z[:, 3 + f]) for f, name in enumerate(MODELLED_FACTORS)}
     return CauseDraws(
         ice_thickness_nm=counted.thickness_nm,

@@ -126,7 +126,7 @@ class _Learnt:
 
     def after(self, change: ChangePoint, physics: PriorSnapshot) -> None:
         """Forget what a change made worthless: another beam has another zero, another grid other rings and ice."""
-        if change.cause in ("illumination", "grid"):
+        if change.channel == "counts" or change.cause == "grid":
             base = counts.prior_ln_weight()
             # The camera stays what it was: only its own axis keeps what was learnt.
             camera = np.log(

@@ -27,15 +27,18 @@ _SIGNAL_SD = 4.0
 """Prior sd of a_j: specimens differ by orders of magnitude."""
 STRENGTH_MEAN_SD: dict[str, tuple[float, float]] = {
     "motion": (1.0, 0.15),
-    "radiation_damage": (1.0, 0.1),
+    "radiation_damage": (1.0, 0.03),
     "spatial_coherence": (2.0, 2.0),
-    "temporal_coherence": (1.0, 0.3),
-    "ice": (1.0, 0.15),
-    "detector": (1.0, 0.1),
-    "coincidence": (1.0, 0.2),
+    "temporal_coherence": (1.0, 0.05),
+    "ice": (1.0, 0.03),
+    "detector": (1.0, 0.03),
+    "coincidence": (1.0, 0.05),
 }
-"""Of beta. Spatial coherence: (angle / 0.02 mrad)^2 with angles of 0.01-0.06 mrad; the others act as their physics says
-to within what their constants are known to."""
+"""Of beta, as far as rings may move it. Spatial coherence: (angle / 0.02 mrad)^2 with angles of 0.01-0.06 mrad. Rings
+can say little of the others: the water that makes them grows with the ice and does not fade as protein does."""
+PHYSICAL_SD: dict[str, float] = {"radiation_damage": 0.05, "ice": 0.12, "coincidence": 0.2, "motion": 0.1}
+"""Relative error of a mechanism's own constants, which no ring tells: critical exposures of different specimens, the
+ice's structure, how noise falls with coincidences."""
 PRIOR_STRENGTH_SD = np.array([STRENGTH_MEAN_SD[name][1] for name in MODELLED_FACTORS])
 RING_DISCREPANCY = 0.35
 """Relative error that a strength learnt from rings keeps however many movies: ring amplitudes fall with defocus and ice

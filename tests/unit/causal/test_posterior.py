@@ -241,7 +241,7 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
         prior = update(prior, movies)
         if prior.change_points and found_at is None:
             found_at = prior.movie_count
-    assert [point.cause for point in prior.change_points] == [change]
+    assert [point.cause for point in prior.change_points] == ["illumination" if change == "dose rate" else change]
     assert abs(prior.change_points[0].movie_number - 32) <= 1
     assert found_at is not None
     assert found_at <= 42

@@ -1,0 +1,177 @@
+"""The causal graph as data: which settings and events act through which mechanisms on which losses.
+
+It ships as graph.yaml, is a networkx DAG, and can be extended by a file of the same shape. What is computed along its
+arrows is in `mechanisms` and `interventions`; the graph says which of them an intervention reaches, and draws itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import yaml
+
+from frazil.config.errors import SettingsError
+from frazil.models.causal.factors import FACTORS
+
+KINDS = ("setting", "event", "latent", "mechanism", "factor", "outcome")
+_LAYER = {"setting": 0, "event": 0, "latent": 1, "mechanism": 1, "factor": 2, "outcome": 3}
+_COLUMN_WIDTH_PX, _ROW_HEIGHT_PX, _BOX_WIDTH_PX, _BOX_HEIGHT_PX = 260, 34, 190, 24
+_FILL = {
+    "setting": "#d9e8f6",
+    "event": "#e9e9e9",
+    "latent": "#fdf1d5",
+    "mechanism": "#fdf1d5",
+    "factor": "#f7dedb",
+    "outcome": "#dcefdc",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A cause, a mechanism or an outcome."""
+
+    name: str
+    kind: str
+    unit: str
+    words: str
+    source: str = ""
+
+
+@lru_cache(maxsize=8)
+def causal_graph(extension: Path | None = None) -> nx.DiGraph:
+    """The DAG; every node carries its `Node` as attribute `node`.
+
+    Raises
+    ------
+    SettingsError
+        The extension is no graph of this shape, names an unknown node, or closes a circle.
+    """
+    shipped = yaml.safe_load(resources.files("frazil.models.causal").joinpath("graph.yaml").read_text("utf-8"))
+    graph = nx.DiGraph()
+    _add(graph, shipped, None)
+    if extension is not None:
+        try:
+            more = yaml.safe_load(extension.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(
+                f"the causal graph cannot be read ({error})", path=extension, remedy="correct the file"
+            ) from error
+        _add(graph, more, extension)
+    missing = [factor for factor in FACTORS if factor not in graph]
+    if missing:
+        raise SettingsError(f"the causal graph has no node {', '.join(missing)}", path=extension)
+    return graph
+
+
+def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
+    if not isinstance(content, Mapping) or not set(content) <= {"nodes", "edges"}:
+        raise SettingsError(
+            "a causal graph has `nodes` and `edges` and nothing else", path=path, remedy="see graph.yaml"
+        )
+    for name, facts in (content.get("nodes") or {}).items():
+        known = {"kind", "unit", "words", "source"}
+        if not isinstance(facts, Mapping) or facts.get("kind") not in KINDS or not set(facts) <= known:
+            raise SettingsError(
+                f"node `{name}` of the causal graph needs a kind ({', '.join(KINDS)}), a unit and words",
+                path=path,
+                remedy="see graph.yaml",
+            )
+        node = Node(
+            str(name),
+            facts["kind"],
+            str(facts.get("unit", "")),
+            str(facts.get("words", name)),
+            str(facts.get("source", "")),
+        )
+        graph.add_node(node.name, node=node)
+    for cause, effects in (content.get("edges") or {}).items():
+        for effect in effects:
+            for end in (cause, effect):
+                if end not in graph:
+                    raise SettingsError(f"an edge of the causal graph ends at the unknown node `{end}`", path=path)
+            graph.add_edge(cause, effect)
+    if not nx.is_directed_acyclic_graph(graph):
+        circle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
+        raise SettingsError(f"the causal graph goes round in a circle: {circle}", path=path, remedy="remove one arrow")
+
+
+def node_of(graph: nx.DiGraph, name: str) -> Node:
+    node: Node = graph.nodes[name]["node"]
+    return node
+
+
+def factors_reached(graph: nx.DiGraph, cause: str) -> tuple[str, ...]:
+    """Factors through which a cause acts, in the graph's order: what an intervention on it changes."""
+    reached = nx.descendants(graph, cause) | {cause}
+    return tuple(
+        name for name in nx.topological_sort(graph) if name in reached and node_of(graph, name).kind == "factor"
+    )
+
+
+def causes_of(graph: nx.DiGraph, factor: str) -> tuple[str, ...]:
+    """Settings and events upstream of a factor: what a person can do about it."""
+    return tuple(
+        name
+        for name in nx.topological_sort(graph)
+        if name in nx.ancestors(graph, factor) and node_of(graph, name).kind in ("setting", "event")
+    )
+
+
+def as_tree(graph: nx.DiGraph, losses_ln_ssnr: Mapping[str, float] | None = None) -> Iterator[str]:
+    """Lines of text: every factor, largest loss first, with what acts on it."""
+    losses = losses_ln_ssnr or {}
+    factors = [name for name in graph if node_of(graph, name).kind == "factor"]
+    for factor in sorted(factors, key=lambda name: -losses.get(name, 0.0)):
+        said = f"  {losses[factor]:.2f}" if factor in losses else ""
+        yield f"{node_of(graph, factor).words}{said}"
+        parents = list(graph.predecessors(factor))
+        for index, parent in enumerate(parents):
+            last = index == len(parents) - 1
+            above = ", ".join(node_of(graph, name).words for name in graph.predecessors(parent))
+            yield f"{'└─' if last else '├─'} {node_of(graph, parent).words}{f' ← {above}' if above else ''}"
+
+
+def as_svg(graph: nx.DiGraph, losses_ln_ssnr: Mapping[str, float] | None = None) -> str:
+    """A picture in four columns, causes on the left; widths of arrows into ln SSNR grow with the losses."""
+    losses = losses_ln_ssnr or {}
+    columns: dict[int, list[str]] = {}
+    for name in nx.topological_sort(graph):
+        columns.setdefault(_LAYER[node_of(graph, name).kind], []).append(name)
+    place: dict[str, tuple[float, float]] = {}
+    height = max(len(names) for names in columns.values()) * _ROW_HEIGHT_PX + 20
+    for column, names in columns.items():
+        step = height / (len(names) + 1)
+        for row, name in enumerate(names):
+            place[name] = (10 + column * _COLUMN_WIDTH_PX, (row + 1) * step)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{4 * _COLUMN_WIDTH_PX}" height="{height:.0f}" '
+        'font-family="sans-serif" font-size="12" role="img" aria-label="causal graph">'
+    ]
+    for cause, effect in graph.edges:
+        (x0, y0), (x1, y1) = place[cause], place[effect]
+        width = 1.0 + 3.0 * min(losses.get(cause, 0.0), 3.0)
+        start = x0 + _BOX_WIDTH_PX
+        bend = max((x1 - start) / 2, 20.0)
+        parts.append(
+            f'<path d="M{start:.0f} {y0:.0f} C{start + bend:.0f} {y0:.0f} {x1 - bend:.0f} {y1:.0f} {x1:.0f} {y1:.0f}" '
+            f'fill="none" stroke="#8a8a8a" stroke-width="{width:.1f}" stroke-opacity="0.6"/>'
+        )
+    for name, (x, y) in place.items():
+        node = node_of(graph, name)
+        said = f" {losses[name]:.2f}" if name in losses else ""
+        parts.append(
+            f'<rect x="{x:.0f}" y="{y - _BOX_HEIGHT_PX / 2:.0f}" width="{_BOX_WIDTH_PX}" '
+            f'height="{_BOX_HEIGHT_PX}" rx="4" fill="{_FILL[node.kind]}" stroke="#555"/>'
+            f'<text x="{x + 6:.0f}" y="{y + 4:.0f}">{_escaped(node.words)}{said}</text>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

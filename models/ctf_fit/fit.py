@@ -11,7 +11,7 @@ from torch import Tensor
 
 from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit.band import ICE_BAND_PER_ANGSTROM, Background, Band, fit_background, select_band
-from frazil.models.ctf_fit.centred import LOWEST_PER_ANGSTROM, Field, crop_to_band, fit_centred
+from frazil.models.ctf_fit.centred import LOWEST_PER_ANGSTROM, CentredFit, Field, crop_to_band, fit_centred
 from frazil.models.ctf_fit.coarse_search import LARGEST_ASTIGMATISM_SHARE, Candidate, search
 from frazil.models.ctf_fit.periodogram import PowerMap, block_size, flatten_image, power_map, rebin, transform_power
 from frazil.models.ctf_fit.phase import RingOptics
@@ -22,12 +22,13 @@ from frazil.models.ctf_fit.report import (
     nothing,
     report,
     rings_between,
+    widening,
     with_astigmatism_prior,
 )
-from frazil.models.ctf_fit.ring_model import RingParameters
+from frazil.models.ctf_fit.ring_model import PARAMETER_SCALE_ANGSTROM, RingParameters, ring_parameters
 from frazil.models.ctf_fit.signal_window import signal_window
-from frazil.models.ctf_fit.tilt import fit_tilt
-from frazil.models.ctf_fit.verdict import LEAST_GAIN, LEAST_RINGS, NO_RINGS, TOO_COARSE, Evidence
+from frazil.models.ctf_fit.tilt import Tilt, fit_tilt
+from frazil.models.ctf_fit.verdict import LEAST_GAIN, LEAST_MARGIN, LEAST_RINGS, NO_RINGS, TOO_COARSE, Evidence
 from frazil.models.ctf_fit.whittle import RingFit, WhittleFit
 
 __all__ = ["CtfFit", "fit_ctf"]
@@ -53,6 +54,8 @@ WATER_RING_END_PER_ANGSTROM = 0.3125
 and a ring's phase is steepest in defocus. The search ends where the settings say."""
 _WATER_FROM_PER_ANGSTROM = 0.23
 _WIDE_STEPS = 12
+_SURE_START, _WIDEST_START = 0.1, 0.25
+"""Standard deviations of defocus, in turns of the last rings, up to which one start finds them, and three do."""
 _CRYSTALLINE = 1.6
 """Dispersion of the residuals in the ice band above which it is left out: reflections."""
 HIGHEST_CENTRED_PER_ANGSTROM = 0.2
@@ -62,8 +65,14 @@ SHARP_ENOUGH_ANGSTROM = 12.0
 """Standard deviation of the defocus at which nothing need be won."""
 SURE_MARGIN = 15.0
 _NEAR_ANGSTROM = 600.0
-_PREFERRED = 1.1
-"""Where particles are all there is, the errors that the whole image states are the more optimistic ones."""
+_CORRELATED = 0.8
+"""Of the chance that two answers share: their bands differ."""
+_AGREEING = 4.0
+"""Standard deviations within which the whole image's answer and the centred one are the same ..."""
+_SUPPORTING_GAIN = 10.0
+"""... and what the former must show to be one at all."""
+_CENTRED_VARIANCE = 2.5
+"""Of the centred answer, of what its curvature says (`report.widening`)."""
 _WINDOW_HANDICAP = 0.5
 """Standard deviations by which the matched filter must prefer the windowed spectrum: chance has a say in it."""
 
@@ -131,17 +140,20 @@ def fit_ctf(
             if other.candidates[0].score > look.candidates[0].score + _WINDOW_HANDICAP:
                 look = other
     fits, evidence = _fit_rings(look, optics, limits)
-    fit = with_astigmatism_prior(fits[0], evidence.dispersion)
-    tilt = None
+    fit = fits[0]
+    tilt: Tilt | None = None
+    field: Field | None = None
     centred_high = min(high, HIGHEST_CENTRED_PER_ANGSTROM)
     if centred_high > 1.5 * LOWEST_PER_ANGSTROM and min(height_angstrom, width_angstrom) > SMALLEST_CENTRED_ANGSTROM:
         defocus_range = (settings.min_defocus_angstrom, settings.max_defocus_angstrom)
         field = crop_to_band(transform, image.shape[1], pixel_size_angstrom, low=low, high=centred_high)
         fit, evidence = _bring_home(
-            [fit, *fits[1:]], look.candidates, evidence, field, optics, defocus_range, fit_phase_shift=fit_phase_shift
+            fits, look.candidates, evidence, field, optics, defocus_range, fit_phase_shift=fit_phase_shift
         )
-        if evidence.gain >= LEAST_GAIN:
-            tilt = fit_tilt(field, optics, fit.parameters, by_density=fit.fit_per_angstrom is not None)
+    if fit is fits[0]:
+        fit = with_astigmatism_prior(fit, evidence.dispersion)
+    if field is not None and evidence.gain >= LEAST_GAIN:
+        tilt = fit_tilt(field, optics, fit.parameters, by_density=fit.fit_per_angstrom is not None)
     factor = _rebinning(spectrum, optics, fit.parameters, high, _COARSEST_REPORT_PER_ANGSTROM)
     return report(
         rebin(spectrum, factor),
@@ -230,10 +242,12 @@ def _fit_rings(look: _Look, optics: RingOptics, limits: _Limits) -> tuple[list[R
     likelihood = at(best.parameters)
     dispersion = likelihood.residual_dispersion(best)
     margin = (best.log_posterior_gain - max((fit.log_posterior_gain for fit in others), default=0.0)) / dispersion
+    # What scatters more than chance is also less like chance: the refined likelihood has to show more for it.
+    doubt = math.sqrt(dispersion)
     best, dispersion = _refine(look, best, dispersion, likelihood, optics, limits)
     evidence = Evidence(
         coarse_score=look.candidates[0].score,
-        gain=best.log_posterior_gain / dispersion,
+        gain=best.log_posterior_gain / (dispersion * doubt),
         margin=margin,
         dispersion=dispersion,
         converged=best.converged,
@@ -258,24 +272,49 @@ def _refine(
     phase, farthest = limits.fit_phase_shift, limits.farthest_per_angstrom
     low, high = limits.low_per_angstrom, limits.high_per_angstrom
     answers = [(best, likelihood)]
-    if farthest > 1.05 * high and error_scale(best, dispersion) < 0.12 * _turn(optics, farthest):
+    sd, turn = error_scale(best, dispersion), _turn(optics, farthest)
+    if farthest > 1.05 * high and sd < _WIDEST_START * turn:
         factor = _rebinning(look.spectrum, optics, best.parameters, farthest, _COARSEST_FIT_PER_ANGSTROM)
         spectrum = rebin(look.spectrum, factor)
         background = fit_background(spectrum, low=low, high=farthest)
         for mask_ice in (False, True):
             band = select_band(spectrum, background, low=low, high=farthest, mask_ice=mask_ice)
             wide = WhittleFit(band, optics, spectrum)
-            fit = wide.maximise(best.parameters, fit_phase_shift=phase, steps=_WIDE_STEPS)
-            moved = abs(fit.parameters.defocus_angstrom - best.parameters.defocus_angstrom)
-            if moved > 4.0 * error_scale(best, dispersion) + 0.02 * _turn(optics, farthest):
+            found = _nearest(wide, best.parameters, sd, turn, fit_phase_shift=phase)
+            if found is None or _moved(found.parameters, best.parameters) > 4.0 * sd + 0.02 * turn:
                 break
-            if mask_ice or wide.dispersion_in(fit, *ICE_BAND_PER_ANGSTROM) < _CRYSTALLINE:
-                answers.append((fit, wide))
+            if mask_ice or wide.dispersion_in(found, *ICE_BAND_PER_ANGSTROM) < _CRYSTALLINE:
+                answers.append((found, wide))
                 break
     fit, likelihood = answers[-1]
     trusted = likelihood.trusted(fit)
     fit = trusted.maximise(fit.parameters, fit_phase_shift=phase, curves=fit, steps=_WIDE_STEPS)
     return fit, trusted.residual_dispersion(fit)
+
+
+def _nearest(
+    likelihood: WhittleFit, start: RingParameters, sd: float, turn: float, *, fit_phase_shift: bool
+) -> RingFit | None:
+    """Maximum near an answer of which the last rings may be off by part of a turn; None where two do equally well."""
+    offsets = (0.0,) if sd < _SURE_START * turn else (0.0, -1.3 * sd, 1.3 * sd)
+    fits = [
+        likelihood.maximise(
+            replace(start, defocus_angstrom=start.defocus_angstrom + offset),
+            fit_phase_shift=fit_phase_shift,
+            steps=_WIDE_STEPS,
+        )
+        for offset in offsets
+    ]
+    fits.sort(key=lambda fit: -fit.log_posterior_gain)
+    best = fits[0]
+    others = [fit for fit in fits[1:] if _moved(fit.parameters, best.parameters) > 0.3 * turn]
+    if others and others[0].log_posterior_gain > best.log_posterior_gain - LEAST_MARGIN:
+        return None
+    return best
+
+
+def _moved(first: RingParameters, second: RingParameters) -> float:
+    return abs(first.defocus_angstrom - second.defocus_angstrom)
 
 
 def _turn(optics: RingOptics, high: float) -> float:
@@ -293,7 +332,8 @@ def _bring_home(
     *,
     fit_phase_shift: bool,
 ) -> tuple[RingFit, Evidence]:
-    """The centred rings' answer where it is the sharper one, else the whole image's (the first of `fits`)."""
+    """Both answers together where they are one, the centred rings' where only they show any, else the whole image's
+    (the first of `fits`, as it is)."""
     first = fits[0]
     first_sd = error_scale(first, evidence.dispersion)
     sure = evidence.margin > SURE_MARGIN
@@ -311,19 +351,25 @@ def _bring_home(
                 if found.gain > LEAST_GAIN:
                     found = fit_centred(field, optics, found.parameters, fit_phase_shift=fit_phase_shift, rounds=1)
                 tried.append((replace(fits[0], parameters=where), found))
+
+    def agrees(found: CentredFit) -> bool:
+        """Whether the whole image's answer is the same one, and worth something."""
+        scale = math.sqrt(max(float(found.covariance[0, 0]), 0.0) * _CENTRED_VARIANCE)
+        near = _moved(found.parameters, first.parameters) <= _AGREEING * math.hypot(first_sd, scale)
+        return near and evidence.gain >= _SUPPORTING_GAIN
+
     pairs = []
     for fit, found in tried:
-        known = fit is first and evidence.gain >= LEAST_GAIN
         rings = rings_between(optics, found.parameters, field.low_per_angstrom, found.reach)
         apart = 2.0 * optics.wavelength_angstrom * abs(found.parameters.defocus_angstrom) * found.reach
-        least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if known else (_NEW_GAIN, _NEW_RINGS)
-        if found.gain >= least_gain and rings >= least_rings and (known or apart >= _NEW_DISPLACEMENT_ANGSTROM):
+        supported = agrees(found)
+        least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if supported else (_NEW_GAIN, _NEW_RINGS)
+        if found.gain >= least_gain and rings >= least_rings and (supported or apart >= _NEW_DISPLACEMENT_ANGSTROM):
             pairs.append((fit, found))
     if not pairs:
         return first, evidence
     pairs.sort(key=lambda pair: -pair[1].gain)
     start, best = pairs[0]
-    known = start is first and evidence.gain >= LEAST_GAIN
     fit = replace(
         start,
         parameters=best.parameters,
@@ -332,21 +378,55 @@ def _bring_home(
         fit_per_angstrom=best.reach,
         converged=True,
     )
-    sd = math.sqrt(max(float(best.covariance[0, 0]), 0.0) * (1.0 + 20.0 / best.gain))
-    moved = abs(best.parameters.defocus_angstrom - start.parameters.defocus_angstrom)
-    if not math.isfinite(sd) or (known and (sd > _PREFERRED * first_sd or moved > max(_NEAR_ANGSTROM, 5.0 * first_sd))):
+    supported = agrees(best)
+    if not math.isfinite(float(best.covariance[0, 0])) or (sure and evidence.gain >= LEAST_GAIN and not supported):
         return first, evidence
     others = [found.gain for _, found in pairs[1:] if _far(found.parameters, best.parameters, _NEAR_ANGSTROM)]
     lead = best.gain - max(others, default=0.0)
     low, high = defocus_range
+    gain, margin = best.gain, lead
+    if supported:
+        fit = _together(first, evidence.dispersion, fit, best.share)
+        # Agreement makes the answer a better one, but does not by itself show that there are rings.
+        gain = max(best.gain, evidence.gain) if evidence.gain >= LEAST_GAIN or best.gain >= _NEW_GAIN else evidence.gain
+        margin = max(evidence.margin, lead)
     return fit, replace(
         evidence,
-        gain=max(best.gain, evidence.gain) if known else best.gain,
-        margin=max(evidence.margin, lead) if start is first else lead,
+        gain=gain,
+        margin=margin,
         dispersion=1.0,
         converged=True,
         inside_search_range=low <= best.parameters.defocus_angstrom <= high,
     )
+
+
+def _together(whole: RingFit, dispersion: float, centred: RingFit, share: float) -> RingFit:
+    """Best linear combination of two answers whose errors are correlated: chance in the particles' places is in both.
+
+    Power summed over an area and over the same area weighted share the root of the weight's `share` of their chance;
+    bands differ. Where the two disagree by more than both errors say, the result's is the larger.
+    """
+    free = 4 if centred.covariance[3, 3] > 0.0 else 3
+    scale = np.array([PARAMETER_SCALE_ANGSTROM] * 3 + [1.0])[:free]
+    fits, widened = (whole, centred), (widening(whole, dispersion), widening(centred, 1.0))
+    first, second = (fit.covariance[:free, :free] * factor for fit, factor in zip(fits, widened, strict=True))
+    answers = [fit.parameters.vector()[:free] * scale for fit in fits]
+    sharper, other = sorted((math.sqrt(first[0, 0]), math.sqrt(second[0, 0])))
+    correlation = min(_CORRELATED * math.sqrt(share), 0.9 * sharper / other)
+    # In units of each answer's own errors the covariance of both is as simple as can be.
+    roots = [np.linalg.cholesky(matrix) for matrix in (first, second)]
+    cross = correlation * roots[0] @ roots[1].T
+    inverse = np.linalg.inv(np.block([[first, cross], [cross.T, second]]))
+    design = np.vstack([np.eye(free)] * 2)
+    covariance = np.linalg.inv(design.T @ inverse @ design)
+    mean = covariance @ design.T @ inverse @ np.concatenate(answers)
+    apart = answers[0] - answers[1]
+    disagreement = float(apart @ np.linalg.solve(first + second - cross - cross.T, apart)) / free
+    vector = centred.parameters.vector()
+    vector[:free] = mean / scale
+    whole_covariance = np.zeros((4, 4))
+    whole_covariance[:free, :free] = covariance * max(1.0, disagreement) / widened[1]
+    return replace(centred, parameters=ring_parameters(vector), covariance=whole_covariance)
 
 
 def _scan(

@@ -58,7 +58,8 @@ _HELD: Indices = np.zeros(0, dtype=np.int64)
 @dataclass(frozen=True, slots=True)
 class RingFit:
     """parameters at the maximum; covariance (4, 4) of (dz, a_x, a_y in A, phase in rad), zero for what was held;
-    nu, log_delta: spline coefficients; directional: (b_x, b_y); log_likelihood_gain: over the best fit without rings."""
+    nu, log_delta: spline coefficients; directional: (b_x, b_y); log_likelihood_gain: over the best fit without
+    rings."""
 
     parameters: RingParameters
     covariance: FloatArray

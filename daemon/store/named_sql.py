@@ -35,6 +35,7 @@ MOVIE_COLUMNS: Mapping[str, str] = {
     "hole": "m.hole",
     "frame_count": "m.frame_count",
     **{name: TREND_METRICS[name] for name in TREND_METRICS if name != "lag_s"},
+    "named_cause": "k.named_cause",
     "reliable": "c.reliable",
     "flags": "m.flags",
     "reason": "coalesce(m.rejection_reason, m.failure_reason)",
@@ -44,7 +45,10 @@ MOVIE_COLUMNS: Mapping[str, str] = {
 }
 """Columns of the movie table, in its order, and their expressions."""
 
-_JOINED = "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)"
+_JOINED = (
+    "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id) "
+    "LEFT JOIN named_causes k USING (movie_id)"
+)
 _MOVIE_LIST = ", ".join(f"{expression} AS {name}" for name, expression in MOVIE_COLUMNS.items())
 _FILTER = (
     "WHERE ($state IS NULL OR m.state = $state) AND ($search IS NULL OR $search = '' OR contains(lower(concat_ws(' ', "
@@ -65,7 +69,8 @@ MOVIES_COUNT = f"SELECT count(*) FROM movies m {_FILTER}"
 MOVIE = (
     "SELECT m.*, c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id), "
     "(c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4 AS defocus_um, f.converged AS motion_converged, "
-    "l.accepted AS local_motion_accepted, l.patch_grid_x, l.patch_grid_y "
+    "l.accepted AS local_motion_accepted, l.patch_grid_x, l.patch_grid_y, "
+    "k.named_cause, k.named_excess_ln_ssnr, k.prior_version AS loss_prior_version "
     f"{_JOINED} LEFT JOIN frame_shift_arrays f USING (movie_id) LEFT JOIN local_motion_arrays l USING (movie_id) "
     "WHERE m.movie_id = $movie_id"
 )
@@ -130,6 +135,60 @@ LOSSES_BY_FACTOR = (
     f"WHERE movie_id IN {_LAST_RESULTS} AND frequency_per_angstrom BETWEEN $min_frequency_per_angstrom AND "
     "$max_frequency_per_angstrom GROUP BY factor ORDER BY loss_ln_ssnr DESC"
 )
+
+# A curve at 1/$resolution_angstrom, linear between its points.
+_BRACKETED = ", ".join(
+    f"arg_max({values}, frequency_per_angstrom) FILTER (frequency_per_angstrom <= 1 / $resolution_angstrom) AS {name}0, "
+    f"arg_min({values}, frequency_per_angstrom) FILTER (frequency_per_angstrom >= 1 / $resolution_angstrom) AS {name}1"
+    for values, name in (("frequency_per_angstrom", "f"), ("loss_ln_ssnr", "loss"), ("loss_sd", "sd"))
+)
+_BETWEEN = ", ".join(
+    f"coalesce({name}0 + ({name}1 - {name}0) * (1 / $resolution_angstrom - f0) / nullif(f1 - f0, 0), {name}0, {name}1) "
+    f"AS {name}"
+    for name in ("loss", "sd")
+)
+
+
+def _losses_at(where: str) -> str:
+    """(movie_id, factor, prior_version, loss, sd)"""
+    return (
+        f"SELECT movie_id, factor, prior_version, {_BETWEEN} FROM (SELECT movie_id, factor, prior_version, "
+        f"{_BRACKETED} FROM causal_losses WHERE {where} GROUP BY movie_id, factor, prior_version)"
+    )
+
+
+LOSSES_AT = (
+    "SELECT factor, loss AS loss_ln_ssnr, sd AS loss_sd, prior_version "
+    f"FROM ({_losses_at('movie_id = $movie_id')}) ORDER BY loss DESC, factor"
+)
+# The errors of one session's movies are mostly common to all of them: that of the mean is not smaller.
+MEAN_LOSSES_AT = (
+    "SELECT factor, avg(loss) AS loss_ln_ssnr, stddev_samp(loss) AS spread_ln_ssnr, sqrt(avg(sd * sd)) AS loss_sd, "
+    "count(*) AS movies, min(prior_version) AS oldest_prior_version, max(prior_version) AS newest_prior_version "
+    f"FROM ({_losses_at(f'movie_id IN {_LAST_RESULTS}')}) GROUP BY factor ORDER BY loss_ln_ssnr DESC, factor"
+)
+LOSSES_PER_HOUR = (
+    "SELECT time_bucket(INTERVAL 1 HOUR, make_timestamp(m.ready_utc_us)) AS hour_utc, factor, "
+    f"avg(loss) AS loss_ln_ssnr, count(*) AS movies FROM ({_losses_at('true')}) JOIN movies m "
+    "USING (movie_id) WHERE m.state IN ('ready', 'rejected') GROUP BY hour_utc, factor "
+    "ORDER BY hour_utc, loss_ln_ssnr DESC, factor"
+)
+NAMED_CAUSES = (
+    "SELECT k.named_cause, count(*) AS movies, count(*) FILTER (m.state = 'ready') AS kept, "
+    "avg(k.named_excess_ln_ssnr) AS excess_ln_ssnr FROM named_causes k JOIN movies m USING (movie_id) "
+    "WHERE m.state IN ('ready', 'rejected') GROUP BY k.named_cause ORDER BY movies DESC, k.named_cause NULLS LAST"
+)
+CAUSES_BY_SQUARE = (
+    "SELECT m.grid_square, k.named_cause, count(*) AS movies, avg(k.named_excess_ln_ssnr) AS excess_ln_ssnr "
+    "FROM named_causes k JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected') "
+    "AND m.grid_square IS NOT NULL GROUP BY m.grid_square, k.named_cause "
+    "ORDER BY m.grid_square, movies DESC, k.named_cause NULLS LAST"
+)
+CHANGE_POINTS = (
+    "SELECT p.*, (SELECT relative_path FROM movies m WHERE m.acquired_utc_us = p.acquired_utc_us "
+    "AND m.state <> 'outdated' LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
+)
+CAUSAL_SHARES = "SELECT * FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor"
 FAILURES = (
     "SELECT movie_id, relative_path, state, attempts, failure_stage, "
     "coalesce(rejection_reason, failure_reason) AS reason, found_utc_us FROM movies "
@@ -158,7 +217,10 @@ DEVICES = (
 )
 SCORES = "SELECT * FROM scores ORDER BY round DESC, evaluator LIMIT $limit"
 PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
-INTERVENTIONS = "SELECT * FROM interventions ORDER BY created_utc_us DESC, intervention_id LIMIT $limit"
+# Frazil's advice of the moment first, in its order; then what people did, newest first.
+INTERVENTIONS = (
+    "SELECT * FROM interventions ORDER BY place NULLS LAST, created_utc_us DESC, intervention_id LIMIT $limit"
+)
 RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
 FSC = (
     "SELECT round, frequency_per_angstrom, fsc FROM fsc "

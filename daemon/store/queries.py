@@ -43,6 +43,7 @@ class NamedQuery:
 _MOVIE = {"movie_id": Param(str, required=True)}
 _PAGE = {"limit": Param(int, 100), "offset": Param(int, 0)}
 _LAST = {"last": Param(int, 200)}
+_RESOLUTION = {"resolution_angstrom": Param(float, 5.0)}
 
 NAMED: Mapping[str, NamedQuery] = {
     "session": NamedQuery("The session's settings and instrument (one row).", named_sql.SESSION, {}),
@@ -97,6 +98,19 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.LOSSES_BY_FACTOR,
         {"min_frequency_per_angstrom": Param(float, 0.1), "max_frequency_per_angstrom": Param(float, 0.25), **_LAST},
     ),
+    "losses_at": NamedQuery("Losses of one movie at one resolution.", named_sql.LOSSES_AT, {**_MOVIE, **_RESOLUTION}),
+    "mean_losses_at": NamedQuery(
+        "Mean losses of the last movies at one resolution.", named_sql.MEAN_LOSSES_AT, {**_RESOLUTION, **_LAST}
+    ),
+    "losses_per_hour": NamedQuery(
+        "Mean loss at one resolution by cause and hour.", named_sql.LOSSES_PER_HOUR, _RESOLUTION
+    ),
+    "named_causes": NamedQuery(
+        "How many movies each cause is named for; no cause: nothing stands out.", named_sql.NAMED_CAUSES, {}
+    ),
+    "causes_by_square": NamedQuery("Named causes by grid square.", named_sql.CAUSES_BY_SQUARE, {}),
+    "change_points": NamedQuery("When the session became another one.", named_sql.CHANGE_POINTS, {}),
+    "causal_shares": NamedQuery("How well the causes are known.", named_sql.CAUSAL_SHARES, {}),
     "failures": NamedQuery(
         "Movies that failed, were set aside or were rejected, newest first, with the reason.",
         named_sql.FAILURES,

@@ -119,6 +119,39 @@ class PriorRow:
     parameter_hash: str | None = None
     """Settings of the results that it was learnt from; None: not known, so it is not used again."""
     code_version: str | None = None
+    change_sd: tuple[float, ...] = ()
+    """How far the last epoch moved each strength, in the sd that it had."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """When the session became another one."""
+
+    number: int
+    """From 1."""
+    movie_number: int
+    """Of the first movie after it, from 0 in order of acquisition."""
+    acquired_utc_us: int | None
+    cause: str
+    channel: str
+    value_before: float
+    value_after: float
+    likelihood_ratio: float
+    sentence: str
+    prior_version: int
+    """The version with which it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """How well one factor's mean loss at 5 A is known."""
+
+    factor: str
+    loss_ln_ssnr: float
+    sd: float
+    converged: bool
+    movie_count: int
+    prior_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +169,21 @@ class InterventionRow:
     gain_sd: float | None = None
     ctf_resolution_from_angstrom: float | None = None
     ctf_resolution_to_angstrom: float | None = None
+    place: int | None = None
+    """Among frazil's advice, from 1; None: a person's."""
+    action: str | None = None
+    gain_low_ln_ssnr: float | None = None
+    """Of the 95 % credible interval, as are best and worst."""
+    gain_high_ln_ssnr: float | None = None
+    ctf_resolution_best_angstrom: float | None = None
+    ctf_resolution_worst_angstrom: float | None = None
+    map_resolution_from_angstrom: float | None = None
+    map_resolution_to_angstrom: float | None = None
+    map_resolution_best_angstrom: float | None = None
+    map_resolution_worst_angstrom: float | None = None
+    movies_saved_share: float | None = None
+    movies_per_hour_change: float | None = None
+    prior_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,31 @@ SELECT movie_id, factor, unnest(frequency_per_angstrom) AS frequency_per_angstro
        unnest(loss_ln_ssnr) AS loss_ln_ssnr, unnest(loss_sd) AS loss_sd, prior_version
 FROM causal_loss_arrays;
 
+-- Version 4: the cause to name first, when the session became another one, and how well the causes are known.
+CREATE TABLE IF NOT EXISTS named_causes (
+    movie_id TEXT PRIMARY KEY,
+    named_cause TEXT,                     -- a factor; NULL: nothing stands out
+    named_excess_ln_ssnr DOUBLE NOT NULL, -- at 5 A, beyond what is usual in the session
+    prior_version INTEGER NOT NULL        -- of this and of the movie's losses
+);
+CREATE TABLE IF NOT EXISTS change_points (
+    number INTEGER PRIMARY KEY,           -- from 1
+    movie_number INTEGER NOT NULL,        -- of the first movie after it, from 0 in order of acquisition
+    acquired_utc_us BIGINT,               -- of that movie
+    cause TEXT NOT NULL,                  -- illumination, dose rate, gain, grid or stage
+    channel TEXT NOT NULL, value_before DOUBLE NOT NULL, value_after DOUBLE NOT NULL,
+    likelihood_ratio DOUBLE NOT NULL,
+    sentence TEXT NOT NULL,
+    prior_version INTEGER NOT NULL        -- the version with which it was found
+);
+CREATE TABLE IF NOT EXISTS causal_shares (
+    factor TEXT PRIMARY KEY,
+    loss_ln_ssnr DOUBLE NOT NULL,         -- mean over the newest kept movies, at 5 A
+    sd DOUBLE NOT NULL,                   -- of that mean
+    converged BOOLEAN NOT NULL,           -- known well enough: more movies of the same kind change nothing
+    movie_count INTEGER NOT NULL, prior_version INTEGER NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS priors (
     version INTEGER PRIMARY KEY,
     created_utc_us BIGINT NOT NULL,
@@ -180,6 +205,8 @@ CREATE TABLE IF NOT EXISTS priors (
 -- Sessions of schema 1.
 ALTER TABLE priors ADD COLUMN IF NOT EXISTS parameter_hash TEXT;
 ALTER TABLE priors ADD COLUMN IF NOT EXISTS code_version TEXT;
+-- Version 4: how far the last epoch moved each strength, in the sd that it had. JSON list.
+ALTER TABLE priors ADD COLUMN IF NOT EXISTS change_sd TEXT;
 
 -- Version 3: the tilt of the specimen, from the defocus of parts of the image. NULL: not known.
 ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_angle_deg DOUBLE;
@@ -196,6 +223,20 @@ CREATE TABLE IF NOT EXISTS interventions (
     sentence TEXT NOT NULL,
     who TEXT NOT NULL                     -- 'frazil' for advice, else the person who did it
 );
+-- Version 4: all that an advice says, with 95 % credible intervals (best and worst: their ends).
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS place INTEGER;   -- among frazil's advice, from 1; NULL: a person's
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS action TEXT;     -- settle+10s, dose-rate*0.5, thin-ice, ...
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS gain_low_ln_ssnr DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS gain_high_ln_ssnr DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS ctf_resolution_best_angstrom DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS ctf_resolution_worst_angstrom DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS map_resolution_from_angstrom DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS map_resolution_to_angstrom DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS map_resolution_best_angstrom DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS map_resolution_worst_angstrom DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS movies_saved_share DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS movies_per_hour_change DOUBLE;
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS prior_version INTEGER;
 
 CREATE TABLE IF NOT EXISTS particle_arrays (
     movie_id TEXT PRIMARY KEY,

@@ -152,6 +152,7 @@ def record_prior(connection: Connection, row: PriorRow) -> None:
             "state_json": row.state_json,
             "parameter_hash": row.parameter_hash,
             "code_version": row.code_version,
+            "change_sd": json.dumps(row.change_sd),
         },
     )
 

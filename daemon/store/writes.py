@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from frazil.daemon.store.causal_writes import insert_losses
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import KnownMovie, MovieRow
 from frazil.models.particles.half_sets import half_sets
@@ -60,6 +61,7 @@ _RESULT_TABLES = (
     "local_motion_arrays",
     "spectra_arrays",
     "causal_loss_arrays",
+    "named_causes",
 )
 """What a result replaces as a whole; particles are looked at one by one (`_insert_particles`)."""
 
@@ -360,11 +362,7 @@ def _insert_curves(connection: Connection, result: MovieResult) -> None:
     row = (result.movie_id, list(spectra.frequency_per_angstrom), *(list(curve) or None for curve in curves))
     _insert(connection, "spectra_arrays", [row])
     if losses is not None:
-        rows = [
-            (result.movie_id, factor, list(losses.frequency_per_angstrom), list(loss), list(sd), losses.prior_version)
-            for factor, loss, sd in zip(losses.factor_names, losses.loss_ln_ssnr, losses.loss_sd, strict=True)
-        ]
-        _insert(connection, "causal_loss_arrays", rows)
+        insert_losses(connection, [(result.movie_id, losses)])
 
 
 def _insert_particles(connection: Connection, result: MovieResult) -> None:

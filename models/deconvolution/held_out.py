@@ -64,8 +64,8 @@ def held_out_gain(pairs: list[HalfPair], reference: list[Tensor] | None, candida
     return HeldOutGain(sum(bands), math.sqrt(square), tuple(bands))
 
 
-def confirmed_share(pairs: list[HalfPair], restored: list[Tensor]) -> Tensor:
-    """(h, w//2+1) in 0..1: how much of a restoration the other halves confirm, ring by ring.
+def confirmed_share(pairs: list[HalfPair], restored: list[Tensor], k: Tensor) -> Tensor:
+    """At frequencies `k`, 0..1: how much of a restoration the other halves confirm, ring by ring.
 
     The slope of X on C R, averaged over neighbouring rings by precision and shrunk by its error: where the data say
     nothing, nothing is confirmed, and what a network puts there is taken away.
@@ -87,7 +87,7 @@ def confirmed_share(pairs: list[HalfPair], restored: list[Tensor]) -> Tensor:
     slope = along / power.clamp_min(1e-300)
     variance = spread / power.clamp_min(1e-300) ** 2
     share = slope.clamp(0, 1) * (slope**2 / (slope**2 + variance)).nan_to_num()
-    return share[ring].float()
+    return share[_rings(k)[0].clamp(max=count - 1)].float()
 
 
 def _rings(k: Tensor) -> tuple[Tensor, int]:

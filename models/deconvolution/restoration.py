@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frazil.models.deconvolution.artefacts import CleanImage, clean
+from frazil.models.deconvolution.artefacts import clean
 from frazil.models.deconvolution.held_out import HalfPair, HeldOutGain, confirmed_share, held_out_gain
 from frazil.models.deconvolution.lessons import Lesson, make_lesson
 from frazil.models.deconvolution.network import ResidualNetwork, features_of, spectrum_of
@@ -34,7 +34,12 @@ from frazil.models.optics.ctf import CtfParameters
 from frazil.models.records import CtfEstimate
 
 Method = Literal["low-pass", "wiener", "local-wiener", "learned"]
+WIENER: Method = "wiener"
+LEARNED: Method = "learned"
 LOCAL: Method = "local-wiener"
+CHECKED_PX = 512
+"""Side of the middle of the working grid (0.2 um) on which the halves are compared: more would not say more of the one
+question that is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,12 @@ class Restored:
     """What was filtered with."""
     specimen_share: float | None
     """Of the field that is covered."""
-    masked: CleanImage
+    masked: Tensor | None
+    """Blocks of `mask_block_px` pixels, True where dark lumps and edges were replaced; None: nowhere."""
+    mask_block_px: int
+    masked_share: float
+    bad_lines: int
+    """Rows and columns that were levelled."""
     attenuated: int
     """Fourier samples of ice reflections and gratings that were levelled."""
     lessons: tuple[Lesson, ...] = ()
@@ -106,7 +116,19 @@ def restore_micrograph(
     if not ctf.defocus_known:
         image = low_passed(cleaned.image, pixel_size_angstrom)
         small = torch.fft.irfft2(grid.cropped(torch.fft.rfft2(image)), s=grid.size)
-        return Restored(image, small, "low-pass", None, None, None, cleaned, 0)
+        return Restored(
+            image,
+            small,
+            "low-pass",
+            None,
+            None,
+            None,
+            cleaned.masked,
+            cleaned.block_px,
+            cleaned.masked_share,
+            cleaned.bad_lines,
+            0,
+        )
     parameters = ctf_parameters(ctf, acquisition)
     halves = None
     if even is not None and odd is not None:
@@ -128,11 +150,21 @@ def restore_micrograph(
     chosen, method, gain = field.local, LOCAL, None
     lessons: tuple[Lesson, ...] = ()
     if halves is not None:
-        pairs, fields = half_pairs(halves, filters, grid)
-        chosen, method, gain = _checked(field, pairs, fields, filters, grid, network)
+        middle = _middle_grid(grid)
+        middle_filters = filters if middle is grid else transfers(middle, parameters, ssnr, device)
+        pairs, fields = half_pairs([_middle_of(half, grid, middle) for half in halves], middle_filters, middle)
+        local = [half.local for half in fields]
+        gain = held_out_gain(pairs, None, local)
+        chosen, method = (field.local, LOCAL) if gain.sure else (field.filtered, WIENER)
+        if network is not None:
+            learned = [learned_spectrum(half, middle_filters, middle, network) for half in fields]
+            gain = held_out_gain(pairs, local if method == LOCAL else None, learned)
+            if gain.sure:
+                whole = learned_spectrum(field, filters, grid, network) * confirmed_share(pairs, learned, filters.k)
+                chosen, method = _band_by_band(whole, chosen, gain, filters.k), LEARNED
         # A tilted field has no CTF of its own that a lesson could be told.
         if learn_from and network is not None and len(filtered.planes) == 1:
-            lessons = _lessons(pairs, fields, filters, parameters, grid, network)
+            lessons = _lessons(pairs, fields, middle_filters, parameters, middle, network)
     image = _assembled(filtered, chosen - field.filtered, grid, ctf)
     return Restored(
         image,
@@ -141,7 +173,10 @@ def restore_micrograph(
         gain,
         ssnr,
         field.occupancy.share,
-        cleaned,
+        cleaned.masked,
+        cleaned.block_px,
+        cleaned.masked_share,
+        cleaned.bad_lines,
         filtered.attenuated,
         lessons,
     )
@@ -175,30 +210,29 @@ def half_pairs(halves: list[Tensor], filters: Transfers, grid: WorkingGrid) -> t
     return pairs, fields
 
 
-def _checked(
-    field: SmallField,
-    pairs: list[HalfPair],
-    fields: list[SmallField],
-    filters: Transfers,
-    grid: WorkingGrid,
-    network: ResidualNetwork | None,
-) -> tuple[Tensor, Method, HeldOutGain]:
-    """The best half plane that the halves bear out, what it is called, and the gain of the last step tried."""
-    local = [half.local for half in fields]
-    gain = held_out_gain(pairs, None, local)
-    start, method = (field.local, LOCAL) if gain.sure else (field.filtered, "wiener")
-    if network is None:
-        return start, method, gain
-    learned = [learned_spectrum(half, filters, grid, network) for half in fields]
-    gain = held_out_gain(pairs, local if method == LOCAL else None, learned)
-    if not gain.sure:
-        return start, method, gain
-    whole = learned_spectrum(field, filters, grid, network) * confirmed_share(pairs, learned)
-    # A band in which the other half likes the simpler result better keeps that.
-    chosen = torch.zeros_like(whole)
-    for band, better in zip(bands_of(filters.k), gain.by_band, strict=True):
-        chosen = chosen + band * (whole if better > 0 else start)
-    return chosen, "learned", gain
+def _band_by_band(learned: Tensor, simpler: Tensor, gain: HeldOutGain, k: Tensor) -> Tensor:
+    """A band in which the other half likes the simpler result better keeps that."""
+    chosen = torch.zeros_like(learned)
+    for band, better in zip(bands_of(k), gain.by_band, strict=True):
+        chosen = chosen + band * (learned if better > 0 else simpler)
+    return chosen
+
+
+def _middle_grid(grid: WorkingGrid) -> WorkingGrid:
+    h, w = (min(side, CHECKED_PX) for side in grid.size)
+    if (h, w) == grid.size:
+        return grid
+    return WorkingGrid(h, w, h, w, grid.pixel_size_angstrom, grid.pixel_size_y_angstrom)
+
+
+def _middle_of(spectrum: Tensor, grid: WorkingGrid, middle: WorkingGrid) -> Tensor:
+    """Half plane of the middle of a field."""
+    if middle is grid:
+        return spectrum
+    top, left = (grid.height_px - middle.height_px) // 2, (grid.width_px - middle.width_px) // 2
+    image = torch.fft.irfft2(spectrum, s=grid.size)[top : top + middle.height_px, left : left + middle.width_px]
+    cut: Tensor = torch.fft.rfft2(image - image.mean())
+    return cut
 
 
 def _lessons(

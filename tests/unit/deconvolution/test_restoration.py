@@ -163,8 +163,8 @@ def test_the_gain_is_that_of_the_truth_over_noise() -> None:
     right, wrong = held_out_gain([pair], None, [signal]), held_out_gain([pair], None, [0.3 * picture()])
     assert right.sure
     assert not wrong.sure
-    assert float(confirmed_share([pair], [signal])[k > 0.02].mean()) > 0.7
-    assert float(confirmed_share([pair], [0.3 * picture()])[k > 0.02].mean()) < 0.15
+    assert float(confirmed_share([pair], [signal], k)[k > 0.02].mean()) > 0.7
+    assert float(confirmed_share([pair], [0.3 * picture()], k)[k > 0.02].mean()) < 0.15
 
 
 def test_a_session_teaches_and_chance_does_not() -> None:

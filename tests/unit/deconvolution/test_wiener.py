@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.deconvolution.blur import frame_blur_covariance_a2
 from frazil.models.deconvolution.ssnr import SsnrCurve
 from frazil.models.deconvolution.wiener import restore, to_image, wiener_spectrum
 from frazil.models.formats.acquisition import AcquisitionParameters
@@ -214,3 +215,9 @@ def test_a_tilted_specimen_is_filtered_with_each_places_own_defocus() -> None:
 
     assert agreement(tilted) > 0.97
     assert agreement(tilted) > agreement(level) + 0.1
+
+
+def test_the_blur_of_a_steady_drift_is_that_of_its_step() -> None:
+    x, y = [3.0 * frame for frame in range(10)], [-1.5 * frame for frame in range(10)]
+    assert frame_blur_covariance_a2(x, y) == pytest.approx((9 / 12, 2.25 / 12, -4.5 / 12))
+    assert frame_blur_covariance_a2([1.0], [2.0]) == (0.0, 0.0, 0.0)

@@ -91,7 +91,9 @@ def total_loss(losses: dict[str, Array]) -> Array:
 
 def _at(k: float, bands: Array, curves: Array) -> Array:
     """(S,) values of curves (S, K) at one frequency."""
-    return np.array([np.interp(k, bands, curve) for curve in curves])
+    position = float(np.interp(k, bands, np.arange(bands.size)))
+    low = min(int(position), bands.size - 2)
+    return np.asarray(curves[:, low] * (low + 1 - position) + curves[:, low + 1] * (position - low))
 
 
 def _own_rings(evidence: MovieEvidence, unit: Array, mean: Array, covariance: Array) -> _Rings:

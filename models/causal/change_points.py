@@ -44,6 +44,7 @@ _SCATTER_FLOOR = {
     "ln_stated_rate": 0.005,
 }
 _OUTLIER, _FAR = 3.0, 6.0
+_PLACES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _largest_step(values: Array, floor: float) -> tuple[float, int, float, float
     n = values.size
     scatter = max(1.4826 * float(np.median(np.abs(np.diff(values)))) / np.sqrt(2), floor)
     best: tuple[float, int, float, float, Array] | None = None
-    for place in range(_LEAST_BEFORE, n - _LEAST_AFTER + 1):
+    for place in _likely_places(values):
         before, after = _clipped_mean(values[:place], scatter), _clipped_mean(values[place:], scatter)
         rest = np.concatenate([values[:place] - before, values[place:] - after])
         rest = np.clip(rest, -_FAR * scatter, _FAR * scatter)
@@ -129,6 +130,15 @@ def _largest_step(values: Array, floor: float) -> tuple[float, int, float, float
     # Where a step does not describe the values their scatter says so.
     spread = max(scatter, float(np.std(rest)))
     return (after - before) ** 2 * place * (n - place) / n / spread**2, place, before, after
+
+
+def _likely_places(values: Array) -> NDArray[np.int64]:
+    """Where plain means explain most: the robust ones are looked at there only."""
+    n = values.size
+    places = np.arange(_LEAST_BEFORE, n - _LEAST_AFTER + 1)
+    total = np.cumsum(values - values.mean())
+    explained = total[places - 1] ** 2 * n / (places * (n - places))
+    return np.asarray(np.sort(places[np.argsort(-explained)[:_PLACES]]))
 
 
 def _clipped_mean(values: Array, scatter: float) -> float:

@@ -50,12 +50,15 @@ class CountDraws:
     count_loss_s_px_per_e: Array
 
 
+@lru_cache(maxsize=1)
 def prior_ln_weight() -> Array:
     """(g, c0, median) before any movie."""
     g = norm.logpdf(LN_COUNT_LOSS, np.log(COUNT_LOSS_MEDIAN_S_PX_PER_E), COUNT_LOSS_LN_SD)
     zero = norm.logpdf(ZERO, ZERO_MEAN, ZERO_SD)
     median = norm.logpdf(np.log(MEDIAN_NM), *_MEDIAN_LN_PRIOR)
-    return np.asarray(g[:, None, None] + zero[None, :, None] + median[None, None, :])
+    ln_weight = np.asarray(g[:, None, None] + zero[None, :, None] + median[None, None, :])
+    ln_weight.flags.writeable = False
+    return ln_weight
 
 
 def log_count_ratio(evidence: MovieEvidence) -> float | None:

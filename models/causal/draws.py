@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from frazil.models.causal import counts
@@ -81,8 +83,11 @@ def central_causes(movie: MovieEvidence) -> CauseDraws:
     )
 
 
+@lru_cache(maxsize=64)
 def unit_losses(movie: MovieEvidence) -> Array:
     """(F + 1, BAND_COUNT) loss of every modelled factor at strength 1, and the rings' own wash-out."""
     causes, bands = central_causes(movie), band_frequencies_per_angstrom()
     rows = [MECHANISMS[name](movie, causes, bands)[0] for name in MODELLED_FACTORS]
-    return np.stack([*rows, ring_washout(movie, causes, bands)[0]])
+    losses = np.stack([*rows, ring_washout(movie, causes, bands)[0]])
+    losses.flags.writeable = False
+    return losses

@@ -1,13 +1,25 @@
-"""The actor that learns: turns an epoch's results into the next version of the causal prior."""
+"""The actor that learns: turns an epoch's results into the next version of the causal prior, and says what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from frazil.models.causal.attribution import attribute
+from frazil.models.causal.convergence import Share, shares
+from frazil.models.causal.interventions import Advice, advise
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.evaluation.temper import epoch_temper
-from frazil.models.records import MovieResult
+from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
+
+
+@dataclass(frozen=True, slots=True)
+class Counsel:
+    """What to change, best first, and how well the causes are known."""
+
+    advice: tuple[Advice, ...]
+    shares: tuple[Share, ...]
 
 
 class CausalPriorActor:
@@ -17,3 +29,28 @@ class CausalPriorActor:
         """The next version from an epoch's results; what the evaluators doubt moves it less."""
         evidence = [result.evidence for result in results if result.evidence is not None]
         return update(prior, evidence, temper=epoch_temper(results))
+
+    def counsel(
+        self,
+        prior: PriorSnapshot,
+        scopes: Mapping[str, Sequence[MovieEvidence]],
+        map_resolution_angstrom: float | None,
+        seconds_per_movie: float | None,
+    ) -> Counsel:
+        """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's."""
+        advice = [
+            one
+            for scope, movies in scopes.items()
+            for one in advise(
+                movies,
+                prior,
+                scope=scope,
+                map_resolution_angstrom=map_resolution_angstrom,
+                seconds_per_movie=seconds_per_movie,
+            )
+        ]
+        return Counsel(tuple(advice), shares(scopes.get("session", ()), prior))
+
+    def attribute(self, prior: PriorSnapshot, movies: Sequence[MovieEvidence]) -> tuple[CausalLosses, ...]:
+        """Losses of movies by this version."""
+        return tuple(attribute(movie, prior).losses for movie in movies)

@@ -58,21 +58,23 @@ class AnalysisDesk:
 
     def movie_ended(self, sequence: int, result: MovieResult | None) -> None:
         """A movie has its result in the store, or (None) will never have one."""
-        self._prior.ends(sequence)
+        self._prior.ends(sequence, None if result is None else result.movie_id)
         self._map.ends(sequence, None if result is None else result.movie_id)
         self._scores.ends(sequence)
 
-    def step(self) -> None:
-        """Take in what the actors have finished and give them more; never waits."""
-        self._prior.step()
+    def step(self, *, quiet: bool) -> None:
+        """Take in what the actors have finished and give them more; never waits. `quiet`: no movie is on its way."""
+        self._prior.step(quiet=quiet)
         self._map.step()
         self._scores.step()
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first."""
-        map_drained = self._map.drained(final=final)
-        # The verdicts come last: they are about the final map.
-        return map_drained and not self._prior.busy and self._scores.drained(final=final)
+        if not self._map.drained(final=final):
+            return False
+        # Advice and verdicts come last: they are about the final map. Neither waits for the other.
+        prior_drained = self._prior.drained(final=final)
+        return self._scores.drained(final=final) and prior_drained
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""

@@ -49,6 +49,8 @@ _log = logging.getLogger(__name__)
 
 _LOOP_WAIT_S = 0.1
 _PUBLISH_INTERVAL_S = 1.0
+_QUIET_S = 30.0
+"""After so long without anything new there is time for what concerns movies that are done."""
 _FIXED_PATTERN_LIMIT = 0.25
 """Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
 _BYTES_PER_GB = 1 << 30
@@ -292,7 +294,7 @@ class Daemon:
                 self._last_activity_s = self._clock()
                 self._dispatch.take(outcome)
             self._results.step()
-            self._analysis.step()
+            self._analysis.step(quiet=self._clock() - self._last_activity_s > _QUIET_S)
             self._dispatch.ask_gate(nothing_more_comes=self._intake_idle() and self._inbox.empty)
             if not (self._paused or self._space_low or self._intake.status().root_lost):
                 self._dispatch.start_movies()

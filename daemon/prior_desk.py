@@ -1,32 +1,35 @@
-"""Keeps the versions of the causal prior: closes epochs, lets the actor learn, stores each version."""
+"""Keeps the versions of the causal prior: closes epochs, lets the actor learn, stores what was learnt and found."""
 
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from frazil.actors.causal_prior import CausalPriorActor
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FormatError
-from frazil.daemon import prior_epochs
+from frazil.daemon import counsel, prior_epochs
+from frazil.daemon.counsel_desk import CounselDesk
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.notices import Notices
 from frazil.daemon.prior_epochs import EpochBook, MadeWith
-from frazil.daemon.store import result_files, session_writes
+from frazil.daemon.prior_line import Answer, PriorLine
+from frazil.daemon.store import causal_writes, result_files
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.store import Store
 from frazil.models.causal.factors import MODELLED_FACTORS
-from frazil.models.causal.prior import PriorSnapshot, physics_prior
+from frazil.models.causal.prior import COLUMNS, PriorSnapshot, physics_prior
 from frazil.models.records import MovieResult
 
 _log = logging.getLogger(__name__)
 _MAX_TRIES = 3
+_IN_MEMORY = 16
+"""Versions that are at hand; each is tens of kilobytes, and a long session has thousands. Others are read again."""
 
 
 class PriorDesk:
@@ -48,87 +51,144 @@ class PriorDesk:
         made_with: MadeWith,
         utc_us: Callable[[], int],
     ) -> None:
-        self._ray = runtime.ray
         self._store = store
         self._session_dir = session_dir
         self._utc_us = utc_us
         self._made_with = made_with
         self._notices = Notices(store, utc_us=utc_us)
-        self._actor = self._start_actor()
-        self._snapshots = {0: physics_prior()}
+        self._snapshots: OrderedDict[int, PriorSnapshot] = OrderedDict()
+        self._newest = 0
+        self._keep(physics_prior())
         self._load()
         # Epochs that an earlier run has learnt from are closed.
-        self._epochs = EpochBook.restored(book.open_sequences, book.ended_sequences, closed=self.newest_version)
-        self._learning: Any = None
-        self._learning_epoch = 0
+        self._epochs = EpochBook.restored(book.open_sequences, book.ended_sequences, closed=self._newest)
+        self._line = PriorLine(runtime.ray)
+        self._counsel = CounselDesk(
+            self._line,
+            store,
+            session_dir,
+            made_with=made_with,
+            notices=self._notices,
+            snapshot=self.snapshot,
+            utc_us=utc_us,
+        )
         self._tries = 0
 
-    def _start_actor(self) -> Any:
-        return self._ray.remote(CausalPriorActor).options(num_cpus=0, max_restarts=0).remote()
+    # --- versions --------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
         cursor = self._store.cursor()
         try:
-            states = cursor.execute(
-                "SELECT state_json FROM priors WHERE parameter_hash = ? AND code_version = ? ORDER BY version",
+            rows = cursor.execute(
+                "SELECT version, movie_count FROM priors WHERE parameter_hash = ? AND code_version = ? "
+                "ORDER BY version",
                 [self._made_with.parameter_hash, self._made_with.code_version],
             ).fetchall()
         finally:
             cursor.close()
-        for (state,) in states:
-            snapshot = msgspec.json.decode(str(state).encode(), type=PriorSnapshot)
-            if snapshot.version != self.newest_version + 1:
-                break  # the one before was learnt from other results
-            self._snapshots[snapshot.version] = snapshot
+        newest = 0
+        for version, movie_count in rows:
+            # The one before was learnt from other results, or in other epochs.
+            if version != newest + 1 or movie_count > version * prior_epochs.EPOCH_MOVIES:
+                break
+            newest = int(version)
+        if newest:
+            try:
+                snapshot = self._stored(newest)
+            except msgspec.DecodeError:
+                return  # of an earlier form of the model: made again
+            if len(snapshot.information) == COLUMNS:
+                self._newest = newest
+                self._keep(snapshot)
+
+    def _stored(self, version: int) -> PriorSnapshot:
+        cursor = self._store.cursor()
+        try:
+            row = cursor.execute("SELECT state_json FROM priors WHERE version = ?", [version]).fetchone()
+        finally:
+            cursor.close()
+        assert row is not None, f"version {version} of the prior was never made"
+        return msgspec.json.decode(str(row[0]).encode(), type=PriorSnapshot)
+
+    def _keep(self, snapshot: PriorSnapshot) -> None:
+        self._snapshots[snapshot.version] = snapshot
+        self._snapshots.move_to_end(snapshot.version)
+        while len(self._snapshots) > _IN_MEMORY:
+            self._snapshots.popitem(last=False)
+
+    def snapshot(self, version: int) -> PriorSnapshot:
+        """A version up to the newest one."""
+        if version not in self._snapshots:
+            self._keep(physics_prior() if version == 0 else self._stored(version))
+        return self._snapshots[version]
 
     @property
     def newest_version(self) -> int:
-        return max(self._snapshots)
+        return self._newest
 
     def prior_for(self, sequence: int) -> PriorSnapshot:
         """The version that a movie of this place is to use; the scheduler has waited for it."""
-        return self._snapshots[prior_epochs.prior_version_for(sequence)]
+        return self.snapshot(prior_epochs.prior_version_for(sequence))
+
+    # --- told by the daemon ----------------------------------------------------------------------------------------
 
     def begins(self, sequence: int) -> None:
         self._epochs.begins(sequence)
 
-    def ends(self, sequence: int) -> None:
+    def ends(self, sequence: int, movie_id: str | None = None) -> None:
+        """A movie has its result in the store, or (None) will never have one."""
         self._epochs.ends(sequence)
+        if movie_id is not None:
+            self._counsel.has_result(movie_id)
 
     @property
     def busy(self) -> bool:
-        return self._learning is not None
+        return self._line.busy
 
-    def step(self) -> None:
-        """Start learning from the next closed epoch, or take in what was learnt."""
-        if self._learning is None:
-            epoch = self._epochs.close_next()
-            if epoch is not None:
-                self._ask(epoch)
-            return
-        ready, _ = self._ray.wait([self._learning], timeout=0)
-        if not ready:
-            return
-        epoch, self._learning = self._learning_epoch, None
-        try:
-            snapshot: PriorSnapshot = self._ray.get(ready[0])
-        except self._ray.exceptions.RayActorError as error:
-            self._tries += 1
-            self._actor = self._start_actor()
-            if self._tries < _MAX_TRIES:
-                _log.warning("the causal prior's process ended; it is started again")
-                self._ask(epoch)
-                return
-            snapshot = self._carried_forward(epoch, f"its process ended {self._tries} times ({error})")
-        except self._ray.exceptions.RayError as error:
-            snapshot = self._carried_forward(epoch, str(getattr(error, "cause", None) or error))
-        self._tries = 0
-        self._record(snapshot)
-        self._snapshots[snapshot.version] = snapshot
+    def step(self, *, quiet: bool = False) -> None:
+        """Take in what the process has found, and give it the next thing: to learn before all else. Never waits.
+        `quiet`: no movie is on its way, so that there is time for those that are done."""
+        if not self._line.step():
+            self._ask_next(quiet=quiet)
+
+    def drained(self, *, final: bool) -> bool:
+        """Nothing is under way. With `final` losses and advice are brought up to the newest version first."""
+        if self._line.busy:
+            return False
+        return not final or not self._ask_next(final=True)
+
+    def _ask_next(self, *, quiet: bool = False, final: bool = False) -> bool:
+        if self._line.busy:
+            return True
+        epoch = self._epochs.close_next()
+        if epoch is not None:
+            self._ask(epoch)
+            return True
+        return self._counsel.ask_next(self._newest, quiet=quiet, final=final)
+
+    # --- learning --------------------------------------------------------------------------------------------------
 
     def _ask(self, epoch: int) -> None:
-        self._learning_epoch = epoch
-        self._learning = self._actor.learn.remote(self._snapshots[epoch], self._results_of(epoch))
+        def take_in(answer: Answer) -> None:
+            self._learnt(epoch, answer)
+
+        self._line.ask(take_in, "learn", self.snapshot(epoch), self._results_of(epoch))
+
+    def _learnt(self, epoch: int, answer: Answer) -> None:
+        if answer.process_ended:
+            self._tries += 1
+            if self._tries < _MAX_TRIES:
+                self._ask(epoch)
+                return
+        snapshot: PriorSnapshot = answer.value
+        if answer.trouble:
+            ended = f"its process ended {self._tries} times ({answer.trouble})"
+            snapshot = self._carried_forward(epoch, ended if answer.process_ended else answer.trouble)
+        self._tries = 0
+        self._record(snapshot)
+        self._keep(snapshot)
+        self._newest = snapshot.version
+        self._counsel.new_version()
 
     def _carried_forward(self, epoch: int, why: str) -> PriorSnapshot:
         first = epoch * prior_epochs.EPOCH_MOVIES + 1
@@ -138,7 +198,7 @@ class PriorDesk:
             f"nothing was learnt from movies {first} to {first + prior_epochs.EPOCH_MOVIES - 1}: {why}",
             "nothing: the causal prior goes on from what it knew before; see logs/daemon.log",
         )
-        return replace(self._snapshots[epoch], version=epoch + 1)
+        return replace(self.snapshot(epoch), version=epoch + 1)
 
     def _results_of(self, epoch: int) -> list[MovieResult]:
         """Results of an epoch's movies in the order of the session; without a readable result there is no evidence."""
@@ -158,17 +218,22 @@ class PriorDesk:
         results = []
         for movie_id in ids:
             try:
-                results.append(result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result)
+                result = result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result
             except (FormatError, OSError) as error:
                 self._notices.alert(
                     "warning", "prior", f"the causal prior learns nothing from movie {movie_id}: {error}", "re-queue it"
                 )
+                continue
+            self._counsel.has_read(result)
+            results.append(result)
         return results
 
     def _record(self, snapshot: PriorSnapshot) -> None:
         mean, sd = snapshot.strengths()
+        before = self.snapshot(snapshot.version - 1)
+        news = snapshot.change_points[len(before.change_points) :]
         self._store.submit(
-            session_writes.record_prior,
+            causal_writes.record_version,
             PriorRow(
                 version=snapshot.version,
                 created_utc_us=self._utc_us(),
@@ -179,5 +244,18 @@ class PriorDesk:
                 state_json=msgspec.json.encode(snapshot).decode(),
                 parameter_hash=self._made_with.parameter_hash,
                 code_version=self._made_with.code_version,
+                change_sd=snapshot.change_sd,
             ),
+            counsel.change_rows(snapshot, self._found_with()),
+            [counsel.change_alert(point, utc_us=self._utc_us()) for point in news],
         ).result()
+        for point in news:
+            _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)
+
+    def _found_with(self) -> dict[int, int]:
+        cursor = self._store.cursor()
+        try:
+            rows = cursor.execute("SELECT number, prior_version FROM change_points").fetchall()
+        finally:
+            cursor.close()
+        return {int(number): int(version) for number, version in rows}

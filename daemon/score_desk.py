@@ -1,8 +1,8 @@
-"""Keeps the evaluators' verdicts: one round for every ten movies, and one at the end.
+"""Keeps the evaluators' verdicts: one round for every epoch of movies, and one at the end.
 
-It never stops the daemon and never delays a movie: a round that cannot be judged is an alert. Rounds are those of the
-causal prior (ten movies by their place in the session) and are judged in order, each from what the one before found
-out, as it lies in the store: so a restart gives the same verdicts as an undisturbed run.
+It never stops the daemon and never delays a movie: a round that cannot be judged is an alert. Rounds are epochs of the
+causal prior (movies by their place in the session) and are judged in order, each from what the one before found out, as
+it lies in the store: so a restart gives the same verdicts as an undisturbed run.
 """
 
 from __future__ import annotations

@@ -138,8 +138,10 @@ LOSSES_BY_FACTOR = (
 
 # A curve at 1/$resolution_angstrom, linear between its points.
 _BRACKETED = ", ".join(
-    f"arg_max({values}, frequency_per_angstrom) FILTER (frequency_per_angstrom <= 1 / $resolution_angstrom) AS {name}0, "
-    f"arg_min({values}, frequency_per_angstrom) FILTER (frequency_per_angstrom >= 1 / $resolution_angstrom) AS {name}1"
+    f"arg_max({values}, frequency_per_angstrom) FILTER (frequency_per_angstrom <= 1 / $resolution_angstrom) "
+    f"AS {name}0, "
+    f"arg_min({values}, frequency_per_angstrom) FILTER (frequency_per_angstrom >= 1 / $resolution_angstrom) "
+    f"AS {name}1"
     for values, name in (("frequency_per_angstrom", "f"), ("loss_ln_ssnr", "loss"), ("loss_sd", "sd"))
 )
 _BETWEEN = ", ".join(

@@ -37,6 +37,11 @@ TABLES = {
     "quality": "SELECT * FROM quality ORDER BY movie_id",
     "spectra": "SELECT * FROM spectra ORDER BY movie_id, frequency_per_angstrom",
     "causal_losses": "SELECT * FROM causal_losses ORDER BY movie_id, factor, frequency_per_angstrom",
+    "named_causes": "SELECT * FROM named_causes ORDER BY movie_id",
+    "change_points": "SELECT * FROM change_points ORDER BY number",
+    "change_alerts": "SELECT alert_id, severity, text, remedy FROM alerts WHERE subject = 'change' ORDER BY alert_id",
+    "interventions": "SELECT * EXCLUDE (created_utc_us) FROM interventions ORDER BY place",
+    "causal_shares": "SELECT * FROM causal_shares ORDER BY factor",
     "priors": "SELECT * EXCLUDE (created_utc_us) FROM priors ORDER BY version",
     "particles": "SELECT movie_id, particle, x_px, y_px, score, half_set FROM particles ORDER BY movie_id, particle",
 }

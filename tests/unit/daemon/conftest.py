@@ -16,9 +16,11 @@ from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.store import Store
 from frazil.models.records import (
     AcquisitionMetadata,
+    CausalLosses,
     CtfEstimate,
     DeviceReport,
     FrameShifts,
+    MovieEvidence,
     MovieFiles,
     MovieHeader,
     MovieResult,
@@ -86,7 +88,13 @@ class _Actor:
 
 
 def desk_result(
-    sequence: int, *, picks: int = 3, parameter_hash: str = "h", total_angstrom: float = 5.0
+    sequence: int,
+    *,
+    picks: int = 3,
+    parameter_hash: str = "h",
+    total_angstrom: float = 5.0,
+    evidence: MovieEvidence | None = None,
+    losses: CausalLosses | None = None,
 ) -> MovieResult:
     frequency = tuple(np.linspace(0.01, 0.4, 8).tolist())
     x_px = tuple(10.0 * (number + 1) for number in range(picks))
@@ -103,7 +111,8 @@ def desk_result(
         spectra=Spectra(frequency, frequency, frequency, frequency, frequency),
         quality=Quality(40.0, 1.0, 3, None, 0.01, already_summed=False),
         picks=ParticlePicks(x_px, x_px, (0.9,) * picks, 150.0),
-        losses=None,
+        losses=losses,
+        evidence=evidence,
         files=MovieFiles(
             micrograph=f"motion/{sequence}.mrc", particles=f"particles/{sequence}.mrcs" if picks else None
         ),

@@ -9,8 +9,11 @@ import pytest
 
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
-from frazil.daemon.prior_epochs import MadeWith
+from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith, eligible_below
 from frazil.daemon.store import result_files
+
+FIRST_USER = eligible_below(0)
+"""The first movie that uses version 1."""
 
 
 @pytest.fixture
@@ -25,8 +28,8 @@ def open_desk(runtime, store, tmp_path):
 
 @pytest.fixture
 def epoch(put, ray):
-    """Ten finished movies and an actor that counts them."""
-    for sequence in range(10):
+    """The finished movies of one epoch, and an actor that counts them."""
+    for sequence in range(EPOCH_MOVIES):
         put(sequence)
     ray.answers["learn"] = lambda prior, results: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
@@ -50,10 +53,10 @@ def test_an_epoch_is_learnt_from_once(open_desk, epoch, ray):
     desk = open_desk()
     run(desk)
     assert desk.newest_version == 1
-    assert desk.prior_for(20).movie_count == 10
+    assert desk.prior_for(FIRST_USER).movie_count == EPOCH_MOVIES
     again = open_desk()
     run(again)
-    assert again.prior_for(20) == desk.prior_for(20)
+    assert again.prior_for(FIRST_USER) == desk.prior_for(FIRST_USER)
     assert len(ray.calls) == 1
 
 
@@ -62,8 +65,8 @@ def test_an_error_in_learning_carries_the_belief_forward(open_desk, epoch, ray, 
     desk = open_desk()
     run(desk)
     assert desk.newest_version == 1
-    assert desk.prior_for(20) == replace(desk.prior_for(0), version=1)
-    assert [text for text in alerts() if "movies 1 to 10" in text and "singular matrix" in text]
+    assert desk.prior_for(FIRST_USER) == replace(desk.prior_for(0), version=1)
+    assert [text for text in alerts() if f"movies 1 to {EPOCH_MOVIES}" in text and "singular matrix" in text]
     again = open_desk()  # and it is stored: the next start does not fail at the same place
     assert again.newest_version == 1
 
@@ -84,8 +87,8 @@ def test_a_process_that_dies_once_is_asked_about_the_same_epoch(open_desk, epoch
     ray.answers["learn"] = lambda *arguments: next(answers)(*arguments)
     desk = open_desk()
     run(desk)
-    assert [len(arguments[1]) for _, arguments in ray.calls] == [10, 10]
-    assert desk.prior_for(20).movie_count == 10
+    assert [len(arguments[1]) for _, arguments in ray.calls] == [EPOCH_MOVIES, EPOCH_MOVIES]
+    assert desk.prior_for(FIRST_USER).movie_count == EPOCH_MOVIES
 
 
 def test_damaged_and_missing_results_are_no_evidence(open_desk, epoch, alerts, tmp_path):
@@ -93,7 +96,7 @@ def test_damaged_and_missing_results_are_no_evidence(open_desk, epoch, alerts, t
     result_files.result_path(tmp_path, "m004").unlink()
     desk = open_desk()
     run(desk)
-    assert desk.prior_for(20).movie_count == 8
+    assert desk.prior_for(FIRST_USER).movie_count == EPOCH_MOVIES - 2
     said = " ".join(alerts())
     assert "m003" in said
     assert "m004" in said
@@ -105,7 +108,7 @@ def test_what_was_learnt_from_results_of_other_settings_is_not_used(open_desk, e
     assert desk.newest_version == 0, "all movies are to be done again"
     run(desk)
     assert desk.newest_version == 0
-    for sequence in range(10):
+    for sequence in range(EPOCH_MOVIES):
         put(sequence, parameter_hash="other")
         desk.ends(sequence)
     run(desk)
@@ -113,3 +116,31 @@ def test_what_was_learnt_from_results_of_other_settings_is_not_used(open_desk, e
     assert {result.parameter_hash for result in ray.calls[-1][1][1]} == {"other"}
     assert open_desk("other").newest_version == 1
     assert open_desk("h").newest_version == 0
+
+
+def test_versions_that_are_no_longer_in_memory_are_read_again(open_desk, epoch, put):
+    for sequence in range(EPOCH_MOVIES, 20 * EPOCH_MOVIES):
+        put(sequence)
+    desk = open_desk()
+    for _ in range(40):
+        desk.step()
+    assert desk.newest_version == 20
+    counts = [desk.snapshot(version).movie_count for version in range(21)]
+    assert counts == [EPOCH_MOVIES * version for version in range(21)]
+    assert len(desk._snapshots) < 20, "a session of thousands of versions fits into memory"
+
+
+def test_versions_of_an_earlier_form_of_the_model_are_made_again(open_desk, epoch, store, ray):
+    run(open_desk())
+    for state in ("{}", "not JSON"):
+        store.submit(lambda c, s=state: c.execute("UPDATE priors SET state_json = ?", [s]) and None).result()
+        desk = open_desk()
+        assert desk.newest_version == 0
+        run(desk)
+        assert desk.newest_version == 1
+
+
+def test_versions_made_in_larger_epochs_are_made_again(open_desk, epoch, store):
+    run(open_desk())
+    store.submit(lambda c: c.execute("UPDATE priors SET movie_count = 10") and None).result()
+    assert open_desk().newest_version == 0

@@ -7,14 +7,15 @@ from types import SimpleNamespace
 import pytest
 
 from frazil.config.settings import Settings
+from frazil.daemon.prior_epochs import EPOCH_MOVIES
 from frazil.daemon.score_desk import ScoreDesk
 
 
 @pytest.fixture
 def desk(runtime, store, put, tmp_path):
-    for sequence in range(20):
+    for sequence in range(2 * EPOCH_MOVIES):
         put(sequence)
-    book = SimpleNamespace(open_sequences=[], ended_sequences=list(range(20)))
+    book = SimpleNamespace(open_sequences=[], ended_sequences=list(range(2 * EPOCH_MOVIES)))
     return ScoreDesk(
         runtime, store, tmp_path, Settings(), book, utc_us=lambda: 1, map_idle=lambda: True
     )  # fmt: skip

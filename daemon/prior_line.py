@@ -1,0 +1,66 @@
+"""The one line to the causal prior's process: one call at a time, and a new process when it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from frazil.actors.causal_prior import CausalPriorActor
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a call."""
+
+    value: Any
+    trouble: str = ""
+    """Why there is no value."""
+    process_ended: bool = False
+    """The call itself may do no harm: it can be made again."""
+
+
+class PriorLine:
+    """See the module. `step` never waits."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._call: Any = None
+        self._then: Callable[[Answer], None] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self._actor = self._ray.remote(CausalPriorActor).options(num_cpus=0, max_restarts=0).remote()
+
+    @property
+    def busy(self) -> bool:
+        return self._call is not None
+
+    def ask(self, then: Callable[[Answer], None], method: str, *arguments: Any) -> None:
+        """Call a method of the actor; `then` is told of the answer, in a later `step`."""
+        assert not self.busy
+        self._then = then
+        self._call = getattr(self._actor, method).remote(*arguments)
+
+    def step(self) -> bool:
+        """Hand over an answer that has come; True: there is none yet."""
+        if self._call is None:
+            return False
+        ready, _ = self._ray.wait([self._call], timeout=0)
+        if not ready:
+            return True
+        self._call, then = None, self._then
+        assert then is not None
+        try:
+            answer = Answer(self._ray.get(ready[0]))
+        except self._ray.exceptions.RayActorError as error:
+            _log.warning("the causal prior's process ended; it is started again")
+            self._start()
+            answer = Answer(None, str(error), process_ended=True)
+        except self._ray.exceptions.RayError as error:
+            answer = Answer(None, str(getattr(error, "cause", None) or error))
+        then(answer)
+        return False

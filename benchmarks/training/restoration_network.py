@@ -1,6 +1,6 @@
 """Trains the weights of the learned residual that frazil ships (models/deconvolution/weights), from made-up specimens.
 
-    python benchmarks/training/restoration_network.py [--fields 240] [--steps 800] [--seed 1] [--out FILE.npz]
+    python benchmarks/training/restoration_network.py [--fields 260] [--steps 1000] [--seed 1] [--out FILE.npz]
 
 Fields of 1,024 A at 4 A per pixel (`random_specimens.py`; no real structure), through a CTF, counted twice (the two
 halves), then exactly what a session does: SSNR from the halves, Wiener filter, occupancy, features. The target is the
@@ -95,8 +95,8 @@ def loss_of(output: torch.Tensor, target: torch.Tensor, k: torch.Tensor) -> torc
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fields", type=int, default=240)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--fields", type=int, default=260)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     default = Path(frazil.models.deconvolution.__path__[0]) / "weights" / "residual_network.npz"

@@ -159,7 +159,8 @@ def restore_micrograph(
         if network is not None:
             learned = [learned_spectrum(half, middle_filters, middle, network) for half in fields]
             gain = held_out_gain(pairs, local if method == LOCAL else None, learned)
-            if gain.sure:
+            # It was fitted to nothing here: more likely than not is enough.
+            if gain.gain > 0:
                 whole = learned_spectrum(field, filters, grid, network) * confirmed_share(pairs, learned, filters.k)
                 chosen, method = _band_by_band(whole, chosen, gain, filters.k), LEARNED
         # A tilted field has no CTF of its own that a lesson could be told.

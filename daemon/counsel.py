@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import mean, median
 
+from frazil.daemon.prior_epochs import EPOCH_MOVIES
 from frazil.daemon.store.causal_writes import ADVISER
 from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, ShareRow
 from frazil.models.causal.change_points import ChangePoint
@@ -23,6 +25,8 @@ _LEAST_OF_SQUARE = 5
 _PAUSE = 10.0
 """A gap of so many times the median is a pause, not the pace."""
 _SECONDS_PER_HOUR = 3600.0
+_FORGETTING = ("illumination", "grid")
+"""Changes after which the prior's belief about ice, or ice and specimen, begins anew (`posterior.update`)."""
 _REMEDIES = {
     "illumination": "check spot size, C2 aperture and beam centring, and measure the dose again",
     "dose rate": "nothing if it was meant; otherwise set spot size and beam back, and check the dose on the specimen",
@@ -62,6 +66,33 @@ def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
         remedy=_REMEDIES.get(point.cause, "look at what was changed at the microscope then"),
         alert_id=f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}",
     )
+
+
+def before_change(prior: PriorSnapshot, movie: MovieEvidence, sequence: int) -> ChangePoint | None:
+    """The first change after a movie that made the prior forget what it knew of the movie's part of the session."""
+    for point in prior.change_points:
+        if point.cause not in _FORGETTING:
+            continue
+        acquired = movie.exposure.acquired_utc_us
+        timed = acquired is not None and point.utc_us is not None
+        if acquired < point.utc_us if timed else sequence < point.movie_number:  # type: ignore[operator]
+            return point
+    return None
+
+
+def as_of(prior: PriorSnapshot, change: ChangePoint | None, snapshot: Callable[[int], PriorSnapshot]) -> PriorSnapshot:
+    """What a version knows of the part of the session that a change ended.
+
+    With another beam the zero of the ice is another one: an earlier movie judged by it would seem to have thicker ice.
+    So counts and what is usual are as the last version knew them that had seen nothing later; the strengths of the
+    mechanisms are the newest. After a change of grid the specimen's own curve is another one, too.
+    """
+    if change is None:
+        return prior
+    earlier = snapshot(min(change.movie_number // EPOCH_MOVIES, prior.version))
+    if change.cause == "grid":
+        return replace(earlier, version=prior.version)
+    return replace(prior, count_ln_weight=earlier.count_ln_weight, window=earlier.window)
 
 
 def scopes(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, tuple[MovieEvidence, ...]]:

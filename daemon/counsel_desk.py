@@ -19,6 +19,7 @@ from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith
 from frazil.daemon.prior_line import Answer, PriorLine
 from frazil.daemon.store import causal_writes, result_files
 from frazil.daemon.store.store import Store
+from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.settle import with_settle_times
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
@@ -35,7 +36,7 @@ SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected'
 ORDER BY sequence DESC LIMIT ?
 """
 _STALE_SQL = """
-SELECT movie_id FROM movies m LEFT JOIN named_causes k USING (movie_id)
+SELECT movie_id, m.sequence FROM movies m LEFT JOIN named_causes k USING (movie_id)
 WHERE m.state IN ('ready', 'rejected') AND k.prior_version IS DISTINCT FROM ? AND movie_id IN
     (SELECT movie_id FROM stages WHERE parameter_hash = ? AND code_version = ?)
 ORDER BY m.sequence DESC
@@ -65,7 +66,7 @@ class CounselDesk:
         self._counsel_due = False
         self._counselled: object = None
         """What the newest advice was made from."""
-        self._stale: list[str] = []
+        self._stale: list[tuple[str, int]] = []
         self._stale_version = -1
         """The version against which the list was made."""
         self._allowance = 0
@@ -129,11 +130,17 @@ class CounselDesk:
         settled, _, _ = with_settle_times(
             [evidence for _, evidence in known], before.last_exposure, before.stage_moved_utc_us
         )
-        movies = [movie for (movie_id, _), movie in zip(known, settled, strict=True) if movie_id in kept]
+        prior = self._snapshot(version)
+        numbers = {str(movie_id): int(sequence) for movie_id, sequence, _ in rows}
+        movies = [
+            movie
+            for (movie_id, _), movie in zip(known, settled, strict=True)
+            # Those before another beam or grid say nothing about what to do now.
+            if movie_id in kept and counsel.before_change(prior, movie, numbers[movie_id]) is None
+        ]
         if not movies:
             return False
         pace_s = counsel.seconds_per_movie(settled)
-        prior = self._snapshot(version)
 
         def take_in(answer: Answer) -> None:
             if not answer.process_ended:
@@ -161,19 +168,25 @@ class CounselDesk:
             return False
         if self._stale_version != version:
             found = self._rows(_STALE_SQL, version, self._made_with.parameter_hash, self._made_with.code_version)
-            self._stale = [str(movie_id) for (movie_id,) in reversed(found)]  # the newest are taken from the end
+            # The newest are taken from the end.
+            self._stale = [(str(movie_id), int(sequence)) for movie_id, sequence in reversed(found)]
             self._stale_version = version
         batch: list[tuple[str, MovieEvidence]] = []
         most = _BATCH if everything else min(_BATCH, self._allowance)
+        newest = self._snapshot(version)
+        change: ChangePoint | None = None
         while self._stale and len(batch) < most:
-            movie_id = self._stale.pop()
-            if movie_id in self._hopeless:
-                continue
-            evidence = self._evidence_of(movie_id)
+            movie_id, sequence = self._stale[-1]
+            evidence = None if movie_id in self._hopeless else self._evidence_of(movie_id)
             if evidence is None:
                 self._hopeless.add(movie_id)
             else:
+                ended_by = counsel.before_change(newest, evidence, sequence)
+                if batch and ended_by != change:
+                    break  # of another part of the session: the next batch
+                change = ended_by
                 batch.append((movie_id, evidence))
+            self._stale.pop()
         self._allowance = max(0, self._allowance - len(batch)) if self._stale else 0
         if not batch:
             return False
@@ -193,7 +206,7 @@ class CounselDesk:
                 code_version=self._made_with.code_version,
             ).result()
 
-        prior = self._snapshot(version)
+        prior = counsel.as_of(newest, change, self._snapshot)
         self._line.ask(take_in, "attribute", prior, [evidence for _, evidence in batch])
         return True
 

@@ -241,3 +241,61 @@ def test_a_process_that_dies_once_is_asked_again(open_desk, movies, ray, store):
     ray.answers["attribute"] = once
     finish(open_desk())
     assert versions(store) == [2]
+
+
+def test_a_movie_is_judged_by_what_was_known_of_its_part_of_the_session():
+    versions = {
+        version: replace(
+            physics_prior(),
+            version=version,
+            count_ln_weight=(float(version),),
+            precision=((float(version),),),
+            window=(WindowRow(version, (), ()),),
+        )
+        for version in range(5)
+    }
+    # From movie 12 on: version 2 is the last that has seen nothing later.
+    beam = replace(CHANGE, utc_us=START_UTC_US + 12 * 12_000_000, movie_number=12)
+    newest = replace(versions[4], change_points=(replace(beam, cause="gain", movie_number=1), beam))
+    assert counsel.before_change(newest, evidence(12), 12) is None
+    assert counsel.before_change(newest, evidence(11), 13) == beam, "its time counts, not when it was found"
+    untimed = replace(evidence(11), exposure=ExposureFacts())
+    assert counsel.before_change(newest, untimed, 11) == beam
+    prior = counsel.as_of(newest, beam, versions.__getitem__)
+    assert (prior.version, prior.count_ln_weight, prior.window[0].utc_us) == (4, (2.0,), 2)
+    assert prior.precision == newest.precision, "strengths are the newest"
+    of_grid = counsel.as_of(newest, replace(beam, cause="grid"), versions.__getitem__)
+    assert (of_grid.version, of_grid.precision) == (4, ((2.0,),))
+    assert counsel.as_of(newest, None, versions.__getitem__) is newest
+
+
+def test_movies_before_a_new_beam_do_not_seem_to_have_thicker_ice_and_are_not_advised(open_desk, put, ray, store):
+    """The beam becomes stronger by a tenth after 15 movies; the ice stays what it was."""
+
+    def counted(sequence):
+        known = evidence(sequence)
+        return replace(
+            known,
+            dose_per_frame_e_per_px=3.2 * (1.1 if sequence >= 15 else 1.0) * (1 + 0.002 * (-1) ** sequence),
+            exposure=replace(known.exposure, stated_dose_per_frame_e_per_a2=5.0),
+        )
+
+    for sequence in range(30):
+        put(sequence, evidence=counted(sequence), losses=attribute(counted(sequence), physics_prior()).losses)
+    actor = CausalPriorActor()
+    ray.answers.update(learn=actor.learn, attribute=actor.attribute, counsel=lambda *_: Counsel((), ()))
+    desk = open_desk()
+    finish(desk)
+    (point,) = store.named("change_points").as_dicts()
+    assert point["cause"] == "illumination"
+    assert abs(point["movie_number"] - 15) <= 1
+    _, (_, scopes, _, _) = [call for call in ray.calls if call[0] == "counsel"][-1]
+    assert len(scopes["session"]) == 30 - point["movie_number"]
+    ice = store.sql(
+        "SELECT m.sequence < 14 AS before, avg(loss_ln_ssnr) AS loss FROM causal_losses JOIN movies m USING (movie_id) "
+        "WHERE factor = 'ice' AND m.sequence NOT IN (14, 15) GROUP BY before ORDER BY before"
+    ).column("loss")
+    judged_by_newest = attribute(counted(5), desk.snapshot(desk.newest_version)).losses
+    wrong = np.mean(judged_by_newest.loss_ln_ssnr[ALL_FACTORS.index("ice")])
+    assert abs(ice[1] - ice[0]) < 0.5 * (wrong - ice[0]), (ice, wrong)
+    assert versions(store) == [6]

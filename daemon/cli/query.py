@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from frazil.config.errors import UsageError
+from frazil.daemon.store.queries import NAMED
 from frazil.daemon.store.reading import open_session
 from frazil.daemon.store.table import Scalar, Table, to_json
 
@@ -24,6 +25,9 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per row.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="List tables and columns instead.")] = False,
+    named: Annotated[
+        str | None, typer.Option("--named", help="Instead of SQL: a question that frazil knows; `list` names them.")
+    ] = None,
 ) -> None:
     """Ask a session in SQL; a statement that would write is refused, one that runs too long is stopped.
 
@@ -35,10 +39,14 @@ def query(
       frazil query /data/session1 "SELECT state, count(*) FROM movies GROUP BY state"
       frazil query /data/session1 "SELECT relative_path, fit_resolution_angstrom FROM movies JOIN ctf
         USING (movie_id) ORDER BY 2 LIMIT 10" --json
+      frazil query /data/session1 --named losses_per_hour
     """
-    session, text = _session_and_text(words or [], tables)
+    if named == "list":
+        typer.echo(_known_questions())
+        return
+    session, text = _session_and_text(words or [], without_sql=tables or named is not None)
     with open_session(session) as reader:
-        table = reader.named("table_names") if tables else reader.sql(text)
+        table = reader.named("table_names") if tables else reader.named(named) if named else reader.sql(text)
     if as_json:
         typer.echo(to_json(table, indent=1))
     elif as_csv:
@@ -51,14 +59,20 @@ def query(
         typer.echo(f"(only the first {len(table.rows)} rows: add a LIMIT or a WHERE)", err=True)
 
 
-def _session_and_text(words: list[str], tables: bool) -> tuple[Path, str]:
-    expected = (0, 1) if tables else (1, 2)
+def _known_questions() -> str:
+    """Named queries that need nothing more than their name."""
+    plain = {name: query for name, query in NAMED.items() if not any(p.required for p in query.params.values())}
+    return "\n".join(f"{name:20} {query.doc}" for name, query in sorted(plain.items()))
+
+
+def _session_and_text(words: list[str], without_sql: bool) -> tuple[Path, str]:
+    expected = (0, 1) if without_sql else (1, 2)
     if len(words) not in expected:
         raise UsageError(
             "give a session's folder and one SQL statement" if words else "there is no SQL statement",
             remedy='for example `frazil query SESSION "SELECT state, count(*) FROM movies GROUP BY state"`',
         )
-    if tables:
+    if without_sql:
         return Path(words[0]) if words else Path(), ""
     return (Path(words[0]), words[1]) if len(words) == 2 else (Path(), words[0])
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scipy.stats import mannwhitneyu
 
+from frazil.daemon.store.causal_writes import ADVISER
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.summary_advice import advice
 from frazil.daemon.store.summary_records import (
@@ -28,6 +29,7 @@ from frazil.daemon.store.summary_records import (
     Verdict,
 )
 from frazil.daemon.store.table import Scalar
+from frazil.daemon.store.why import changes, named_counts
 from frazil.models.evaluation.panel import EVALUATORS
 
 _TREND_POINTS = 5000
@@ -105,6 +107,8 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
             for row in ask.rows("stage_timings", last=1_000_000)
         ),
         losses=_losses(ask),
+        named_causes=named_counts(reader),
+        changes=changes(reader),
         particles=_integer(ask.one("particles_total").get("particles")) or 0,
         map=_map(ask),
         scores=_scores(ask),
@@ -112,7 +116,9 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
             Verdict(str(row["verdict"]), _text(row["relative_path"]), _text(row["note"]), str(row["who"]))
             for row in ask.rows("feedback", limit=20)
         ),
-        interventions=tuple(str(row["sentence"]) for row in ask.rows("interventions", limit=5)),
+        interventions=tuple(
+            str(row["sentence"]) for row in ask.rows("interventions", limit=5) if row["who"] == ADVISER
+        ),
         trend=trend,
         advice=(),
     )

@@ -7,6 +7,7 @@ from html import escape
 
 from frazil.daemon.store.summary_records import Curve, Metric, SessionSummary
 from frazil.daemon.store.summary_text import figure, instrument_text, utc_text
+from frazil.daemon.store.why import cause_words
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 130, 54, 20
 _STYLE = """
@@ -89,11 +90,13 @@ def _losses(summary: SessionSummary) -> str:
         y, length = 18 * index + 4, 360 * max(loss.loss_ln_ssnr, 0.0) / top
         error = "" if loss.loss_sd is None else f" &plusmn; {loss.loss_sd:.2f}"
         bars.append(
-            f"<text x=4 y={y + 10}>{escape(loss.factor)}</text>"
+            f"<text x=4 y={y + 10}>{escape(cause_words(loss.factor))}</text>"
             f"<rect class=kept x=150 y={y} width={length:.1f} height=12 />"
             f"<text x={156 + length:.1f} y={y + 10}>{loss.loss_ln_ssnr:.2f}{error}</text>"
         )
     svg = f"<svg width={_WIDTH} height={18 * len(summary.losses) + 8} role=img>{''.join(bars)}</svg>"
+    svg += _table([(str(count.movies), count.words) for count in summary.named_causes], ("movies", "first cause"))
+    svg += _table([(f"from movie {change.movie_number} on", change.sentence) for change in summary.changes])
     return "<h2>What costs signal</h2><p class=dim>Loss of ln(SSNR) between 10 and 4 A.</p>" + svg
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from frazil.daemon.store.why import Change, NamedCount
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -154,12 +156,16 @@ class SessionSummary:
     squares: tuple[Square, ...]
     stages: tuple[StageTime, ...]
     losses: tuple[FactorLoss, ...]
+    named_causes: tuple[NamedCount, ...]
+    """How often each cause is named first, most often first; no cause: nothing stands out."""
+    changes: tuple[Change, ...]
+    """When the session became another one."""
     particles: int
     map: MapState | None
     scores: tuple[Score, ...]
     verdicts: tuple[Verdict, ...]
     interventions: tuple[str, ...]
-    """The causal model's own advice, newest first."""
+    """The causal model's own advice, best first."""
     trend: tuple[Curve, ...]
     advice: tuple[str, ...]
     """What to do, most important first."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from frazil.daemon.store.summary_records import Metric, SessionSummary
 from frazil.daemon.store.table import json_value
+from frazil.daemon.store.why import cause_words
 
 _STATES = (
     ("ready", "kept"),
@@ -135,7 +136,14 @@ def _causes(summary: SessionSummary) -> Iterator[str]:
     yield "What costs signal: loss of ln(SSNR) between 10 and 4 A, mean over the last movies"
     for loss in summary.losses:
         error = "" if loss.loss_sd is None else f" +- {loss.loss_sd:.2f}"
-        yield f"  {loss.factor:24} {loss.loss_ln_ssnr:6.2f}{error}"
+        yield f"  {cause_words(loss.factor):24} {loss.loss_ln_ssnr:6.2f}{error}"
+    if any(count.cause is not None for count in summary.named_causes):
+        named = "; ".join(f"{count.movies} {count.words}" for count in summary.named_causes)
+        yield f"  first cause of each movie: {named}"
+    for change in summary.changes:
+        when = "" if change.acquired_utc_us is None else f" ({utc_text(change.acquired_utc_us)} UTC)"
+        yield f"  changed from movie {change.movie_number} on{when}: {change.sentence}"
+    yield f"  more: frazil why --session {summary.session_dir}"
     yield ""
 
 

@@ -81,7 +81,7 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     text, page = to_text(found), to_html(found)
     assert "6.25 A (FSC 0.143) from 480 particles" in text
     assert re.search(r"logic +0\.875", text)
-    assert re.search(r"motion +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
+    assert re.search(r"motion inside frames +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
     assert "Noted (gain): multiply" in text
     assert text.index("Noted") < text.index("What went wrong") < text.index("error gain: the gain is <wrong>")
     assert found.advice[:2] == ("waiting 3 s longer gains 0.4 A", "the gain is <wrong>: give --gain")

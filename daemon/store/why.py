@@ -1,0 +1,297 @@
+"""Why a movie, or a session, is as bad as it is: a pure function from the store's named queries to one record.
+
+Works on a live and on a finished session alike. How it is shown is in `why_text.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frazil.config.errors import NotThereError
+from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.table import Scalar
+from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, FACTORS
+
+RESOLUTIONS_ANGSTROM = (8.0, 5.0, 4.0)
+MEAN_MOVIES = 25
+"""The newest finished ones: what the session is like now, as for the advice."""
+_TWO_SIDED_95 = 1.96
+_NAMED = 5
+
+Row = dict[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class LossAt:
+    """Loss of ln SSNR at one resolution with its 95 % credible interval."""
+
+    resolution_angstrom: float
+    loss_ln_ssnr: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class CauseLoss:
+    """One cause."""
+
+    factor: str
+    words: str
+    beside_total: bool
+    """Processing can undo it, or has: it does not count in the total."""
+    at: tuple[LossAt, ...]
+    """In the order of `RESOLUTIONS_ANGSTROM`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieWhy:
+    """One movie's losses, largest at 5 A first."""
+
+    movie_id: str
+    relative_path: str
+    state: str
+    named_cause: str | None
+    """What costs it most beyond what is usual in the session; None: nothing stands out."""
+    named_words: str | None
+    named_excess_ln_ssnr: float | None
+    """By how much, at 5 A."""
+    prior_version: int
+    total_ln_ssnr: tuple[float, ...]
+    losses: tuple[CauseLoss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCount:
+    """How often a cause is named; None: nothing stands out."""
+
+    cause: str | None
+    words: str
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change point."""
+
+    movie_number: int
+    """From 1, in order of acquisition, of the first movie after it."""
+    relative_path: str | None
+    acquired_utc_us: int | None
+    cause: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """One advice with its 95 % credible interval."""
+
+    factor: str
+    action: str | None
+    scope: str
+    sentence: str
+    gain_ln_ssnr: float | None
+    gain_low: float | None
+    gain_high: float | None
+    movies_saved_share: float | None
+    movies_per_hour_change: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareKnown:
+    """How well one cause's mean loss at 5 A is known."""
+
+    factor: str
+    words: str
+    loss_ln_ssnr: float
+    sd: float
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWhy:
+    """The session's causes."""
+
+    name: str
+    movies: int
+    """Over which losses are averaged."""
+    prior_version: int | None
+    """The newest."""
+    losses_prior_version: int | None
+    """The oldest by which one of these losses was made."""
+    total_ln_ssnr: tuple[float, ...]
+    losses: tuple[CauseLoss, ...]
+    named: tuple[NamedCount, ...]
+    changes: tuple[Change, ...]
+    advice: tuple[Advised, ...]
+    shares: tuple[ShareKnown, ...]
+    last_change_sd: float | None
+    """How far the newest version moved the strength that it moved most, in the sd that this had."""
+
+
+def cause_words(factor: object) -> str:
+    """What a person at the scope calls a cause."""
+    return "nothing stands out" if factor in (None, "") else FACTOR_WORDS.get(str(factor), str(factor))
+
+
+def find_movie(reader: SessionReader, text: str) -> Row:
+    """The movie with this id, or the only one whose path ends with (else: holds) the text; its newest version.
+
+    Raises `NotThereError` when there is none, or several.
+    """
+    asked: tuple[tuple[str, dict[str, Scalar]], ...] = (
+        ("movie", {"movie_id": text}),
+        ("movie_by_path", {"path": text}),
+        ("movies", {"search": text, "limit": 100}),
+    )
+    for name, params in asked:
+        newest: dict[Scalar, Row] = {}
+        for row in reader.named(name, params).as_dicts():
+            if text.lower() in f"{row['relative_path']} {row['movie_id']}".lower() and row["state"] != "outdated":
+                newest.setdefault(row["relative_path"], row)
+        if len(newest) > 1:
+            some = ", ".join(str(path) for path in list(newest)[:_NAMED])
+            raise NotThereError(
+                f"{len(newest)} movies are meant by {text!r}: {some}{', ...' if len(newest) > _NAMED else ''}",
+                remedy="give more of the path, or the movie's id",
+            )
+        if newest:
+            return next(iter(newest.values()))
+    raise NotThereError(
+        f"no movie {text!r} in this session", remedy="give its id, or the end of its path as `frazil query` shows it"
+    )
+
+
+def why_movie(reader: SessionReader, text: str) -> MovieWhy:
+    """Raises `NotThereError` for an unknown movie, and for one that has no losses yet."""
+    row = find_movie(reader, text)
+    movie_id = str(row["movie_id"])
+    tables = {
+        resolution: reader.named("losses_at", {"movie_id": movie_id, "resolution_angstrom": resolution}).as_dicts()
+        for resolution in RESOLUTIONS_ANGSTROM
+    }
+    whole = reader.named("movie", {"movie_id": movie_id}).as_dicts()[0]
+    losses = _losses(tables)
+    if not losses:
+        raise NotThereError(
+            f"there are no losses of {row['relative_path']} ({row['state']})",
+            remedy="wait until it is ready"
+            if row["state"] not in ("failed", "quarantined")
+            else "see why in its failure_reason",
+        )
+    named = whole["named_cause"]
+    return MovieWhy(
+        movie_id=movie_id,
+        relative_path=str(row["relative_path"]),
+        state=str(row["state"]),
+        named_cause=None if named is None else str(named),
+        named_words=None if named is None else cause_words(named),
+        named_excess_ln_ssnr=None if named is None else _number(whole["named_excess_ln_ssnr"]),
+        prior_version=int(_number(tables[RESOLUTIONS_ANGSTROM[0]][0]["prior_version"]) or 0),
+        total_ln_ssnr=_total(losses),
+        losses=losses,
+    )
+
+
+def why_session(reader: SessionReader) -> SessionWhy:
+    """What costs the newest movies most, what changed when, what to do, and how sure that is."""
+    tables = {
+        resolution: reader.named("mean_losses_at", {"resolution_angstrom": resolution, "last": MEAN_MOVIES}).as_dicts()
+        for resolution in RESOLUTIONS_ANGSTROM
+    }
+    first = tables[RESOLUTIONS_ANGSTROM[0]]
+    losses = _losses(tables)
+    session = next(iter(reader.named("session").as_dicts()), {})
+    prior = next(iter(reader.named("priors", {"limit": 1}).as_dicts()), None)
+    oldest = min((int(_number(row["oldest_prior_version"]) or 0) for row in first), default=None)
+    return SessionWhy(
+        name=str(session.get("name") or ""),
+        movies=max((int(_number(row["movies"]) or 0) for row in first), default=0),
+        prior_version=oldest if prior is None else int(_number(prior["version"]) or 0),
+        losses_prior_version=oldest,
+        total_ln_ssnr=_total(losses),
+        losses=losses,
+        named=named_counts(reader),
+        changes=changes(reader),
+        advice=tuple(
+            Advised(
+                factor=str(row["factor"]),
+                action=None if row["action"] is None else str(row["action"]),
+                scope=str(row["scope"]),
+                sentence=str(row["sentence"]),
+                gain_ln_ssnr=_number(row["gain_ln_ssnr"]),
+                gain_low=_number(row["gain_low_ln_ssnr"]),
+                gain_high=_number(row["gain_high_ln_ssnr"]),
+                movies_saved_share=_number(row["movies_saved_share"]),
+                movies_per_hour_change=_number(row["movies_per_hour_change"]),
+            )
+            for row in reader.named("interventions", {"limit": 100}).as_dicts()
+            if row["place"] is not None
+        ),
+        shares=tuple(
+            ShareKnown(
+                str(row["factor"]),
+                cause_words(row["factor"]),
+                _number(row["loss_ln_ssnr"]) or 0.0,
+                _number(row["sd"]) or 0.0,
+                bool(row["converged"]),
+            )
+            for row in reader.named("causal_shares").as_dicts()
+        ),
+        last_change_sd=None if prior is None else _largest(prior.get("change_sd")),
+    )
+
+
+def named_counts(reader: SessionReader) -> tuple[NamedCount, ...]:
+    """How often each cause is named, most often first."""
+    return tuple(
+        NamedCount(
+            None if row["named_cause"] is None else str(row["named_cause"]),
+            cause_words(row["named_cause"]),
+            int(_number(row["movies"]) or 0),
+        )
+        for row in reader.named("named_causes").as_dicts()
+    )
+
+
+def changes(reader: SessionReader) -> tuple[Change, ...]:
+    """When the session became another one."""
+    return tuple(
+        Change(
+            movie_number=int(_number(row["movie_number"]) or 0) + 1,
+            relative_path=None if row["relative_path"] is None else str(row["relative_path"]),
+            acquired_utc_us=None if row["acquired_utc_us"] is None else int(_number(row["acquired_utc_us"]) or 0),
+            cause=str(row["cause"]),
+            sentence=str(row["sentence"]),
+        )
+        for row in reader.named("change_points").as_dicts()
+    )
+
+
+def _losses(tables: dict[float, list[Row]]) -> tuple[CauseLoss, ...]:
+    """By factor at each resolution; those of the total first, each by their loss at 5 A."""
+    by_factor: dict[str, list[LossAt]] = {}
+    for resolution, rows in tables.items():
+        for row in rows:
+            loss, sd = _number(row["loss_ln_ssnr"]) or 0.0, _number(row["loss_sd"]) or 0.0
+            half = _TWO_SIDED_95 * sd
+            entry = LossAt(resolution, loss, max(0.0, loss - half), loss + half)
+            by_factor.setdefault(str(row["factor"]), []).append(entry)
+    at_5 = RESOLUTIONS_ANGSTROM.index(5.0)
+    found = [
+        CauseLoss(factor, cause_words(factor), factor in BESIDE_TOTAL, tuple(at)) for factor, at in by_factor.items()
+    ]
+    return tuple(sorted(found, key=lambda cause: (cause.beside_total, -cause.at[at_5].loss_ln_ssnr, cause.factor)))
+
+
+def _total(losses: tuple[CauseLoss, ...]) -> tuple[float, ...]:
+    of_total = [cause for cause in losses if cause.factor in FACTORS]
+    return tuple(sum(cause.at[i].loss_ln_ssnr for cause in of_total) for i in range(len(RESOLUTIONS_ANGSTROM)))
+
+
+def _largest(values_json: Scalar) -> float | None:
+    values = [float(part) for part in str(values_json or "").strip("[]").split(",") if part.strip()]
+    return max(values, default=None)
+
+
+def _number(value: Scalar) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,182 @@
+"""`frazil why`: the right losses at the right resolutions, in words, for movies and sessions, live and finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from frazil.config.errors import NotThereError, QueryError, UsageError
+from frazil.daemon.cli.main import build
+from frazil.daemon.store import causal_writes, writes
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.rows import ChangeRow, InterventionRow, MovieRow, PriorRow, ShareRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary_html import to_html as summary_html
+from frazil.daemon.store.summary_text import to_text as summary_text
+from frazil.daemon.store.why import LossAt, why_movie, why_session
+from frazil.daemon.store.why_text import bar, to_json, to_text
+from frazil.models.records import CausalLosses, MovieResult
+
+APP = build(("why", "query"))
+FACTORS = ("motion", "ice", "aberrations")
+
+
+def losses(motion: float, *, named: str = "", version: int = 3) -> CausalLosses:
+    """Motion grows with k: 1 at 10 A, 3 at 2.5 A; known to 0.1."""
+    return CausalLosses(
+        factor_names=FACTORS,
+        frequency_per_angstrom=(0.1, 0.2, 0.4),
+        loss_ln_ssnr=((motion, motion * 1.5, motion * 3), (0.2, 0.4, 0.8), (0.0, 0.1, 0.5)),
+        loss_sd=((0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (0.05, 0.05, 0.05)),
+        prior_version=version,
+        named_cause=named,
+        named_excess_ln_ssnr=0.7 if named else 0.0,
+    )
+
+
+@pytest.fixture
+def told(store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[..., MovieResult]) -> Store:
+    """Three ready movies, one that waits; a change, an advice, and what is not known well enough."""
+    for index, movie_losses in enumerate([losses(1.0), losses(2.0, named="motion"), losses(3.0, named="motion")]):
+        store.submit(writes.register_movie, make_movie(index)).result()
+        result = replace(make_result(index), losses=movie_losses)
+        store.submit(writes.record_result, result, ready_utc_us=10 * (index + 1), lag_s=1.0).result()
+    store.submit(writes.register_movie, make_movie(3)).result()
+    prior = PriorRow(3, 1, 15, ("motion",), (1.0,), (0.1,), "{}", change_sd=(0.25, 0.5))
+    change = ChangeRow(1, 1, None, "illumination", "counts", 0.0, 0.1, 50.0, "the beam is +12 %", 3)
+    store.submit(causal_writes.record_version, prior, [change], []).result()
+    advice = InterventionRow(
+        "a", 1, "motion", "session", "wait 10 s longer", "frazil", gain_ln_ssnr=0.3, place=1, gain_low_ln_ssnr=0.1
+    )
+    shares = [ShareRow("motion", 2.0, 0.1, True, 3, 3), ShareRow("ice", 0.4, 0.3, False, 3, 3)]
+    store.submit(causal_writes.replace_advice, [advice], shares).result()
+    return store
+
+
+def test_losses_of_a_movie_at_three_resolutions(told: Store) -> None:
+    found = why_movie(told, "foil_1.tif")
+    assert (found.movie_id, found.named_cause, found.named_excess_ln_ssnr) == ("m00001", "motion", 0.7)
+    motion, ice, coma = found.losses
+    assert (motion.factor, ice.factor, coma.factor, coma.beside_total) == ("motion", "ice", "aberrations", True)
+    # At 8, 5 and 4 A, that is 0.125, 0.2 and 0.25 1/A, between 2, 3 and 6.
+    assert [at.loss_ln_ssnr for at in motion.at] == pytest.approx([2.25, 3.0, 3.75])
+    assert [at.high - at.loss_ln_ssnr for at in motion.at] == pytest.approx([0.196] * 3)
+    assert ice.at[1].low == 0.0, "a loss is not negative"
+    assert found.total_ln_ssnr[1] == pytest.approx(3.0 + 0.4)
+    text = to_text(found)
+    assert "first cause: motion inside frames, which costs 0.70 of ln SSNR at 5 A more" in text
+    assert "by version 3 of the causal prior" in text
+    assert json.loads(to_json(found))["losses"][0]["at"][2]["resolution_angstrom"] == 4.0
+
+
+def test_a_movie_in_which_nothing_stands_out(told: Store) -> None:
+    found = why_movie(told, "m00000")
+    assert found.named_cause is None
+    assert "nothing stands out" in to_text(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("foil_9", "no movie 'foil_9' in this session"),
+        ("foil", "4 movies are meant"),
+        ("foil_3", "there are no losses"),
+    ],
+)
+def test_movies_that_cannot_be_explained_are_named(told: Store, text: str, said: str) -> None:
+    with pytest.raises(NotThereError, match=said):
+        why_movie(told, text)
+
+
+def test_a_session_is_told_with_changes_advice_and_doubt(told: Store) -> None:
+    found = why_session(told)
+    assert (found.movies, found.prior_version, found.losses_prior_version, found.last_change_sd) == (3, 3, 3, 0.5)
+    assert [at.loss_ln_ssnr for at in found.losses[0].at] == pytest.approx([2.25, 3.0, 3.75])
+    assert {(count.cause, count.movies) for count in found.named} == {("motion", 2), (None, 1)}
+    text = to_text(found)
+    assert "from movie 2 on: the beam is +12 %" in text
+    assert "1. wait 10 s longer" in text
+    assert "1 of 2 causes are known well enough" in text
+    assert "not yet: ice thickness (0.40 +- 0.30 at 5 A)" in text
+    assert json.loads(to_json(found))["advice"][0]["gain_low"] == 0.1
+
+
+def test_a_session_without_results(store: Store) -> None:
+    assert "no movie has been attributed yet" in to_text(why_session(store))
+
+
+def test_the_bar_ends_where_interval_and_loss_end() -> None:
+    assert bar(LossAt(5.0, 1.0, 0.5, 1.5), full_scale=3.0, width=30) == "#" * 5 + "=" * 5 + "-" * 5
+    assert bar(LossAt(4.0, 9.0, 8.0, 10.0), full_scale=3.0, width=30) == "#" * 30, "never longer than its place"
+
+
+def test_the_summary_counts_named_causes(told: Store) -> None:
+    summary = summarise(told, Path("/data/night"), now_utc_us=10, live=True)
+    text = summary_text(summary)
+    assert "first cause of each movie: 2 motion inside frames; 1 nothing stands out" in text
+    assert "changed from movie 2 on: the beam is +12 %" in text
+    assert "motion inside frames" in summary_html(summary)
+    assert summary.advice[0] == "wait 10 s longer"
+
+
+def test_the_verb_on_a_finished_session(told: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.close()
+    session = str(told.session_dir)
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(APP, list(words), catch_exceptions=False, standalone_mode=False)
+        if done.exception is not None:
+            raise done.exception
+        return done.stdout
+
+    assert json.loads(run("why", "foil_2", "--session", session, "--json"))["named_words"] == "motion inside frames"
+    assert run("why", session) == run("why", "--session", session)
+    assert "wait 10 s longer" in run("why", session)
+    monkeypatch.chdir(session)
+    assert "GridSquare_0/foil_2.tif (ready)" in run("why", "foil_2")
+    with pytest.raises(NotThereError):
+        run("why", "nothing")
+    with pytest.raises(UsageError):
+        run("why", "foil_2", "--session", str(told.session_dir / "elsewhere"))
+    by_square = json.loads(run("query", session, "--named", "causes_by_square", "--json"))
+    assert [(row["grid_square"], row["named_cause"], row["movies"]) for row in by_square] == [
+        ("GridSquare_0", "motion", 1),
+        ("GridSquare_0", None, 1),
+        ("GridSquare_1", "motion", 1),
+    ]
+    hours = json.loads(run("query", "--named", "losses_per_hour", "--json"))
+    assert [(row["factor"], row["movies"]) for row in hours] == [("motion", 3), ("ice", 3), ("aberrations", 3)]
+    assert hours[0]["loss_ln_ssnr"] == pytest.approx(3.0)
+    assert "losses_per_hour" in run("query", "--named", "list")
+    with pytest.raises(QueryError, match="no query named"):
+        run("query", session, "--named", "nonsense")
+
+
+def test_a_session_of_an_earlier_schema_is_brought_up_to_date(
+    store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[..., MovieResult]
+) -> None:
+    new = ("action", "place", "gain_low_ln_ssnr", "map_resolution_to_angstrom", "prior_version")
+
+    def as_schema_3(connection: Connection) -> None:
+        for table in ("named_causes", "change_points", "causal_shares"):
+            connection.execute(f"DROP TABLE {table}")
+        for column in new:
+            connection.execute(f"ALTER TABLE interventions DROP COLUMN {column}")
+        connection.execute("ALTER TABLE priors DROP COLUMN change_sd")
+        connection.execute("UPDATE schema_version SET version = 3")
+
+    store.submit(as_schema_3).result()
+    store.close()
+    with Store.open(store.session_dir, now_utc_us=2) as again:
+        again.submit(writes.register_movie, make_movie(0)).result()
+        result = replace(make_result(0), losses=losses(1.0, named="ice"))
+        again.submit(writes.record_result, result, ready_utc_us=10, lag_s=1.0).result()
+        assert again.named("movie", {"movie_id": "m00000"}).column("named_cause") == ["ice"]
+        assert set(new) <= set(again.named("interventions").columns)
+        assert again.sql("SELECT max(version) AS v FROM schema_version").rows == ((4,),)

@@ -110,7 +110,7 @@ def learn(
     steps: int,
     seed: int,
     device: torch.device,
-    learning_rate: float = 2e-4,
+    learning_rate: float = 5e-4,
 ) -> tuple[ResidualNetwork, LearningReport]:
     """A few steps on `lessons`; the new network if it predicts `checks`, which it did not learn from, better.
 

@@ -77,6 +77,18 @@ def _filled(evidence: list[Any]) -> Any:
     return found if isinstance(found, tuple) else (found,)
 
 
+def line(figures: dict[str, Any]) -> str:
+    """One session's gains at 5 A, for the screen."""
+    said = []
+    for name in ("settle", "dose_rate"):
+        one = figures[name]["5"]
+        said.append(
+            f"{figures['session']} {name:10} at 5 A: true {one['true']:+.3f}, predicted {one['median']:+.3f} "
+            f"({one['low']:+.3f} to {one['high']:+.3f}){'' if one['inside'] else ' OUTSIDE'}"
+        )
+    return "\n".join(said)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sessions", type=Path)
@@ -97,13 +109,7 @@ def main() -> None:
         if args.process_only:
             continue
         figures.append(judge(session))
-        for name in ("settle", "dose_rate"):
-            one = figures[-1][name]["5"]
-            print(
-                f"{seed} {name:10} at 5 A: true {one['true']:+.3f}, predicted {one['median']:+.3f} "
-                f"({one['low']:+.3f} to {one['high']:+.3f}) {'' if one['inside'] else 'OUTSIDE'}",
-                flush=True,
-            )
+        print(line(figures[-1]), flush=True)
     for name in ("settle", "dose_rate") if figures else ():
         for d in AT_ANGSTROM:
             inside = sum(one[name][f"{d:g}"]["inside"] for one in figures)

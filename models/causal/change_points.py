@@ -43,6 +43,12 @@ _SCATTER_FLOOR = {
     "ln_drift_speed": 0.4,
     "ln_stated_rate": 0.005,
 }
+_SQUARE_SD = {"counts": 0.12, "ring_level": 0.35, "ring_fall": 0.2}
+"""How grid squares of one grid may differ (50 nm of ice): a step at the border of two has to be more than that. What a
+window's own squares show counts with it, this with the weight of ..."""
+_SQUARE_WEIGHT = 2.0
+"""... so many squares."""
+_NEAR_BORDER = 3
 _OUTLIER, _FAR = 3.0, 6.0
 _PLACES = 6
 
@@ -96,6 +102,8 @@ def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoi
         if step is None:
             continue
         ratio, place, before, after = step
+        if channel in _SQUARE_SD:
+            ratio = min(ratio, _among_squares(rows, column, int(index[place]), _SQUARE_SD[channel]))
         if ratio > _SUPPORTING and abs(after - before) > _LEAST_STEP[channel]:
             found[channel] = (ratio, int(index[place]), before, after)
     sure = {channel: step for channel, step in found.items() if step[0] > _THRESHOLD}
@@ -130,6 +138,32 @@ def _largest_step(values: Array, floor: float) -> tuple[float, int, float, float
     # Where a step does not describe the values their scatter says so.
     spread = max(scatter, float(np.std(rest)))
     return (after - before) ** 2 * place * (n - place) / n / spread**2, place, before, after
+
+
+def _among_squares(rows: Sequence[WindowRow], column: int, place: int, usual_sd: float) -> float:
+    """Likelihood ratio of a step at the border of two grid squares, against how squares differ anyway; infinite where
+    the step lies inside a square or squares are not known."""
+    borders = [i for i in range(1, len(rows)) if rows[i].grid_square != rows[i - 1].grid_square]
+    close = [i for i in borders if abs(i - place) <= _NEAR_BORDER]
+    if not close or any(row.grid_square is None for row in rows):
+        return float("inf")
+    place = min(close, key=lambda i: abs(i - place))
+    means = []
+    for part in (rows[:place], rows[place:]):
+        squares: dict[str | None, list[float]] = {}
+        for row in part:
+            value = row.channels[column]
+            if value is not None:
+                squares.setdefault(row.grid_square, []).append(value)
+        means.append(np.array([np.median(values) for values in squares.values()]))
+    before, after = means
+    if not before.size or not after.size:
+        return float("inf")
+    apart = float(((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum())
+    freedom = before.size + after.size - 2
+    variance = (_SQUARE_WEIGHT * usual_sd**2 + apart) / (_SQUARE_WEIGHT + freedom)
+    step = float(after.mean() - before.mean())
+    return step**2 / (variance * (1 / before.size + 1 / after.size))
 
 
 def _likely_places(values: Array) -> NDArray[np.int64]:

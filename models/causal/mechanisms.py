@@ -158,7 +158,8 @@ def ice(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * 0.5 * (2 * sigma) ** 2
     counted = evidence.dose_per_frame_e_per_a2 * (transmitted if filtered else transmitted**2)
     noise = thickness[:, None] * counted[:, None] * (per_nm * _moving_pattern(evidence, k))[None, :]
-    # The pattern passes the same lens and camera as the specimen.
+    # The pattern passes the same lens and camera as the specimen, and is blurred with it.
+    noise = noise * np.exp(-_blur_loss(evidence, k, np.ones(1), 1.0))
     noise = noise * dqe(causes, k, evidence.pixel_size_angstrom)
     noise = noise * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k))
     return np.asarray(causes.strengths["ice"][:, None] * (lost[:, None] + np.log1p(noise)))

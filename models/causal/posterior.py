@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.attribution import attribute
 from frazil.models.causal.causes import Array
-from frazil.models.causal.change_points import WINDOW_MOVIES, ChangePoint, WindowRow, find_change, in_time
+from frazil.models.causal.change_points import CHANNELS, WINDOW_MOVIES, ChangePoint, WindowRow, find_change, in_time
 from frazil.models.causal.draws import unit_losses
 from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
@@ -27,7 +27,7 @@ _INDEPENDENT_SHARE = 0.5
 stated errors of thickness and coincidence hold over drawn sessions of another author (docs/science.md)."""
 _RINGS_KNOWN_MOVIES = 10
 """Before so many movies the session's own curve is too uncertain for a movie's rings to be compared with it."""
-_KEPT_AFTER_CHANGE = 0.05
+_KEPT_AFTER_CHANGE = 1e-4
 """Share of the belief about the specimen that survives a change of grid."""
 
 
@@ -64,6 +64,10 @@ def update(
         learnt.after(change[0], physics)
         changes = (*changes, change[0])
         window = window[change[1] :]
+        if change[0].cause == "grid":
+            # Rings were compared with those of the specimen that is gone.
+            rings = [CHANNELS.index("ring_level"), CHANNELS.index("ring_fall")]
+            window = [replace(row, channels=_without(row.channels, rings)) for row in window]
     return PriorSnapshot(
         version=prior.version + 1,
         movie_count=movie_count,
@@ -142,6 +146,10 @@ class _Learnt:
             self.information = base_information + kept**2 * (self.information - base_information)
         if change.cause == "stage":
             self.settle_sums = settle.no_sums()
+
+
+def _without(channels: tuple[float | None, ...], columns: Sequence[int]) -> tuple[float | None, ...]:
+    return tuple(None if column in columns else value for column, value in enumerate(channels))
 
 
 def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None, fall: float | None) -> WindowRow:

@@ -247,6 +247,23 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
     assert found_at <= 42
 
 
+def test_squares_of_different_ice_are_no_change_of_the_beam(known_movie: Make) -> None:
+    random = np.random.default_rng(21)
+    for _ in range(4):
+        movies = []
+        for index in range(60):
+            if index % 10 == 0:
+                square_nm = float(np.exp(random.uniform(np.log(30), np.log(120))))
+            movies.append(
+                known_movie(
+                    square_nm * float(np.exp(random.normal(0, 0.2))),
+                    acquired_utc_us=START_UTC_US + index * 20 * S_TO_US,
+                    grid_square=f"S{index // 10}",
+                )
+            )
+        assert learn(movies).change_points == ()
+
+
 def test_a_steady_session_has_no_change_points(known_movie: Make) -> None:
     random = np.random.default_rng(8)
     for _ in range(3):

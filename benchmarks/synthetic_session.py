@@ -43,8 +43,8 @@ COLUMNS = (
     "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "frame_count",
     "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg", "motion_total_angstrom",
     "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density", "relative_ice_thickness",
-    "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "reliable", "flags", "reason", "lag_s",
-    "found_utc_us", "ready_utc_us",
+    "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "named_cause", "reliable", "flags", "reason",
+    "lag_s", "found_utc_us", "ready_utc_us",
 )  # fmt: skip
 """Those of the named query `movies` (tests/tui compares them with the store's)."""
 
@@ -102,6 +102,7 @@ def make_rows(count: int, seed: int, waiting: int = 4) -> list[Row]:
         row["ready_utc_us"] = found_us + int(lag_s * 1e6)
         if total > 25:
             row["flags"] = "large-motion"
+        row["named_cause"] = "motion" if total > 18 else "ice" if thick > 0.55 else None
         if fit > 6.5:
             row.update(state="rejected", reason=f"CTF fits to {fit:.1f} A, the limit is 6.5 A")
     return rows
@@ -145,6 +146,16 @@ class SyntheticService:
                 return Rows(columns, tuple(tuple(row[c] for c in columns) for row in done[-last:]))
             case "frame_shifts":
                 return _shifts(self._by_id[str(params["movie_id"])])
+            case "losses" | "losses_at":
+                row = self._by_id[str(params["movie_id"])]
+                return _losses(row, params.get("resolution_angstrom"))
+            case "mean_losses_at":
+                done = [row for row in self.rows if row["ready_utc_us"] is not None]
+                last = params["last"]
+                assert isinstance(last, int)
+                return _mean_losses([_losses(row, params["resolution_angstrom"]) for row in done[-last:]])
+            case "interventions" | "change_points" | "causal_shares" | "priors":
+                return _TOLD[request.name]
             case "alerts":
                 columns = ("alert_id", "created_utc_us", "severity", "subject", "text", "remedy")
                 text = "drift after stage moves: 31 % of the last 25 movies moved more than 20 Å"
@@ -258,9 +269,76 @@ def _whole(row: Row) -> Row:
         failure_stage="intake" if state == "quarantined" else None, size_bytes=412_000_000, width_px=5760,
         height_px=4092, fit_resolution_angstrom=row["ctf_fit_angstrom"], score=row["ctf_score"], flag="",
         defocus_sd_angstrom=38.0, astigmatism_angle_deg=-34.0, local_motion_rms_angstrom=0.41,
-        dose_per_frame_e_per_px=0.71, hot_pixel_count=112, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
+        named_excess_ln_ssnr=0.62 if row["named_cause"] else 0.0, dose_per_frame_e_per_px=0.71, hot_pixel_count=112,
+        pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
     )  # fmt: skip
     return whole
+
+
+def _losses(row: Row, resolution_angstrom: Scalar) -> Rows:
+    """Curves that grow with motion and ice of the movie; at one resolution, or everywhere."""
+    total, thick = row["motion_total_angstrom"], row["relative_ice_thickness"]
+    columns = ("factor", "frequency_per_angstrom", "loss_ln_ssnr", "loss_sd", "prior_version")
+    if not isinstance(total, float) or not isinstance(thick, float):
+        return Rows(columns, ())
+    fall = {
+        "motion": (0.02 * total, 0.08), "radiation_damage": (1.5, 0.1), "spatial_coherence": (0.25, 0.1),
+        "temporal_coherence": (0.05, 0.02), "ice": (thick, 0.1), "detector": (0.3, 0.06),
+        "coincidence": (0.08, 0.02), "heterogeneity": (0.0, 0.2), "unexplained": (0.04, 0.15),
+        "aberrations": (0.1, 0.04), "defocus_spread": (0.6 * thick, 0.3), "motion_uncorrected": (0.09 * total, 0.02),
+    }  # fmt: skip
+    level = ("ice", "detector", "coincidence", "motion_uncorrected")
+    if resolution_angstrom is None:
+        frequencies = [1 / 40 + i * (1 / 2.8 - 1 / 40) / 23 for i in range(24)]
+    else:
+        assert isinstance(resolution_angstrom, float)
+        frequencies = [1 / resolution_angstrom]
+    rows = []
+    for factor, (loss, sd) in sorted(fall.items()):
+        for k in frequencies:
+            share = min(1.0, 0.3 + 3.5 * k) if factor in level else (k / 0.2) ** 2
+            rows.append((factor, k, round(loss * share, 4), round(sd * share, 4), 61))
+    return Rows(columns, tuple(rows))
+
+
+def _mean_losses(movies: list[Rows]) -> Rows:
+    columns = ("factor", "loss_ln_ssnr", "spread_ln_ssnr", "loss_sd", "movies")
+    by_factor: dict[str, list[Row]] = {}
+    for movie in movies:
+        for row in movie.as_dicts():
+            by_factor.setdefault(str(row["factor"]), []).append(row)
+    rows: list[tuple[Scalar, ...]] = []
+    for factor, found in by_factor.items():
+        losses = [row["loss_ln_ssnr"] for row in found if isinstance(row["loss_ln_ssnr"], float)]
+        rows.append((factor, float(np.mean(losses)), float(np.std(losses)), found[0]["loss_sd"], len(found)))
+    return Rows(columns, tuple(rows))
+
+
+_TOLD = {
+    "interventions": Rows(
+        ("place", "factor", "action", "scope", "sentence", "who"),
+        (
+            (1, "motion", "settle+10s", "session",
+             "wait 10 s longer after moving the stage: map 3.4 -> 3.2 A (3.0-3.3); signal at 5 A "
+             "x1.42 (x1.20-1.71); the same map from 29 % fewer movies; costs 70 movies/h", "frazil"),
+            (2, "ice", "thin-ice", "session",
+             "keep to holes with ice of at most 28 nm (the best quarter of those seen): "
+             "map 3.4 -> 3.3 A (3.2-3.4); signal at 5 A x1.21 (x1.08-1.44); the same map from 17 % fewer movies",
+             "frazil"),
+            (None, "motion", None, "session", "waited 5 s longer since 14:20", "anna"),
+        ),
+    ),
+    "change_points": Rows(
+        ("number", "movie_number", "acquired_utc_us", "cause", "sentence"),
+        ((1, 180, START_UTC_US + int(180 * INTERVAL_S * 1e6), "illumination",
+          "the beam is -9 % as counted, though the same dose is stated"),),
+    ),
+    "causal_shares": Rows(
+        ("factor", "loss_ln_ssnr", "sd", "converged", "movie_count"),
+        (("radiation_damage", 1.5, 0.1, True, 25), ("ice", 0.4, 0.29, False, 25), ("motion", 0.31, 0.08, True, 25)),
+    ),
+    "priors": Rows(("version", "movie_count"), ((61, 305),)),
+}  # fmt: skip
 
 
 def _shifts(row: Row) -> Rows:

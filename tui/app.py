@@ -14,6 +14,7 @@ from textual.theme import Theme
 
 from frazil.daemon.client import AsyncClient, Gone
 from frazil.daemon.transport.messages import LiveState
+from frazil.tui.causes_screen import CausesScreen
 from frazil.tui.dialogs import HelpScreen
 from frazil.tui.live_screen import LiveScreen
 from frazil.tui.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
@@ -47,7 +48,7 @@ class FrazilApp(App[None]):
 
     CSS_PATH = "frazil.tcss"
     TITLE = "frazil"
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {"live": LiveScreen}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {"live": LiveScreen, "causes": CausesScreen}
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
@@ -64,6 +65,8 @@ class FrazilApp(App[None]):
         self.gone: Signal[Gone] = Signal(self, "gone")
         """About once a second while no daemon answers."""
         self.state: LiveState | None = None
+        self.movie_id: str | None = None
+        """The movie that is selected, or the newest while a screen follows it."""
 
     def on_mount(self) -> None:
         self.run_worker(self._watch(), name="watch", exit_on_error=True)

@@ -79,6 +79,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("/", "show only movies whose path, square, flags or reason hold a text"),
     ("t", "show only one state; again: the next one"),
     ("g", "jump to a movie by part of its path"),
+    ("c", "causes: what costs session and movie their signal, and what to change; again: back"),
     ("a", "accept the movie shown: it counts whatever the thresholds say"),
     ("r", "reject it, with a reason"),
     ("n", "write a note about it"),
@@ -96,7 +97,9 @@ HELP: tuple[tuple[str, str], ...] = (
 MEANING = """\
 lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree. early: motion over \
 the first 4 e/Å². ice: power between 3.6 and 4 Å over its surroundings. In the trends x is a rejected movie; the \
-number is the median of the last 25, the arrow compares it with all that is drawn. Everything here is also in \
+number is the median of the last 25, the arrow compares it with all that is drawn. cause: what costs a movie most \
+beyond what is usual in its session; its bars █ ▓ ░ end at the lower end of the 95 % interval, at the loss and at the \
+upper end. Everything here is also in \
 `frazil status --json` and `frazil query`."""
 
 

@@ -56,8 +56,9 @@ class LiveScreen(Screen[object]):
         Binding("n", "note", "note"),
         Binding("s", "sort", "sort"),
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("g", "jump", "jump"),
+        Binding("c", "causes", "causes"),
         Binding("p", "pause", "pause"),
+        Binding("g", "jump", "jump", show=False),
         Binding("t", "state_filter", "state", show=False),
         Binding("f", "follow", "follow", show=False),
         Binding("k", "acknowledge", "acknowledge", show=False),
@@ -222,6 +223,7 @@ class LiveScreen(Screen[object]):
     def _select(self, movie_id: str | None, *, again: bool = False) -> None:
         if movie_id is None or (movie_id == self._movie.movie_id and not again):
             return
+        self._app.movie_id = movie_id
         index = self._table.pages.index_of(movie_id)
         self._movie.show_movie(movie_id, None if index is None else self._table.pages.row(index), again=again)
         self._fetch_movie(movie_id)
@@ -396,6 +398,10 @@ class LiveScreen(Screen[object]):
             self._app.client.named("movies", limit=1, offset=index, **self._table.pages.view.params())
         )
         return answer.as_dicts()[0] if answer is not None and answer.rows else None
+
+    def action_causes(self) -> None:
+        """What costs the session and the selected movie their signal."""
+        self.app.switch_mode("causes")
 
     def action_pane(self, pane: str) -> None:
         for name in PANES:

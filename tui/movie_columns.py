@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.style import Style
 
 from frazil.daemon.transport.messages import Scalar
+from frazil.tui.cause_words import short_cause
 from frazil.tui.formatting import clean, clock, movie_name, number, shorten_left
 from frazil.tui.pages import Row
 from frazil.tui.palette import movie_look
@@ -44,6 +45,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("motion_total_angstrom", "motion Å", 8, 1, _fixed(1)),
     Column("motion_early_angstrom", "early Å", 7, 5, _fixed(1)),
     Column("ice_ring_density", "ice", 6, 2, _fixed(2)),
+    Column("named_cause", "cause", 7, 2, short_cause, right=False),
     Column("particle_count", "parts", 6, 7, _fixed(0)),
     Column("lag_s", "lag s", 6, 3, _fixed(0)),
     Column("frame_count", "frames", 6, 8, _fixed(0)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from frazil.tui.cause_words import cause_word
 from frazil.tui.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
 from frazil.tui.pages import Row
 from frazil.tui.palette import GRAY, ORANGE, VERMILION, movie_look
@@ -30,6 +31,7 @@ def facts(row: Row) -> list[tuple[str, str]]:
     unreliable = "" if row.get("reliable") is not False else f" ({clean(row.get('flag') or 'not reliable')})"
     pairs = [
         ("CTF fit", quantity(row.get("fit_resolution_angstrom"), "Å") + unreliable),
+        ("first cause", _cause(row)),
         ("defocus", _with_sd(row.get("defocus_um"), row.get("defocus_sd_angstrom"))),
         ("astigmatism", _astigmatism(row)),
         ("phase shift", quantity(row.get("phase_shift_deg") or None, "°", 0)),
@@ -79,6 +81,12 @@ def facts_text(row: Row, width: int, height: int) -> Text:
             entry.pad_right(max(0, cell - entry.cell_len) if column < columns - 1 else 0)
             text.append_text(entry)
     return text
+
+
+def _cause(row: Row) -> str:
+    """What costs it most beyond the usual, and how much."""
+    word = cause_word(row.get("named_cause"))
+    return f"{word} +{number(row.get('named_excess_ln_ssnr'), 2)}" if word else NOT_KNOWN
 
 
 def _with_sd(value_um: object, sd_angstrom: object) -> str:

@@ -13,13 +13,17 @@ PANES = ("movies", "movie", "trends", "workers")
 class PaneBar(Static):
     """`[1 movies] 2 movie 3 trends 4 workers`."""
 
+    def __init__(self, panes: tuple[str, ...] = PANES, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._panes = panes
+
     def on_mount(self) -> None:
-        self.screen.add_class(f"pane-{PANES[0]}")
-        self.show_pane(PANES[0])
+        self.screen.add_class(f"pane-{self._panes[0]}")
+        self.show_pane(self._panes[0])
 
     def show_pane(self, pane: str) -> None:
         text = Text()
-        for number, name in enumerate(PANES, 1):
+        for number, name in enumerate(self._panes, 1):
             label = f"[{number} {name}]" if name == pane else f" {number} {name} "
             text.append(label, f"bold {BLUE}" if name == pane else GRAY)
             text.append(" ")

@@ -6,6 +6,8 @@ import synthetic_session
 
 from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.queries import NAMED
+from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
+from frazil.tui import cause_words
 from frazil.tui.movie_columns import COLUMNS
 from frazil.tui.pages import View
 from frazil.tui.trend_plots import METRICS
@@ -16,6 +18,13 @@ ASKED = {
     "frame_shifts": {"movie_id"},
     "trend": {"metrics", "last"},
     "alerts": {"open_only", "limit"},
+    "losses": {"movie_id"},
+    "losses_at": {"movie_id", "resolution_angstrom"},
+    "mean_losses_at": {"resolution_angstrom", "last"},
+    "interventions": {"limit"},
+    "change_points": set(),
+    "causal_shares": set(),
+    "priors": {"limit"},
 }
 
 
@@ -27,6 +36,15 @@ def test_queries_and_parameters_exist() -> None:
 def test_columns_exist() -> None:
     assert {column.key for column in COLUMNS} <= set(MOVIE_COLUMNS)
     assert set(METRICS.split(",")) <= set(TREND_METRICS)
+
+
+def test_causes_have_the_models_words() -> None:
+    assert cause_words.WORDS == FACTOR_WORDS
+    assert cause_words.BESIDE_TOTAL == BESIDE_TOTAL
+    assert set(cause_words.SHORT) == set(FACTOR_WORDS)
+    assert set(cause_words.MEDIUM) == set(FACTOR_WORDS)
+    assert max(map(len, cause_words.SHORT.values())) <= 7
+    assert max(map(len, cause_words.MEDIUM.values())) <= 12
 
 
 def test_the_synthetic_session_has_the_stores_columns() -> None:

@@ -1,0 +1,141 @@
+"""The causes: bars that end where the numbers end, words for what is not known, the keys that lead there and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from frazil.daemon.transport.messages import Rows
+from frazil.tui.cause_bars import Loss, advice_text, bar, bars_text, losses_of, movie_heading, scale_of
+from frazil.tui.causes_screen import CausesScreen
+from frazil.tui.live_screen import LiveScreen
+from frazil.tui.loss_plot import curves_of
+
+
+def test_a_bar_ends_at_the_interval_and_at_the_loss() -> None:
+    assert bar(Loss("ice", 1.0, 0.5, 1.5), 3.0, 30) == "█" * 5 + "▓" * 5 + "░" * 5
+    assert bar(Loss("ice", 9.0, 8.0, 10.0), 3.0, 10) == "█" * 9 + "▸", "it goes on"
+    assert bar(Loss("ice", 0.0, 0.0, 0.0), 3.0, 10) == ""
+
+
+def test_losses_are_sorted_and_intervals_are_95_percent() -> None:
+    rows: list[Any] = [
+        {"factor": "defocus_spread", "loss_ln_ssnr": 9.0, "loss_sd": 0.1},
+        {"factor": "ice", "loss_ln_ssnr": 0.1, "loss_sd": 0.2},
+        {"factor": "motion", "loss_ln_ssnr": 0.5, "loss_sd": 0.1},
+        {"factor": "detector", "loss_ln_ssnr": None, "loss_sd": None},
+    ]
+    found = losses_of(rows)
+    assert [one.factor for one in found] == ["motion", "ice", "defocus_spread"], "beside the total comes last"
+    assert (found[0].low, found[0].high) == pytest.approx((0.304, 0.696))
+    assert found[1].low == 0.0
+    assert scale_of(found) == pytest.approx(0.696), "what can be undone does not set the scale"
+    lines = bars_text(found, scale_of(found), 60, 20).plain.splitlines()
+    assert [line.split()[0] for line in lines] == ["motion", "ice", "total", "can", "spread"]
+    assert lines[2].split()[1] == "0.60"
+    assert all(len(line) <= 60 for line in lines)
+
+
+@pytest.mark.parametrize("height", range(1, 20))
+def test_as_many_causes_as_there_is_room_for(height: int) -> None:
+    losses = [Loss(f"cause{i}", float(9 - i), 0.0, 10.0) for i in range(9)] + [Loss("ice", 0.0, 0.0, 0.1)]
+    lines = bars_text(losses, 10.0, 40, height).plain.splitlines()
+    assert len(lines) <= height
+    assert lines[0].startswith("cause0"), "the largest stay"
+    if height > 1:
+        assert sum(line.startswith("total") for line in lines) == 1
+
+
+def test_escape_sequences_in_advice_are_not_obeyed() -> None:
+    row: Any = {"place": 1, "sentence": "\x1b[31mred [bold]x[/]", "movie_number": 3, "acquired_utc_us": None}
+    text = advice_text([row], [row], [], None).plain
+    assert "\x1b" not in text
+    assert "[bold]x[/]" in text
+    assert "from movie 4 on" in text
+    assert "no version of the prior has been made yet" in text
+
+
+def test_a_heading_says_the_cause_first() -> None:
+    row: Any = {"relative_path": "a/b_Fractions.tiff", "named_cause": "ice", "named_excess_ln_ssnr": 0.4}
+    assert movie_heading(row, attributed=True) == "ice thickness +0.40 · b"
+    assert movie_heading(row | {"named_cause": None}, attributed=True) == "nothing stands out · b"
+    assert movie_heading(row, attributed=False) == "b"
+    assert movie_heading(None, attributed=False) == "no movie selected"
+
+
+def test_the_total_of_the_spectrum_leaves_out_what_can_be_undone() -> None:
+    factors = {"motion": 1.0, "ice": 2.0, "detector": 0.5, "coincidence": 0.1, "defocus_spread": 7.0}
+    rows: list[Any] = [
+        {"factor": factor, "frequency_per_angstrom": k, "loss_ln_ssnr": loss * k}
+        for factor, loss in factors.items()
+        for k in (0.1, 0.2)
+    ]
+    curves = curves_of(rows)
+    assert list(curves) == ["total", "ice", "motion", "detector"]
+    assert curves["total"][1] == pytest.approx([0.36, 0.72])
+    assert curves_of([]) == {}
+
+
+async def test_the_key_leads_to_the_selected_movie_and_back(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press(*["down"] * 14)
+        await tools.settle(pilot)
+        selected = app.screen._movie.movie_id
+        await pilot.press("c")
+        await tools.settle(pilot)
+        assert isinstance(app.screen, CausesScreen)
+        text = tools.screen_text(app)
+        assert app.movie_id == selected
+        assert "motion inside frames +0.62" in text
+        assert "wait 10 s longer after moving the stage" in text
+        assert "waited 5 s longer" not in text, "what people did is no advice"
+        assert "from movie 181 on" in text
+        for key in ("c", "escape"):
+            await pilot.press(key)
+            await tools.until(pilot, lambda: isinstance(app.screen, LiveScreen))
+            await pilot.press("c")
+            await tools.until(pilot, lambda: isinstance(app.screen, CausesScreen))
+
+
+async def test_a_new_version_is_asked_for(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("c")
+        await tools.settle(pilot)
+        assert "how sure" in tools.screen_text(app)
+        answer = session.service.named
+
+        def changed(request: Any) -> Rows:
+            if request.name == "interventions":
+                return Rows(("place", "sentence"), ((1, "thinner ice, now"),))
+            result: Rows = answer(request)
+            return result
+
+        session.service.named = changed
+        session.add(tools.make_rows(325, seed=1)[320:])
+        await tools.until(pilot, lambda: "thinner ice, now" in tools.screen_text(app), "the new advice")
+
+
+async def test_a_session_without_causes(session: Any, tools: Any) -> None:
+    answer = session.service.named
+
+    def nothing(request: Any) -> Rows:
+        if request.name in ("movies", "movie", "trend", "frame_shifts"):
+            result: Rows = answer(request)
+            return result
+        return Rows(("factor",), ())
+
+    session.service.named = nothing
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("c")
+        await tools.settle(pilot)
+        assert tools.screen_text(app).count("no losses yet") == 2
+        await pilot.press("2")
+        await tools.settle(pilot)
+        assert "no version of the prior has been made yet" in tools.screen_text(app)

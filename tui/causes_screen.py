@@ -112,7 +112,7 @@ class CausesScreen(Screen[object]):
     def _on_state(self, state: LiveState) -> None:
         self.query_one(GoneBanner).display = False
         self.query_one(SessionHeader).show_state(state)
-        self.query_one(AlertsLine).show_state(state)
+        self.query_one(AlertsLine).show_state(state, can_acknowledge=False)
         about = (state.daemon_started_utc_us, state.last_movie_id, state.prior_version, self._app.movie_id)
         if self.is_current and about != self._asked:
             self._asked = about

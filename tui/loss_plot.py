@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.geometry import Size
 from textual_plotext import PlotextPlot
 
-from frazil.tui.cause_words import BESIDE_TOTAL, cause_word
+from frazil.tui.cause_words import BESIDE_TOTAL, MEDIUM
 from frazil.tui.pages import Row
 from frazil.tui.palette import BLUE, GRAY, GREEN, ORANGE, WHITE
 from frazil.tui.trend_plots import rgb
@@ -53,7 +53,7 @@ class LossPlot(PlotextPlot):
         """Answer of the query `losses`."""
         self._curves = curves_of(rows)
         signs = zip((_TOTAL, *_MARKERS), self._curves, strict=False)
-        legend = ", ".join(f"{sign} {cause_word(factor)}" for (sign, _), factor in signs)
+        legend = ", ".join(f"{sign} {MEDIUM.get(factor, factor)}" for (sign, _), factor in signs)
         self.border_title = f"loss of ln SSNR: {legend}" if legend else "loss of ln SSNR"
         self._plot_all()
         self.refresh()

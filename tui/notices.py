@@ -44,13 +44,13 @@ class GoneBanner(Static):
 class AlertsLine(Static):
     """One line: how many alerts are open and the newest one."""
 
-    def show_state(self, state: LiveState) -> None:
+    def show_state(self, state: LiveState, *, can_acknowledge: bool = True) -> None:
         if not state.alerts_open:
             self.update(Text("✓ no open alerts", GRAY), layout=False)
             return
         text = Text.assemble(
             (f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} ", f"bold {ORANGE}"),
             clean(state.newest_alert or ""),
-            ("  (k: acknowledge)", GRAY),
+            ("  (k: acknowledge)" if can_acknowledge else "", GRAY),
         )
         self.update(text, layout=False)

@@ -30,6 +30,8 @@ _KEPT_EVIDENCE = 200
 _PER_VERSION = 10
 """Movies brought up to date with every version while others arrive."""
 _BATCH = 20
+_VERSIONS_PER_ADVICE = 2
+"""While movies arrive: advice costs seconds, more than everything else of the causal model."""
 _MAX_DEATHS = 3
 _NEWEST_SQL = """
 SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected') AND sequence < ?
@@ -90,8 +92,9 @@ class CounselDesk:
         """Its evidence need not be read again."""
         self._keep(result.movie_id, result.evidence)
 
-    def new_version(self) -> None:
-        self._counsel_due = True
+    def new_version(self, version: int, *, changed: bool) -> None:
+        """`changed`: the session became another one, and the old advice is of the one before."""
+        self._counsel_due = self._counsel_due or changed or version % _VERSIONS_PER_ADVICE == 0 or version == 1
         self._allowance = _PER_VERSION
 
     def ask_next(self, version: int, *, quiet: bool = False, final: bool = False) -> bool:

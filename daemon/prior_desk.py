@@ -185,10 +185,10 @@ class PriorDesk:
             ended = f"its process ended {self._tries} times ({answer.trouble})"
             snapshot = self._carried_forward(epoch, ended if answer.process_ended else answer.trouble)
         self._tries = 0
-        self._record(snapshot)
+        changed = self._record(snapshot)
         self._keep(snapshot)
         self._newest = snapshot.version
-        self._counsel.new_version()
+        self._counsel.new_version(snapshot.version, changed=changed)
 
     def _carried_forward(self, epoch: int, why: str) -> PriorSnapshot:
         first = epoch * prior_epochs.EPOCH_MOVIES + 1
@@ -228,7 +228,8 @@ class PriorDesk:
             results.append(result)
         return results
 
-    def _record(self, snapshot: PriorSnapshot) -> None:
+    def _record(self, snapshot: PriorSnapshot) -> bool:
+        """Store a version and tell of changes that it found; returns whether there are any."""
         mean, sd = snapshot.strengths()
         before = self.snapshot(snapshot.version - 1)
         news = snapshot.change_points[len(before.change_points) :]
@@ -251,6 +252,7 @@ class PriorDesk:
         ).result()
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)
+        return bool(news)
 
     def _found_with(self) -> dict[int, int]:
         cursor = self._store.cursor()

@@ -299,3 +299,22 @@ def test_movies_before_a_new_beam_do_not_seem_to_have_thicker_ice_and_are_not_ad
     wrong = np.mean(judged_by_newest.loss_ln_ssnr[ALL_FACTORS.index("ice")])
     assert abs(ice[1] - ice[0]) < 0.5 * (wrong - ice[0]), (ice, wrong)
     assert versions(store) == [6]
+
+
+def test_advice_comes_with_every_second_version_and_with_every_change(open_desk, put, ray):
+    for sequence in range(7 * EPOCH_MOVIES):
+        put(sequence, evidence=evidence(sequence), losses=attribute(evidence(sequence), physics_prior()).losses)
+
+    def learn(prior, results):
+        changed = (*prior.change_points, replace(CHANGE, cause="stage")) if prior.version == 4 else prior.change_points
+        return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
+
+    ray.answers.update(learn=learn, counsel=lambda *_: Counsel((), ()), attribute=CausalPriorActor().attribute)
+    desk = open_desk()
+    close_next, desk._epochs.close_next = desk._epochs.close_next, lambda: None
+    for _ in range(7):  # one epoch after the other, as they end at the microscope
+        desk._epochs.close_next = close_next
+        desk.step()
+        desk._epochs.close_next = lambda: None
+        run(desk, 6)
+    assert [arguments[0].version for name, arguments in ray.calls if name == "counsel"] == [1, 2, 4, 5, 6]

@@ -43,6 +43,8 @@ def write_products(session_dir: Path, stem: str, products: MovieProducts, settin
     if not len(products.particles):
         # Of an earlier attempt with other settings: whoever looks into the folder must not take it for this result's.
         (session_dir / f"particles/{stem}.mrcs").unlink(missing_ok=True)
+    # Beside the plain thumbnail, by the same name: what the restoration shows of it.
+    _png(session_dir, f"thumbnails/{stem}_restored.png", _thumbnail(products.restored_small))
     return MovieFiles(
         micrograph=micrograph,
         micrograph_no_dose_weighting=plain,

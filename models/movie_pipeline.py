@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.config.settings import Settings
-from frazil.models.causal.attribution import attribute
+from frazil.models.causal.attribution import Attribution, attribute
 from frazil.models.causal.evidence import collect_evidence
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
-from frazil.models.deconvolution.wiener import restore
+from frazil.models.deconvolution.blur import frame_blur_covariance_a2
+from frazil.models.deconvolution.restoration import Restored, restore_micrograph
+from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.gain_gate import relative_residual
 from frazil.models.motion.align import AlignedMovie, align_movie
@@ -53,6 +55,9 @@ class MovieProducts:
     even: torch.Tensor
     odd: torch.Tensor
     restored: torch.Tensor
+    """Specimen bright."""
+    restored_small: torch.Tensor
+    """The same at about 4 A per pixel, freed of what is finer than 8 A."""
     power_spectrum: NDArray[np.float32]
     """Observed on the left, fitted rings on the right."""
     particles: torch.Tensor
@@ -149,14 +154,7 @@ def process_movie(
     )
     attribution = attribute(evidence, prior)
     on_stage("restore")
-    restored = restore(
-        aligned.dose_weighted,
-        pixel_size_angstrom=aligned.pixel_size_angstrom,
-        ctf=fit.estimate,
-        acquisition=acquisition,
-        attribution=attribution,
-        device=device,
-    )
+    restored = _restored(aligned, fit.estimate, acquisition, attribution, several, device)
     on_stage("pick")
     picks = pick_particles(
         aligned.dose_weighted,
@@ -182,7 +180,8 @@ def process_movie(
         plain=aligned.plain.cpu(),
         even=aligned.even.cpu(),
         odd=aligned.odd.cpu(),
-        restored=restored.cpu(),
+        restored=restored.image.cpu(),
+        restored_small=restored.small.cpu(),
         power_spectrum=fit.diagnostic,
         particles=particles.cpu(),
         pixel_size_angstrom=aligned.pixel_size_angstrom,
@@ -194,6 +193,28 @@ def process_movie(
         picks=picks,
         losses=attribution.losses,
         evidence=evidence,
+    )
+
+
+def _restored(
+    aligned: AlignedMovie,
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+    attribution: Attribution,
+    several_frames: bool,
+    device: torch.device,
+) -> Restored:
+    return restore_micrograph(
+        aligned.dose_weighted,
+        aligned.even if several_frames else None,
+        aligned.odd if several_frames else None,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        ctf=ctf,
+        acquisition=acquisition,
+        predicted=attribution,
+        network=shipped_network(device),
+        device=device,
+        blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),
     )
 
 

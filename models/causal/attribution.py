@@ -9,13 +9,17 @@ import numpy as np
 from frazil.models.causal.causes import Array, CauseDraws
 from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, FACTORS, band_frequencies_per_angstrom
-from frazil.models.causal.mechanisms import MECHANISMS
+from frazil.models.causal.mechanisms import MECHANISMS, ice_pattern
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
 from frazil.models.causal.rings import FALL_SD, LEVEL_SD, fall_curve, ring_rows
 from frazil.models.records import CausalLosses, MovieEvidence
 
 _LEAST_SD = 0.01
+_LEAST_SPECIMEN_SHARE = 0.1
+_RINGS_OF_ICE_SD = 1.0
+"""Rings are made by the ice as well as by the specimen, and a ring averages over crowded and empty places: what they
+predict of the specimen is no better than this (docs/decisions/0013; halves of the same movie know more of it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Attribution:
     losses: CausalLosses
     frequency_per_angstrom: tuple[float, ...]
     log_ssnr: tuple[float, ...]
-    """Per Fourier sample at CTF^2 = 1, envelopes included, shot noise 1."""
+    """Of the specimen without its ice, per Fourier sample at CTF^2 = 1, envelopes included, shot noise 1."""
     log_ssnr_sd: tuple[float, ...]
 
 
@@ -58,7 +62,10 @@ def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
     shape = np.stack([np.ones(BAND_COUNT), fall_curve(bands)], axis=1)
     predictive = expected @ mean + shape @ rings.effects
     variance = np.einsum("ij,jk,ik->i", expected, covariance, expected)
-    variance = variance + np.einsum("ij,jk,ik->i", shape, rings.covariance, shape)
+    variance = variance + np.einsum("ij,jk,ik->i", shape, rings.covariance, shape) + _RINGS_OF_ICE_SD**2
+    # What rings the ice makes by itself is noise to the specimen; never more than most of them.
+    by_ice = np.median(ice_pattern(evidence, draws, bands), axis=0)
+    predictive = np.log(np.maximum(np.exp(predictive) - by_ice, _LEAST_SPECIMEN_SHARE * np.exp(predictive)))
     frequency = tuple(bands.tolist())
     at_5_angstrom = {name: _at(NAMED_PER_ANGSTROM, bands, row) for name, row in losses.items()}
     at_5_angstrom["unexplained"] = _at(NAMED_PER_ANGSTROM, bands, unexplained[None, :])

@@ -150,19 +150,28 @@ def ice(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     With an energy filter a share T of the electrons arrives, all with contrast: SSNR falls by T. Without one all
     arrive and T carry the contrast: it falls by T^2. The pattern has half of its power at CTF^2 = 1/2.
     """
-    thickness = causes.ice_thickness_nm
-    transmitted = np.exp(-thickness / inelastic_mean_free_path_nm(evidence.voltage_kv))
-    filtered = evidence.exposure.energy_filter is not False
-    lost = -np.log(transmitted) * (1.0 if filtered else 2.0)
+    lost = -np.log(_transmitted(evidence, causes)) * (2.0 if evidence.exposure.energy_filter is False else 1.0)
+    pattern = np.log1p(0.5 * ice_pattern(evidence, causes, k))
+    return np.asarray(causes.strengths["ice"][:, None] * (lost[:, None] + pattern))
+
+
+def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
+    """(S, K) power of the ice's own pattern at CTF^2 = 1 over the shot noise, in the exposure-weighted sum."""
+    transmitted = _transmitted(evidence, causes)
     sigma = interaction_rad_per_v_angstrom(evidence.voltage_kv, electron_wavelength_angstrom(evidence.voltage_kv))
-    per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * 0.5 * (2 * sigma) ** 2
-    counted = evidence.dose_per_frame_e_per_a2 * (transmitted if filtered else transmitted**2)
-    noise = thickness[:, None] * counted[:, None] * (per_nm * _moving_pattern(evidence, k))[None, :]
+    per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * (2 * sigma) ** 2
+    share = transmitted**2 if evidence.exposure.energy_filter is False else transmitted
+    counted = evidence.dose_per_frame_e_per_a2 * share
+    power = causes.ice_thickness_nm[:, None] * counted[:, None] * (per_nm * _moving_pattern(evidence, k))[None, :]
     # The pattern passes the same lens and camera as the specimen, and is blurred with it.
-    noise = noise * np.exp(-_blur_loss(evidence, k, np.ones(1), 1.0))
-    noise = noise * dqe(causes, k, evidence.pixel_size_angstrom)
-    noise = noise * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k))
-    return np.asarray(causes.strengths["ice"][:, None] * (lost[:, None] + np.log1p(noise)))
+    power = power * np.exp(-_blur_loss(evidence, k, np.ones(1), 1.0))
+    power = power * dqe(causes, k, evidence.pixel_size_angstrom)
+    return np.asarray(power * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k)))
+
+
+def _transmitted(evidence: MovieEvidence, causes: CauseDraws) -> Array:
+    """(S,) share of the electrons that lost no energy."""
+    return np.asarray(np.exp(-causes.ice_thickness_nm / inelastic_mean_free_path_nm(evidence.voltage_kv)))
 
 
 def _moving_pattern(evidence: MovieEvidence, k: Array) -> Array:

@@ -46,13 +46,16 @@ class SsnrCurve:
         return np.asarray(np.interp(frequency_per_angstrom, self.frequency_per_angstrom, self.log_ssnr_sd))
 
     def combined(self, other: SsnrCurve) -> SsnrCurve:
-        """Weighted by precision, on this curve's frequencies; beyond the other's last point it says nothing."""
-        weight = 1 / np.maximum(self.log_ssnr_sd, 1e-3) ** 2
-        k = self.frequency_per_angstrom
-        second = 1 / np.maximum(other.sd_at(k), 1e-3) ** 2
-        second = np.where(k > other.frequency_per_angstrom[-1], 0.0, second)
-        total = weight + second
-        mean = (weight * self.log_ssnr + second * other.at(k)) / total
+        """Weighted by precision, on both curves' frequencies; outside of its own a curve says nothing."""
+        k = np.union1d(self.frequency_per_angstrom, other.frequency_per_angstrom)
+        means, weights = [], []
+        for curve in (self, other):
+            own = curve.frequency_per_angstrom
+            weight = 1 / np.maximum(curve.sd_at(k), 1e-3) ** 2
+            weights.append(np.where((k < own[0]) | (k > own[-1]), 0.0, weight))
+            means.append(curve.at(k))
+        total = weights[0] + weights[1]
+        mean = (weights[0] * means[0] + weights[1] * means[1]) / total
         return SsnrCurve(k, mean, 1 / np.sqrt(total))
 
 

@@ -60,8 +60,12 @@ def test_curves_combine_by_precision_and_fall_on_beyond_their_ends() -> None:
     sure = SsnrCurve(k, 1 - 10 * k, np.full(24, 0.1))
     vague = SsnrCurve(np.linspace(0.01, 0.12, 10), np.full(10, 5.0), np.full(10, 3.0))
     both = sure.combined(vague)
-    assert np.abs(both.log_ssnr - sure.log_ssnr).max() < 0.02
-    assert vague.combined(SsnrCurve(k, np.full(24, 1.0), np.full(24, 0.1))).log_ssnr[3] == pytest.approx(1.0, abs=0.01)
+    assert np.abs(both.at(k) - sure.log_ssnr).max() < 0.02
+    # Each alone where only it has anything to say, whichever is asked first.
+    for one in (both, vague.combined(sure)):
+        assert one.frequency_per_angstrom[0] == pytest.approx(0.01)
+        assert one.log_ssnr[0] == pytest.approx(5.0)
+        assert one.at(np.array([0.25]))[0] == pytest.approx(1 - 10 * 0.25, abs=0.01)
     assert sure.at(np.array([0.4]))[0] == pytest.approx(1 - 10 * 0.4)
     assert sure.at(np.array([0.0]))[0] == pytest.approx(sure.log_ssnr[0])
 

@@ -42,6 +42,10 @@ from ctf_accuracy import fit_scene
 from numpy.typing import NDArray
 
 import frazil.models.simulation
+from frazil.models.causal.attribution import Attribution, attribute
+from frazil.models.causal.evidence import collect_evidence
+from frazil.models.causal.prior import physics_prior
+from frazil.models.ctf_fit.fit import CtfFit
 from frazil.models.deconvolution.artefacts import clean
 from frazil.models.deconvolution.restoration import restore_micrograph
 from frazil.models.deconvolution.ssnr import SsnrCurve
@@ -50,10 +54,12 @@ from frazil.models.deconvolution.wiener import ctf_parameters, to_image, wiener_
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import ctf_2d
 from frazil.models.particles.picking import _in_sigmas, _response
-from frazil.models.records import CtfEstimate
+from frazil.models.records import CtfEstimate, FrameShifts, Quality
 
 Array = NDArray[np.float32]
 RIVALS = ("sum", "flip", "constant")
+FRAMES = 20
+"""Of the exposure, for the causal model: the scenes are sums."""
 METHODS = (*RIVALS, "wiener", "local", "full")
 NEVER_ANGSTROM = 100.0
 GRID_ANGSTROM = 4.0
@@ -68,12 +74,31 @@ def constant_wiener(spectrum: NDArray[Any], k: Array, ctf: Array, pixel_size: fl
     return spectrum * ctf / (ctf * ctf + 1 / snr)
 
 
-def restorations(known: restoration_scenes.KnownScene, ctf: CtfEstimate) -> tuple[dict[str, Array], dict[str, Any]]:
+def predicted(known: restoration_scenes.KnownScene, fit: CtfFit, acquisition: AcquisitionParameters) -> Attribution:
+    """What the causal model says of the scene's SSNR from its own rings, before any other movie has taught it."""
+    truth, counts = known.scene.truth, float(known.scene.plain.mean())
+    still, side = (0.0,) * FRAMES, truth.size_px * truth.pixel_size
+    evidence = collect_evidence(
+        shifts=FrameShifts(still, still, (0.1,) * FRAMES, 0.0, 0.0, 0.0, True),
+        local_motion=None,
+        ctf=fit.estimate,
+        spectra=fit.spectra,
+        quality=Quality(counts, counts / FRAMES, 0, None, 0.0, False),
+        acquisition=acquisition,
+        dose_per_frame_e_per_a2=truth.dose / FRAMES,
+        frame_count=FRAMES,
+        field_angstrom=(side, side),
+        particle_diameter_angstrom=None,
+    )
+    return attribute(evidence, physics_prior())
+
+
+def restorations(known: restoration_scenes.KnownScene, fit: CtfFit) -> tuple[dict[str, Array], dict[str, Any]]:
     """(h, w) by method, specimen bright, and what frazil says of its own."""
-    truth, scene = known.scene.truth, known.scene
+    truth, scene, ctf = known.scene.truth, known.scene, fit.estimate
     n, pixel = truth.size_px, truth.pixel_size
     acquisition = AcquisitionParameters(
-        pixel, truth.voltage_kv, truth.cs_mm, truth.amplitude_contrast, truth.dose, 0.0, False, ()
+        pixel, truth.voltage_kv, truth.cs_mm, truth.amplitude_contrast, truth.dose / FRAMES, 0.0, False, ()
     )
     spectrum = scipy.fft.rfft2(scene.weighted - scene.weighted.mean())
     contrast = ctf_2d(ctf_parameters(ctf, acquisition), n, n, pixel).numpy()
@@ -89,6 +114,7 @@ def restorations(known: restoration_scenes.KnownScene, ctf: CtfEstimate) -> tupl
     }
     weighted, even, odd = (torch.from_numpy(image) for image in (scene.weighted, scene.even, scene.odd))
     said: dict[str, Any] = {}
+    attribution = predicted(known, fit, acquisition)
     for name, network in (("local", None), ("full", shipped_network(CPU))):
         before = time.process_time()
         restored = restore_micrograph(
@@ -98,7 +124,7 @@ def restorations(known: restoration_scenes.KnownScene, ctf: CtfEstimate) -> tupl
             pixel_size_angstrom=pixel,
             ctf=ctf,
             acquisition=acquisition,
-            predicted=None,
+            predicted=attribution,
             network=network,
             device=CPU,
         )
@@ -198,10 +224,10 @@ def picking_f1(image: Array, centres: Array, radius_px: float) -> float:
     return best
 
 
-def score(known: restoration_scenes.KnownScene, ctf: CtfEstimate) -> dict[str, Any]:
+def score(known: restoration_scenes.KnownScene, fit: CtfFit) -> dict[str, Any]:
     """One row: figures of every method on one scene."""
     pixel = known.scene.truth.pixel_size
-    made, said = restorations(known, ctf)
+    made, said = restorations(known, fit)
     small_truth, grid = on_grid(known.truth, pixel)
     row: dict[str, Any] = {
         "class": known.structure_class,
@@ -337,12 +363,12 @@ def main() -> None:
         known = restoration_scenes.draw_scene(
             arguments.seed + number, classes[number % len(classes)], arguments.structures
         )
-        estimate = fit_scene(known.scene).estimate
-        if not estimate.defocus_known:
+        fit = fit_scene(known.scene)
+        if not fit.estimate.defocus_known:
             # Without a CTF there is no deconvolution, by any method.
             unknown += 1
             continue
-        rows.append(score(known, estimate))
+        rows.append(score(known, fit))
         row = rows[-1]
         print(
             f"{number:3d} {row['class']:9} {row['structure']:5} "

@@ -241,6 +241,16 @@ class WorkerSettings(_Section):
     is decoded again for each of three passes. 40 counted frames of 5760 x 4092 px take 900 MiB."""
 
 
+class CausalSettings(_Section):
+    """What the causal model starts from."""
+
+    learn_from: tuple[str, ...] = ()
+    """Session folders of the same instrument (the last part may be a pattern, `/data/2026*`): what they taught of its
+    camera, beam and stage is where this session starts. Read once, when the session is made."""
+    graph: str | None = None
+    """YAML with further nodes and edges of the causal graph. null: the one that ships."""
+
+
 class StoreSettings(_Section):
     """Disk and queries."""
 
@@ -252,7 +262,16 @@ class StoreSettings(_Section):
     """A query returns at most this many rows, and says so."""
 
 
-PATH_KEYS = frozenset({"camera.gain", "camera.defects", "particles.initial_map", "intake.sidecar_roots"})
+PATH_KEYS = frozenset(
+    {
+        "camera.gain",
+        "camera.defects",
+        "particles.initial_map",
+        "intake.sidecar_roots",
+        "causal.learn_from",
+        "causal.graph",
+    }
+)
 """Settings that are paths: made absolute when they are loaded."""
 
 
@@ -269,6 +288,7 @@ class Settings(_Section):
     particles: ParticleSettings = ParticleSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     workers: WorkerSettings = WorkerSettings()
+    causal: CausalSettings = CausalSettings()
     store: StoreSettings = StoreSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.settings import Settings
+from frazil.daemon.earlier_sessions import starting_prior
 from frazil.daemon.live_state import AnalysisSummary
 from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.movie_book import MovieBook
@@ -36,7 +37,15 @@ class AnalysisDesk:
         made_with: MadeWith,
         utc_us: Callable[[], int],
     ) -> None:
-        self._prior = PriorDesk(runtime, store, session_dir, book, made_with=made_with, utc_us=utc_us)
+        self._prior = PriorDesk(
+            runtime,
+            store,
+            session_dir,
+            book,
+            made_with=made_with,
+            utc_us=utc_us,
+            start=lambda: starting_prior(settings.causal.learn_from, session_dir=session_dir),
+        )
         self._map = MapDesk(runtime, store, session_dir, settings, book, utc_us=utc_us)
         self._scores = ScoreDesk(
             runtime, store, session_dir, settings, book, utc_us=utc_us, map_idle=lambda: self._map.drained(final=False)

@@ -24,6 +24,7 @@ SESSION = "session"
 _LEAST_OF_SQUARE = 5
 _PAUSE = 10.0
 """A gap of so many times the median is a pause, not the pace."""
+_WORTH_A_WORD_LN_SSNR = 0.05
 _SECONDS_PER_HOUR = 3600.0
 _FORGETTING = ("illumination", "grid")
 """Changes after which the prior's belief about ice, or ice and specimen, begins anew (`posterior.update`)."""
@@ -123,14 +124,21 @@ def seconds_per_movie(movies: Iterable[MovieEvidence]) -> float | None:
 def advice_rows(
     advice: Iterable[Advice], prior_version: int, *, seconds_per_movie: float | None, utc_us: int
 ) -> tuple[InterventionRow, ...]:
-    """Of each scope and cause the action that is worth most per hour; the session's first, then by gain."""
+    """Of each scope and cause the action that is worth most per hour; the session's first, then by gain. Of a square only
+    what is worth more there."""
     best: dict[tuple[str, str], Advice] = {}
     for one in advice:
         key = one.scope, one.factor
         if key not in best or _per_hour(one, seconds_per_movie) > _per_hour(best[key], seconds_per_movie):
             best[key] = one
-    ranked = sorted(best.values(), key=lambda one: (one.scope != SESSION, -one.gain_ln_ssnr, one.action))
+    told = [one for one in best.values() if one.scope == SESSION or _is_news(one, best.get((SESSION, one.factor)))]
+    ranked = sorted(told, key=lambda one: (one.scope != SESSION, -one.gain_ln_ssnr, one.action))
     return tuple(_row(one, place, prior_version, utc_us) for place, one in enumerate(ranked, 1))
+
+
+def _is_news(of_square: Advice, of_session: Advice | None) -> bool:
+    """Whether acting on one square is worth more than acting on the whole session, which says the same."""
+    return of_session is None or of_square.gain_ln_ssnr > of_session.gain_ln_ssnr + _WORTH_A_WORD_LN_SSNR
 
 
 def _per_hour(advice: Advice, seconds_per_movie: float | None) -> float:

@@ -50,6 +50,7 @@ class PriorDesk:
         *,
         made_with: MadeWith,
         utc_us: Callable[[], int],
+        start: Callable[[], PriorSnapshot] = physics_prior,
     ) -> None:
         self._store = store
         self._session_dir = session_dir
@@ -58,7 +59,7 @@ class PriorDesk:
         self._notices = Notices(store, utc_us=utc_us)
         self._snapshots: OrderedDict[int, PriorSnapshot] = OrderedDict()
         self._newest = 0
-        self._keep(physics_prior())
+        self._first = self._version_0(start)
         self._load()
         # Epochs that an earlier run has learnt from are closed.
         self._epochs = EpochBook.restored(book.open_sequences, book.ended_sequences, closed=self._newest)
@@ -76,12 +77,31 @@ class PriorDesk:
 
     # --- versions --------------------------------------------------------------------------------------------------
 
+    def _version_0(self, start: Callable[[], PriorSnapshot]) -> PriorSnapshot:
+        """What the session starts from: made once and kept, because the sessions that it was learnt from go on."""
+        cursor = self._store.cursor()
+        try:
+            row = cursor.execute("SELECT state_json FROM priors WHERE version = 0").fetchone()
+        finally:
+            cursor.close()
+        if row is not None:
+            try:
+                kept = msgspec.json.decode(str(row[0]).encode(), type=PriorSnapshot)
+                if len(kept.information) == COLUMNS:
+                    return kept
+            except msgspec.DecodeError:
+                _log.warning("the session's first prior is of an earlier form of the model: made again")
+        made = start()
+        if made != physics_prior():
+            self._store.submit(causal_writes.record_version, self._row(made), [], []).result()
+        return made
+
     def _load(self) -> None:
         cursor = self._store.cursor()
         try:
             rows = cursor.execute(
                 "SELECT version, movie_count FROM priors WHERE parameter_hash = ? AND code_version = ? "
-                "ORDER BY version",
+                "AND version > 0 ORDER BY version",
                 [self._made_with.parameter_hash, self._made_with.code_version],
             ).fetchall()
         finally:
@@ -119,7 +139,7 @@ class PriorDesk:
     def snapshot(self, version: int) -> PriorSnapshot:
         """A version up to the newest one."""
         if version not in self._snapshots:
-            self._keep(physics_prior() if version == 0 else self._stored(version))
+            self._keep(self._first if version == 0 else self._stored(version))
         return self._snapshots[version]
 
     @property
@@ -230,29 +250,32 @@ class PriorDesk:
 
     def _record(self, snapshot: PriorSnapshot) -> bool:
         """Store a version and tell of changes that it found; returns whether there are any."""
-        mean, sd = snapshot.strengths()
         before = self.snapshot(snapshot.version - 1)
         news = snapshot.change_points[len(before.change_points) :]
         self._store.submit(
             causal_writes.record_version,
-            PriorRow(
-                version=snapshot.version,
-                created_utc_us=self._utc_us(),
-                movie_count=snapshot.movie_count,
-                factor_names=MODELLED_FACTORS,
-                mean=tuple(np.asarray(mean).tolist()),
-                sd=tuple(np.asarray(sd).tolist()),
-                state_json=msgspec.json.encode(snapshot).decode(),
-                parameter_hash=self._made_with.parameter_hash,
-                code_version=self._made_with.code_version,
-                change_sd=snapshot.change_sd,
-            ),
+            self._row(snapshot),
             counsel.change_rows(snapshot, self._found_with()),
             [counsel.change_alert(point, utc_us=self._utc_us()) for point in news],
         ).result()
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)
         return bool(news)
+
+    def _row(self, snapshot: PriorSnapshot) -> PriorRow:
+        mean, sd = snapshot.strengths()
+        return PriorRow(
+            version=snapshot.version,
+            created_utc_us=self._utc_us(),
+            movie_count=snapshot.movie_count,
+            factor_names=MODELLED_FACTORS,
+            mean=tuple(np.asarray(mean).tolist()),
+            sd=tuple(np.asarray(sd).tolist()),
+            state_json=msgspec.json.encode(snapshot).decode(),
+            parameter_hash=self._made_with.parameter_hash,
+            code_version=self._made_with.code_version,
+            change_sd=snapshot.change_sd,
+        )
 
     def _found_with(self) -> dict[int, int]:
         cursor = self._store.cursor()

@@ -1,4 +1,4 @@
-"""The facts of a session that evaluators judge: gathered by the daemon, one round (an epoch of the causal prior) at a time."""
+"""The facts of a session that evaluators judge: gathered by the daemon, a round (epoch of the prior) at a time."""
 
 from __future__ import annotations
 

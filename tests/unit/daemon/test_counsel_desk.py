@@ -164,15 +164,16 @@ def test_of_several_ways_to_act_on_a_cause_the_one_worth_most_per_hour_is_told()
         advice("settle+20s", 0.35, per_hour=-200.0),  # 300 an hour at 12 s: what is left is a third
         advice("settle+5s", 0.30, per_hour=-20.0),
         advice("thin-ice", 0.2, factor="ice"),
-        advice("thin-ice", 0.6, factor="ice", scope="square 4"),
+        advice("thin-ice", 0.6, factor="ice", scope="4"),
+        advice("settle+5s", 0.31, scope="4"),
     ]
     rows = counsel.advice_rows(ways, 7, seconds_per_movie=12.0, utc_us=1)
     assert [(row.place, row.action, row.scope) for row in rows] == [
         (1, "settle+5s", "session"),
         (2, "thin-ice", "session"),
-        (3, "thin-ice", "square 4"),
-    ]
-    assert rows[2].sentence == "on grid square square 4: do thin-ice"
+        (3, "thin-ice", "4"),
+    ], "of a square only what is worth more there"
+    assert rows[2].sentence == "on grid square 4: do thin-ice"
     assert rows[0].gain_low_ln_ssnr == pytest.approx(0.2)
 
 

@@ -11,6 +11,7 @@ from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
 from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith, eligible_below
 from frazil.daemon.store import result_files
+from frazil.models.causal.prior import physics_prior
 
 FIRST_USER = eligible_below(0)
 """The first movie that uses version 1."""
@@ -47,6 +48,17 @@ def run(desk):
     for _ in range(10):
         desk.step()
     assert not desk.busy
+
+
+def test_what_a_session_started_from_is_kept_when_others_have_gone_on(runtime, store, tmp_path):
+    def desk(start):
+        book = MovieBook.restore(store, parameter_hash="h", code_version="1")
+        made_with = MadeWith("h", "1")
+        return PriorDesk(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1, start=lambda: start)
+
+    taught = replace(physics_prior(), empty_counts_per_px=7.0)
+    assert desk(taught).prior_for(0) == taught
+    assert desk(replace(taught, empty_counts_per_px=9.0)).prior_for(0) == taught
 
 
 def test_an_epoch_is_learnt_from_once(open_desk, epoch, ray):

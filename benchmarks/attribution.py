@@ -1,6 +1,6 @@
 """Attribution of losses to causes against drawn truth: losses, intervals, named causes, change points, interventions.
 
-    python benchmarks/attribution.py [--sessions mixed:41 dominant:51 illumination:61 gain:62 grid:63]
+    python benchmarks/attribution.py [--sessions mixed:11 dominant:21 illumination:31 gain:62 grid:63]
                                      [--interventions 20] [--work DIR] [--structures FOLDER] [--json OUT.json]
 
 Each session (60 movies of 1024 x 1024 x 24 with sidecars) is drawn and made by code that frazil does not share
@@ -110,7 +110,7 @@ def claims(sessions: dict[str, dict[str, Any]], interventions: list[dict[str, An
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = ["mixed:41", "dominant:51", "illumination:61", "gain:62", "grid:63"]
+    default = ["mixed:11", "dominant:21", "illumination:31", "gain:62", "grid:63"]
     parser.add_argument("--sessions", nargs="*", default=default, metavar="KIND:SEED")
     parser.add_argument("--interventions", type=int, default=20, help="number of sessions")
     parser.add_argument("--work", type=Path, help="keep sessions and their evidence here [default: thrown away]")

@@ -124,8 +124,10 @@ def seconds_per_movie(movies: Iterable[MovieEvidence]) -> float | None:
 def advice_rows(
     advice: Iterable[Advice], prior_version: int, *, seconds_per_movie: float | None, utc_us: int
 ) -> tuple[InterventionRow, ...]:
-    """Of each scope and cause the action that is worth most per hour; the session's first, then by gain. Of a square only
-    what is worth more there."""
+    """Of each scope and cause the action that is worth most per hour; the session's first, then by gain.
+
+    Of a square only what is worth more there.
+    """
     best: dict[tuple[str, str], Advice] = {}
     for one in advice:
         key = one.scope, one.factor

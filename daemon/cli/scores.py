@@ -1,0 +1,64 @@
+"""`frazil scores`: what the evaluators say of the session, with their evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from frazil.daemon.store.reading import open_session
+from frazil.daemon.store.table import Table
+
+_ALL_ROUNDS = 1_000_000
+_LONGEST_EVIDENCE = 300
+
+
+def scores(
+    session: Annotated[Path | None, typer.Argument(help="The session's folder [default: this one]")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Every round, not the newest alone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per verdict.")] = False,
+) -> None:
+    """Say how the running reconstruction is judged: one line per evaluator, what it rests on and what is not known.
+
+    \b
+    Examples:
+      frazil scores /data/2026-09-21_apoferritin
+      frazil scores /data/2026-09-21_apoferritin --history --json
+    """
+    with open_session(session or Path()) as reader:
+        found = verdicts(reader.named("scores", {"limit": _ALL_ROUNDS}), history=history)
+    typer.echo(json.dumps(found, indent=1) if as_json else text(found))
+
+
+def verdicts(table: Table, *, history: bool = False) -> list[dict[str, Any]]:
+    """The newest round's verdicts (or all, newest first), their evidence as objects."""
+    rows = table.as_dicts()
+    newest = max((int(row["round"] or 0) for row in rows), default=None)
+    found = []
+    for row in rows:
+        if history or row["round"] == newest:
+            evidence = row.pop("evidence_json")
+            found.append({**row, "evidence": json.loads(str(evidence))})
+    return found
+
+
+def text(found: list[dict[str, Any]]) -> str:
+    """For people."""
+    if not found:
+        return "no evaluator has spoken yet: a round needs a few finished movies"
+    lines: list[str] = []
+    current = None
+    for one in found:
+        if one["round"] != current:
+            current = one["round"]
+            lines.append(f"round {current}")
+        error = f" +- {one['uncertainty']:.2g}" if one["uncertainty"] is not None else ""
+        value = "nothing can be said" if one["verdict"] is None else f"{one['verdict']:.3g}{error} ({one['unit']})"
+        lines.append(f"  {one['evaluator']:18} {value}")
+        for key, fact in one["evidence"].items():
+            said = json.dumps(fact)
+            cut = said if len(said) <= _LONGEST_EVIDENCE else f"{said[:_LONGEST_EVIDENCE]} ..."
+            lines.append(f"      {key}: {cut}")
+    return "\n".join(lines)

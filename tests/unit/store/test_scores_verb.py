@@ -1,0 +1,50 @@
+"""`frazil scores`: the newest verdicts with their evidence, of a finished session."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from frazil.daemon.cli.main import build
+from frazil.daemon.store import session_writes
+from frazil.daemon.store.rows import ScoreRow
+from frazil.daemon.store.store import Store
+
+APP = build(("scores", "query"))
+
+
+def _session(folder: Path, *rows: ScoreRow) -> Path:
+    folder.mkdir()
+    with Store.open(folder, now_utc_us=1) as store:
+        for row in rows:
+            store.submit(session_writes.record_score, row).result()
+    return folder
+
+
+def _row(number: int, evaluator: str, verdict: float | None) -> ScoreRow:
+    evidence = json.dumps({"claims": 12, "refuted": [], "does_not_know": ["symmetry"]})
+    return ScoreRow(number, evaluator, 1, evidence, verdict, 0.02 if verdict is not None else None, 0.9, "0-1")
+
+
+def test_the_newest_round_speaks_with_its_evidence(tmp_path: Path) -> None:
+    session = _session(tmp_path / "s", _row(1, "logic", 0.5), _row(2, "logic", 0.75), _row(2, "novelty", None))
+    shown = CliRunner().invoke(APP, ["scores", str(session)])
+    assert shown.exit_code == 0, shown.output
+    assert "round 2" in shown.output
+    assert "round 1" not in shown.output
+    assert "0.75 +- 0.02 (0-1)" in shown.output
+    assert "nothing can be said" in shown.output
+    assert "claims: 12" in shown.output
+
+
+def test_json_has_every_round_when_asked(tmp_path: Path) -> None:
+    session = _session(tmp_path / "s", _row(1, "logic", 0.5), _row(2, "logic", 0.75))
+    found = json.loads(CliRunner().invoke(APP, ["scores", str(session), "--history", "--json"]).output)
+    assert [(one["round"], one["verdict"]) for one in found] == [(2, 0.75), (1, 0.5)]
+    assert found[0]["evidence"]["does_not_know"] == ["symmetry"]
+
+
+def test_a_session_without_verdicts_says_so(tmp_path: Path) -> None:
+    assert "no evaluator has spoken yet" in CliRunner().invoke(APP, ["scores", str(_session(tmp_path / "s"))]).output

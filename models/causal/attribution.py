@@ -8,7 +8,7 @@ import numpy as np
 
 from frazil.models.causal.causes import Array, CauseDraws
 from frazil.models.causal.draws import draw_causes, unit_losses
-from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.mechanisms import MECHANISMS, ice_pattern
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
@@ -89,11 +89,6 @@ def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
 def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstrom: Array) -> dict[str, Array]:
     """(S, K) loss by factor for draws of the causes; all but `unexplained`."""
     return {name: act(evidence, draws, frequency_per_angstrom) for name, act in MECHANISMS.items()}
-
-
-def total_loss(losses: dict[str, Array]) -> Array:
-    """(S, K) sum over the factors that add up to a movie's total."""
-    return np.asarray(sum(losses[name] for name in FACTORS if name in losses))
 
 
 def _at(k: float, bands: Array, curves: Array) -> Array:

@@ -14,18 +14,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from frazil.models.causal import settle
-from frazil.models.causal.attribution import all_losses, total_loss
 from frazil.models.causal.causes import Array, CauseDraws, standard_normals
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
-from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
+from frazil.models.causal.mechanisms import MECHANISMS, dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieEvidence
 
 CREDIBLE = (0.025, 0.975)
-_UNDONE = ("aberrations", "defocus_spread")
-"""Beside the total, but lost to a map all the same where nothing corrects them."""
+_TOUCHED = {
+    "motion": ("motion",),
+    "coincidence": ("coincidence", "motion"),
+    "ice": ("ice", "coincidence", "defocus_spread"),
+    "aberrations": ("aberrations",),
+    "spatial_coherence": ("spatial_coherence", "ice"),
+}
+"""Factors that an intervention on the cause reaches, those beside the total too: a map loses them all the same where
+nothing corrects them. The graph says the same (`graph.factors_reached`; a test compares)."""
 _WAIT_S = (5.0, 10.0, 20.0)
 _RATE_SHARES = (0.5,)
 _THIN_QUANTILE = 0.25
@@ -90,15 +96,13 @@ def advise(
     if not movies:
         return ()
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    now = [_lost(movie, draws) for movie, draws in pairs]
+    now = _losses_of(pairs)
     found = []
     for option in _options(pairs, prior):
-        gains = []
-        for (movie, draws), before in zip(pairs, now, strict=True):
-            gains.append(before - _lost(*option.do(movie, draws)))
-        gain = np.mean(gains, axis=0)  # (S, K)
-        advice = _advice(option, gain, movies, prior, scope, map_resolution_angstrom, seconds_per_movie)
-        if advice.gain_ln_ssnr >= _LEAST_GAIN_LN_SSNR:
+        advice = _advice(
+            option, _gain(option, pairs, now), movies, prior, scope, map_resolution_angstrom, seconds_per_movie
+        )
+        if advice.gain_ln_ssnr >= _LEAST_GAIN_LN_SSNR and advice.gain_low > 0.0:
             found.append(advice)
     return tuple(sorted(found, key=lambda advice: -advice.gain_ln_ssnr))
 
@@ -106,20 +110,31 @@ def advise(
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands if every movie had waited `extra_s` longer."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    option = _settle_longer(prior, extra_s)
-    return np.asarray(np.mean([_lost(m, d) - _lost(*option.do(m, d)) for m, d in pairs], axis=0))
+    return _gain(_settle_longer(prior, extra_s), pairs, _losses_of(pairs))
 
 
 def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands at `share` of the dose rate, the dose kept."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    option = _lower_rate(share, 0.0)
-    return np.asarray(np.mean([_lost(m, d) - _lost(*option.do(m, d)) for m, d in pairs], axis=0))
+    return _gain(_lower_rate(share, 0.0), pairs, _losses_of(pairs))
 
 
-def _lost(movie: MovieEvidence, draws: CauseDraws) -> Array:
-    losses = all_losses(movie, draws, band_frequencies_per_angstrom())
-    return np.asarray(total_loss(losses) + sum(losses[name] for name in _UNDONE))
+def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[str, Array]]:
+    """Of every movie as it is, by factor."""
+    bands = band_frequencies_per_angstrom()
+    touched = {name for names in _TOUCHED.values() for name in names}
+    return [{name: MECHANISMS[name](movie, draws, bands) for name in touched} for movie, draws in pairs]
+
+
+def _gain(option: _Option, pairs: Sequence[tuple[MovieEvidence, CauseDraws]], now: Sequence[dict[str, Array]]) -> Array:
+    """(S, K) mean over movies of what the factors that the intervention reaches lose less."""
+    bands = band_frequencies_per_angstrom()
+    gains = []
+    for (movie, draws), before in zip(pairs, now, strict=True):
+        changed, done = option.do(movie, draws)
+        less = [before[name] - MECHANISMS[name](changed, done, bands) for name in _TOUCHED[option.factor]]
+        gains.append(np.sum(less, axis=0))
+    return np.asarray(np.mean(gains, axis=0))
 
 
 def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnapshot) -> list[_Option]:

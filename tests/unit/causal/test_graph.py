@@ -11,6 +11,7 @@ import pytest
 from frazil.config.errors import SettingsError
 from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.graph import as_svg, as_tree, causal_graph, causes_of, factors_reached, node_of
+from frazil.models.causal.interventions import _TOUCHED
 
 
 def test_the_shipped_graph_is_a_dag_with_every_factor_of_the_total_leading_to_the_map() -> None:
@@ -28,6 +29,19 @@ def test_an_intervention_reaches_all_that_lies_downstream() -> None:
     assert set(factors_reached(graph, "dose_rate")) == {"motion", "coincidence"}
     assert {"ice", "defocus_spread", "coincidence"} <= set(factors_reached(graph, "ice_thickness"))
     assert "settle_time" in causes_of(graph, "motion")
+
+
+def test_interventions_follow_the_graph() -> None:
+    graph = causal_graph()
+    causes = {
+        "motion": "settle_time",
+        "coincidence": "dose_rate",
+        "ice": "ice_thickness",
+        "aberrations": "image_shift",
+        "spatial_coherence": "illumination_angle",
+    }
+    for factor, cause in causes.items():
+        assert set(_TOUCHED[factor]) == set(factors_reached(graph, cause)), cause
 
 
 def test_a_session_can_add_a_cause_of_its_own(tmp_path: Path) -> None:

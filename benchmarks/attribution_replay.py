@@ -2,7 +2,7 @@
 
 Alignment and CTF fit do not depend on the causal prior: their results are kept in a work folder, and `replay` runs
 `frazil.models.movie_pipeline.process_movie` as it is now with those results put in their places. So a change of the
-causal model is judged without aligning a movie again. The prior learns as in the daemon, by epochs of ten movies.
+causal model is judged without aligning a movie again. The prior learns as in the daemon, by epochs of movies.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def again(kept: Kept, task: MovieTask, metadata: Any, settings: Any, *, refit: b
     pattern = result.quality.fixed_pattern
     put: dict[str, Callable[..., Any]] = {
         "align_movie": lambda *a, **k: aligned,
-        "restore": lambda *a, **k: torch.zeros(1),
+        "_restored": lambda *a, **k: _NothingRestored(),
         "pick_particles": lambda *a, **k: ParticlePicks(),
         "extract_particles": lambda *a, **k: torch.zeros(0),
         "_pattern_left": lambda *a, **k: pattern,
@@ -219,6 +219,12 @@ def _lean(result: MovieResult) -> MovieResult:
     return dataclasses.replace(result, losses=None, evidence=None)
 
 
+class _NothingRestored:
+    """Stands for a restored micrograph, which nobody looks at."""
+
+    image = small = torch.zeros(1)
+
+
 class _Source:
     """Stands for the frames, which nobody reads again."""
 
@@ -266,8 +272,8 @@ def _known(function: Callable[..., Any], pool: dict[str, Any]) -> dict[str, Any]
 
 @contextmanager
 def _put(functions: dict[str, Callable[..., Any]]) -> Iterator[None]:
-    """Other functions in the pipeline's places for a while; names that it does not have are left out."""
-    before = {name: getattr(movie_pipeline, name) for name in functions if hasattr(movie_pipeline, name)}
+    """Other functions in the pipeline's places for a while; a name that it does not have is an error."""
+    before = {name: getattr(movie_pipeline, name) for name in functions}
     try:
         for name in before:
             setattr(movie_pipeline, name, functions[name])

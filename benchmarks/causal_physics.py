@@ -220,7 +220,7 @@ def aberration_loss(
 
 def defocus_spread_loss(k: Array, causes: Causes, instrument: Instrument) -> Array:
     """Of an average over particles spread evenly over heights whose CTF has the mean defocus."""
-    return _of_mean_cosine(np.sinc(wavelength(instrument.voltage_kv) * k**2 * 10 * causes.height_spread_nm))
+    return _of_mean_cosine(np.sinc(0.5 * wavelength(instrument.voltage_kv) * k**2 * 10 * causes.height_spread_nm))
 
 
 def _of_mean_cosine(mean: Array) -> Array:

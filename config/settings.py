@@ -47,6 +47,9 @@ class MicroscopeSettings(_Section):
     from the sidecar, or from the counts if the camera counts electrons."""
     pre_exposure_e_per_a2: NonNegative = 0.0
     """Dose that the specimen had before the first frame."""
+    energy_filter: bool | None = None
+    """Whether a slit keeps electrons that lost energy from the camera. null: from the sidecar; where nobody says, as if
+    there was one (an aperture acts alike on thick ice)."""
     phase_plate: bool = False
     """True: a phase shift is fitted with the CTF."""
 

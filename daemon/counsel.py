@@ -26,11 +26,11 @@ _PAUSE = 10.0
 """A gap of so many times the median is a pause, not the pace."""
 _WORTH_A_WORD_LN_SSNR = 0.05
 _SECONDS_PER_HOUR = 3600.0
-_FORGETTING = ("illumination", "grid")
-"""Changes after which the prior's belief about ice, or ice and specimen, begins anew (`posterior.update`)."""
+_OTHERWISE = "look at what was changed at the microscope then"
 _REMEDIES = {
     "illumination": "check spot size, C2 aperture and beam centring, and measure the dose again",
-    "dose rate": "nothing if it was meant; otherwise set spot size and beam back, and check the dose on the specimen",
+    "ln_stated_rate": "nothing if it was meant; otherwise set spot size and beam back, and check the dose on the "
+    "specimen",
     "gain": "take a new gain reference and start a new session with it",
     "grid": "nothing if grid or square was changed on purpose; otherwise look for crystalline or thick ice and "
     "for contamination",
@@ -64,7 +64,7 @@ def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
         subject="change",
         text=f"from movie {point.movie_number + 1} on: {point.sentence}",
         created_utc_us=utc_us,
-        remedy=_REMEDIES.get(point.cause, "look at what was changed at the microscope then"),
+        remedy=_REMEDIES.get(point.channel) or _REMEDIES.get(point.cause, _OTHERWISE),
         alert_id=f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}",
     )
 
@@ -72,7 +72,7 @@ def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
 def before_change(prior: PriorSnapshot, movie: MovieEvidence, sequence: int) -> ChangePoint | None:
     """The first change after a movie that made the prior forget what it knew of the movie's part of the session."""
     for point in prior.change_points:
-        if point.cause not in _FORGETTING:
+        if not point.forgets_counts:
             continue
         acquired = movie.exposure.acquired_utc_us
         timed = acquired is not None and point.utc_us is not None

@@ -142,6 +142,9 @@ class CounselDesk:
             if movie_id in kept and counsel.before_change(prior, movie, numbers[movie_id]) is None
         ]
         if not movies:
+            # Of the time since a change nothing is known yet: what was advised before it is no advice any more.
+            self._store.submit(causal_writes.replace_advice, (), ()).result()
+            self._counselled = key
             return False
         pace_s = counsel.seconds_per_movie(settled)
 

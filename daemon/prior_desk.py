@@ -92,8 +92,7 @@ class PriorDesk:
             except msgspec.DecodeError:
                 _log.warning("the session's first prior is of an earlier form of the model: made again")
         made = start()
-        if made != physics_prior():
-            self._store.submit(causal_writes.record_version, self._row(made), [], []).result()
+        self._store.submit(causal_writes.record_version, self._row(made), [], []).result()
         return made
 
     def _load(self) -> None:

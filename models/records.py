@@ -104,7 +104,7 @@ class AcquisitionMetadata:
 class ExposureFacts:
     """What is known of one exposure that images do not show: settings and events upstream of its losses.
 
-    `None`: nobody said; the causal model treats it as latent.
+    `None`: nobody said; the causal model treats it as latent, an energy filter as there.
     """
 
     acquired_utc_us: int | None = None

@@ -97,7 +97,7 @@ def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[
     for place, row in enumerate(told, 1):
         text.append(f"{place}. ", "bold").append(clean(row["sentence"])).append("\n")
     if not told:
-        text.append("nothing would gain more than 3 % of signal\n", GRAY)
+        text.append("nothing would surely gain 3 % of signal\n" if shares else "not known yet\n", GRAY)
     text.append("\nwhat has changed\n", f"bold {BLUE}")
     for row in changes:
         movie = row.get("movie_number")

@@ -34,6 +34,7 @@ MEAN_MOVIES = 25
 """The newest ones: what the session is like now, as for the advice."""
 RESOLUTION_ANGSTROM = 5.0
 """Where losses are compared: detail that a map needs."""
+_ANEW_US = 10_000_000
 _FULL_SIZE = (110, 32)
 
 
@@ -113,7 +114,14 @@ class CausesScreen(Screen[object]):
         self.query_one(GoneBanner).display = False
         self.query_one(SessionHeader).show_state(state)
         self.query_one(AlertsLine).show_state(state, can_acknowledge=False)
-        about = (state.daemon_started_utc_us, state.last_movie_id, state.prior_version, self._app.movie_id)
+        # Advice and losses come some seconds after their version: looked at anew every ten.
+        about = (
+            state.daemon_started_utc_us,
+            state.last_movie_id,
+            state.prior_version,
+            self._app.movie_id,
+            state.utc_us // _ANEW_US,
+        )
         if self.is_current and about != self._asked:
             self._asked = about
             self._fetch(self._app.movie_id)

@@ -364,7 +364,9 @@ class LiveScreen(Screen[object]):
     def _filter_done(self, event: Input.Submitted) -> None:
         self._set_view(replace(self._table.pages.view, search=event.value.strip()))
         event.input.display = bool(event.value.strip())
+        # After the screen has been laid out anew: an input that is hidden now would keep the keys otherwise.
         self._table.focus()
+        self.call_after_refresh(self._table.focus)
 
     def action_jump(self) -> None:
         def then(text: str | None) -> None:

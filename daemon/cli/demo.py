@@ -90,6 +90,7 @@ def _fresh(folder: Path) -> None:
     if folder.exists():
         if not (folder / _MARKER).exists():
             raise UsageError("this folder exists and is not a demo's", path=folder, remedy="name another with --folder")
+        typer.echo(f"the demo that was in {folder} is made anew", err=True)
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     (folder / _MARKER).touch()

@@ -13,6 +13,8 @@ _BAR = 30
 _AT_5 = RESOLUTIONS_ANGSTROM.index(5.0)
 _HEAD = "  {:24}" + "".join(f"{f'at {resolution:g} A':>18}" for resolution in RESOLUTIONS_ANGSTROM)
 _LEAST_SHOWN = 0.005
+_WITH = {"ice": " (with the spread of heights that it allows)"}
+"""What a root cause brings with it and its excess counts."""
 
 
 def to_text(found: MovieWhy | SessionWhy) -> str:
@@ -40,7 +42,7 @@ def _movie(found: MovieWhy) -> Iterator[str]:
     else:
         yield (
             f"  first cause: {found.named_words}, which costs {found.named_excess_ln_ssnr:.2f} of ln SSNR at 5 A more "
-            "than is usual in this session"
+            f"than is usual in this session{_WITH.get(found.named_cause or '', '')}"
         )
     yield ""
     yield "Loss of ln SSNR by cause, with 95 % credible intervals"
@@ -73,7 +75,8 @@ def _session(found: SessionWhy) -> Iterator[str]:
     for number, advice in enumerate(found.advice, 1):
         yield f"  {number}. {advice.sentence}"
     if not found.advice:
-        yield "  nothing that frazil can act upon would gain more than 3 % of signal"
+        known = "nothing that frazil can act upon would surely gain 3 % of signal" if found.shares else "not known yet"
+        yield f"  {known}"
     yield ""
     yield from _convergence(found)
 

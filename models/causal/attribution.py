@@ -59,6 +59,7 @@ def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
     table["unexplained"] = (unexplained, unexplained_sd)
     expected = np.concatenate([np.eye(BAND_COUNT), -unit.T], axis=1)  # (J, COLUMNS)
     assert expected.shape == (BAND_COUNT, COLUMNS)
+    expected[:, -1] = 0.0  # rings wash out over the ice, particles do not
     shape = np.stack([np.ones(BAND_COUNT), fall_curve(bands)], axis=1)
     predictive = expected @ mean + shape @ rings.effects
     variance = np.einsum("ij,jk,ik->i", expected, covariance, expected)

@@ -79,6 +79,13 @@ class ChangePoint:
     before: float
     after: float
     likelihood_ratio: float
+    together: tuple[str, ...] = ()
+    """All channels that stepped there."""
+
+    @property
+    def forgets_counts(self) -> bool:
+        """Whether what counted electrons taught of beam and ice belongs to the time before."""
+        return "counts" in self.together or self.cause == "grid"
 
 
 def in_time(rows: Sequence[WindowRow]) -> list[WindowRow]:
@@ -115,7 +122,15 @@ def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoi
     cause, sentence = _cause(channel, together, before, after, rows, place)
     row = rows[place]
     change = ChangePoint(
-        row.utc_us, first_number + place, cause, sentence, channel, float(before), float(after), float(ratio)
+        row.utc_us,
+        first_number + place,
+        cause,
+        sentence,
+        channel,
+        float(before),
+        float(after),
+        float(ratio),
+        tuple(sorted(together)),
     )
     return change, place
 

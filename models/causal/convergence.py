@@ -13,7 +13,7 @@ import numpy as np
 
 from frazil.models.causal.attribution import all_losses
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import FACTORS
+from frazil.models.causal.factors import FACTORS, band_frequencies_per_angstrom
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieEvidence
@@ -38,11 +38,12 @@ def shares(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> tuple[Share
     """Of the modelled factors, the largest first; empty without movies. `heterogeneity` waits for particles."""
     if not movies:
         return ()
-    k = np.array([NAMED_PER_ANGSTROM])
+    bands = band_frequencies_per_angstrom()
+    at = np.array([np.interp(NAMED_PER_ANGSTROM, bands, row) for row in np.eye(bands.size)])
     total: dict[str, np.ndarray] = {}
     for movie in movies:
-        for name, loss in all_losses(movie, draw_causes(movie, prior), k).items():
-            total[name] = total.get(name, 0.0) + loss[:, 0] / len(movies)
+        for name, loss in all_losses(movie, draw_causes(movie, prior), bands).items():
+            total[name] = total.get(name, 0.0) + loss @ at / len(movies)
     found = [
         Share(
             name,

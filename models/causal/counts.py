@@ -34,7 +34,6 @@ _COUNT_SD = 0.012
 """Of y besides all that: illumination from exposure to exposure."""
 _NM = (20.0, 32.0, 50.0, 80.0, 140.0)
 _MEDIAN_LN_PRIOR = (np.log(40.0), 0.6)
-_UNKNOWN_VOLTAGE_KV = 300.0
 
 ZERO = np.linspace(-0.26, 0.14, 41)
 LN_COUNT_LOSS = np.linspace(np.log(0.0004), np.log(0.08), 31)

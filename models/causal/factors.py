@@ -16,10 +16,11 @@ MODELLED_FACTORS: tuple[str, ...] = (
 )
 """Factors with a mechanism that rings can speak about; their strengths beta are learned."""
 FACTORS: tuple[str, ...] = (*MODELLED_FACTORS, "heterogeneity", "unexplained")
-"""All causes whose losses add up to a movie's total; the order of every stored vector."""
+"""All causes whose losses add up to a movie's total."""
 BESIDE_TOTAL: tuple[str, ...] = ("aberrations", "defocus_spread", "motion_uncorrected")
 """Losses that processing can undo (or, for the last, has undone)."""
 ALL_FACTORS: tuple[str, ...] = (*FACTORS, *BESIDE_TOTAL)
+"""The order of every stored vector."""
 
 BAND_COUNT = 24
 _LOWEST_PER_ANGSTROM = 1 / 40

@@ -51,7 +51,7 @@ class Advice:
     """Short name: `settle+10s`, `dose-rate*0.5`, `thin-ice`, `image-shift*0.5`, `parallel-beam`."""
     scope: str
     gain_ln_ssnr: float
-    """At 5 A, mean over the scope's movies."""
+    """At 5 A, of a map of the scope's movies."""
     gain_low: float
     gain_high: float
     fit_resolution_from_angstrom: float | None
@@ -97,11 +97,11 @@ def advise(
         return ()
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
     now = _losses_of(pairs)
+    total = np.array([sum(losses.values()) for losses in now])  # (M, S, K)
     found = []
     for option in _options(pairs, prior):
-        advice = _advice(
-            option, _gain(option, pairs, now), movies, prior, scope, map_resolution_angstrom, seconds_per_movie
-        )
+        gain = _gain_of_map(_gains(option, pairs, now), total)
+        advice = _advice(option, gain, movies, prior, scope, map_resolution_angstrom, seconds_per_movie)
         if advice.gain_ln_ssnr >= _LEAST_GAIN_LN_SSNR and advice.gain_low > 0.0:
             found.append(advice)
     return tuple(sorted(found, key=lambda advice: -advice.gain_ln_ssnr))
@@ -110,13 +110,13 @@ def advise(
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands if every movie had waited `extra_s` longer."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return _gain(_settle_longer(prior, extra_s), pairs, _losses_of(pairs))
+    return np.asarray(_gains(_settle_longer(prior, extra_s), pairs, _losses_of(pairs)).mean(axis=0))
 
 
 def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands at `share` of the dose rate, the dose kept."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return _gain(_lower_rate(share, 0.0), pairs, _losses_of(pairs))
+    return np.asarray(_gains(_lower_rate(share, 0.0), pairs, _losses_of(pairs)).mean(axis=0))
 
 
 def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[str, Array]]:
@@ -126,15 +126,26 @@ def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[s
     return [{name: MECHANISMS[name](movie, draws, bands) for name in touched} for movie, draws in pairs]
 
 
-def _gain(option: _Option, pairs: Sequence[tuple[MovieEvidence, CauseDraws]], now: Sequence[dict[str, Array]]) -> Array:
-    """(S, K) mean over movies of what the factors that the intervention reaches lose less."""
+def _gains(
+    option: _Option, pairs: Sequence[tuple[MovieEvidence, CauseDraws]], now: Sequence[dict[str, Array]]
+) -> Array:
+    """(M, S, K) what the factors that the intervention reaches lose less, movie by movie."""
     bands = band_frequencies_per_angstrom()
     gains = []
     for (movie, draws), before in zip(pairs, now, strict=True):
         changed, done = option.do(movie, draws)
         less = [before[name] - MECHANISMS[name](changed, done, bands) for name in _TOUCHED[option.factor]]
         gains.append(np.sum(less, axis=0))
-    return np.asarray(np.mean(gains, axis=0))
+    return np.array(gains)
+
+
+def _gain_of_map(gains: Array, total: Array) -> Array:
+    """(S, K) gain in ln SSNR of a map of all movies: SSNRs add up, so that a movie that is lost anyway counts little,
+    and one that is saved for as much as it then gives."""
+    least = total.min(axis=0)
+    before = np.exp(least - total).sum(axis=0)
+    after = np.exp(least - total + gains).sum(axis=0)
+    return np.asarray(np.log(after / before))
 
 
 def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnapshot) -> list[_Option]:
@@ -153,7 +164,7 @@ def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnap
 
 
 def _settle_longer(prior: PriorSnapshot, extra_s: float) -> _Option:
-    belief, z = prior.settle_belief(), standard_normals()[:, 9]
+    belief, z = prior.settle_belief(), standard_normals()[:, 17]
 
     def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
         if movie.settle_time_s is None:
@@ -179,7 +190,8 @@ def _thin_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> _Option:
     thin_nm = float(np.quantile(typical, _THIN_QUANTILE))
 
     def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
-        return movie, draws.doing(ice_thickness_nm=np.minimum(draws.ice_thickness_nm, thin_nm))
+        thinner = min(1.0, thin_nm / float(np.median(draws.ice_thickness_nm)))
+        return movie, draws.doing(ice_thickness_nm=draws.ice_thickness_nm * thinner)
 
     words = f"keep to holes with ice of at most {thin_nm:.0f} nm (the best quarter of those seen)"
     return _Option("ice", "thin-ice", words, do)
@@ -214,8 +226,9 @@ def _advice(
     fits = [m.fit_resolution_angstrom for m in movies if m.fit_resolution_angstrom is not None]
     fit_from = float(np.median(fits)) if fits else None
     slope = _fall_of_signal(prior)
-    fit_to = None if fit_from is None else _moved_angstrom(fit_from, gain, slope)
-    map_to = None if map_resolution_angstrom is None else _moved_angstrom(map_resolution_angstrom, gain, slope)
+    nyquist = 2 * max(m.pixel_size_angstrom for m in movies)
+    fit_to = None if fit_from is None else _moved_angstrom(fit_from, gain, slope, nyquist)
+    map_to = None if map_resolution_angstrom is None else _moved_angstrom(map_resolution_angstrom, gain, slope, nyquist)
     change = None
     if seconds_per_movie and option.extra_s_per_movie:
         now, then = (_SECONDS_PER_HOUR / s for s in (seconds_per_movie, seconds_per_movie + option.extra_s_per_movie))
@@ -274,8 +287,11 @@ _USUAL_FALL_ANGSTROM2 = 50.0
 """B / 2 of a B-factor of 100 A^2 (Rosenthal & Henderson 2003): amplitudes fall as exp(-B k^2 / 4), power as B/2 k^2."""
 
 
-def _moved_angstrom(start_angstrom: float, gain: Array, fall_angstrom2: float) -> tuple[float, float, float]:
-    """(expected, best, worst) resolution after a gain (S, K): where the risen curve meets the old threshold."""
+def _moved_angstrom(
+    start_angstrom: float, gain: Array, fall_angstrom2: float, nyquist_angstrom: float
+) -> tuple[float, float, float]:
+    """(expected, best, worst) resolution after a gain (S, K): where the risen curve meets the old threshold; never finer
+    than Nyquist."""
     k2 = 1 / start_angstrom**2
     bands = band_frequencies_per_angstrom()
     at_start = np.array([np.interp(1 / start_angstrom, bands, row) for row in gain])
@@ -285,5 +301,7 @@ def _moved_angstrom(start_angstrom: float, gain: Array, fall_angstrom2: float) -
     slope = np.clip((beyond - at_start) / step, 0.0, 0.7 * fall_angstrom2)
     moved = k2 + at_start / (fall_angstrom2 - slope)
     low, high = (float(np.quantile(moved, q)) for q in CREDIBLE)
-    expected, best, worst = (float(1 / np.sqrt(max(v, 0.25 * k2))) for v in (float(moved.mean()), high, low))
+    expected, best, worst = (
+        max(float(1 / np.sqrt(max(v, 0.25 * k2))), nyquist_angstrom) for v in (float(moved.mean()), high, low)
+    )
     return expected, best, worst

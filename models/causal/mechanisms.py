@@ -74,7 +74,7 @@ def _blur_loss(evidence: MovieEvidence, k: Array, scale: Array, steady_drift_lef
     loss = _loss(power)
     if nodes.size == 1:
         return np.repeat(loss, scale.size, axis=0)
-    position = np.clip((scale - nodes[0]) / (nodes[-1] - nodes[0]) * (nodes.size - 1), 0, nodes.size - 1.000001)
+    position = np.clip(np.interp(scale, nodes, np.arange(nodes.size)), 0, nodes.size - 1.000001)
     low = position.astype(np.int64)
     share = (position - low)[:, None]
     return np.asarray(loss[low] * (1 - share) + loss[low + 1] * share)
@@ -261,11 +261,12 @@ def aberrations(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
 def defocus_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """Particles at heights spread over the ice, and over a tilted field, seen with one CTF.
 
-    Heights spread evenly over t keep sinc(lambda k^2 t) of the amplitude; t is a share of the ice's thickness.
+    Heights spread evenly over t change the phase by up to pi lambda k^2 t / 2 and keep sinc(lambda k^2 t / 2) of the
+    amplitude; t is a share of the ice's thickness.
     """
     wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
     spread = causes.ice_thickness_nm * _ANGSTROM_PER_NM * causes.height_share
-    loss = _envelope_loss(np.sinc(wavelength * k**2 * spread[:, None])) + tilt_spread(evidence, causes, k)
+    loss = _envelope_loss(np.sinc(0.5 * wavelength * k**2 * spread[:, None])) + tilt_spread(evidence, causes, k)
     return np.asarray(np.minimum(loss, _GREATEST_LOSS))
 
 
@@ -275,7 +276,7 @@ def tilt_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
         return np.zeros((causes.blur_scale.size, k.size))
     wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
     rise = evidence.field_width_angstrom * np.tan(np.radians(evidence.tilt_angle_deg))
-    return np.repeat(_envelope_loss(np.sinc(wavelength * k**2 * rise))[None, :], causes.blur_scale.size, axis=0)
+    return np.repeat(_envelope_loss(np.sinc(0.5 * wavelength * k**2 * rise))[None, :], causes.blur_scale.size, axis=0)
 
 
 def motion_uncorrected(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:

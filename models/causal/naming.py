@@ -12,7 +12,7 @@ import numpy as np
 
 from frazil.models.causal.causes import Array, CauseDraws
 from frazil.models.causal.change_points import WindowRow
-from frazil.models.causal.factors import ALL_FACTORS
+from frazil.models.causal.factors import ALL_FACTORS, band_frequencies_per_angstrom
 from frazil.models.causal.mechanisms import tilt_spread
 from frazil.models.records import MovieEvidence
 
@@ -48,13 +48,17 @@ def name_cause(
 ) -> NamedCause:
     """`at_5_angstrom`: (S,) draws of this movie's loss by factor; `window`: the newest movies, what is usual."""
     usual = _usual(window)
+    excess_by_factor = {name: at_5_angstrom.get(name, np.zeros(1)) - usual[name] for name in ALL_FACTORS}
     by_root = {
-        root: np.asarray(sum(at_5_angstrom.get(name, 0.0) - usual[name] for name in names), dtype=np.float64)
+        root: np.asarray(sum(excess_by_factor[name] for name in names), dtype=np.float64)
         for root, names in _ROOTS.items()
     }
-    tilt = float(np.mean(tilt_spread(evidence, draws, np.array([NAMED_PER_ANGSTROM]))))
-    by_root["ice"] = by_root["ice"] - tilt
-    by_root["defocus_spread"] = np.asarray(tilt)
+    # Heights spread because the ice is thick or because the field is tilted: each root takes its share.
+    bands = band_frequencies_per_angstrom()
+    tilt = float(np.interp(NAMED_PER_ANGSTROM, bands, tilt_spread(evidence, draws, bands).mean(axis=0)))
+    share = tilt / max(float(np.mean(at_5_angstrom["defocus_spread"])), 1e-9)
+    by_root["ice"] = by_root["ice"] - share * excess_by_factor["defocus_spread"]
+    by_root["defocus_spread"] = np.asarray(share * excess_by_factor["defocus_spread"])
     sure = {root: float(np.quantile(excess, _DOUBT)) for root, excess in by_root.items()}
     root = max(sure, key=lambda name: sure[name])
     excess = float(by_root[root].mean())

@@ -27,8 +27,6 @@ _INDEPENDENT_SHARE = 0.5
 stated errors of thickness and coincidence hold over drawn sessions of another author (docs/science.md)."""
 _RINGS_KNOWN_MOVIES = 10
 """Before so many movies the session's own curve is too uncertain for a movie's rings to be compared with it."""
-_KEPT_AFTER_CHANGE = 1e-4
-"""Share of the belief about the specimen that survives a change of grid."""
 
 
 def update(
@@ -56,6 +54,9 @@ def update(
         empty = max(empty, movie.dose_per_frame_e_per_px)
         level, fall = learnt.add(movie, prior, mean, covariance, temper)
         rows.append(_window_row(movie, prior, level, fall))
+    # What was taken before the last change is another session's: it must not be found as a change again.
+    since = max((point.utc_us or 0 for point in prior.change_points), default=0)
+    rows = [row for row in rows if row.utc_us is None or row.utc_us >= since]
     window = in_time([*prior.window, *rows])
     movie_count = prior.movie_count + len(movies)
     change = find_change(window, movie_count - len(window))
@@ -63,6 +64,11 @@ def update(
     if change is not None:
         learnt.after(change[0], physics)
         changes = (*changes, change[0])
+        if change[0].forgets_counts:
+            # Another beam, another zero: the most that was counted since.
+            since = change[0].utc_us or 0
+            later = [m for m in movies if m.exposure.acquired_utc_us is None or m.exposure.acquired_utc_us >= since]
+            empty = max((movie.dose_per_frame_e_per_px for movie in later), default=0.0)
         window = window[change[1] :]
         if change[0].cause == "grid":
             # Rings were compared with those of the specimen that is gone.
@@ -130,7 +136,7 @@ class _Learnt:
 
     def after(self, change: ChangePoint, physics: PriorSnapshot) -> None:
         """Forget what a change made worthless: another beam has another zero, another grid other rings and ice."""
-        if change.channel == "counts" or change.cause == "grid":
+        if change.forgets_counts:
             base = counts.prior_ln_weight()
             # The camera stays what it was: only its own axis keeps what was learnt.
             camera = np.log(
@@ -139,11 +145,12 @@ class _Learnt:
             prior_camera = np.log(np.exp(base - base.max()).sum(axis=(1, 2)))
             self.count_ln_weight = base + (camera - prior_camera)[:, None, None]
         if change.cause == "grid":
-            kept = np.ones(len(self.information))
-            kept[:BAND_COUNT] = np.sqrt(_KEPT_AFTER_CHANGE)
-            base_precision, base_information = np.array(physics.precision), np.array(physics.information)
-            self.precision = base_precision + kept[:, None] * (self.precision - base_precision) * kept[None, :]
-            self.information = base_information + kept**2 * (self.information - base_information)
+            # The specimen's own curve is integrated out; what was learnt of the strengths stays as it is.
+            covariance = np.linalg.inv(self.precision)
+            mean, rest = covariance @ self.information, slice(BAND_COUNT, None)
+            kept = np.linalg.inv(covariance[rest, rest])
+            self.precision, self.information = np.array(physics.precision), np.array(physics.information)
+            self.precision[rest, rest], self.information[rest] = kept, kept @ mean[rest]
         if change.cause == "stage":
             self.settle_sums = settle.no_sums()
 
@@ -161,12 +168,12 @@ def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None,
         "fixed_pattern": movie.fixed_pattern,
         "ring_level": level,
         "ring_fall": fall,
-        "ln_drift_speed": None if speed is None else float(np.log(max(speed, 0.01))),
+        "ln_drift_speed": None if speed is None else float(np.log(max(speed, settle.LEAST_SPEED_ANGSTROM_PER_S))),
         "ln_stated_rate": None if rate is None else float(np.log(rate)),
     }
     return WindowRow(
         utc_us=movie.exposure.acquired_utc_us,
-        channels=tuple(values.values()),
+        channels=tuple(value if value is not None and np.isfinite(value) else None for value in values.values()),
         losses_at_5_angstrom=tuple(round(float(at @ np.array(row)), 4) for row in losses.loss_ln_ssnr),
         grid_square=movie.exposure.grid_square,
     )

@@ -31,7 +31,7 @@ _SHAPE, _SCALE = 3.0, 1.0
 _MOVED_UM = 0.3
 _US_PER_S = 1e6
 _LONGEST_S = 600.0
-_LEAST_SPEED_ANGSTROM_PER_S = 0.01
+LEAST_SPEED_ANGSTROM_PER_S = 0.01
 
 
 def with_settle_times(
@@ -84,7 +84,7 @@ def sums_of(movie: MovieEvidence) -> Array | None:
     speed = drift_speed_angstrom_per_s(movie)
     if speed is None or movie.settle_time_s is None:
         return None
-    rest = np.log(max(speed, _LEAST_SPEED_ANGSTROM_PER_S)) - np.log1p(_excess(movie.settle_time_s))
+    rest = np.log(max(speed, LEAST_SPEED_ANGSTROM_PER_S)) - np.log1p(_excess(movie.settle_time_s))
     return np.stack([np.ones(HYPOTHESES), rest, rest**2], axis=1)
 
 

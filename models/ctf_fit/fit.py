@@ -282,7 +282,7 @@ def _refine(
             wide = WhittleFit(band, optics, spectrum)
             found = _nearest(wide, best.parameters, sd, turn, fit_phase_shift=phase)
             if found is None or _moved(found.parameters, best.parameters) > 4.0 * sd + 0.02 * turn:
-                break
+                continue  # crystals may have pulled it away: without their band it may stay
             if mask_ice or wide.dispersion_in(found, *ICE_BAND_PER_ANGSTROM) < _CRYSTALLINE:
                 answers.append((found, wide))
                 break

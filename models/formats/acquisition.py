@@ -145,7 +145,9 @@ def resolve(metadata: AcquisitionMetadata, *, settings: Settings) -> Acquisition
             stage_y_um=metadata.stage_y_um,
             image_shift_x_um=metadata.image_shift_x_um,
             image_shift_y_um=metadata.image_shift_y_um,
-            energy_filter=metadata.energy_filter,
+            energy_filter=metadata.energy_filter
+            if settings.microscope.energy_filter is None
+            else settings.microscope.energy_filter,
             grid_square=metadata.grid_square,
             microscope=metadata.microscope,
         ),

@@ -110,6 +110,29 @@ def test_coma_is_a_bessel_function_of_its_phase(known_movie: Make) -> None:
     assert mechanisms.aberrations(centred, _causes(centred), K) == pytest.approx(np.zeros((1, 4)))
 
 
+def test_heights_spread_evenly_lose_the_mean_cosine_of_their_phase(known_movie: Make) -> None:
+    movie, wavelength = known_movie(), 0.0196875
+    k, spread_angstrom = np.array([0.1, 0.2, 0.25]), 300.0
+    height = np.linspace(-spread_angstrom / 2, spread_angstrom / 2, 20_001)
+    left = np.mean(np.cos(np.pi * wavelength * np.outer(k**2, height)), axis=1)
+    causes = _causes(movie, ice_thickness_nm=30.0, height_share=1.0)
+    assert mechanisms.defocus_spread(movie, causes, k)[0] == pytest.approx(-2 * np.log(left), rel=1e-3)
+
+
+def test_a_few_draws_of_blur_are_each_what_they_are_alone(known_movie: Make) -> None:
+    movie = known_movie(shift_x_angstrom=tuple(2.0 * np.arange(20.0)))
+    scales = np.array([0.5, 0.6, 2.0])
+    one = _causes(movie)
+    three = one.doing(
+        blur_scale=scales,
+        shift_error_scale=np.ones(3),
+        strengths={name: np.ones(3) for name in one.strengths},
+    )
+    together = mechanisms.motion(movie, three, K)
+    alone = [mechanisms.motion(movie, _causes(movie, blur_scale=scale), K)[0] for scale in scales.tolist()]
+    assert together == pytest.approx(np.stack(alone))
+
+
 def test_a_tilted_field_spreads_defocus_as_thick_ice_does(known_movie: Make) -> None:
     flat = known_movie()
     tilted = replace(flat, tilt_angle_deg=20.0, field_width_angstrom=4000.0)

@@ -247,6 +247,62 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
     assert found_at <= 42
 
 
+def _two_grids(known_movie: Make, random: np.random.Generator) -> list[MovieEvidence]:
+    movies = []
+    for index in range(60):
+        after = index >= 32
+        movie = known_movie(
+            defocus_angstrom=float(random.uniform(6_000, 30_000)),
+            acquired_utc_us=START_UTC_US + index * 20 * S_TO_US,
+            grid_square="B" if after else "A",
+        )
+        movie = with_rings(movie, random, strengths_of())
+        if after:
+            movie = replace(movie, log_ssnr=tuple(None if v is None else v - 4.0 for v in movie.log_ssnr))
+        movies.append(movie)
+    return movies
+
+
+def test_another_grid_changes_what_is_known_of_the_specimen_and_not_of_the_microscope(known_movie: Make) -> None:
+    movies = _two_grids(known_movie, np.random.default_rng(30))
+    before, after = learn(movies[:30]), learn(movies)
+    assert [point.cause for point in after.change_points] == ["grid"]
+    mean, sd = before.strengths()
+    assert np.all(np.abs(after.strengths()[0] - mean) < 2.5 * sd)
+    seen = BANDS < 1 / 5
+    fallen = before.moments()[0][:BAND_COUNT][seen] - after.moments()[0][:BAND_COUNT][seen]
+    assert float(np.median(fallen)) == pytest.approx(4.0, abs=1.0)
+
+
+def test_a_weaker_beam_has_another_zero(known_movie: Make) -> None:
+    random = np.random.default_rng(31)
+    movies = []
+    for index in range(50):
+        movie = known_movie(
+            float(random.uniform(30, 50)), acquired_utc_us=START_UTC_US + index * 20 * S_TO_US, grid_square="A"
+        )
+        share = 0.75 if index >= 22 else 1.0
+        movies.append(replace(movie, dose_per_frame_e_per_px=share * movie.dose_per_frame_e_per_px))
+    prior = learn(movies)
+    assert [point.cause for point in prior.change_points] == ["illumination"]
+    assert prior.change_points[0].forgets_counts
+    assert prior.empty_counts_per_px == pytest.approx(max(m.dose_per_frame_e_per_px for m in movies[25:]), rel=0.02)
+    assert counts.zero_and_loss(prior.count_belief())[0] < counts.zero_and_loss(learn(movies[:20]).count_belief())[0]
+
+
+def test_a_tilted_session_is_its_own_usual(known_movie: Make) -> None:
+    """Where every movie is tilted a tilt is no news; the first tilted one of a flat session is."""
+    tilt = {"tilt_angle_deg": 30.0, "field_width_angstrom": 3000.0}
+    prior = learn([known_movie(**tilt) for _ in range(20)])
+    assert attribute(known_movie(**tilt), prior).losses.named_cause == ""
+
+
+def test_ice_that_nobody_measured_is_no_reason_for_advice(known_movie: Make) -> None:
+    unknown = [known_movie(stated_dose_per_frame_e_per_a2=None) for _ in range(20)]
+    prior = learn(unknown)
+    assert not [one for one in advise(unknown, prior) if one.action == "thin-ice"]
+
+
 def test_squares_of_different_ice_are_no_change_of_the_beam(known_movie: Make) -> None:
     random = np.random.default_rng(21)
     for _ in range(4):
@@ -288,7 +344,7 @@ def test_a_steady_session_has_no_change_points(known_movie: Make) -> None:
         ("motion", {"shift_x_angstrom": tuple(2.5 * np.arange(20.0))}),
         ("ice", {"thickness_nm": 200.0}),
         ("aberrations", {"image_shift_x_um": 20.0}),
-        ("defocus_spread", {"tilt_angle_deg": 30.0, "field_width_angstrom": 1000.0}),
+        ("defocus_spread", {"tilt_angle_deg": 30.0, "field_width_angstrom": 3000.0}),
     ],
 )
 def test_the_dominant_cause_is_named_first(known_movie: Make, cause: str, changes: dict[str, object]) -> None:

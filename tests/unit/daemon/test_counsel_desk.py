@@ -195,7 +195,9 @@ def test_pauses_do_not_slow_the_pace():
     assert counsel.seconds_per_movie(found[:1]) is None
 
 
-CHANGE = ChangePoint(START_UTC_US, 3, "illumination", "the beam is +12 % as counted", "counts", 0.0, 0.11, 55.0)
+CHANGE = ChangePoint(
+    START_UTC_US, 3, "illumination", "the beam is +12 % as counted", "counts", 0.0, 0.11, 55.0, ("counts",)
+)
 
 
 def learn_a_change(prior, results):
@@ -257,7 +259,9 @@ def test_a_movie_is_judged_by_what_was_known_of_its_part_of_the_session():
     }
     # From movie 12 on: version 2 is the last that has seen nothing later.
     beam = replace(CHANGE, utc_us=START_UTC_US + 12 * 12_000_000, movie_number=12)
-    newest = replace(versions[4], change_points=(replace(beam, cause="gain", movie_number=1), beam))
+    newest = replace(
+        versions[4], change_points=(replace(beam, cause="gain", movie_number=1, together=("fixed_pattern",)), beam)
+    )
     assert counsel.before_change(newest, evidence(12), 12) is None
     assert counsel.before_change(newest, evidence(11), 13) == beam, "its time counts, not when it was found"
     untimed = replace(evidence(11), exposure=ExposureFacts())

@@ -290,8 +290,8 @@ _USUAL_FALL_ANGSTROM2 = 50.0
 def _moved_angstrom(
     start_angstrom: float, gain: Array, fall_angstrom2: float, nyquist_angstrom: float
 ) -> tuple[float, float, float]:
-    """(expected, best, worst) resolution after a gain (S, K): where the risen curve meets the old threshold; never finer
-    than Nyquist."""
+    """(expected, best, worst) resolution after a gain (S, K): where the risen curve meets the old threshold, Nyquist at
+    the finest."""
     k2 = 1 / start_angstrom**2
     bands = band_frequencies_per_angstrom()
     at_start = np.array([np.interp(1 / start_angstrom, bands, row) for row in gain])

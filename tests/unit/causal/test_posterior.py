@@ -297,6 +297,18 @@ def test_a_tilted_session_is_its_own_usual(known_movie: Make) -> None:
     assert attribute(known_movie(**tilt), prior).losses.named_cause == ""
 
 
+def test_one_thick_hole_is_no_reason_to_give_up_the_others(known_movie: Make) -> None:
+    """A map loses one movie of twenty by it: five per cent, not the mean of what each loses."""
+    movies = [known_movie(40.0, fit_resolution_angstrom=3.0, pixel_size_angstrom=1.3) for _ in range(19)]
+    movies = [replace(m, dose_per_frame_e_per_px=m.dose_per_frame_e_per_px * 1.69) for m in movies]
+    thick = replace(movies[0], dose_per_frame_e_per_px=movies[0].dose_per_frame_e_per_px * float(np.exp(-0.6)))
+    everything = [*movies, thick]
+    found = advise(everything, learn(everything))
+    assert all(one.gain_ln_ssnr < 0.15 for one in found if one.action == "thin-ice")
+    finest = [min(one.fit_resolution_to_angstrom) for one in found if one.fit_resolution_to_angstrom is not None]
+    assert all(resolution >= 2.6 - 1e-9 for resolution in finest), "nothing is seen beyond Nyquist"
+
+
 def test_ice_that_nobody_measured_is_no_reason_for_advice(known_movie: Make) -> None:
     unknown = [known_movie(stated_dose_per_frame_e_per_a2=None) for _ in range(20)]
     prior = learn(unknown)

@@ -57,8 +57,8 @@ def export(
         return
     if star is not None:
         typer.echo(
-            f"{star}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in rejected.star, "
-            f"{report.motion_files} motion and {report.coordinate_files} coordinate files, {report.particles} particles"
+            f"{star.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
+            f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, {report.particles} particles"
         )
         if report.not_usable:
             typer.echo(

@@ -58,7 +58,8 @@ def export(
     if star is not None:
         typer.echo(
             f"{star.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
-            f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, {report.particles} particles"
+            f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, "
+            f"{report.particles} particles"
         )
         if report.not_usable:
             typer.echo(

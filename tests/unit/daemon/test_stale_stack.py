@@ -22,12 +22,14 @@ def test_the_stack_of_an_earlier_result_is_removed(tmp_path):
             even=image,
             odd=image,
             restored=image,
+            restored_small=image,
             power_spectrum=np.asarray(image),
             particles=torch.ones(count, 8, 8),
         )
 
     first = write_products(tmp_path, "square/foil", products(3), Settings())
     assert (tmp_path / first.particles).exists()
+    assert (tmp_path / "thumbnails/square/foil_restored.png").exists()
     again = write_products(tmp_path, "square/foil", products(0), Settings())
     assert again.particles is None
     assert not (tmp_path / first.particles).exists()

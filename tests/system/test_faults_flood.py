@@ -9,6 +9,7 @@ import pytest
 
 import frazil.daemon.app as app
 from frazil.actors.frame_worker import FrameWorker
+from frazil.daemon.prior_epochs import EPOCH_MOVIES
 
 REAL = 5
 """So many movies a worker really computes; the others get the first one's result under their own name."""
@@ -48,4 +49,4 @@ def test_flood_of_files_is_finished_and_nothing_is_lost_or_done_twice(kit, live,
     assert {row["attempts"] for row in rows} == {1}
     assert len({row["stem"] for row in rows}) == count
     assert live.sql("SELECT count(*) AS n FROM quality")[0]["n"] == count
-    assert live.sql("SELECT max(version) AS n FROM priors")[0]["n"] == count // 10
+    assert live.sql("SELECT max(version) AS n FROM priors")[0]["n"] == count // EPOCH_MOVIES

@@ -117,7 +117,7 @@ def test_beam_convergence_is_learnt_from_rings_at_different_defocus(known_movie:
 def test_stated_errors_of_strengths_are_honest(known_movie: Make) -> None:
     z = []
     column = MODELLED_FACTORS.index("spatial_coherence")
-    for seed in range(25):
+    for seed in range(16):
         random = np.random.default_rng(100 + seed)
         strength = float(max(random.normal(2, 2), 0.1))
         movies = [
@@ -317,7 +317,7 @@ def test_ice_that_nobody_measured_is_no_reason_for_advice(known_movie: Make) -> 
 
 def test_squares_of_different_ice_are_no_change_of_the_beam(known_movie: Make) -> None:
     random = np.random.default_rng(21)
-    for _ in range(4):
+    for _ in range(2):
         movies = []
         for index in range(60):
             if index % 10 == 0:

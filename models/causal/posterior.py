@@ -23,8 +23,8 @@ _ROBUST_ROUGHNESS = 2.0
 """A movie whose measured curve is rougher than so many times its noise counts less (Huber's weight). Judged by the
 movie alone: against what others have taught, the order of movies would matter."""
 _INDEPENDENT_SHARE = 0.5
-"""Two movies count as one: holes of a square share their ice, and no session's thicknesses are quite lognormal. With it
-stated errors of thickness and coincidence hold over drawn sessions of another author (docs/science.md)."""
+"""Two movies count as one: holes of a square share their ice, and no session's thicknesses are quite lognormal. Chosen
+among 1, 1/2 and 1/4 by coverage over 30 drawn sessions of another author (docs/science.md)."""
 _RINGS_KNOWN_MOVIES = 10
 """Before so many movies the session's own curve is too uncertain for a movie's rings to be compared with it."""
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.causal.causes import Array, CauseDraws
+from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.draws import draw_causes, unit_losses
-from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, band_frequencies_per_angstrom
+from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.mechanisms import MECHANISMS, ice_pattern
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
-from frazil.models.causal.rings import FALL_SD, LEVEL_SD, fall_curve, ring_rows
+from frazil.models.causal.rings import EFFECTS_COVARIANCE, FALL_SD, fall_curve, ring_rows
 from frazil.models.records import CausalLosses, MovieEvidence
 
 _LEAST_SD = 0.01
@@ -33,14 +33,6 @@ class Attribution:
     log_ssnr_sd: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rings:
-    """What a movie's own rings say beyond the session's: means and covariances of (level, fall)."""
-
-    effects: Array
-    covariance: Array
-
-
 def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
     """Split the loss of ln(SSNR) into causes.
 
@@ -53,23 +45,27 @@ def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
     losses = all_losses(evidence, draws, bands)
     unit = unit_losses(evidence)
     mean, covariance = prior.moments()
-    rings = _own_rings(evidence, unit, mean, covariance)
-    unexplained, unexplained_sd = _unexplained(rings, bands)
+    rows = ring_rows(evidence, unit)
+    # Level and fall of the movie's own rings against the session's.
+    effects, effects_covariance = (
+        (np.zeros(2), EFFECTS_COVARIANCE) if rows is None else rows.effects_given(mean, covariance)
+    )
+    unexplained, unexplained_sd = _unexplained(float(effects[1]), float(effects_covariance[1, 1]), bands)
     table = {name: (row.mean(axis=0), row.std(axis=0)) for name, row in losses.items()}
     table["unexplained"] = (unexplained, unexplained_sd)
     expected = np.concatenate([np.eye(BAND_COUNT), -unit.T], axis=1)  # (J, COLUMNS)
     assert expected.shape == (BAND_COUNT, COLUMNS)
     expected[:, -1] = 0.0  # rings wash out over the ice, particles do not
     shape = np.stack([np.ones(BAND_COUNT), fall_curve(bands)], axis=1)
-    predictive = expected @ mean + shape @ rings.effects
+    predictive = expected @ mean + shape @ effects
     variance = np.einsum("ij,jk,ik->i", expected, covariance, expected)
-    variance = variance + np.einsum("ij,jk,ik->i", shape, rings.covariance, shape) + _RINGS_OF_ICE_SD**2
+    variance = variance + np.einsum("ij,jk,ik->i", shape, effects_covariance, shape) + _RINGS_OF_ICE_SD**2
     # What rings the ice makes by itself is noise to the specimen; never more than most of them.
     by_ice = np.median(ice_pattern(evidence, draws, bands), axis=0)
     predictive = np.log(np.maximum(np.exp(predictive) - by_ice, _LEAST_SPECIMEN_SHARE * np.exp(predictive)))
     frequency = tuple(bands.tolist())
-    at_5_angstrom = {name: _at(NAMED_PER_ANGSTROM, bands, row) for name, row in losses.items()}
-    at_5_angstrom["unexplained"] = _at(NAMED_PER_ANGSTROM, bands, unexplained[None, :])
+    at_5_angstrom = {name: curves_at(NAMED_PER_ANGSTROM, row) for name, row in losses.items()}
+    at_5_angstrom["unexplained"] = curves_at(NAMED_PER_ANGSTROM, unexplained[None, :])
     named = name_cause(evidence, draws, at_5_angstrom, prior.window)
     return Attribution(
         losses=CausalLosses(
@@ -92,23 +88,9 @@ def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstro
     return {name: act(evidence, draws, frequency_per_angstrom) for name, act in MECHANISMS.items()}
 
 
-def _at(k: float, bands: Array, curves: Array) -> Array:
-    """(S,) values of curves (S, K) at one frequency."""
-    position = float(np.interp(k, bands, np.arange(bands.size)))
-    low = min(int(position), bands.size - 2)
-    return np.asarray(curves[:, low] * (low + 1 - position) + curves[:, low + 1] * (position - low))
-
-
-def _own_rings(evidence: MovieEvidence, unit: Array, mean: Array, covariance: Array) -> _Rings:
-    rows = ring_rows(evidence, unit)
-    if rows is None:
-        return _Rings(np.zeros(2), np.diag([LEVEL_SD**2, FALL_SD**2]))
-    return _Rings(*rows.effects_given(mean, covariance))
-
-
-def _unexplained(rings: _Rings, bands: Array) -> tuple[Array, Array]:
+def _unexplained(fall: float, fall_variance: float, bands: Array) -> tuple[Array, Array]:
     """Fall beyond what fields of one session differ by (one sd of it), and its sd."""
-    fall, sd = float(rings.effects[1]), float(np.sqrt(max(rings.covariance[1, 1], 0.0)))
+    sd = float(np.sqrt(max(fall_variance, 0.0)))
     beyond = max(0.0, -fall - FALL_SD)
     curve = fall_curve(bands)
     return beyond * curve, sd * curve

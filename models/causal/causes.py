@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
-Array = NDArray[np.float64]
+from frazil.models.causal.factors import Array
 
 DRAWS = 64
 _COLUMNS = 18

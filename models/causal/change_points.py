@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from frazil.models.causal.factors import Array
 
 WINDOW_MOVIES = 40
 _LEAST_BEFORE, _LEAST_AFTER = 5, 3

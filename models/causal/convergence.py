@@ -13,7 +13,7 @@ import numpy as np
 
 from frazil.models.causal.attribution import all_losses
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import FACTORS, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieEvidence
@@ -39,11 +39,10 @@ def shares(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> tuple[Share
     if not movies:
         return ()
     bands = band_frequencies_per_angstrom()
-    at = np.array([np.interp(NAMED_PER_ANGSTROM, bands, row) for row in np.eye(bands.size)])
     total: dict[str, np.ndarray] = {}
     for movie in movies:
         for name, loss in all_losses(movie, draw_causes(movie, prior), bands).items():
-            total[name] = total.get(name, 0.0) + loss @ at / len(movies)
+            total[name] = total.get(name, 0.0) + curves_at(NAMED_PER_ANGSTROM, loss) / len(movies)
     found = [
         Share(
             name,

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from frazil.models.causal.causes import Array, lognormal
+from frazil.models.causal.causes import lognormal
+from frazil.models.causal.factors import Array
 from frazil.models.causal.mechanisms import coincidence_loss, dose_rate_e_per_px_per_s
 from frazil.models.optics.ice import inelastic_mean_free_path_nm
 from frazil.models.records import MovieEvidence

@@ -21,13 +21,12 @@ from frazil.models.causal.causes import (
     HEIGHT_SHARE_MEDIAN,
     REFERENCE_HALF_ANGLE_MRAD,
     SHIFT_ERROR_LN_SD,
-    Array,
     CauseDraws,
     lognormal,
     positive,
     standard_normals,
 )
-from frazil.models.causal.factors import MODELLED_FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom
 from frazil.models.causal.mechanisms import MECHANISMS, ring_washout
 from frazil.models.causal.prior import PHYSICAL_SD, PRIOR_STRENGTH_SD, RING_DISCREPANCY, PriorSnapshot
 from frazil.models.records import MovieEvidence

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
+
 MODELLED_FACTORS: tuple[str, ...] = (
     "motion",
     "radiation_damage",
@@ -43,6 +45,13 @@ FACTOR_WORDS = {
 """What a person at the scope calls them."""
 
 
-def band_frequencies_per_angstrom() -> NDArray[np.float64]:
+def band_frequencies_per_angstrom() -> Array:
     """(24,) centres of the bands on which the prior lives, 40 to 2.8 A."""
     return np.linspace(_LOWEST_PER_ANGSTROM, _HIGHEST_PER_ANGSTROM, BAND_COUNT)
+
+
+def curves_at(frequency_per_angstrom: float, curves: Array) -> Array:
+    """(...) values of curves (..., 24) on the bands at one frequency: linear between them, constant beyond."""
+    position = float(np.interp(frequency_per_angstrom, band_frequencies_per_angstrom(), np.arange(BAND_COUNT)))
+    low = min(int(position), BAND_COUNT - 2)
+    return np.asarray(curves[..., low] * (low + 1 - position) + curves[..., low + 1] * (position - low))

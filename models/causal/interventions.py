@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from frazil.models.causal import settle
-from frazil.models.causal.causes import Array, CauseDraws, standard_normals
+from frazil.models.causal.causes import CauseDraws, standard_normals
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
+from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.mechanisms import MECHANISMS, dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot
@@ -70,7 +70,8 @@ class _Option:
     factor: str
     action: str
     words: str
-    do: Callable[[MovieEvidence, CauseDraws], tuple[MovieEvidence, CauseDraws]]
+    do: Callable[[MovieEvidence, CauseDraws], CauseDraws]
+    """The movie's draws with the cause set."""
     extra_s_per_movie: float = 0.0
 
 
@@ -98,10 +99,11 @@ def advise(
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
     now = _losses_of(pairs)
     total = np.array([sum(losses.values()) for losses in now])  # (M, S, K)
+    fall_angstrom2 = _fall_of_signal_angstrom2(prior)
     found = []
     for option in _options(pairs, prior):
         gain = _gain_of_map(_gains(option, pairs, now), total)
-        advice = _advice(option, gain, movies, prior, scope, map_resolution_angstrom, seconds_per_movie)
+        advice = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
         if advice.gain_ln_ssnr >= _LEAST_GAIN_LN_SSNR and advice.gain_low > 0.0:
             found.append(advice)
     return tuple(sorted(found, key=lambda advice: -advice.gain_ln_ssnr))
@@ -133,8 +135,8 @@ def _gains(
     bands = band_frequencies_per_angstrom()
     gains = []
     for (movie, draws), before in zip(pairs, now, strict=True):
-        changed, done = option.do(movie, draws)
-        less = [before[name] - MECHANISMS[name](changed, done, bands) for name in _TOUCHED[option.factor]]
+        done = option.do(movie, draws)
+        less = [before[name] - MECHANISMS[name](movie, done, bands) for name in _TOUCHED[option.factor]]
         gains.append(np.sum(less, axis=0))
     return np.array(gains)
 
@@ -166,11 +168,11 @@ def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnap
 def _settle_longer(prior: PriorSnapshot, extra_s: float) -> _Option:
     belief, z = prior.settle_belief(), standard_normals()[:, 17]
 
-    def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
+    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
         if movie.settle_time_s is None:
-            return movie, draws
+            return draws
         left = settle.drift_left(belief, movie.settle_time_s, movie.settle_time_s + extra_s, z)
-        return movie, draws.doing(steady_drift_left=left)
+        return draws.doing(steady_drift_left=left)
 
     return _Option("motion", f"settle+{extra_s:g}s", f"wait {extra_s:g} s longer after moving the stage", do, extra_s)
 
@@ -178,8 +180,8 @@ def _settle_longer(prior: PriorSnapshot, extra_s: float) -> _Option:
 def _lower_rate(share: float, exposure_s: float) -> _Option:
     """The same dose in more time: fewer coincidences, and each frame sees more of the steady drift."""
 
-    def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
-        return movie, draws.doing(dose_rate_scale=share, steady_drift_left=1.0 / share)
+    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
+        return draws.doing(dose_rate_scale=share, steady_drift_left=1.0 / share)
 
     words = f"lower the dose rate to {100 * share:.0f} % and expose longer"
     return _Option("coincidence", f"dose-rate*{share:g}", words, do, exposure_s * (1.0 / share - 1.0))
@@ -189,24 +191,24 @@ def _thin_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> _Option:
     typical = [float(np.median(draws.ice_thickness_nm)) for _, draws in pairs]
     thin_nm = float(np.quantile(typical, _THIN_QUANTILE))
 
-    def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
+    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
         thinner = min(1.0, thin_nm / float(np.median(draws.ice_thickness_nm)))
-        return movie, draws.doing(ice_thickness_nm=draws.ice_thickness_nm * thinner)
+        return draws.doing(ice_thickness_nm=draws.ice_thickness_nm * thinner)
 
     words = f"keep to holes with ice of at most {thin_nm:.0f} nm (the best quarter of those seen)"
     return _Option("ice", "thin-ice", words, do)
 
 
 def _less_image_shift() -> _Option:
-    def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
-        return movie, draws.doing(image_shift_scale=_IMAGE_SHIFT_SHARE)
+    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
+        return draws.doing(image_shift_scale=_IMAGE_SHIFT_SHARE)
 
     return _Option("aberrations", "image-shift*0.5", "halve the image shift, or calibrate the beam tilt against it", do)
 
 
 def _parallel_beam() -> _Option:
-    def do(movie: MovieEvidence, draws: CauseDraws) -> tuple[MovieEvidence, CauseDraws]:
-        return movie, draws.doing(source_half_angle_mrad=np.minimum(draws.source_half_angle_mrad, _PARALLEL_MRAD))
+    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
+        return draws.doing(source_half_angle_mrad=np.minimum(draws.source_half_angle_mrad, _PARALLEL_MRAD))
 
     return _Option("spatial_coherence", "parallel-beam", "make the illumination parallel", do)
 
@@ -215,20 +217,20 @@ def _advice(
     option: _Option,
     gain: Array,
     movies: Sequence[MovieEvidence],
-    prior: PriorSnapshot,
+    fall_angstrom2: float,
     scope: str,
     map_resolution_angstrom: float | None,
     seconds_per_movie: float | None,
 ) -> Advice:
-    bands = band_frequencies_per_angstrom()
-    at_5 = np.array([np.interp(NAMED_PER_ANGSTROM, bands, row) for row in gain])
+    at_5 = curves_at(NAMED_PER_ANGSTROM, gain)
     low, high = (float(np.quantile(at_5, q)) for q in CREDIBLE)
     fits = [m.fit_resolution_angstrom for m in movies if m.fit_resolution_angstrom is not None]
     fit_from = float(np.median(fits)) if fits else None
-    slope = _fall_of_signal(prior)
     nyquist = 2 * max(m.pixel_size_angstrom for m in movies)
-    fit_to = None if fit_from is None else _moved_angstrom(fit_from, gain, slope, nyquist)
-    map_to = None if map_resolution_angstrom is None else _moved_angstrom(map_resolution_angstrom, gain, slope, nyquist)
+    fit_to = None if fit_from is None else _moved_angstrom(fit_from, gain, fall_angstrom2, nyquist)
+    map_to = None
+    if map_resolution_angstrom is not None:
+        map_to = _moved_angstrom(map_resolution_angstrom, gain, fall_angstrom2, nyquist)
     change = None
     if seconds_per_movie and option.extra_s_per_movie:
         now, then = (_SECONDS_PER_HOUR / s for s in (seconds_per_movie, seconds_per_movie + option.extra_s_per_movie))
@@ -269,7 +271,7 @@ def _sentence(words: str, advice: Advice) -> str:
     return text
 
 
-def _fall_of_signal(prior: PriorSnapshot) -> float:
+def _fall_of_signal_angstrom2(prior: PriorSnapshot) -> float:
     """-d ln SSNR / d(k^2) in A^2 of the session's specimen as it is seen, a straight line through its known bands."""
     mean, covariance = prior.moments()
     bands = band_frequencies_per_angstrom()
@@ -293,11 +295,10 @@ def _moved_angstrom(
     """(expected, best, worst) resolution after a gain (S, K): where the risen curve meets the old threshold, Nyquist at
     the finest."""
     k2 = 1 / start_angstrom**2
-    bands = band_frequencies_per_angstrom()
-    at_start = np.array([np.interp(1 / start_angstrom, bands, row) for row in gain])
+    at_start = curves_at(1 / start_angstrom, gain)
     # The gain itself changes with k: its slope against k^2 flattens the fall.
     step = 0.1 * k2
-    beyond = np.array([np.interp(np.sqrt(k2 + step), bands, row) for row in gain])
+    beyond = curves_at(float(np.sqrt(k2 + step)), gain)
     slope = np.clip((beyond - at_start) / step, 0.0, 0.7 * fall_angstrom2)
     moved = k2 + at_start / (fall_angstrom2 - slope)
     low, high = (float(np.quantile(moved, q)) for q in CREDIBLE)

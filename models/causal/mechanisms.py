@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import j0
 
 from frazil.models.causal.causes import HETEROGENEITY_SD_AT_5_ANGSTROM, CauseDraws
+from frazil.models.causal.factors import Array
 from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.optics.dose import exposure_filter
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
@@ -27,8 +27,6 @@ from frazil.models.optics.ice import (
 from frazil.models.optics.scattering import interaction_rad_per_v_angstrom
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
 from frazil.models.records import MovieEvidence
-
-Array = NDArray[np.float64]
 
 _ANGSTROM_PER_NM = 10.0
 _DIRECTIONS = 8

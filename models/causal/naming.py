@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.causal.causes import Array, CauseDraws
+from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.change_points import WindowRow
-from frazil.models.causal.factors import ALL_FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import ALL_FACTORS, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.mechanisms import tilt_spread
 from frazil.models.records import MovieEvidence
 
@@ -54,8 +54,7 @@ def name_cause(
         for root, names in _ROOTS.items()
     }
     # Heights spread because the ice is thick or because the field is tilted: each root takes its share.
-    bands = band_frequencies_per_angstrom()
-    tilt = float(np.interp(NAMED_PER_ANGSTROM, bands, tilt_spread(evidence, draws, bands).mean(axis=0)))
+    tilt = float(curves_at(NAMED_PER_ANGSTROM, tilt_spread(evidence, draws, band_frequencies_per_angstrom())).mean())
     share = tilt / max(float(np.mean(at_5_angstrom["defocus_spread"])), 1e-9)
     by_root["ice"] = by_root["ice"] - share * excess_by_factor["defocus_spread"]
     by_root["defocus_spread"] = np.asarray(share * excess_by_factor["defocus_spread"])

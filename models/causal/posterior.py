@@ -9,10 +9,9 @@ import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.attribution import attribute
-from frazil.models.causal.causes import Array
 from frazil.models.causal.change_points import CHANNELS, WINDOW_MOVIES, ChangePoint, WindowRow, find_change, in_time
 from frazil.models.causal.draws import unit_losses
-from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
+from frazil.models.causal.factors import BAND_COUNT, Array, curves_at
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior
@@ -161,7 +160,6 @@ def _without(channels: tuple[float | None, ...], columns: Sequence[int]) -> tupl
 
 def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None, fall: float | None) -> WindowRow:
     losses = attribute(movie, prior).losses
-    at = _at_5_angstrom()
     rate, speed = dose_rate_e_per_px_per_s(movie), settle.drift_speed_angstrom_per_s(movie)
     values = {
         "counts": counts.log_count_ratio(movie),
@@ -174,15 +172,9 @@ def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None,
     return WindowRow(
         utc_us=movie.exposure.acquired_utc_us,
         channels=tuple(value if value is not None and np.isfinite(value) else None for value in values.values()),
-        losses_at_5_angstrom=tuple(round(float(at @ np.array(row)), 4) for row in losses.loss_ln_ssnr),
+        losses_at_5_angstrom=tuple(curves_at(NAMED_PER_ANGSTROM, np.array(losses.loss_ln_ssnr)).round(4).tolist()),
         grid_square=movie.exposure.grid_square,
     )
-
-
-def _at_5_angstrom() -> Array:
-    """(BAND_COUNT,) weights that interpolate a curve to 1/5 1/A."""
-    bands = band_frequencies_per_angstrom()
-    return np.array([np.interp(NAMED_PER_ANGSTROM, bands, row) for row in np.eye(BAND_COUNT)])
 
 
 def _change_sd(prior: PriorSnapshot, learnt: _Learnt) -> tuple[float, ...]:

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.causes import Array
 from frazil.models.causal.change_points import ChangePoint, WindowRow
-from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS
+from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
 from frazil.models.records import ExposureFacts
 
 COLUMNS = BAND_COUNT + len(MODELLED_FACTORS) + 1

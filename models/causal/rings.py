@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.causal.causes import Array
 from frazil.models.causal.evidence import measured_bands
-from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom
+from frazil.models.causal.prior import COLUMNS
 from frazil.models.records import MovieEvidence
 
 LEVEL_SD = 0.6
@@ -22,7 +22,8 @@ LEVEL_SD = 0.6
 FALL_SD = 0.35
 """Of the same at 5 A against low frequency."""
 _FALL_PER_ANGSTROM = 0.2
-_EFFECTS = np.diag([LEVEL_SD**2, FALL_SD**2])
+EFFECTS_COVARIANCE = np.diag([LEVEL_SD**2, FALL_SD**2])
+"""(2, 2) of (level, fall) among movies of one session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,21 @@ class RingRows:
         """R^-1 @ values by Woodbury, R = diag(noise) + effects diag(sd^2) effects^T."""
         inverse = 1.0 / self.noise_variance
         left = self.effects * inverse[:, None]
-        core = np.diag(1.0 / np.array([LEVEL_SD, FALL_SD]) ** 2) + self.effects.T @ left
+        core = np.linalg.inv(EFFECTS_COVARIANCE) + self.effects.T @ left
         weighted = inverse[:, None] * values if values.ndim == 2 else inverse * values
         return np.asarray(weighted - left @ np.linalg.solve(core, left.T @ values))
 
     def effects_given(self, mean: Array, covariance: Array) -> tuple[Array, Array]:
         """Mean (2,) and covariance (2, 2) of level and fall, theta known with this mean and covariance."""
         spread = self.design @ covariance @ self.design.T + np.diag(self.noise_variance)
-        gain = _EFFECTS @ self.effects.T @ np.linalg.inv(spread + self.effects @ _EFFECTS @ self.effects.T)
-        return np.asarray(gain @ (self.y - self.design @ mean)), np.asarray(_EFFECTS - gain @ self.effects @ _EFFECTS)
+        gain = (
+            EFFECTS_COVARIANCE
+            @ self.effects.T
+            @ np.linalg.inv(spread + self.effects @ EFFECTS_COVARIANCE @ self.effects.T)
+        )
+        return np.asarray(gain @ (self.y - self.design @ mean)), np.asarray(
+            EFFECTS_COVARIANCE - gain @ self.effects @ EFFECTS_COVARIANCE
+        )
 
     def roughness(self) -> float:
         """Root mean square second difference of the measured curve, 1 where it is as rough as its noise."""
@@ -73,7 +80,7 @@ def ring_rows(movie: MovieEvidence, unit_losses: Array) -> RingRows | None:
     if index.size == 0:
         return None
     bands = band_frequencies_per_angstrom()
-    design = np.zeros((index.size, BAND_COUNT + len(MODELLED_FACTORS) + 1))
+    design = np.zeros((index.size, COLUMNS))
     design[np.arange(index.size), index] = 1.0
     design[:, BAND_COUNT:] = -unit_losses[:, index].T
     counting = np.array(movie.log_ssnr_counting_sd)[index] if movie.log_ssnr_counting_sd else np.zeros(index.size)

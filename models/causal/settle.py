@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import norm
 
+from frazil.models.causal.factors import Array
 from frazil.models.causal.mechanisms import steady_drift_angstrom_per_frame
 from frazil.models.records import ExposureFacts, MovieEvidence
-
-Array = NDArray[np.float64]
 
 TAU_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RHO = (0.0, 0.5, 1.5, 4.0, 10.0, 30.0, 100.0)

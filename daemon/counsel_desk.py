@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from frazil.actors.causal_prior import Counsel
 from frazil.config.errors import FormatError
@@ -118,7 +117,7 @@ class CounselDesk:
     def _ask_counsel(self, version: int, *, everything: bool) -> bool:
         # While movies arrive: those that the version has seen, so that it does not matter who was faster.
         end = 1 << 62 if everything else version * EPOCH_MOVIES
-        rows = self._rows(_NEWEST_SQL, end, _LOOKED_AT)
+        rows = self._store.rows(_NEWEST_SQL, end, _LOOKED_AT)
         kept = [str(movie_id) for movie_id, _, state in rows if state == "ready"][: counsel.ADVISED_MOVIES]
         if not kept:
             return False
@@ -164,7 +163,7 @@ class CounselDesk:
         return True
 
     def _map_resolution_angstrom(self) -> float | None:
-        rows = self._rows(_MAP_SQL)
+        rows = self._store.rows(_MAP_SQL)
         return None if not rows or rows[0][0] is None else float(rows[0][0])
 
     # --- losses ----------------------------------------------------------------------------------------------------
@@ -173,7 +172,7 @@ class CounselDesk:
         if version == 0 or not (everything or self._allowance):
             return False
         if self._stale_version != version:
-            found = self._rows(_STALE_SQL, version, self._made_with.parameter_hash, self._made_with.code_version)
+            found = self._store.rows(_STALE_SQL, version, self._made_with.parameter_hash, self._made_with.code_version)
             # The newest are taken from the end.
             self._stale = [(str(movie_id), int(sequence)) for movie_id, sequence in reversed(found)]
             self._stale_version = version
@@ -245,10 +244,3 @@ class CounselDesk:
         self._evidence[movie_id] = evidence
         while len(self._evidence) > _KEPT_EVIDENCE:
             self._evidence.pop(next(iter(self._evidence)))
-
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        cursor = self._store.cursor()
-        try:
-            return cursor.execute(sql, list(values)).fetchall()
-        finally:
-            cursor.close()

@@ -360,11 +360,7 @@ class MapDesk:
     # --- the store -------------------------------------------------------------------------------------------------
 
     def _ended(self) -> list[tuple[str, int, str]]:
-        cursor = self._store.cursor()
-        try:
-            return [(str(i), int(n), str(s)) for i, n, s in cursor.execute(_ENDED_SQL).fetchall() if n is not None]
-        finally:
-            cursor.close()
+        return [(str(i), int(n), str(s)) for i, n, s in self._store.rows(_ENDED_SQL) if n is not None]
 
     def _result_id(self, movie_id: str) -> str | None:
         """Names one writing of a movie's result; None: its file is not there.
@@ -379,12 +375,8 @@ class MapDesk:
         return f"{status.st_size}-{status.st_mtime_ns}"
 
     def _state(self, movie_id: str) -> str | None:
-        cursor = self._store.cursor()
-        try:
-            row = cursor.execute("SELECT state FROM movies WHERE movie_id = ?", [movie_id]).fetchone()
-        finally:
-            cursor.close()
-        return None if row is None else str(row[0])
+        rows = self._store.rows("SELECT state FROM movies WHERE movie_id = ?", movie_id)
+        return str(rows[0][0]) if rows else None
 
     def _recall_last_round(self) -> None:
         rows = self._store.named("reconstructions").as_dicts()

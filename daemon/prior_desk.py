@@ -79,55 +79,45 @@ class PriorDesk:
 
     def _version_0(self, start: Callable[[], PriorSnapshot]) -> PriorSnapshot:
         """What the session starts from: made once and kept, because the sessions that it was learnt from go on."""
-        cursor = self._store.cursor()
-        try:
-            row = cursor.execute("SELECT state_json FROM priors WHERE version = 0").fetchone()
-        finally:
-            cursor.close()
-        if row is not None:
-            try:
-                kept = msgspec.json.decode(str(row[0]).encode(), type=PriorSnapshot)
-                if len(kept.information) == COLUMNS:
-                    return kept
-            except msgspec.DecodeError:
-                _log.warning("the session's first prior is of an earlier form of the model: made again")
+        if self._store.rows("SELECT 1 FROM priors WHERE version = 0"):
+            kept = self._usable(0)
+            if kept is not None:
+                return kept
+            _log.warning("the session's first prior is of an earlier form of the model: made again")
         made = start()
         self._store.submit(causal_writes.record_version, self._row(made), [], []).result()
         return made
 
     def _load(self) -> None:
-        cursor = self._store.cursor()
-        try:
-            rows = cursor.execute(
-                "SELECT version, movie_count FROM priors WHERE parameter_hash = ? AND code_version = ? "
-                "AND version > 0 ORDER BY version",
-                [self._made_with.parameter_hash, self._made_with.code_version],
-            ).fetchall()
-        finally:
-            cursor.close()
+        rows = self._store.rows(
+            "SELECT version, movie_count FROM priors WHERE parameter_hash = ? AND code_version = ? AND version > 0 "
+            "ORDER BY version",
+            self._made_with.parameter_hash,
+            self._made_with.code_version,
+        )
         newest = 0
         for version, movie_count in rows:
             # The one before was learnt from other results, or in other epochs.
             if version != newest + 1 or movie_count > version * prior_epochs.EPOCH_MOVIES:
                 break
             newest = int(version)
-        if newest:
-            try:
-                snapshot = self._stored(newest)
-            except msgspec.DecodeError:
-                return  # of an earlier form of the model: made again
-            if len(snapshot.information) == COLUMNS:
-                self._newest = newest
-                self._keep(snapshot)
+        snapshot = self._usable(newest) if newest else None
+        if snapshot is not None:
+            self._newest = newest
+            self._keep(snapshot)
+
+    def _usable(self, version: int) -> PriorSnapshot | None:
+        """A stored version; None: it is of an earlier form of the model."""
+        try:
+            snapshot = self._stored(version)
+        except msgspec.DecodeError:
+            return None
+        return snapshot if len(snapshot.information) == COLUMNS else None
 
     def _stored(self, version: int) -> PriorSnapshot:
-        cursor = self._store.cursor()
-        try:
-            row = cursor.execute("SELECT state_json FROM priors WHERE version = ?", [version]).fetchone()
-        finally:
-            cursor.close()
-        assert row is not None, f"version {version} of the prior was never made"
-        return msgspec.json.decode(str(row[0]).encode(), type=PriorSnapshot)
+        rows = self._store.rows("SELECT state_json FROM priors WHERE version = ?", version)
+        assert rows, f"version {version} of the prior was never made"
+        return msgspec.json.decode(str(rows[0][0]).encode(), type=PriorSnapshot)
 
     def _keep(self, snapshot: PriorSnapshot) -> None:
         self._snapshots[snapshot.version] = snapshot
@@ -222,20 +212,14 @@ class PriorDesk:
     def _results_of(self, epoch: int) -> list[MovieResult]:
         """Results of an epoch's movies in the order of the session; without a readable result there is no evidence."""
         first = epoch * prior_epochs.EPOCH_MOVIES
-        cursor = self._store.cursor()
-        try:
-            ids = [
-                str(row[0])
-                for row in cursor.execute(
-                    "SELECT movie_id FROM movies WHERE sequence BETWEEN ? AND ? AND state IN ('ready', 'rejected') "
-                    "ORDER BY sequence",
-                    [first, first + prior_epochs.EPOCH_MOVIES - 1],
-                ).fetchall()
-            ]
-        finally:
-            cursor.close()
+        found = self._store.rows(
+            "SELECT movie_id FROM movies WHERE sequence BETWEEN ? AND ? AND state IN ('ready', 'rejected') "
+            "ORDER BY sequence",
+            first,
+            first + prior_epochs.EPOCH_MOVIES - 1,
+        )
         results = []
-        for movie_id in ids:
+        for movie_id in (str(row[0]) for row in found):
             try:
                 result = result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result
             except (FormatError, OSError) as error:
@@ -277,9 +261,5 @@ class PriorDesk:
         )
 
     def _found_with(self) -> dict[int, int]:
-        cursor = self._store.cursor()
-        try:
-            rows = cursor.execute("SELECT number, prior_version FROM change_points").fetchall()
-        finally:
-            cursor.close()
+        rows = self._store.rows("SELECT number, prior_version FROM change_points")
         return {int(number): int(version) for number, version in rows}

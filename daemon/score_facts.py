@@ -35,7 +35,7 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
     """What is judged in a round. A result file that cannot be read leaves its movie out."""
     first, end = round_number * EPOCH_MOVIES, (round_number + 1) * EPOCH_MOVIES
     movies: list[MovieFacts] = []
-    for movie_id, half_set, x_px, y_px, results in _rows(store, _MOVIES_SQL, first, end - 1):
+    for movie_id, half_set, x_px, y_px, results in store.rows(_MOVIES_SQL, first, end - 1):
         try:
             stored = result_files.read_result(result_files.result_path(session_dir, str(movie_id)))
         except (FrazilError, OSError):
@@ -68,21 +68,21 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
 
 def map_is_due(store: Store, round_number: int, map_round_movies: int) -> bool:
     """Whether the round of the map that belongs to this round of verdicts has not been made yet."""
-    _, ready, _ = _rows(store, _COUNTS_SQL, (round_number + 1) * EPOCH_MOVIES)[0]
+    _, ready, _ = store.rows(_COUNTS_SQL, (round_number + 1) * EPOCH_MOVIES)[0]
     wanted = int(ready) // map_round_movies * map_round_movies
-    found = _rows(store, _MAP_SQL, int(ready))
+    found = store.rows(_MAP_SQL, int(ready))
     return wanted > 0 and (not found or int(found[0][1]) < wanted)
 
 
 def scored_rounds(store: Store) -> int:
     """One more than the newest round with verdicts; 0: none."""
-    newest = _rows(store, "SELECT max(round) FROM scores")[0][0]
+    newest = store.rows("SELECT max(round) FROM scores")[0][0]
     return 0 if newest is None else int(newest) + 1
 
 
 def _map(store: Store, sequence_end: int) -> MapFacts | None:
-    processed, ready, extracted = _rows(store, _COUNTS_SQL, sequence_end)[0]
-    found = _rows(store, _MAP_SQL, int(ready))
+    processed, ready, extracted = store.rows(_COUNTS_SQL, sequence_end)[0]
+    found = store.rows(_MAP_SQL, int(ready))
     if not found:
         return None
     number, movie_count, particle_count, symmetry, resolution = found[0]
@@ -101,21 +101,12 @@ def _map(store: Store, sequence_end: int) -> MapFacts | None:
 
 
 def _earlier(store: Store, round_number: int) -> Mapping[str, Mapping[str, Any]]:
-    rows = _rows(
-        store,
+    rows = store.rows(
         "SELECT evaluator, evidence_json FROM scores "
         "WHERE round = (SELECT max(round) FROM scores WHERE round < ?) ORDER BY evaluator",
         round_number,
     )
     return {str(evaluator): json.loads(text) for evaluator, text in rows}
-
-
-def _rows(store: Store, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    cursor = store.cursor()
-    try:
-        return cursor.execute(sql, list(values)).fetchall()
-    finally:
-        cursor.close()
 
 
 def _float(value: object) -> float:

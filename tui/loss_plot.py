@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
-from textual.geometry import Size
-from textual_plotext import PlotextPlot
-
 from frazil.tui.cause_words import BESIDE_TOTAL, MEDIUM
 from frazil.tui.pages import Row
-from frazil.tui.palette import BLUE, GRAY, GREEN, ORANGE, WHITE
-from frazil.tui.trend_plots import rgb
+from frazil.tui.palette import BLUE, GREEN, ORANGE, WHITE
+from frazil.tui.sized_plot import SizedPlot, rgb
 
 _SHOWN = 3
 _MARKERS = (("●", BLUE), ("x", ORANGE), ("+", GREEN))
@@ -40,14 +36,12 @@ def curves_of(rows: Sequence[Row]) -> Curves:
     return {"total": (frequencies, total)} | {factor: inside[factor] for factor in largest}
 
 
-class LossPlot(PlotextPlot):
+class LossPlot(SizedPlot):
     """Loss of ln SSNR against spatial frequency; the title says which sign is which cause."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+        super().__init__("loss of ln SSNR", id=id)
         self._curves: Curves = {}
-        self._plotted_size = Size()
-        self.border_title = "loss of ln SSNR"
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Answer of the query `losses`."""
@@ -55,24 +49,13 @@ class LossPlot(PlotextPlot):
         signs = zip((_TOTAL, *_MARKERS), self._curves, strict=False)
         legend = ", ".join(f"{sign} {MEDIUM.get(factor, factor)}" for (sign, _), factor in signs)
         self.border_title = f"loss of ln SSNR: {legend}" if legend else "loss of ln SSNR"
-        self._plot_all()
-        self.refresh()
+        self.data_changed()
 
-    def render(self) -> Text:
-        if not self._curves or self.size.width < 12 or self.size.height < 4:
-            return Text("" if self._curves else "no losses yet", GRAY)
-        if self.size != self._plotted_size:
-            self._plot_all()
-        rendered = super().render()
-        assert isinstance(rendered, Text)
-        return rendered
+    def missing(self) -> str | None:
+        return None if self._curves else "no losses yet"
 
-    def _plot_all(self) -> None:
+    def draw(self) -> None:
         plt = self.plt
-        plt.clear_figure()
-        self._plotted_size = self.size
-        if not self._curves:
-            return
         for (sign, color), (x, y) in zip((_TOTAL, *_MARKERS), self._curves.values(), strict=False):
             plt.plot(x, y, marker=sign, color=rgb(color))
         frequencies = next(iter(self._curves.values()))[0]

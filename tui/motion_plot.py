@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
-from textual.geometry import Size
-from textual_plotext import PlotextPlot
-
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.palette import BLUE, GRAY, ORANGE
-from frazil.tui.trend_plots import finite, rgb
+from frazil.tui.palette import BLUE, ORANGE
+from frazil.tui.sized_plot import SizedPlot, rgb
+from frazil.tui.trend_plots import finite
 
 _BRAILLE_X_PER_Y = 1.0
 """A cell is about twice as high as wide and holds 2 x 4 braille dots: dots are square."""
@@ -31,16 +28,14 @@ def square_limits(
     )
 
 
-class MotionPlot(PlotextPlot):
+class MotionPlot(SizedPlot):
     """Whole-frame shifts in angstrom; the first frame is marked `1`."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.border_title = "motion, Å"
+        super().__init__("motion, Å", id=id)
         self._x: list[float] = []
         self._y: list[float] = []
         self._text = ""
-        self._plotted_size = Size()
 
     def show_shifts(self, answer: Rows | str) -> None:
         """Rows of the query `frame_shifts`, or why there are none."""
@@ -55,24 +50,13 @@ class MotionPlot(PlotextPlot):
                     self._y.append(y)
             if len(self._x) < 2:
                 self._text = "one frame: nothing to align" if self._x else ""
-        self._plot_all()
-        self.refresh()
+        self.data_changed()
 
-    def render(self) -> Text:
-        if self._text or len(self._x) < 2 or self.size.width < 12 or self.size.height < 4:
-            return Text(self._text, GRAY)
-        if self.size != self._plotted_size:
-            self._plot_all()
-        rendered = super().render()
-        assert isinstance(rendered, Text)
-        return rendered
+    def missing(self) -> str | None:
+        return self._text if self._text or len(self._x) < 2 else None
 
-    def _plot_all(self) -> None:
+    def draw(self) -> None:
         plt = self.plt
-        plt.clear_figure()
-        self._plotted_size = self.size
-        if len(self._x) < 2:
-            return
         # plotext's frame and labels take about 6 columns and 3 lines.
         xlim, ylim = square_limits(self._x, self._y, self.size.width - 7, self.size.height - 3)
         plt.plot(self._x, self._y, marker="braille", color=rgb(BLUE))

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
-from textual.geometry import Size
-from textual_plotext import PlotextPlot
 
 from frazil.daemon.transport.messages import Rows, Scalar
 from frazil.tui.formatting import number, quantity
 from frazil.tui.pages import Row
 from frazil.tui.palette import BLUE, GRAY, ORANGE
+from frazil.tui.sized_plot import SizedPlot, rgb
 
 _SHOWN_OF_OUTLIERS = 0.02
 """Share at either end that may lie outside the plot; one wild fit must not flatten the rest."""
@@ -57,11 +55,6 @@ METRICS = ",".join(curve.metric for trend in TRENDS for curve in trend.curves)
 TREND_LENGTH = 300
 
 
-def rgb(color: str) -> tuple[int, int, int]:
-    """`#rrggbb` for plotext."""
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
-
-
 def finite(value: Scalar) -> float | None:
     """The value if it can be drawn."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -92,35 +85,24 @@ def headline(trend: Trend, rows: Sequence[Row]) -> str:
     return f"{trend.title}  " + ("  ".join(parts) if parts else "–")
 
 
-class TrendPlot(PlotextPlot):
+class TrendPlot(SizedPlot):
     """Kept movies as dots, rejected ones as gray crosses."""
 
     def __init__(self, trend: Trend) -> None:
-        super().__init__(id=f"trend-{trend.title.split()[0].lower()}", classes="trend")
+        super().__init__(trend.title, id=f"trend-{trend.title.split()[0].lower()}", classes="trend")
         self._trend = trend
         self._rows: Sequence[Row] = ()
-        self._plotted_size = Size()
-        self.border_title = trend.title
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self.border_title = headline(self._trend, rows)
-        self._plot_all()
-        self.refresh()
+        self.data_changed()
 
-    def render(self) -> Text:
-        if not self._rows or self.size.width < 12 or self.size.height < 4:
-            return Text("no results yet" if not self._rows else "", GRAY)
-        if self.size != self._plotted_size:
-            self._plot_all()
-        rendered = super().render()
-        assert isinstance(rendered, Text)
-        return rendered
+    def missing(self) -> str | None:
+        return None if self._rows else "no results yet"
 
-    def _plot_all(self) -> None:
+    def draw(self) -> None:
         plt = self.plt
-        plt.clear_figure()
-        self._plotted_size = self.size
         drawn: list[float] = []
         for curve in self._trend.curves:
             points = [(i, finite(row.get(curve.metric)), row.get("state")) for i, row in enumerate(self._rows)]

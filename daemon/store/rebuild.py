@@ -61,11 +61,7 @@ def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *,
 
 
 def _newest_generations(store: Store) -> dict[str, int]:
-    cursor = store.cursor()
-    try:
-        rows = cursor.execute("SELECT relative_path, max(generation) FROM movies GROUP BY relative_path").fetchall()
-    finally:
-        cursor.close()
+    rows = store.rows("SELECT relative_path, max(generation) FROM movies GROUP BY relative_path")
     return {str(path): int(generation) for path, generation in rows}
 
 

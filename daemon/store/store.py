@@ -134,6 +134,14 @@ class Store:
         """A reader's own connection; the caller closes it. For bulk reads inside the daemon."""
         return self._root.cursor()
 
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """All rows of one of the daemon's own statements."""
+        cursor = self.cursor()
+        try:
+            return cursor.execute(statement, list(values)).fetchall()
+        finally:
+            cursor.close()
+
     def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
         """Run one of `queries.NAMED`. Raises `QueryError` for unknown names, bad parameters and time-outs."""
         return queries.run_named(self._root.cursor, name, params or {}, self._limits)

@@ -6,12 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from frazil.models.compiled import compiled
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 _TABLE = 512
 
 

@@ -17,17 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.cpu_threads import run_blocks
-from frazil.models.deconvolution.artefacts import clean
 from frazil.models.deconvolution.spectral_kernels import TABLE, ring_power_rows, wiener_rows
 from frazil.models.deconvolution.ssnr import SsnrCurve
+from frazil.models.deconvolution.working_grid import SOFT_START_ANGSTROM
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import CtfParameters, constant_phase_rad, frequency_grid
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
 from frazil.models.records import CtfEstimate
 
-_SOFT_START_ANGSTROM = 400.0
-"""Slower gradients than this are illumination and ice, not specimen."""
 _LOW_PASS_ANGSTROM = 20.0
 """Without a usable CTF the restoration is only a low-pass."""
 _RINGS_PER_CYCLE = 400.0
@@ -78,33 +77,6 @@ class FilteredSpectrum:
     noise_power: NDArray[np.float64]
 
 
-def restore(
-    image: Tensor,
-    *,
-    pixel_size_angstrom: float,
-    ctf: CtfEstimate,
-    acquisition: AcquisitionParameters,
-    attribution: PredictiveSsnr,
-    device: torch.device,
-) -> Tensor:
-    """(h, w) restored micrograph, specimen bright, float32 on `device`.
-
-    Where no CTF could be fitted, the micrograph is only low-passed (and inverted): a guessed CTF would invent contrast.
-    """
-    cleaned = clean(image.to(device, torch.float32), pixel_size_angstrom).image
-    curve = SsnrCurve(
-        np.asarray(attribution.frequency_per_angstrom),
-        np.asarray(attribution.log_ssnr),
-        np.asarray(attribution.log_ssnr_sd),
-    )
-    if not ctf.defocus_known:
-        return low_passed(cleaned, pixel_size_angstrom)
-    filtered = wiener_spectrum(
-        cleaned, pixel_size_angstrom=pixel_size_angstrom, ctf=ctf, acquisition=acquisition, ssnr=curve
-    )
-    return to_image(filtered, ctf)
-
-
 def ctf_parameters(ctf: CtfEstimate, acquisition: AcquisitionParameters, offset_angstrom: float = 0.0) -> CtfParameters:
     """Of the fitted CTF, its defocus larger by an offset."""
     return CtfParameters(
@@ -123,7 +95,7 @@ def low_passed(image: Tensor, pixel_size_angstrom: float) -> Tensor:
     height, width = image.shape
     kx, ky = frequency_grid(height, width, pixel_size_angstrom, device=image.device)
     k2 = kx * kx + ky * ky
-    transfer = torch.exp(-0.5 * k2 * _LOW_PASS_ANGSTROM**2) * (1 - torch.exp(-0.5 * k2 * _SOFT_START_ANGSTROM**2))
+    transfer = torch.exp(-0.5 * k2 * _LOW_PASS_ANGSTROM**2) * (1 - torch.exp(-0.5 * k2 * SOFT_START_ANGSTROM**2))
     restored: Tensor = torch.fft.irfft2(torch.fft.rfft2(image - image.mean()) * -transfer, s=(height, width))
     return restored
 
@@ -160,7 +132,7 @@ def wiener_spectrum(
     for low, high in _ICE_BANDS_PER_ANGSTROM:
         band = (k > low) & (k < high) & (ln_ssnr < math.log(_FAINT_SSNR))
         ceiling[band] = _REFLECTION * power[band]
-    soft = 1 - np.exp(-0.5 * (k * _SOFT_START_ANGSTROM) ** 2)
+    soft = 1 - np.exp(-0.5 * (k * SOFT_START_ANGSTROM) ** 2)
     inverse = np.exp(-ln_ssnr)
     xx, yy, xy = blur_covariance_a2
     blur = (2 * math.pi) ** 2 * np.array([0.5 * (xx - yy), xy])
@@ -309,7 +281,7 @@ def _chi_terms(parameters: CtfParameters) -> NDArray[np.float64]:
             first * parameters.mean_defocus_angstrom,
             first * half * math.cos(angle),
             first * half * math.sin(angle),
-            -0.5 * math.pi * parameters.cs_mm * 1e7 * wavelength**3,
+            -0.5 * math.pi * parameters.cs_mm * ANGSTROM_PER_MM * wavelength**3,
             constant_phase_rad(parameters.amplitude_contrast, parameters.phase_shift_deg),
         ]
     )

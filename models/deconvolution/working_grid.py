@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.deconvolution.ssnr import SsnrCurve
-from frazil.models.optics.ctf import CtfParameters, ctf_2d, frequency_grid
+from frazil.models.optics.ctf import CtfParameters, chi_2d, ctf_2d, frequency_grid
 
 WORKING_PIXEL_ANGSTROM = 4.0
 """Nyquist at 8 A: beyond it single micrographs show nothing by themselves."""
 _MULTIPLE_PX = 16
 """Of the sides: what the network halves, and the transform, like."""
-_SOFT_START_ANGSTROM = 400.0
+SOFT_START_ANGSTROM = 400.0
+"""Slower gradients than this are illumination and ice, not specimen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ class Transfers:
     """High-pass: slower gradients are no specimen."""
     k: Tensor
 
-    def wiener(self, gain: float = 1.0) -> Tensor:
-        """soft C / (C^2 + 1 / (gain SSNR))."""
-        return self.soft * self.ctf / (self.ctf**2 + torch.exp(-self.log_ssnr) / gain)
+    def wiener(self) -> Tensor:
+        """soft C / (C^2 + 1 / SSNR)."""
+        return self.soft * self.ctf / (self.ctf**2 + torch.exp(-self.log_ssnr))
 
 
 def transfers(grid: WorkingGrid, ctf: CtfParameters, ssnr: SsnrCurve, device: torch.device) -> Transfers:
@@ -95,11 +96,9 @@ def transfers(grid: WorkingGrid, ctf: CtfParameters, ssnr: SsnrCurve, device: to
     k = torch.sqrt(kx * kx + ky * ky)
     contrast = ctf_2d(ctf, height, width, grid.pixel_size_angstrom, device=device)
     if grid.pixel_size_y_angstrom != grid.pixel_size_angstrom:
-        from frazil.models.optics.ctf import chi_2d
-
         contrast = -torch.sin(chi_2d(ctf, kx.double(), ky.double())).float()
     log_ssnr = torch.from_numpy(table_of(ssnr)).to(device)[(k * _TABLE_STEPS_ANGSTROM).round().long()]
-    return Transfers(contrast, log_ssnr, 1 - torch.exp(-0.5 * (k * _SOFT_START_ANGSTROM) ** 2), k)
+    return Transfers(contrast, log_ssnr, 1 - torch.exp(-0.5 * (k * SOFT_START_ANGSTROM) ** 2), k)
 
 
 _TABLE_STEPS_ANGSTROM = 8192.0

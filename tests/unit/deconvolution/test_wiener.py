@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.deconvolution.artefacts import clean
 from frazil.models.deconvolution.blur import frame_blur_covariance_a2
 from frazil.models.deconvolution.ssnr import SsnrCurve
-from frazil.models.deconvolution.wiener import restore, to_image, wiener_spectrum
+from frazil.models.deconvolution.wiener import low_passed, to_image, wiener_spectrum
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import CtfParameters, ctf_2d, frequency_grid
 from frazil.models.records import CtfEstimate
@@ -38,6 +39,30 @@ BANDS = np.linspace(1 / 40, 1 / 2.8, 24)
 
 def _attribution(log_ssnr: np.ndarray) -> Predicted:
     return Predicted(tuple(BANDS.tolist()), tuple(log_ssnr.tolist()), (0.1,) * len(BANDS))
+
+
+def restore(
+    image: torch.Tensor,
+    *,
+    pixel_size_angstrom: float,
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+    attribution: Predicted,
+    device: torch.device,
+) -> torch.Tensor:
+    """The Wiener filter by itself, as `restore_micrograph` begins; the low-pass where there is no CTF."""
+    cleaned = clean(image.to(device, torch.float32), pixel_size_angstrom).image
+    if not ctf.defocus_known:
+        return low_passed(cleaned, pixel_size_angstrom)
+    curve = SsnrCurve(
+        np.asarray(attribution.frequency_per_angstrom),
+        np.asarray(attribution.log_ssnr),
+        np.asarray(attribution.log_ssnr_sd),
+    )
+    filtered = wiener_spectrum(
+        cleaned, pixel_size_angstrom=pixel_size_angstrom, ctf=ctf, acquisition=acquisition, ssnr=curve
+    )
+    return to_image(filtered, ctf)
 
 
 def _scene_and_image(noise: float, seed: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:

@@ -251,7 +251,8 @@ class CausalSettings(_Section):
     """Session folders of the same instrument (the last part may be a pattern, `/data/2026*`): what they taught of its
     camera, beam and stage is where this session starts. Read once, when the session is made."""
     graph: str | None = None
-    """YAML with further nodes and edges of the causal graph. null: the one that ships."""
+    """YAML with further nodes and edges of the causal graph: drawn and told with the others (`frazil why --tree`); what
+    is computed along arrows is the physics that ships. null: the graph that ships."""
 
 
 class StoreSettings(_Section):

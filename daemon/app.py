@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from frazil.actors.gpu_pool import WorkerPool, plan_workers, usable_cpu_count
@@ -35,13 +36,14 @@ from frazil.daemon.prior_epochs import MadeWith
 from frazil.daemon.result_desk import ResultDesk
 from frazil.daemon.scheduler import Scheduler
 from frazil.daemon.service import DaemonService
-from frazil.daemon.store import rebuild, session_writes, writes
+from frazil.daemon.store import causal_writes, rebuild, session_writes, writes
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.daemon.worker_desk import WorkerDesk
+from frazil.models.causal.graph import causal_graph
 from frazil.models.formats.sidecar import read_sidecar, sidecar_candidates
 from frazil.models.formats.structure import check_structure
 
@@ -157,6 +159,9 @@ class Daemon:
 
     def _run_locked(self) -> ExitReport:
         options, settings = self._options, self._settings
+        # First of all: a graph that is wrong stops the start, not the session in the middle.
+        graph = causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
+        self._store.submit(causal_writes.replace_graph, graph).result()
         self._hash = parameter_hash(
             settings,
             inputs={

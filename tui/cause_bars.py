@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from frazil.daemon.transport.messages import Scalar
 from frazil.tui.cause_words import BESIDE_TOTAL, MEDIUM, cause_word
 from frazil.tui.formatting import clean, clock, movie_name, number
 from frazil.tui.pages import Row
@@ -124,6 +125,25 @@ def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
             text.append(f"\n… {cause_word(row['factor'])}: {number(row['loss_ln_ssnr'], 2)} ± {number(row['sd'], 2)}")
     if prior is not None:
         text.append(f"\nprior v{prior.get('version')} from {prior.get('movie_count')} movies", GRAY)
+    return text
+
+
+def causes_tree(nodes: Sequence[Row], edges: Sequence[Row], losses: Sequence[Loss]) -> Text:
+    """The causal graph from its losses upwards: every factor, the largest first, and what acts on it."""
+    words = {row["name"]: clean(row["words"]) for row in nodes}
+    kinds = {row["name"]: row["kind"] for row in nodes}
+    above: dict[Scalar, list[Scalar]] = {}
+    for row in edges:
+        above.setdefault(row["effect"], []).append(row["cause"])
+    known = {one.factor: one.loss for one in losses}
+    text = Text()
+    factors = [name for name in words if kinds[name] == "factor"]
+    for factor in sorted(factors, key=lambda name: -known.get(str(name), 0.0)):
+        loss = f" {known[str(factor)]:.2f}" if str(factor) in known else ""
+        text.append(f"{words[factor]}{loss}\n")
+        for cause in above.get(factor, []):
+            further = ", ".join(words[name] for name in above.get(cause, []))
+            text.append(f"  ← {words[cause]}{f' ← {further}' if further else ''}\n", GRAY)
     return text
 
 

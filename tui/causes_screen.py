@@ -18,11 +18,12 @@ from textual.widgets import Footer, Static
 from frazil.config.errors import DaemonGoneError, FrazilError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import LiveState, Scalar
-from frazil.tui.cause_bars import Loss, advice_text, bars_text, losses_of, movie_heading, scale_of
+from frazil.tui.cause_bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.formatting import clean
 from frazil.tui.loss_plot import LossPlot
 from frazil.tui.notices import AlertsLine, GoneBanner
 from frazil.tui.pages import Row
+from frazil.tui.palette import BLUE
 from frazil.tui.pane_bar import PaneBar
 from frazil.tui.session_header import SessionHeader
 
@@ -87,6 +88,7 @@ class CausesScreen(Screen[object]):
             with Horizontal(id="cause-rest"):
                 with VerticalScroll(id="advice"):
                     yield Static(id="advice-text")
+                    yield Static(id="graph-text")
                 yield LossPlot(id="loss-plot")
         yield AlertsLine(id="alerts")
         yield Footer(compact=True, show_command_palette=False)
@@ -133,12 +135,14 @@ class CausesScreen(Screen[object]):
 
     @work(exclusive=True, group="causes")
     async def _fetch(self, movie_id: str | None) -> None:
-        session, advice, changes, shares, priors = await asyncio.gather(
+        session, advice, changes, shares, priors, nodes, edges = await asyncio.gather(
             self._rows("mean_losses_at", resolution_angstrom=RESOLUTION_ANGSTROM, last=MEAN_MOVIES),
             self._rows("interventions", limit=20),
             self._rows("change_points"),
             self._rows("causal_shares"),
             self._rows("priors", limit=1),
+            self._rows("causal_nodes"),
+            self._rows("causal_edges"),
         )
         movies = max((row["movies"] for row in session if isinstance(row["movies"], int)), default=0)
         title = f"last {movies} movies, loss of ln SSNR at {RESOLUTION_ANGSTROM:g} Å"
@@ -146,6 +150,10 @@ class CausesScreen(Screen[object]):
         self._scale_bars()
         prior = priors[0] if priors else None
         self.query_one("#advice-text", Static).update(advice_text(advice, changes, shares, prior))
+        tree = Text.assemble(
+            ("\nwhat acts on what, loss at 5 Å\n", f"bold {BLUE}"), causes_tree(nodes, edges, losses_of(session))
+        )
+        self.query_one("#graph-text", Static).update(tree if nodes else "")
         if movie_id is None:
             return
         movie, at, curves = await asyncio.gather(

@@ -12,6 +12,8 @@ from frazil.daemon.store.reading import LiveReader, open_session
 from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.summary_text import to_json, to_text
+from frazil.daemon.store.why import losses_at_5_angstrom, session_graph, why_session
+from frazil.models.causal.graph import as_svg
 
 
 def summary(
@@ -33,8 +35,11 @@ def summary(
     with open_session(session) as reader:
         live = isinstance(reader, LiveReader)
         found = summarise(reader, session.resolve(), now_utc_us=time.time_ns() // 1000, live=live)
+        causes_svg = ""
+        if html is not None:
+            causes_svg = as_svg(session_graph(reader), losses_at_5_angstrom(why_session(reader)))
     if html is not None:
-        html.write_text(to_html(found), encoding="utf-8")
+        html.write_text(to_html(found, causes_svg), encoding="utf-8")
         if not as_json:
             typer.echo(f"wrote {html}")
             return

@@ -9,8 +9,9 @@ import typer
 
 from frazil.daemon.store.engine import DATABASE_NAME
 from frazil.daemon.store.reading import open_session
-from frazil.daemon.store.why import why_movie, why_session
+from frazil.daemon.store.why import losses_at_5_angstrom, session_graph, why_movie, why_session
 from frazil.daemon.store.why_text import to_json, to_text
+from frazil.models.causal.graph import as_svg, as_tree
 
 
 def why(
@@ -20,6 +21,8 @@ def why(
     ] = None,
     session: Annotated[Path | None, typer.Option("--session", help="The session's folder [default: this one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="Also what acts on each cause, as a tree.")] = False,
+    graph: Annotated[Path | None, typer.Option("--graph", help="Draw the causal graph into this SVG file.")] = None,
 ) -> None:
     """Say what costs signal: losses of ln SSNR by cause with 95 % credible intervals, and what to change.
 
@@ -30,9 +33,23 @@ def why(
       frazil why --session /data/2026-09-21_apoferritin
       frazil why FoilHole_4711_Data --session /data/2026-09-21_apoferritin
       frazil why --session /data/2026-09-21_apoferritin --json | jq .advice
+      frazil why --session /data/2026-09-21_apoferritin --graph causes.svg
     """
     if session is None and movie is not None and (Path(movie) / DATABASE_NAME).is_file():
         session, movie = Path(movie), None
     with open_session(session or Path()) as reader:
         found = why_session(reader) if movie is None else why_movie(reader, movie)
-    typer.echo(to_json(found) if as_json else to_text(found))
+        causes = session_graph(reader)
+    at_5 = losses_at_5_angstrom(found)
+    if graph is not None:
+        graph.write_text(as_svg(causes, at_5), encoding="utf-8")
+        if not as_json:
+            typer.echo(f"wrote {graph}")
+    if as_json:
+        typer.echo(to_json(found))
+    elif tree:
+        typer.echo(
+            "\n".join([to_text(found), "", "What acts on what (loss of ln SSNR at 5 A)", *as_tree(causes, at_5)])
+        )
+    elif graph is None:
+        typer.echo(to_text(found))

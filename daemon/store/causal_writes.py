@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 
+import networkx as nx
+
 from frazil.daemon.store import session_writes
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PriorRow, ShareRow
+from frazil.models.causal.graph import node_of
 from frazil.models.records import CausalLosses
 
 ADVISER = "frazil"
@@ -28,6 +31,19 @@ def record_version(
     for alert in alerts:
         if connection.execute("SELECT 1 FROM alerts WHERE alert_id = ?", [alert.key()]).fetchone() is None:
             session_writes.record_alert(connection, alert)
+
+
+def replace_graph(connection: Connection, graph: nx.DiGraph) -> None:
+    """The causal graph that the session is explained with from now on."""
+    nodes = [node_of(graph, name) for name in nx.lexicographical_topological_sort(graph)]
+    connection.execute("DELETE FROM causal_nodes")
+    connection.execute("DELETE FROM causal_edges")
+    _insert(
+        connection,
+        "causal_nodes",
+        [(place, node.name, node.kind, node.unit, node.words, node.source) for place, node in enumerate(nodes)],
+    )
+    _insert(connection, "causal_edges", sorted(graph.edges))
 
 
 def replace_losses(

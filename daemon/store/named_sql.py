@@ -190,6 +190,8 @@ CHANGE_POINTS = (
     "SELECT p.*, (SELECT relative_path FROM movies m WHERE m.acquired_utc_us = p.acquired_utc_us "
     "AND m.state <> 'outdated' LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
 )
+CAUSAL_NODES = "SELECT * FROM causal_nodes ORDER BY place"
+CAUSAL_EDGES = "SELECT * FROM causal_edges ORDER BY cause, effect"
 CAUSAL_SHARES = "SELECT * FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor"
 FAILURES = (
     "SELECT movie_id, relative_path, state, attempts, failure_stage, "

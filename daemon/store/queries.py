@@ -111,6 +111,8 @@ NAMED: Mapping[str, NamedQuery] = {
     "causes_by_square": NamedQuery("Named causes by grid square.", named_sql.CAUSES_BY_SQUARE, {}),
     "change_points": NamedQuery("When the session became another one.", named_sql.CHANGE_POINTS, {}),
     "causal_shares": NamedQuery("How well the causes are known.", named_sql.CAUSAL_SHARES, {}),
+    "causal_nodes": NamedQuery("The causal graph: settings, mechanisms, factors.", named_sql.CAUSAL_NODES, {}),
+    "causal_edges": NamedQuery("The causal graph: what acts on what.", named_sql.CAUSAL_EDGES, {}),
     "failures": NamedQuery(
         "Movies that failed, were set aside or were rejected, newest first, with the reason.",
         named_sql.FAILURES,

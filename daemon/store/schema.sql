@@ -191,6 +191,15 @@ CREATE TABLE IF NOT EXISTS causal_shares (
     movie_count INTEGER NOT NULL, prior_version INTEGER NOT NULL
 );
 
+-- Version 5: the causal graph, as it was when the daemon last started (the shipped one and the session's additions).
+CREATE TABLE IF NOT EXISTS causal_nodes (
+    place INTEGER PRIMARY KEY,            -- causes before what they act on
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,                   -- setting, event, latent, mechanism, factor or outcome
+    unit TEXT NOT NULL, words TEXT NOT NULL, source TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS causal_edges (cause TEXT, effect TEXT, PRIMARY KEY (cause, effect));
+
 CREATE TABLE IF NOT EXISTS priors (
     version INTEGER PRIMARY KEY,
     created_utc_us BIGINT NOT NULL,

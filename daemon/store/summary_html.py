@@ -20,8 +20,9 @@ svg { background: #f6f9fb; margin: .3rem .6rem .3rem 0 } text { font: 11px syste
 """
 
 
-def to_html(summary: SessionSummary) -> str:
-    """The whole page; every text that came from a file or a person is escaped."""
+def to_html(summary: SessionSummary, causes_svg: str = "") -> str:
+    """The whole page; every text that came from a file or a person is escaped. `causes_svg`: the causal graph, drawn
+    (`frazil.models.causal.graph.as_svg`)."""
     when = f"{utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC{' (running)' * summary.live}"
     parts = [
         f"<h1>{escape(summary.name)}</h1>",
@@ -47,6 +48,9 @@ def to_html(summary: SessionSummary) -> str:
         *(_strip(curve, metric) for curve in summary.trend for metric in summary.metrics if metric.name == curve.name),
         _wrong(summary),
         _losses(summary),
+        f"<details><summary>The causal graph: what acts on what, losses at 5 A</summary>{causes_svg}</details>"
+        if causes_svg
+        else "",
         _map(summary),
     ]
     return (

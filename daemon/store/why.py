@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import networkx as nx
+
 from frazil.config.errors import NotThereError
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Scalar
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, FACTORS
+from frazil.models.causal.graph import Node, causal_graph, graph_of
 
 RESOLUTIONS_ANGSTROM = (8.0, 5.0, 4.0)
 MEAN_MOVIES = 25
@@ -131,6 +134,22 @@ class SessionWhy:
 def cause_words(factor: object) -> str:
     """What a person at the scope calls a cause."""
     return "nothing stands out" if factor in (None, "") else FACTOR_WORDS.get(str(factor), str(factor))
+
+
+def losses_at_5_angstrom(found: MovieWhy | SessionWhy) -> dict[str, float]:
+    """By factor, for drawing the graph."""
+    at_5 = RESOLUTIONS_ANGSTROM.index(5.0)
+    return {cause.factor: cause.at[at_5].loss_ln_ssnr for cause in found.losses}
+
+
+def session_graph(reader: SessionReader) -> nx.DiGraph:
+    """The causal graph with which the session was explained; the shipped one where an earlier frazil kept none."""
+    nodes = [
+        Node(str(row["name"]), str(row["kind"]), str(row["unit"]), str(row["words"]), str(row["source"]))
+        for row in reader.named("causal_nodes").as_dicts()
+    ]
+    edges = [(str(row["cause"]), str(row["effect"])) for row in reader.named("causal_edges").as_dicts()]
+    return graph_of(nodes, edges) if nodes else causal_graph()
 
 
 def find_movie(reader: SessionReader, text: str) -> Row:

@@ -6,7 +6,7 @@ arrows is in `mechanisms` and `interventions`; the graph says which of them an i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -99,6 +99,15 @@ def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
     if not nx.is_directed_acyclic_graph(graph):
         circle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
         raise SettingsError(f"the causal graph goes round in a circle: {circle}", path=path, remedy="remove one arrow")
+
+
+def graph_of(nodes: Iterable[Node], edges: Iterable[tuple[str, str]]) -> nx.DiGraph:
+    """The graph of these nodes and arrows, which came from a graph that was checked."""
+    graph = nx.DiGraph()
+    for node in nodes:
+        graph.add_node(node.name, node=node)
+    graph.add_edges_from(edges)
+    return graph
 
 
 def node_of(graph: nx.DiGraph, name: str) -> Node:

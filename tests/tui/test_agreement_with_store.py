@@ -24,6 +24,8 @@ ASKED = {
     "interventions": {"limit"},
     "change_points": set(),
     "causal_shares": set(),
+    "causal_nodes": set(),
+    "causal_edges": set(),
     "priors": {"limit"},
 }
 

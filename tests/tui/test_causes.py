@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.cause_bars import Loss, advice_text, bar, bars_text, losses_of, movie_heading, scale_of
+from frazil.tui.cause_bars import Loss, advice_text, bar, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.causes_screen import CausesScreen
 from frazil.tui.live_screen import LiveScreen
 from frazil.tui.loss_plot import curves_of
+from frazil.tui.pages import Row
 
 
 def test_a_bar_ends_at_the_interval_and_at_the_loss() -> None:
@@ -45,6 +46,18 @@ def test_as_many_causes_as_there_is_room_for(height: int) -> None:
     assert lines[0].startswith("cause0"), "the largest stay"
     if height > 1:
         assert sum(line.startswith("total") for line in lines) == 1
+
+
+def test_the_tree_goes_from_losses_to_what_acts_on_them() -> None:
+    nodes: list[Row] = [
+        {"name": "settle", "kind": "setting", "words": "settle time"},
+        {"name": "drift", "kind": "mechanism", "words": "drift\x1b[31m"},
+        {"name": "ice", "kind": "factor", "words": "ice"},
+        {"name": "motion", "kind": "factor", "words": "motion"},
+    ]
+    edges: list[Row] = [{"cause": "settle", "effect": "drift"}, {"cause": "drift", "effect": "motion"}]
+    tree = causes_tree(nodes, edges, [Loss("motion", 0.51, 0.4, 0.6)]).plain
+    assert tree.splitlines() == ["motion 0.51", "  ← drift[31m ← settle time", "ice"]
 
 
 def test_escape_sequences_in_advice_are_not_obeyed() -> None:

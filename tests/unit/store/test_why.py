@@ -13,17 +13,18 @@ from typer.testing import CliRunner
 from frazil.config.errors import NotThereError, QueryError, UsageError
 from frazil.daemon.cli.main import build
 from frazil.daemon.store import causal_writes, writes
-from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.engine import SCHEMA_VERSION, Connection
 from frazil.daemon.store.rows import ChangeRow, InterventionRow, MovieRow, PriorRow, ShareRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html as summary_html
 from frazil.daemon.store.summary_text import to_text as summary_text
-from frazil.daemon.store.why import LossAt, why_movie, why_session
+from frazil.daemon.store.why import LossAt, session_graph, why_movie, why_session
 from frazil.daemon.store.why_text import bar, to_json, to_text
+from frazil.models.causal.graph import causal_graph
 from frazil.models.records import CausalLosses, MovieResult
 
-APP = build(("why", "query"))
+APP = build(("why", "query", "summary"))
 FACTORS = ("motion", "ice", "aberrations")
 
 
@@ -125,6 +126,33 @@ def test_the_summary_counts_named_causes(told: Store) -> None:
     assert summary.advice[0] == "wait 10 s longer"
 
 
+def test_the_graph_is_kept_and_drawn(told: Store, tmp_path: Path) -> None:
+    more = tmp_path / "graph.yaml"
+    more.write_text("nodes: {door: {kind: event, words: the door <3 am>}}\nedges: {door: [steady_drift]}\n")
+    graph = causal_graph(more)
+    told.submit(causal_writes.replace_graph, causal_graph()).result()
+    told.submit(causal_writes.replace_graph, graph).result()
+    kept = session_graph(told)
+    assert dict(kept.nodes(data="node")) == dict(graph.nodes(data="node"))
+    assert set(kept.edges) == set(graph.edges)
+    told.close()
+    picture, page = tmp_path / "causes.svg", tmp_path / "report.html"
+    arguments = ["why", str(told.session_dir), "--tree", "--graph", str(picture)]
+    done = CliRunner().invoke(APP, arguments, catch_exceptions=False)
+    tree = done.stdout.partition("What acts on what")[2].splitlines()
+    assert tree[1] == "motion inside frames  3.00", "the largest loss first"
+    drift = next(line for line in tree if "drift of the stage ←" in line)
+    assert "settle time after stage moves" in drift
+    assert "the door <3 am>" in drift
+    assert "the door &lt;3 am>" in picture.read_text(encoding="utf-8")
+    CliRunner().invoke(APP, ["summary", str(told.session_dir), "--html", str(page)], catch_exceptions=False)
+    assert "the door &lt;3 am>" in page.read_text(encoding="utf-8")
+
+
+def test_a_session_of_an_earlier_frazil_has_the_shipped_graph(told: Store) -> None:
+    assert set(session_graph(told).edges) == set(causal_graph().edges)
+
+
 def test_the_verb_on_a_finished_session(told: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     told.close()
     session = str(told.session_dir)
@@ -164,7 +192,7 @@ def test_a_session_of_an_earlier_schema_is_brought_up_to_date(
     new = ("action", "place", "gain_low_ln_ssnr", "map_resolution_to_angstrom", "prior_version")
 
     def as_schema_3(connection: Connection) -> None:
-        for table in ("named_causes", "change_points", "causal_shares"):
+        for table in ("named_causes", "change_points", "causal_shares", "causal_nodes", "causal_edges"):
             connection.execute(f"DROP TABLE {table}")
         for column in new:
             connection.execute(f"ALTER TABLE interventions DROP COLUMN {column}")
@@ -179,4 +207,4 @@ def test_a_session_of_an_earlier_schema_is_brought_up_to_date(
         again.submit(writes.record_result, result, ready_utc_us=10, lag_s=1.0).result()
         assert again.named("movie", {"movie_id": "m00000"}).column("named_cause") == ["ice"]
         assert set(new) <= set(again.named("interventions").columns)
-        assert again.sql("SELECT max(version) AS v FROM schema_version").rows == ((4,),)
+        assert again.sql("SELECT max(version) AS v FROM schema_version").rows == ((SCHEMA_VERSION,),)

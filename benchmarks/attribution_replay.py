@@ -162,7 +162,7 @@ def again(kept: Kept, task: MovieTask, metadata: Any, settings: Any, *, refit: b
     pattern = result.quality.fixed_pattern
     put: dict[str, Callable[..., Any]] = {
         "align_movie": lambda *a, **k: aligned,
-        "_restored": lambda *a, **k: _NothingRestored(),
+        "restore_micrograph": lambda *a, **k: _NothingRestored(),
         "pick_particles": lambda *a, **k: ParticlePicks(),
         "extract_particles": lambda *a, **k: torch.zeros(0),
         "_pattern_left": lambda *a, **k: pattern,
@@ -223,6 +223,8 @@ class _NothingRestored:
     """Stands for a restored micrograph, which nobody looks at."""
 
     image = small = torch.zeros(1)
+    method, held_out_gain, specimen_share, masked_share, bad_lines, attenuated = "wiener", None, None, 0.0, 0, 0
+    lessons: tuple[Any, ...] = ()
 
 
 class _Source:
@@ -308,7 +310,7 @@ def _caught(into: dict[str, Any]) -> Iterator[None]:
             {
                 "align_movie": aligning,
                 "fit_ctf": fitting,
-                "restore": lambda image, **k: image,
+                "restore_micrograph": lambda *a, **k: _NothingRestored(),
                 "pick_particles": lambda *a, **k: ParticlePicks(),
                 "extract_particles": lambda *a, **k: torch.zeros((0, 16, 16)),
             }

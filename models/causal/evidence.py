@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.optics.ctf import constant_phase_rad
+from frazil.models.optics.wavelength import electron_wavelength_angstrom
 from frazil.models.records import CtfEstimate, FrameShifts, LocalMotion, MovieEvidence, Quality, Spectra
 
 _MIN_BAND_SSNR = 1e-4
@@ -33,8 +35,10 @@ def collect_evidence(
 ) -> MovieEvidence:
     """Bring the records of one movie onto the prior's bands.
 
-    A ring amplitude counts only where the fit reaches: beyond it a positive A(k) is fitted noise. `field_angstrom` is
-    the micrograph's height and width.
+    A ring amplitude counts only from the first zero of the CTF on, before which a rise of the amplitude and a fall of
+    the background are the same to the fit (the error goes with defocus, as the loss by beam convergence does), and as
+    far as the fit reaches: beyond, a positive A(k) is fitted noise. `field_angstrom` is the micrograph's height and
+    width.
     """
     frequency = np.array(spectra.frequency_per_angstrom)
     amplitude, noise = np.array(spectra.ring_amplitude), np.array(spectra.noise_power)
@@ -45,10 +49,10 @@ def collect_evidence(
     # A real image's independent samples lie on half a plane.
     samples = np.maximum(np.pi * bands * width * field_angstrom[0] * field_angstrom[1], 1.0)
     if ctf.defocus_known and ctf.fit_resolution_angstrom is not None and frequency.size:
-        limit = _WELL_INSIDE / ctf.fit_resolution_angstrom
+        begin, limit = _first_zero_per_angstrom(ctf, acquisition), _WELL_INSIDE / ctf.fit_resolution_angstrom
         for index, band in enumerate(bands):
             inside = (np.abs(frequency - band) <= width / 2) & (noise > 0)
-            if band > limit or not inside.any():
+            if not begin < band <= limit or not inside.any():
                 continue
             ratio = float(np.mean(amplitude[inside] / noise[inside]))
             if ratio > _MIN_BAND_SSNR:
@@ -83,6 +87,15 @@ def collect_evidence(
         particle_diameter_angstrom=particle_diameter_angstrom,
         exposure=acquisition.exposure,
     )
+
+
+def _first_zero_per_angstrom(ctf: CtfEstimate, acquisition: AcquisitionParameters) -> float:
+    """Where the phase of the CTF first reaches pi, Cs left out: it matters far beyond."""
+    constant = constant_phase_rad(acquisition.amplitude_contrast, ctf.phase_shift_deg)
+    left = max(1.0 - constant / np.pi, 0.0)
+    defocus_angstrom = (ctf.defocus_u_angstrom + ctf.defocus_v_angstrom) / 2
+    wavelength_angstrom = electron_wavelength_angstrom(acquisition.voltage_kv)
+    return float(np.sqrt(left / (wavelength_angstrom * max(defocus_angstrom, 1.0))))
 
 
 def measured_bands(evidence: MovieEvidence) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

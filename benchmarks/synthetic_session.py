@@ -200,6 +200,8 @@ class SyntheticService:
         if row is None or row["ctf_fit_angstrom"] is None:
             raise NotThereError("this picture has not been written", remedy="wait until the movie is ready")
         image = _micrograph(row, _PICTURE_PX) if request.kind != "power_spectrum" else _spectrum(row, _PICTURE_PX)
+        if request.kind == "restored":
+            image = -image  # the specimen is bright
         factor = -(-_PICTURE_PX // min(request.max_width_px, request.max_height_px))
         side = _PICTURE_PX // factor
         image = image[: side * factor, : side * factor].reshape(side, factor, side, factor).mean(axis=(1, 3))

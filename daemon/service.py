@@ -58,9 +58,14 @@ class DaemonService:
         relative = movie.get(_PICTURE_COLUMNS[request.kind])
         if not isinstance(relative, str):
             raise NotThereError("this movie has no such picture yet", remedy="wait until it is ready")
+        path = self._session_dir / relative
+        if request.kind == "restored":
+            # The reduced one is freed of what is finer than 8 A, which no screen shows but as noise.
+            small = self._session_dir / str(movie.get("thumbnail_path")).replace(".png", "_restored.png")
+            path = small if small.is_file() else path
         pixel_size = movie.get("micrograph_pixel_size_angstrom")
         return load_picture(
-            self._session_dir / relative,
+            path,
             max_width_px=request.max_width_px,
             max_height_px=request.max_height_px,
             pixel_size=float(pixel_size) if isinstance(pixel_size, int | float) else 0.0,

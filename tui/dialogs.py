@@ -88,6 +88,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("k", "acknowledge the newest open alert"),
     ("Enter, Escape", "the movie on the whole screen, and back"),
     ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
+    ("d", "micrograph: as it was summed, as it was restored (denoised)"),
     ("z", "spectrum: whole, its middle twice, four times as large"),
     ("1 2 3 4", "small terminals: movies, movie, trends, workers"),
     ("q", "leave the screen; the daemon goes on"),

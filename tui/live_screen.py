@@ -65,6 +65,7 @@ class LiveScreen(Screen[object]):
         Binding("Q", "requeue", "re-queue", show=False),
         Binding("z", "zoom", "zoom", show=False),
         Binding("v", "view", "view", show=False),
+        Binding("d", "restored", "restored", show=False),
         Binding("enter", "enlarge", "movie", show=False),
         Binding("escape", "back", "back", show=False),
         *(Binding(str(i + 1), f"pane('{pane}')", pane, show=False) for i, pane in enumerate(PANES)),
@@ -243,15 +244,13 @@ class LiveScreen(Screen[object]):
     def _picture_wanted(self, event: Picture.Wanted) -> None:
         # Textual types `run_worker` with a variable that nothing binds here.
         job: Any = partial(self._fetch_picture, event)
-        self.run_worker(job, group=f"picture-{event.picture.kind}", exclusive=True)
+        self.run_worker(job, group=f"picture-{event.picture.id}", exclusive=True)
 
     async def _fetch_picture(self, event: Picture.Wanted) -> None:
         await asyncio.sleep(_SETTLE_S)
         picture = event.picture
         try:
-            answer = await self._app.client.picture(
-                event.movie_id, picture.kind, event.max_width_px, event.max_height_px
-            )
+            answer = await self._app.client.picture(event.movie_id, event.kind, event.max_width_px, event.max_height_px)
         except NotThereError:
             picture.take(event.movie_id, "not yet")
         except FrazilError as error:
@@ -420,6 +419,10 @@ class LiveScreen(Screen[object]):
     def action_view(self) -> None:
         """On a small terminal there is room for one picture at a time."""
         self._movie.show_next_view()
+
+    def action_restored(self) -> None:
+        """The micrograph as it was summed, and as it was restored."""
+        self._movie.show_next_micrograph()
 
     def action_zoom(self) -> None:
         picture = self.query_one("#spectrum", Picture)

@@ -8,7 +8,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import Rows
+from frazil.daemon.transport.messages import PictureKind, Rows
 from frazil.tui.motion_plot import MotionPlot
 from frazil.tui.movie_facts import facts_text, movie_title, reason_text
 from frazil.tui.pages import Row
@@ -16,6 +16,10 @@ from frazil.tui.palette import GRAY
 from frazil.tui.picture import Picture
 
 VIEWS = ("micrograph", "spectrum", "motion")
+MICROGRAPHS: tuple[tuple[PictureKind, str], ...] = (
+    ("thumbnail", "micrograph"),
+    ("restored", "restored micrograph (specimen bright)"),
+)
 
 
 class Facts(Widget):
@@ -51,7 +55,7 @@ class MoviePanel(Vertical):
         yield Static(id="movie-reason")
         with Container(id="movie-body"):
             with Horizontal(id="movie-pictures"):
-                yield Picture("thumbnail", "micrograph", id="thumbnail")
+                yield Picture(*MICROGRAPHS[0], id="thumbnail")
                 yield Picture("power_spectrum", "spectrum | fitted rings", zoom=2, id="spectrum")
             with Horizontal(id="movie-numbers"):
                 yield MotionPlot(id="motion-plot")
@@ -66,6 +70,12 @@ class MoviePanel(Vertical):
         present = next(i for i, view in enumerate(VIEWS) if self.has_class(f"view-{view}"))
         for i, view in enumerate(VIEWS):
             self.set_class(i == (present + 1) % len(VIEWS), f"view-{view}")
+
+    def show_next_micrograph(self) -> None:
+        """Summed and restored take turns, for this movie and those that follow."""
+        picture = self.query_one("#thumbnail", Picture)
+        present = next(i for i, (kind, _) in enumerate(MICROGRAPHS) if kind == picture.kind)
+        picture.show_kind(*MICROGRAPHS[(present + 1) % len(MICROGRAPHS)])
 
     def show_movie(self, movie_id: str | None, brief: Row | None, *, again: bool = False) -> None:
         """Pictures are asked for at once; numbers follow by `take_row`. `brief` is the table's line, if it is there;

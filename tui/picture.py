@@ -23,6 +23,7 @@ class Picture(Widget):
         def __init__(self, picture: Picture, movie_id: str, max_width_px: int, max_height_px: int) -> None:
             super().__init__()
             self.picture = picture
+            self.kind = picture.kind
             self.movie_id = movie_id
             self.max_width_px = max_width_px
             self.max_height_px = max_height_px
@@ -63,6 +64,14 @@ class Picture(Widget):
             self._strips = picture_strips(gray, width, height, many_colors=many)
             self._text = ""
         self.refresh()
+
+    def show_kind(self, kind: PictureKind, title: str) -> None:
+        """Another kind of picture of the same movie."""
+        self.kind, self._title = kind, title
+        self._set_title()
+        self._strips, self._text, self._asked = [], "", None
+        self.refresh()
+        self._ask()
 
     def zoom_to(self, zoom: int) -> None:
         """Show the middle, `zoom` times as large. Rings of a spectrum are finer than a terminal's pixels."""

@@ -317,6 +317,23 @@ async def test_a_movie_fills_the_screen_and_zooms(session: Any, tools: Any) -> N
         assert picture.size.width == small
 
 
+async def test_the_micrograph_is_shown_as_summed_and_as_restored(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await tools.settle(pilot)
+        picture = app.screen.query_one("#thumbnail", Picture)
+        summed = picture._strips
+        await pilot.press("d")
+        await tools.settle(pilot)
+        assert picture.kind == "restored"
+        assert picture._strips
+        assert picture._strips != summed
+        assert "restored micrograph" in tools.screen_text(app)
+        await pilot.press("d")
+        await tools.settle(pilot)
+        assert picture._strips == summed
+
+
 async def test_resizing_while_running(session: Any, tools: Any) -> None:
     app = session.app()
     async with app.run_test(size=(200, 60)) as pilot:

@@ -7,11 +7,13 @@ in `frazil.models.movie_pipeline`; this shell adds the clock, the files, the dev
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import threading
 import time
 import traceback
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
-from frazil.actors.movie_output import write_products
+from frazil.actors.movie_output import lessons_path, network_path, write_bytes, write_products
 from frazil.config.errors import (
     FormatError,
     QuarantineError,
@@ -34,6 +36,8 @@ from frazil.config.errors import (
     UsageError,
 )
 from frazil.config.settings import GainOrientation, Settings
+from frazil.models.deconvolution.lessons import lessons_bytes, network_from_bytes
+from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
 from frazil.models.gain_evidence import mean_counts_by_half, residuals
@@ -43,6 +47,7 @@ from frazil.models.motion.held_frames import HeldFrames
 from frazil.models.movie_pipeline import process_movie
 from frazil.models.records import DeviceReport, MovieHeader, MovieResult, StageTiming
 
+_log = logging.getLogger(__name__)
 _READ_AHEAD_BYTES = 1 << 22
 _SMALLEST_PX = 64
 """Rings and shifts of anything smaller are noise."""
@@ -96,6 +101,7 @@ class FrameWorker:
         self._multiplier: NDArray[np.float32] | None = None
         self._pattern: NDArray[np.float32] | None = None
         self._defects: NDArray[np.bool_] | None = None
+        self._network: tuple[int, ResidualNetwork | None] = (0, None)
 
     # --- the device ------------------------------------------------------------------------------------------------
 
@@ -252,6 +258,7 @@ class FrameWorker:
             bad=BadPixels.from_mask(mask),
             counts_per_electron=settings.camera.counts_per_electron,
         )
+        network_version, network = self._network_of(task.network_version)
         products = process_movie(
             source,
             corrected_sum=corrected_sum / settings.camera.counts_per_electron,
@@ -263,9 +270,14 @@ class FrameWorker:
             reference_counts_per_px=task.prior.empty_counts_per_px,
             device=self._device,
             on_stage=stages,
+            network=network,
+            network_version=network_version,
+            make_lessons=task.make_lessons,
         )
         stages("write")
         files = write_products(self._session_dir, task.stem, products, settings)
+        if task.make_lessons:
+            write_bytes(self._session_dir / lessons_path(task.stem), lessons_bytes(products.lessons))
         return MovieResult(
             movie_id=task.movie_id,
             parameter_hash=task.parameter_hash,
@@ -283,8 +295,23 @@ class FrameWorker:
             files=files,
             device=self.describe(),
             evidence=products.evidence,
+            restoration=products.restoration,
             timings=stages.close(),
         )
+
+    def _network_of(self, version: int) -> tuple[int, ResidualNetwork | None]:
+        """The learned residual of this version and its number, kept until another is asked for; (0, None): the one that
+        ships, also when the session's cannot be read: no movie is lost for a nicer picture."""
+        if version == 0:
+            return 0, None
+        if version != self._network[0]:
+            path = self._session_dir / network_path(version)
+            try:
+                self._network = version, network_from_bytes(path.read_bytes(), self._device)
+            except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+                _log.warning("the learned restoration %s cannot be read (%s): the shipped one is used", path, error)
+                return 0, None
+        return self._network
 
     @contextlib.contextmanager
     def _open(self, path: Path, pixel_size_angstrom: float | None) -> Iterator[MovieReader]:

@@ -24,6 +24,10 @@ class MovieTask:
     gain: GainDecision
     parameter_hash: str
     prior: PriorSnapshot
+    network_version: int = 0
+    """Of the learned residual that restores it (`restored/networks`); 0: the one that ships."""
+    make_lessons: bool = False
+    """Leave in `restored/lessons` what the residual can learn from this movie."""
     next_movie_path: str | None = None
     """What will come after this one: read ahead while this one computes."""
 

@@ -58,6 +58,24 @@ def write_products(session_dir: Path, stem: str, products: MovieProducts, settin
     )
 
 
+def lessons_path(stem: str) -> str:
+    """Below the session folder: what the learned residual can learn from a movie."""
+    return f"restored/lessons/{stem}.npz"
+
+
+def network_path(version: int) -> str:
+    """Below the session folder: the learned residual as the session has taught it."""
+    return f"restored/networks/v{version:04d}.npz"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
 def _thumbnail(image: torch.Tensor) -> NDArray[np.float32]:
     """Mean over blocks, so that the thumbnail is less noisy than the micrograph; row 0 on top of the picture."""
     height, width = image.shape
@@ -70,9 +88,5 @@ def _thumbnail(image: torch.Tensor) -> NDArray[np.float32]:
 def _png(session_dir: Path, relative: str, image: NDArray[np.float32]) -> str:
     low, high = np.percentile(image, (1.0, 99.0))
     gray = np.clip((image - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255).astype(np.uint8)
-    path = session_dir / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(imagecodecs.png_encode(gray))
-    temporary.replace(path)
+    write_bytes(session_dir / relative, bytes(imagecodecs.png_encode(gray)))
     return relative

@@ -244,6 +244,13 @@ class WorkerSettings(_Section):
     is decoded again for each of three passes. 40 counted frames of 5760 x 4092 px take 900 MiB."""
 
 
+class RestorationSettings(_Section):
+    """The restored micrographs."""
+
+    learn: bool = True
+    """Teach the learned residual with the session's own half-sums. Costs one core some seconds every 25 movies."""
+
+
 class CausalSettings(_Section):
     """What the causal model starts from."""
 
@@ -292,6 +299,7 @@ class Settings(_Section):
     particles: ParticleSettings = ParticleSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     workers: WorkerSettings = WorkerSettings()
+    restoration: RestorationSettings = RestorationSettings()
     causal: CausalSettings = CausalSettings()
     store: StoreSettings = StoreSettings()
     origins: dict[str, str] = {}

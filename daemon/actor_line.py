@@ -1,4 +1,4 @@
-"""The one line to the causal prior's process: one call at a time, and a new process when it ends."""
+"""A line to an actor that keeps nothing between calls: one call at a time, and a new process when it ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from frazil.actors.causal_prior import CausalPriorActor
 
 _log = logging.getLogger(__name__)
 
@@ -23,17 +21,17 @@ class Answer:
     """The call itself may do no harm: it can be made again."""
 
 
-class PriorLine:
-    """See the module. `step` never waits."""
+class ActorLine:
+    """See the module. `step` never waits. `name` is what the log calls it."""
 
-    def __init__(self, ray: Any) -> None:
-        self._ray = ray
+    def __init__(self, ray: Any, actor: type, name: str) -> None:
+        self._ray, self._actor_class, self._name = ray, actor, name
         self._call: Any = None
         self._then: Callable[[Answer], None] | None = None
         self._start()
 
     def _start(self) -> None:
-        self._actor = self._ray.remote(CausalPriorActor).options(num_cpus=0, max_restarts=0).remote()
+        self._actor = self._ray.remote(self._actor_class).options(num_cpus=0, max_restarts=0).remote()
 
     @property
     def busy(self) -> bool:
@@ -57,7 +55,7 @@ class PriorLine:
         try:
             answer = Answer(self._ray.get(ready[0]))
         except self._ray.exceptions.RayActorError as error:
-            _log.warning("the causal prior's process ended; it is started again")
+            _log.warning("%s: its process ended; it is started again", self._name)
             self._start()
             answer = Answer(None, str(error), process_ended=True)
         except self._ray.exceptions.RayError as error:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.settings import Settings
+from frazil.daemon import prior_epochs
 from frazil.daemon.earlier_sessions import starting_prior
+from frazil.daemon.lesson_desk import LessonDesk
 from frazil.daemon.live_state import AnalysisSummary
 from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.movie_book import MovieBook
@@ -46,14 +48,32 @@ class AnalysisDesk:
             utc_us=utc_us,
             start=lambda: starting_prior(settings.causal.learn_from, session_dir=session_dir),
         )
+        self._lessons = LessonDesk(
+            runtime,
+            store,
+            session_dir,
+            made_with=made_with,
+            enabled=settings.restoration.learn,
+            utc_us=utc_us,
+        )
         self._map = MapDesk(runtime, store, session_dir, settings, book, utc_us=utc_us)
         self._scores = ScoreDesk(
             runtime, store, session_dir, settings, book, utc_us=utc_us, map_idle=lambda: self._map.drained(final=False)
         )
 
     @property
-    def newest_version(self) -> int:
-        return self._prior.newest_version
+    def eligible_below(self) -> int:
+        """Movies with a smaller sequence can start: what they are to be judged and restored with exists."""
+        prior, lessons = prior_epochs.eligible_below(self._prior.newest_version), self._lessons.eligible_below
+        return prior if lessons is None else min(prior, lessons)
+
+    def network_version_for(self, sequence: int) -> int:
+        """The learned restoration that a movie of this place in the session uses."""
+        return self._lessons.version_for(sequence)
+
+    def makes_lessons(self, sequence: int) -> bool:
+        """Whether the learned restoration learns from a movie of this place."""
+        return self._lessons.makes_lessons(sequence)
 
     def prior_for(self, sequence: int) -> PriorSnapshot:
         """The prior that a movie of this place in the session uses."""
@@ -74,11 +94,14 @@ class AnalysisDesk:
     def step(self, *, quiet: bool) -> None:
         """Take in what the actors have finished and give them more; never waits. `quiet`: no movie is on its way."""
         self._prior.step(quiet=quiet)
+        self._lessons.step(self._prior.newest_version * prior_epochs.EPOCH_MOVIES)
         self._map.step()
         self._scores.step()
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first."""
+        if self._lessons.step(self._prior.newest_version * prior_epochs.EPOCH_MOVIES):
+            return False
         if not self._map.drained(final=final):
             return False
         # Advice and verdicts come last: they are about the final map. Neither waits for the other.

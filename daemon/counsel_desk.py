@@ -13,9 +13,9 @@ from pathlib import Path
 from frazil.actors.causal_prior import Counsel
 from frazil.config.errors import FormatError
 from frazil.daemon import counsel
+from frazil.daemon.actor_line import ActorLine, Answer
 from frazil.daemon.notices import Notices
 from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith
-from frazil.daemon.prior_line import Answer, PriorLine
 from frazil.daemon.store import causal_writes, result_files
 from frazil.daemon.store.store import Store
 from frazil.models.causal.change_points import ChangePoint
@@ -50,7 +50,7 @@ class CounselDesk:
 
     def __init__(
         self,
-        line: PriorLine,
+        line: ActorLine,
         store: Store,
         session_dir: Path,
         *,

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from frazil.actors.messages import MovieFailure, MovieTask
 from frazil.config.errors import StopDaemonError
 from frazil.config.settings import Settings
-from frazil.daemon import prior_epochs
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
 from frazil.daemon.movie_book import MovieBook
@@ -69,8 +68,7 @@ class DispatchDesk:
 
     def start_movies(self) -> None:
         """Give waiting movies to idle workers, as far as the prior that they are to use exists."""
-        eligible = prior_epochs.eligible_below(self._analysis.newest_version)
-        for dispatch in self._scheduler.dispatches(self._clock(), eligible_below=eligible):
+        for dispatch in self._scheduler.dispatches(self._clock(), eligible_below=self._analysis.eligible_below):
             known = self._movies.in_hand[dispatch.movie_id]
             known.stale = False
             # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
@@ -86,6 +84,8 @@ class DispatchDesk:
                 gain=self._gate.decision_for(known.movie),
                 parameter_hash=self._hash,
                 prior=self._analysis.prior_for(sequence),
+                network_version=self._analysis.network_version_for(sequence),
+                make_lessons=self._analysis.makes_lessons(sequence),
                 next_movie_path=str(self._movies.in_hand[coming[0]].movie.path) if coming else None,
             )
             self._workers.call(

@@ -11,14 +11,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from frazil.actors.causal_prior import CausalPriorActor
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FormatError
 from frazil.daemon import counsel, prior_epochs
+from frazil.daemon.actor_line import ActorLine, Answer
 from frazil.daemon.counsel_desk import CounselDesk
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.notices import Notices
 from frazil.daemon.prior_epochs import EpochBook, MadeWith
-from frazil.daemon.prior_line import Answer, PriorLine
 from frazil.daemon.store import causal_writes, result_files
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.store import Store
@@ -63,7 +64,7 @@ class PriorDesk:
         self._load()
         # Epochs that an earlier run has learnt from are closed.
         self._epochs = EpochBook.restored(book.open_sequences, book.ended_sequences, closed=self._newest)
-        self._line = PriorLine(runtime.ray)
+        self._line = ActorLine(runtime.ray, CausalPriorActor, "causal prior")
         self._counsel = CounselDesk(
             self._line,
             store,

@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.config.settings import Settings
-from frazil.models.causal.attribution import Attribution, attribute
+from frazil.models.causal.attribution import attribute
 from frazil.models.causal.evidence import collect_evidence
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
 from frazil.models.deconvolution.blur import frame_blur_covariance_a2
+from frazil.models.deconvolution.lessons import Lesson
+from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.deconvolution.restoration import Restored, restore_micrograph
 from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.formats.acquisition import AcquisitionParameters
@@ -31,6 +33,7 @@ from frazil.models.records import (
     MovieEvidence,
     ParticlePicks,
     Quality,
+    RestorationFacts,
     Spectra,
 )
 
@@ -71,6 +74,9 @@ class MovieProducts:
     picks: ParticlePicks
     losses: CausalLosses
     evidence: MovieEvidence
+    restoration: RestorationFacts
+    lessons: tuple[Lesson, ...]
+    """What the learned residual can learn from this movie, where it was asked for."""
 
 
 def process_movie(
@@ -85,6 +91,9 @@ def process_movie(
     reference_counts_per_px: float | None,
     device: torch.device,
     on_stage: Callable[[str], None],
+    network: ResidualNetwork | None = None,
+    network_version: int = 0,
+    make_lessons: bool = False,
 ) -> MovieProducts:
     """Align, sum, fit, attribute, restore, pick and extract.
 
@@ -100,6 +109,10 @@ def process_movie(
         Electrons per pixel and frame through vacuum or the thinnest ice seen so far; the zero of the ice thickness.
     on_stage:
         Told the name of each stage as it begins.
+    network, network_version:
+        The learned residual as the session has taught it by now. None: as it ships, which is version 0.
+    make_lessons:
+        Also return what the residual can learn from this movie.
     """
     frame_count = source.frame_count
     counts_per_px = float(corrected_sum.mean(dtype=np.float64))
@@ -154,7 +167,19 @@ def process_movie(
     )
     attribution = attribute(evidence, prior)
     on_stage("restore")
-    restored = _restored(aligned, fit.estimate, acquisition, attribution, several, device)
+    restored = restore_micrograph(
+        aligned.dose_weighted,
+        aligned.even if several else None,
+        aligned.odd if several else None,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        ctf=fit.estimate,
+        acquisition=acquisition,
+        predicted=attribution,
+        network=network or shipped_network(device),
+        device=device,
+        blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),
+        learn_from=make_lessons,
+    )
     on_stage("pick")
     picks = pick_particles(
         aligned.dose_weighted,
@@ -193,28 +218,20 @@ def process_movie(
         picks=picks,
         losses=attribution.losses,
         evidence=evidence,
+        restoration=_restoration_facts(restored, network_version),
+        lessons=restored.lessons,
     )
 
 
-def _restored(
-    aligned: AlignedMovie,
-    ctf: CtfEstimate,
-    acquisition: AcquisitionParameters,
-    attribution: Attribution,
-    several_frames: bool,
-    device: torch.device,
-) -> Restored:
-    return restore_micrograph(
-        aligned.dose_weighted,
-        aligned.even if several_frames else None,
-        aligned.odd if several_frames else None,
-        pixel_size_angstrom=aligned.pixel_size_angstrom,
-        ctf=ctf,
-        acquisition=acquisition,
-        predicted=attribution,
-        network=shipped_network(device),
-        device=device,
-        blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),
+def _restoration_facts(restored: Restored, network_version: int) -> RestorationFacts:
+    return RestorationFacts(
+        method=restored.method,
+        network_version=network_version,
+        held_out_gain=None if restored.held_out_gain is None else restored.held_out_gain.gain,
+        specimen_share=restored.specimen_share,
+        masked_share=restored.masked_share,
+        bad_lines=restored.bad_lines,
+        attenuated_samples=restored.attenuated,
     )
 
 

@@ -312,6 +312,26 @@ class DeviceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RestorationFacts:
+    """How a micrograph was restored, and what was found on the way."""
+
+    method: str
+    """`low-pass` (no CTF), `wiener`, `local-wiener` or `learned`: the last that earned its place on this micrograph."""
+    network_version: int
+    """Of the learned residual: 0 is the one that ships, later ones the session has taught."""
+    held_out_gain: float | None = None
+    """ln likelihood of the half-sums that were held out, of what was taken over what it was compared with."""
+    specimen_share: float | None = None
+    """Of the field that is covered."""
+    masked_share: float = 0.0
+    """Of the field that was replaced: dark lumps and edges."""
+    bad_lines: int = 0
+    """Rows and columns that were levelled."""
+    attenuated_samples: int = 0
+    """Fourier samples of ice reflections and gratings that were levelled."""
+
+
+@dataclass(frozen=True, slots=True)
 class MovieFiles:
     """Paths relative to the session folder."""
 
@@ -349,4 +369,5 @@ class MovieResult:
     device: DeviceReport
     evidence: MovieEvidence | None = None
     """What the causal prior learns from."""
+    restoration: RestorationFacts | None = None
     timings: tuple[StageTiming, ...] = field(default=())

@@ -192,6 +192,13 @@ CHANGE_POINTS = (
 )
 CAUSAL_NODES = "SELECT * FROM causal_nodes ORDER BY place"
 CAUSAL_EDGES = "SELECT * FROM causal_edges ORDER BY cause, effect"
+RESTORATIONS = (
+    "SELECT r.method, r.network_version, count(*) AS movies, median(r.held_out_gain) AS held_out_gain, "
+    "median(r.specimen_share) AS specimen_share, avg(r.masked_share) AS masked_share "
+    "FROM restorations r JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected') "
+    "GROUP BY ALL ORDER BY movies DESC, r.method, r.network_version"
+)
+RESTORATION_ROUNDS = "SELECT * FROM restoration_rounds ORDER BY round"
 CAUSAL_SHARES = "SELECT * FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor"
 FAILURES = (
     "SELECT movie_id, relative_path, state, attempts, failure_stage, "

@@ -113,6 +113,10 @@ NAMED: Mapping[str, NamedQuery] = {
     "causal_shares": NamedQuery("How well the causes are known.", named_sql.CAUSAL_SHARES, {}),
     "causal_nodes": NamedQuery("The causal graph: settings, mechanisms, factors.", named_sql.CAUSAL_NODES, {}),
     "causal_edges": NamedQuery("The causal graph: what acts on what.", named_sql.CAUSAL_EDGES, {}),
+    "restorations": NamedQuery("How micrographs were restored.", named_sql.RESTORATIONS, {}),
+    "restoration_rounds": NamedQuery(
+        "What the session taught the learned restoration.", named_sql.RESTORATION_ROUNDS, {}
+    ),
     "failures": NamedQuery(
         "Movies that failed, were set aside or were rejected, newest first, with the reason.",
         named_sql.FAILURES,

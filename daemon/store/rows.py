@@ -143,6 +143,22 @@ class ChangeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningRow:
+    """What a round of the session's movies taught the learned restoration."""
+
+    round: int
+    created_utc_us: int
+    network_version: int
+    accepted: bool
+    improvement: float
+    improvement_sd: float
+    lesson_movies: int
+    check_movies: int
+    parameter_hash: str
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShareRow:
     """How well one factor's mean loss at 5 A is known."""
 

@@ -200,6 +200,28 @@ CREATE TABLE IF NOT EXISTS causal_nodes (
 );
 CREATE TABLE IF NOT EXISTS causal_edges (cause TEXT, effect TEXT, PRIMARY KEY (cause, effect));
 
+-- Version 5: how each micrograph was restored, and what the session taught the restoration.
+CREATE TABLE IF NOT EXISTS restorations (
+    movie_id TEXT PRIMARY KEY,
+    method TEXT NOT NULL,                 -- low-pass, wiener, local-wiener or learned
+    network_version INTEGER NOT NULL,     -- 0: the weights that ship
+    held_out_gain DOUBLE,                 -- ln likelihood of the halves that were held out
+    specimen_share DOUBLE,                -- of the field
+    masked_share DOUBLE NOT NULL,         -- of the field: dark lumps and edges
+    bad_lines INTEGER NOT NULL,
+    attenuated_samples INTEGER NOT NULL   -- Fourier samples of reflections and gratings
+);
+CREATE TABLE IF NOT EXISTS restoration_rounds (
+    round INTEGER PRIMARY KEY,            -- from 1
+    created_utc_us BIGINT NOT NULL,
+    network_version INTEGER NOT NULL,     -- in use from this round on
+    accepted BOOLEAN NOT NULL,            -- held-out halves were predicted better
+    improvement DOUBLE NOT NULL,          -- fall of the squared error per pixel, in units of the noise
+    improvement_sd DOUBLE NOT NULL,
+    lesson_movies INTEGER NOT NULL, check_movies INTEGER NOT NULL,
+    parameter_hash TEXT NOT NULL, code_version TEXT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS priors (
     version INTEGER PRIMARY KEY,
     created_utc_us BIGINT NOT NULL,

@@ -15,6 +15,7 @@ from frazil.daemon.store.rows import (
     AlertRow,
     FeedbackRow,
     InterventionRow,
+    LearningRow,
     ParticleRows,
     PriorRow,
     ReconstructionRow,
@@ -154,6 +155,13 @@ def record_prior(connection: Connection, row: PriorRow) -> None:
             "code_version": row.code_version,
             "change_sd": json.dumps(row.change_sd),
         },
+    )
+
+
+def record_learning(connection: Connection, row: LearningRow) -> None:
+    """One round of the learned restoration; the same round again replaces it."""
+    _replace(
+        connection, "restoration_rounds", ["round"], {field.name: getattr(row, field.name) for field in fields(row)}
     )
 
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 from frazil.daemon.store.causal_writes import insert_losses
 from frazil.daemon.store.engine import Connection
@@ -62,6 +62,7 @@ _RESULT_TABLES = (
     "spectra_arrays",
     "causal_loss_arrays",
     "named_causes",
+    "restorations",
 )
 """What a result replaces as a whole; particles are looked at one by one (`_insert_particles`)."""
 
@@ -176,6 +177,7 @@ def record_result(
     _insert_ctf(connection, result)
     _insert_quality(connection, result)
     _insert_curves(connection, result)
+    _insert_restoration(connection, result)
     _insert_particles(connection, result)
     state, reason = _verdict(connection, movie_id, rejection_reason)
     header = result.header
@@ -320,6 +322,12 @@ def _insert_ctf(connection: Connection, result: MovieResult) -> None:
             )
         ],
     )
+
+
+def _insert_restoration(connection: Connection, result: MovieResult) -> None:
+    if result.restoration is not None:  # a result file of an earlier frazil says nothing of it
+        values = [result.movie_id, *astuple(result.restoration)]
+        connection.execute(f"INSERT INTO restorations VALUES ({_marks(values)})", values)
 
 
 def _insert_quality(connection: Connection, result: MovieResult) -> None:

@@ -9,7 +9,9 @@ fixed beforehand: it stands for ice and films, which both halves share and the n
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -143,6 +145,36 @@ def learn(
     mean, error = float(better.mean()), float(better.std(ddof=1) / np.sqrt(len(better)))
     accepted = bool(np.isfinite(mean) and mean > 2 * error)
     return (taught if accepted else network), LearningReport(mean, error, accepted)
+
+
+def lessons_bytes(lessons: Sequence[Lesson]) -> bytes:
+    """Lessons of one micrograph as an .npz of arrays (no pickle); none is kept, too."""
+    buffer = io.BytesIO()
+    arrays = {
+        f"{number}.{name}": np.asarray(getattr(lesson, name))
+        for number, lesson in enumerate(lessons)
+        for name in Lesson.__slots__
+    }
+    np.savez_compressed(buffer, count=np.array(len(lessons)), **cast(Any, arrays))
+    return buffer.getvalue()
+
+
+def lessons_from_bytes(data: bytes) -> list[Lesson]:
+    """The reverse of `lessons_bytes`.
+
+    Raises
+    ------
+    ValueError, KeyError, zipfile.BadZipFile
+        The bytes are no lessons.
+    """
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return [
+            Lesson(
+                **{name: arrays[f"{number}.{name}"] for name in Lesson.__slots__ if name != "pixel_size_angstrom"},
+                pixel_size_angstrom=float(arrays[f"{number}.pixel_size_angstrom"]),
+            )
+            for number in range(int(arrays["count"]))
+        ]
 
 
 def network_bytes(network: ResidualNetwork) -> bytes:

@@ -43,6 +43,8 @@ TABLES = {
     "interventions": "SELECT * EXCLUDE (created_utc_us) FROM interventions ORDER BY place",
     "causal_shares": "SELECT * FROM causal_shares ORDER BY factor",
     "priors": "SELECT * EXCLUDE (created_utc_us) FROM priors ORDER BY version",
+    "restorations": "SELECT * FROM restorations ORDER BY movie_id",
+    "restoration_rounds": "SELECT * EXCLUDE (created_utc_us) FROM restoration_rounds ORDER BY round",
     "particles": "SELECT movie_id, particle, x_px, y_px, score, half_set FROM particles ORDER BY movie_id, particle",
 }
 

@@ -28,6 +28,9 @@ def query(
     named: Annotated[
         str | None, typer.Option("--named", help="Instead of SQL: a question that frazil knows; `list` names them.")
     ] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of a named query; repeat.")
+    ] = None,
 ) -> None:
     """Ask a session in SQL; a statement that would write is refused, one that runs too long is stopped.
 
@@ -39,14 +42,15 @@ def query(
       frazil query /data/session1 "SELECT state, count(*) FROM movies GROUP BY state"
       frazil query /data/session1 "SELECT relative_path, fit_resolution_angstrom FROM movies JOIN ctf
         USING (movie_id) ORDER BY 2 LIMIT 10" --json
-      frazil query /data/session1 --named losses_per_hour
+      frazil query /data/session1 --named losses_per_hour --param resolution_angstrom=4
     """
     if named == "list":
         typer.echo(_known_questions())
         return
     session, text = _session_and_text(words or [], without_sql=tables or named is not None)
+    given = _params(named, params or [])
     with open_session(session) as reader:
-        table = reader.named("table_names") if tables else reader.named(named) if named else reader.sql(text)
+        table = reader.named("table_names") if tables else reader.named(named, given) if named else reader.sql(text)
     if as_json:
         typer.echo(to_json(table, indent=1))
     elif as_csv:
@@ -59,10 +63,31 @@ def query(
         typer.echo(f"(only the first {len(table.rows)} rows: add a LIMIT or a WHERE)", err=True)
 
 
+def _params(named: str | None, words: list[str]) -> dict[str, Scalar]:
+    """Values of a named query's parameters by their types; unknown names are left for the query to refuse."""
+    given: dict[str, Scalar] = {}
+    known = NAMED[named].params if named in NAMED else {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or named is None:
+            raise UsageError(
+                f"--param {word} is not NAME=VALUE of a named query", remedy="see `frazil query --named list`"
+            )
+        kind = known[name].kind if name in known else str
+        try:
+            given[name] = text.lower() in ("true", "yes", "1") if kind is bool else kind(text)
+        except ValueError as error:
+            raise UsageError(f"--param {word}: {name} is a {kind.__name__}", remedy="give a number") from error
+    return given
+
+
 def _known_questions() -> str:
-    """Named queries that need nothing more than their name."""
-    plain = {name: query for name, query in NAMED.items() if not any(p.required for p in query.params.values())}
-    return "\n".join(f"{name:20} {query.doc}" for name, query in sorted(plain.items()))
+    """What can be asked, with parameters: those in brackets have a value of their own."""
+    lines = []
+    for name, query in sorted(NAMED.items()):
+        words = [key if param.required else f"[{key}]" for key, param in query.params.items()]
+        lines.append(f"{name:20} {query.doc}{f'  ({chr(44).join(words)})' if words else ''}")
+    return "\n".join(lines)
 
 
 def _session_and_text(words: list[str], without_sql: bool) -> tuple[Path, str]:

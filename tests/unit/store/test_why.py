@@ -181,6 +181,13 @@ def test_the_verb_on_a_finished_session(told: Store, monkeypatch: pytest.MonkeyP
     hours = json.loads(run("query", "--named", "losses_per_hour", "--json"))
     assert [(row["factor"], row["movies"]) for row in hours] == [("motion", 3), ("ice", 3), ("aberrations", 3)]
     assert hours[0]["loss_ln_ssnr"] == pytest.approx(3.0)
+    at_10 = json.loads(run("query", "--named", "losses_per_hour", "--param", "resolution_angstrom=10", "--json"))
+    assert at_10[0]["loss_ln_ssnr"] == pytest.approx(2.0)
+    for wrong in ("resolution_angstrom", "resolution_angstrom=fine"):
+        with pytest.raises(UsageError, match="--param"):
+            run("query", "--named", "losses_per_hour", "--param", wrong)
+    with pytest.raises(QueryError):
+        run("query", "--named", "losses_per_hour", "--param", "nonsense=1")
     assert "losses_per_hour" in run("query", "--named", "list")
     with pytest.raises(QueryError, match="no query named"):
         run("query", session, "--named", "nonsense")

@@ -25,10 +25,10 @@ class Counsel:
 class CausalPriorActor:
     """Stateless: what it knows comes and goes with each call, so that a restart loses nothing."""
 
-    def learn(self, prior: PriorSnapshot, results: Sequence[MovieResult]) -> PriorSnapshot:
+    def learn(self, prior: PriorSnapshot, results: Sequence[MovieResult], forgetting: float = 1.0) -> PriorSnapshot:
         """The next version from an epoch's results; what the evaluators doubt moves it less."""
         evidence = [result.evidence for result in results if result.evidence is not None]
-        return update(prior, evidence, temper=epoch_temper(results))
+        return update(prior, evidence, temper=epoch_temper(results), forgetting=forgetting)
 
     def counsel(
         self,

@@ -257,6 +257,10 @@ class CausalSettings(_Section):
     learn_from: tuple[str, ...] = ()
     """Session folders of the same instrument (the last part may be a pattern, `/data/2026*`): what they taught of its
     camera, beam and stage is where this session starts. Read once, when the session is made."""
+    forgetting: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of what earlier movies taught that is kept from one epoch of five movies to the next, for an instrument
+    that drifts slowly: with 0.98 it is half after 170 movies. 1: nothing is forgotten; sudden changes are found
+    anyhow."""
     graph: str | None = None
     """YAML with further nodes and edges of the causal graph: drawn and told with the others (`frazil why --tree`); what
     is computed along arrows is the physics that ships. null: the graph that ships."""

@@ -47,6 +47,7 @@ class AnalysisDesk:
             made_with=made_with,
             utc_us=utc_us,
             start=lambda: starting_prior(settings.causal.learn_from, session_dir=session_dir),
+            forgetting=settings.causal.forgetting,
         )
         self._lessons = LessonDesk(
             runtime,

@@ -52,7 +52,9 @@ class PriorDesk:
         made_with: MadeWith,
         utc_us: Callable[[], int],
         start: Callable[[], PriorSnapshot] = physics_prior,
+        forgetting: float = 1.0,
     ) -> None:
+        self._forgetting = forgetting
         self._store = store
         self._session_dir = session_dir
         self._utc_us = utc_us
@@ -182,7 +184,7 @@ class PriorDesk:
         def take_in(answer: Answer) -> None:
             self._learnt(epoch, answer)
 
-        self._line.ask(take_in, "learn", self.snapshot(epoch), self._results_of(epoch))
+        self._line.ask(take_in, "learn", self.snapshot(epoch), self._results_of(epoch), self._forgetting)
 
     def _learnt(self, epoch: int, answer: Answer) -> None:
         if answer.process_ended:

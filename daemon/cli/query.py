@@ -66,7 +66,7 @@ def query(
 def _params(named: str | None, words: list[str]) -> dict[str, Scalar]:
     """Values of a named query's parameters by their types; unknown names are left for the query to refuse."""
     given: dict[str, Scalar] = {}
-    known = NAMED[named].params if named in NAMED else {}
+    known = NAMED[named].params if named is not None and named in NAMED else {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or named is None:

@@ -68,7 +68,7 @@ def movies(put, ray):
     for sequence in range(count):
         known = evidence(sequence)
         put(sequence, evidence=known, losses=attribute(known, physics_prior()).losses)
-    ray.answers["learn"] = lambda prior, results: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
     ray.answers["counsel"] = lambda *_: Counsel((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, True),))
@@ -200,7 +200,7 @@ CHANGE = ChangePoint(
 )
 
 
-def learn_a_change(prior, results):
+def learn_a_change(prior, results, forgetting):
     changed = (*prior.change_points, CHANGE) if prior.version == 0 else prior.change_points
     return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 
@@ -310,7 +310,7 @@ def test_advice_comes_with_every_second_version_and_with_every_change(open_desk,
     for sequence in range(7 * EPOCH_MOVIES):
         put(sequence, evidence=evidence(sequence), losses=attribute(evidence(sequence), physics_prior()).losses)
 
-    def learn(prior, results):
+    def learn(prior, results, forgetting):
         changed = (*prior.change_points, replace(CHANGE, cause="stage")) if prior.version == 4 else prior.change_points
         return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 

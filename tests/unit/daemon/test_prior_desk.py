@@ -32,7 +32,7 @@ def epoch(put, ray):
     """The finished movies of one epoch, and an actor that counts them."""
     for sequence in range(EPOCH_MOVIES):
         put(sequence)
-    ray.answers["learn"] = lambda prior, results: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
 
@@ -156,3 +156,10 @@ def test_versions_made_in_larger_epochs_are_made_again(open_desk, epoch, store):
     run(open_desk())
     store.submit(lambda c: c.execute("UPDATE priors SET movie_count = 10") and None).result()
     assert open_desk().newest_version == 0
+
+
+def test_the_session_says_how_much_is_forgotten(runtime, store, tmp_path, epoch, ray):
+    book = MovieBook.restore(store, parameter_hash="h", code_version="1")
+    made_with = MadeWith("h", "1")
+    run(PriorDesk(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1, forgetting=0.97))
+    assert [arguments[2] for method, arguments in ray.calls if method == "learn"] == [0.97]

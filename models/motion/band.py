@@ -210,6 +210,18 @@ class BandGrid:
             frequency,
         )
 
+    def band(self, coefficients: Tensor, amplitude: Tensor, independent_fraction: float) -> Band:
+        """Frames' coefficients (F, Ny, Nx) on this grid; the rest as in `Band`."""
+        return Band(
+            coefficients,
+            self.omega_x_rad_per_angstrom,
+            self.omega_y_rad_per_angstrom,
+            self.shell,
+            self.shell_frequency_per_angstrom,
+            amplitude,
+            independent_fraction,
+        )
+
     def take(self, images: Tensor) -> Tensor:
         """Transform real images (..., h, w) and keep the band: (..., Ny, Nx), white noise keeps its variance."""
         spectrum = torch.fft.rfft2(images, norm="ortho")[..., : self.columns]

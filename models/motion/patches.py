@@ -90,15 +90,7 @@ def cut_patches(
             pixels = torch.stack([small.flat(f, rows[f], cols[f], size_y, size_x) for f in range(frames)])
             window, lit_fraction = _window(small, edges, top, left)
             coefficients = grid.take((pixels - pixels.mean(dim=(1, 2), keepdim=True)) * window)
-            band = Band(
-                coefficients,
-                grid.omega_x_rad_per_angstrom,
-                grid.omega_y_rad_per_angstrom,
-                grid.shell,
-                grid.shell_frequency_per_angstrom,
-                amplitude,
-                lit_fraction,
-            )
+            band = grid.band(coefficients, amplitude, lit_fraction)
             offset = np.stack((cols - left, rows - top), axis=1) * small.pixel_size_angstrom
             centre_y = ((top + size_y / 2) * factor + small.offset_px[0]) / frame_size_px[0] - 0.5
             centre_x = ((left + size_x / 2) * factor + small.offset_px[1]) / frame_size_px[1] - 0.5

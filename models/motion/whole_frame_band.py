@@ -53,15 +53,8 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
     for f in range(frames):
         frame = small.flat(f, 0, 0, grid.height_px, grid.width_px)
         coefficients[f] = grid.take((frame - frame.mean()) * window)
-    return Band(
-        coefficients,
-        grid.omega_x_rad_per_angstrom,
-        grid.omega_y_rad_per_angstrom,
-        grid.shell,
-        grid.shell_frequency_per_angstrom,
-        amplitude,
-        1.0 if small.illumination is None else small.illumination.lit_fraction,
-    )
+    lit_fraction = 1.0 if small.illumination is None else small.illumination.lit_fraction
+    return grid.band(coefficients, amplitude, lit_fraction)
 
 
 def padded_amplitude(amplitude: Tensor) -> Tensor:

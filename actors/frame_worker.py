@@ -40,7 +40,7 @@ from frazil.models.deconvolution.lessons import lessons_bytes, network_from_byte
 from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
-from frazil.models.gain_evidence import mean_counts_by_half, residuals
+from frazil.models.gain_evidence import mean_counts_by_half, pattern_left_rms, residuals
 from frazil.models.gain_gate import GainDecision, decide, relative_residual
 from frazil.models.gain_reference import Reference, read_defects, read_reference
 from frazil.models.motion.held_frames import HeldFrames
@@ -245,13 +245,20 @@ class FrameWorker:
         # Two passes follow, one to find the motion and one to sum; what comes then needs the memory for itself.
         movie = HeldFrames(reader, limit_bytes=settings.workers.movie_memory_mib << 20, kept_passes=2)
         frame_count = reader.header.frame_count
-        raw_sum = movie.half_sums().sum(axis=0)
+        halves = movie.half_sums()
+        raw_sum = halves.sum(axis=0)
         mask = np.zeros(raw_sum.shape, dtype=bool) if self._defects is None else self._defects.copy()
         corrected_sum = raw_sum if self._multiplier is None else raw_sum * self._multiplier
         if self._multiplier is not None:
             mask |= self._multiplier == 0
         mask |= hot_pixels(corrected_sum) if frame_count > 1 else ~np.isfinite(corrected_sum)
         corrected_sum = np.nan_to_num(corrected_sum, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        pattern_rms = None
+        if frame_count > 1:
+            if self._multiplier is not None:
+                halves *= self._multiplier
+            pattern_rms = pattern_left_rms(np.nan_to_num(halves, copy=False, posinf=0.0, neginf=0.0), mask)
+        del halves
         source = CorrectedFrames(
             movie,
             multiplier=self._multiplier,
@@ -270,6 +277,7 @@ class FrameWorker:
             reference_counts_per_px=task.prior.empty_counts_per_px,
             device=self._device,
             on_stage=stages,
+            fixed_pattern_rms=pattern_rms,
             network=network,
             network_version=network_version,
             make_lessons=task.make_lessons,

@@ -12,6 +12,8 @@ from frazil.models.formats.movie import MovieReader
 from frazil.models.gain_gate import outlying_pixels, relative_residual
 from frazil.models.motion.held_frames import HeldFrames
 
+_OUTLIER_SD = 6.0
+
 
 def mean_counts_by_half(reader: MovieReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(h, w) mean of the uncorrected even and odd frames; one pass, some frames and two images in memory."""
@@ -43,6 +45,40 @@ def residuals(
         return movie_residuals, None
     even, odd = (_highest_frequencies(relative_residual(half, bad)) for half in first)
     return movie_residuals, (even, odd)
+
+
+def pattern_left_rms(
+    corrected_halves: NDArray[np.float32], bad: NDArray[np.bool_], *, looked_at_px: int = 2048
+) -> float | None:
+    """What the camera still prints on corrected frames, relative to the counts; no reference is needed to see it.
+
+    The root of the covariance of even and odd frames' sums in the highest frequencies, where a specimen has no signal
+    left; negative where chance makes the covariance so. None for a single frame.
+
+    Parameters
+    ----------
+    corrected_halves:
+        (2, h, w) sums of the even and of the odd frames, gain-corrected, not aligned.
+    bad:
+        (h, w) True for pixels that are replaced: they do not count, nor do their neighbours.
+    looked_at_px:
+        Side of the middle that is looked at.
+    """
+    height, width = bad.shape
+    top, left = max(0, (height - looked_at_px) // 2), max(0, (width - looked_at_px) // 2)
+    window = (slice(top, top + looked_at_px), slice(left, left + looked_at_px))
+    seen = []
+    for half in corrected_halves:
+        middle = half[window]
+        mean = float(middle.mean())
+        if mean <= 0:
+            return None
+        seen.append(_highest_frequencies(np.asarray(middle / mean, dtype=np.float32)))
+    counts = ~ndimage.binary_dilation(bad[window], np.ones((3, 3), dtype=bool))
+    for image in seen:
+        counts &= np.abs(image) < _OUTLIER_SD * float(np.sqrt(np.mean(image[counts] ** 2)))
+    covariance = float(np.mean(seen[0][counts] * seen[1][counts], dtype=np.float64))
+    return float(np.sign(covariance) * np.sqrt(abs(covariance)))
 
 
 def defective_pixels(images: list[NDArray[np.float32]], exclude: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

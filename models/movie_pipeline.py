@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -91,6 +91,7 @@ def process_movie(
     reference_counts_per_px: float | None,
     device: torch.device,
     on_stage: Callable[[str], None],
+    fixed_pattern_rms: float | None = None,
     network: ResidualNetwork | None = None,
     network_version: int = 0,
     make_lessons: bool = False,
@@ -109,6 +110,8 @@ def process_movie(
         Electrons per pixel and frame through vacuum or the thinnest ice seen so far; the zero of the ice thickness.
     on_stage:
         Told the name of each stage as it begins.
+    fixed_pattern_rms:
+        `gain_evidence.pattern_left_rms` of the corrected frames; None: not known.
     network, network_version:
         The learned residual as the session has taught it by now. None: as it ships, which is version 0.
     make_lessons:
@@ -148,7 +151,10 @@ def process_movie(
         device=device,
     )
     on_stage("quality")
-    quality = _quality(aligned, fit, corrected_sum, bad_pixel_count, gain_pattern, reference_counts_per_px, frame_count)
+    quality = replace(
+        _quality(aligned, fit, corrected_sum, bad_pixel_count, gain_pattern, reference_counts_per_px, frame_count),
+        fixed_pattern_rms=fixed_pattern_rms,
+    )
     on_stage("attribute")
     evidence = collect_evidence(
         shifts=aligned.shifts,

@@ -224,6 +224,8 @@ class Quality:
     """A single frame: nothing to align."""
     flags: tuple[str, ...] = ()
     """Short words for the screen: `no-rings`, `large-motion`, `few-counts`, `single-frame`, ..."""
+    fixed_pattern_rms: float | None = None
+    """Of any pattern of the camera that is left, relative to the counts (`gain_evidence.pattern_left_rms`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +294,8 @@ class MovieEvidence:
     """Of the shorter side of the micrograph."""
     fixed_pattern: float = 0.0
     """Slope of what is left after gain correction on the pattern that was corrected; 0 is right."""
+    fixed_pattern_rms: float | None = None
+    """Of any pattern of the camera that is left after gain correction, relative to the counts."""
     particle_diameter_angstrom: float | None = None
     exposure: ExposureFacts = field(default_factory=ExposureFacts)
     settle_time_s: float | None = None

@@ -239,6 +239,9 @@ ALTER TABLE priors ADD COLUMN IF NOT EXISTS code_version TEXT;
 -- Version 4: how far the last epoch moved each strength, in the sd that it had. JSON list.
 ALTER TABLE priors ADD COLUMN IF NOT EXISTS change_sd TEXT;
 
+-- Version 5: any pattern of the camera that is left after gain correction, relative to the counts.
+ALTER TABLE quality ADD COLUMN IF NOT EXISTS fixed_pattern_rms DOUBLE;
+
 -- Version 3: the tilt of the specimen, from the defocus of parts of the image. NULL: not known.
 ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_angle_deg DOUBLE;
 ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_sd_deg DOUBLE;

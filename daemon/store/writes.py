@@ -343,6 +343,7 @@ def _insert_quality(connection: Connection, result: MovieResult) -> None:
         "hot_pixel_count": quality.hot_pixel_count,
         "relative_ice_thickness": _known(quality.relative_ice_thickness),
         "fixed_pattern": _known(quality.fixed_pattern),
+        "fixed_pattern_rms": quality.fixed_pattern_rms,
         "half_frc_0143_angstrom": crossing_angstrom(
             result.spectra.frequency_per_angstrom, result.spectra.half_frc, 0.143
         ),

@@ -19,7 +19,7 @@ from frazil.models.causal.factors import Array
 WINDOW_MOVIES = 40
 _LEAST_BEFORE, _LEAST_AFTER = 5, 3
 _THRESHOLD = 40.0
-"""Of the likelihood ratio (chi-square of one degree): with six channels and 40 places in every window, chance reaches
+"""Of the likelihood ratio (chi-square of one degree): with seven channels and 40 places in every window, chance reaches
 it less than once in some thousand movies."""
 _SUPPORTING = 12.0
 """The same for a channel that steps together with one that is sure ..."""
@@ -32,6 +32,7 @@ _LEAST_STEP = {
     "ring_fall": 0.3,
     "ln_drift_speed": 0.8,
     "ln_stated_rate": 0.04,
+    "pattern_rms": 0.03,
 }
 """A step that is worth a word, in each channel's unit."""
 CHANNELS = tuple(_LEAST_STEP)
@@ -42,6 +43,7 @@ _SCATTER_FLOOR = {
     "ring_fall": 0.1,
     "ln_drift_speed": 0.4,
     "ln_stated_rate": 0.005,
+    "pattern_rms": 0.01,
 }
 _SQUARE_SD = {"counts": 0.12, "ring_level": 0.35, "ring_fall": 0.2}
 """How grid squares of one grid may differ (50 nm of ice): a step at the border of two has to be more than that. What a
@@ -100,7 +102,8 @@ def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoi
     """
     found: dict[str, tuple[float, int, float, float]] = {}
     for column, channel in enumerate(CHANNELS):
-        known = [(index, row.channels[column]) for index, row in enumerate(rows)]
+        # Rows of an earlier frazil end before channels that came later.
+        known = [(index, row.channels[column]) for index, row in enumerate(rows) if column < len(row.channels)]
         pairs = [(index, value) for index, value in known if value is not None]
         if len(pairs) < _LEAST_BEFORE + _LEAST_AFTER:
             continue
@@ -197,7 +200,7 @@ def _clipped_mean(values: Array, scatter: float) -> float:
 
 def _speaker(found: dict[str, tuple[float, int, float, float]]) -> str:
     """The channel that names the change: the most specific one first."""
-    for channel in ("fixed_pattern", "ln_stated_rate"):
+    for channel in ("fixed_pattern", "pattern_rms", "ln_stated_rate"):
         if channel in found:
             return channel
     return max(found, key=lambda name: found[name][0])
@@ -211,6 +214,12 @@ def _cause(
         return (
             "gain",
             f"the gain reference fits differently since then ({before:.2f} -> {after:.2f} of its pattern left)",
+        )
+    if channel == "pattern_rms":
+        return (
+            "gain",
+            "the camera prints another pattern than its gain reference has since then "
+            f"({100 * before:.1f} -> {100 * after:.1f} % of the counts)",
         )
     if channel == "ln_stated_rate":
         return "illumination", f"the dose rate was set to {100 * np.exp(change):.0f} % of what it was"

@@ -84,6 +84,7 @@ def collect_evidence(
         tilt_angle_deg=ctf.tilt_angle_deg if ctf.tilt_axis_deg is not None else None,
         field_width_angstrom=min(field_angstrom),
         fixed_pattern=quality.fixed_pattern,
+        fixed_pattern_rms=quality.fixed_pattern_rms,
         particle_diameter_angstrom=particle_diameter_angstrom,
         exposure=acquisition.exposure,
     )

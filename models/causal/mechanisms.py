@@ -189,8 +189,26 @@ def _moving_pattern(evidence: MovieEvidence, k: Array) -> Array:
 
 
 def detector(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
-    """-ln DQE."""
-    return -np.log(dqe(causes, k, evidence.pixel_size_angstrom)) * causes.strengths["detector"][:, None]
+    """-ln DQE, and the camera's pattern that no gain reference took out against the shot noise.
+
+    Aligned frames f carry the pattern moved by minus their shifts s_f: of its power n^2 rms^2 a frame (n counts per px)
+    |sum_f q_f exp(2 pi i k . s_f)|^2 is left in the exposure-weighted sum, where shot noise has n sum_f q_f^2.
+    """
+    loss = -np.log(dqe(causes, k, evidence.pixel_size_angstrom)) * causes.strengths["detector"][:, None]
+    if not evidence.fixed_pattern_rms or evidence.fixed_pattern_rms < 0:
+        return np.asarray(loss)
+    return np.asarray(loss + np.log1p(_pattern_to_shot_noise(evidence, k, evidence.fixed_pattern_rms))[None, :])
+
+
+def _pattern_to_shot_noise(evidence: MovieEvidence, k: Array, rms: float) -> Array:
+    """(K,) mean over directions."""
+    path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
+    q = _amplitude_left(evidence, k)  # (F, K)
+    together = np.zeros(k.size)
+    for theta in (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS:
+        along = path[0] * np.cos(theta) + path[1] * np.sin(theta)
+        together += np.abs((q * np.exp(2j * np.pi * along[:, None] * k[None, :])).sum(axis=0)) ** 2 / _DIRECTIONS
+    return np.asarray(evidence.dose_per_frame_e_per_px * rms**2 * together / np.maximum((q**2).sum(axis=0), 1e-30))
 
 
 def dqe(causes: CauseDraws, k: Array, pixel_size_angstrom: float) -> Array:

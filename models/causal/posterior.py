@@ -168,6 +168,7 @@ def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None,
         "ring_fall": fall,
         "ln_drift_speed": None if speed is None else float(np.log(max(speed, settle.LEAST_SPEED_ANGSTROM_PER_S))),
         "ln_stated_rate": None if rate is None else float(np.log(rate)),
+        "pattern_rms": movie.fixed_pattern_rms,
     }
     return WindowRow(
         utc_us=movie.exposure.acquired_utc_us,

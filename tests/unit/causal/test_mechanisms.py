@@ -157,3 +157,17 @@ def test_every_mechanism_is_a_finite_loss(known_movie: Make) -> None:
         assert loss.shape == (1, 4), name
         assert np.all(np.isfinite(loss)), name
         assert name == "heterogeneity" or np.all(loss >= 0), name
+
+
+def test_a_pattern_of_the_camera_adds_up_in_a_still_movie_and_not_in_one_that_moves(known_movie: Make) -> None:
+    """Still, 20 frames of n counts carry a pattern of 20^2 n^2 rms^2 against 20 n of shot noise at low frequency, where
+    radiation has left all frames alike; a specimen that moves spreads the pattern over frames out of phase."""
+    k = np.array([0.005])
+    clean, still = known_movie(), known_movie(fixed_pattern_rms=0.1)
+    n = still.dose_per_frame_e_per_px
+    added = (mechanisms.detector(still, _causes(still), k) - mechanisms.detector(clean, _causes(clean), k))[0, 0]
+    assert added == pytest.approx(np.log1p(20 * n * 0.1**2), rel=1e-3)
+    moving = replace(still, shift_x_angstrom=tuple(np.linspace(0, 200, 20)))
+    assert mechanisms.detector(moving, _causes(moving), np.array([0.1]))[0, 0] < 0.2 * added + float(
+        mechanisms.detector(clean, _causes(clean), np.array([0.1]))[0, 0]
+    )

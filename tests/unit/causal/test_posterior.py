@@ -216,7 +216,7 @@ def test_settle_times_run_from_the_exposure_before_the_move(known_movie: Make) -
     assert moved == START_UTC_US + 14 * S_TO_US
 
 
-@pytest.mark.parametrize("change", ["illumination", "gain", "dose rate", "grid"])
+@pytest.mark.parametrize("change", ["illumination", "gain", "camera", "dose rate", "grid"])
 def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie: Make, change: str) -> None:
     random = np.random.default_rng(7)
     prior = physics_prior()
@@ -230,6 +230,8 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
                 acquired_utc_us=START_UTC_US + index * 20 * S_TO_US,
                 exposure_time_s=2.0 if change == "dose rate" and after else 4.0,
                 fixed_pattern=float(random.normal(0, 0.01)) + (0.6 if change == "gain" and after else 0.0),
+                fixed_pattern_rms=abs(float(random.normal(0.01, 0.004)))
+                + (0.08 if change == "camera" and after else 0.0),
                 grid_square="B" if change == "grid" and after else "A",
             )
             movie = with_rings(movie, random, strengths_of())
@@ -241,7 +243,8 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
         prior = update(prior, movies)
         if prior.change_points and found_at is None:
             found_at = prior.movie_count
-    assert [point.cause for point in prior.change_points] == ["illumination" if change == "dose rate" else change]
+    cause = {"dose rate": "illumination", "camera": "gain"}.get(change, change)
+    assert [point.cause for point in prior.change_points] == [cause]
     assert abs(prior.change_points[0].movie_number - 32) <= 1
     assert found_at is not None
     assert found_at <= 42

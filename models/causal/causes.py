@@ -58,8 +58,9 @@ class CauseDraws:
     """Learned multipliers of the mechanisms whose causes above do not already carry what rings say."""
     image_shift_scale: float = 1.0
     dose_rate_scale: float = 1.0
-    steady_drift_left: float | Array = 1.0
-    """What an intervention does: share of the setting, or of the steady drift, that is left."""
+    """What an intervention does: share of the setting that is left."""
+    drift_removed: Array | None = None
+    """(S, F) what an intervention takes off the travel in each frame, in units of the steady drift per frame."""
 
     def doing(self, **changes: object) -> CauseDraws:
         """The same movie with causes set (an intervention): draws are kept where nothing was done."""

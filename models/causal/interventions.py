@@ -118,7 +118,7 @@ def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extr
 def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands at `share` of the dose rate, the dose kept."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return np.asarray(_gains(_lower_rate(share, 0.0), pairs, _losses_of(pairs)).mean(axis=0))
+    return np.asarray(_gains(_lower_rate(prior, share, 0.0), pairs, _losses_of(pairs)).mean(axis=0))
 
 
 def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[str, Array]]:
@@ -157,7 +157,7 @@ def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnap
         options += [_settle_longer(prior, extra_s) for extra_s in _WAIT_S]
     times = [m.exposure.exposure_time_s for m in movies if m.exposure.exposure_time_s]
     if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies):
-        options += [_lower_rate(share, float(np.mean(times))) for share in _RATE_SHARES]
+        options += [_lower_rate(prior, share, float(np.mean(times))) for share in _RATE_SHARES]
     options.append(_thin_ice(pairs))
     if any((m.exposure.image_shift_x_um or 0.0) or (m.exposure.image_shift_y_um or 0.0) for m in movies):
         options.append(_less_image_shift())
@@ -171,17 +171,18 @@ def _settle_longer(prior: PriorSnapshot, extra_s: float) -> _Option:
     def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
         if movie.settle_time_s is None:
             return draws
-        left = settle.drift_left(belief, movie.settle_time_s, movie.settle_time_s + extra_s, z)
-        return draws.doing(steady_drift_left=left)
+        return draws.doing(drift_removed=settle.drift_removed(belief, movie, z, extra_s=extra_s))
 
     return _Option("motion", f"settle+{extra_s:g}s", f"wait {extra_s:g} s longer after moving the stage", do, extra_s)
 
 
-def _lower_rate(share: float, exposure_s: float) -> _Option:
-    """The same dose in more time: fewer coincidences, and each frame sees more of the steady drift."""
+def _lower_rate(prior: PriorSnapshot, share: float, exposure_s: float) -> _Option:
+    """The same dose in more time: fewer coincidences, and each frame sees more of the stage's drift."""
+    belief, z = prior.settle_belief(), standard_normals()[:, 17]
 
     def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
-        return draws.doing(dose_rate_scale=share, steady_drift_left=1.0 / share)
+        removed = settle.drift_removed(belief, movie, z, rate_share=share)
+        return draws.doing(dose_rate_scale=share, drift_removed=removed)
 
     words = f"lower the dose rate to {100 * share:.0f} % and expose longer"
     return _Option("coincidence", f"dose-rate*{share:g}", words, do, exposure_s * (1.0 / share - 1.0))

@@ -48,19 +48,23 @@ def motion(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """
     blur = np.zeros((causes.blur_scale.size, k.size))
     scale = causes.blur_scale * causes.strengths["motion"]
-    left_by_draw = np.broadcast_to(np.asarray(causes.steady_drift_left, dtype=np.float64), scale.shape)
-    for share in np.unique(left_by_draw):
-        mine = left_by_draw == share
-        blur[mine] = _blur_loss(evidence, k, scale[mine], float(share))
+    if causes.drift_removed is None:
+        blur[:] = _blur_loss(evidence, k, scale)
+    else:
+        # Draws share a few ways of settling: each is computed once.
+        ways, way = np.unique(causes.drift_removed, axis=0, return_inverse=True)
+        for number, removed in enumerate(ways):
+            mine = way.reshape(-1) == number
+            blur[mine] = _blur_loss(evidence, k, scale[mine], removed)
     variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) if evidence.shift_sd_angstrom else 0.0
     variance += evidence.local_residual_angstrom**2 / 2
     left = (2 * np.pi * k) ** 2 * variance * np.square(causes.shift_error_scale)[:, None]
     return np.asarray(blur + np.minimum(left, _GREATEST_LOSS))
 
 
-def _blur_loss(evidence: MovieEvidence, k: Array, scale: Array, steady_drift_left: float) -> Array:
+def _blur_loss(evidence: MovieEvidence, k: Array, scale: Array, drift_removed: Array | None = None) -> Array:
     """(S, K) loss by blur inside frames whose squared travel is multiplied by each `scale` (S,)."""
-    travel = travel_in_frames_angstrom(evidence, steady_drift_left)
+    travel = travel_in_frames_angstrom(evidence, drift_removed)
     weight = exposure_weights(evidence, k)  # (F, K)
     # Smooth in the scale: a few nodes and straight lines between them serve all draws.
     nodes = np.linspace(scale.min(), scale.max(), _BLUR_NODES) if scale.size > _BLUR_NODES else np.unique(scale)
@@ -78,17 +82,18 @@ def _blur_loss(evidence: MovieEvidence, k: Array, scale: Array, steady_drift_lef
     return np.asarray(loss[low] * (1 - share) + loss[low + 1] * share)
 
 
-def travel_in_frames_angstrom(evidence: MovieEvidence, steady_drift_left: float = 1.0) -> Array:
+def travel_in_frames_angstrom(evidence: MovieEvidence, drift_removed: Array | None = None) -> Array:
     """(2, F) x and y travel inside each frame, half of that from the frame before to the one after.
 
-    With `steady_drift_left` other than 1 only that share of the movie's steady drift, its slope over frames, is left.
+    `drift_removed` (F,) times the movie's steady drift, its slope over late frames, is taken off.
     """
     path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
     if path.shape[1] < 2:
         return np.zeros((2, max(path.shape[1], 1)))
     travel = np.gradient(path, axis=1)
-    steady = steady_drift_angstrom_per_frame(evidence)
-    return np.asarray(travel - steady[:, None] * (1 - steady_drift_left))
+    if drift_removed is None:
+        return np.asarray(travel)
+    return np.asarray(travel - steady_drift_angstrom_per_frame(evidence)[:, None] * drift_removed)
 
 
 def steady_drift_angstrom_per_frame(evidence: MovieEvidence) -> Array:
@@ -162,7 +167,7 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     counted = evidence.dose_per_frame_e_per_a2 * share
     power = causes.ice_thickness_nm[:, None] * counted[:, None] * (per_nm * _moving_pattern(evidence, k))[None, :]
     # The pattern passes the same lens and camera as the specimen, and is blurred with it.
-    power = power * np.exp(-_blur_loss(evidence, k, np.ones(1), 1.0))
+    power = power * np.exp(-_blur_loss(evidence, k, np.ones(1)))
     power = power * dqe(causes, k, evidence.pixel_size_angstrom)
     return np.asarray(power * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k)))
 

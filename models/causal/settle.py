@@ -1,8 +1,9 @@
 """How drift follows from the time since the stage moved: what waiting longer would do.
 
-The speed of a movie's steady drift is v = v_rest (1 + rho exp(-s / tau)) times lognormal scatter, s the settle time. A
-grid of (tau, rho) carries a conjugate normal-inverse-gamma belief about (ln v_rest, scatter) each, kept as sums: order
-does not matter and the cost is constant.
+The stage drifts at v(t) = v_rest (1 + rho exp(-t / tau)) times a movie's lognormal scatter, t seconds after it stopped;
+the steady drift of a movie, its slope over late frames, is v in the middle of these. A grid of (tau, rho) carries a
+conjugate normal-inverse-gamma belief about (ln v_rest, scatter) each, kept as sums: order does not matter and the cost
+is constant.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def sums_of(movie: MovieEvidence) -> Array | None:
     speed = drift_speed_angstrom_per_s(movie)
     if speed is None or movie.settle_time_s is None:
         return None
-    rest = np.log(max(speed, LEAST_SPEED_ANGSTROM_PER_S)) - np.log1p(_excess(movie.settle_time_s))
+    middle_s = movie.settle_time_s + _middle_of_late_frames_s(movie)
+    rest = np.log(max(speed, LEAST_SPEED_ANGSTROM_PER_S)) - np.log(_relative_speed(middle_s))
     return np.stack([np.ones(HYPOTHESES), rest, rest**2], axis=1)
 
 
@@ -100,16 +102,35 @@ def ln_weights(sums: Array) -> Array:
     )
 
 
-def drift_left(sums: Array, settle_time_s: float, new_settle_time_s: float, z: Array) -> Array:
-    """(S,) share of the steady drift that is left when the stage is given another time to settle; z (S,) normals."""
+def drift_removed(
+    sums: Array, movie: MovieEvidence, z: Array, *, extra_s: float = 0.0, rate_share: float = 1.0
+) -> Array:
+    """(S, F) what waiting `extra_s` longer, or the same dose at `rate_share` of its rate, takes off the travel in each
+    frame, in units of the steady drift per frame (negative: adds); z (S,) normals.
+
+    The stage drifts most in the first frames, and a longer exposure sees it come to rest.
+    """
+    exposure_s, settled_s = movie.exposure.exposure_time_s or 0.0, movie.settle_time_s or 0.0
+    if movie.settle_time_s is None:
+        # Nobody knows when the stage moved: taken as at rest.
+        settled_s, extra_s = _LONGEST_S, 0.0
+    frame_s = (np.arange(movie.frame_count) + 0.5) / movie.frame_count * exposure_s
+    steady = _relative_speed(settled_s + _middle_of_late_frames_s(movie))
+    before = np.stack([_relative_speed(settled_s + t) for t in frame_s], axis=1)
+    after = np.stack([_relative_speed(settled_s + extra_s + t / rate_share) for t in frame_s], axis=1) / rate_share
+    removed = (before - after) / steady[:, None]  # (hypotheses, F)
     weight = ln_weights(sums)
     weight = np.exp(weight - weight.max())
-    ratio = (1 + _excess(new_settle_time_s)) / (1 + _excess(settle_time_s))
-    order = np.argsort(ratio)
+    order = np.argsort(removed.mean(axis=1))
     cumulative = np.cumsum(weight[order]) / weight.sum()
-    return np.asarray(ratio[order][np.searchsorted(cumulative, np.clip(norm.cdf(z), 0, 1 - 1e-12))])
+    return np.asarray(removed[order][np.searchsorted(cumulative, np.clip(norm.cdf(-z), 0, 1 - 1e-12))])
 
 
-def _excess(settle_time_s: float) -> Array:
-    """(hypotheses,) rho exp(-s / tau)."""
-    return np.asarray(_GRID[:, 1] * np.exp(-settle_time_s / _GRID[:, 0]))
+def _middle_of_late_frames_s(movie: MovieEvidence) -> float:
+    """From the start of the exposure to the middle of the frames whose slope is the steady drift."""
+    return (movie.exposure.exposure_time_s or 0.0) * 2.0 / 3.0
+
+
+def _relative_speed(time_s: float) -> Array:
+    """(hypotheses,) 1 + rho exp(-t / tau)."""
+    return np.asarray(1.0 + _GRID[:, 1] * np.exp(-time_s / _GRID[:, 0]))

@@ -55,7 +55,7 @@ def test_blur_matters_less_in_frames_that_radiation_has_spoilt(known_movie: Make
 
 def test_removing_the_steady_drift_removes_its_blur_and_nothing_else(known_movie: Make) -> None:
     drifting = known_movie(shift_x_angstrom=tuple(1.0 * np.arange(20)))
-    left = mechanisms.motion(drifting, _causes(drifting).doing(steady_drift_left=0.0), K)
+    left = mechanisms.motion(drifting, _causes(drifting).doing(drift_removed=np.ones((1, 20))), K)
     still = known_movie()
     assert left == pytest.approx(mechanisms.motion(still, _causes(still), K), abs=1e-9)
 

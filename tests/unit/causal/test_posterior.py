@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.attribution import attribute
@@ -189,14 +190,49 @@ def _settling(known_movie: Make, random: np.random.Generator, count: int, wait_s
     return movies
 
 
+def test_frames_at_the_start_gain_most_from_waiting_and_a_longer_exposure_sees_the_stage_come_to_rest(
+    known_movie: Make,
+) -> None:
+    """One law of settling for all movies, v = 0.5 (1 + 20 exp(-t / 4)) A/s in an exposure of 8 s; the answer is v."""
+
+    def speed(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(0.5 * (1 + 20 * np.exp(-t / 4.0)))
+
+    random = np.random.default_rng(4)
+    frame_s = (np.arange(20) + 0.5) * 8.0 / 20
+    movies = []
+    for index in range(60):
+        settled_s = float(np.exp(random.uniform(np.log(2.0), np.log(25.0))))
+        path = np.cumsum(speed(settled_s + frame_s)) * 8.0 / 20 * np.exp(random.normal(0, 0.1))
+        movies.append(
+            known_movie(
+                settle_time_s=settled_s,
+                exposure_time_s=8.0,
+                acquired_utc_us=START_UTC_US + index * 40 * S_TO_US,
+                shift_x_angstrom=tuple((path - path.mean()).tolist()),
+            )
+        )
+    belief = learn(movies).settle_belief()
+    movie = known_movie(settle_time_s=3.0, exposure_time_s=8.0, frame_count=20)
+    steady = speed(np.array(3.0 + 8.0 * 2 / 3))
+    z = np.linspace(-2, 2, 41)
+    waited = settle.drift_removed(belief, movie, z, extra_s=10.0)
+    truth = (speed(3.0 + frame_s) - speed(13.0 + frame_s)) / steady
+    assert waited.mean(axis=0) == pytest.approx(truth, rel=0.2, abs=0.05)
+    assert waited[:, 0].mean() > 4 * waited[:, -1].mean()
+    slower = settle.drift_removed(belief, movie, z, rate_share=0.5)
+    truth = (speed(3.0 + frame_s) - 2 * speed(3.0 + 2 * frame_s)) / steady
+    assert slower.mean(axis=0) == pytest.approx(truth, abs=0.35)
+    assert slower.mean() > -0.6, "at one speed throughout, twice the time would add once the drift"
+
+
 def test_drift_after_stage_moves_is_learnt_and_waiting_predicted(known_movie: Make) -> None:
     movies = _settling(known_movie, np.random.default_rng(6), 45)
     prior = learn(movies)
     filled, _, _ = settle.with_settle_times(movies, None, None)
     first = next(movie for movie in filled if movie.settle_time_s is not None)
-    left = settle.drift_left(prior.settle_belief(), first.settle_time_s or 0.0, (first.settle_time_s or 0.0) + 10.0,
-                             np.linspace(-2, 2, 41))  # fmt: skip
-    assert left.mean() < 0.6
+    removed = settle.drift_removed(prior.settle_belief(), first, np.linspace(-2, 2, 41), extra_s=10.0)
+    assert removed.mean() > 0.4
     advice = advise(filled[-24:], prior, seconds_per_movie=9.0)
     settling = [one for one in advice if one.action == "settle+10s"]
     assert settling

@@ -70,8 +70,8 @@ class _Option:
     factor: str
     action: str
     words: str
-    do: Callable[[MovieEvidence, CauseDraws], CauseDraws]
-    """The movie's draws with the cause set."""
+    do: Callable[[int, CauseDraws], CauseDraws]
+    """The draws of a movie of the scope, by its place, with the cause set."""
     extra_s_per_movie: float = 0.0
 
 
@@ -112,13 +112,13 @@ def advise(
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands if every movie had waited `extra_s` longer."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return np.asarray(_gains(_settle_longer(prior, extra_s), pairs, _losses_of(pairs)).mean(axis=0))
+    return np.asarray(_gains(_settle_longer(movies, prior, extra_s), pairs, _losses_of(pairs)).mean(axis=0))
 
 
 def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands at `share` of the dose rate, the dose kept."""
     pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return np.asarray(_gains(_lower_rate(prior, share, 0.0), pairs, _losses_of(pairs)).mean(axis=0))
+    return np.asarray(_gains(_lower_rate(movies, prior, share, 0.0), pairs, _losses_of(pairs)).mean(axis=0))
 
 
 def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[str, Array]]:
@@ -134,8 +134,8 @@ def _gains(
     """(M, S, K) what the factors that the intervention reaches lose less, movie by movie."""
     bands = band_frequencies_per_angstrom()
     gains = []
-    for (movie, draws), before in zip(pairs, now, strict=True):
-        done = option.do(movie, draws)
+    for place, ((movie, draws), before) in enumerate(zip(pairs, now, strict=True)):
+        done = option.do(place, draws)
         less = [before[name] - MECHANISMS[name](movie, done, bands) for name in _TOUCHED[option.factor]]
         gains.append(np.sum(less, axis=0))
     return np.array(gains)
@@ -154,10 +154,10 @@ def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnap
     movies = [movie for movie, _ in pairs]
     options = []
     if any(movie.settle_time_s is not None for movie in movies) and prior.settle_sums:
-        options += [_settle_longer(prior, extra_s) for extra_s in _WAIT_S]
+        options += [_settle_longer(movies, prior, extra_s) for extra_s in _WAIT_S]
     times = [m.exposure.exposure_time_s for m in movies if m.exposure.exposure_time_s]
     if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies):
-        options += [_lower_rate(prior, share, float(np.mean(times))) for share in _RATE_SHARES]
+        options += [_lower_rate(movies, prior, share, float(np.mean(times))) for share in _RATE_SHARES]
     options.append(_thin_ice(pairs))
     if any((m.exposure.image_shift_x_um or 0.0) or (m.exposure.image_shift_y_um or 0.0) for m in movies):
         options.append(_less_image_shift())
@@ -165,23 +165,26 @@ def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnap
     return options
 
 
-def _settle_longer(prior: PriorSnapshot, extra_s: float) -> _Option:
-    belief, z = prior.settle_belief(), standard_normals()[:, 17]
+def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> _Option:
+    belief, z, settled_s = prior.settle_belief(), standard_normals()[:, 17], settle.settled_of(movies)
 
-    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
-        if movie.settle_time_s is None:
-            return draws
-        return draws.doing(drift_removed=settle.drift_removed(belief, movie, z, extra_s=extra_s))
+    def do(place: int, draws: CauseDraws) -> CauseDraws:
+        removed = settle.drift_removed(belief, movies[place], z, settled_s=settled_s[place], extra_s=extra_s)
+        return draws.doing(drift_removed=removed)
 
     return _Option("motion", f"settle+{extra_s:g}s", f"wait {extra_s:g} s longer after moving the stage", do, extra_s)
 
 
-def _lower_rate(prior: PriorSnapshot, share: float, exposure_s: float) -> _Option:
-    """The same dose in more time: fewer coincidences, and each frame sees more of the stage's drift."""
-    belief, z = prior.settle_belief(), standard_normals()[:, 17]
+def _lower_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float, exposure_s: float) -> _Option:
+    """The same dose in more time: fewer coincidences, and each frame sees more of the stage's drift, which has had the
+    longer exposures before it to settle."""
+    belief, z, settled_s = prior.settle_belief(), standard_normals()[:, 17], settle.settled_of(movies)
+    waited_s = [seconds * (1.0 / share - 1.0) for seconds in settle.exposed_before_s(movies)]
 
-    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
-        removed = settle.drift_removed(belief, movie, z, rate_share=share)
+    def do(place: int, draws: CauseDraws) -> CauseDraws:
+        removed = settle.drift_removed(
+            belief, movies[place], z, settled_s=settled_s[place], extra_s=waited_s[place], rate_share=share
+        )
         return draws.doing(dose_rate_scale=share, drift_removed=removed)
 
     words = f"lower the dose rate to {100 * share:.0f} % and expose longer"
@@ -192,7 +195,7 @@ def _thin_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> _Option:
     typical = [float(np.median(draws.ice_thickness_nm)) for _, draws in pairs]
     thin_nm = float(np.quantile(typical, _THIN_QUANTILE))
 
-    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
+    def do(place: int, draws: CauseDraws) -> CauseDraws:
         thinner = min(1.0, thin_nm / float(np.median(draws.ice_thickness_nm)))
         return draws.doing(ice_thickness_nm=draws.ice_thickness_nm * thinner)
 
@@ -201,14 +204,14 @@ def _thin_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> _Option:
 
 
 def _less_image_shift() -> _Option:
-    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
+    def do(place: int, draws: CauseDraws) -> CauseDraws:
         return draws.doing(image_shift_scale=_IMAGE_SHIFT_SHARE)
 
     return _Option("aberrations", "image-shift*0.5", "halve the image shift, or calibrate the beam tilt against it", do)
 
 
 def _parallel_beam() -> _Option:
-    def do(movie: MovieEvidence, draws: CauseDraws) -> CauseDraws:
+    def do(place: int, draws: CauseDraws) -> CauseDraws:
         return draws.doing(source_half_angle_mrad=np.minimum(draws.source_half_angle_mrad, _PARALLEL_MRAD))
 
     return _Option("spatial_coherence", "parallel-beam", "make the illumination parallel", do)

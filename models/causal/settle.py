@@ -30,6 +30,8 @@ _SHAPE, _SCALE = 3.0, 1.0
 _MOVED_UM = 0.3
 _US_PER_S = 1e6
 _LONGEST_S = 600.0
+_SAME_STOP_S = 0.5
+"""Exposures between which the stage stood still date its stop alike."""
 LEAST_SPEED_ANGSTROM_PER_S = 0.01
 
 
@@ -103,19 +105,25 @@ def ln_weights(sums: Array) -> Array:
 
 
 def drift_removed(
-    sums: Array, movie: MovieEvidence, z: Array, *, extra_s: float = 0.0, rate_share: float = 1.0
+    sums: Array,
+    movie: MovieEvidence,
+    z: Array,
+    *,
+    settled_s: float | None,
+    extra_s: float = 0.0,
+    rate_share: float = 1.0,
 ) -> Array:
-    """(S, F) what waiting `extra_s` longer, or the same dose at `rate_share` of its rate, takes off the travel in each
+    """(S, F) what waiting `extra_s` longer, and the same dose at `rate_share` of its rate, take off the travel in each
     frame, in units of the steady drift per frame (negative: adds); z (S,) normals.
 
-    The stage drifts most in the first frames, and a longer exposure sees it come to rest.
+    The stage drifts most in the first frames, and a longer exposure sees it come to rest. `settled_s`: from the end of
+    the stage's move to the exposure; None: nobody knows, taken as at rest.
     """
-    exposure_s, settled_s = movie.exposure.exposure_time_s or 0.0, movie.settle_time_s or 0.0
-    if movie.settle_time_s is None:
-        # Nobody knows when the stage moved: taken as at rest.
-        settled_s, extra_s = _LONGEST_S, 0.0
+    exposure_s = movie.exposure.exposure_time_s or 0.0
+    if settled_s is None:
+        settled_s = _LONGEST_S
     frame_s = (np.arange(movie.frame_count) + 0.5) / movie.frame_count * exposure_s
-    steady = _relative_speed(settled_s + _middle_of_late_frames_s(movie))
+    steady = _relative_speed(settled_s + _middle_of_late_frames_s(movie))  # of the movie as it was taken
     before = np.stack([_relative_speed(settled_s + t) for t in frame_s], axis=1)
     after = np.stack([_relative_speed(settled_s + extra_s + t / rate_share) for t in frame_s], axis=1) / rate_share
     removed = (before - after) / steady[:, None]  # (hypotheses, F)
@@ -124,6 +132,38 @@ def drift_removed(
     order = np.argsort(removed.mean(axis=1))
     cumulative = np.cumsum(weight[order]) / weight.sum()
     return np.asarray(removed[order][np.searchsorted(cumulative, np.clip(norm.cdf(-z), 0, 1 - 1e-12))])
+
+
+def settled_of(movies: Sequence[MovieEvidence]) -> list[float | None]:
+    """Each movie's settle time; where it is not known (the first of a session), the usual one of the others."""
+    known = [movie.settle_time_s for movie in movies if movie.settle_time_s is not None]
+    usual = float(np.median(known)) if known else None
+    return [usual if movie.settle_time_s is None else movie.settle_time_s for movie in movies]
+
+
+def exposed_before_s(movies: Sequence[MovieEvidence]) -> list[float]:
+    """Seconds of exposure that each movie's stage position has had before it: longer ones let it settle longer."""
+    stopped = [_stopped_utc_s(movie) for movie in movies]
+    found = []
+    for movie, here in zip(movies, stopped, strict=True):
+        start = movie.exposure.acquired_utc_us or 0
+        same = [
+            other.exposure.exposure_time_s or 0.0
+            for other, there in zip(movies, stopped, strict=True)
+            if here is not None
+            and there is not None
+            and abs(here - there) < _SAME_STOP_S
+            and (other.exposure.acquired_utc_us or 0) < start
+        ]
+        found.append(sum(same))
+    return found
+
+
+def _stopped_utc_s(movie: MovieEvidence) -> float | None:
+    """When the stage stopped before a movie."""
+    if movie.settle_time_s is None or movie.exposure.acquired_utc_us is None:
+        return None
+    return movie.exposure.acquired_utc_us / _US_PER_S - movie.settle_time_s
 
 
 def _middle_of_late_frames_s(movie: MovieEvidence) -> float:

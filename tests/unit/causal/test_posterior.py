@@ -216,11 +216,11 @@ def test_frames_at_the_start_gain_most_from_waiting_and_a_longer_exposure_sees_t
     movie = known_movie(settle_time_s=3.0, exposure_time_s=8.0, frame_count=20)
     steady = speed(np.array(3.0 + 8.0 * 2 / 3))
     z = np.linspace(-2, 2, 41)
-    waited = settle.drift_removed(belief, movie, z, extra_s=10.0)
+    waited = settle.drift_removed(belief, movie, z, settled_s=3.0, extra_s=10.0)
     truth = (speed(3.0 + frame_s) - speed(13.0 + frame_s)) / steady
     assert waited.mean(axis=0) == pytest.approx(truth, rel=0.2, abs=0.05)
     assert waited[:, 0].mean() > 4 * waited[:, -1].mean()
-    slower = settle.drift_removed(belief, movie, z, rate_share=0.5)
+    slower = settle.drift_removed(belief, movie, z, settled_s=3.0, rate_share=0.5)
     truth = (speed(3.0 + frame_s) - 2 * speed(3.0 + 2 * frame_s)) / steady
     assert slower.mean(axis=0) == pytest.approx(truth, abs=0.35)
     assert slower.mean() > -0.6, "at one speed throughout, twice the time would add once the drift"
@@ -231,7 +231,9 @@ def test_drift_after_stage_moves_is_learnt_and_waiting_predicted(known_movie: Ma
     prior = learn(movies)
     filled, _, _ = settle.with_settle_times(movies, None, None)
     first = next(movie for movie in filled if movie.settle_time_s is not None)
-    removed = settle.drift_removed(prior.settle_belief(), first, np.linspace(-2, 2, 41), extra_s=10.0)
+    removed = settle.drift_removed(
+        prior.settle_belief(), first, np.linspace(-2, 2, 41), settled_s=first.settle_time_s, extra_s=10.0
+    )
     assert removed.mean() > 0.4
     advice = advise(filled[-24:], prior, seconds_per_movie=9.0)
     settling = [one for one in advice if one.action == "settle+10s"]
@@ -239,6 +241,18 @@ def test_drift_after_stage_moves_is_learnt_and_waiting_predicted(known_movie: Ma
     assert settling[0].gain_low <= settling[0].gain_ln_ssnr <= settling[0].gain_high
     assert "wait 10 s longer" in settling[0].sentence
     assert "costs" in settling[0].sentence
+
+
+def test_longer_exposures_let_the_next_hole_of_a_stage_position_settle(known_movie: Make) -> None:
+    movies = [
+        known_movie(acquired_utc_us=START_UTC_US + at * S_TO_US, stage_x_um=x, exposure_time_s=exposure_s)
+        for at, x, exposure_s in ((0, 0.0, 4.0), (20, 9.0, 3.0), (30, 9.0, 5.0), (40, 9.0, 2.0), (60, 18.0, 2.0))
+    ]
+    filled, _, _ = settle.with_settle_times(movies, None, None)
+    assert settle.exposed_before_s(filled) == [0.0, 0.0, 3.0, 8.0, 0.0]
+    # The first one's is not known: the usual one of 16, 26, 36 and 18 s.
+    assert settle.settled_of(filled) == [22.0, 16.0, 26.0, 36.0, 18.0]
+    assert settle.settled_of(movies) == [None] * 5
 
 
 def test_settle_times_run_from_the_exposure_before_the_move(known_movie: Make) -> None:

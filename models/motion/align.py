@@ -108,8 +108,9 @@ def align_movie(
         )
         fit = fit_local_motion(patches, motion)
         local = local_motion_record(fit, settings)
+        whole_sd = fit.whole_frame_sd_angstrom
         if fit.accepted:
-            field, whole_sd = fit.field, fit.whole_frame_sd_angstrom
+            field = fit.field
         del patches
     del small
     mark("sum")

@@ -37,6 +37,8 @@ _MOST_UNKNOWNS = 6000
 """The equations take eight bytes times the square of it, a few times over."""
 _MIN_GAIN = 6.0
 """Movies without local motion gain up to 4 by chance; one with 0.5 A RMS of it at 18 e/A2 in all gains 12."""
+_SMOOTH_GROUPS = 2
+"""Of the basis functions: what local motion may do to the mean over the frame, it does by these."""
 _GAIN_A_GROUP = 2.0
 """A rougher field must pay for itself: the best of several gains is too good by chance."""
 _LOCAL_START = smooth_prior.StepPrior(0.01, 0.05, 10.0, 2.0, 3.0)
@@ -49,6 +51,7 @@ class LocalFit:
 
     field: MotionField
     whole_frame_sd_angstrom: Array
+    """(F, 2) one-sigma error of the mean over the frame, whatever the local motion is."""
     held_out_gain: float
     """ln likelihood of unseen coefficients with the local field minus that without, summed over both halves."""
     roughest_group: int
@@ -152,7 +155,13 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
     gains = {top: _held_out_gain(equations, frames, groups, top, held, priors) for top in local}
     best = max(gains, key=lambda top: gains[top] - _GAIN_A_GROUP * top) if gains else 0
     accepted = gains.get(best, 0.0) > _MIN_GAIN
+    possible = np.flatnonzero(groups <= _SMOOTH_GROUPS)
     kept = np.flatnonzero(groups <= (best if accepted else 0))
+    if not accepted:
+        # Local motion that cannot be shown may be there all the same, and pulls at the mean over the frame.
+        _, sd_beside_local = _solve_with_sd(
+            equations.only(possible, frames), frames, groups[possible], motion, held, priors
+        )
     modes, groups, coefficients = modes[:, kept], groups[kept], coefficients[:, kept]
     to_basis = to_basis[:, kept]
     equations = equations.only(kept, frames)
@@ -170,6 +179,7 @@ def fit_local_motion(patches: list[Patch], motion: WholeFrameMotion, basis: Spat
             break
     estimate, sd = _solve_with_sd(equations, frames, groups, motion, held, priors)
     if not accepted:
+        sd = np.maximum(motion.sd_angstrom, sd_beside_local)
         coefficients = estimate.reshape(len(groups), 2, frames).transpose(2, 0, 1)
     on_basis = np.zeros((frames, len(basis), 2))
     on_basis[:, keep] = np.einsum("bm,fma->fba", to_basis, coefficients)

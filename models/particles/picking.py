@@ -1,40 +1,38 @@
-"""Reference-free picking: blobs of the right size that stand out of their surroundings.
+"""Reference-free picking: places that look like a particle of a size, as seen through this micrograph's CTF and noise.
 
-The micrograph is phase-flipped, and correlated with a normalised template of a disc minus its surroundings (matched to
-the diameter); peaks that rise above the noise of the response are particles. A first picker: it knows sizes, not
-shapes (Voss et al. 2009, J. Struct. Biol. 166, 205, use the difference of Gaussians in the same way).
+Matched filters for balls and shells (`matched_filter.py`), against a background whose power is measured between the particles;
+a pick is believed as far as false ones are expected to be few (`calibration.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.optics.ctf import CtfParameters, ctf_2d
+from frazil.models.particles import calibration, matched_filter
+from frazil.models.particles.calibration import Peaks
+from frazil.models.particles.matched_filter import WorkingImage
 from frazil.models.records import CtfEstimate, ParticlePicks
 
-_TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0)
+_TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0, 380.0)
 """What is tried when nobody gave a diameter."""
-_WORKING_PIXELS_PER_DIAMETER = 12
-"""A blob needs no more; correlating binned images is fast."""
-_THRESHOLD_SIGMA = 4.5
-"""Of the response's noise: one false peak in some 10^5 independent places."""
-_CORE = 0.78
-"""A diameter is a particle's longest extent; the disc that matches its projections is narrower (measured on simulated
-proteasomes, 176 x 127 A, and apoferritin)."""
-_MASKED_SIGMA = 3.0
-"""What rises above this does not count as background; in pure noise it costs the estimate a few per cent."""
-_MASKING_ROUNDS = 4
-_TROUGH = 1.0
-"""How far around what stands out, in radii, the response is not background either."""
-_LEAST_BACKGROUND = 0.08
+_MOST_FALSE = 0.5
+"""False picks that are expected in a micrograph in which there is nothing."""
+_FALSE_SHARE = 0.05
+"""Of the picks, where there are many."""
+_ROUNDS = 2
+"""Each measures the background where the one before has left no particle."""
+_STANDS_OUT = 4.5
+"""What does so is not background."""
+_CLEARANCE = 0.75
+"""Diameters around a pick that are not background."""
+_LEAST_BACKGROUND = 0.06
 """Share of the image that must be left to measure the noise on."""
-_SEPARATION = 0.7
-"""Neighbouring particles are at least this many diameters apart."""
 _MAX_PICKS = 5000
 
 
@@ -49,116 +47,98 @@ def pick_particles(
 ) -> ParticlePicks:
     """Find particles in an aligned micrograph (h, w), specimen dark.
 
-    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first.
-    With no diameter given, the tried one whose picks carry most evidence is used.
+    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first; a score is
+    in units of the background's standard deviation. With no diameter given, the tried one whose picks carry most evidence is
+    used.
     """
-    flipped = _contrast_image(image, pixel_size_angstrom, ctf, acquisition, device)
-    tried: Sequence[float] = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
-    best: ParticlePicks = ParticlePicks(diameter_angstrom=diameter_angstrom)
-    best_evidence = 0.0
-    for diameter in tried:
-        picks = _pick_one_size(flipped, pixel_size_angstrom, diameter)
-        # A blob of the right size has the highest response; smaller templates would win by number alone.
-        evidence = sum((score - _THRESHOLD_SIGMA) * diameter for score in picks.score)
+    image = image.to(device, torch.float32)
+    masked = torch.zeros(1, 1, dtype=torch.bool, device=device)
+    if diameter_angstrom is not None:
+        return _picks(_look(image, masked, pixel_size_angstrom, diameter_angstrom, ctf, acquisition), diameter_angstrom)
+    best, best_evidence = ParticlePicks(), 0.0
+    for diameter in _TRIED_DIAMETERS_ANGSTROM:
+        found = _look(image, masked, pixel_size_angstrom, diameter, ctf, acquisition)
+        if found is None:
+            continue
+        evidence = float((found.peaks.score**2).sum())
         if evidence > best_evidence:
-            best, best_evidence = picks, evidence
+            best, best_evidence = _picks(found, diameter), evidence
     return best
 
 
-def _contrast_image(
-    image: Tensor,
-    pixel_size_angstrom: float,
-    ctf: CtfEstimate,
-    acquisition: AcquisitionParameters,
-    device: torch.device,
-) -> Tensor:
-    """Phases flipped where the CTF is known, specimen bright, unit variance."""
-    height, width = image.shape
-    centred = image.to(device, torch.float32)
-    centred = centred - centred.mean()
-    if ctf.defocus_known:
-        parameters = CtfParameters(
-            voltage_kv=acquisition.voltage_kv,
-            cs_mm=acquisition.cs_mm,
-            amplitude_contrast=acquisition.amplitude_contrast,
-            defocus_u_angstrom=ctf.defocus_u_angstrom,
-            defocus_v_angstrom=ctf.defocus_v_angstrom,
-            astigmatism_angle_deg=ctf.astigmatism_angle_deg,
-            phase_shift_deg=ctf.phase_shift_deg,
-        )
-        transfer = ctf_2d(parameters, height, width, pixel_size_angstrom, device=device)
-        centred = torch.fft.irfft2(torch.fft.rfft2(centred) * torch.sign(transfer), s=(height, width))
-    else:
-        centred = -centred
-    return centred / centred.std().clamp_min(1e-12)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    work: WorkingImage
+    peaks: Peaks
 
 
-def _pick_one_size(image: Tensor, pixel_size_angstrom: float, diameter_angstrom: float) -> ParticlePicks:
-    diameter_px = diameter_angstrom / pixel_size_angstrom
-    factor = max(1, int(diameter_px / _WORKING_PIXELS_PER_DIAMETER))
-    height, width = image.shape
-    small = image[: height // factor * factor, : width // factor * factor]
-    small = torch.nn.functional.avg_pool2d(small[None, None], factor)[0, 0]
-    radius = _CORE * diameter_px / factor / 2
-    margin = math.ceil(radius)
-    if min(small.shape) < 4 * margin:
+def _picks(found: _Found | None, diameter_angstrom: float) -> ParticlePicks:
+    """In pixels of the micrograph."""
+    if found is None:
         return ParticlePicks(diameter_angstrom=diameter_angstrom)
-    response = _response(small, radius)
-    score = _in_sigmas(response, radius)
-    size = 2 * math.ceil(_SEPARATION * radius / _CORE) + 1
-    highest = torch.nn.functional.max_pool2d(score[None, None], size, stride=1, padding=size // 2)[0, 0]
-    is_peak = (score == highest) & (score > _THRESHOLD_SIGMA)
-    inside = torch.zeros_like(is_peak)
-    inside[margin:-margin, margin:-margin] = True
-    y, x = torch.nonzero(is_peak & inside, as_tuple=True)
-    value = score[y, x]
-    order = torch.argsort(value, descending=True, stable=True)[:_MAX_PICKS]
+    factor = found.work.factor
     # The centre of a binned pixel lies between the pixels that it sums.
     offset = (factor - 1) / 2
     return ParticlePicks(
-        x_px=tuple((x[order] * factor + offset).tolist()),
-        y_px=tuple((y[order] * factor + offset).tolist()),
-        score=tuple(value[order].tolist()),
+        x_px=tuple((found.peaks.x * factor + offset).tolist()),
+        y_px=tuple((found.peaks.y * factor + offset).tolist()),
+        score=tuple(found.peaks.score.tolist()),
         diameter_angstrom=diameter_angstrom,
     )
 
 
-def _in_sigmas(response: Tensor, radius_px: float) -> Tensor:
-    """The response in units of its own noise, which is measured where no particle seems to be.
-
-    In a crowded field most places feel a particle or the trough beside one, so that the spread of the whole response
-    is that of the particles: what stands out is masked together with its surroundings, and the rest is looked at again.
-    """
-    reach = math.ceil(_TROUGH * radius_px)
-    rest = response.flatten()
-    least = response.numel() * _LEAST_BACKGROUND
-    for _ in range(_MASKING_ROUNDS):
-        centre, noise = _centre_and_noise(rest)
-        stands_out = (response - centre > _MASKED_SIGMA * noise).to(response.dtype)
-        near = torch.nn.functional.max_pool2d(stands_out[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
-        background = response[near == 0]
-        if background.numel() < least:
+def _look(
+    image: Tensor,
+    masked: Tensor,
+    pixel_size_angstrom: float,
+    diameter_angstrom: float,
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+) -> _Found | None:
+    """Particles of one size; None where the micrograph has no room for them."""
+    work = matched_filter.working_image(image, masked, pixel_size_angstrom, diameter_angstrom)
+    margin = math.ceil(work.diameter_px / 2)
+    height, width = work.image.shape
+    if min(height, width) < 4 * margin or bool(work.masked.all()):
+        return None
+    seen = matched_filter.transfer(work, ctf, acquisition)
+    over = matched_filter.disc(work)
+    allowed = ~work.masked
+    allowed[:margin], allowed[-margin:], allowed[:, :margin], allowed[:, -margin:] = False, False, False, False
+    away = ~work.masked
+    for last in (False,) * _ROUNDS + (True,):
+        background = matched_filter.background_power(work, away)
+        filters = matched_filter.part_filters(work, seen, background)
+        part = matched_filter.parts(work.image, filters, away)
+        found = calibration.find_peaks(matched_filter.evidence(part, over, away), allowed, work.diameter_px)
+        if last:
             break
-        rest = background
-    centre, noise = _centre_and_noise(rest)
-    return (response - centre) / noise
+        clear = ~work.masked & ~_near(found.best(int((found.score > _STANDS_OUT).sum())), work)
+        if float(clear.float().mean()) < _LEAST_BACKGROUND:
+            break
+        away = clear
+    share = float(allowed.float().mean())
+    chance, count = calibration.surrogate_peaks(background, filters, over, (height, width), work.diameter_px)
+    expected = calibration.expected_false(found.score, chance, count / share)
+    lonely = allowed & away
+    where = float(lonely.float().mean()) / share
+    if where > _LEAST_BACKGROUND:
+        flipped = matched_filter.evidence(-part, over, away)
+        decoys = calibration.find_peaks(flipped, lonely, work.diameter_px).score
+        expected = np.maximum(expected, calibration.expected_false(found.score, decoys, where))
+    taken = calibration.believed(found.score, expected, _MOST_FALSE, _FALSE_SHARE)
+    return _Found(work, found.best(min(taken, _MAX_PICKS)))
 
 
-def _centre_and_noise(values: Tensor) -> tuple[Tensor, Tensor]:
-    centre = values.median()
-    return centre, (1.4826 * (values - centre).abs().median()).clamp_min(1e-12)
-
-
-def _response(image: Tensor, radius_px: float) -> Tensor:
-    """Correlation with a soft disc minus a soft ring of the same total weight, unit energy."""
-    height, width = image.shape
-    y = torch.fft.fftfreq(height, device=image.device)[:, None] * height
-    x = torch.fft.fftfreq(width, device=image.device)[None, :] * width
-    distance = torch.sqrt(x**2 + y**2)
-    disc = torch.sigmoid(2 * (radius_px - distance))
-    ring = torch.sigmoid(2 * (1.5 * radius_px - distance)) - disc
-    template = disc / disc.sum() - ring / ring.sum()
-    template = template / template.square().sum().sqrt()
-    spectrum = torch.fft.rfft2(image) * torch.fft.rfft2(template).conj()
-    response: Tensor = torch.fft.irfft2(spectrum, s=(height, width))
-    return response
+def _near(peaks: Peaks, work: WorkingImage) -> Tensor:
+    """(h, w) bool: within the clearance of a pick."""
+    height, width = work.image.shape
+    made = torch.zeros(height, width, device=work.image.device)
+    rows = torch.from_numpy(peaks.y).round().long().to(made.device)
+    columns = torch.from_numpy(peaks.x).round().long().to(made.device)
+    made[rows, columns] = 1.0
+    reach = math.ceil(_CLEARANCE * work.diameter_px)
+    axis = torch.arange(-reach, reach + 1, device=made.device)
+    disc = (axis[:, None] ** 2 + axis[None, :] ** 2 <= reach**2).float()
+    spread = torch.nn.functional.conv2d(made[None, None], disc[None, None], padding=reach)[0, 0]
+    return spread > 0.5

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import CtfParameters, ctf_2d, frequency_grid
+from frazil.models.particles.segmentation import Regions
 from frazil.models.records import CtfEstimate
 
 WORKING_PIXELS_PER_DIAMETER = 20
@@ -49,13 +50,13 @@ class WorkingImage:
     diameter_px: float
 
 
-def working_image(image: Tensor, masked: Tensor, pixel_size_angstrom: float, diameter_angstrom: float) -> WorkingImage:
-    """Bin a micrograph (h, w) and its mask (any coarser grid of the same field) for a diameter."""
+def working_image(image: Tensor, regions: Regions, pixel_size_angstrom: float, diameter_angstrom: float) -> WorkingImage:
+    """Bin a micrograph (h, w) for a diameter."""
     factor = max(1, int(diameter_angstrom / pixel_size_angstrom / WORKING_PIXELS_PER_DIAMETER))
     height, width = image.shape
     small = image[: height // factor * factor, : width // factor * factor]
     small = torch.nn.functional.avg_pool2d(small[None, None], factor)[0, 0]
-    inside = torch.nn.functional.interpolate(masked[None, None].float(), size=small.shape, mode="nearest")[0, 0] > 0
+    inside = regions.on_grid(*small.shape, factor, image.device)
     flat = _without_slope(small, ~inside)
     flat = torch.where(inside, torch.zeros_like(flat), flat)
     spread = flat[~inside].std() if bool((~inside).any()) else flat.new_tensor(1.0)

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.ndimage
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.particles import calibration, matched_filter
 from frazil.models.particles.calibration import Peaks
 from frazil.models.particles.matched_filter import WorkingImage
+from frazil.models.particles.segmentation import Regions, segment
 from frazil.models.records import CtfEstimate, ParticlePicks
 
 _TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0, 380.0)
@@ -31,6 +33,8 @@ _STANDS_OUT = 4.5
 """What does so is not background."""
 _CLEARANCE = 0.75
 """Diameters around a pick that are not background."""
+_FROM_MASKED = 0.4
+"""Diameters from a masked region to the nearest pick."""
 _LEAST_BACKGROUND = 0.06
 """Share of the image that must be left to measure the noise on."""
 _MAX_PICKS = 5000
@@ -52,12 +56,12 @@ def pick_particles(
     used.
     """
     image = image.to(device, torch.float32)
-    masked = torch.zeros(1, 1, dtype=torch.bool, device=device)
+    regions = segment(image, pixel_size_angstrom)
     if diameter_angstrom is not None:
-        return _picks(_look(image, masked, pixel_size_angstrom, diameter_angstrom, ctf, acquisition), diameter_angstrom)
+        return _picks(_look(image, regions, pixel_size_angstrom, diameter_angstrom, ctf, acquisition), diameter_angstrom)
     best, best_evidence = ParticlePicks(), 0.0
     for diameter in _TRIED_DIAMETERS_ANGSTROM:
-        found = _look(image, masked, pixel_size_angstrom, diameter, ctf, acquisition)
+        found = _look(image, regions, pixel_size_angstrom, diameter, ctf, acquisition)
         if found is None:
             continue
         evidence = float((found.peaks.score**2).sum())
@@ -89,21 +93,21 @@ def _picks(found: _Found | None, diameter_angstrom: float) -> ParticlePicks:
 
 def _look(
     image: Tensor,
-    masked: Tensor,
+    regions: Regions,
     pixel_size_angstrom: float,
     diameter_angstrom: float,
     ctf: CtfEstimate,
     acquisition: AcquisitionParameters,
 ) -> _Found | None:
     """Particles of one size; None where the micrograph has no room for them."""
-    work = matched_filter.working_image(image, masked, pixel_size_angstrom, diameter_angstrom)
+    work = matched_filter.working_image(image, regions, pixel_size_angstrom, diameter_angstrom)
     margin = math.ceil(work.diameter_px / 2)
     height, width = work.image.shape
     if min(height, width) < 4 * margin or bool(work.masked.all()):
         return None
     seen = matched_filter.transfer(work, ctf, acquisition)
     over = matched_filter.disc(work)
-    allowed = ~work.masked
+    allowed = ~_within(work.masked, _FROM_MASKED * work.diameter_px)
     allowed[:margin], allowed[-margin:], allowed[:, :margin], allowed[:, -margin:] = False, False, False, False
     away = ~work.masked
     for last in (False,) * _ROUNDS + (True,):
@@ -117,7 +121,7 @@ def _look(
         if float(clear.float().mean()) < _LEAST_BACKGROUND:
             break
         away = clear
-    share = float(allowed.float().mean())
+    share = max(float(allowed.float().mean()), 1e-6)
     chance, count = calibration.surrogate_peaks(background, filters, over, (height, width), work.diameter_px)
     expected = calibration.expected_false(found.score, chance, count / share)
     lonely = allowed & away
@@ -132,13 +136,15 @@ def _look(
 
 def _near(peaks: Peaks, work: WorkingImage) -> Tensor:
     """(h, w) bool: within the clearance of a pick."""
-    height, width = work.image.shape
-    made = torch.zeros(height, width, device=work.image.device)
-    rows = torch.from_numpy(peaks.y).round().long().to(made.device)
-    columns = torch.from_numpy(peaks.x).round().long().to(made.device)
-    made[rows, columns] = 1.0
-    reach = math.ceil(_CLEARANCE * work.diameter_px)
-    axis = torch.arange(-reach, reach + 1, device=made.device)
-    disc = (axis[:, None] ** 2 + axis[None, :] ** 2 <= reach**2).float()
-    spread = torch.nn.functional.conv2d(made[None, None], disc[None, None], padding=reach)[0, 0]
-    return spread > 0.5
+    made = torch.zeros_like(work.masked)
+    rows, columns = (torch.from_numpy(at).round().long().to(made.device) for at in (peaks.y, peaks.x))
+    made[rows, columns] = True
+    return _within(made, _CLEARANCE * work.diameter_px)
+
+
+def _within(places: Tensor, distance_px: float) -> Tensor:
+    """(h, w) bool: not farther than a distance from a place that is true."""
+    if not bool(places.any()):
+        return places.clone()
+    away = scipy.ndimage.distance_transform_edt(~places.cpu().numpy())
+    return torch.from_numpy(np.asarray(away) <= distance_px).to(places.device)

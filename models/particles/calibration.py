@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.particles.matched_filter import evidence, parts
+from frazil.models.particles.matched_filter import WorkingImage, evidence, parts
 
 Array = NDArray[np.float64]
 
@@ -43,7 +43,10 @@ class Peaks:
 def find_peaks(score: Tensor, allowed: Tensor, diameter_px: float) -> Peaks:
     """Summits of a score (h, w) where `allowed` (h, w bool), to a part of a pixel."""
     reach = max(1, math.floor(_SUMMIT * diameter_px))
-    highest = torch.nn.functional.max_pool2d(score[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
+    side = 2 * reach + 1
+    # Rows, then columns: the same square at a fraction of the cost.
+    highest = torch.nn.functional.max_pool2d(score[None, None], (1, side), stride=1, padding=(0, reach))
+    highest = torch.nn.functional.max_pool2d(highest, (side, 1), stride=1, padding=(reach, 0))[0, 0]
     is_peak = (score >= highest) & (score > _LEAST_SCORE) & allowed
     is_peak[0], is_peak[-1], is_peak[:, 0], is_peak[:, -1] = False, False, False, False
     rows, columns = torch.nonzero(is_peak, as_tuple=True)
@@ -80,10 +83,11 @@ def apart(x: Array, y: Array, distance: float) -> NDArray[np.int64]:
     return np.array(kept, dtype=np.int64)
 
 
-def surrogate_peaks(background: Tensor, filters: Tensor, over: Tensor, shape: tuple[int, int], diameter_px: float) -> tuple[Array, int]:
+def surrogate_peaks(background: Tensor, filters: Tensor, over: Tensor, work: WorkingImage) -> tuple[Array, int]:
     """Scores of peaks in fields of the background's power (always the same fields), and how many micrographs they stand for."""
-    height, width = shape
+    height, width = work.image.shape
     count = min(max(round(_SURROGATE_PIXELS / (height * width)), 1), _MOST_SURROGATES)
+    shape = (height, width)
     random = torch.Generator().manual_seed(20_20)
     everywhere = torch.ones(shape, dtype=torch.bool, device=filters.device)
     found = []
@@ -91,7 +95,7 @@ def surrogate_peaks(background: Tensor, filters: Tensor, over: Tensor, shape: tu
         white = torch.randn(height, width, generator=random).to(filters.device)
         field = torch.fft.irfft2(torch.fft.rfft2(white) * background.sqrt(), s=shape)
         score = evidence(parts(field, filters, everywhere), over, everywhere)
-        found.append(find_peaks(score, everywhere, diameter_px).score)
+        found.append(find_peaks(score, everywhere, work.diameter_px).score)
     return np.sort(np.concatenate(found))[::-1], count
 
 

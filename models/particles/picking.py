@@ -23,14 +23,17 @@ from frazil.models.records import CtfEstimate, ParticlePicks
 
 _TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0, 380.0)
 """What is tried when nobody gave a diameter."""
-_MOST_FALSE = 0.5
+_MOST_FALSE = 0.3
 """False picks that are expected in a micrograph in which there is nothing."""
 _FALSE_SHARE = 0.05
 """Of the picks, where there are many."""
-_ROUNDS = 2
+_ROUNDS = 3
 """Each measures the background where the one before has left no particle."""
-_STANDS_OUT = 4.5
-"""What does so is not background."""
+_STANDS_OUT, _STANDS_OUT_IN_A_CROWD = 6.5, 4.5
+"""What does so is not background. Of noise, whose scores have a long tail, next to nothing does; in a crowd the spread is that of
+the particles at first, and a lower bar brings in few places of noise among many of theirs."""
+_NOISE_PEAKS = 0.04
+"""Of noise above the lower bar, in an area of one diameter squared."""
 _CLEARANCE = 0.75
 """Diameters around a pick that are not background."""
 _FROM_MASKED = 0.4
@@ -57,81 +60,99 @@ def pick_particles(
     """
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
-    if diameter_angstrom is not None:
-        return _picks(_look(image, regions, pixel_size_angstrom, diameter_angstrom, ctf, acquisition), diameter_angstrom)
-    best, best_evidence = ParticlePicks(), 0.0
-    for diameter in _TRIED_DIAMETERS_ANGSTROM:
-        found = _look(image, regions, pixel_size_angstrom, diameter, ctf, acquisition)
-        if found is None:
+    tried = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
+    best, best_evidence = None, 0.0
+    for diameter in tried:
+        seen = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, diameter), ctf, acquisition)
+        if seen is None:
             continue
-        evidence = float((found.peaks.score**2).sum())
-        if evidence > best_evidence:
-            best, best_evidence = _picks(found, diameter), evidence
-    return best
+        # A score is evidence against its noise, which grows with the disc's diameter. The evidence itself grows as long as
+        # a larger disc holds more of the particle.
+        strong = seen.peaks.score[seen.peaks.score > _STANDS_OUT]
+        evidence = float(((strong * diameter) ** 2).sum())
+        if best is None or evidence > best_evidence:
+            best, best_evidence = seen, evidence
+    if best is None:
+        return ParticlePicks(diameter_angstrom=diameter_angstrom)
+    picks = _believed(best)
+    if not len(picks.score):
+        return ParticlePicks(diameter_angstrom=diameter_angstrom)
+    return _in_micrograph(picks, best.work)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Seen:
+    """All peaks of one size, and what they were found with."""
+
     work: WorkingImage
     peaks: Peaks
+    parts: Tensor
+    background: Tensor
+    filters: Tensor
+    disc: Tensor
+    allowed: Tensor
+    """(h, w) bool: where a pick may lie."""
+    away: Tensor
+    """(h, w) bool: background."""
 
 
-def _picks(found: _Found | None, diameter_angstrom: float) -> ParticlePicks:
+def _in_micrograph(picks: Peaks, work: WorkingImage) -> ParticlePicks:
     """In pixels of the micrograph."""
-    if found is None:
-        return ParticlePicks(diameter_angstrom=diameter_angstrom)
-    factor = found.work.factor
     # The centre of a binned pixel lies between the pixels that it sums.
-    offset = (factor - 1) / 2
+    offset = (work.factor - 1) / 2
     return ParticlePicks(
-        x_px=tuple((found.peaks.x * factor + offset).tolist()),
-        y_px=tuple((found.peaks.y * factor + offset).tolist()),
-        score=tuple(found.peaks.score.tolist()),
-        diameter_angstrom=diameter_angstrom,
+        x_px=tuple((picks.x * work.factor + offset).tolist()),
+        y_px=tuple((picks.y * work.factor + offset).tolist()),
+        score=tuple(picks.score.tolist()),
+        diameter_angstrom=work.diameter_px * work.pixel_size_angstrom,
     )
 
 
-def _look(
-    image: Tensor,
-    regions: Regions,
-    pixel_size_angstrom: float,
-    diameter_angstrom: float,
-    ctf: CtfEstimate,
-    acquisition: AcquisitionParameters,
-) -> _Found | None:
+def _look(work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters) -> _Seen | None:
     """Particles of one size; None where the micrograph has no room for them."""
-    work = matched_filter.working_image(image, regions, pixel_size_angstrom, diameter_angstrom)
     margin = math.ceil(work.diameter_px / 2)
     height, width = work.image.shape
-    if min(height, width) < 4 * margin or bool(work.masked.all()):
-        return None
-    seen = matched_filter.transfer(work, ctf, acquisition)
-    over = matched_filter.disc(work)
     allowed = ~_within(work.masked, _FROM_MASKED * work.diameter_px)
     allowed[:margin], allowed[-margin:], allowed[:, :margin], allowed[:, -margin:] = False, False, False, False
+    if min(height, width) < 4 * margin or not bool(allowed.any()):
+        return None
+    through = matched_filter.transfer(work, ctf, acquisition)
+    over = matched_filter.disc(work)
     away = ~work.masked
     for last in (False,) * _ROUNDS + (True,):
         background = matched_filter.background_power(work, away)
-        filters = matched_filter.part_filters(work, seen, background)
+        filters = matched_filter.part_filters(work, through, background)
         part = matched_filter.parts(work.image, filters, away)
-        found = calibration.find_peaks(matched_filter.evidence(part, over, away), allowed, work.diameter_px)
-        if last:
-            break
-        clear = ~work.masked & ~_near(found.best(int((found.score > _STANDS_OUT).sum())), work)
-        if float(clear.float().mean()) < _LEAST_BACKGROUND:
+        peaks = calibration.find_peaks(matched_filter.evidence(part, over, away), allowed, work.diameter_px)
+        clear = away if last else ~work.masked & ~_near(_standing_out(peaks, allowed, work), work)
+        if last or float(clear.float().mean()) < _LEAST_BACKGROUND:
             break
         away = clear
-    share = max(float(allowed.float().mean()), 1e-6)
-    chance, count = calibration.surrogate_peaks(background, filters, over, (height, width), work.diameter_px)
-    expected = calibration.expected_false(found.score, chance, count / share)
-    lonely = allowed & away
+    return _Seen(work, peaks, part, background, filters, over, allowed, away)
+
+
+def _believed(seen: _Seen) -> Peaks:
+    """The best peaks, as far as few of them are expected to be false."""
+    work = seen.work
+    share = max(float(seen.allowed.float().mean()), 1e-6)
+    chance, fields = calibration.surrogate_peaks(seen.background, seen.filters, seen.disc, work)
+    expected = calibration.expected_false(seen.peaks.score, chance, fields / share)
+    lonely = seen.allowed & seen.away
     where = float(lonely.float().mean()) / share
     if where > _LEAST_BACKGROUND:
-        flipped = matched_filter.evidence(-part, over, away)
+        flipped = matched_filter.evidence(-seen.parts, seen.disc, seen.away)
         decoys = calibration.find_peaks(flipped, lonely, work.diameter_px).score
-        expected = np.maximum(expected, calibration.expected_false(found.score, decoys, where))
-    taken = calibration.believed(found.score, expected, _MOST_FALSE, _FALSE_SHARE)
-    return _Found(work, found.best(min(taken, _MAX_PICKS)))
+        expected = np.maximum(expected, calibration.expected_false(seen.peaks.score, decoys, where))
+    taken = calibration.believed(seen.peaks.score, expected, _MOST_FALSE, _FALSE_SHARE)
+    return seen.peaks.best(min(taken, _MAX_PICKS))
+
+
+def _standing_out(peaks: Peaks, allowed: Tensor, work: WorkingImage) -> Peaks:
+    """Peaks that are no background."""
+    many = int((peaks.score > _STANDS_OUT_IN_A_CROWD).sum())
+    if many > 3 * _NOISE_PEAKS * float(allowed.sum()) / work.diameter_px**2:
+        return peaks.best(many)
+    return peaks.best(int((peaks.score > _STANDS_OUT).sum()))
 
 
 def _near(peaks: Peaks, work: WorkingImage) -> Tensor:

@@ -50,9 +50,11 @@ class WorkingImage:
     diameter_px: float
 
 
-def working_image(image: Tensor, regions: Regions, pixel_size_angstrom: float, diameter_angstrom: float) -> WorkingImage:
+def working_image(
+    image: Tensor, regions: Regions, pixel_size_angstrom: float, diameter_angstrom: float, pixels_per_diameter: int = WORKING_PIXELS_PER_DIAMETER
+) -> WorkingImage:
     """Bin a micrograph (h, w) for a diameter."""
-    factor = max(1, int(diameter_angstrom / pixel_size_angstrom / WORKING_PIXELS_PER_DIAMETER))
+    factor = max(1, int(diameter_angstrom / pixel_size_angstrom / pixels_per_diameter))
     height, width = image.shape
     small = image[: height // factor * factor, : width // factor * factor]
     small = torch.nn.functional.avg_pool2d(small[None, None], factor)[0, 0]
@@ -155,12 +157,17 @@ def part_filters(work: WorkingImage, ctf: Tensor, background: Tensor) -> Tensor:
     shapes = [_ball(k * radius) * torch.exp(-2 * (math.pi * _SOFT_EDGE * radius * k) ** 2) for radius in radii]
     made = ctf * torch.stack(shapes) / background
     made[:, 0, 0] = 0.0
-    weight = torch.full((made.shape[-1],), 2.0, device=made.device)
+    return unit_variance(made, background, width)
+
+
+def unit_variance(filters: Tensor, background: Tensor, width_px: int) -> Tensor:
+    """Filters (n, h, w // 2 + 1) scaled so that their response to the background has unit variance."""
+    weight = torch.full((filters.shape[-1],), 2.0, device=filters.device)
     weight[0] = 1.0
-    if width % 2 == 0:
+    if width_px % 2 == 0:
         weight[-1] = 1.0
-    variance = (made.square() * background * weight).sum(dim=(1, 2), keepdim=True) / (height * width)
-    return made / variance.sqrt().clamp_min(1e-20)
+    total = (filters.square() * background * weight).sum(dim=(1, 2), keepdim=True)
+    return filters / (total / (filters.shape[1] * width_px)).sqrt().clamp_min(1e-20)
 
 
 def disc(work: WorkingImage) -> Tensor:

@@ -7,15 +7,17 @@ a pick is believed as far as false ones are expected to be few (`calibration.py`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
+import scipy.spatial
 import torch
 from torch import Tensor
 
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.particles import calibration, matched_filter
+from frazil.models.particles import calibration, filaments, matched_filter
 from frazil.models.particles.calibration import Peaks
 from frazil.models.particles.matched_filter import WorkingImage
 from frazil.models.particles.segmentation import Regions, segment
@@ -23,6 +25,8 @@ from frazil.models.records import CtfEstimate, ParticlePicks
 
 _TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0, 380.0)
 """What is tried when nobody gave a diameter."""
+_TRIED_WIDTHS_ANGSTROM = (60.0, 90.0, 140.0)
+"""Of fibres, likewise."""
 _MOST_FALSE = 0.3
 """False picks that are expected in a micrograph in which there is nothing."""
 _FALSE_SHARE = 0.05
@@ -56,7 +60,7 @@ def pick_particles(
 
     Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first; a score is
     in units of the background's standard deviation. With no diameter given, the tried one whose picks carry most evidence is
-    used.
+    used. In a micrograph of fibres (`filaments.py`) the picks are segments along them, and the diameter is their width.
     """
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
@@ -72,12 +76,47 @@ def pick_particles(
         evidence = float(((strong * diameter) ** 2).sum())
         if best is None or evidence > best_evidence:
             best, best_evidence = seen, evidence
-    if best is None:
-        return ParticlePicks(diameter_angstrom=diameter_angstrom)
-    picks = _believed(best)
-    if not len(picks.score):
-        return ParticlePicks(diameter_angstrom=diameter_angstrom)
-    return _in_micrograph(picks, best.work)
+    globular = ParticlePicks(diameter_angstrom=diameter_angstrom)
+    if best is not None and len((picks := _believed(best)).score):
+        globular = _in_micrograph(picks, best.work)
+    widths = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_WIDTHS_ANGSTROM
+    fibres = _fibre_segments(image, regions, pixel_size_angstrom, widths, ctf, acquisition)
+    return fibres if _lie_on(globular, fibres, pixel_size_angstrom) else globular
+
+
+def _fibre_segments(
+    image: Tensor,
+    regions: Regions,
+    pixel_size_angstrom: float,
+    widths_angstrom: Sequence[float],
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+) -> ParticlePicks:
+    """Segments one width apart on the fibres of the width whose fibres are longest and clearest; empty without fibres."""
+    best, most = ParticlePicks(), 0.0
+    for width in widths_angstrom:
+        work = matched_filter.working_image(
+            image, regions, pixel_size_angstrom, width, filaments.WORKING_PIXELS_PER_WIDTH
+        )
+        found = filaments.find_filaments(work, ctf, acquisition, spacing_angstrom=width)
+        clear = sum(float(one.score.sum()) for one in found) * width
+        if clear > most:
+            x, y, score = (np.concatenate(parts) for parts in zip(*((f.x_px, f.y_px, f.score) for f in found), strict=True))
+            order = np.argsort(-score, kind="stable")[:_MAX_PICKS]
+            best, most = ParticlePicks(*(tuple(values[order].tolist()) for values in (x, y, score)), width), clear
+    return best
+
+
+def _lie_on(globular: ParticlePicks, fibres: ParticlePicks, pixel_size_angstrom: float) -> bool:
+    """Whether what looks like particles is pieces of the fibres."""
+    if not fibres.x_px or fibres.diameter_angstrom is None:
+        return False
+    if not globular.x_px:
+        return True
+    axis = np.column_stack([fibres.x_px, fibres.y_px])
+    away = scipy.spatial.cKDTree(axis).query(np.column_stack([globular.x_px, globular.y_px]))[0]
+    near = away * pixel_size_angstrom < max(fibres.diameter_angstrom, 0.5 * (globular.diameter_angstrom or 0.0))
+    return bool(near.mean() > 0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.particles.picking import pick_particles
 from frazil.models.records import CtfEstimate
 
-THRESHOLDS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+THRESHOLDS = (-0.5, 0.0, 0.5, 1.0, 2.0)
 """Of RELION's LoG picker, in standard deviations; 0 is its default."""
 
 
@@ -177,7 +177,9 @@ def main() -> None:
         work = given.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         results: dict[str, Any] = {}
-        print(f"{'set':14s}{'method':22s}{'F1 or picks':>12s}  95 %           precision recall  bias  rms (diameters)  CPU s")
+        print(
+            f"{'set':14s}{'method':22s}{'F1 or picks':>12s}  95 %           precision recall  bias  rms (diameters)  CPU s"
+        )
         for name in given.sets:
             seeds = range(given.first_seed, given.first_seed + given.count)
             scenes = [load(name, seed, given.structures, work) for seed in seeds]

@@ -91,7 +91,7 @@ class _Sheet(ctf_scenes.Canvas):
     ) -> tuple[Array, NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
         truth, n = self.truth, self.size
         thick = self.blobs() if contaminated else np.zeros((n, n), dtype=np.float32)
-        edge = 0.0 < truth.carbon and truth.carbon_share < 1.0
+        edge = truth.carbon > 0.0 and truth.carbon_share < 1.0
         foil = self.carbon_mask() if edge else np.full((n, n), 1.0 if truth.carbon else 0.0, dtype=np.float32)
         free = (thick < 5.0) & (foil < 0.5) if specimen is not None else np.ones((n, n), dtype=bool)
         layers = 3
@@ -108,7 +108,9 @@ class _Sheet(ctf_scenes.Canvas):
             light = light * self.patches()
         if name == "hole edge" and truth.seed % 2:
             # Gold lets little through, grain by grain.
-            grains = scipy.ndimage.gaussian_filter(self.rng.standard_normal((n, n), dtype=np.float32), 60 / truth.pixel_size)
+            grains = scipy.ndimage.gaussian_filter(
+                self.rng.standard_normal((n, n), dtype=np.float32), 60 / truth.pixel_size
+            )
             light = light * (1 - foil * np.clip(0.8 + 0.1 * grains / grains.std(), 0.5, 0.95))
         first = (n - truth.size_px) // 2
         image = self.count(solid, still, light.astype(np.float32), slice(first, first + truth.size_px))
@@ -150,7 +152,9 @@ class _Sheet(ctf_scenes.Canvas):
             return self.phases(maps), np.zeros((0, 2)), axes
         # What may not lie on carbon or contamination may not hang over its edge either.
         coarse = max(1, int(20 / truth.pixel_size))
-        room = scipy.ndimage.distance_transform_edt(np.pad(free[::coarse, ::coarse], 1, constant_values=True))[1:-1, 1:-1]
+        room = scipy.ndimage.distance_transform_edt(np.pad(free[::coarse, ::coarse], 1, constant_values=True))[
+            1:-1, 1:-1
+        ]
         room = room * coarse * truth.pixel_size if not free.all() else np.full(room.shape, np.inf)
         wanted = max(2, round(truth.coverage * side * side * free.mean() / (math.pi * radius * radius)))
         centres: list[NDArray[np.float64]] = []
@@ -159,7 +163,9 @@ class _Sheet(ctf_scenes.Canvas):
                 break
             new = rng.uniform(0, side, 2)
             at = (new / truth.pixel_size / coarse).astype(int).clip(0, min(room.shape) - 1)
-            if room[at[1], at[0]] > radius and all(np.hypot(*(new - other)) > 2 * _CLOSEST * radius for other in centres):
+            if room[at[1], at[0]] > radius and all(
+                np.hypot(*(new - other)) > 2 * _CLOSEST * radius for other in centres
+            ):
                 centres.append(new)
         for index, centre in enumerate(centres):
             turned = specimen.xyz @ ctf_scenes._rotation(rng).astype(np.float32)
@@ -231,7 +237,10 @@ class _Sheet(ctf_scenes.Canvas):
             free_atom = ctf_scenes.scattering_factor(element, axis) + hydrogens * hydrogen * np.exp(-8 * axis**2)
             factors.append(self.of_k(self.sigma * (47.878 * free_atom - water) / area) / bilinear.astype(np.float32))
         return [
-            sum(self.forward(image.reshape(self.size, self.size)) * factor for image, factor in zip(layer, factors, strict=True))
+            sum(
+                self.forward(image.reshape(self.size, self.size)) * factor
+                for image, factor in zip(layer, factors, strict=True)
+            )
             for layer in maps
         ]
 
@@ -245,7 +254,9 @@ class _Sheet(ctf_scenes.Canvas):
             radius, height = rng.uniform(80, 300) / pixel, rng.uniform(200, 800)
             dx, dy = grid[None] - cx, grid[:, None] - cy
             theta = np.arctan2(dy, dx)
-            outline = radius * (1 + sum(rng.normal(0, 0.25 / m) * np.cos(m * theta + rng.uniform(0, 6)) for m in range(2, 6)))
+            outline = radius * (
+                1 + sum(rng.normal(0, 0.25 / m) * np.cos(m * theta + rng.uniform(0, 6)) for m in range(2, 6))
+            )
             soft = rng.uniform(10, 40) / pixel
             thick = np.maximum(thick, height / (1 + np.exp(np.clip((np.hypot(dx, dy) - outline) / soft, -30, 30))))
         return thick.astype(np.float32)
@@ -256,7 +267,12 @@ class _Sheet(ctf_scenes.Canvas):
         u = np.linspace(-1, 1, self.size, dtype=np.float32)
         slope, bulge = rng.uniform(-0.05, 0.05, 2), rng.uniform(-0.08, 0.08)
         cx, cy = rng.uniform(-1, 1, 2)
-        return 1 + slope[0] * u[None] + slope[1] * u[:, None] + bulge * np.exp(-((u[None] - cx) ** 2 + (u[:, None] - cy) ** 2) / 0.3)
+        return (
+            1
+            + slope[0] * u[None]
+            + slope[1] * u[:, None]
+            + bulge * np.exp(-((u[None] - cx) ** 2 + (u[:, None] - cy) ** 2) / 0.3)
+        )
 
     def patches(self) -> Array:
         """Crystals diffract electrons out of the picture, or back into it."""
@@ -266,5 +282,7 @@ class _Sheet(ctf_scenes.Canvas):
         for _ in range(int(rng.integers(3, 12))):
             cx, cy = rng.uniform(0, self.size, 2)
             width = rng.uniform(60, 250) / pixel
-            light += rng.normal(0, 0.05) * np.exp(-0.5 * ((grid[None] - cx) ** 2 + (grid[:, None] - cy) ** 2) / width**2)
+            light += rng.normal(0, 0.05) * np.exp(
+                -0.5 * ((grid[None] - cx) ** 2 + (grid[:, None] - cy) ** 2) / width**2
+            )
         return light

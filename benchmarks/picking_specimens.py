@@ -51,7 +51,9 @@ def load(name: str, folder: Path) -> Specimen:
     }[name](folder)  # fmt: skip
 
 
-def _read(folder: Path, start: str, chain: str | None = None) -> tuple[gemmi.Structure, NDArray[np.float32], NDArray[np.int64]]:
+def _read(
+    folder: Path, start: str, chain: str | None = None
+) -> tuple[gemmi.Structure, NDArray[np.float32], NDArray[np.int64]]:
     found = sorted(folder.glob(f"{start}*.gz"))
     if not found:
         raise SystemExit(f"no structure of {start} in {folder}")
@@ -88,7 +90,10 @@ def _capsid(folder: Path) -> Specimen:
     """60 copies by the entry's BIOMT matrices."""
     structure, xyz, element = _read(folder, "1ihm")
     operators = [g.transform for part in structure.assemblies[0].generators for g in part.operators]
-    copies = [xyz @ np.array(o.mat.tolist(), dtype=np.float32).T + np.array(o.vec.tolist(), dtype=np.float32) for o in operators]
+    copies = [
+        xyz @ np.array(o.mat.tolist(), dtype=np.float32).T + np.array(o.vec.tolist(), dtype=np.float32)
+        for o in operators
+    ]
     return _made(np.concatenate(copies), np.tile(element, len(copies)))
 
 
@@ -98,7 +103,9 @@ def _pentamer(folder: Path) -> Specimen:
     _, xyz, element = _read(folder, "3j9i", chain)
     xyz = xyz - xyz.mean(0)
     turn = 2 * math.pi / 5
-    spin = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]], dtype=np.float32)
+    spin = np.array(
+        [[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]], dtype=np.float32
+    )
     low, high = 0.0, 120.0
     for _ in range(20):
         radius = (low + high) / 2
@@ -131,7 +138,9 @@ def _membrane(folder: Path) -> Specimen:
     near = scipy.spatial.cKDTree(within[:, :2]).query(belt[:, :2])[0] < _BELT_ANGSTROM
     belt = belt[near & (scipy.spatial.cKDTree(both).query(belt)[0] > 4.0)].astype(np.float32)
     protein = np.arange(len(both) + len(belt)) < len(both)
-    return _made(np.concatenate([both, belt]), np.concatenate([element, element, np.zeros(len(belt), dtype=np.int64)]), protein)
+    return _made(
+        np.concatenate([both, belt]), np.concatenate([element, element, np.zeros(len(belt), dtype=np.int64)]), protein
+    )
 
 
 def _fibre(folder: Path) -> Specimen:

@@ -19,7 +19,7 @@ from frazil.models.particles.matched_filter import WorkingImage, evidence, parts
 
 Array = NDArray[np.float64]
 
-_SURROGATE_PIXELS = 1_500_000
+_SURROGATE_PIXELS = 1_000_000
 _MOST_SURROGATES = 24
 _LEAST_SCORE = 1.5
 """Of a peak that is looked at."""
@@ -71,12 +71,7 @@ def apart(x: Array, y: Array, distance: float) -> NDArray[np.int64]:
     kept = []
     for index, (px, py) in enumerate(zip(x, y, strict=True)):
         column, row = int(px // distance), int(py // distance)
-        near = (
-            other
-            for dc in (-1, 0, 1)
-            for dr in (-1, 0, 1)
-            for other in cells.get((column + dc, row + dr), ())
-        )
+        near = (other for dc in (-1, 0, 1) for dr in (-1, 0, 1) for other in cells.get((column + dc, row + dr), ()))
         if all((px - x[other]) ** 2 + (py - y[other]) ** 2 >= distance**2 for other in near):
             cells.setdefault((column, row), []).append(index)
             kept.append(index)

@@ -108,7 +108,9 @@ class _Field:
             angle = math.pi * number / _DIRECTIONS
             along = kx * math.cos(angle) + ky * math.sin(angle)
             across = ky * math.cos(angle) - kx * math.sin(angle)
-            profile = _cylinder(across * (0.5 * size)) * torch.exp(-2 * (math.pi * 0.5 * _SOFT_EDGE * size * across) ** 2)
+            profile = _cylinder(across * (0.5 * size)) * torch.exp(
+                -2 * (math.pi * 0.5 * _SOFT_EDGE * size * across) ** 2
+            )
             for length, kept in zip((_PIECE_WIDTHS, _SHORT_WIDTHS), made, strict=True):
                 piece = profile * torch.exp(-2 * (math.pi * length * size * along) ** 2)
                 one = unit_variance((through * piece / background)[None], background, width)[0]
@@ -158,9 +160,16 @@ class _Field:
         columns = np.clip(np.round(xs).astype(int), 0, self.strength.shape[1] - 1)
         rows = np.clip(np.round(ys).astype(int), 0, self.strength.shape[0] - 1)
         nearest = round(angle / math.pi * _DIRECTIONS)
-        scores = self.long[(nearest + np.arange(-turns, turns + 1))[:, None] % _DIRECTIONS, rows[None, :], columns[None, :]]
+        scores = self.long[
+            (nearest + np.arange(-turns, turns + 1))[:, None] % _DIRECTIONS, rows[None, :], columns[None, :]
+        ]
         turn, place = np.unravel_index(int(np.argmax(scores)), scores.shape)
-        return float(xs[place]), float(ys[place]), math.pi * (nearest + int(turn) - turns) / _DIRECTIONS, float(scores[turn, place])
+        return (
+            float(xs[place]),
+            float(ys[place]),
+            math.pi * (nearest + int(turn) - turns) / _DIRECTIONS,
+            float(scores[turn, place]),
+        )
 
     def _inside(self, x: float, y: float) -> bool:
         row, column = round(y), round(x)
@@ -191,7 +200,10 @@ class _Field:
             return None
         at = np.concatenate([[0.0], np.cumsum(steps)])
         # Places are to the nearest of a few; a smooth curve through them lies nearer to the axis.
-        smooth = [np.convolve(np.pad(way[:, axis], 2, mode="reflect", reflect_type="odd"), np.ones(5) / 5, "valid") for axis in (0, 1)]
+        smooth = [
+            np.convolve(np.pad(way[:, axis], 2, mode="reflect", reflect_type="odd"), np.ones(5) / 5, "valid")
+            for axis in (0, 1)
+        ]
         spacing = spacing_angstrom / self.work.pixel_size_angstrom
         wanted = np.arange(0.5 * (length % spacing), length, spacing)
         x, y = (np.interp(wanted, at, values) for values in smooth)

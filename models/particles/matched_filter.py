@@ -21,6 +21,7 @@ from frazil.models.particles.segmentation import Regions
 from frazil.models.records import CtfEstimate
 
 WORKING_PIXELS_PER_DIAMETER = 20
+_LEAST_WORKING_PIXEL_ANGSTROM = 4.0
 PART_DIAMETERS = (0.5, 0.25, 0.15)
 """Of the particle's diameter."""
 _LEAST_PART_ANGSTROM = 15.0
@@ -51,10 +52,15 @@ class WorkingImage:
 
 
 def working_image(
-    image: Tensor, regions: Regions, pixel_size_angstrom: float, diameter_angstrom: float, pixels_per_diameter: int = WORKING_PIXELS_PER_DIAMETER
+    image: Tensor,
+    regions: Regions,
+    pixel_size_angstrom: float,
+    diameter_angstrom: float,
+    pixels_per_diameter: int = WORKING_PIXELS_PER_DIAMETER,
 ) -> WorkingImage:
     """Bin a micrograph (h, w) for a diameter."""
-    factor = max(1, int(diameter_angstrom / pixel_size_angstrom / pixels_per_diameter))
+    wanted = max(diameter_angstrom / pixels_per_diameter, _LEAST_WORKING_PIXEL_ANGSTROM)
+    factor = max(1, int(wanted / pixel_size_angstrom + 0.25))
     height, width = image.shape
     small = image[: height // factor * factor, : width // factor * factor]
     small = torch.nn.functional.avg_pool2d(small[None, None], factor)[0, 0]

@@ -101,7 +101,9 @@ def _fibre_segments(
         found = filaments.find_filaments(work, ctf, acquisition, spacing_angstrom=width)
         clear = sum(float(one.score.sum()) for one in found) * width
         if clear > most:
-            x, y, score = (np.concatenate(parts) for parts in zip(*((f.x_px, f.y_px, f.score) for f in found), strict=True))
+            x, y, score = (
+                np.concatenate(parts) for parts in zip(*((f.x_px, f.y_px, f.score) for f in found), strict=True)
+            )
             order = np.argsort(-score, kind="stable")[:_MAX_PICKS]
             best, most = ParticlePicks(*(tuple(values[order].tolist()) for values in (x, y, score)), width), clear
     return best

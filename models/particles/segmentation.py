@@ -33,6 +33,9 @@ _SURFACE_ROUNDS = 6
 
 _CARBON_BAND_ANGSTROM = (12.0, 6.0)
 """Carbon scatters here; of the ice, which moves, and of proteins little is left."""
+_PARTICLE_BAND_ANGSTROM = (30.0, 15.0)
+_CARBON_FLATNESS = 0.2
+"""Of the power that carbon adds in its band, against what it adds in the particles' band; a crowd of particles adds less."""
 _CARBON_SMOOTHING_ANGSTROM = 130.0
 _CARBON_LN_POWER = 0.12
 _CARBON_SIGMAS = 3.5
@@ -76,7 +79,9 @@ class Regions:
 def segment(image: Tensor, pixel_size_angstrom: float) -> Regions:
     """Regions of an aligned micrograph (h, w), in counts or scaled."""
     cell = max(1, round(_CELL_ANGSTROM / pixel_size_angstrom))
-    counts = torch.nn.functional.avg_pool2d(image[None, None].float(), cell, ceil_mode=True, count_include_pad=False)[0, 0]
+    counts = torch.nn.functional.avg_pool2d(image[None, None].float(), cell, ceil_mode=True, count_include_pad=False)[
+        0, 0
+    ]
     mean = counts.double().cpu().numpy()
     thick = _thick(mean, _shot_noise(image), cell, pixel_size_angstrom)
     return Regions(
@@ -122,32 +127,32 @@ def _thick(mean: Array, noise: float, cell: int, pixel_size_angstrom: float) -> 
 
 
 def _carbon(image: Tensor, mean: Array, thick: Mask, cell: int, pixel_size_angstrom: float) -> Mask:
-    """The part of the field with more power in the carbon's band, if the field falls into two such parts."""
+    """The part of the field with more power in the carbon's band, if the field falls into two such parts; pieces that
+    have, as crowds of particles do, gained at lower frequencies above all, stay."""
     none = np.zeros(mean.shape, dtype=bool)
-    low, high = 1 / _CARBON_BAND_ANGSTROM[0], 1 / _CARBON_BAND_ANGSTROM[1]
-    binning = max(1, int(0.5 / high / pixel_size_angstrom))
+    binning = max(1, int(0.5 * _CARBON_BAND_ANGSTROM[1] / pixel_size_angstrom))
     pixel = binning * pixel_size_angstrom
-    if high > 0.5 / pixel + 1e-6:
+    if int((~thick).sum()) < 64 or 2 * pixel > _CARBON_BAND_ANGSTROM[1] + 1e-6:
         return none
     small = torch.nn.functional.avg_pool2d(image[None, None].float(), binning)[0, 0]
     height, width = small.shape
     ky = torch.fft.fftfreq(height, d=pixel, device=image.device)[:, None]
     kx = torch.fft.rfftfreq(width, d=pixel, device=image.device)[None, :]
     k2 = kx**2 + ky**2
-    spectrum = torch.fft.rfft2(small - small.mean()) * ((k2 > low**2) & (k2 < high**2))
-    band = torch.fft.irfft2(spectrum, s=(height, width)).square()
-    power = torch.nn.functional.adaptive_avg_pool2d(band[None, None], mean.shape)[0, 0].double().cpu().numpy()
+    spectrum = torch.fft.rfft2(small - small.mean())
     weight = (~thick).astype(float)
     sigma = _CARBON_SMOOTHING_ANGSTROM / (cell * pixel_size_angstrom)
     covered = scipy.ndimage.gaussian_filter(weight, sigma).clip(1e-6)
-    smooth = scipy.ndimage.gaussian_filter(power * weight, sigma) / covered
     brightness = scipy.ndimage.gaussian_filter(mean * weight, sigma) / covered
-    if int((~thick).sum()) < 64:
-        return none
-    if (brightness[~thick] > 0).all():
-        # The counts' own noise is as strong as they are many.
-        smooth = smooth / np.where(brightness > 0, brightness, 1.0)
-    value = np.log(smooth.clip(1e-20))
+    # The counts' own noise is as strong as they are many.
+    noise = np.where(brightness > 0, brightness, 1.0) if (brightness[~thick] > 0).all() else np.ones_like(brightness)
+    powers = []
+    for longest, shortest in (_CARBON_BAND_ANGSTROM, _PARTICLE_BAND_ANGSTROM):
+        inside = (k2 > longest**-2) & (k2 < shortest**-2)
+        band = torch.fft.irfft2(spectrum * inside, s=(height, width)).square() / max(int(inside.sum()), 1)
+        power = torch.nn.functional.adaptive_avg_pool2d(band[None, None], mean.shape)[0, 0].double().cpu().numpy()
+        powers.append(scipy.ndimage.gaussian_filter(power * weight, sigma) / covered / noise)
+    value = np.log(powers[0].clip(1e-20))
     seen = value[~thick]
     split = _two_parts(seen)
     more = seen > split
@@ -158,7 +163,15 @@ def _carbon(image: Tensor, mean: Array, thick: Mask, cell: int, pixel_size_angst
     spread = math.sqrt(0.5 * (_spread(seen[more]) ** 2 + _spread(seen[~more]) ** 2))
     if apart < _CARBON_LN_POWER or apart < _CARBON_SIGMAS * spread:
         return none
-    return np.asarray((value > split) & ~thick)
+    pieces, count = scipy.ndimage.label((value > split) & ~thick)
+    ice = (value <= split) & ~thick
+    found = none.copy()
+    for number in range(1, count + 1):
+        piece = pieces == number
+        gained, gained_below = (float(np.median(power[piece]) - np.median(power[ice])) for power in powers)
+        if piece.mean() > 0.5 * _LEAST_SHARE and gained > _CARBON_FLATNESS * gained_below:
+            found |= piece
+    return found
 
 
 def _two_parts(values: Array) -> float:

@@ -1,4 +1,5 @@
-"""A disc minus its surroundings: the plain template of `restoration.py`, whose question is the image and not the picker."""
+"""A disc minus its surroundings: the plain template of `restoration.py`, whose question is the image and not the
+picker."""
 
 from __future__ import annotations
 

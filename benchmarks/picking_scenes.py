@@ -1,9 +1,9 @@
 """Micrographs with known particles, or with nothing to pick, for `picking.py`.
 
-Physics by `ctf_scenes.py` (which shares no code with frazil): 36 e/A2 at 300 kV, 1.0 to 2.0 um of defocus, amorphous ice
-that moves, Poisson electrons. Here: what lies in the ice. Five specimens, crowded (5 to 40 % of the field) among a film of
-disordered protein under an uneven background, some beside a carbon edge or contamination; and six kinds of field in which
-there is nothing to pick. Centres are x and y in pixels (RELION's).
+Physics by `ctf_scenes.py` (which shares no code with frazil): 36 e/A2 at 300 kV, 1.0 to 2.0 um of defocus, amorphous
+ice that moves, Poisson electrons. Here: what lies in the ice. Five specimens, crowded (5 to 40 % of the field) among a
+film of disordered protein under an uneven background, some beside a carbon edge or contamination; and six kinds of
+field in which there is nothing to pick. Centres are x and y in pixels (RELION's).
 """
 
 from __future__ import annotations
@@ -225,7 +225,8 @@ class _Sheet(ctf_scenes.Canvas):
         whole[:, rows[:, None], columns[None, :]] += patch.reshape(4, height, width).astype(np.float32)
 
     def phases(self, maps: Array) -> list[Array]:
-        """Sharp atoms to transforms of their phase, displaced water taken off (as `ctf_scenes.Canvas.particles` does)."""
+        """Sharp atoms to transforms of their phase, displaced water taken off (as `ctf_scenes.Canvas.particles`
+        does)."""
         axis, area = self.axis(), self.truth.pixel_size**2
         hydrogen = ctf_scenes.scattering_factor("H", axis)
         volume = ctf_scenes.VOLUME_A3

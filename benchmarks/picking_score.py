@@ -28,7 +28,8 @@ class Score:
 
 
 def score_centres(picks: Places, centres: Places, diameter_px: float, size_px: int) -> Score:
-    """One pick a particle, the best first. Particles nearer to the edge than half a diameter are neither truth nor error."""
+    """One pick a particle, the best first. Particles nearer to the edge than half a diameter are neither truth nor
+    error."""
     counted = _inside(centres, diameter_px / 2, size_px)
     free = np.ones(len(centres), dtype=bool)
     right = wrong = 0
@@ -81,7 +82,8 @@ def score_axes(picks: Places, axes: tuple[Places, ...], width_px: float, size_px
 
 
 def f1(scores: list[Score]) -> float:
-    """Of all picks together: harmonic mean of the share of picks that are right and of the share of truth that is found."""
+    """Of all picks together: harmonic mean of the share of picks that are right and of the share of truth that is
+    found."""
     right, wrong = sum(s.right for s in scores), sum(s.wrong for s in scores)
     found, missed = sum(s.found for s in scores), sum(s.missed for s in scores)
     precision = right / (right + wrong) if right + wrong else 0.0

@@ -1,8 +1,9 @@
 """How many false picks a threshold lets through, counted where there can be no particle.
 
-Two counts, of which the larger is believed: peaks in surrogates (Gaussian fields of the background's power: what noise alone would
-give; Theiler et al. 1992, Physica D 58, 77), and peaks of the sign-flipped response away from all picks (what is as uneven as the
-picture but brighter than its surroundings is no particle; the decoys of Elias & Gygi 2007, Nat. Methods 4, 207).
+Two counts, of which the larger is believed: peaks in surrogates (Gaussian fields of the background's power: what noise
+alone would give; Theiler et al. 1992, Physica D 58, 77), and peaks of the sign-flipped response away from all picks
+(what is as uneven as the picture but brighter than its surroundings is no particle; the decoys of Elias & Gygi 2007,
+Nat. Methods 4, 207).
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def apart(x: Array, y: Array, distance: float) -> NDArray[np.int64]:
 
 
 def surrogate_peaks(background: Tensor, filters: Tensor, over: Tensor, work: WorkingImage) -> tuple[Array, int]:
-    """Scores of peaks in fields of the background's power (always the same fields), and how many micrographs they stand for."""
+    """Scores of peaks in fields of the background's power (always the same fields), and how many micrographs they
+    stand for."""
     height, width = work.image.shape
     count = min(max(round(_SURROGATE_PIXELS / (height * width)), 1), _MOST_SURROGATES)
     shape = (height, width)
@@ -101,7 +103,7 @@ def expected_false(score: Array, falling: Array, micrographs: float) -> Array:
 
 
 def believed(score: Array, expected: Array, most_false: float, false_share: float) -> int:
-    """How many of the best are taken: as many as come with at most `most_false` expected false ones, or with at most this
-    share of false ones among them (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289)."""
+    """How many of the best are taken: as many as come with at most `most_false` expected false ones, or with at most
+    this share of false ones among them (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289)."""
     taken = np.nonzero(expected <= np.maximum(most_false, false_share * np.arange(1, len(score) + 1)))[0]
     return int(taken[-1]) + 1 if len(taken) else 0

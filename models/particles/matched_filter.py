@@ -1,14 +1,15 @@
 """How much each place of a micrograph looks like a particle of a size whose shape nobody knows.
 
-Seen through a CTF that passes little below 1/50 A, a protein is no disc: it is a cluster of dense parts, dark and some tens of A
-wide, on a background that is bright and dark alike. Parts are found by matched filters CTF(k) T(k) / N(k) for balls T of a few
-sizes against the background's power N(k) (Turin 1960, IRE Trans. Inf. Theory 6, 311; for particles Sigworth 2004, J. Struct.
-Biol. 145, 111). The evidence of a place is the log likelihood ratio of a mixture, in which a share of the places in a particle
-carries a part of a usual strength; it is summed over the particle's disc.
+Seen through a CTF that passes little below 1/50 A, a protein is no disc: it is a cluster of dense parts, dark and some
+tens of A wide, on a background that is bright and dark alike. Parts are found by matched filters CTF(k) T(k) / N(k)
+for balls T of a few sizes against the background's power N(k) (Turin 1960, IRE Trans. Inf. Theory 6, 311; for
+particles Sigworth 2004, J. Struct. Biol. 145, 111). The evidence of a place is the log likelihood ratio of a mixture,
+in which a share of the places in a particle carries a part of a usual strength; it is summed over the particle's disc.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -28,8 +29,8 @@ _LEAST_PART_ANGSTROM = 15.0
 _SOFT_EDGE = 0.15
 """Radii of a part over which its density falls off (1 sigma)."""
 _PART_STRENGTH, _PART_SHARE = 2.0, 0.15
-"""Of a part in units of the noise, and of the places in a particle that have one: both stand for a faint particle, since strong
-ones are found with any numbers."""
+"""Of a part in units of the noise, and of the places in a particle that have one: both stand for a faint particle,
+since strong ones are found with any numbers."""
 _DISC_RADIUS = 0.36
 """Of the disc over which evidence is summed, in diameters: a diameter is a particle's longest extent."""
 _DISC_EDGE = 0.15
@@ -64,7 +65,7 @@ def working_image(
     height, width = image.shape
     small = image[: height // factor * factor, : width // factor * factor]
     small = torch.nn.functional.avg_pool2d(small[None, None], factor)[0, 0]
-    inside = regions.on_grid(*small.shape, factor, image.device)
+    inside = regions.on_grid(small.shape[0], small.shape[1], factor, image.device)
     flat = _without_slope(small, ~inside)
     flat = torch.where(inside, torch.zeros_like(flat), flat)
     spread = flat[~inside].std() if bool((~inside).any()) else flat.new_tensor(1.0)
@@ -83,12 +84,13 @@ def _without_slope(image: Tensor, used: Tensor) -> Tensor:
         return image - image.mean()
     normal = chosen @ chosen.T
     fitted = torch.linalg.solve(normal, chosen @ image[used])
-    return image - torch.tensordot(fitted, basis, dims=1)
+    flat: Tensor = image - torch.tensordot(fitted, basis, dims=1)
+    return flat
 
 
 def transfer(work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters) -> Tensor:
-    """CTF (h, w // 2 + 1) on the working grid, with the loss by binning; where the defocus is not known, that of a usual one
-    up to its first maximum, flat beyond."""
+    """CTF (h, w // 2 + 1) on the working grid, with the loss by binning; where the defocus is not known, that of a
+    usual one up to its first maximum, flat beyond."""
     height, width = work.image.shape
     known = ctf.defocus_known
     parameters = CtfParameters(
@@ -116,11 +118,11 @@ def _ball(q: Tensor) -> Tensor:
 
 
 def background_power(work: WorkingImage, away: Tensor) -> Tensor:
-    """(h, w // 2 + 1) power N(k) of the background where `away` (h, w bool) is true, smooth along |k|; white noise of unit
-    variance gives 1.
+    """(h, w // 2 + 1) power N(k) of the background where `away` (h, w bool) is true, smooth along |k|; white noise of
+    unit variance gives 1.
 
-    Bands of the image, squared and averaged over the places that are looked at: so crowded a field as one likes, as long as some
-    background is left.
+    Bands of the image, squared and averaged over the places that are looked at: so crowded a field as one likes, as
+    long as some background is left.
     """
     height, width = work.image.shape
     kx, ky = frequency_grid(height, width, work.pixel_size_angstrom, device=work.image.device)
@@ -138,7 +140,7 @@ def background_power(work: WorkingImage, away: Tensor) -> Tensor:
     if width % 2 == 0:
         double[0, -1] = 1.0
     centres, levels = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         band = ((k >= low) & (k < high)).to(k.dtype)
         modes = float((band * double).sum())
         if modes < 6:
@@ -189,15 +191,17 @@ def disc(work: WorkingImage) -> Tensor:
 
 def parts(image: Tensor, filters: Tensor, away: Tensor) -> Tensor:
     """(n, h, w) of an image (h, w): response to each kind of part, in units of its spread where `away` is true."""
-    each = torch.fft.irfft2(torch.fft.rfft2(image) * filters, s=tuple(image.shape))
+    each: Tensor = torch.fft.irfft2(torch.fft.rfft2(image) * filters, s=tuple(image.shape))
     values = each[:, away]
     centre = values.median(dim=1).values
     spread = 1.4826 * (values - centre[:, None]).abs().median(dim=1).values
-    return (each - centre[:, None, None]) / spread.clamp_min(1e-12)[:, None, None]
+    made: Tensor = (each - centre[:, None, None]) / spread.clamp_min(1e-12)[:, None, None]
+    return made
 
 
 def evidence(part: Tensor, over: Tensor, away: Tensor) -> Tensor:
-    """(h, w) log likelihood ratio of the parts (n, h, w), summed over a disc, in units of its spread where `away` is true."""
+    """(h, w) log likelihood ratio of the parts (n, h, w), summed over a disc, in units of its spread where `away` is
+    true."""
     ratio = torch.exp((_PART_STRENGTH * part - 0.5 * _PART_STRENGTH**2).clamp_max(30.0))
     gain = torch.log1p(_PART_SHARE * (ratio - 1.0)).sum(dim=0)
     # What lies beyond the edge is background.

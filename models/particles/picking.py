@@ -1,7 +1,9 @@
-"""Reference-free picking: places that look like a particle of a size, as seen through this micrograph's CTF and noise.
+"""Picking without a reference: from a diameter, or from nothing, to particles or to segments of fibres.
 
-Matched filters for balls and shells (`matched_filter.py`), against a background whose power is measured between the particles;
-a pick is believed as far as false ones are expected to be few (`calibration.py`).
+Nothing is picked in regions where it could not be told from what lies there (`segmentation.py`). Elsewhere each place
+is judged by the evidence of dense parts in a disc (`matched_filter.py`), against a background that is measured between
+the particles, and a pick is believed as far as false ones are expected to be few (`calibration.py`). Where these picks
+are pieces of lines, the lines are traced instead (`filaments.py`).
 """
 
 from __future__ import annotations
@@ -27,15 +29,15 @@ _TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0, 380
 """What is tried when nobody gave a diameter."""
 _TRIED_WIDTHS_ANGSTROM = (60.0, 90.0, 140.0)
 """Of fibres, likewise."""
-_MOST_FALSE = 0.3
+_MOST_FALSE = 0.2
 """False picks that are expected in a micrograph in which there is nothing."""
 _FALSE_SHARE = 0.05
 """Of the picks, where there are many."""
 _ROUNDS = 3
 """Each measures the background where the one before has left no particle."""
 _STANDS_OUT, _STANDS_OUT_IN_A_CROWD = 6.5, 4.5
-"""What does so is not background. Of noise, whose scores have a long tail, next to nothing does; in a crowd the spread is that of
-the particles at first, and a lower bar brings in few places of noise among many of theirs."""
+"""What does so is not background. Of noise, whose scores have a long tail, next to nothing does; in a crowd the spread
+is that of the particles at first, and a lower bar brings in few places of noise among many of theirs."""
 _NOISE_PEAKS = 0.04
 """Of noise above the lower bar, in an area of one diameter squared."""
 _CLEARANCE = 0.75
@@ -58,9 +60,10 @@ def pick_particles(
 ) -> ParticlePicks:
     """Find particles in an aligned micrograph (h, w), specimen dark.
 
-    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first; a score is
-    in units of the background's standard deviation. With no diameter given, the tried one whose picks carry most evidence is
-    used. In a micrograph of fibres (`filaments.py`) the picks are segments along them, and the diameter is their width.
+    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first;
+    a score is in units of the background's standard deviation. With no diameter given, the tried one whose picks carry
+    most evidence is used. In a micrograph of fibres (`filaments.py`) the picks are segments along them, and the
+    diameter is their width.
     """
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
@@ -70,8 +73,8 @@ def pick_particles(
         seen = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, diameter), ctf, acquisition)
         if seen is None:
             continue
-        # A score is evidence against its noise, which grows with the disc's diameter. The evidence itself grows as long as
-        # a larger disc holds more of the particle.
+        # A score is evidence against its noise, which grows with the disc's diameter. The evidence itself grows as
+        # long as a larger disc holds more of the particle.
         strong = seen.peaks.score[seen.peaks.score > _STANDS_OUT]
         evidence = float(((strong * diameter) ** 2).sum())
         if best is None or evidence > best_evidence:
@@ -92,7 +95,8 @@ def _fibre_segments(
     ctf: CtfEstimate,
     acquisition: AcquisitionParameters,
 ) -> ParticlePicks:
-    """Segments one width apart on the fibres of the width whose fibres are longest and clearest; empty without fibres."""
+    """Segments one width apart on the fibres of the width whose fibres are longest and clearest; empty without
+    fibres."""
     best, most = ParticlePicks(), 0.0
     for width in widths_angstrom:
         work = matched_filter.working_image(
@@ -101,11 +105,15 @@ def _fibre_segments(
         found = filaments.find_filaments(work, ctf, acquisition, spacing_angstrom=width)
         clear = sum(float(one.score.sum()) for one in found) * width
         if clear > most:
-            x, y, score = (
-                np.concatenate(parts) for parts in zip(*((f.x_px, f.y_px, f.score) for f in found), strict=True)
-            )
+            x, y, score = (np.concatenate([getattr(one, name) for one in found]) for name in ("x_px", "y_px", "score"))
             order = np.argsort(-score, kind="stable")[:_MAX_PICKS]
-            best, most = ParticlePicks(*(tuple(values[order].tolist()) for values in (x, y, score)), width), clear
+            best = ParticlePicks(
+                x_px=tuple(x[order].tolist()),
+                y_px=tuple(y[order].tolist()),
+                score=tuple(score[order].tolist()),
+                diameter_angstrom=width,
+            )
+            most = clear
     return best
 
 
@@ -117,7 +125,9 @@ def _lie_on(globular: ParticlePicks, fibres: ParticlePicks, pixel_size_angstrom:
         return True
     axis = np.column_stack([fibres.x_px, fibres.y_px])
     away = scipy.spatial.cKDTree(axis).query(np.column_stack([globular.x_px, globular.y_px]))[0]
-    near = away * pixel_size_angstrom < max(fibres.diameter_angstrom, 0.5 * (globular.diameter_angstrom or 0.0))
+    near = np.asarray(away) * pixel_size_angstrom < max(
+        fibres.diameter_angstrom, 0.5 * (globular.diameter_angstrom or 0.0)
+    )
     return bool(near.mean() > 0.5)
 
 

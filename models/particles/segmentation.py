@@ -1,8 +1,8 @@
 """Where no particle can be told from what lies there: contamination, foil and hole edges, carbon, crystalline ice.
 
-Rules on a coarse grid, each in a physical unit: transmitted electrons against the ice around, local power in a band of frequencies
-against the counts' own noise, Bragg spots against the noise beside their ring. What covers the whole field is no region: there the
-picker's background holds it.
+Rules on a coarse grid, each in a physical unit: transmitted electrons against the ice around, local power in a band of
+frequencies against the counts' own noise, Bragg spots against the noise beside their ring. What covers the whole field
+is no region: there the picker's background holds it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Mask = NDArray[np.bool_]
 
 _CELL_ANGSTROM = 24.0
 _SEED_CONTRAST, _GROWN_CONTRAST = 0.10, 0.035
-"""Change of the transmitted counts against the ice around: what is contamination or foil at all, and how far it reaches. Particles
-stay below the first on this grid: a protein of 200 A changes the counts by some per cent."""
+"""Change of the transmitted counts against the ice around: what is contamination or foil at all, and how far it
+reaches. Particles stay below the first on this grid: a protein of 200 A changes the counts by some per cent."""
 _SEED_SMOOTHING_ANGSTROM = 40.0
 """Dense cores of particles are as dark, but narrower."""
 _RIM_ANGSTROM = 48.0
@@ -35,7 +35,8 @@ _CARBON_BAND_ANGSTROM = (12.0, 6.0)
 """Carbon scatters here; of the ice, which moves, and of proteins little is left."""
 _PARTICLE_BAND_ANGSTROM = (30.0, 15.0)
 _CARBON_FLATNESS = 0.2
-"""Of the power that carbon adds in its band, against what it adds in the particles' band; a crowd of particles adds less."""
+"""Of the power that carbon adds in its band, against what it adds in the particles' band; a crowd of particles adds
+less."""
 _CARBON_SMOOTHING_ANGSTROM = 130.0
 _CARBON_LN_POWER = 0.12
 _CARBON_SIGMAS = 3.5
@@ -93,7 +94,8 @@ def segment(image: Tensor, pixel_size_angstrom: float) -> Regions:
 
 
 def _shot_noise(image: Tensor) -> float:
-    """Variance per pixel of what is white, from the finest differences (Immerkaer 1996, Comput. Vis. Image Und. 64, 300)."""
+    """Variance per pixel of what is white, from the finest differences (Immerkaer 1996, Comput. Vis. Image Und. 64,
+    300)."""
     step = max(1, image.shape[0] // 1024)
     rows = image[: image.shape[0] // 3 * 3].unfold(0, 3, 3 * step)
     second = rows[..., 0] - 2 * rows[..., 1] + rows[..., 2]
@@ -104,7 +106,7 @@ def _shot_noise(image: Tensor) -> float:
 def _thick(mean: Array, noise: float, cell: int, pixel_size_angstrom: float) -> Mask:
     """Cells that let through too little or too much, grown to where they end, with a rim."""
     level = float(np.quantile(mean, 0.7))
-    counted = level > 0 and 0.2 < noise / level < 5.0
+    counted = level > 0 and 0.2 < noise / level < 5.0 and float(np.quantile(mean, 0.1)) > 0
     # One electron a pixel has a variance of one: scaled images tell their contrast by their noise.
     scale = level if counted else math.sqrt(max(noise, 1e-20) * _ASSUMED_E_PER_A2) * pixel_size_angstrom
     contrast = (mean - level) / scale

@@ -13,6 +13,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -207,7 +208,9 @@ def evidence(part: Tensor, over: Tensor, away: Tensor) -> Tensor:
     # What lies beyond the edge is background.
     gain = gain - gain[away].mean()
     total = torch.fft.irfft2(torch.fft.rfft2(gain) * over, s=tuple(gain.shape))
-    centre = total[away].median()
-    spread = 1.4826 * (total[away] - centre).abs().median()
+    # From the lower tail, which particles do not reach: in a crowd the middle and the upper tail are theirs.
+    low, high = np.quantile(total[away].cpu().numpy(), (0.05, 0.30))
+    spread = torch.as_tensor((high - low) / (1.645 - 0.524), device=total.device)
+    centre = high + 0.524 * spread
     made: Tensor = (total - centre) / spread.clamp_min(1e-12)
     return made

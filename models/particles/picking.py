@@ -35,7 +35,7 @@ _FALSE_SHARE = 0.05
 """Of the picks, where there are many."""
 _ROUNDS = 3
 """Each measures the background where the one before has left no particle."""
-_STANDS_OUT, _STANDS_OUT_IN_A_CROWD = 6.5, 4.5
+_STANDS_OUT, _STANDS_OUT_IN_A_CROWD = 9.8, 7.0
 """What does so is not background. Of noise, whose scores have a long tail, next to nothing does; in a crowd the spread
 is that of the particles at first, and a lower bar brings in few places of noise among many of theirs."""
 _NOISE_PEAKS = 0.04
@@ -176,7 +176,7 @@ def _look(work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParamete
         part = matched_filter.parts(work.image, filters, away)
         peaks = calibration.find_peaks(matched_filter.evidence(part, over, away), allowed, work.diameter_px)
         clear = away if last else ~work.masked & ~_near(_standing_out(peaks, allowed, work), work)
-        if last or float(clear.float().mean()) < _LEAST_BACKGROUND:
+        if last or float(clear.float().mean()) < _LEAST_BACKGROUND or torch.equal(clear, away):
             break
         away = clear
     return _Seen(work, peaks, part, background, filters, over, allowed, away)
@@ -190,12 +190,16 @@ def _believed(seen: _Seen) -> Peaks:
     expected = calibration.expected_false(seen.peaks.score, chance, fields / share)
     lonely = seen.allowed & seen.away
     where = float(lonely.float().mean()) / share
+    flipped = matched_filter.evidence(-seen.parts, seen.disc, seen.away)
     if where > _LEAST_BACKGROUND:
-        flipped = matched_filter.evidence(-seen.parts, seen.disc, seen.away)
         decoys = calibration.find_peaks(flipped, lonely, work.diameter_px).score
         expected = np.maximum(expected, calibration.expected_false(seen.peaks.score, decoys, where))
-    taken = calibration.believed(seen.peaks.score, expected, _MOST_FALSE, _FALSE_SHARE)
-    return seen.peaks.best(min(taken, _MAX_PICKS))
+    # Brighter than dark: a bead with its dark fringe, a hole.
+    rows, columns = (torch.from_numpy(at).round().long().to(flipped.device) for at in (seen.peaks.y, seen.peaks.x))
+    dark = seen.peaks.score > flipped[rows, columns].cpu().numpy()
+    peaks = Peaks(seen.peaks.x[dark], seen.peaks.y[dark], seen.peaks.score[dark])
+    taken = calibration.believed(peaks.score, expected[dark], _MOST_FALSE, _FALSE_SHARE)
+    return peaks.best(min(taken, _MAX_PICKS))
 
 
 def _standing_out(peaks: Peaks, allowed: Tensor, work: WorkingImage) -> Peaks:

@@ -18,7 +18,14 @@ from torch import Tensor
 
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import frequency_grid
-from frazil.models.particles.matched_filter import WorkingImage, background_power, transfer, unit_variance
+from frazil.models.particles.matched_filter import (
+    WorkingImage,
+    background_power,
+    bands,
+    in_spreads,
+    transfer,
+    unit_variance,
+)
 from frazil.models.records import CtfEstimate
 
 Array = NDArray[np.float64]
@@ -60,7 +67,7 @@ def find_filaments(
     work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters, *, spacing_angstrom: float
 ) -> list[Filament]:
     """Fibres as wide as `work` was made for, the strongest first; empty where there are none."""
-    field = _Field.of(work, ctf, acquisition)
+    field = _Field(work, ctf, acquisition)
     if not (field.strength[~field.used] > _SEED_SIGMA).any():
         return []
     found: list[Filament] = []
@@ -84,44 +91,38 @@ def find_filaments(
 class _Field:
     """Responses of long and short pieces in all directions, and what was traced already."""
 
-    def __init__(self, work: WorkingImage, long: Array, short: Array) -> None:
+    def __init__(self, work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters) -> None:
         self.work = work
         self.width = work.diameter_px
-        self.long, self.short = long, short
+        height, width = work.image.shape
+        self.frequency = frequency_grid(height, width, work.pixel_size_angstrom, device=work.image.device)
+        self.through = transfer(work, ctf, acquisition)
+        self.background = background_power(bands(work), ~work.masked)
+        self.spectrum = torch.fft.rfft2(work.image)
+        self.long = np.stack([self.response(number, _PIECE_WIDTHS) for number in range(_DIRECTIONS)])
+        self.short: dict[int, Array] = {}
         self.turns = max(1, int(_BEND_DEG * _DIRECTIONS / 180))
-        margin = math.ceil(self.width)
-        self.strength = long.max(axis=0)
+        self.strength = self.long.max(axis=0)
         masked = work.masked.cpu().numpy()
         near = scipy.ndimage.distance_transform_edt(~masked) <= 0.5 * self.width if masked.any() else masked
         self.used = np.array(near)
+        margin = math.ceil(self.width)
         self.used[:margin], self.used[-margin:], self.used[:, :margin], self.used[:, -margin:] = True, True, True, True
         self.closed = self.used.copy()
 
-    @classmethod
-    def of(cls, work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters) -> _Field:
-        """Both sets of responses (directions, h, w), each in units of its own spread."""
-        height, width = work.image.shape
-        kx, ky = frequency_grid(height, width, work.pixel_size_angstrom, device=work.image.device)
-        through = transfer(work, ctf, acquisition)
-        background = background_power(work, ~work.masked)
-        spectrum = torch.fft.rfft2(work.image)
-        size = work.diameter_px * work.pixel_size_angstrom
-        made: tuple[list[Array], list[Array]] = ([], [])
-        for number in range(_DIRECTIONS):
-            angle = math.pi * number / _DIRECTIONS
-            along = kx * math.cos(angle) + ky * math.sin(angle)
-            across = ky * math.cos(angle) - kx * math.sin(angle)
-            profile = _cylinder(across * (0.5 * size)) * torch.exp(
-                -2 * (math.pi * 0.5 * _SOFT_EDGE * size * across) ** 2
-            )
-            for length, kept in zip((_PIECE_WIDTHS, _SHORT_WIDTHS), made, strict=True):
-                piece = profile * torch.exp(-2 * (math.pi * length * size * along) ** 2)
-                one = unit_variance((through * piece / background)[None], background, width)[0]
-                response = torch.fft.irfft2(spectrum * one, s=(height, width))
-                values = response[~work.masked]
-                spread = 1.4826 * (values - values.median()).abs().median()
-                kept.append(((response - values.median()) / spread.clamp_min(1e-12)).cpu().numpy())
-        return cls(work, np.stack(made[0]), np.stack(made[1]))
+    def response(self, direction: int, length_widths: float) -> Array:
+        """(h, w) to a straight piece of a fibre, in units of its own spread."""
+        kx, ky = self.frequency
+        size = self.work.diameter_px * self.work.pixel_size_angstrom
+        angle = math.pi * direction / _DIRECTIONS
+        along = kx * math.cos(angle) + ky * math.sin(angle)
+        across = ky * math.cos(angle) - kx * math.sin(angle)
+        blur = (math.pi * 0.5 * _SOFT_EDGE * size * across) ** 2 + (math.pi * length_widths * size * along) ** 2
+        piece = self.through * _cylinder(across * (0.5 * size)) * torch.exp(-2 * blur) / self.background
+        height, width = self.work.image.shape
+        one = unit_variance(piece[None], self.background, width)[0]
+        response = torch.fft.irfft2(self.spectrum * one, s=(height, width))
+        return np.asarray(in_spreads(response, ~self.work.masked).cpu().numpy())
 
     def trace(self, x: float, y: float) -> Array:
         """(n, 4) x, y, direction (rad) and score of points half a width apart, from one end to the other."""
@@ -187,7 +188,7 @@ class _Field:
 
     def filament(self, way: Array, spacing_angstrom: float) -> Filament | None:
         """Evenly spaced points, if the way is long and even enough to be a fibre."""
-        if len(way) < 2:
+        if len(way) * _STEP_WIDTHS < _LEAST_LENGTH_WIDTHS:
             return None
         at = np.arange(0.0, len(way) - 1 + 1e-6, _LOOKED_AT_STEPS)
         short = self._short(*(np.interp(at, np.arange(len(way)), way[:, column]) for column in range(3)))
@@ -228,7 +229,10 @@ class _Field:
         """Scores of short pieces at points along a direction (rad)."""
         rows = np.clip(np.round(y).astype(int), 0, self.strength.shape[0] - 1)
         columns = np.clip(np.round(x).astype(int), 0, self.strength.shape[1] - 1)
-        return np.asarray(self.short[np.round(angle / math.pi * _DIRECTIONS).astype(int) % _DIRECTIONS, rows, columns])
+        direction = np.round(angle / math.pi * _DIRECTIONS).astype(int) % _DIRECTIONS
+        for number in set(direction.tolist()) - self.short.keys():
+            self.short[number] = self.response(number, _SHORT_WIDTHS)
+        return np.array([self.short[d][row, column] for d, row, column in zip(direction, rows, columns, strict=True)])
 
 
 def _cylinder(q: Tensor) -> Tensor:

@@ -37,6 +37,9 @@ _DISC_RADIUS = 0.36
 _DISC_EDGE = 0.15
 _RINGS_PER_DIAMETER = 0.5
 """Width of the background's rings, in units of 1/diameter."""
+_LEAST_MODES = 6
+"""Of a ring whose power is measured."""
+_ENOUGH_PLACES = 100_000
 _UNKNOWN_DEFOCUS_ANGSTROM = 15_000.0
 
 
@@ -118,42 +121,61 @@ def _ball(q: Tensor) -> Tensor:
     return 3 * (torch.sin(x) - x * torch.cos(x)) / x**3
 
 
-def background_power(work: WorkingImage, away: Tensor) -> Tensor:
-    """(h, w // 2 + 1) power N(k) of the background where `away` (h, w bool) is true, smooth along |k|; white noise of
-    unit variance gives 1.
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """A working image in rings of frequency, squared."""
+
+    centre_per_angstrom: tuple[float, ...]
+    squares: tuple[Tensor, ...]
+    """(h, w) each; of white noise of unit variance the mean is 1."""
+    frequency_per_angstrom: Tensor
+    """|k| on the grid of the transform."""
+
+
+def bands(work: WorkingImage) -> Bands:
+    height, width = work.image.shape
+    kx, ky = frequency_grid(height, width, work.pixel_size_angstrom, device=work.image.device)
+    k = torch.sqrt(kx**2 + ky**2)
+    step = _RINGS_PER_DIAMETER / (work.diameter_px * work.pixel_size_angstrom)
+    edges = [0.0]
+    while edges[-1] < float(k.max()):
+        # A step each where templates live, wider and wider bands beyond.
+        edges.append(edges[-1] + max(step, 0.3 * edges[-1]))
+    spectrum = torch.fft.rfft2(work.image)
+    twice = _halves(kx.shape[1], width, k.device)
+    centres, squares = [], []
+    for low, high in itertools.pairwise(edges):
+        band = ((k >= low) & (k < high)).to(k.dtype)
+        modes = float((band * twice).sum())
+        if modes >= _LEAST_MODES:
+            part = torch.fft.irfft2(spectrum * band, s=(height, width))
+            centres.append(0.5 * (low + high))
+            squares.append(part.square_().mul_(height * width / modes))
+    return Bands(tuple(centres), tuple(squares), k)
+
+
+def background_power(of: Bands, away: Tensor) -> Tensor:
+    """(h, w // 2 + 1) power N(k) where `away` (h, w bool) is true, smooth along |k|; white noise of unit variance
+    gives 1.
 
     Bands of the image, squared and averaged over the places that are looked at: so crowded a field as one likes, as
     long as some background is left.
     """
-    height, width = work.image.shape
-    kx, ky = frequency_grid(height, width, work.pixel_size_angstrom, device=work.image.device)
-    k = torch.sqrt(kx**2 + ky**2)
-    diameter = work.diameter_px * work.pixel_size_angstrom
-    step = _RINGS_PER_DIAMETER / diameter
-    highest = float(k.max())
-    edges = [0.0]
-    while edges[-1] < highest:
-        # A step each where templates live, wider and wider bands beyond.
-        edges.append(edges[-1] + max(step, 0.3 * edges[-1]))
-    spectrum = torch.fft.rfft2(work.image)
-    double = torch.full((1, kx.shape[1]), 2.0, device=k.device)
-    double[0, 0] = 1.0
-    if width % 2 == 0:
-        double[0, -1] = 1.0
-    centres, levels = [], []
-    for low, high in itertools.pairwise(edges):
-        band = ((k >= low) & (k < high)).to(k.dtype)
-        modes = float((band * double).sum())
-        if modes < 6:
-            continue
-        part = torch.fft.irfft2(spectrum * band, s=(height, width))
-        centres.append(0.5 * (low + high))
-        levels.append(part[away].square().mean() * height * width / modes)
-    level = torch.stack(levels).clamp_min(1e-12).log()
-    at = torch.tensor(centres, device=k.device)
+    level = torch.stack([square[away].mean() for square in of.squares]).clamp_min(1e-12).log()
+    k = of.frequency_per_angstrom
+    at = torch.tensor(of.centre_per_angstrom, device=k.device)
     right = torch.searchsorted(at, k.contiguous()).clamp(1, len(at) - 1)
     share = ((k - at[right - 1]) / (at[right] - at[right - 1])).clamp(0.0, 1.0)
     return torch.exp(level[right - 1] * (1 - share) + level[right] * share)
+
+
+def _halves(columns: int, width_px: int, device: torch.device) -> Tensor:
+    """How many Fourier terms each column of a half plane stands for."""
+    made = torch.full((columns,), 2.0, device=device)
+    made[0] = 1.0
+    if width_px % 2 == 0:
+        made[-1] = 1.0
+    return made
 
 
 def part_filters(work: WorkingImage, ctf: Tensor, background: Tensor) -> Tensor:
@@ -171,10 +193,7 @@ def part_filters(work: WorkingImage, ctf: Tensor, background: Tensor) -> Tensor:
 
 def unit_variance(filters: Tensor, background: Tensor, width_px: int) -> Tensor:
     """Filters (n, h, w // 2 + 1) scaled so that their response to the background has unit variance."""
-    weight = torch.full((filters.shape[-1],), 2.0, device=filters.device)
-    weight[0] = 1.0
-    if width_px % 2 == 0:
-        weight[-1] = 1.0
+    weight = _halves(filters.shape[-1], width_px, filters.device)
     total = (filters.square() * background * weight).sum(dim=(1, 2), keepdim=True)
     return filters / (total / (filters.shape[1] * width_px)).sqrt().clamp_min(1e-20)
 
@@ -193,10 +212,17 @@ def disc(work: WorkingImage) -> Tensor:
 def parts(image: Tensor, filters: Tensor, away: Tensor) -> Tensor:
     """(n, h, w) of an image (h, w): response to each kind of part, in units of its spread where `away` is true."""
     each: Tensor = torch.fft.irfft2(torch.fft.rfft2(image) * filters, s=tuple(image.shape))
-    values = each[:, away]
-    centre = values.median(dim=1).values
-    spread = 1.4826 * (values - centre[:, None]).abs().median(dim=1).values
-    made: Tensor = (each - centre[:, None, None]) / spread.clamp_min(1e-12)[:, None, None]
+    return torch.stack([in_spreads(one, away) for one in each])
+
+
+def in_spreads(response: Tensor, away: Tensor) -> Tensor:
+    """A response (h, w) less its median, in units of its spread (by the median deviation) where `away` is true."""
+    values = response[away]
+    # Neighbours say the same; some tens of thousands of places are enough.
+    values = values[:: max(1, values.numel() // _ENOUGH_PLACES)]
+    centre = values.median()
+    spread = 1.4826 * (values - centre).abs().median()
+    made: Tensor = (response - centre) / spread.clamp_min(1e-12)
     return made
 
 

@@ -35,6 +35,7 @@ _FALSE_SHARE = 0.05
 """Of the picks, where there are many."""
 _ROUNDS = 3
 """Each measures the background where the one before has left no particle."""
+_ROUNDS_TO_COMPARE = 1
 _STANDS_OUT, _STANDS_OUT_IN_A_CROWD = 9.8, 7.0
 """What does so is not background. Of noise, whose scores have a long tail, next to nothing does; in a crowd the spread
 is that of the particles at first, and a lower bar brings in few places of noise among many of theirs."""
@@ -68,17 +69,8 @@ def pick_particles(
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
     tried = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
-    best, best_evidence = None, 0.0
-    for diameter in tried:
-        seen = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, diameter), ctf, acquisition)
-        if seen is None:
-            continue
-        # A score is evidence against its noise, which grows with the disc's diameter. The evidence itself grows as
-        # long as a larger disc holds more of the particle.
-        strong = seen.peaks.score[seen.peaks.score > _STANDS_OUT]
-        evidence = float(((strong * diameter) ** 2).sum())
-        if best is None or evidence > best_evidence:
-            best, best_evidence = seen, evidence
+    size = tried[0] if len(tried) == 1 else _size(image, regions, pixel_size_angstrom, tried, ctf, acquisition)
+    best = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, size), ctf, acquisition)
     globular = ParticlePicks(diameter_angstrom=diameter_angstrom)
     if best is not None and len((picks := _believed(best)).score):
         globular = _in_micrograph(picks, best.work)
@@ -131,6 +123,32 @@ def _lie_on(globular: ParticlePicks, fibres: ParticlePicks, pixel_size_angstrom:
     return bool(near.mean() > 0.5)
 
 
+def _size(
+    image: Tensor,
+    regions: Regions,
+    pixel_size_angstrom: float,
+    tried: Sequence[float],
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+) -> float:
+    """The tried diameter whose discs hold most evidence.
+
+    A score is evidence against its noise, which grows with the disc's diameter. The evidence itself grows as long as a
+    larger disc holds more of the particle.
+    """
+    best, most = tried[0], 0.0
+    for diameter in tried:
+        work = matched_filter.working_image(image, regions, pixel_size_angstrom, diameter)
+        seen = _look(work, ctf, acquisition, rounds=_ROUNDS_TO_COMPARE)
+        if seen is None:
+            continue
+        strong = seen.peaks.score[seen.peaks.score > _STANDS_OUT]
+        held = float(((strong * diameter) ** 2).sum())
+        if held > most:
+            best, most = diameter, held
+    return best
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """All peaks of one size, and what they were found with."""
@@ -159,7 +177,9 @@ def _in_micrograph(picks: Peaks, work: WorkingImage) -> ParticlePicks:
     )
 
 
-def _look(work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters) -> _Seen | None:
+def _look(
+    work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters, rounds: int = _ROUNDS
+) -> _Seen | None:
     """Particles of one size; None where the micrograph has no room for them."""
     margin = math.ceil(work.diameter_px / 2)
     height, width = work.image.shape
@@ -169,9 +189,10 @@ def _look(work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParamete
         return None
     through = matched_filter.transfer(work, ctf, acquisition)
     over = matched_filter.disc(work)
+    bands = matched_filter.bands(work)
     away = ~work.masked
-    for last in (False,) * _ROUNDS + (True,):
-        background = matched_filter.background_power(work, away)
+    for last in (False,) * rounds + (True,):
+        background = matched_filter.background_power(bands, away)
         filters = matched_filter.part_filters(work, through, background)
         part = matched_filter.parts(work.image, filters, away)
         peaks = calibration.find_peaks(matched_filter.evidence(part, over, away), allowed, work.diameter_px)

@@ -133,8 +133,9 @@ def _size(
 ) -> float:
     """The tried diameter whose discs hold most evidence.
 
-    A score is evidence against its noise, which grows with the disc's diameter. The evidence itself grows as long as a
-    larger disc holds more of the particle.
+    A score is evidence against its noise, which grows with the disc's diameter: several small discs on a large particle
+    have as much of it together as one of the right size. The evidence itself still grows where a disc is larger than the
+    particle. In between, squared scores times the diameter, the right size has most.
     """
     best, most = tried[0], 0.0
     for diameter in tried:
@@ -143,7 +144,7 @@ def _size(
         if seen is None:
             continue
         strong = seen.peaks.score[seen.peaks.score > _STANDS_OUT]
-        held = float(((strong * diameter) ** 2).sum())
+        held = float((strong**2).sum()) * diameter
         if held > most:
             best, most = diameter, held
     return best

@@ -92,12 +92,15 @@ def by_relion(scenes: list[picking_scenes.Scene], work: Path, threshold: float) 
                 (Path(folder) / f"{names[-1]}.mrc").symlink_to((work / f"{names[-1]}.mrc").resolve())
             star = _star([scenes[index].truth for index in members], names, pixel)
             (Path(folder) / "micrographs.star").write_text(star)
-            subprocess.run(
+            done = subprocess.run(
                 ["relion_autopick", "--i", "micrographs.star", "--odir", "out/", "--pickname", "autopick", "--LoG",
                  "--LoG_diam_min", f"{0.95 * shortest:.1f}", "--LoG_diam_max", f"{1.05 * longest:.1f}", "--shrink", "0",
                  "--lowpass", "20", "--LoG_adjust_threshold", str(threshold), "--LoG_upper_threshold", "999"],
-                cwd=folder, check=True, capture_output=True,
+                cwd=folder, capture_output=True, text=True,
             )  # fmt: skip
+            # Where it picked nothing at all it aborts after picking, over the histograms of its log file.
+            if done.returncode and "Generating logfile" not in done.stdout:
+                raise RuntimeError(done.stderr)
             for index, name in zip(members, names, strict=True):
                 found[index] = _read_coordinates(Path(folder) / "out" / f"{name}_autopick.star")
     return [found[index] for index in range(len(scenes))]

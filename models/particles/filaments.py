@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
+import scipy.spatial
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -43,7 +44,9 @@ _BEND_DEG = 18.0
 """Most that the direction changes in one step."""
 _ASIDE_WIDTHS = 0.3
 _GAP_STEPS, _CROSSING_STEPS = 2, 7
-_LEAST_LENGTH_WIDTHS = 7.0
+_LEAST_LENGTH_WIDTHS = 5.0
+_FRINGE_WIDTHS, _FRINGE_SHARE, _FRINGE_DEG = 3.0, 0.6, 15.0
+"""A strong fibre has fringes beside it: as near, as weak against it, and as parallel."""
 _EVENNESS = 0.3
 """Of the short pieces' scores, the 20th percentile against the median: near 1 on a fibre, below 0 where particles
 end."""
@@ -83,9 +86,22 @@ def find_filaments(
         way = field.trace(float(x), float(y))
         field.use(way)
         filament = field.filament(way, spacing_angstrom)
-        if filament is not None:
+        if filament is not None and not _is_fringe(filament, found, work):
             found.append(filament)
     return found
+
+
+def _is_fringe(new: Filament, found: list[Filament], work: WorkingImage) -> bool:
+    """Whether most of it runs beside stronger fibres."""
+    if not found:
+        return False
+    places = np.column_stack([np.concatenate([f.x_px for f in found]), np.concatenate([f.y_px for f in found])])
+    angle, score = (np.concatenate([getattr(f, name) for f in found]) for name in ("angle_deg", "score"))
+    away, nearest = scipy.spatial.cKDTree(places).query(np.column_stack([new.x_px, new.y_px]))
+    turned = np.abs((new.angle_deg - angle[nearest] + 90.0) % 180.0 - 90.0)
+    beside = np.asarray(away) < _FRINGE_WIDTHS * work.diameter_px * work.factor
+    weak = new.score < _FRINGE_SHARE * score[nearest]
+    return bool((beside & weak & (turned < _FRINGE_DEG)).mean() > 0.5)
 
 
 class _Field:

@@ -25,7 +25,7 @@ from frazil.models.particles.matched_filter import WorkingImage
 from frazil.models.particles.segmentation import Regions, segment
 from frazil.models.records import CtfEstimate, ParticlePicks
 
-_TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0, 380.0)
+_TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0)
 """What is tried when nobody gave a diameter."""
 _TRIED_WIDTHS_ANGSTROM = (60.0, 90.0, 140.0)
 """Of fibres, likewise."""
@@ -133,9 +133,9 @@ def _size(
 ) -> float:
     """The tried diameter whose discs hold most evidence.
 
-    A score is evidence against its noise, which grows with the disc's diameter: several small discs on a large particle
-    have as much of it together as one of the right size. The evidence itself still grows where a disc is larger than the
-    particle. In between, squared scores times the diameter, the right size has most.
+    A score is evidence against its noise, which grows with the disc's diameter: several small discs on a large
+    particle have as much of it together as one of the right size. The evidence itself still grows where a disc is
+    larger than the particle. In between, squared scores times the diameter, the right size has most.
     """
     best, most = tried[0], 0.0
     for diameter in tried:

@@ -1,7 +1,7 @@
 """Fibres: lines of even density, traced from end to end, and segments at an even spacing along them.
 
 Matched filters for a straight piece of a cylinder in every direction (the oriented counterpart of `matched_filter.py`;
-tracing as in Huber et al. 2018, J. Struct. Biol. 202, 246, with steps instead of a skeleton). A chain of particles
+tracing as in Huber et al. 2018, J. Struct. Biol. 202, 1, with steps instead of a skeleton). A chain of particles
 that touch is as long and as straight by chance but not as even: that tells it from a fibre.
 """
 

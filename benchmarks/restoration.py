@@ -35,6 +35,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import picking_disc
 import restoration_scenes
 import scipy.fft
 import torch
@@ -53,7 +54,6 @@ from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.deconvolution.wiener import ctf_parameters, to_image, wiener_spectrum
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import ctf_2d
-from frazil.models.particles.picking import _in_sigmas, _response
 from frazil.models.records import CtfEstimate, FrameShifts, Quality
 
 Array = NDArray[np.float32]
@@ -200,7 +200,7 @@ def picking_f1(image: Array, centres: Array, radius_px: float) -> float:
     """Best F1 over thresholds of one and the same disc template; a hit lies within half a radius of a centre."""
     if len(centres) == 0:
         return math.nan
-    score = _in_sigmas(_response(torch.from_numpy(image), 0.78 * radius_px), 0.78 * radius_px)
+    score = picking_disc.in_sigmas(picking_disc.response(torch.from_numpy(image), 0.78 * radius_px), 0.78 * radius_px)
     size = 2 * math.ceil(0.7 * radius_px / 0.78) + 1
     highest = torch.nn.functional.max_pool2d(score[None, None], size, stride=1, padding=size // 2)[0, 0]
     margin = math.ceil(radius_px)

@@ -1,40 +1,52 @@
-"""Reference-free picking: blobs of the right size that stand out of their surroundings.
+"""Picking without a reference: from a diameter, or from nothing, to particles or to segments of fibres.
 
-The micrograph is phase-flipped, and correlated with a normalised template of a disc minus its surroundings (matched to
-the diameter); peaks that rise above the noise of the response are particles. A first picker: it knows sizes, not
-shapes (Voss et al. 2009, J. Struct. Biol. 166, 205, use the difference of Gaussians in the same way).
+Nothing is picked in regions where it could not be told from what lies there (`segmentation.py`). Elsewhere each place
+is judged by the evidence of dense parts in a disc (`matched_filter.py`), against a background that is measured between
+the particles, and a pick is believed as far as false ones are expected to be few (`calibration.py`). Where these picks
+are pieces of lines, the lines are traced instead (`filaments.py`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import scipy.ndimage
+import scipy.spatial
 import torch
 from torch import Tensor
 
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.optics.ctf import CtfParameters, ctf_2d
+from frazil.models.particles import calibration, filaments, matched_filter
+from frazil.models.particles.calibration import Peaks
+from frazil.models.particles.matched_filter import WorkingImage
+from frazil.models.particles.segmentation import Regions, segment
 from frazil.models.records import CtfEstimate, ParticlePicks
 
 _TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0)
 """What is tried when nobody gave a diameter."""
-_WORKING_PIXELS_PER_DIAMETER = 12
-"""A blob needs no more; correlating binned images is fast."""
-_THRESHOLD_SIGMA = 4.5
-"""Of the response's noise: one false peak in some 10^5 independent places."""
-_CORE = 0.78
-"""A diameter is a particle's longest extent; the disc that matches its projections is narrower (measured on simulated
-proteasomes, 176 x 127 A, and apoferritin)."""
-_MASKED_SIGMA = 3.0
-"""What rises above this does not count as background; in pure noise it costs the estimate a few per cent."""
-_MASKING_ROUNDS = 4
-_TROUGH = 1.0
-"""How far around what stands out, in radii, the response is not background either."""
-_LEAST_BACKGROUND = 0.08
+_TRIED_WIDTHS_ANGSTROM = (60.0, 90.0, 140.0)
+"""Of fibres, likewise."""
+_MOST_FALSE = 0.2
+"""False picks that are expected in a micrograph in which there is nothing."""
+_FALSE_SHARE = 0.05
+"""Of the picks, where there are many."""
+_ROUNDS = 3
+"""Each measures the background where the one before has left no particle."""
+_ROUNDS_TO_COMPARE = 1
+_STANDS_OUT, _STANDS_OUT_IN_A_CROWD = 9.8, 7.0
+"""What does so is not background. Of noise, whose scores have a long tail, next to nothing does; in a crowd the spread
+is that of the particles at first, and a lower bar brings in few places of noise among many of theirs."""
+_NOISE_PEAKS = 0.04
+"""Of noise above the lower bar, in an area of one diameter squared."""
+_CLEARANCE = 0.75
+"""Diameters around a pick that are not background."""
+_FROM_MASKED = 0.4
+"""Diameters from a masked region to the nearest pick."""
+_LEAST_BACKGROUND = 0.06
 """Share of the image that must be left to measure the noise on."""
-_SEPARATION = 0.7
-"""Neighbouring particles are at least this many diameters apart."""
 _MAX_PICKS = 5000
 
 
@@ -49,116 +61,188 @@ def pick_particles(
 ) -> ParticlePicks:
     """Find particles in an aligned micrograph (h, w), specimen dark.
 
-    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first.
-    With no diameter given, the tried one whose picks carry most evidence is used.
+    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first;
+    a score is in units of the background's standard deviation. With no diameter given, the tried one whose picks carry
+    most evidence is used. In a micrograph of fibres (`filaments.py`) the picks are segments along them, and the
+    diameter is their width.
     """
-    flipped = _contrast_image(image, pixel_size_angstrom, ctf, acquisition, device)
-    tried: Sequence[float] = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
-    best: ParticlePicks = ParticlePicks(diameter_angstrom=diameter_angstrom)
-    best_evidence = 0.0
-    for diameter in tried:
-        picks = _pick_one_size(flipped, pixel_size_angstrom, diameter)
-        # A blob of the right size has the highest response; smaller templates would win by number alone.
-        evidence = sum((score - _THRESHOLD_SIGMA) * diameter for score in picks.score)
-        if evidence > best_evidence:
-            best, best_evidence = picks, evidence
+    image = image.to(device, torch.float32)
+    regions = segment(image, pixel_size_angstrom)
+    tried = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
+    size = tried[0] if len(tried) == 1 else _size(image, regions, pixel_size_angstrom, tried, ctf, acquisition)
+    best = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, size), ctf, acquisition)
+    globular = ParticlePicks(diameter_angstrom=diameter_angstrom)
+    if best is not None and len((picks := _believed(best)).score):
+        globular = _in_micrograph(picks, best.work)
+    widths = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_WIDTHS_ANGSTROM
+    fibres = _fibre_segments(image, regions, pixel_size_angstrom, widths, ctf, acquisition)
+    return fibres if _lie_on(globular, fibres, pixel_size_angstrom) else globular
+
+
+def _fibre_segments(
+    image: Tensor,
+    regions: Regions,
+    pixel_size_angstrom: float,
+    widths_angstrom: Sequence[float],
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+) -> ParticlePicks:
+    """Segments one width apart on the fibres of the width whose fibres are longest and clearest; empty without
+    fibres."""
+    best, most = ParticlePicks(), 0.0
+    for width in widths_angstrom:
+        work = matched_filter.working_image(
+            image, regions, pixel_size_angstrom, width, filaments.WORKING_PIXELS_PER_WIDTH
+        )
+        found = filaments.find_filaments(work, ctf, acquisition, spacing_angstrom=width)
+        clear = sum(float(one.score.sum()) for one in found) * width
+        if clear > most:
+            x, y, score = (np.concatenate([getattr(one, name) for one in found]) for name in ("x_px", "y_px", "score"))
+            order = np.argsort(-score, kind="stable")[:_MAX_PICKS]
+            best = ParticlePicks(
+                x_px=tuple(x[order].tolist()),
+                y_px=tuple(y[order].tolist()),
+                score=tuple(score[order].tolist()),
+                diameter_angstrom=width,
+            )
+            most = clear
     return best
 
 
-def _contrast_image(
+def _lie_on(globular: ParticlePicks, fibres: ParticlePicks, pixel_size_angstrom: float) -> bool:
+    """Whether what looks like particles is pieces of the fibres."""
+    if not fibres.x_px or fibres.diameter_angstrom is None:
+        return False
+    if not globular.x_px:
+        return True
+    axis = np.column_stack([fibres.x_px, fibres.y_px])
+    away = scipy.spatial.cKDTree(axis).query(np.column_stack([globular.x_px, globular.y_px]))[0]
+    near = np.asarray(away) * pixel_size_angstrom < max(
+        fibres.diameter_angstrom, 0.5 * (globular.diameter_angstrom or 0.0)
+    )
+    return bool(near.mean() > 0.5)
+
+
+def _size(
     image: Tensor,
+    regions: Regions,
     pixel_size_angstrom: float,
+    tried: Sequence[float],
     ctf: CtfEstimate,
     acquisition: AcquisitionParameters,
-    device: torch.device,
-) -> Tensor:
-    """Phases flipped where the CTF is known, specimen bright, unit variance."""
-    height, width = image.shape
-    centred = image.to(device, torch.float32)
-    centred = centred - centred.mean()
-    if ctf.defocus_known:
-        parameters = CtfParameters(
-            voltage_kv=acquisition.voltage_kv,
-            cs_mm=acquisition.cs_mm,
-            amplitude_contrast=acquisition.amplitude_contrast,
-            defocus_u_angstrom=ctf.defocus_u_angstrom,
-            defocus_v_angstrom=ctf.defocus_v_angstrom,
-            astigmatism_angle_deg=ctf.astigmatism_angle_deg,
-            phase_shift_deg=ctf.phase_shift_deg,
-        )
-        transfer = ctf_2d(parameters, height, width, pixel_size_angstrom, device=device)
-        centred = torch.fft.irfft2(torch.fft.rfft2(centred) * torch.sign(transfer), s=(height, width))
-    else:
-        centred = -centred
-    return centred / centred.std().clamp_min(1e-12)
+) -> float:
+    """The tried diameter whose discs hold most evidence.
+
+    A score is evidence against its noise, which grows with the disc's diameter: several small discs on a large
+    particle have as much of it together as one of the right size. The evidence itself still grows where a disc is
+    larger than the particle. In between, squared scores times the diameter, the right size has most.
+    """
+    best, most = tried[0], 0.0
+    for diameter in tried:
+        work = matched_filter.working_image(image, regions, pixel_size_angstrom, diameter)
+        seen = _look(work, ctf, acquisition, rounds=_ROUNDS_TO_COMPARE)
+        if seen is None:
+            continue
+        strong = seen.peaks.score[seen.peaks.score > _STANDS_OUT]
+        held = float((strong**2).sum()) * diameter
+        if held > most:
+            best, most = diameter, held
+    return best
 
 
-def _pick_one_size(image: Tensor, pixel_size_angstrom: float, diameter_angstrom: float) -> ParticlePicks:
-    diameter_px = diameter_angstrom / pixel_size_angstrom
-    factor = max(1, int(diameter_px / _WORKING_PIXELS_PER_DIAMETER))
-    height, width = image.shape
-    small = image[: height // factor * factor, : width // factor * factor]
-    small = torch.nn.functional.avg_pool2d(small[None, None], factor)[0, 0]
-    radius = _CORE * diameter_px / factor / 2
-    margin = math.ceil(radius)
-    if min(small.shape) < 4 * margin:
-        return ParticlePicks(diameter_angstrom=diameter_angstrom)
-    response = _response(small, radius)
-    score = _in_sigmas(response, radius)
-    size = 2 * math.ceil(_SEPARATION * radius / _CORE) + 1
-    highest = torch.nn.functional.max_pool2d(score[None, None], size, stride=1, padding=size // 2)[0, 0]
-    is_peak = (score == highest) & (score > _THRESHOLD_SIGMA)
-    inside = torch.zeros_like(is_peak)
-    inside[margin:-margin, margin:-margin] = True
-    y, x = torch.nonzero(is_peak & inside, as_tuple=True)
-    value = score[y, x]
-    order = torch.argsort(value, descending=True, stable=True)[:_MAX_PICKS]
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """All peaks of one size, and what they were found with."""
+
+    work: WorkingImage
+    peaks: Peaks
+    parts: Tensor
+    background: Tensor
+    filters: Tensor
+    disc: Tensor
+    allowed: Tensor
+    """(h, w) bool: where a pick may lie."""
+    away: Tensor
+    """(h, w) bool: background."""
+
+
+def _in_micrograph(picks: Peaks, work: WorkingImage) -> ParticlePicks:
+    """In pixels of the micrograph."""
     # The centre of a binned pixel lies between the pixels that it sums.
-    offset = (factor - 1) / 2
+    offset = (work.factor - 1) / 2
     return ParticlePicks(
-        x_px=tuple((x[order] * factor + offset).tolist()),
-        y_px=tuple((y[order] * factor + offset).tolist()),
-        score=tuple(value[order].tolist()),
-        diameter_angstrom=diameter_angstrom,
+        x_px=tuple((picks.x * work.factor + offset).tolist()),
+        y_px=tuple((picks.y * work.factor + offset).tolist()),
+        score=tuple(picks.score.tolist()),
+        diameter_angstrom=work.diameter_px * work.pixel_size_angstrom,
     )
 
 
-def _in_sigmas(response: Tensor, radius_px: float) -> Tensor:
-    """The response in units of its own noise, which is measured where no particle seems to be.
-
-    In a crowded field most places feel a particle or the trough beside one, so that the spread of the whole response
-    is that of the particles: what stands out is masked together with its surroundings, and the rest is looked at again.
-    """
-    reach = math.ceil(_TROUGH * radius_px)
-    rest = response.flatten()
-    least = response.numel() * _LEAST_BACKGROUND
-    for _ in range(_MASKING_ROUNDS):
-        centre, noise = _centre_and_noise(rest)
-        stands_out = (response - centre > _MASKED_SIGMA * noise).to(response.dtype)
-        near = torch.nn.functional.max_pool2d(stands_out[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
-        background = response[near == 0]
-        if background.numel() < least:
+def _look(
+    work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters, rounds: int = _ROUNDS
+) -> _Seen | None:
+    """Particles of one size; None where the micrograph has no room for them."""
+    margin = math.ceil(work.diameter_px / 2)
+    height, width = work.image.shape
+    allowed = ~_within(work.masked, _FROM_MASKED * work.diameter_px)
+    allowed[:margin], allowed[-margin:], allowed[:, :margin], allowed[:, -margin:] = False, False, False, False
+    if min(height, width) < 4 * margin or not bool(allowed.any()):
+        return None
+    through = matched_filter.transfer(work, ctf, acquisition)
+    over = matched_filter.disc(work)
+    bands = matched_filter.bands(work)
+    away = ~work.masked
+    for last in (False,) * rounds + (True,):
+        background = matched_filter.background_power(bands, away)
+        filters = matched_filter.part_filters(work, through, background)
+        part = matched_filter.parts(work.image, filters, away)
+        peaks = calibration.find_peaks(matched_filter.evidence(part, over, away), allowed, work.diameter_px)
+        clear = away if last else ~work.masked & ~_near(_standing_out(peaks, allowed, work), work)
+        if last or float(clear.float().mean()) < _LEAST_BACKGROUND or torch.equal(clear, away):
             break
-        rest = background
-    centre, noise = _centre_and_noise(rest)
-    return (response - centre) / noise
+        away = clear
+    return _Seen(work, peaks, part, background, filters, over, allowed, away)
 
 
-def _centre_and_noise(values: Tensor) -> tuple[Tensor, Tensor]:
-    centre = values.median()
-    return centre, (1.4826 * (values - centre).abs().median()).clamp_min(1e-12)
+def _believed(seen: _Seen) -> Peaks:
+    """The best peaks, as far as few of them are expected to be false."""
+    work = seen.work
+    share = max(float(seen.allowed.float().mean()), 1e-6)
+    chance, fields = calibration.surrogate_peaks(seen.background, seen.filters, seen.disc, work)
+    expected = calibration.expected_false(seen.peaks.score, chance, fields / share)
+    lonely = seen.allowed & seen.away
+    where = float(lonely.float().mean()) / share
+    flipped = matched_filter.evidence(-seen.parts, seen.disc, seen.away)
+    if where > _LEAST_BACKGROUND:
+        decoys = calibration.find_peaks(flipped, lonely, work.diameter_px).score
+        expected = np.maximum(expected, calibration.expected_false(seen.peaks.score, decoys, where))
+    # Brighter than dark: a bead with its dark fringe, a hole.
+    rows, columns = (torch.from_numpy(at).round().long().to(flipped.device) for at in (seen.peaks.y, seen.peaks.x))
+    dark = seen.peaks.score > flipped[rows, columns].cpu().numpy()
+    peaks = Peaks(seen.peaks.x[dark], seen.peaks.y[dark], seen.peaks.score[dark])
+    taken = calibration.believed(peaks.score, expected[dark], _MOST_FALSE, _FALSE_SHARE)
+    return peaks.best(min(taken, _MAX_PICKS))
 
 
-def _response(image: Tensor, radius_px: float) -> Tensor:
-    """Correlation with a soft disc minus a soft ring of the same total weight, unit energy."""
-    height, width = image.shape
-    y = torch.fft.fftfreq(height, device=image.device)[:, None] * height
-    x = torch.fft.fftfreq(width, device=image.device)[None, :] * width
-    distance = torch.sqrt(x**2 + y**2)
-    disc = torch.sigmoid(2 * (radius_px - distance))
-    ring = torch.sigmoid(2 * (1.5 * radius_px - distance)) - disc
-    template = disc / disc.sum() - ring / ring.sum()
-    template = template / template.square().sum().sqrt()
-    spectrum = torch.fft.rfft2(image) * torch.fft.rfft2(template).conj()
-    response: Tensor = torch.fft.irfft2(spectrum, s=(height, width))
-    return response
+def _standing_out(peaks: Peaks, allowed: Tensor, work: WorkingImage) -> Peaks:
+    """Peaks that are no background."""
+    many = int((peaks.score > _STANDS_OUT_IN_A_CROWD).sum())
+    if many > 3 * _NOISE_PEAKS * float(allowed.sum()) / work.diameter_px**2:
+        return peaks.best(many)
+    return peaks.best(int((peaks.score > _STANDS_OUT).sum()))
+
+
+def _near(peaks: Peaks, work: WorkingImage) -> Tensor:
+    """(h, w) bool: within the clearance of a pick."""
+    made = torch.zeros_like(work.masked)
+    rows, columns = (torch.from_numpy(at).round().long().to(made.device) for at in (peaks.y, peaks.x))
+    made[rows, columns] = True
+    return _within(made, _CLEARANCE * work.diameter_px)
+
+
+def _within(places: Tensor, distance_px: float) -> Tensor:
+    """(h, w) bool: not farther than a distance from a place that is true."""
+    if not bool(places.any()):
+        return places.clone()
+    away = scipy.ndimage.distance_transform_edt(~places.cpu().numpy())
+    return torch.from_numpy(np.asarray(away) <= distance_px).to(places.device)

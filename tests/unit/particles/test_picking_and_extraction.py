@@ -138,3 +138,32 @@ def test_half_sets_are_fixed_and_even() -> None:
     assert first == half_sets("8088716a8db75d99", 30)[:11]  # of movie and number alone
     assert abs(first.count(1) - first.count(2)) == 1
     assert {half_sets(f"{movie:x}", 1)[0] for movie in range(20)} == {1, 2}  # no half always gets the best pick
+
+
+def test_nothing_is_picked_on_contamination_or_on_a_bright_bead(specimen: torch.Tensor) -> None:
+    y, x = torch.meshgrid(torch.arange(float(SIZE)), torch.arange(float(SIZE)), indexing="ij")
+    blob, bead = (180, 250), (320, 245)
+    bright = specimen.max() * (torch.hypot(x - bead[0], y - bead[1]) < 9)
+    image = micrograph(specimen - bright, 2.5) - 20.0 * (torch.hypot(x - blob[0], y - blob[1]) < 20)
+    picks = pick_particles(
+        image, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, ctf=ESTIMATE, acquisition=ACQUISITION, device=CPU
+    )
+    found = np.array([picks.x_px, picks.y_px]).T
+    for place in (blob, bead):
+        assert np.hypot(*(found - place).T).min() > 0.6 * DIAMETER / PIXEL
+    assert matched(picks)[0] >= len(PLACES) - 1
+
+
+def test_the_same_micrograph_gives_the_same_picks(specimen: torch.Tensor) -> None:
+    first, second = (
+        pick_particles(
+            micrograph(specimen, 2.5),
+            pixel_size_angstrom=PIXEL,
+            diameter_angstrom=DIAMETER,
+            ctf=ESTIMATE,
+            acquisition=ACQUISITION,
+            device=CPU,
+        )
+        for _ in range(2)
+    )
+    assert first == second

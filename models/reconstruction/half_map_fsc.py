@@ -1,0 +1,141 @@
+"""How far two half maps agree, and how much of that a mask made up: unmasked, masked and corrected FSC.
+
+A mask multiplies the maps, so it correlates their Fourier voxels with its own: two maps of noise under one mask agree.
+Chen et al. (2013, Ultramicroscopy 135, 24): randomise the phases of both halves beyond a shell where they still agree
+without a mask, mask them, and what they agree by then is the mask's doing:
+
+    FSC_true = (FSC_masked - FSC_randomised) / (1 - FSC_randomised)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frazil.models.reconstruction.accumulator import shell_index
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fsc import FscCurve, fourier_shell_correlation
+from frazil.models.reconstruction.masks import MapMask, field_mask, map_mask
+
+_RANDOMISED_BELOW = 0.8
+"""Unmasked FSC below which phases are randomised (RELION's)."""
+_SHELLS_LEFT = 2
+"""Shells next to the randomised ones into which the mask carries what is left of the signal: not corrected (RELION)."""
+_DRAWS = 3
+"""Random phases are drawn so often and their FSC averaged: one draw's chance must not move the answer."""
+_SEED = 135_24
+
+
+@dataclass(frozen=True, slots=True)
+class HalfMapFsc:
+    """The curves of one pair of half maps, all at the same frequencies."""
+
+    unmasked: FscCurve
+    """Of the sphere that the box holds."""
+    masked: FscCurve
+    randomised: FscCurve
+    """What the mask alone makes two halves agree by, where the phases are random; 0 before."""
+    corrected: FscCurve
+    """The one to believe."""
+    randomised_from_per_angstrom: float | None
+    """None: the halves agree by more than 0.8 without a mask at every frequency."""
+    mask: MapMask
+
+    def chance_covariance(self, box_px: int, symmetry_order: int) -> NDArray[np.float64]:
+        """(k, k) of atanh(corrected FSC): one over a shell's independent pairs of coefficients (Fisher 1921, Metron 1,
+        3), and what the mask correlates neighbouring shells by. Random phases scatter, too, where they are subtracted.
+        """
+        count = len(self.corrected.fsc)
+        voxels = torch.bincount(shell_index(box_px).flatten()).double().numpy()[1 : count + 1]
+        pairs = voxels / symmetry_order
+        subtracted = np.array(self.randomised.fsc) != 0.0
+        sd = np.sqrt(np.where(subtracted, 1 + 1 / _DRAWS, 1.0) / pairs)
+        between = self.mask.chance_correlation()
+        shell = np.arange(count)
+        covariance = between[np.abs(shell[:, None] - shell)] * sd[:, None] * sd
+        # Only nearly that of a stationary process: the nearest one that is a covariance.
+        value, vector = np.linalg.eigh(covariance)
+        return np.asarray((vector * np.maximum(value, 1e-9 * value.max())) @ vector.T)
+
+
+def half_map_fsc(
+    first: Tensor,
+    second: Tensor,
+    *,
+    pixel_size_angstrom: float,
+    diameter_angstrom: float,
+    mask: MapMask | None = None,
+    shell_count: int | None = None,
+) -> HalfMapFsc:
+    """All curves of two (n, n, n) half maps that no mask has touched.
+
+    Parameters
+    ----------
+    diameter_angstrom:
+        Longest extent of the particle.
+    mask:
+        None: made from the sum of both (`map_mask`).
+    shell_count:
+        Shells that the maps hold, from the first; None: all inside of Nyquist.
+    """
+    n = first.shape[0]
+    field = field_mask(n).to(first.device)
+    a, b = first * field, second * field
+    unmasked = _cut(fourier_shell_correlation(a, b, pixel_size_angstrom=pixel_size_angstrom), shell_count)
+    if mask is None:
+        mask = map_mask(
+            (a + b) / 2,
+            pixel_size_angstrom=pixel_size_angstrom,
+            diameter_angstrom=diameter_angstrom,
+            agreed_angstrom=unmasked.resolution_angstrom(0.143),
+        )
+    values = mask.values.to(first.device)
+
+    def under_mask(one: Tensor, other: Tensor) -> FscCurve:
+        curve = fourier_shell_correlation(one, other, pixel_size_angstrom=pixel_size_angstrom, mask=values)
+        return _cut(curve, shell_count)
+
+    masked = under_mask(a, b)
+    below = np.nonzero(np.array(unmasked.fsc) < _RANDOMISED_BELOW)[0]
+    if not below.size:
+        nothing = FscCurve(masked.frequency_per_angstrom, (0.0,) * len(masked.fsc))
+        return HalfMapFsc(unmasked, masked, nothing, masked, None, mask)
+    start = int(below[0])
+    generator = torch.Generator().manual_seed(_SEED)
+    draws = [
+        under_mask(
+            phase_randomised(a, from_shell=start + 1, generator=generator),
+            phase_randomised(b, from_shell=start + 1, generator=generator),
+        ).fsc
+        for _ in range(_DRAWS)
+    ]
+    noise = np.mean(draws, axis=0)
+    noise[: start + _SHELLS_LEFT] = 0.0
+    corrected = (np.array(masked.fsc) - noise) / np.maximum(1 - noise, 1e-3)
+    frequency = masked.frequency_per_angstrom
+    return HalfMapFsc(
+        unmasked=unmasked,
+        masked=masked,
+        randomised=FscCurve(frequency, tuple(noise.tolist())),
+        corrected=FscCurve(frequency, tuple(corrected.tolist())),
+        randomised_from_per_angstrom=frequency[start],
+        mask=mask,
+    )
+
+
+def phase_randomised(volume: Tensor, *, from_shell: int, generator: torch.Generator) -> Tensor:
+    """The cubic map with its amplitudes and, from a shell on, the phases of white noise (drawn on the CPU)."""
+    n = volume.shape[0]
+    spectrum = centred_fft(volume.double(), 3)
+    noise = centred_fft(torch.randn(volume.shape, generator=generator, dtype=torch.float64), 3).to(volume.device)
+    turned = spectrum.abs() * noise / noise.abs().clamp_min(1e-12)
+    random = (shell_index(n) >= from_shell).to(volume.device)
+    return centred_ifft_real(torch.where(random, turned, spectrum), 3).to(volume.dtype)
+
+
+def _cut(curve: FscCurve, count: int | None) -> FscCurve:
+    return FscCurve(curve.frequency_per_angstrom[:count], curve.fsc[:count])

@@ -30,7 +30,9 @@ from frazil.models.reconstruction.initial_map import initial_map
 from frazil.models.reconstruction.orientation_search import FoundPoses
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.rotations import euler_deg_from_matrices
+from frazil.models.reconstruction.round_report import RoundReport, round_report
 from frazil.models.reconstruction.running_map import RunningMap
+from frazil.models.reconstruction.symmetry import symmetry_matrices
 from frazil.models.reconstruction.weights import relative_ssnr
 from frazil.models.records import CausalLosses, CtfEstimate
 
@@ -102,6 +104,8 @@ class FinishedRound:
     half2_path: str | None = None
     class_counts: tuple[int, ...] = ()
     averages_path: str | None = None
+    report: RoundReport | None = None
+    diameter_angstrom: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +302,13 @@ class Reconstructor:
                 path = self._session_dir / relative
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_mrc(path, volume.numpy(), pixel_size_angstrom, is_volume=True)
+            report = round_report(
+                now.half1,
+                now.half2,
+                now.agreement,
+                pixel_size_angstrom=pixel_size_angstrom,
+                symmetry_order=len(symmetry_matrices(particles.symmetry)),
+            )
             finished = FinishedRound(
                 movie_count=len(self._included),
                 particle_count=self._particle_count,
@@ -309,6 +320,8 @@ class Reconstructor:
                 map_path=MAP_PATHS[0],
                 half1_path=MAP_PATHS[1],
                 half2_path=MAP_PATHS[2],
+                report=report,
+                diameter_angstrom=self._diameter_angstrom,
             )
         elif self._classes is not None and self._plane is not None:
             averages, counts = self._classes.averages()

@@ -105,7 +105,7 @@ def session(name: str, atoms: Atoms, seed: int) -> Outcome | None:
     )
 
 
-def running_session(name: str, seed: int, *, movies: int = 36, particles: int = 14) -> Outcome | None:
+def running_session(name: str, seed: int, *, movies: int = 30, particles: int = 12) -> Outcome | None:
     """Particles of a shipped structure with random views, shifts and defoci, as a running map takes them."""
     rng = np.random.default_rng(seed)
     atoms, box = read_atoms(structure_path(name)), 48
@@ -115,7 +115,7 @@ def running_session(name: str, seed: int, *, movies: int = 36, particles: int = 
     start = low_pass(potential_map(atoms, box_px=box, pixel_size_angstrom=pixel, b_factor_a2=100.0), 30.0, pixel)
     symmetry = SYMMETRY[name]
     running = RunningMap(start, plane, symmetry=symmetry, diameter_angstrom=diameter, device=torch.device("cpu"))
-    noise_sd, forecast, now = float(rng.uniform(1.0, 2.5)), None, None
+    noise_sd, forecast, now = float(rng.uniform(3.0, 6.0)), None, None
     for movie in range(movies):
         defocus = float(rng.uniform(10_000, 25_000))
         optics = CtfParameters(300.0, 2.7, 0.1, defocus + 150, defocus - 150, float(rng.uniform(-90, 90)))

@@ -83,7 +83,7 @@ def conical_fsc(
         curves[number] = cross / np.sqrt(np.maximum(one * other, 1e-300))
         voxels[number] = np.bincount(where[chosen], minlength=count + 1)[1:]
     noise = np.array(agreement.randomised.fsc)
-    curves = (curves - noise) / np.maximum(1 - noise, 1e-3)
+    curves = np.clip((curves - noise) / np.maximum(1 - noise, 1e-3), -1.0, 1.0)
     curves = np.where(voxels < _LEAST_VOXELS, np.array(agreement.corrected.fsc), curves)
     return ConicalFsc(views, agreement.corrected.frequency_per_angstrom, curves)
 

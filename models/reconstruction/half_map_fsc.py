@@ -115,7 +115,7 @@ def half_map_fsc(
     ]
     noise = np.mean(draws, axis=0)
     noise[: start + _SHELLS_LEFT] = 0.0
-    corrected = (np.array(masked.fsc) - noise) / np.maximum(1 - noise, 1e-3)
+    corrected = np.clip((np.array(masked.fsc) - noise) / np.maximum(1 - noise, 1e-3), -1.0, 1.0)
     frequency = masked.frequency_per_angstrom
     return HalfMapFsc(
         unmasked=unmasked,

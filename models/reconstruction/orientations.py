@@ -60,7 +60,7 @@ class OrientationReport:
         return (
             f"preferred orientation: {self.cap_share:.0%} of the views within {CAP_DEG:.0f} deg of rot "
             f"{self.cap_rot_deg:.0f}, tilt {self.cap_tilt_deg:.0f} ({self.cap_expected:.0%} if even); the map has "
-            f"{self.scf:.0%} of the signal that even views would give; tilt the stage or change the grid"
+            f"{self.scf:.0%} of the signal that even views would give"
         )
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import imagecodecs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
@@ -24,6 +26,7 @@ from frazil.models.formats.mrc import MrcReader
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.half_sets import half_sets
+from frazil.models.reconstruction import map_picture
 from frazil.models.reconstruction.class_averages import ClassAssignment, StreamingClasses
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.initial_map import initial_map
@@ -41,6 +44,8 @@ _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
 AVERAGES_PATH = "classes/averages.mrcs"
+SECTIONS_PATH, PROJECTIONS_PATH, STRIP_PATH = "maps/sections.png", "maps/projections.png", "classes/strip.png"
+_STRIP_CLASSES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +307,9 @@ class Reconstructor:
                 path = self._session_dir / relative
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_mrc(path, volume.numpy(), pixel_size_angstrom, is_volume=True)
+            radius_px = 0.6 * self._diameter_angstrom / pixel_size_angstrom
+            self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
+            self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
             report = round_report(
                 now.half1,
                 now.half2,
@@ -328,6 +336,9 @@ class Reconstructor:
             path = self._session_dir / AVERAGES_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
             write_mrc(path, averages.numpy(), self._plane.pixel_size_angstrom)
+            radius_px = 0.6 * self._diameter_angstrom / self._plane.pixel_size_angstrom
+            row = map_picture.strip(averages.numpy(), counts.tolist(), radius_px, _STRIP_CLASSES)
+            self._write_picture(STRIP_PATH, row)
             finished = FinishedRound(
                 movie_count=len(self._included),
                 particle_count=int(counts.sum()),
@@ -337,6 +348,10 @@ class Reconstructor:
             )
         self._save()
         return finished
+
+    def _write_picture(self, relative: str, picture: NDArray[np.uint8]) -> None:
+        with atomic_path(self._session_dir / relative) as temporary:
+            Path(temporary).write_bytes(imagecodecs.png_encode(picture))
 
     # --- checkpoint ------------------------------------------------------------------------------------------------
 

@@ -41,4 +41,5 @@ def _row(images: Sequence[NDArray[np.float64] | NDArray[np.float32]], radius_px:
 
 def _gray(image: NDArray[np.float64] | NDArray[np.float32]) -> Gray:
     low, high = np.percentile(image, _SHADES)
-    return np.clip((image - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255).astype(np.uint8)
+    gray = np.clip((image - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255)
+    return np.asarray(gray, dtype=np.uint8)

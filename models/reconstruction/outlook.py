@@ -68,7 +68,10 @@ def outlook(
     end = movies_at_end if movies_at_end is not None and movies_at_end > movie_count else 2 * movie_count
     rows = [_end(ssnr, movie_count, end, particle_count, movies_per_hour)]
     steps = [step for step in _STEPS_ANGSTROM if step < 0.98 * resolution_angstrom][:_STEPS_TOLD]
-    rows += [_step(ssnr, step, movie_count, movies_per_hour, largest_cause) for step in steps]
+    for step in steps:
+        rows.append(_step(ssnr, step, movie_count, movies_per_hour, largest_cause))
+        if rows[-1].limited_by == _PIXEL:
+            break  # as is everything finer
     return Outlook(ssnr.b_factor_a2(), tuple(rows))
 
 

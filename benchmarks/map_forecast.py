@@ -91,7 +91,7 @@ def session(name: str, atoms: Atoms, seed: int) -> Outcome | None:
 
     def agreement(halves: list[Tensor]) -> HalfMapFsc:
         one, other = halves
-        return half_map_fsc(one, other, pixel_size_angstrom=pixel, diameter_angstrom=diameter, shell_count=box // 2 - 2)
+        return half_map_fsc(one, other, pixel_size_angstrom=pixel, diameter_angstrom=diameter, last_shell=box // 2 - 2)
 
     now = agreement([signal + noise for noise in early])
     end = agreement([signal + _THIRD * a + (1 - _THIRD) * b for a, b in zip(early, late, strict=True)])

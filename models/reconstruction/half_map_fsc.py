@@ -44,13 +44,16 @@ class HalfMapFsc:
     randomised_from_per_angstrom: float | None
     """None: the halves agree by more than 0.8 without a mask at every frequency."""
     mask: MapMask
+    first_shell: int = 1
+    """Distance of the curves' first shell from the origin, in Fourier voxels."""
 
     def chance_covariance(self, box_px: int, symmetry_order: int) -> NDArray[np.float64]:
         """(k, k) of atanh(corrected FSC): one over a shell's independent pairs of coefficients (Fisher 1921, Metron 1,
         3), and what the mask correlates neighbouring shells by. Random phases scatter, too, where they are subtracted.
         """
         count = len(self.corrected.fsc)
-        voxels = torch.bincount(shell_index(box_px).flatten()).double().numpy()[1 : count + 1]
+        shells = slice(self.first_shell, self.first_shell + count)
+        voxels = torch.bincount(shell_index(box_px).flatten()).double().numpy()[shells]
         pairs = voxels / symmetry_order
         subtracted = np.array(self.randomised.fsc) != 0.0
         sd = np.sqrt(np.where(subtracted, 1 + 1 / _DRAWS, 1.0) / pairs)
@@ -69,7 +72,8 @@ def half_map_fsc(
     pixel_size_angstrom: float,
     diameter_angstrom: float,
     mask: MapMask | None = None,
-    shell_count: int | None = None,
+    first_shell: int = 1,
+    last_shell: int | None = None,
 ) -> HalfMapFsc:
     """All curves of two (n, n, n) half maps that no mask has touched.
 
@@ -79,13 +83,20 @@ def half_map_fsc(
         Longest extent of the particle.
     mask:
         None: made from the sum of both (`map_mask`).
-    shell_count:
-        Shells that the maps hold, from the first; None: all inside of Nyquist.
+    first_shell, last_shell:
+        The curves' ends, in Fourier voxels from the origin: waves longer than the particle are the background's, and
+        the last is the last that the maps hold. None: the last inside of Nyquist.
     """
     n = first.shape[0]
     field = field_mask(n).to(first.device)
     a, b = first * field, second * field
-    unmasked = _cut(fourier_shell_correlation(a, b, pixel_size_angstrom=pixel_size_angstrom), shell_count)
+
+    def curve_of(one: Tensor, other: Tensor, under: Tensor | None = None) -> FscCurve:
+        curve = fourier_shell_correlation(one, other, pixel_size_angstrom=pixel_size_angstrom, mask=under)
+        shells = slice(first_shell - 1, last_shell)
+        return FscCurve(curve.frequency_per_angstrom[shells], curve.fsc[shells])
+
+    unmasked = curve_of(a, b)
     if mask is None:
         mask = map_mask(
             (a + b) / 2,
@@ -94,22 +105,18 @@ def half_map_fsc(
             agreed_angstrom=unmasked.resolution_angstrom(0.143),
         )
     values = mask.values.to(first.device)
-
-    def under_mask(one: Tensor, other: Tensor) -> FscCurve:
-        curve = fourier_shell_correlation(one, other, pixel_size_angstrom=pixel_size_angstrom, mask=values)
-        return _cut(curve, shell_count)
-
-    masked = under_mask(a, b)
+    masked = curve_of(a, b, values)
     below = np.nonzero(np.array(unmasked.fsc) < _RANDOMISED_BELOW)[0]
     if not below.size:
         nothing = FscCurve(masked.frequency_per_angstrom, (0.0,) * len(masked.fsc))
-        return HalfMapFsc(unmasked, masked, nothing, masked, None, mask)
+        return HalfMapFsc(unmasked, masked, nothing, masked, None, mask, first_shell)
     start = int(below[0])
     generator = torch.Generator().manual_seed(_SEED)
     draws = [
-        under_mask(
-            phase_randomised(a, from_shell=start + 1, generator=generator),
-            phase_randomised(b, from_shell=start + 1, generator=generator),
+        curve_of(
+            phase_randomised(a, from_shell=start + first_shell, generator=generator),
+            phase_randomised(b, from_shell=start + first_shell, generator=generator),
+            values,
         ).fsc
         for _ in range(_DRAWS)
     ]
@@ -124,6 +131,7 @@ def half_map_fsc(
         corrected=FscCurve(frequency, tuple(corrected.tolist())),
         randomised_from_per_angstrom=frequency[start],
         mask=mask,
+        first_shell=first_shell,
     )
 
 
@@ -135,7 +143,3 @@ def phase_randomised(volume: Tensor, *, from_shell: int, generator: torch.Genera
     turned = spectrum.abs() * noise / noise.abs().clamp_min(1e-12)
     random = (shell_index(n) >= from_shell).to(volume.device)
     return centred_ifft_real(torch.where(random, turned, spectrum), 3).to(volume.dtype)
-
-
-def _cut(curve: FscCurve, count: int | None) -> FscCurve:
-    return FscCurve(curve.frequency_per_angstrom[:count], curve.fsc[:count])

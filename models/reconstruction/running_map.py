@@ -120,7 +120,7 @@ class RunningMap:
             halves[1],
             pixel_size_angstrom=self._plane.pixel_size_angstrom,
             diameter_angstrom=self._diameter_angstrom,
-            shell_count=int(self._plane.radius_px.max()),
+            last_shell=int(self._plane.radius_px.max()),
         )
 
     def _search(self, half: int) -> OrientationSearch:

@@ -95,7 +95,7 @@ def test_a_third_of_the_movies_foretells_the_end(atoms: Atoms) -> None:
         level = float(power[last] / (0.1 * last * box**3) * 6.0) ** 0.5
         a, b, c, d = noisy_halves(signal, level, seed)
         now, end = (
-            half_map_fsc(one, other, pixel_size_angstrom=pixel, diameter_angstrom=105.0, shell_count=box // 2 - 2)
+            half_map_fsc(one, other, pixel_size_angstrom=pixel, diameter_angstrom=105.0, last_shell=box // 2 - 2)
             for one, other in ((signal + a, signal + b), (signal + (a + 2 * c) / 3, signal + (b + 2 * d) / 3))
         )
         reached = end.corrected.resolution_angstrom(0.143)

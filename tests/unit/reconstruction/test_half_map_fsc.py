@@ -9,6 +9,7 @@ import torch
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.accumulator import shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft
+from frazil.models.reconstruction.conical_fsc import conical_fsc
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
 from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc, phase_randomised
@@ -121,6 +122,21 @@ def test_corrected_curve_is_the_truth_under_a_soft_mask(truth: torch.Tensor) -> 
     difference = np.mean(found, axis=0) - np.mean(expected, axis=0)
     assert np.abs(difference[2:]).max() < 0.15
     assert np.abs(difference[2:]).mean() < 0.04
+
+
+def test_curves_that_begin_later_are_the_same_from_there(truth: torch.Tensor) -> None:
+    a, b = halves_of(truth, 2.0, 41)
+    whole = half_map_fsc(a, b, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, last_shell=20)
+    later = half_map_fsc(a, b, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, first_shell=3, last_shell=20)
+    assert later.corrected.frequency_per_angstrom == whole.corrected.frequency_per_angstrom[2:]
+    assert later.masked.fsc == whole.masked.fsc[2:]
+    assert later.randomised_from_per_angstrom == whole.randomised_from_per_angstrom
+    assert later.corrected.fsc == pytest.approx(whole.corrected.fsc[2:])
+    np.testing.assert_allclose(
+        np.diag(later.chance_covariance(BOX, 3)), np.diag(whole.chance_covariance(BOX, 3))[2:], 1e-6
+    )
+    cones = [conical_fsc(a, b, one, pixel_size_angstrom=PIXEL).fsc for one in (whole, later)]
+    np.testing.assert_allclose(cones[1], cones[0][:, 2:])
 
 
 def test_equal_maps_need_no_correction(truth: torch.Tensor) -> None:

@@ -62,13 +62,13 @@ def conical_fsc(
     n = first.shape[0]
     mask = agreement.mask.values.to(first.device)
     a, b = centred_fft((first * mask).double(), 3), centred_fft((second * mask).double(), 3)
-    first = agreement.first_shell
-    last = first + len(agreement.corrected.fsc) - 1
+    lowest = agreement.first_shell
+    highest = lowest + len(agreement.corrected.fsc) - 1
     axis = np.arange(n) - n // 2
     z, y, x = np.meshgrid(axis[n // 2 :], axis, axis, indexing="ij")  # one half; the other is its conjugate
     radius = np.sqrt(x**2 + y**2 + z**2)
     shell = np.rint(radius).astype(np.int64)
-    inside = (shell >= first) & (shell <= last)
+    inside = (shell >= lowest) & (shell <= highest)
     unit = np.stack([x[inside], y[inside], z[inside]], axis=1) / radius[inside][:, None]
     ours = torch.from_numpy(inside)
     a, b = a[n // 2 :].cpu()[ours], b[n // 2 :].cpu()[ours]
@@ -77,12 +77,12 @@ def conical_fsc(
     views = directions(_STEP_DEG, np.eye(3)[None])
     views = views[views[:, 2] >= 0]
     nearest = math.cos(math.radians(cone_deg))
-    curves, voxels = np.zeros((len(views), last - first + 1)), np.zeros((len(views), last - first + 1))
+    curves, voxels = np.zeros((len(views), highest - lowest + 1)), np.zeros((len(views), highest - lowest + 1))
     for number, view in enumerate(views):
         chosen = np.abs(unit @ view) >= nearest
-        cross, one, other = (np.bincount(where[chosen], term[chosen], last + 1)[first:] for term in terms)
+        cross, one, other = (np.bincount(where[chosen], term[chosen], highest + 1)[lowest:] for term in terms)
         curves[number] = cross / np.sqrt(np.maximum(one * other, 1e-300))
-        voxels[number] = np.bincount(where[chosen], minlength=last + 1)[first:]
+        voxels[number] = np.bincount(where[chosen], minlength=highest + 1)[lowest:]
     noise = np.array(agreement.randomised.fsc)
     curves = np.clip((curves - noise) / np.maximum(1 - noise, 1e-3), -1.0, 1.0)
     curves = np.where(voxels < _LEAST_VOXELS, np.array(agreement.corrected.fsc), curves)

@@ -74,7 +74,7 @@ class MapScreen(Screen[object]):
     def on_mount(self) -> None:
         self.query_one("#gone").display = False
         self.query_one("#map-words").border_title = "the map"
-        self._show_pictures(classes=False, round_id=None)
+        self._show_pictures(None, with_classes=False)
         self._app.states.subscribe(self, self._on_state)
         self._app.gone.subscribe(self, self._on_gone)
 
@@ -109,16 +109,17 @@ class MapScreen(Screen[object]):
         self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes))
         self.query_one(FscPlot).show_rows(fsc)
         self.query_one(GrowthPlot).show_rows(rounds)
-        last = rounds[-1] if rounds else None
+        self._show_pictures(rounds[-1] if rounds else None, with_classes=bool(classes))
+
+    def _show_pictures(self, last: Row | None, *, with_classes: bool) -> None:
+        """Of a map, of classes, or of both, whatever the newest round has."""
+        with_map = not with_classes or (last is not None and last.get("map_path") is not None)
+        titles = (["sections, projections across z, y, x"] if with_map else []) + ["class averages"] * with_classes
+        self.query_one("#map-pictures").border_title = "; ".join(titles)
         # A last, shorter round has the number of the one that takes its place: its time tells them apart.
         round_id = None if last is None else f"{last.get('round')}-{last.get('created_utc_us')}"
-        self._show_pictures(classes=bool(classes), round_id=round_id)
-
-    def _show_pictures(self, *, classes: bool, round_id: str | None) -> None:
-        pane = self.query_one("#map-pictures")
-        pane.border_title = "class averages" if classes else "the map: sections and projections across z, y, x"
         for picture in self.query(Picture):
-            picture.display = classes == (picture.kind == "class_averages")
+            picture.display = with_classes if picture.kind == "class_averages" else with_map
             if picture.display:
                 picture.show_movie(round_id)
                 if round_id is None:

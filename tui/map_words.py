@@ -18,7 +18,7 @@ def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[R
     if not rounds:
         return Text("no round yet: the map is renewed every ten movies, and at the end", GRAY)
     last = rounds[-1]
-    if last.get("map_path") is None:
+    if last.get("map_path") is None and classes:
         return _classes(last, classes)
     text = Text()
     resolution = last.get("resolution_0143_angstrom")

@@ -140,3 +140,15 @@ async def test_classes_take_the_place_of_a_map(session: Any, tools: Any) -> None
         assert "class averages" in text
         assert "2 class averages of 90 particles" in text
         assert "sections" not in text
+        both = session.service.named
+
+        def with_map(request: Any) -> Rows:
+            return answer(request) if request.name == "reconstructions" else both(request)
+
+        session.service.named = with_map
+        session.add(tools.make_rows(325, seed=1)[320:])
+        await tools.until(
+            pilot,
+            lambda: "sections, projections across z, y, x; class averages" in tools.screen_text(app),
+            "both a map and classes",
+        )

@@ -43,11 +43,12 @@ def growth_of(rounds: Sequence[Row]) -> Points:
 
 
 def apart(places: Sequence[tuple[float, str]], span: float) -> tuple[list[float], list[str]]:
-    """Those ticks that do not stand on each other's labels; the first is kept."""
+    """Those ticks that do not stand on each other's labels; the earlier one is kept. In their order of place."""
     kept: list[tuple[float, str]] = []
     for place, label in places:
-        if not kept or abs(place - kept[-1][0]) >= _LEAST_TICK_SHARE * span:
+        if all(abs(place - other) >= _LEAST_TICK_SHARE * span for other, _ in kept):
             kept.append((place, label))
+    kept.sort()
     return [place for place, _ in kept], [label for _, label in kept]
 
 
@@ -110,7 +111,6 @@ class GrowthPlot(SizedPlot):
         plt.ylim(low, high)
         places = [round(math.exp(min(x) + share * (max(x) - min(x)))) for share in (0.0, 0.33, 0.67, 1.0)]
         plt.xticks(*apart([(math.log(place), count(place)) for place in places], 2.2 * (max(x) - min(x)) or 1.0))
-        inside = [(1 / d**2, f"{d:g} Å") for d in _TICKS_ANGSTROM if low <= 1 / d**2 <= high]
-        if not inside:
-            inside = [(y[-1], f"{number(1 / math.sqrt(y[-1]), 1)} Å")]
-        plt.yticks(*apart(inside, high - low))
+        ends = [(place, f"{number(place**-0.5, 1)} Å") for place in (max(y), min(y))]
+        round_ones = [(1 / d**2, f"{d:g} Å") for d in _TICKS_ANGSTROM if low <= 1 / d**2 <= high]
+        plt.yticks(*apart(ends + round_ones, high - low))

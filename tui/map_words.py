@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from frazil.tui.formatting import clean, count, number, quantity
 from frazil.tui.pages import Row
 from frazil.tui.palette import BLUE, GRAY, GREEN, ORANGE
 
+_ANGSTROM = re.compile(r"(?<=\d )A\b")
 _MASKS = {"map": "the map's own outline", "sphere": "a sphere"}
 
 
@@ -40,7 +42,7 @@ def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[R
         low, high = number(last.get("b_factor_low_a2"), 0), number(last.get("b_factor_high_a2"), 0)
         text.append(f"\nB-factor {number(last.get('b_factor_a2'), 0)} Å² (80 %: {low} to {high})")
     for row in forecast:
-        sentence = clean(row.get("sentence", "")).replace(" A ", " Å ").replace(" A;", " Å;")
+        sentence = _ANGSTROM.sub("Å", clean(row.get("sentence", "")))
         text.append("\n")
         sign, color = ("→ ", GREEN) if row.get("reachable") else ("✗ ", ORANGE)
         text.append(sign, color)

@@ -27,6 +27,7 @@ def test_the_map_in_words() -> None:
     forecast: list[Any] = [
         {"sentence": "after 90 movies (12,600 particles): 6.0 A (80 %: 5.7 to 6.4)", "reachable": True},
         {"sentence": "no: 3 A would take 90,000 movies; limited by ice thickness", "reachable": False},
+        {"sentence": "no: pixels end at 6.3 A, not at 6 A", "reachable": False},
     ]
     text = map_text([ROUND], forecast, []).plain
     assert text.startswith("7.25 Å at FSC 0.143, 9.50 Å at 0.5")
@@ -38,6 +39,7 @@ def test_the_map_in_words() -> None:
     assert "B-factor 220 Å² (80 %: 180 to 270)" in text
     assert "→ after 90 movies (12,600 particles): 6.0 Å (80 %: 5.7 to 6.4)" in text
     assert "✗ no: 3 Å would take 90,000 movies" in text
+    assert "at 6.3 Å, not at 6 Å" in text
 
 
 def test_what_is_not_known_is_not_said() -> None:
@@ -61,7 +63,7 @@ def test_points_of_the_plots() -> None:
     ]
     assert curve_of(rows, "fsc") == ([0.1, 0.2], [0.9, 0.1])
     assert curve_of(rows, "fsc_unmasked") == ([0.2], [0.05])
-    assert apart([(0.0, "a"), (0.01, "b"), (0.5, "c")], 1.0) == ([0.0, 0.5], ["a", "c"])
+    assert apart([(0.5, "c"), (0.0, "a"), (0.01, "b"), (0.45, "d")], 1.0) == ([0.0, 0.5], ["a", "c"])
 
 
 async def test_keys_lead_there_and_back(session: Any, tools: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,10 @@ from frazil.models.reconstruction.orientations import OrientationReport, orienta
 from frazil.models.reconstruction.outlook import Outlook, outlook
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 
+_log = logging.getLogger(__name__)
 _ROT_BINS, _TILT_BINS = 144, 72
 """Equal areas of some 2.5 deg: finer than a particle's views are known."""
+_PACE_WINDOW_S = 3600.0
 _SESSION_SQL = """
 SELECT count(*) FILTER (state = 'ready') AS kept,
        count(*) FILTER (state IN ('ready', 'rejected', 'quarantined')) AS ended,
@@ -59,15 +62,17 @@ class Told:
 
 
 def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, now_utc_us: int) -> Told:
-    """Of a finished round and what the store knows of its session."""
+    """Of a finished round and what the store knows of its session. A curve that no forecast can be made from is
+    logged, and foretells nothing."""
     report = done.report
     resolution = done.resolution_0143_angstrom
     if report is None or resolution is None:
         return Told(None, None)
     views = None
+    # The writer's turn comes after the poses that were submitted before.
+    view_bins, pace = store.submit(_views_and_pace, now_utc_us).result()
     if diameter_angstrom is not None:
-        # The writer's turn comes after the poses that were submitted before.
-        bins = np.array(store.submit(_view_bins).result(), dtype=np.float64).reshape(-1, 3)
+        bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
         views = orientation_report(
             bins[:, 0],
             bins[:, 1],
@@ -78,19 +83,27 @@ def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, 
         )
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
     causes = store.rows(_CAUSE_SQL)
-    pace = store.named("rate_per_hour", {"now_utc_us": now_utc_us}).as_dicts()[0].get("kept_per_hour")
+    try:
+        belief = ssnr_of(report.corrected, np.array(report.chance_covariance))
+    except (ValueError, np.linalg.LinAlgError) as error:
+        _log.warning("no forecast of the map: %s", error)
+        return Told(views, None)
     foreseen = outlook(
-        ssnr_of(report.corrected, np.array(report.chance_covariance)),
+        belief,
         movie_count=done.movie_count,
         particle_count=done.particle_count,
         resolution_angstrom=resolution,
         movies_at_end=round(total * kept / ended) if ended else None,
-        movies_per_hour=float(pace) if isinstance(pace, int | float) and pace > 0 else None,
+        movies_per_hour=pace,
         largest_cause=cause_words(causes[0][0]) if causes else None,
     )
     return Told(views, foreseen)
 
 
-def _view_bins(connection: Connection) -> list[tuple[float, float, float]]:
+def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:
+    """Bins of views with their counts, and kept movies per hour over the last one; None: none."""
     given = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
-    return connection.execute(named_sql.ORIENTATIONS, given).fetchall()
+    views = connection.execute(named_sql.ORIENTATIONS, given).fetchall()
+    window = {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}
+    paces = connection.execute(f"SELECT kept_per_hour FROM ({named_sql.RATE_PER_HOUR})", window).fetchall()
+    return views, float(paces[0][0]) if paces and paces[0][0] else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from frazil.actors.reconstructor import FinishedRound
@@ -56,6 +58,19 @@ def test_a_round_is_told_with_views_end_and_cause(store, put) -> None:
     assert [row.kind for row in steps] == ["step"] * 3
     limited = [row.limited_by for row in steps if not row.reachable]
     assert set(limited) <= {"ice thickness", "pixel size of the running map"}
+
+
+def test_a_curve_without_a_forecast_does_not_stop_the_daemon(store, put) -> None:
+    put(0)
+    done = finished(1, 100)
+    assert done.report is not None
+    found = told(
+        store,
+        replace(done, report=replace(done.report, chance_covariance=((1.0,),))),
+        diameter_angstrom=120.0,
+        now_utc_us=2_000_000,
+    )
+    assert found.outlook is None
 
 
 def test_an_unresolved_map_foretells_nothing(store) -> None:

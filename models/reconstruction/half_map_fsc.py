@@ -112,10 +112,11 @@ def half_map_fsc(
         return HalfMapFsc(unmasked, masked, nothing, masked, None, mask, first_shell)
     start = int(below[0])
     generator = torch.Generator().manual_seed(_SEED)
+    spectra = centred_fft(a.double(), 3), centred_fft(b.double(), 3)
     draws = [
         curve_of(
-            phase_randomised(a, from_shell=start + first_shell, generator=generator),
-            phase_randomised(b, from_shell=start + first_shell, generator=generator),
+            phase_randomised(spectra[0], from_shell=start + first_shell, generator=generator),
+            phase_randomised(spectra[1], from_shell=start + first_shell, generator=generator),
             values,
         ).fsc
         for _ in range(_DRAWS)
@@ -135,11 +136,9 @@ def half_map_fsc(
     )
 
 
-def phase_randomised(volume: Tensor, *, from_shell: int, generator: torch.Generator) -> Tensor:
-    """The cubic map with its amplitudes and, from a shell on, the phases of white noise (drawn on the CPU)."""
-    n = volume.shape[0]
-    spectrum = centred_fft(volume.double(), 3)
-    noise = centred_fft(torch.randn(volume.shape, generator=generator, dtype=torch.float64), 3).to(volume.device)
+def phase_randomised(spectrum: Tensor, *, from_shell: int, generator: torch.Generator) -> Tensor:
+    """The real map of a centred (n, n, n) transform, from a shell on with phases of white noise (drawn on the CPU)."""
+    noise = centred_fft(torch.randn(spectrum.shape, generator=generator, dtype=torch.float64), 3).to(spectrum.device)
     turned = spectrum.abs() * noise / noise.abs().clamp_min(1e-12)
-    random = (shell_index(n) >= from_shell).to(volume.device)
-    return centred_ifft_real(torch.where(random, turned, spectrum), 3).to(volume.dtype)
+    random = (shell_index(spectrum.shape[0]) >= from_shell).to(spectrum.device)
+    return centred_ifft_real(torch.where(random, turned, spectrum), 3)

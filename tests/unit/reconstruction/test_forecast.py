@@ -81,12 +81,12 @@ def noisy_halves(signal: torch.Tensor, level: float, seed: int) -> list[torch.Te
 
 
 def test_a_third_of_the_movies_foretells_the_end(atoms: Atoms) -> None:
-    """Three-dimensional half maps under the mask of their own: an 80 % interval misses five of ten ends in one of 150
+    """Three-dimensional half maps under the mask of their own: an 80 % interval misses five of eight ends in one of 100
     such sets. `benchmarks/map_forecast.py` has more of them."""
     box, pixel, held, width = 48, 3.2, 0, []
     plain = centred_fft(potential_map(atoms, box_px=box, pixel_size_angstrom=pixel, b_factor_a2=0.0).double(), 3)
     square = (shell_index(box) / (box * pixel)) ** 2
-    for seed in range(10):
+    for seed in range(8):
         rng = np.random.default_rng(9000 + seed)
         signal = centred_ifft_real(plain * torch.exp(-float(rng.uniform(100, 500)) / 4 * square), 3)
         shell = shell_index(box).flatten()
@@ -103,7 +103,7 @@ def test_a_third_of_the_movies_foretells_the_end(atoms: Atoms) -> None:
         found = ssnr_of(now.corrected, now.chance_covariance(box, 1)).resolution(3.0)
         held += found.low <= reached <= found.high
         width.append((found.high - found.low) / found.median)
-    assert held >= 6
+    assert held >= 4
     assert np.median(width) < 0.4, "an interval that says something"
 
 

@@ -71,8 +71,8 @@ def test_chance_under_a_mask_is_as_wide_and_as_correlated_as_stated() -> None:
 
 
 def test_random_phases_keep_amplitudes_and_low_shells(truth: torch.Tensor) -> None:
-    turned = phase_randomised(truth, from_shell=9, generator=torch.Generator().manual_seed(2))
-    before, after = centred_fft(truth.double(), 3), centred_fft(turned.double(), 3)
+    before = centred_fft(truth.double(), 3)
+    after = centred_fft(phase_randomised(before, from_shell=9, generator=torch.Generator().manual_seed(2)), 3)
     shell = shell_index(BOX)
     inner = (shell > 0) & (shell < 9)
     torch.testing.assert_close(after[inner], before[inner], rtol=1e-4, atol=1e-4)
@@ -106,7 +106,7 @@ def test_corrected_curve_is_the_truth_under_a_soft_mask(truth: torch.Tensor) -> 
     noise_sd = 2.0
     expected, found = [], []
     mask = None
-    for seed in (21, 22, 23, 24):
+    for seed in (21, 22, 23):
         a, b = halves_of(truth, noise_sd, seed)
         curves = half_map_fsc(a, b, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, mask=mask)
         assert curves.mask.name == "map"

@@ -111,6 +111,8 @@ class FinishedRound:
     averages_path: str | None = None
     report: RoundReport | None = None
     diameter_angstrom: float | None = None
+    own_orientations: bool = True
+    """False: most particles still stand as the 30 A start had them, and how the map will grow cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,8 @@ def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, 
             diameter_angstrom=diameter_angstrom,
             resolution_angstrom=resolution,
         )
+    if not done.own_orientations:
+        return Told(views, None)
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
     causes = store.rows(_CAUSE_SQL)
     try:

@@ -41,6 +41,8 @@ def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[R
     if last.get("b_factor_a2") is not None:
         low, high = number(last.get("b_factor_low_a2"), 0), number(last.get("b_factor_high_a2"), 0)
         text.append(f"\nB-factor {number(last.get('b_factor_a2'), 0)} Å² (80 %: {low} to {high})")
+    if resolution is not None and not forecast:
+        text.append("\nno forecast yet: particles are still oriented by the start", GRAY)
     for row in forecast:
         sentence = _ANGSTROM.sub("Å", clean(row.get("sentence", "")))
         text.append("\n")

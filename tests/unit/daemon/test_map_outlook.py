@@ -58,6 +58,10 @@ def test_a_round_is_told_with_views_end_and_cause(store, put) -> None:
     assert [row.kind for row in steps] == ["step"] * 3
     limited = [row.limited_by for row in steps if not row.reachable]
     assert set(limited) <= {"ice thickness", "pixel size of the running map"}
+    early = replace(finished(2, 1000), own_orientations=False)
+    found = told(store, early, diameter_angstrom=120.0, now_utc_us=2_000_000)
+    assert found.orientations is not None
+    assert found.outlook is None
 
 
 def test_a_curve_without_a_forecast_does_not_stop_the_daemon(store, put) -> None:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import imagecodecs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
@@ -24,13 +26,16 @@ from frazil.models.formats.mrc import MrcReader
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.half_sets import half_sets
+from frazil.models.reconstruction import map_picture
 from frazil.models.reconstruction.class_averages import ClassAssignment, StreamingClasses
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.initial_map import initial_map
 from frazil.models.reconstruction.orientation_search import FoundPoses
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.rotations import euler_deg_from_matrices
+from frazil.models.reconstruction.round_report import RoundReport, round_report
 from frazil.models.reconstruction.running_map import RunningMap
+from frazil.models.reconstruction.symmetry import symmetry_matrices
 from frazil.models.reconstruction.weights import relative_ssnr
 from frazil.models.records import CausalLosses, CtfEstimate
 
@@ -39,6 +44,8 @@ _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
 AVERAGES_PATH = "classes/averages.mrcs"
+SECTIONS_PATH, PROJECTIONS_PATH, STRIP_PATH = "maps/sections.png", "maps/projections.png", "classes/strip.png"
+_STRIP_CLASSES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,10 @@ class FinishedRound:
     half2_path: str | None = None
     class_counts: tuple[int, ...] = ()
     averages_path: str | None = None
+    report: RoundReport | None = None
+    diameter_angstrom: float | None = None
+    own_orientations: bool = True
+    """False: most particles still stand as the 30 A start had them, and how the map will grow cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +309,16 @@ class Reconstructor:
                 path = self._session_dir / relative
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_mrc(path, volume.numpy(), pixel_size_angstrom, is_volume=True)
+            radius_px = 0.6 * self._diameter_angstrom / pixel_size_angstrom
+            self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
+            self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
+            report = round_report(
+                now.half1,
+                now.half2,
+                now.agreement,
+                pixel_size_angstrom=pixel_size_angstrom,
+                symmetry_order=len(symmetry_matrices(particles.symmetry)),
+            )
             finished = FinishedRound(
                 movie_count=len(self._included),
                 particle_count=self._particle_count,
@@ -309,12 +330,17 @@ class Reconstructor:
                 map_path=MAP_PATHS[0],
                 half1_path=MAP_PATHS[1],
                 half2_path=MAP_PATHS[2],
+                report=report,
+                diameter_angstrom=self._diameter_angstrom,
             )
         elif self._classes is not None and self._plane is not None:
             averages, counts = self._classes.averages()
             path = self._session_dir / AVERAGES_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
             write_mrc(path, averages.numpy(), self._plane.pixel_size_angstrom)
+            radius_px = 0.6 * self._diameter_angstrom / self._plane.pixel_size_angstrom
+            row = map_picture.strip(averages.numpy(), counts.tolist(), radius_px, _STRIP_CLASSES)
+            self._write_picture(STRIP_PATH, row)
             finished = FinishedRound(
                 movie_count=len(self._included),
                 particle_count=int(counts.sum()),
@@ -324,6 +350,10 @@ class Reconstructor:
             )
         self._save()
         return finished
+
+    def _write_picture(self, relative: str, picture: NDArray[np.uint8]) -> None:
+        with atomic_path(self._session_dir / relative) as temporary:
+            Path(temporary).write_bytes(imagecodecs.png_encode(picture))
 
     # --- checkpoint ------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ RESULTS = HERE / "results"
 _HELPERS = {
     "run.py", "synthetic_session.py", "screenshots.py", "shared_data.py",
     "motion_movies.py", "motion_score.py", "motion_programs.py", "motion_frazil.py", "structure_movies.py",
-    "performance_tables.py", "ctf_scenes.py", "restoration_scenes.py",
+    "performance_tables.py", "protein_spectrum.py", "ctf_scenes.py", "restoration_scenes.py",
     "attribution_truth.py", "attribution_replay.py", "attribution_score.py", "intervention_truth.py",
     "causal_sessions.py", "causal_draws.py", "causal_physics.py", "causal_scene.py", "causal_sidecar.py",
     "causal_check.py", "picking_disc.py", "picking_scenes.py", "picking_score.py", "picking_specimens.py",

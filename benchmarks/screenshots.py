@@ -79,7 +79,13 @@ async def tour(session: Path, out: Path) -> None:
                     await pilot.press(key)
                     await settled(app)
                     await take(app, out, f"{pane}-80x24")
-                await pilot.press("c", "r")
+                await pilot.press("m")
+                await settled(app)
+                for key, pane in zip("1234", ("map-words", "map-fsc", "map-picture", "map-growth"), strict=True):
+                    await pilot.press(key)
+                    await settled(app)
+                    await take(app, out, f"{pane}-80x24")
+                await pilot.press("m", "r")
                 await settled(app)
                 await take(app, out, "reject-80x24")
             else:
@@ -89,7 +95,10 @@ async def tour(session: Path, out: Path) -> None:
                 await pilot.press("escape", "c")
                 await settled(app)
                 await take(app, out, f"causes-{width}x{height}")
-                await pilot.press("c", "question_mark")
+                await pilot.press("m")
+                await settled(app)
+                await take(app, out, f"map-{width}x{height}")
+                await pilot.press("m", "question_mark")
                 await settled(app)
                 await take(app, out, f"help-{width}x{height}")
 

@@ -15,6 +15,7 @@ from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.reconstructor import Added, FinishedRound, MapMovie, ParticlePoses, Reconstructor, Resumed
 from frazil.config.errors import FormatError, UsageError
 from frazil.config.settings import Settings
+from frazil.daemon.map_outlook import told
 from frazil.daemon.map_queue import MapQueue
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.store import result_files, session_writes
@@ -337,12 +338,16 @@ class MapDesk:
             ClassRow(class_id=number, particle_count=count, average_path=done.averages_path)
             for number, count in enumerate(done.class_counts, start=1)
         )
+        now_utc_us = self._utc_us()
+        round_told = told(self._store, done, diameter_angstrom=done.diameter_angstrom, now_utc_us=now_utc_us)
+        views, foreseen, report = round_told.orientations, round_told.outlook, done.report
+        b_factor = None if foreseen is None else foreseen.b_factor_a2
         self._store.submit(
             session_writes.record_reconstruction,
             ReconstructionRow(
                 # A last, shorter round has the number of the full one that takes its place when more movies come.
                 round=-(-done.movie_count // ROUND_MOVIES),
-                created_utc_us=self._utc_us(),
+                created_utc_us=now_utc_us,
                 movie_count=done.movie_count,
                 particle_count=done.particle_count,
                 symmetry=done.symmetry,
@@ -354,8 +359,27 @@ class MapDesk:
                 frequency_per_angstrom=done.frequency_per_angstrom,
                 fsc=done.fsc,
                 classes=classes,
+                fsc_unmasked=() if report is None else report.unmasked.fsc,
+                fsc_masked=() if report is None else report.masked.fsc,
+                fsc_randomised=() if report is None else report.randomised.fsc,
+                forecasts=round_told.forecast_rows(),
+                mask=None if report is None else report.mask,
+                randomised_from_per_angstrom=None if report is None else report.randomised_from_per_angstrom,
+                sphericity=None if report is None else report.sphericity,
+                best_direction_angstrom=None if report is None else report.best_direction_angstrom,
+                worst_direction_angstrom=None if report is None else report.worst_direction_angstrom,
+                orientation_efficiency=None if views is None else views.scf,
+                preferred_orientation=None if views is None else views.preferred,
+                orientation_sentence=None if views is None else views.sentence,
+                b_factor_a2=None if b_factor is None else b_factor.median,
+                b_factor_low_a2=None if b_factor is None else b_factor.low,
+                b_factor_high_a2=None if b_factor is None else b_factor.high,
             ),
         ).result()
+        if views is not None and views.preferred:
+            text, remedy = views.sentence, "tilt the stage by 20 to 40 deg, or change grid or detergent"
+            row = AlertRow("warning", "orientation", text, now_utc_us, remedy=remedy, alert_id="preferred-orientation")
+            self._store.submit(session_writes.record_alert, row)
 
     # --- the store -------------------------------------------------------------------------------------------------
 

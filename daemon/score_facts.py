@@ -86,15 +86,15 @@ def _map(store: Store, sequence_end: int) -> MapFacts | None:
     if not found:
         return None
     number, movie_count, particle_count, symmetry, resolution = found[0]
-    curve = store.named("fsc", {"round": int(number)}).rows
+    curve = store.named("fsc", {"round": int(number)})
     return MapFacts(
         round=int(number),
         movie_count=int(movie_count),
         particle_count=int(particle_count),
         symmetry=str(symmetry),
         resolution_0143_angstrom=None if resolution is None else float(resolution),
-        frequency_per_angstrom=tuple(_float(frequency) for _, frequency, _ in curve),
-        fsc=tuple(_float(value) for _, _, value in curve),
+        frequency_per_angstrom=tuple(_float(value) for value in curve.column("frequency_per_angstrom")),
+        fsc=tuple(_float(value) for value in curve.column("fsc")),
         processed_movie_count=int(processed),
         extracted_particle_count=int(extracted),
     )

@@ -19,6 +19,11 @@ _PICTURE_COLUMNS = {
     "power_spectrum": "power_spectrum_path",
     "restored": "restored_path",
 }
+_SESSION_PICTURES = {
+    "map_sections": "maps/sections.png",
+    "map_projections": "maps/projections.png",
+    "class_averages": "classes/strip.png",
+}
 
 
 class DaemonService:
@@ -51,6 +56,14 @@ class DaemonService:
 
     def picture(self, request: Picture) -> PictureReply:
         """Raises `NotThereError` for unknown movies and while the picture has not been written."""
+        of_session = _SESSION_PICTURES.get(request.kind)
+        if of_session is not None:
+            return load_picture(
+                self._session_dir / of_session,
+                max_width_px=request.max_width_px,
+                max_height_px=request.max_height_px,
+                pixel_size=0.0,
+            )
         table = self._store.named("movie", {"movie_id": request.movie_id})
         if not table.rows:
             raise NotThereError(f"no movie {request.movie_id} in this session")

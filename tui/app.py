@@ -17,6 +17,7 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.tui.causes_screen import CausesScreen
 from frazil.tui.dialogs import HelpScreen
 from frazil.tui.live_screen import LiveScreen
+from frazil.tui.map_screen import MapScreen
 from frazil.tui.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
 
 THEME = Theme(
@@ -48,7 +49,11 @@ class FrazilApp(App[None]):
 
     CSS_PATH = "frazil.tcss"
     TITLE = "frazil"
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {"live": LiveScreen, "causes": CausesScreen}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "live": LiveScreen,
+        "causes": CausesScreen,
+        "map": MapScreen,
+    }
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),

@@ -66,6 +66,7 @@ class CausesScreen(Screen[object]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "movies", "movies"),
+        Binding("m", "map", "map"),
         Binding("escape", "movies", "movies", show=False),
         Binding("down", "scroll_advice(3)", "scroll", show=False),
         Binding("up", "scroll_advice(-3)", "scroll", show=False),
@@ -186,6 +187,9 @@ class CausesScreen(Screen[object]):
 
     def action_movies(self) -> None:
         self.app.switch_mode("live")
+
+    def action_map(self) -> None:
+        self.app.switch_mode("map")
 
     def action_pane(self, pane: str) -> None:
         for name in PANES:

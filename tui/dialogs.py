@@ -80,6 +80,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("t", "show only one state; again: the next one"),
     ("g", "jump to a movie by part of its path"),
     ("c", "causes: what costs session and movie their signal, and what to change; again: back"),
+    ("m", "map: resolution, evenness, what more movies would bring; again: back"),
     ("a", "accept the movie shown: it counts whatever the thresholds say"),
     ("r", "reject it, with a reason"),
     ("n", "write a note about it"),

@@ -54,9 +54,10 @@ class LiveScreen(Screen[object]):
         Binding("a", "accept", "accept"),
         Binding("r", "reject", "reject"),
         Binding("n", "note", "note"),
-        Binding("s", "sort", "sort"),
+        Binding("s", "sort", "sort", show=False),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("c", "causes", "causes"),
+        Binding("m", "map", "map"),
         Binding("p", "pause", "pause"),
         Binding("g", "jump", "jump", show=False),
         Binding("t", "state_filter", "state", show=False),
@@ -403,6 +404,10 @@ class LiveScreen(Screen[object]):
     def action_causes(self) -> None:
         """What costs the session and the selected movie their signal."""
         self.app.switch_mode("causes")
+
+    def action_map(self) -> None:
+        """The running reconstruction and what it foretells."""
+        self.app.switch_mode("map")
 
     def action_pane(self, pane: str) -> None:
         for name in PANES:

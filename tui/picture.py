@@ -73,6 +73,11 @@ class Picture(Widget):
         self.refresh()
         self._ask()
 
+    def say(self, text: str) -> None:
+        """Words where there is no picture to ask for."""
+        self._strips, self._text = [], clean(text)
+        self.refresh()
+
     def zoom_to(self, zoom: int) -> None:
         """Show the middle, `zoom` times as large. Rings of a spectrum are finer than a terminal's pixels."""
         self.zoom = zoom

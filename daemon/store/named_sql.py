@@ -234,8 +234,23 @@ INTERVENTIONS = (
 )
 RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
 FSC = (
-    "SELECT round, frequency_per_angstrom, fsc FROM fsc "
+    "SELECT round, frequency_per_angstrom, fsc, fsc_unmasked, fsc_masked, fsc_randomised FROM fsc "
     "WHERE round = coalesce($round, (SELECT max(round) FROM fsc)) ORDER BY frequency_per_angstrom"
+)
+FORECAST = (
+    "SELECT f.*, r.movie_count, r.particle_count, r.resolution_0143_angstrom, r.b_factor_a2, r.b_factor_low_a2, "
+    "r.b_factor_high_a2 FROM forecasts f JOIN reconstructions r USING (round) "
+    "WHERE f.round = coalesce($round, (SELECT max(round) FROM forecasts)) ORDER BY f.place"
+)
+# Bins of equal area: rot is an angle, and the cosine of the tilt is a height on the sphere.
+ORIENTATIONS = (
+    "SELECT -180 + (rot_bin + 0.5) * 360 / $rot_bins AS rot_deg, "
+    "degrees(acos(1 - 2 * (tilt_bin + 0.5) / $tilt_bins)) AS tilt_deg, count(*) AS particles FROM ("
+    "SELECT CAST(floor((rot_deg + 180) / 360 * $rot_bins) AS INTEGER) % $rot_bins AS rot_bin, "
+    "least(CAST(floor((1 - cos(radians(tilt_deg))) / 2 * $tilt_bins) AS INTEGER), $tilt_bins - 1) AS tilt_bin "
+    "FROM particles JOIN movies USING (movie_id) "
+    "WHERE state = 'ready' AND rot_deg IS NOT NULL AND tilt_deg IS NOT NULL"
+    ") GROUP BY rot_bin, tilt_bin ORDER BY tilt_bin, rot_bin"
 )
 CLASSES = (
     "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM classes)) "

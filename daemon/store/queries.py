@@ -136,7 +136,21 @@ NAMED: Mapping[str, NamedQuery] = {
         "Advice and what people did, newest first.", named_sql.INTERVENTIONS, {"limit": Param(int, 20)}
     ),
     "reconstructions": NamedQuery("Rounds of the running map.", named_sql.RECONSTRUCTIONS, {}),
-    "fsc": NamedQuery("FSC of a round; without one, of the last.", named_sql.FSC, {"round": Param(int)}),
+    "fsc": NamedQuery(
+        "FSC of a round (corrected, unmasked, masked, with random phases); without one, of the last.",
+        named_sql.FSC,
+        {"round": Param(int)},
+    ),
+    "forecast": NamedQuery(
+        "What a round foretells: the end of the session, then the next steps; without a round, the last.",
+        named_sql.FORECAST,
+        {"round": Param(int)},
+    ),
+    "orientations": NamedQuery(
+        "How many particles of kept movies are seen from where: bins of equal area by rot and tilt.",
+        named_sql.ORIENTATIONS,
+        {"rot_bins": Param(int, 24), "tilt_bins": Param(int, 12)},
+    ),
     "classes": NamedQuery("2D classes of a round; without one, the last.", named_sql.CLASSES, {"round": Param(int)}),
     "particles": NamedQuery("Particles of one movie.", named_sql.PARTICLES, _MOVIE),
     "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),

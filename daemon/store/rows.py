@@ -213,8 +213,27 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ForecastRow:
+    """What a round foretells (`models.reconstruction.outlook`), in the order of the table's columns after `round`."""
+
+    place: int
+    kind: str
+    movies: int | None
+    movies_low: int | None
+    movies_high: int | None
+    hours: float | None
+    resolution_angstrom: float
+    resolution_low_angstrom: float | None
+    resolution_high_angstrom: float | None
+    reachable: bool
+    limited_by: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReconstructionRow:
-    """One round of the running reconstruction; `fsc[i]` is at `frequency_per_angstrom[i]`."""
+    """One round of the running reconstruction; `fsc[i]` (corrected) is at `frequency_per_angstrom[i]`, as are the
+    other curves where there are any."""
 
     round: int
     created_utc_us: int
@@ -230,6 +249,21 @@ class ReconstructionRow:
     frequency_per_angstrom: tuple[float, ...] = ()
     fsc: tuple[float, ...] = ()
     classes: tuple[ClassRow, ...] = ()
+    fsc_unmasked: tuple[float, ...] = ()
+    fsc_masked: tuple[float, ...] = ()
+    fsc_randomised: tuple[float, ...] = ()
+    forecasts: tuple[ForecastRow, ...] = ()
+    mask: str | None = None
+    randomised_from_per_angstrom: float | None = None
+    sphericity: float | None = None
+    best_direction_angstrom: float | None = None
+    worst_direction_angstrom: float | None = None
+    orientation_efficiency: float | None = None
+    preferred_orientation: bool | None = None
+    orientation_sentence: str | None = None
+    b_factor_a2: float | None = None
+    b_factor_low_a2: float | None = None
+    b_factor_high_a2: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

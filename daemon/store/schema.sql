@@ -311,6 +311,32 @@ CREATE TABLE IF NOT EXISTS fsc (
     PRIMARY KEY (round, frequency_per_angstrom)
 );
 
+-- Version 5: the FSC with and without its mask, evenness, and what more movies would bring. NULL: not known.
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS mask TEXT;                   -- map (its own outline) or sphere
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS randomised_from_per_angstrom DOUBLE;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS sphericity DOUBLE;           -- of the conical FSC's surface
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS best_direction_angstrom DOUBLE;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS worst_direction_angstrom DOUBLE;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS orientation_efficiency DOUBLE; -- sampling compensation factor
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS preferred_orientation BOOLEAN;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS orientation_sentence TEXT;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS b_factor_a2 DOUBLE;          -- with its 80 % interval
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS b_factor_low_a2 DOUBLE;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS b_factor_high_a2 DOUBLE;
+ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_unmasked DOUBLE;                     -- `fsc` is the corrected one
+ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_masked DOUBLE;
+ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_randomised DOUBLE;
+CREATE TABLE IF NOT EXISTS forecasts (
+    round INTEGER NOT NULL, place INTEGER NOT NULL,
+    kind TEXT NOT NULL,                   -- end (of the session) or step (to a resolution)
+    movies INTEGER, movies_low INTEGER, movies_high INTEGER,      -- in all; 80 % interval
+    hours DOUBLE,                         -- from then on, at the pace of that hour
+    resolution_angstrom DOUBLE NOT NULL,
+    resolution_low_angstrom DOUBLE, resolution_high_angstrom DOUBLE,
+    reachable BOOLEAN NOT NULL, limited_by TEXT, sentence TEXT NOT NULL,
+    PRIMARY KEY (round, place)
+);
+
 CREATE TABLE IF NOT EXISTS scores (
     round INTEGER NOT NULL, evaluator TEXT NOT NULL,
     created_utc_us BIGINT NOT NULL,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store.engine import Connection
@@ -183,14 +183,16 @@ def record_score(connection: Connection, row: ScoreRow) -> None:
 
 
 def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
-    """A round with its FSC and its classes; the same round again replaces all three."""
-    own = ("frequency_per_angstrom", "fsc", "classes")
+    """A round with its FSC, its classes and its forecasts; the same round again replaces all of them."""
+    curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised")
+    own = (*curves, "classes", "forecasts")
     values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
     _replace(connection, "reconstructions", ["round"], values)
-    for table in ("fsc", "classes"):
+    for table in ("fsc", "classes", "forecasts"):
         connection.execute(f"DELETE FROM {table} WHERE round = ?", [row.round])
-    curve = zip(row.frequency_per_angstrom, row.fsc, strict=True)
-    _insert_many(connection, "fsc", [(row.round, frequency, value) for frequency, value in curve])
+    columns = [getattr(row, name) or (None,) * len(row.fsc) for name in curves]
+    _insert_many(connection, "fsc", [(row.round, *point) for point in zip(*columns, strict=True)])
+    _insert_many(connection, "forecasts", [(row.round, *astuple(forecast)) for forecast in row.forecasts])
     classes = [(row.round, c.class_id, c.particle_count, c.resolution_angstrom, c.average_path) for c in row.classes]
     _insert_many(connection, "classes", classes)
 

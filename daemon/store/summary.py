@@ -221,6 +221,17 @@ def _map(ask: _Asker) -> MapState | None:
         frequency_per_angstrom=tuple(number(row["frequency_per_angstrom"]) or 0.0 for row in curve),
         fsc=tuple(number(row["fsc"]) or 0.0 for row in curve),
         by_round=tuple((int(number(r["particle_count"]) or 0), number(r["resolution_0143_angstrom"])) for r in rounds),
+        mask=_text(last["mask"]),
+        sphericity=number(last["sphericity"]),
+        best_direction_angstrom=number(last["best_direction_angstrom"]),
+        worst_direction_angstrom=number(last["worst_direction_angstrom"]),
+        orientation_efficiency=number(last["orientation_efficiency"]),
+        preferred_orientation=None if last["preferred_orientation"] is None else bool(last["preferred_orientation"]),
+        orientation_sentence=_text(last["orientation_sentence"]),
+        b_factor_a2=number(last["b_factor_a2"]),
+        b_factor_low_a2=number(last["b_factor_low_a2"]),
+        b_factor_high_a2=number(last["b_factor_high_a2"]),
+        forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
     )
 
 

@@ -97,6 +97,20 @@ class MapState:
     fsc: tuple[float, ...]
     by_round: tuple[tuple[int, float | None], ...]
     """(particles, resolution at FSC 0.143) of each round."""
+    mask: str | None = None
+    """`map`: its own outline; `sphere`."""
+    sphericity: float | None = None
+    best_direction_angstrom: float | None = None
+    worst_direction_angstrom: float | None = None
+    orientation_efficiency: float | None = None
+    preferred_orientation: bool | None = None
+    orientation_sentence: str | None = None
+    b_factor_a2: float | None = None
+    b_factor_low_a2: float | None = None
+    """Of the 80 % interval."""
+    b_factor_high_a2: float | None = None
+    forecast: tuple[str, ...] = ()
+    """The end of the session first, then the next steps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from frazil.daemon.store.summary_records import Metric, SessionSummary
+from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
 
@@ -154,6 +154,9 @@ def _map(summary: SessionSummary) -> Iterator[str]:
         reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A (FSC 0.143)"
         symmetry = f", symmetry {summary.map.symmetry}" if summary.map.symmetry else ""
         yield f"  {reached} from {summary.map.particle_count} particles, round {summary.map.round}{symmetry}"
+        yield from _evenness(summary.map)
+        for sentence in summary.map.forecast:
+            yield f"  {sentence}"
         if summary.map.map_path:
             yield f"  {summary.map.map_path}"
         yield ""
@@ -165,6 +168,17 @@ def _map(summary: SessionSummary) -> Iterator[str]:
             verdict = none if score.verdict is None else f"{score.verdict:.3g}{error} {score.unit or ''}"
             yield f"  {score.evaluator:24} {verdict}"
         yield ""
+
+
+def _evenness(state: MapState) -> Iterator[str]:
+    best, worst = state.best_direction_angstrom, state.worst_direction_angstrom
+    if state.sphericity is not None and best is not None and worst is not None:
+        yield f"  {best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
+    if state.orientation_sentence:
+        yield f"  {state.orientation_sentence}"
+    low, high = state.b_factor_low_a2, state.b_factor_high_a2
+    if state.b_factor_a2 is not None and low is not None and high is not None:
+        yield f"  B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
 
 
 def _people(summary: SessionSummary) -> Iterator[str]:

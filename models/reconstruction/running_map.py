@@ -20,7 +20,8 @@ from torch import Tensor
 
 from frazil.models.reconstruction.accumulator import FourierAccumulator
 from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
-from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
+from frazil.models.reconstruction.fsc import FscCurve, filtered, spherical_mask
+from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra
@@ -33,15 +34,20 @@ _FSC_THRESHOLD = 0.143
 
 @dataclass(frozen=True, slots=True)
 class MapRound:
-    """What the reconstruction has to show: maps (n, n, n) [z, y, x], their FSC under a soft spherical mask."""
+    """What the reconstruction has to show: maps (n, n, n) [z, y, x] and how far they agree."""
 
     full: Tensor
     """Both halves, each shell multiplied with its estimated correlation with the truth."""
     half1: Tensor
     half2: Tensor
-    """As they are, under the mask."""
-    fsc: FscCurve
+    """As they are, under a soft sphere."""
+    agreement: HalfMapFsc
     pixel_size_angstrom: float
+
+    @property
+    def fsc(self) -> FscCurve:
+        """Under a mask made from the map, freed of what the mask adds."""
+        return self.agreement.corrected
 
     @property
     def resolution_0143_angstrom(self) -> float | None:
@@ -100,16 +106,22 @@ class RunningMap:
 
     def round(self) -> MapRound:
         """The present maps; changes nothing."""
-        halves = [accumulator.volume() * self._mask for accumulator in self._sums["causal"]]
-        fsc = self._fsc(halves)
         first, second = self._sums["causal"]
-        full = filtered((first + second).volume() * self._mask, fsc.map_filter())
-        return MapRound(full.cpu(), halves[0].cpu(), halves[1].cpu(), fsc, self._plane.pixel_size_angstrom)
+        halves = [first.volume(), second.volume()]
+        agreement = self._agreement(halves)
+        full = filtered((first + second).volume() * self._mask, agreement.corrected.map_filter())
+        half1, half2 = ((half * self._mask).cpu() for half in halves)
+        return MapRound(full.cpu(), half1, half2, agreement, self._plane.pixel_size_angstrom)
 
-    def _fsc(self, halves: list[Tensor]) -> FscCurve:
-        limit = int(self._plane.radius_px.max())
-        curve = fourier_shell_correlation(halves[0], halves[1], pixel_size_angstrom=self._plane.pixel_size_angstrom)
-        return FscCurve(curve.frequency_per_angstrom[:limit], curve.fsc[:limit])
+    def _agreement(self, halves: list[Tensor]) -> HalfMapFsc:
+        """Of half maps that no mask has touched."""
+        return half_map_fsc(
+            halves[0],
+            halves[1],
+            pixel_size_angstrom=self._plane.pixel_size_angstrom,
+            diameter_angstrom=self._diameter_angstrom,
+            last_shell=int(self._plane.radius_px.max()),
+        )
 
     def _search(self, half: int) -> OrientationSearch:
         search = self._searches[half]
@@ -160,12 +172,12 @@ class RunningMap:
                     self._sums[name][half].insert(self._plane, turned, numerator[index], denominator[index])
 
     def _renew_references(self) -> None:
-        halves = [accumulator.volume() * self._mask for accumulator in self._sums["causal"]]
-        fsc = self._fsc(halves)
+        halves = [accumulator.volume() for accumulator in self._sums["causal"]]
+        fsc = self._agreement(halves).corrected
         resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
         if resolution is None or resolution >= INITIAL_RESOLUTION_ANGSTROM:
             return  # the start still knows more than the data
-        self._references = [filtered(half, fsc.map_filter()) for half in halves]
+        self._references = [filtered(half * self._mask, fsc.map_filter()) for half in halves]
         self._reference_resolution_angstrom = resolution
         self._searches = [None, None]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import synthetic_session
 
 from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.queries import NAMED
+from frazil.daemon.store.store import Store
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
 from frazil.tui import cause_words
 from frazil.tui.movie_columns import COLUMNS
@@ -27,6 +30,10 @@ ASKED = {
     "causal_nodes": set(),
     "causal_edges": set(),
     "priors": {"limit"},
+    "reconstructions": set(),
+    "fsc": set(),
+    "forecast": set(),
+    "classes": set(),
 }
 
 
@@ -38,6 +45,12 @@ def test_queries_and_parameters_exist() -> None:
 def test_columns_exist() -> None:
     assert {column.key for column in COLUMNS} <= set(MOVIE_COLUMNS)
     assert set(METRICS.split(",")) <= set(TREND_METRICS)
+
+
+def test_the_synthetic_map_has_the_stores_columns(tmp_path: Path) -> None:
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        for name in ("reconstructions", "fsc", "forecast"):
+            assert set(synthetic_session._MAP[name].columns) <= set(store.named(name).columns), name
 
 
 def test_causes_have_the_models_words() -> None:

@@ -61,6 +61,21 @@ async def test_causes(session: Any, tools: Any, size: tuple[int, int]) -> None:
                 compare(f"{name}-80x24", tools.screen_text(app))
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_map(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("m")
+        await tools.settle(pilot)
+        compare(f"map-{size[0]}x{size[1]}", tools.screen_text(app))
+        if size == (80, 24):
+            for key, name in (("2", "map-fsc"), ("3", "map-picture"), ("4", "map-growth")):
+                await pilot.press(key)
+                await tools.settle(pilot)
+                compare(f"{name}-80x24", tools.screen_text(app))
+
+
 async def test_dialogs(session: Any, tools: Any) -> None:
     app = session.app()
     async with app.run_test(size=(80, 24)) as pilot:

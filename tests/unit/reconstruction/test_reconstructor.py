@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import mrcfile
 import numpy as np
 import pytest
@@ -78,6 +79,18 @@ def test_map_poses_and_files(session: Path, tmp_path: Path, simulate: Callable[.
     done = worker.finish_round()
     assert (done.movie_count, done.particle_count, done.symmetry) == (3, 3 * PARTICLES, "C3")
     assert done.resolution_05_angstrom is not None
+    for picture in ("maps/sections.png", "maps/projections.png"):
+        height, width = imagecodecs.png_decode((tmp_path / picture).read_bytes()).shape
+        assert width == 3 * height
+    assert done.report is not None
+    assert done.report.corrected.fsc == done.fsc
+    best, worst = done.report.best_direction_angstrom, done.report.worst_direction_angstrom
+    assert best is not None
+    assert worst is not None
+    assert done.resolution_0143_angstrom is not None
+    assert best <= 1.1 * done.resolution_0143_angstrom
+    assert worst >= 0.9 * done.resolution_0143_angstrom
+    assert np.array(done.report.chance_covariance).shape == (len(done.fsc), len(done.fsc))
     assert done.resolution_05_angstrom < 30.0
     assert len(done.fsc) == len(done.frequency_per_angstrom) > 10
     for relative in MAP_PATHS:

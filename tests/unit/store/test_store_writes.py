@@ -14,6 +14,7 @@ from frazil.daemon.store.rows import (
     AlertRow,
     ClassRow,
     FeedbackRow,
+    ForecastRow,
     InterventionRow,
     MovieRow,
     ParticleRows,
@@ -205,6 +206,43 @@ def test_session_wide_rows_replace_by_their_key(store: Store) -> None:
     assert [row["particle_count"] for row in store.named("classes", {"round": 1}).as_dicts()] == [300, 200]
     counts = [len(store.named(name).rows) for name in ("reconstructions", "priors", "scores", "interventions")]
     assert counts == [1, 1, 1, 1]
+
+
+def test_a_round_with_all_that_it_foretells(store: Store) -> None:
+    step = ForecastRow(2, "step", 160, 140, 190, 1.5, 6.0, None, None, True, None, "60 more movies")
+    row = ReconstructionRow(
+        1, 10, 5, 500, "D2", resolution_0143_angstrom=7.5, frequency_per_angstrom=(0.1, 0.2), fsc=(0.9, 0.1),
+        fsc_unmasked=(0.8, 0.0), fsc_masked=(0.92, 0.2), fsc_randomised=(0.0, 0.1), mask="map", sphericity=0.97,
+        orientation_efficiency=0.7, preferred_orientation=True, b_factor_a2=210.0,
+        forecasts=(ForecastRow(1, "end", 200, None, None, None, 6.5, 6.0, 7.0, True, None, "after 200"), step),
+    )  # fmt: skip
+    for _ in range(2):
+        store.submit(session_writes.record_reconstruction, row).result()
+    assert store.named("fsc").rows == ((1, 0.1, 0.9, 0.8, 0.92, 0.0), (1, 0.2, 0.1, 0.0, 0.2, 0.1))
+    told = store.named("forecast").as_dicts()
+    assert [found["sentence"] for found in told] == ["after 200", "60 more movies"]
+    assert (told[1]["movies_low"], told[1]["movies_high"], told[1]["b_factor_a2"]) == (140, 190, 210.0)
+    (found,) = store.named("reconstructions").as_dicts()
+    assert (found["mask"], found["sphericity"], found["preferred_orientation"]) == ("map", 0.97, True)
+
+
+def test_views_are_counted_in_bins_of_equal_area(filled: Store) -> None:
+    """Three particles straight from above, one from the side; a rejected movie's do not count."""
+    picks = {"x_px": (1.0,) * 4, "y_px": (1.0,) * 4, "half_set": (1, 2, 1, 2)}
+    for movie_id in ("m00001", "m00002"):
+        rows = ParticleRows(
+            movie_id, **picks, rot_deg=(10.0, 10.0, 10.0, 180.0), tilt_deg=(0.0, 5.0, 3.0, 92.0), psi_deg=(0.0,) * 4
+        )
+        filled.submit(session_writes.record_particles, rows).result()
+    filled.submit(
+        lambda c: c.execute("UPDATE movies SET state = 'rejected' WHERE movie_id = 'm00002'") and None
+    ).result()
+    filled.submit(lambda c: c.execute("UPDATE movies SET state = 'ready' WHERE movie_id = 'm00001'") and None).result()
+    found = filled.named("orientations", {"rot_bins": 36, "tilt_bins": 10}).as_dicts()
+    assert [row["particles"] for row in found] == [3, 1]
+    assert [row["rot_deg"] for row in found] == pytest.approx([15.0, -175.0])
+    cosine = [math.cos(math.radians(row["tilt_deg"])) for row in found]
+    assert cosine == pytest.approx([0.9, -0.1])  # ten slices of equal height
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import NotThereError, QueryError, UsageError
 from frazil.daemon.cli.main import build
-from frazil.daemon.store import causal_writes, writes
+from frazil.daemon.store import causal_writes, session_writes, writes
 from frazil.daemon.store.engine import SCHEMA_VERSION, Connection
-from frazil.daemon.store.rows import ChangeRow, InterventionRow, MovieRow, PriorRow, ShareRow
+from frazil.daemon.store.rows import ChangeRow, InterventionRow, MovieRow, PriorRow, ReconstructionRow, ShareRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html as summary_html
@@ -191,6 +191,28 @@ def test_the_verb_on_a_finished_session(told: Store, monkeypatch: pytest.MonkeyP
     assert "losses_per_hour" in run("query", "--named", "list")
     with pytest.raises(QueryError, match="no query named"):
         run("query", session, "--named", "nonsense")
+
+
+def test_a_map_of_schema_4_is_kept_and_told_as_far_as_it_is_known(store: Store) -> None:
+    row = ReconstructionRow(1, 10, 5, 500, "C1", frequency_per_angstrom=(0.1, 0.2), fsc=(0.9, 0.1))
+
+    def as_schema_4(connection: Connection) -> None:
+        connection.execute("DROP TABLE forecasts")
+        for table, names in (("reconstructions", ("mask", "sphericity", "b_factor_a2")), ("fsc", ("fsc_masked",))):
+            for name in names:
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        connection.execute("UPDATE schema_version SET version = 4")
+
+    store.submit(session_writes.record_reconstruction, row).result()
+    store.submit(as_schema_4).result()
+    store.close()
+    with Store.open(store.session_dir, now_utc_us=2) as again:
+        assert again.named("fsc").column("fsc") == [0.9, 0.1]
+        assert again.named("fsc").column("fsc_masked") == [None, None]
+        assert again.named("forecast").rows == ()
+        again.submit(session_writes.record_reconstruction, replace(row, mask="map")).result()
+        assert again.named("reconstructions").column("mask") == ["map"]
+        assert "500 particles" in summary_text(summarise(again, store.session_dir, now_utc_us=2, live=False))
 
 
 def test_a_session_of_an_earlier_schema_is_brought_up_to_date(

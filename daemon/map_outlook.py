@@ -1,0 +1,111 @@
+"""What a round of the map is told to a person with: how its views are spread, and what more movies would bring."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from frazil.actors.reconstructor import FinishedRound
+from frazil.daemon.store import named_sql
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.rows import ForecastRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.why import cause_words
+from frazil.models.reconstruction.forecast import ssnr_of
+from frazil.models.reconstruction.orientations import OrientationReport, orientation_report
+from frazil.models.reconstruction.outlook import Outlook, outlook
+from frazil.models.reconstruction.symmetry import symmetry_matrices
+
+_log = logging.getLogger(__name__)
+_ROT_BINS, _TILT_BINS = 144, 72
+"""Equal areas of some 2.5 deg: finer than a particle's views are known."""
+_PACE_WINDOW_S = 3600.0
+_SESSION_SQL = """
+SELECT count(*) FILTER (state = 'ready') AS kept,
+       count(*) FILTER (state IN ('ready', 'rejected', 'quarantined')) AS ended,
+       count(*) FILTER (state <> 'outdated') AS total
+FROM movies
+"""
+_CAUSE_SQL = "SELECT factor FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """None: nothing can be said yet."""
+
+    orientations: OrientationReport | None
+    outlook: Outlook | None
+
+    def forecast_rows(self) -> tuple[ForecastRow, ...]:
+        """As the store keeps them."""
+        if self.outlook is None:
+            return ()
+        return tuple(
+            ForecastRow(
+                place=place,
+                kind=row.kind,
+                movies=row.movies,
+                movies_low=row.movies_low,
+                movies_high=row.movies_high,
+                hours=row.hours,
+                resolution_angstrom=row.resolution_angstrom,
+                resolution_low_angstrom=row.resolution_low_angstrom,
+                resolution_high_angstrom=row.resolution_high_angstrom,
+                reachable=row.reachable,
+                limited_by=row.limited_by,
+                sentence=row.sentence,
+            )
+            for place, row in enumerate(self.outlook.rows, start=1)
+        )
+
+
+def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, now_utc_us: int) -> Told:
+    """Of a finished round and what the store knows of its session. A curve that no forecast can be made from is
+    logged, and foretells nothing."""
+    report = done.report
+    resolution = done.resolution_0143_angstrom
+    if report is None or resolution is None:
+        return Told(None, None)
+    views = None
+    # The writer's turn comes after the poses that were submitted before.
+    view_bins, pace = store.submit(_views_and_pace, now_utc_us).result()
+    if diameter_angstrom is not None:
+        bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
+        views = orientation_report(
+            bins[:, 0],
+            bins[:, 1],
+            bins[:, 2],
+            symmetry_matrices(done.symmetry),
+            diameter_angstrom=diameter_angstrom,
+            resolution_angstrom=resolution,
+        )
+    if not done.own_orientations:
+        return Told(views, None)
+    kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
+    causes = store.rows(_CAUSE_SQL)
+    try:
+        belief = ssnr_of(report.corrected, np.array(report.chance_covariance))
+    except (ValueError, np.linalg.LinAlgError) as error:
+        _log.warning("no forecast of the map: %s", error)
+        return Told(views, None)
+    foreseen = outlook(
+        belief,
+        movie_count=done.movie_count,
+        particle_count=done.particle_count,
+        resolution_angstrom=resolution,
+        movies_at_end=round(total * kept / ended) if ended else None,
+        movies_per_hour=pace,
+        largest_cause=cause_words(causes[0][0]) if causes else None,
+    )
+    return Told(views, foreseen)
+
+
+def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:
+    """Bins of views with their counts, and kept movies per hour over the last one; None: none."""
+    given = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
+    views = connection.execute(named_sql.ORIENTATIONS, given).fetchall()
+    window = {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}
+    paces = connection.execute(f"SELECT kept_per_hour FROM ({named_sql.RATE_PER_HOUR})", window).fetchall()
+    return views, float(paces[0][0]) if paces and paces[0][0] else None

@@ -5,7 +5,7 @@ all of them with their posterior probabilities
 
     p(R, s | X) ~ exp[ b sum_k w (2 Re(X* e_s C V_R) - C^2 |V_R|^2) ]
 
-(Scheres 2012, J. Mol. Biol. 415, 406), b rising from 1/8 to 1 while the resolution goes from 40 A to the last one: a
+(Scheres 2012, J. Mol. Biol. 415, 406), b rising from 1/8 to 1 while the resolution goes from 40 A to 22 A: a
 doubtful start is not believed. Batches of movies, whose sums replace a part of the older ones, find the shape (online
 EM: Cappe & Moulines 2009, J. R. Stat. Soc. B 71, 593; stochastic starts: Punjani et al. 2017, Nat. Methods 14, 290);
 the start under which the particles are likeliest goes on. The hand of the map cannot be known.
@@ -31,16 +31,19 @@ from frazil.models.reconstruction.rotations import matrices_from_euler_deg, pose
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 
 STARTS = 5
-LAST_RESOLUTION_ANGSTROM = 18.0
-_FIRST_RESOLUTION_ANGSTROM = 40.0
+_FIRST_RESOLUTION_ANGSTROM, _FIRST_RESOLUTION_DIAMETERS = 40.0, 0.35
+_LAST_RESOLUTION_ANGSTROM, _LAST_RESOLUTION_DIAMETERS = 18.0, 0.16
+"""The coarser of the two, so that a large particle costs no more than a small one."""
+_SEARCHED = 1.25
+"""Of the last resolution: as fine as batches go."""
 _BATCHES = 40
 _BATCH_PARTICLES = 120
 _FIRST_TEMPER = 1 / 8
 _SHIFT_REACH_DIAMETERS = 0.12
-_SHIFT_STEP_ANGSTROM = 8.0
+_SHIFT_STEP = 0.36
+"""Of the resolution."""
 _SHIFT_SD_ANGSTROM = 6.0
 _LEAST_STEP_DEG, _LARGEST_STEP_DEG = 8.0, 20.0
-_PRIOR_GAIN = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,11 @@ def ab_initio_map(
     diameter_angstrom: float,
     seed: int,
     device: torch.device,
-    starts: int = STARTS,
+    starts: int | None = None,
 ) -> AbInitioMap:
-    """The map of one asymmetric object from movies of particles (some hundred in all), axes where RELION has them.
+    """The map of one object from movies of particles (some hundred in all), its axes where RELION has them.
+
+    `starts`: how many random ones are tried, None: `STARTS`.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def ab_initio_map(
         raise ValueError("no particles to begin with")
     runs = [
         _Run(particles, plane, symmetry, diameter_angstrom, np.random.default_rng([seed, number]), device)
-        for number in range(starts)
+        for number in range(starts or STARTS)
     ]
     likelihood = []
     for run in runs:
@@ -98,7 +103,9 @@ class _Run:
         device: torch.device,
     ) -> None:
         size_angstrom = plane.box_px * plane.pixel_size_angstrom
-        box_px = min(2 * (math.ceil(size_angstrom / LAST_RESOLUTION_ANGSTROM) + 3), plane.box_px)
+        self._first_angstrom = max(_FIRST_RESOLUTION_ANGSTROM, _FIRST_RESOLUTION_DIAMETERS * diameter_angstrom)
+        self._last_angstrom = max(_LAST_RESOLUTION_ANGSTROM, _LAST_RESOLUTION_DIAMETERS * diameter_angstrom)
+        box_px = min(2 * (math.ceil(size_angstrom / self._last_angstrom) + 3), plane.box_px)
         self._plane = FourierPlane.of_box(box_px, size_angstrom / box_px)
         count = len(self._plane.kx)
         self._movies = [
@@ -110,7 +117,7 @@ class _Run:
         radius_px = min(0.55 * diameter_angstrom / self._plane.pixel_size_angstrom, 0.44 * box_px)
         self._mask = spherical_mask(box_px, radius_px, 0.08 * box_px).to(device)
         self._sums = self._random_sums()
-        self._volume = self._solved(_FIRST_RESOLUTION_ANGSTROM)
+        self._volume = self._solved(self._first_angstrom)
 
     def find_shape(self) -> None:
         """Batches, from coarse and doubtful to finer and certain."""
@@ -120,7 +127,7 @@ class _Run:
         for batch in range(_BATCHES):
             progress = batch / (_BATCHES - 1)
             resolution = 1 / np.interp(
-                progress, [0, 1], [1 / _FIRST_RESOLUTION_ANGSTROM, 1 / (1.25 * LAST_RESOLUTION_ANGSTROM)]
+                progress, [0, 1], [1 / self._first_angstrom, 1 / (_SEARCHED * self._last_angstrom)]
             )
             temper = _FIRST_TEMPER ** max(0.0, 1 - 1.5 * progress)
             chosen = [int(order[(at + step) % len(order)]) for step in range(min(per_batch, len(order)))]
@@ -132,7 +139,7 @@ class _Run:
 
     def settle(self) -> None:
         """All particles together, twice, at the last resolution."""
-        for resolution in (1.25 * LAST_RESOLUTION_ANGSTROM, LAST_RESOLUTION_ANGSTROM):
+        for resolution in (_SEARCHED * self._last_angstrom, self._last_angstrom):
             self._sums, _ = self._expected(list(range(len(self._movies))), resolution, 1.0)
             self._volume = self._solved(resolution)
 
@@ -140,7 +147,7 @@ class _Run:
         """Per particle, over at most a few hundred of them that are the same for every start."""
         share = max(1, round(300 * len(self._movies) / sum(len(m.values) for m in self._movies)))
         chosen = list(range(min(share, len(self._movies))))
-        _, value = self._expected(chosen, 1.25 * LAST_RESOLUTION_ANGSTROM, 1.0)
+        _, value = self._expected(chosen, _SEARCHED * self._last_angstrom, 1.0)
         return value / sum(len(self._movies[number].values) for number in chosen)
 
     def on_plane(self, plane: FourierPlane) -> Tensor:
@@ -169,7 +176,7 @@ class _Run:
         sums.insert(self._plane, torch.from_numpy(turned), numerator, denominator.expand(numerator.shape))
 
     def _solved(self, resolution_angstrom: float) -> Tensor:
-        """Map of the sums: each shell shrunk by how far its power lies above that of noise, no finer than asked."""
+        """Map of the sums, no finer than asked."""
         volume = self._sums.volume() * self._mask
         n = self._plane.box_px
         cut = n * self._plane.pixel_size_angstrom / resolution_angstrom
@@ -191,7 +198,9 @@ class _Run:
         slices = FourierVolume(self._volume, device=device).slices(poses, plane, count)
         real = torch.view_as_real(slices).flatten(1)
         offsets = shift_grid(
-            _SHIFT_REACH_DIAMETERS * self._diameter_angstrom, _SHIFT_STEP_ANGSTROM, plane.pixel_size_angstrom
+            _SHIFT_REACH_DIAMETERS * self._diameter_angstrom,
+            _SHIFT_STEP * resolution_angstrom,
+            plane.pixel_size_angstrom,
         )
         phases = plane.phases(offsets, count, device)
         apart = (offsets**2).sum(axis=1) * plane.pixel_size_angstrom**2

@@ -77,16 +77,16 @@ class OrientationSearch:
         self._fine_count = plane.count_within(1.1 / finest)
         self._last_step_deg = _LAST_STEP * float(np.degrees(finest / diameter_angstrom))
         self._reference = FourierVolume(_cropped(reference, plane, self._fine_count), device=device)
-        coarse = max(
-            resolution_angstrom, _COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS * diameter_angstrom
-        )
+        coarse = max(resolution_angstrom, _COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS * diameter_angstrom)
         self._shift_step_angstrom = _SHIFT_STEP * coarse
         # Crowther's step, resolution / diameter, lets the rim of the particle move by half a resolution element.
         step = float(np.clip(np.degrees(coarse / diameter_angstrom), _LEAST_STEP_DEG, _LARGEST_STEP_DEG))
         self._step_deg = step
         self._coarse_count = plane.count_within(1 / coarse)
         self._grid = torch.from_numpy(pose_grid(step, symmetry)).to(device, torch.float32)
-        chunks = [self._reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)]
+        chunks = [
+            self._reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)
+        ]
         self._slices = torch.view_as_real(torch.cat(chunks)).flatten(1)  # (R, 2 M)
         self._reach_angstrom = 0.15 * diameter_angstrom
 

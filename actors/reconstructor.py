@@ -34,7 +34,7 @@ from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.ab_initio import ab_initio_map
 from frazil.models.reconstruction.class_averages import ClassAssignment, StreamingClasses
 from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map, low_pass
+from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
 from frazil.models.reconstruction.orientation_search import FoundPoses
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.rotations import euler_deg_from_matrices
@@ -154,13 +154,16 @@ class Reconstructor:
             self._classes = StreamingClasses(plane, diameter_angstrom=self._diameter_angstrom, device=self._device)
         self._plane = plane
 
-    def _new_map(self, start: torch.Tensor, plane: FourierPlane) -> RunningMap:
+    def _new_map(
+        self, start: torch.Tensor, plane: FourierPlane, resolution_angstrom: float = INITIAL_RESOLUTION_ANGSTROM
+    ) -> RunningMap:
         return RunningMap(
             start,
             plane,
             symmetry=self._settings.particles.symmetry,
             diameter_angstrom=self._diameter_angstrom,
             device=self._device,
+            start_resolution_angstrom=resolution_angstrom,
         )
 
     def _spectra(self, stack: torch.Tensor, movie: MapMovie) -> ParticleSpectra:
@@ -226,8 +229,7 @@ class Reconstructor:
             seed=_AB_INITIO_SEED,
             device=self._device,
         )
-        start = low_pass(found.volume, INITIAL_RESOLUTION_ANGSTROM, self._plane.pixel_size_angstrom)
-        self._map = self._new_map(start, self._plane)
+        self._map = self._new_map(found.volume, self._plane, found.resolution_angstrom)
         poses = []
         for movie_id, included in self._movies.items():
             weights = self._waiting.get(movie_id)

@@ -51,6 +51,8 @@ class AbInitioMap:
     """`volume` (n, n, n) [z, y, x] on the particles' plane; the rest says how sure it is."""
 
     volume: Tensor
+    resolution_angstrom: float
+    """It holds nothing finer. Coarser than this its hand would be lost: two halves may then choose different ones."""
     ln_likelihood: tuple[float, ...]
     """Of every start, per particle."""
     best: int
@@ -87,7 +89,7 @@ def ab_initio_map(
         likelihood.append(run.ln_likelihood())
     best = int(np.argmax(likelihood))
     runs[best].settle()
-    return AbInitioMap(runs[best].on_plane(plane), tuple(likelihood), best)
+    return AbInitioMap(runs[best].on_plane(plane), runs[best].last_angstrom, tuple(likelihood), best)
 
 
 class _Run:
@@ -104,8 +106,8 @@ class _Run:
     ) -> None:
         size_angstrom = plane.box_px * plane.pixel_size_angstrom
         self._first_angstrom = max(_FIRST_RESOLUTION_ANGSTROM, _FIRST_RESOLUTION_DIAMETERS * diameter_angstrom)
-        self._last_angstrom = max(_LAST_RESOLUTION_ANGSTROM, _LAST_RESOLUTION_DIAMETERS * diameter_angstrom)
-        box_px = min(2 * (math.ceil(size_angstrom / self._last_angstrom) + 3), plane.box_px)
+        self.last_angstrom: float = max(_LAST_RESOLUTION_ANGSTROM, _LAST_RESOLUTION_DIAMETERS * diameter_angstrom)
+        box_px = min(2 * (math.ceil(size_angstrom / self.last_angstrom) + 3), plane.box_px)
         self._plane = FourierPlane.of_box(box_px, size_angstrom / box_px)
         count = len(self._plane.kx)
         self._movies = [
@@ -127,7 +129,7 @@ class _Run:
         for batch in range(_BATCHES):
             progress = batch / (_BATCHES - 1)
             resolution = 1 / np.interp(
-                progress, [0, 1], [1 / self._first_angstrom, 1 / (_SEARCHED * self._last_angstrom)]
+                progress, [0, 1], [1 / self._first_angstrom, 1 / (_SEARCHED * self.last_angstrom)]
             )
             temper = _FIRST_TEMPER ** max(0.0, 1 - 1.5 * progress)
             chosen = [int(order[(at + step) % len(order)]) for step in range(min(per_batch, len(order)))]
@@ -139,7 +141,7 @@ class _Run:
 
     def settle(self) -> None:
         """All particles together, twice, at the last resolution."""
-        for resolution in (_SEARCHED * self._last_angstrom, self._last_angstrom):
+        for resolution in (_SEARCHED * self.last_angstrom, self.last_angstrom):
             self._sums, _ = self._expected(list(range(len(self._movies))), resolution, 1.0)
             self._volume = self._solved(resolution)
 
@@ -147,7 +149,7 @@ class _Run:
         """Per particle, over at most a few hundred of them that are the same for every start."""
         share = max(1, round(300 * len(self._movies) / sum(len(m.values) for m in self._movies)))
         chosen = list(range(min(share, len(self._movies))))
-        _, value = self._expected(chosen, _SEARCHED * self._last_angstrom, 1.0)
+        _, value = self._expected(chosen, _SEARCHED * self.last_angstrom, 1.0)
         return value / sum(len(self._movies[number].values) for number in chosen)
 
     def on_plane(self, plane: FourierPlane) -> Tensor:

@@ -1,8 +1,8 @@
 """The running 3-D reconstruction: each movie's particles are oriented and added, and earlier ones are oriented again.
 
-Half-sets never see each other: each half is oriented against the start (30 A) and, from the first round in which the
-data reach further, against its own half map (`reference_maps`). References are renewed after every `ROUND_MOVIES`
-movies. Beside each new movie `AGAIN_PER_MOVIE` earlier ones, in turn, are searched again: what they put into the sums
+Half-sets never see each other: each half is oriented against the start and, from the first round in which the data
+reach further, against its own half map (`reference_maps`). References are renewed after every `ROUND_MOVIES` movies.
+Beside each new movie `AGAIN_PER_MOVIE` earlier ones, in turn, are searched again: what they put into the sums
 is taken out and put in where they are found now. So the sums are always those of the newest poses, a movie costs the
 same whenever it comes, and what has been learnt reaches the first particles too. All of it is counted, not timed: the
 map depends on the movies and their order alone.
@@ -28,6 +28,7 @@ from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_c
 from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.placed_particles import PlacedParticles, from_arrays, to_arrays
 from frazil.models.reconstruction.reference_maps import reference_maps
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 
@@ -61,29 +62,26 @@ class MapRound:
         return self.fsc.resolution_angstrom(0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class _Added:
-    """How a movie's particles stand in the sums: what it takes to take them out again."""
-
-    half_set: NDArray[np.int8]
-    poses: NDArray[np.float32]
-    shift_px: NDArray[np.float32]
-    shell_ssnr: NDArray[np.float32]
-
-
 class RunningMap:
     """One session's map.
 
     Parameters
     ----------
     start:
-        (n, n, n) map on the plane's box and pixel, low-passed to 30 A (`initial_map`).
+        (n, n, n) map on the plane's box and pixel, low-passed to `start_resolution_angstrom` (`initial_map`).
     symmetry:
         Point group, RELION's name.
     """
 
     def __init__(
-        self, start: Tensor, plane: FourierPlane, *, symmetry: str, diameter_angstrom: float, device: torch.device
+        self,
+        start: Tensor,
+        plane: FourierPlane,
+        *,
+        symmetry: str,
+        diameter_angstrom: float,
+        device: torch.device,
+        start_resolution_angstrom: float = INITIAL_RESOLUTION_ANGSTROM,
     ) -> None:
         self._plane, self._device = plane, device
         self._diameter_angstrom = diameter_angstrom
@@ -97,9 +95,10 @@ class RunningMap:
         self._first_shell = math.ceil(plane.box_px * plane.pixel_size_angstrom / diameter_angstrom)
         self._mask = spherical_mask(plane.box_px, radius_px, 0.06 * plane.box_px).to(device)
         self._references = [start.to(device), start.to(device)]
-        self._reference_resolution_angstrom = INITIAL_RESOLUTION_ANGSTROM
+        self._start_resolution_angstrom = start_resolution_angstrom
+        self._reference_resolution_angstrom = start_resolution_angstrom
         self._searches: list[OrientationSearch | None] = [None, None]
-        self._added: dict[int, _Added] = {}
+        self._placed: dict[int, PlacedParticles] = {}
         self._renewals = 0
         self._next_again = 0
         self.movie_count = 0
@@ -128,7 +127,7 @@ class RunningMap:
         To be asked once after each `add`: it moves on to the next ones. Nothing is due before the references were
         renewed for the first time.
         """
-        candidates = sorted(self._added)
+        candidates = sorted(self._placed)
         if not self._renewals or len(candidates) <= AGAIN_PER_MOVIE:
             return ()
         start = int(np.searchsorted(candidates, self._next_again))
@@ -148,7 +147,7 @@ class RunningMap:
         ValueError
             If it has another number of them.
         """
-        old = self._added[number]
+        old = self._placed[number]
         if len(old.half_set) != len(particles.values):
             raise ValueError(
                 f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
@@ -160,9 +159,10 @@ class RunningMap:
         self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
     ) -> FoundPoses:
         found = self._orient(particles, half_set, shell_ssnr)
-        added = _Added(half_set, found.poses.astype(np.float32), found.shift_px.astype(np.float32), shell_ssnr)
+        poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
+        added = PlacedParticles(half_set, poses, shift_px, shell_ssnr)
         self._insert(particles, added, sign=1.0)
-        self._added[number] = added
+        self._placed[number] = added
         return found
 
     def round(self) -> MapRound:
@@ -230,7 +230,7 @@ class RunningMap:
             poses[chosen], shifts[chosen], scores[chosen] = found.poses, found.shift_px, found.score
         return FoundPoses(poses, shifts, scores)
 
-    def _insert(self, particles: ParticleSpectra, added: _Added, *, sign: float) -> None:
+    def _insert(self, particles: ParticleSpectra, added: PlacedParticles, *, sign: float) -> None:
         shifts = added.shift_px.astype(np.float64)
         centred = particles.values * self._plane.phases(shifts, len(self._plane.kx), self._device)
         for name in _WEIGHTINGS:
@@ -253,7 +253,7 @@ class RunningMap:
             halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
         )
         resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
-        if resolution is None or resolution >= INITIAL_RESOLUTION_ANGSTROM:
+        if resolution is None or resolution >= self._start_resolution_angstrom:
             return  # the start still knows more than the data
         self._references = references
         self._reference_resolution_angstrom = resolution
@@ -264,16 +264,11 @@ class RunningMap:
         """All that `restore` needs to go on exactly as if nothing had happened."""
         arrays: dict[str, NDArray[Any]] = {
             "counts": np.array([self.movie_count, self.particle_count], dtype=np.int64),
-            "reference_resolution_angstrom": np.array(self._reference_resolution_angstrom),
+            "resolution_angstrom": np.array([self._start_resolution_angstrom, self._reference_resolution_angstrom]),
             "references": torch.stack(self._references).cpu().numpy(),
             "again": np.array([self._renewals, self._next_again], dtype=np.int64),
-            "added.number": np.array(list(self._added), dtype=np.int64),
-            "added.count": np.array([len(one.half_set) for one in self._added.values()], dtype=np.int64),
         }
-        for part in ("half_set", "poses", "shift_px", "shell_ssnr"):
-            rows = [getattr(one, part) for one in self._added.values()]
-            if rows:
-                arrays[f"added.{part}"] = np.stack(rows) if part == "shell_ssnr" else np.concatenate(rows)
+        arrays |= to_arrays(self._placed)
         for name, halves in self._sums.items():
             for number, accumulator in enumerate(halves, start=1):
                 for part, array in accumulator.state().items():
@@ -286,13 +281,8 @@ class RunningMap:
             for number, accumulator in enumerate(halves, start=1):
                 accumulator.restore({part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")})
         self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
-        self._reference_resolution_angstrom = float(arrays["reference_resolution_angstrom"])
+        self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
         self._searches = [None, None]
         self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
         self._renewals, self._next_again = (int(value) for value in arrays["again"])
-        self._added = {}
-        end = 0
-        for row, (number, count) in enumerate(zip(arrays["added.number"], arrays["added.count"], strict=True)):
-            start, end = end, end + int(count)
-            half_set, poses, shift = (arrays[f"added.{part}"][start:end] for part in ("half_set", "poses", "shift_px"))
-            self._added[int(number)] = _Added(half_set, poses, shift, arrays["added.shell_ssnr"][row])
+        self._placed = from_arrays(arrays)

@@ -44,6 +44,7 @@ _SHIFT_STEP = 0.36
 """Of the resolution."""
 _SHIFT_SD_ANGSTROM = 6.0
 _LEAST_STEP_DEG, _LARGEST_STEP_DEG = 8.0, 20.0
+_PARTICLES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +216,15 @@ class _Run:
             movie = self._movies[number]
             w, c = movie.whitening[:count], movie.ctf[:count]
             norm = real.square() @ (w * c * c).repeat_interleave(2)
-            centred = torch.view_as_real(((movie.masked[:, None, :count] * (w * c)) * phases).contiguous())
-            flat = centred.flatten(2).flatten(0, 1)
-            value = (temper * (2 * flat @ real.T - norm)).view(len(movie.masked), len(offsets), -1)
-            value = (value + prior[None, :, None]).flatten(1)
-            ln_likelihood += float(torch.logsumexp(value, dim=1).sum()) - len(value) * math.log(value.shape[1])
-            share = torch.softmax(value, dim=1).view(len(flat), -1)
-            total += share.T @ flat
-            weight += share.sum(dim=0)[:, None] * (w * c * c)
+            for masked in torch.split(movie.masked[:, :count], _PARTICLES_AT_ONCE):
+                centred = torch.view_as_real(((masked[:, None] * (w * c)) * phases).contiguous())
+                flat = centred.flatten(2).flatten(0, 1)
+                value = (temper * (2 * flat @ real.T - norm)).view(len(masked), len(offsets), -1)
+                value = (value + prior[None, :, None]).flatten(1)
+                ln_likelihood += float(torch.logsumexp(value, dim=1).sum()) - len(value) * math.log(value.shape[1])
+                share = torch.softmax(value, dim=1).view(len(flat), -1)
+                total += share.T @ flat
+                weight += share.sum(dim=0)[:, None] * (w * c * c)
         padded = torch.zeros(len(poses), len(plane.kx), 2, device=device)
         padded[:, :count] = total.view(len(poses), count, 2)
         below = torch.zeros(len(poses), len(plane.kx), device=device)

@@ -9,7 +9,7 @@ FFT each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,7 +35,8 @@ _SHRINK = 0.55
 _LAST_STEP = 0.17
 """Of Crowther's step at the finest resolution: what is finer moves the particle's rim by less than is seen."""
 _MAX_ROUNDS = 6
-_POSES_AT_ONCE = 4096
+_POSES_AT_ONCE, _PARTICLES_AT_ONCE = 4096, 24
+"""Bounds of memory, whatever the movie and the particle."""
 _LEAST_STEP_DEG, _LARGEST_STEP_DEG = 6.0, 15.0
 
 
@@ -97,8 +98,16 @@ class OrientationSearch:
 
     def find(self, particles: ParticleSpectra) -> FoundPoses:
         """Best pose and centre of each particle under this reference."""
-        poses, shifts = self._coarse(particles)
-        return self._refine(particles, poses, shifts)
+        found = []
+        for start in range(0, len(particles.values), _PARTICLES_AT_ONCE):
+            part = slice(start, start + _PARTICLES_AT_ONCE)
+            own = replace(particles, values=particles.values[part], masked=particles.masked[part])
+            found.append(self._refine(own, *self._coarse(own)))
+        return FoundPoses(
+            np.concatenate([one.poses for one in found]),
+            np.concatenate([one.shift_px for one in found]),
+            np.concatenate([one.score for one in found]),
+        )
 
     def _coarse(self, particles: ParticleSpectra) -> tuple[Tensor, Tensor]:
         """(n, c, 3, 3) and (n, c, 2): the best candidates of the grid."""

@@ -61,7 +61,8 @@ def test_shape_is_found_from_nothing(truth: torch.Tensor, simulate: Simulate) ->
         ab_initio_map([], PLANE, symmetry="C3", diameter_angstrom=DIAMETER, seed=1, device=CPU)
 
 
-def test_noise_makes_no_shape(truth: torch.Tensor) -> None:
+def test_noise_makes_no_shape(truth: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ab_initio, "_BATCHES", 12)
     stack = torch.randn(60, BOX, BOX, generator=torch.Generator().manual_seed(5))
     noise = particle_spectra(stack, PLANE, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, ctf=OPTICS)
     made = ab_initio_map([noise], PLANE, symmetry="C3", diameter_angstrom=DIAMETER, seed=1, device=CPU, starts=1)

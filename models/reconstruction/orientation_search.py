@@ -25,7 +25,7 @@ _COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS = 22.0, 0.18
 """The coarser of the two: the grid, and with it the time, does not grow with the particle."""
 _SHIFT_STEP = 0.32
 """Of the coarse resolution."""
-_FINEST_ANGSTROM = 5.5
+_FINEST_ANGSTROM = 6.5
 """Frequencies beyond hardly turn a particle any more: signal falls, and there are ever more of them."""
 _KEPT = (4, 2, 1)
 """Candidates of a particle that go into each round of the fine search, the last number into all that follow; the

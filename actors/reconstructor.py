@@ -1,8 +1,12 @@
-"""The actor that keeps the running reconstruction: the map, or 2-D classes where there is nothing to start one from.
+"""The actor that keeps the running reconstruction: the map, and 2-D classes where no initial map was given.
 
-A plain class; `frazil.daemon.map_desk` wraps it in Ray. It reads particle stacks from the session folder itself. Its
-state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the last
-round is given again by the desk after a restart, and a movie that is included is never added twice.
+A plain class; `frazil.daemon.map_desk` wraps it in Ray. It reads particle stacks from the session folder itself: those
+of a new movie, and again those of the earlier ones that the map wants to search once more. Without an initial map the
+first `AB_INITIO_PARTICLES` particles make one (`models/reconstruction/ab_initio.py`), and all goes on as if it had been
+given.
+
+Its state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the
+last round is given again by the desk after a restart, and a movie that is included is never added twice.
 """
 
 from __future__ import annotations
@@ -10,15 +14,17 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import imagecodecs
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.atomic import atomic_path
@@ -27,102 +33,28 @@ from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction import map_picture
+from frazil.models.reconstruction.ab_initio import ab_initio_map
 from frazil.models.reconstruction.class_averages import ClassAssignment, StreamingClasses
 from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.initial_map import initial_map
+from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
 from frazil.models.reconstruction.orientation_search import FoundPoses
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.rotations import euler_deg_from_matrices
-from frazil.models.reconstruction.round_report import RoundReport, round_report
+from frazil.models.reconstruction.round_report import round_report
 from frazil.models.reconstruction.running_map import RunningMap
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 from frazil.models.reconstruction.weights import relative_ssnr
-from frazil.models.records import CausalLosses, CtfEstimate
 
-_FORMAT = 1
+AB_INITIO_PARTICLES = 700
+"""So many are waited for before a map is made from them alone."""
+_AB_INITIO_SEED = 20240301
+_FORMAT = 2
 _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
 AVERAGES_PATH = "classes/averages.mrcs"
 SECTIONS_PATH, PROJECTIONS_PATH, STRIP_PATH = "maps/sections.png", "maps/projections.png", "classes/strip.png"
 _STRIP_CLASSES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class MapMovie:
-    """What the reconstruction needs of one processed movie."""
-
-    movie_id: str
-    result_id: str
-    """Names one writing of its result: another result is another movie."""
-    particles_path: str | None
-    """Stack, relative to the session folder; None: nothing was picked."""
-    pixel_size_angstrom: float
-    diameter_angstrom: float | None
-    """Of the picks."""
-    voltage_kv: float
-    cs_mm: float
-    amplitude_contrast: float
-    ctf: CtfEstimate
-    losses: CausalLosses | None
-
-
-@dataclass(frozen=True, slots=True)
-class ParticlePoses:
-    """What was found out about a movie's particles, in the order of its picks."""
-
-    movie_id: str
-    half_set: tuple[int, ...]
-    class_id: tuple[int | None, ...] | None
-    rot_deg: tuple[float | None, ...] | None
-    tilt_deg: tuple[float | None, ...] | None
-    psi_deg: tuple[float | None, ...]
-    origin_x_angstrom: tuple[float | None, ...]
-    """RELION's: what moves the particle to the centre of its box."""
-    origin_y_angstrom: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """The answer to one movie."""
-
-    movie_count: int
-    particle_count: int
-    poses: tuple[ParticlePoses, ...]
-    skipped: str | None = None
-    """Why its particles could not be used; the movie still counts as included."""
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRound:
-    """Files are written; numbers are for the store."""
-
-    movie_count: int
-    particle_count: int
-    symmetry: str
-    frequency_per_angstrom: tuple[float, ...] = ()
-    fsc: tuple[float, ...] = ()
-    resolution_0143_angstrom: float | None = None
-    resolution_05_angstrom: float | None = None
-    map_path: str | None = None
-    half1_path: str | None = None
-    half2_path: str | None = None
-    class_counts: tuple[int, ...] = ()
-    averages_path: str | None = None
-    report: RoundReport | None = None
-    diameter_angstrom: float | None = None
-    own_orientations: bool = True
-    """False: most particles still stand as the 30 A start had them, and how the map will grow cannot be told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """What a checkpoint brought back."""
-
-    included: tuple[str, ...]
-    """Movie ids in the order in which they were added."""
-    movie_count: int
-    particle_count: int
 
 
 class Reconstructor:
@@ -138,21 +70,22 @@ class Reconstructor:
         self._forget()
 
     def _forget(self) -> None:
-        self._included: dict[str, str] = {}  # movie id -> result id, in order
+        self._movies: dict[str, MapMovie] = {}
+        """All included, in order; without their losses, which the map has turned into weights."""
         self._plane: FourierPlane | None = None
         self._diameter_angstrom = 0.0
         self._map: RunningMap | None = None
         self._classes: StreamingClasses | None = None
+        self._class_ids: dict[str, tuple[int, ...]] = {}
+        self._waiting: dict[str, NDArray[np.float32]] = {}
+        """Relative SSNR on the plane of the movies whose particles wait for a map."""
+        self._waiting_count = 0
         self._particle_count = 0
-
-    @property
-    def _with_map(self) -> bool:
-        return self._settings.particles.initial_map is not None
 
     # --- movies ----------------------------------------------------------------------------------------------------
 
     def add(self, movie: MapMovie) -> Added:
-        """Add a movie's particles.
+        """Add a movie's particles, and search those of a few earlier ones again.
 
         Raises
         ------
@@ -161,11 +94,11 @@ class Reconstructor:
         ValueError
             If another result of this movie is included: the map has to be made again (`resume`).
         """
-        included_as = self._included.get(movie.movie_id)
-        if included_as is not None and included_as != movie.result_id:
+        included = self._movies.get(movie.movie_id)
+        if included is not None and included.result_id != movie.result_id:
             raise ValueError(f"another result of movie {movie.movie_id} is in the map and cannot be taken out")
-        if included_as is not None:
-            return Added(len(self._included), self._particle_count, ())
+        if included is not None:
+            return Added(len(self._movies), self._particle_count, ())
         skipped: str | None = None
         particles: ParticleSpectra | None = None
         stack: torch.Tensor | None = None
@@ -179,9 +112,16 @@ class Reconstructor:
                 particles = self._spectra(stack, movie)
             except ValueError as error:
                 skipped = str(error)
-        poses = self._add_to_map(movie, particles) if self._with_map else self._add_to_classes(movie, particles)
-        self._included[movie.movie_id] = movie.result_id
-        return Added(len(self._included), self._particle_count, poses, skipped)
+        self._movies[movie.movie_id] = replace(movie, losses=None)
+        poses = [*self._add_to_classes(movie, particles), *self._add_to_map(movie, particles)]
+        # A movie has one row of poses: what the map says, once it says something.
+        newest = {one.movie_id: one for one in poses}
+        return Added(len(self._movies), self._particle_count, tuple(newest.values()), skipped)
+
+    def _particles_again(self, movie: MapMovie) -> ParticleSpectra | None:
+        """Of a movie that is included."""
+        stack = self._read_stack(movie)
+        return None if stack is None else self._spectra(stack, movie)
 
     def _read_stack(self, movie: MapMovie) -> torch.Tensor | None:
         if movie.particles_path is None or not movie.ctf.defocus_known:
@@ -212,19 +152,25 @@ class Reconstructor:
                 symmetry=particles.symmetry,
                 diameter_angstrom=self._diameter_angstrom,
             )
-            self._map = RunningMap(
-                start,
-                plane,
-                symmetry=particles.symmetry,
-                diameter_angstrom=self._diameter_angstrom,
-                device=self._device,
-            )
+            self._map = self._new_map(start, plane)
             # Movies without particles that came before are counted, so that rounds fall where they would anyhow.
-            for _ in self._included:
+            for _ in self._movies:
                 self._map.add(None, (), np.ones(len(plane.kx)))
         else:
             self._classes = StreamingClasses(plane, diameter_angstrom=self._diameter_angstrom, device=self._device)
         self._plane = plane
+
+    def _new_map(
+        self, start: torch.Tensor, plane: FourierPlane, resolution_angstrom: float = INITIAL_RESOLUTION_ANGSTROM
+    ) -> RunningMap:
+        return RunningMap(
+            start,
+            plane,
+            symmetry=self._settings.particles.symmetry,
+            diameter_angstrom=self._diameter_angstrom,
+            device=self._device,
+            start_resolution_angstrom=resolution_angstrom,
+        )
 
     def _spectra(self, stack: torch.Tensor, movie: MapMovie) -> ParticleSpectra:
         assert self._plane is not None
@@ -245,23 +191,72 @@ class Reconstructor:
             ),
         )
 
-    def _add_to_map(self, movie: MapMovie, particles: ParticleSpectra | None) -> tuple[ParticlePoses, ...]:
-        if self._map is None or self._plane is None:
-            return ()
-        halves = () if particles is None else half_sets(movie.movie_id, len(particles.values))
+    def _add_to_map(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:
+        if self._plane is None:
+            return []
         ssnr = relative_ssnr(movie.losses, self._plane.frequency_per_angstrom)
+        if self._map is None:
+            return self._wait_for_map(movie, particles, ssnr)
+        halves = () if particles is None else half_sets(movie.movie_id, len(particles.values))
         found = self._map.add(particles, halves, ssnr)
         self._particle_count = self._map.particle_count
-        return () if found is None else (self._map_poses(movie.movie_id, halves, found),)
+        poses = [] if found is None else [self._map_poses(movie.movie_id, found)]
+        return poses + self._search_again()
 
-    def _map_poses(self, movie_id: str, halves: tuple[int, ...], found: FoundPoses) -> ParticlePoses:
+    def _search_again(self) -> list[ParticlePoses]:
+        assert self._map is not None
+        poses = []
+        movies = list(self._movies.values())
+        for number in self._map.due():
+            try:
+                particles = self._particles_again(movies[number])
+                if particles is not None:
+                    poses.append(self._map_poses(movies[number].movie_id, self._map.again(number, particles)))
+            except (FrazilError, OSError, ValueError):
+                continue  # its stack is gone: it stays where it was found before
+        return poses
+
+    # --- a map from nothing ----------------------------------------------------------------------------------------
+
+    def _wait_for_map(
+        self, movie: MapMovie, particles: ParticleSpectra | None, ssnr: NDArray[np.float64]
+    ) -> list[ParticlePoses]:
+        assert self._plane is not None
+        if particles is not None:
+            self._waiting[movie.movie_id] = ssnr.astype(np.float32)
+            self._waiting_count += len(particles.values)
+        if self._waiting_count < AB_INITIO_PARTICLES:
+            return []
+        found = ab_initio_map(
+            [one for movie_id in self._waiting if (one := self._particles_again(self._movies[movie_id])) is not None],
+            self._plane,
+            symmetry=self._settings.particles.symmetry,
+            diameter_angstrom=self._diameter_angstrom,
+            seed=_AB_INITIO_SEED,
+            device=self._device,
+        )
+        self._map = self._new_map(found.volume, self._plane, found.resolution_angstrom)
+        poses = []
+        for movie_id, included in self._movies.items():
+            weights = self._waiting.get(movie_id)
+            own = None if weights is None else self._particles_again(included)
+            count = 0 if own is None else len(own.values)
+            flat = np.ones(len(self._plane.kx)) if weights is None else weights.astype(np.float64)
+            placed = self._map.add(own, half_sets(movie_id, count), flat)
+            if placed is not None:
+                poses.append(self._map_poses(movie_id, placed))
+        self._particle_count = self._map.particle_count
+        self._waiting = {}
+        return poses
+
+    def _map_poses(self, movie_id: str, found: FoundPoses) -> ParticlePoses:
         assert self._plane is not None
         euler = euler_deg_from_matrices(found.poses)
         origin = -found.shift_px * self._plane.pixel_size_angstrom
         return ParticlePoses(
             movie_id=movie_id,
-            half_set=halves,
-            class_id=None,
+            half_set=half_sets(movie_id, len(found.poses)),
+            class_id=self._class_ids.get(movie_id),
             rot_deg=tuple(euler[:, 0].tolist()),
             tilt_deg=tuple(euler[:, 1].tolist()),
             psi_deg=tuple(euler[:, 2].tolist()),
@@ -269,12 +264,15 @@ class Reconstructor:
             origin_y_angstrom=tuple(origin[:, 1].tolist()),
         )
 
-    def _add_to_classes(self, movie: MapMovie, particles: ParticleSpectra | None) -> tuple[ParticlePoses, ...]:
+    def _add_to_classes(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:
         if self._classes is None:
-            return ()
+            return []
         decided = self._classes.add(movie.movie_id, particles)
-        self._particle_count = self._classes.particle_count
-        return tuple(self._class_poses(movie_id, found) for movie_id, found in decided)
+        if self._map is None:
+            self._particle_count = self._classes.particle_count
+        for movie_id, found in decided:
+            self._class_ids[movie_id] = tuple(found.class_id.tolist())
+        return [self._class_poses(movie_id, found) for movie_id, found in decided]
 
     def _class_poses(self, movie_id: str, found: ClassAssignment) -> ParticlePoses:
         assert self._plane is not None
@@ -300,40 +298,39 @@ class Reconstructor:
         OSError
             If the disk is full: the files of the round before are still whole.
         """
-        particles = self._settings.particles
-        finished = FinishedRound(len(self._included), self._particle_count, particles.symmetry)
+        finished = FinishedRound(len(self._movies), self._particle_count, self._settings.particles.symmetry)
         if self._map is not None and self._particle_count:
             now = self._map.round()
-            pixel_size_angstrom = now.pixel_size_angstrom
             for relative, volume in zip(MAP_PATHS, (now.full, now.half1, now.half2), strict=True):
                 path = self._session_dir / relative
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_mrc(path, volume.numpy(), pixel_size_angstrom, is_volume=True)
-            radius_px = 0.6 * self._diameter_angstrom / pixel_size_angstrom
+                write_mrc(path, volume.numpy(), now.pixel_size_angstrom, is_volume=True)
+            radius_px = 0.6 * self._diameter_angstrom / now.pixel_size_angstrom
             self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
             self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
             report = round_report(
                 now.half1,
                 now.half2,
                 now.agreement,
-                pixel_size_angstrom=pixel_size_angstrom,
-                symmetry_order=len(symmetry_matrices(particles.symmetry)),
+                pixel_size_angstrom=now.pixel_size_angstrom,
+                symmetry_order=len(symmetry_matrices(self._settings.particles.symmetry)),
             )
-            finished = FinishedRound(
-                movie_count=len(self._included),
-                particle_count=self._particle_count,
-                symmetry=particles.symmetry,
+            finished = replace(
+                finished,
                 frequency_per_angstrom=now.fsc.frequency_per_angstrom,
                 fsc=now.fsc.fsc,
                 resolution_0143_angstrom=now.resolution_0143_angstrom,
                 resolution_05_angstrom=now.resolution_05_angstrom,
+                uniform_fsc=now.uniform_fsc.fsc,
+                uniform_resolution_0143_angstrom=now.uniform_fsc.resolution_angstrom(0.143),
                 map_path=MAP_PATHS[0],
                 half1_path=MAP_PATHS[1],
                 half2_path=MAP_PATHS[2],
                 report=report,
                 diameter_angstrom=self._diameter_angstrom,
+                own_orientations=now.own_orientations,
             )
-        elif self._classes is not None and self._plane is not None:
+        if self._classes is not None and self._plane is not None:
             averages, counts = self._classes.averages()
             path = self._session_dir / AVERAGES_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -341,13 +338,9 @@ class Reconstructor:
             radius_px = 0.6 * self._diameter_angstrom / self._plane.pixel_size_angstrom
             row = map_picture.strip(averages.numpy(), counts.tolist(), radius_px, _STRIP_CLASSES)
             self._write_picture(STRIP_PATH, row)
-            finished = FinishedRound(
-                movie_count=len(self._included),
-                particle_count=int(counts.sum()),
-                symmetry="C1",
-                class_counts=tuple(counts.tolist()),
-                averages_path=AVERAGES_PATH,
-            )
+            finished = replace(finished, class_counts=tuple(counts.tolist()), averages_path=AVERAGES_PATH)
+            if self._map is None:
+                finished = replace(finished, particle_count=int(counts.sum()), symmetry="C1")
         self._save()
         return finished
 
@@ -367,37 +360,53 @@ class Reconstructor:
             self._load(expected)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             self._forget()  # damaged, or of another frazil: it is made again from the movies
-        return Resumed(tuple(self._included), len(self._included), self._particle_count)
+        return Resumed(tuple(self._movies), len(self._movies), self._particle_count)
 
     def _load(self, expected: dict[str, str]) -> None:
         with np.load(self._session_dir / _CHECKPOINT, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(str(arrays.pop("header")))
-        included: dict[str, str] = dict(header["included"])
         if header["key"] != self._key():
             return
-        if any(expected.get(movie_id) != made_with for movie_id, made_with in included.items()):
+        movies = msgspec.convert(header["movies"], list[MapMovie])
+        if any(expected.get(movie.movie_id) != movie.result_id for movie in movies):
             return  # a movie was replaced, rejected or done again since: what it left cannot be taken out
         if header["grid"] is not None:
             self._set_grid(int(header["grid"][0]), float(header["grid"][1]), float(header["grid"][2]))
-            state = self._map if self._map is not None else self._classes
-            assert state is not None
-            state.restore(arrays)
-            self._particle_count = state.particle_count
-        self._included = included
+            assert self._plane is not None
+            own = {name: _of(arrays, name) for name in ("map", "classes", "waiting")}
+            if self._map is None and own["map"]:
+                self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
+            if self._classes is not None:
+                self._classes.restore(own["classes"])
+                self._particle_count = self._classes.particle_count
+            if self._map is not None:
+                self._map.restore(own["map"])
+                self._particle_count = self._map.particle_count
+            self._waiting, self._waiting_count = own["waiting"], int(header["waiting_count"])
+        self._class_ids = {movie_id: tuple(ids) for movie_id, ids in header["class_ids"].items()}
+        self._movies = {movie.movie_id: movie for movie in movies}
 
     def _save(self) -> None:
-        state = self._map if self._map is not None else self._classes
         grid = None
         if self._plane is not None:
             grid = (self._plane.box_px, self._plane.pixel_size_angstrom, self._diameter_angstrom)
-        header = {"key": self._key(), "included": list(self._included.items()), "grid": grid}
-        arrays = {} if state is None else state.state()
-        arrays["header"] = np.array(json.dumps(header))
+        header = {
+            "key": self._key(),
+            "movies": [asdict(movie) for movie in self._movies.values()],
+            "grid": grid,
+            "class_ids": self._class_ids,
+            "waiting_count": self._waiting_count,
+        }
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
+        arrays |= {f"waiting/{movie_id}": weights for movie_id, weights in self._waiting.items()}
+        for name, state in (("map", self._map), ("classes", self._classes)):
+            if state is not None:
+                arrays |= {f"{name}/{part}": array for part, array in state.state().items()}
         path = self._session_dir / _CHECKPOINT
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **cast(Any, arrays))
+            np.savez(file, **arrays)
 
     def _key(self) -> list[object]:
         """What the sums depend on besides the movies."""
@@ -410,3 +419,8 @@ class Reconstructor:
             except OSError:
                 start = [particles.initial_map]
         return [_FORMAT, particles.symmetry, particles.diameter_angstrom, particles.box_px, start]
+
+
+def _of(arrays: dict[str, NDArray[Any]], owner: str) -> dict[str, NDArray[Any]]:
+    """One owner's arrays of a checkpoint, under the names that it gave them."""
+    return {name.removeprefix(f"{owner}/"): array for name, array in arrays.items() if name.startswith(f"{owner}/")}

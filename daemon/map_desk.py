@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.actors.reconstructor import Added, FinishedRound, MapMovie, ParticlePoses, Reconstructor, Resumed
+from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
+from frazil.actors.reconstructor import Reconstructor
 from frazil.config.errors import FormatError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.map_outlook import told

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.actors.reconstructor import FinishedRound
+from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.store import named_sql
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import ForecastRow

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from frazil.models.reconstruction.centred_fft import centred_ifft_real
 from frazil.models.reconstruction.fourier_slices import FourierPlane
+from frazil.models.reconstruction.slice_kernels import insert_slices
 
 _HOLE_WEIGHT = 0.05
 """Share of a shell's mean weight that every voxel gets: one that no image crosses must not become the loudest."""
@@ -30,13 +31,40 @@ class FourierAccumulator:
         self._numerator = torch.zeros(box_px**3, 2, device=device)
         self._denominator = torch.zeros(box_px**3, device=device)
 
-    def insert(self, plane: FourierPlane, poses: Tensor, numerator: Tensor, denominator: Tensor) -> None:
-        """Add images: poses (n, 3, 3), what they add (n, M) complex and (n, M) real at all samples of the plane."""
+    def insert(
+        self, plane: FourierPlane, poses: Tensor, numerator: Tensor, denominator: Tensor, *, sign: float = 1.0
+    ) -> None:
+        """Add images at all samples of the plane, or take out (sign -1) what was added so.
+
+        `numerator` (n, M) complex and `denominator` (n, M) real; `poses` (n, 3, 3), or (s n, 3, 3): s poses of every
+        image, the first n poses those of all images, and so on.
+        """
+        if self._device.type == "cpu":
+            insert_slices(
+                self._numerator.numpy(),
+                self._denominator.numpy(),
+                self.box_px,
+                plane.kx.astype(np.float32),
+                plane.ky.astype(np.float32),
+                np.ascontiguousarray(poses.numpy(), dtype=np.float32),
+                np.arange(len(poses)) % len(numerator),
+                np.ascontiguousarray(numerator.numpy()),
+                np.ascontiguousarray(denominator.numpy()),
+                sign,
+            )
+        else:
+            self.insert_by_torch(plane, poses, numerator, denominator, sign=sign)
+
+    def insert_by_torch(
+        self, plane: FourierPlane, poses: Tensor, numerator: Tensor, denominator: Tensor, *, sign: float = 1.0
+    ) -> None:
+        """`insert` on any device."""
         n, half = self.box_px, self.box_px // 2
         kx = torch.from_numpy(plane.kx).to(self._device, torch.float32)
         ky = torch.from_numpy(plane.ky).to(self._device, torch.float32)
-        parts = torch.view_as_real(numerator)
-        for pose, part, weight in zip(poses.to(self._device, torch.float32), parts, denominator, strict=True):
+        parts = torch.view_as_real(numerator) * sign
+        for number, pose in enumerate(poses.to(self._device, torch.float32)):
+            part, weight = parts[number % len(parts)], denominator[number % len(parts)] * sign
             x, y, z = (kx * pose[0, axis] + ky * pose[1, axis] + half for axis in range(3))
             x0, y0, z0 = torch.floor(x), torch.floor(y), torch.floor(z)
             fx, fy, fz = x - x0, y - y0, z - z0
@@ -52,6 +80,12 @@ class FourierAccumulator:
         total._numerator = self._numerator + other._numerator
         total._denominator = self._denominator + other._denominator
         return total
+
+    def faded(self, share: float) -> FourierAccumulator:
+        """These sums times a factor."""
+        less = FourierAccumulator(self.box_px, device=self._device)
+        less._numerator, less._denominator = self._numerator * share, self._denominator * share
+        return less
 
     def volume(self) -> Tensor:
         """(n, n, n) real map [z, y, x], centred on voxel n // 2; zero where nothing was added."""

@@ -8,24 +8,35 @@ FFT each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, shift_grid
 from frazil.models.reconstruction.rotations import neighbours, pose_grid
 
-_COARSE_RESOLUTION_ANGSTROM = 22.0
-_SHIFT_STEP_ANGSTROM = 7.0
-_KEPT = (4, 2, 1, 1, 1)
-"""Candidates of a particle that go into each round of the fine search; the resolution doubles from round to round."""
+_COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS = 22.0, 0.18
+"""The coarser of the two: the grid, and with it the time, does not grow with the particle."""
+_SHIFT_STEP = 0.32
+"""Of the coarse resolution."""
+_FINEST_ANGSTROM = 6.5
+"""Frequencies beyond hardly turn a particle any more: signal falls, and there are ever more of them."""
+_KEPT = (4, 2, 1)
+"""Candidates of a particle that go into each round of the fine search, the last number into all that follow; the
+resolution doubles from round to round."""
 _SHRINK = 0.55
-"""Of the steps, from round to round; five rounds end at 1/20 of the first step."""
-_POSES_AT_ONCE = 4096
+"""Of the steps, from round to round."""
+_LAST_STEP = 0.17
+"""Of Crowther's step at the finest resolution: what is finer moves the particle's rim by less than is seen."""
+_MAX_ROUNDS = 6
+_POSES_AT_ONCE, _PARTICLES_AT_ONCE = 4096, 24
+"""Bounds of memory, whatever the movie and the particle."""
 _LEAST_STEP_DEG, _LARGEST_STEP_DEG = 6.0, 15.0
 
 
@@ -47,14 +58,14 @@ class OrientationSearch:
     Parameters
     ----------
     reference:
-        The map, filtered to `resolution_angstrom`.
+        (n, n, n) map on the plane's box, filtered to `resolution_angstrom`.
     symmetry:
         (s, 3, 3) of the map: only one asymmetric unit is searched.
     """
 
     def __init__(
         self,
-        reference: FourierVolume,
+        reference: Tensor,
         plane: FourierPlane,
         *,
         resolution_angstrom: float,
@@ -62,15 +73,21 @@ class OrientationSearch:
         symmetry: NDArray[np.float64],
         device: torch.device,
     ) -> None:
-        self._reference, self._plane, self._device = reference, plane, device
-        coarse = max(resolution_angstrom, _COARSE_RESOLUTION_ANGSTROM)
+        self._plane, self._device = plane, device
+        finest = max(resolution_angstrom, _FINEST_ANGSTROM)
+        self._fine_count = plane.count_within(1.1 / finest)
+        self._last_step_deg = _LAST_STEP * float(np.degrees(finest / diameter_angstrom))
+        self._reference = FourierVolume(_cropped(reference, plane, self._fine_count), device=device)
+        coarse = max(resolution_angstrom, _COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS * diameter_angstrom)
+        self._shift_step_angstrom = _SHIFT_STEP * coarse
         # Crowther's step, resolution / diameter, lets the rim of the particle move by half a resolution element.
         step = float(np.clip(np.degrees(coarse / diameter_angstrom), _LEAST_STEP_DEG, _LARGEST_STEP_DEG))
         self._step_deg = step
         self._coarse_count = plane.count_within(1 / coarse)
-        self._fine_count = plane.count_within(1.1 / resolution_angstrom)
         self._grid = torch.from_numpy(pose_grid(step, symmetry)).to(device, torch.float32)
-        chunks = [reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)]
+        chunks = [
+            self._reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)
+        ]
         self._slices = torch.view_as_real(torch.cat(chunks)).flatten(1)  # (R, 2 M)
         self._reach_angstrom = 0.15 * diameter_angstrom
 
@@ -81,13 +98,21 @@ class OrientationSearch:
 
     def find(self, particles: ParticleSpectra) -> FoundPoses:
         """Best pose and centre of each particle under this reference."""
-        poses, shifts = self._coarse(particles)
-        return self._refine(particles, poses, shifts)
+        found = []
+        for start in range(0, len(particles.values), _PARTICLES_AT_ONCE):
+            part = slice(start, start + _PARTICLES_AT_ONCE)
+            own = replace(particles, values=particles.values[part], masked=particles.masked[part])
+            found.append(self._refine(own, *self._coarse(own)))
+        return FoundPoses(
+            np.concatenate([one.poses for one in found]),
+            np.concatenate([one.shift_px for one in found]),
+            np.concatenate([one.score for one in found]),
+        )
 
     def _coarse(self, particles: ParticleSpectra) -> tuple[Tensor, Tensor]:
         """(n, c, 3, 3) and (n, c, 2): the best candidates of the grid."""
         count, n = self._coarse_count, len(particles.values)
-        shifts = shift_grid(self._reach_angstrom, _SHIFT_STEP_ANGSTROM, self._plane.pixel_size_angstrom)
+        shifts = shift_grid(self._reach_angstrom, self._shift_step_angstrom, self._plane.pixel_size_angstrom)
         phases = self._plane.phases(shifts, count, self._device)
         weight = particles.whitening[:count] * particles.ctf[:count]
         centred = (particles.masked[:, None, :count] * weight) * phases  # (n, S, M)
@@ -112,17 +137,20 @@ class OrientationSearch:
     def _refine(self, particles: ParticleSpectra, poses: Tensor, shifts: Tensor) -> FoundPoses:
         """Grids of 27 turns and 9 shifts around each candidate, finer and finer; the worse candidates drop out."""
         n = len(poses)
-        step_deg, step_px = self._step_deg / 2, _SHIFT_STEP_ANGSTROM / 2 / self._plane.pixel_size_angstrom
+        step_deg, step_px = self._step_deg / 2, self._shift_step_angstrom / 2 / self._plane.pixel_size_angstrom
         coarse_per_angstrom = float(self._plane.frequency_per_angstrom[self._coarse_count - 1])
         around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)], dtype=float)
         value = torch.zeros(n, poses.shape[1], device=self._device)
-        for number, kept in enumerate(_KEPT):
+        for number in range(_MAX_ROUNDS):
+            kept = _KEPT[min(number, len(_KEPT) - 1)]
             count = min(self._plane.count_within(coarse_per_angstrom * 2 ** (number + 0.5)), self._fine_count)
             if number:
                 best = value.topk(min(kept, value.shape[1]), dim=1).indices
                 poses = poses.gather(1, best[:, :, None, None].expand(-1, -1, 3, 3))
                 shifts = shifts.gather(1, best[:, :, None].expand(-1, -1, 2))
             value, poses, shifts = self._one_round(particles, poses, shifts, count, step_deg, around * step_px)
+            if step_deg <= self._last_step_deg and count == self._fine_count and kept == 1:
+                break
             step_deg, step_px = step_deg * _SHRINK, step_px * _SHRINK
         return FoundPoses(
             poses=_orthonormal(poses[:, 0].cpu().double().numpy()),
@@ -162,3 +190,14 @@ def _orthonormal(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Nearest rotations: many small float32 turns add up."""
     u, _, v = np.linalg.svd(matrices)
     return np.asarray(u @ v)
+
+
+def _cropped(volume: Tensor, plane: FourierPlane, count: int) -> Tensor:
+    """The map on the smallest box of the same size in angstrom that holds the plane's first `count` samples."""
+    n = volume.shape[0]
+    small = min(2 * (math.ceil(float(plane.radius_px[count - 1])) + 2), n)
+    if small == n:
+        return volume
+    low = n // 2 - small // 2
+    part = centred_fft(volume, 3)[(slice(low, low + small),) * 3]
+    return centred_ifft_real(part, 3)

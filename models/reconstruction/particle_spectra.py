@@ -13,8 +13,8 @@ from torch import Tensor
 from frazil.models.optics.ctf import CtfParameters, chi_2d
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 
-MAX_WORKING_BOX_PX = 96
-"""A live map is for judging: 96 px show a 180 A particle to 6 A, and a movie costs a fraction of a second."""
+MAX_WORKING_BOX_PX = 128
+"""A live map is for judging: 128 px show a 180 A particle to 4.7 A."""
 
 
 @dataclass(frozen=True, slots=True)

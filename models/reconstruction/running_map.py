@@ -1,15 +1,19 @@
-"""The running 3-D reconstruction: each movie's particles are oriented and added once; nothing is gone through again.
+"""The running 3-D reconstruction: each movie's particles are oriented and added, and earlier ones are oriented again.
 
-Half-sets never see each other: each half is oriented against the start (30 A) and, from the first round in which the
-data reach further, against its own half map, filtered by what the FSC of the round supports. References are renewed
-after every `ROUND_MOVIES` movies, counted, not timed, so that the map depends on the movies and their order alone.
+Half-sets never see each other: each half is oriented against the start and, from the first round in which the data
+reach further, against its own half map (`reference_maps`). References are renewed after every `ROUND_MOVIES` movies.
+Beside each new movie `AGAIN_PER_MOVIE` earlier ones, in turn, are searched again: what they put into the sums
+is taken out and put in where they are found now. So the sums are always those of the newest poses, a movie costs the
+same whenever it comes, and what has been learnt reaches the first particles too. All of it is counted, not timed: the
+map depends on the movies and their order alone.
 
-Seams for later: `_WEIGHTINGS` names the accumulators that are kept side by side (uniform weights as the comparison),
-and `add` takes one pose per particle with weight 1 where a pose's certainty can come in.
+Two pairs of sums are kept with the same poses: particles weighted by what the causal prior says of their movie, and
+all particles alike, so that the gain can be seen.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,16 +23,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.reconstruction.accumulator import FourierAccumulator
-from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fsc import FscCurve, filtered, spherical_mask
 from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM
+from frazil.models.reconstruction.masks import MapMask
 from frazil.models.reconstruction.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.placed_particles import PlacedParticles, from_arrays, to_arrays
+from frazil.models.reconstruction.reference_maps import reference_maps
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 
 ROUND_MOVIES = 10
-_WEIGHTINGS = ("causal",)
+AGAIN_PER_MOVIE = 2
+"""Earlier movies searched again beside each new one."""
+_WEIGHTINGS = ("causal", "uniform")
 _FSC_THRESHOLD = 0.143
 
 
@@ -42,7 +51,11 @@ class MapRound:
     half2: Tensor
     """As they are, under a soft sphere."""
     agreement: HalfMapFsc
+    uniform_fsc: FscCurve
+    """Of the same particles in the same poses, under the same mask, when all of them count alike."""
     pixel_size_angstrom: float
+    own_orientations: bool
+    """False: most particles still stand as the start had them."""
 
     @property
     def fsc(self) -> FscCurve:
@@ -64,13 +77,20 @@ class RunningMap:
     Parameters
     ----------
     start:
-        (n, n, n) map on the plane's box and pixel, low-passed to 30 A (`initial_map`).
+        (n, n, n) map on the plane's box and pixel, low-passed to `start_resolution_angstrom` (`initial_map`).
     symmetry:
         Point group, RELION's name.
     """
 
     def __init__(
-        self, start: Tensor, plane: FourierPlane, *, symmetry: str, diameter_angstrom: float, device: torch.device
+        self,
+        start: Tensor,
+        plane: FourierPlane,
+        *,
+        symmetry: str,
+        diameter_angstrom: float,
+        device: torch.device,
+        start_resolution_angstrom: float = INITIAL_RESOLUTION_ANGSTROM,
     ) -> None:
         self._plane, self._device = plane, device
         self._diameter_angstrom = diameter_angstrom
@@ -80,10 +100,16 @@ class RunningMap:
             for name in _WEIGHTINGS
         }
         radius_px = min(0.55 * diameter_angstrom / plane.pixel_size_angstrom, 0.44 * plane.box_px)
+        # Waves longer than the particle are the mask's and the background's, which every box has its own of.
+        self._first_shell = math.ceil(plane.box_px * plane.pixel_size_angstrom / diameter_angstrom)
         self._mask = spherical_mask(plane.box_px, radius_px, 0.06 * plane.box_px).to(device)
         self._references = [start.to(device), start.to(device)]
-        self._reference_resolution_angstrom = INITIAL_RESOLUTION_ANGSTROM
+        self._start_resolution_angstrom = start_resolution_angstrom
+        self._reference_resolution_angstrom = start_resolution_angstrom
         self._searches: list[OrientationSearch | None] = [None, None]
+        self._placed: dict[int, PlacedParticles] = {}
+        self._renewals = 0
+        self._next_again = 0
         self.movie_count = 0
         self.particle_count = 0
 
@@ -96,12 +122,56 @@ class RunningMap:
         """
         found = None
         if particles is not None and len(half_sets):
-            found = self._orient(particles, np.array(half_sets))
-            self._insert(particles, np.array(half_sets), found, relative_ssnr)
+            half_set = np.array(half_sets, dtype=np.int8)
+            found = self._place(self.movie_count, particles, half_set, self._shells(relative_ssnr))
             self.particle_count += len(half_sets)
         self.movie_count += 1
         if self.movie_count % ROUND_MOVIES == 0:
             self._renew_references()
+        return found
+
+    def due(self) -> tuple[int, ...]:
+        """Numbers (from 0, in the order of `add`) of the earlier movies that are to be searched again now.
+
+        To be asked once after each `add`: it moves on to the next ones. Nothing is due before the references were
+        renewed for the first time.
+        """
+        candidates = sorted(self._placed)
+        if not self._renewals or len(candidates) <= AGAIN_PER_MOVIE:
+            return ()
+        start = int(np.searchsorted(candidates, self._next_again))
+        chosen = [candidates[(start + step) % len(candidates)] for step in range(AGAIN_PER_MOVIE)]
+        self._next_again = chosen[-1] + 1
+        return tuple(chosen)
+
+    def again(self, number: int, particles: ParticleSpectra) -> FoundPoses:
+        """Search a movie's particles against the present references; they move to where they are found now.
+
+        `particles` are those that were given to `add`, weighted as then.
+
+        Raises
+        ------
+        KeyError
+            If movie `number` has no particles in the map.
+        ValueError
+            If it has another number of them.
+        """
+        old = self._placed[number]
+        if len(old.half_set) != len(particles.values):
+            raise ValueError(
+                f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
+            )
+        self._insert(particles, old, sign=-1.0)
+        return self._place(number, particles, old.half_set, old.shell_ssnr)
+
+    def _place(
+        self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
+    ) -> FoundPoses:
+        found = self._orient(particles, half_set, shell_ssnr)
+        poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
+        added = PlacedParticles(half_set, poses, shift_px, shell_ssnr)
+        self._insert(particles, added, sign=1.0)
+        self._placed[number] = added
         return found
 
     def round(self) -> MapRound:
@@ -109,25 +179,34 @@ class RunningMap:
         first, second = self._sums["causal"]
         halves = [first.volume(), second.volume()]
         agreement = self._agreement(halves)
-        full = filtered((first + second).volume() * self._mask, agreement.corrected.map_filter())
+        uniform = self._agreement([half.volume() for half in self._sums["uniform"]], agreement.mask).corrected
+        gain = agreement.corrected.map_filter()
+        gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
+        full = filtered((first + second).volume() * self._mask, gain)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
-        return MapRound(full.cpu(), half1, half2, agreement, self._plane.pixel_size_angstrom)
+        own = self._renewals > 0 and self.movie_count >= 2 * ROUND_MOVIES
+        return MapRound(full.cpu(), half1, half2, agreement, uniform, self._plane.pixel_size_angstrom, own)
 
-    def _agreement(self, halves: list[Tensor]) -> HalfMapFsc:
-        """Of half maps that no mask has touched."""
+    def _agreement(self, halves: list[Tensor], mask: MapMask | None = None) -> HalfMapFsc:
+        """Of half maps that no mask has touched, from the particle's own size to the plane's last ring."""
         return half_map_fsc(
             halves[0],
             halves[1],
             pixel_size_angstrom=self._plane.pixel_size_angstrom,
             diameter_angstrom=self._diameter_angstrom,
+            mask=mask,
+            first_shell=self._first_shell,
             last_shell=int(self._plane.radius_px.max()),
         )
+
+    def _half_maps(self, weighting: str) -> list[Tensor]:
+        return [accumulator.volume() * self._mask for accumulator in self._sums[weighting]]
 
     def _search(self, half: int) -> OrientationSearch:
         search = self._searches[half]
         if search is None:
             search = OrientationSearch(
-                FourierVolume(self._references[half], device=self._device),
+                self._references[half],
                 self._plane,
                 resolution_angstrom=self._reference_resolution_angstrom,
                 diameter_angstrom=self._diameter_angstrom,
@@ -139,55 +218,73 @@ class RunningMap:
                 self._searches = [search, search]
         return search
 
-    def _orient(self, particles: ParticleSpectra, half_set: NDArray[np.int64]) -> FoundPoses:
+    def _shells(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(limit + 1,) mean of (M,) values in each ring of the plane."""
+        ring = np.rint(self._plane.radius_px).astype(np.int64)
+        count = np.bincount(ring)
+        mean = np.bincount(ring, weights=values) / np.maximum(count, 1)
+        mean[0] = mean[1]
+        return mean.astype(np.float32)
+
+    def _on_plane(self, shells: NDArray[np.float32]) -> Tensor:
+        values = np.interp(self._plane.radius_px, np.arange(len(shells)), shells)
+        return torch.from_numpy(values).to(self._device, torch.float32)
+
+    def _orient(
+        self, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
+    ) -> FoundPoses:
         n = len(half_set)
         poses, shifts, scores = np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n)
+        damped = particles.ctf * torch.sqrt(self._on_plane(shell_ssnr))
         for half in (0, 1):
             chosen = np.nonzero(half_set == half + 1)[0]
             if not chosen.size:
                 continue
             index = torch.from_numpy(chosen).to(self._device)
-            own = replace(particles, values=particles.values[index], masked=particles.masked[index])
+            own = replace(particles, values=particles.values[index], masked=particles.masked[index], ctf=damped)
             found = self._search(half).find(own)
             poses[chosen], shifts[chosen], scores[chosen] = found.poses, found.shift_px, found.score
         return FoundPoses(poses, shifts, scores)
 
-    def _insert(
-        self,
-        particles: ParticleSpectra,
-        half_set: NDArray[np.int64],
-        found: FoundPoses,
-        relative_ssnr: NDArray[np.float64],
-    ) -> None:
-        centred = particles.values * self._plane.phases(found.shift_px, len(self._plane.kx), self._device)
+    def _insert(self, particles: ParticleSpectra, added: PlacedParticles, *, sign: float) -> None:
+        shifts = added.shift_px.astype(np.float64)
+        centred = particles.values * self._plane.phases(shifts, len(self._plane.kx), self._device)
         for name in _WEIGHTINGS:
-            ssnr = torch.from_numpy(relative_ssnr).to(self._device, torch.float32)
+            ssnr = self._on_plane(added.shell_ssnr) if name == "causal" else torch.ones_like(particles.ctf)
             damped = particles.ctf * torch.sqrt(ssnr)
             numerator, denominator = centred * damped, (damped**2).expand(len(centred), -1)
             for half in (0, 1):
-                chosen = np.nonzero(half_set == half + 1)[0]
+                chosen = np.nonzero(added.half_set == half + 1)[0]
+                if not chosen.size:
+                    continue
                 index = torch.from_numpy(chosen).to(self._device)
-                for operator in self._symmetry:
-                    turned = torch.from_numpy(found.poses[chosen] @ operator)
-                    self._sums[name][half].insert(self._plane, turned, numerator[index], denominator[index])
+                turned = np.concatenate([added.poses[chosen] @ operator for operator in self._symmetry])
+                self._sums[name][half].insert(
+                    self._plane, torch.from_numpy(turned), numerator[index], denominator[index], sign=sign
+                )
 
     def _renew_references(self) -> None:
-        halves = [accumulator.volume() for accumulator in self._sums["causal"]]
-        fsc = self._agreement(halves).corrected
+        halves = self._half_maps("causal")
+        references, fsc = reference_maps(
+            halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
+        )
         resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
-        if resolution is None or resolution >= INITIAL_RESOLUTION_ANGSTROM:
+        if resolution is None or resolution >= self._start_resolution_angstrom:
             return  # the start still knows more than the data
-        self._references = [filtered(half * self._mask, fsc.map_filter()) for half in halves]
+        self._references = references
         self._reference_resolution_angstrom = resolution
         self._searches = [None, None]
+        self._renewals += 1
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on exactly as if nothing had happened."""
         arrays: dict[str, NDArray[Any]] = {
             "counts": np.array([self.movie_count, self.particle_count], dtype=np.int64),
-            "reference_resolution_angstrom": np.array(self._reference_resolution_angstrom),
+            "resolution_angstrom": np.array([self._start_resolution_angstrom, self._reference_resolution_angstrom]),
             "references": torch.stack(self._references).cpu().numpy(),
+            "again": np.array([self._renewals, self._next_again], dtype=np.int64),
         }
+        arrays |= to_arrays(self._placed)
         for name, halves in self._sums.items():
             for number, accumulator in enumerate(halves, start=1):
                 for part, array in accumulator.state().items():
@@ -200,6 +297,8 @@ class RunningMap:
             for number, accumulator in enumerate(halves, start=1):
                 accumulator.restore({part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")})
         self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
-        self._reference_resolution_angstrom = float(arrays["reference_resolution_angstrom"])
+        self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
         self._searches = [None, None]
         self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
+        self._renewals, self._next_again = (int(value) for value in arrays["again"])
+        self._placed = from_arrays(arrays)

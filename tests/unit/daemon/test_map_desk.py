@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frazil.actors.reconstructor import Added, FinishedRound, Resumed
+from frazil.actors.reconstruction_records import Added, FinishedRound, Resumed
 from frazil.config.settings import MicroscopeSettings, Settings
 from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.map_queue import MapQueue

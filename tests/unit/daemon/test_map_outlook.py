@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from frazil.actors.reconstructor import FinishedRound
+from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.map_outlook import told
 from frazil.daemon.store import session_writes
 from frazil.daemon.store.rows import ParticleRows

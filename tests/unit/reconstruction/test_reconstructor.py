@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, MapMovie, Reconstructor
+from frazil.actors.reconstruction_records import MapMovie
+from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, Reconstructor
 from frazil.config.errors import UsageError
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc_write import write_mrc

@@ -12,7 +12,7 @@ import torch
 
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.accumulator import FourierAccumulator
-from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fsc import FscCurve, fourier_shell_correlation, spherical_mask
 from frazil.models.reconstruction.initial_map import low_pass
 from frazil.models.reconstruction.orientation_search import OrientationSearch
@@ -101,7 +101,7 @@ def test_ctf_sign_and_astigmatism_matter(truth: torch.Tensor, simulate: Simulate
     """With the wrong optics the same particles fit worse: the CTF is really used."""
     sample = simulate(12, 0.7, seed=9)
     search = OrientationSearch(
-        FourierVolume(truth, device=CPU),
+        truth,
         PLANE,
         resolution_angstrom=10.0,
         diameter_angstrom=DIAMETER,

@@ -1,0 +1,88 @@
+"""What the daemon's map desk and the actor that keeps the reconstruction tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frazil.models.reconstruction.round_report import RoundReport
+from frazil.models.records import CausalLosses, CtfEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class MapMovie:
+    """What the reconstruction needs of one processed movie."""
+
+    movie_id: str
+    result_id: str
+    """Names one writing of its result: another result is another movie."""
+    particles_path: str | None
+    """Stack, relative to the session folder; None: nothing was picked."""
+    pixel_size_angstrom: float
+    diameter_angstrom: float | None
+    """Of the picks."""
+    voltage_kv: float
+    cs_mm: float
+    amplitude_contrast: float
+    ctf: CtfEstimate
+    losses: CausalLosses | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParticlePoses:
+    """What was found out about a movie's particles, in the order of its picks."""
+
+    movie_id: str
+    half_set: tuple[int, ...]
+    class_id: tuple[int | None, ...] | None
+    rot_deg: tuple[float | None, ...] | None
+    tilt_deg: tuple[float | None, ...] | None
+    psi_deg: tuple[float | None, ...]
+    origin_x_angstrom: tuple[float | None, ...]
+    """RELION's: what moves the particle to the centre of its box."""
+    origin_y_angstrom: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The answer to one movie."""
+
+    movie_count: int
+    particle_count: int
+    poses: tuple[ParticlePoses, ...]
+    skipped: str | None = None
+    """Why its particles could not be used; the movie still counts as included."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRound:
+    """Files are written; numbers are for the store."""
+
+    movie_count: int
+    particle_count: int
+    symmetry: str
+    frequency_per_angstrom: tuple[float, ...] = ()
+    fsc: tuple[float, ...] = ()
+    resolution_0143_angstrom: float | None = None
+    resolution_05_angstrom: float | None = None
+    uniform_fsc: tuple[float, ...] = ()
+    """At the same frequencies, of the same particles without the causal weights."""
+    uniform_resolution_0143_angstrom: float | None = None
+    map_path: str | None = None
+    half1_path: str | None = None
+    half2_path: str | None = None
+    class_counts: tuple[int, ...] = ()
+    averages_path: str | None = None
+    report: RoundReport | None = None
+    diameter_angstrom: float | None = None
+    own_orientations: bool = True
+    """False: most particles still stand as the start had them, and how the map will grow cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a checkpoint brought back."""
+
+    included: tuple[str, ...]
+    """Movie ids in the order in which they were added."""
+    movie_count: int
+    particle_count: int

@@ -1,0 +1,51 @@
+"""How every movie's particles stand in the sums: what it takes to take them out again, and to go on after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedParticles:
+    """Of one movie, one row a particle."""
+
+    half_set: NDArray[np.int8]
+    """1 or 2."""
+    poses: NDArray[np.float32]
+    """(n, 3, 3)"""
+    shift_px: NDArray[np.float32]
+    """(n, 2) working pixels."""
+    shell_ssnr: NDArray[np.float32]
+    """Relative SSNR of the movie, by shell."""
+
+
+_BY_PARTICLE = ("half_set", "poses", "shift_px")
+
+
+def to_arrays(placed: Mapping[int, PlacedParticles]) -> dict[str, NDArray[Any]]:
+    """Everything in a few flat arrays, whose names begin with `placed.`."""
+    if not placed:
+        return {}
+    arrays: dict[str, NDArray[Any]] = {
+        "placed.number": np.array(list(placed), dtype=np.int64),
+        "placed.count": np.array([len(one.half_set) for one in placed.values()], dtype=np.int64),
+        "placed.shell_ssnr": np.stack([one.shell_ssnr for one in placed.values()]),
+    }
+    for part in _BY_PARTICLE:
+        arrays[f"placed.{part}"] = np.concatenate([getattr(one, part) for one in placed.values()])
+    return arrays
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, PlacedParticles]:
+    """Undoes `to_arrays`. Raises KeyError when a part is missing."""
+    if "placed.number" not in arrays:
+        return {}
+    ends = np.cumsum(arrays["placed.count"])[:-1]
+    half_set, poses, shift_px = (np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE)
+    rows = zip(half_set, poses, shift_px, arrays["placed.shell_ssnr"], strict=True)
+    return {int(number): PlacedParticles(*row) for number, row in zip(arrays["placed.number"], rows, strict=True)}

@@ -7,9 +7,9 @@ particle had shown nothing. Turns and shifts are all tried in one matrix product
 of certain assignments; online updates as in Cappe & Moulines 2009, J. R. Stat. Soc. B 71, 593). The first particles
 are waited for and classified together several times, so that there are averages to begin with.
 
-Every so many particles the classes are tended: one that hardly anything belongs to any more is retired, of two that show
-the same view the smaller is given up, and a free place is filled by the second half of the largest class, which begins a
-class of its own and keeps it if its particles prefer it.
+Every so many particles the classes are tended: one that hardly anything belongs to any more is retired, of two that
+show the same view the smaller is given up, and a free place is filled by the second half of the largest class, which
+begins a class of its own and keeps it if its particles prefer it.
 """
 
 from __future__ import annotations

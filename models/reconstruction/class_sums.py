@@ -1,4 +1,4 @@
-"""The sums behind class averages: sum C X / (sum C^2 + 1) on a Fourier grid, for two halves of each class's particles."""
+"""The sums behind class averages, sum C X / (sum C^2 + 1) on a Fourier grid, for two halves of each class."""
 
 from __future__ import annotations
 

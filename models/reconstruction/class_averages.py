@@ -6,12 +6,16 @@ particle had shown nothing. Turns and shifts are all tried in one matrix product
 `orientation_search`; each particle goes to its best class (Scheres et al. 2005, J. Mol. Biol. 348, 139, in the limit
 of certain assignments; online updates as in Cappe & Moulines 2009, J. R. Stat. Soc. B 71, 593). The first particles
 are waited for and classified together several times, so that there are averages to begin with.
+
+Every so many particles the classes are tended: one that hardly anything belongs to any more is retired, of two that
+show the same view the smaller is given up, and a free place is filled by the second half of the largest class, which
+begins a class of its own and keeps it if its particles prefer it.
 """
 
 from __future__ import annotations
 
 import copy
-import math
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.class_sums import ClassSums
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, shift_grid
 
@@ -33,19 +37,41 @@ _FIRST_PARTICLES = 48
 _FIRST_ROUNDS = 12
 _MEMORY_PARTICLES = 2000
 """Older contributions fade with this many; early, bad assignments are forgotten."""
+_TENDED_EVERY = 200
+"""Particles."""
+_RETIRED_SHARE = 0.15
+"""Of the mean class: below it a class is given up."""
+_SPLIT_PARTICLES = 60.0
+"""A class is split only if each half has enough to begin with."""
+_SAME = 0.9
+"""Two averages that correlate by this share of what their noise allows show the same ..."""
+_LEAST_EXPECTED = 0.5
+"""... if it allows that much: the best of many turns of noise correlates, too."""
 _SEED = 20240229
-_PADDING = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ClassAssignment:
-    """One row a particle; `class_id` from 1."""
+    """One row a particle; `class_id` from 1, given once: a class that begins later has a number of its own."""
 
     class_id: NDArray[np.int64]
     psi_deg: NDArray[np.float64]
     """The particle is its class average turned by -psi (RELION's angle: the image turned by psi fits the average)."""
     shift_px: NDArray[np.float64]
     """(n, 2) displacement (x, y) of the particle from its box centre, working pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAverage:
+    """What a class shows now."""
+
+    class_id: int
+    image: Tensor
+    """(n, n), bright particles, centre at pixel n // 2."""
+    particle_count: int
+    """That have been given it so far."""
+    resolution_angstrom: float | None
+    """Where the averages of its two halves agree to 0.5; None: not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +84,36 @@ class _Waiting:
     whitening: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The best of all classes, turns and shifts for each particle."""
+
+    slot: NDArray[np.int64]
+    psi_deg: NDArray[np.float64]
+    shift_px: NDArray[np.float64]
+
+
 class StreamingClasses:
     """The classes of one session. `add` returns what was decided, for this movie and for those that had waited."""
 
     def __init__(self, plane: FourierPlane, *, diameter_angstrom: float, device: torch.device) -> None:
         self._plane, self._device = plane, device
         self._count = plane.count_within(1 / _RESOLUTION_ANGSTROM)
-        n = plane.box_px
-        self._numerator = torch.zeros(CLASS_COUNT, n * n, 2, device=device)
-        self._denominator = torch.zeros(CLASS_COUNT, n * n, device=device)
-        self.counts = np.zeros(CLASS_COUNT, dtype=np.int64)
+        self._sums = ClassSums(plane, self._count, CLASS_COUNT, turns=_TURNS, device=device)
+        self._ids = np.arange(1, CLASS_COUNT + 1)
+        self._counts = np.zeros(CLASS_COUNT, dtype=np.int64)
+        self._given_up = 0
+        """Particles of classes that are no more."""
+        self._until_tended = _TENDED_EVERY
         self._waiting: list[_Waiting] = []
         self._started = False
         self.movie_count = 0
         self._shifts = shift_grid(0.15 * diameter_angstrom, _SHIFT_STEP_ANGSTROM, plane.pixel_size_angstrom)
-        angle = np.arange(_TURNS) * (2 * np.pi / _TURNS)
-        kx, ky = plane.kx[: self._count], plane.ky[: self._count]
-        cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-        # Sample k of an image whose content is the average turned by -psi is the average's sample at R(psi) k.
-        turned = np.stack([cos * kx - sin * ky, sin * kx + cos * ky], axis=-1)
-        self._turned = torch.from_numpy(turned).to(device, torch.float32)  # (T, M, 2) as x, y
 
     @property
     def particle_count(self) -> int:
         """Particles that have been given a class."""
-        return int(self.counts.sum())
+        return int(self._counts.sum()) + self._given_up
 
     def add(self, movie_id: str, particles: ParticleSpectra | None) -> list[tuple[str, ClassAssignment]]:
         """Classify a movie's particles (None: it has none, and is only counted)."""
@@ -92,27 +123,37 @@ class StreamingClasses:
         count = self._count
         fresh = _Waiting(movie_id, particles.masked[:, :count], particles.ctf[:count], particles.whitening[:count])
         if self._started:
-            assignment = self._assign(fresh)
-            fade = max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5)
-            self._numerator *= fade
-            self._denominator *= fade
-            self._deposit(fresh, assignment)
-            self.counts += np.bincount(assignment.class_id - 1, minlength=CLASS_COUNT)
+            found = self._best(fresh)
+            self._sums.fade(max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5))
+            self._deposit(fresh, found)
+            assignment = self._given(found)
+            self._until_tended -= len(fresh.masked)
+            if self._until_tended <= 0:
+                self._until_tended = _TENDED_EVERY
+                self._tend()
             return [(movie_id, assignment)]
         self._waiting.append(fresh)
         if sum(len(item.masked) for item in self._waiting) < _FIRST_PARTICLES:
             return []
         return self._begin()
 
-    def averages(self) -> tuple[Tensor, NDArray[np.int64]]:
-        """(K, n, n) class averages (bright particles, centre at pixel n // 2) and how many particles each has had."""
+    def averages(self) -> list[ClassAverage]:
+        """The classes as they are, those that nothing belongs to left out."""
         seen = self
         if not self._started and self._waiting:
             seen = copy.deepcopy(self)  # what a round shows must not change what the next movie meets
             seen._begin()
-        spectrum = seen._average_spectra()
-        images = centred_ifft_real(spectrum, 2)
-        return images.cpu(), seen.counts.copy()
+        images, resolutions = seen._sums.images().cpu(), seen._sums.resolutions_angstrom()
+        return [
+            ClassAverage(int(seen._ids[slot]), images[slot], int(seen._counts[slot]), resolutions[slot])
+            for slot in range(CLASS_COUNT)
+            if seen._counts[slot]
+        ]
+
+    def _given(self, found: _Found) -> ClassAssignment:
+        """Count particles, and name their classes."""
+        self._counts += np.bincount(found.slot, minlength=CLASS_COUNT)
+        return ClassAssignment(self._ids[found.slot], found.psi_deg, found.shift_px)
 
     def _begin(self) -> list[tuple[str, ClassAssignment]]:
         """Classify the waiting particles together, beginning with some of them as averages."""
@@ -121,61 +162,26 @@ class StreamingClasses:
         first = 0
         for item in self._waiting:
             n = len(item.masked)
-            class_of = {int(seed) - first: number for number, seed in enumerate(seeds) if first <= seed < first + n}
-            if class_of:
-                rows = sorted(class_of)
-                self._deposit(
-                    _Waiting(item.movie_id, item.masked[rows], item.ctf, item.whitening),
-                    ClassAssignment(
-                        np.array([class_of[row] + 1 for row in rows]), np.zeros(len(rows)), np.zeros((len(rows), 2))
-                    ),
-                )
+            slot_of = {int(seed) - first: slot for slot, seed in enumerate(seeds) if first <= seed < first + n}
+            if slot_of:
+                rows = sorted(slot_of)
+                chosen = _Waiting(item.movie_id, item.masked[rows], item.ctf, item.whitening)
+                slots = np.array([slot_of[row] for row in rows])
+                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2))))
             first += n
-        assignments: list[ClassAssignment] = []
+        found: list[_Found] = []
         for _ in range(_FIRST_ROUNDS):
-            assignments = [self._assign(item) for item in self._waiting]
-            self._numerator.zero_()
-            self._denominator.zero_()
-            for item, assignment in zip(self._waiting, assignments, strict=True):
-                self._deposit(item, assignment)
-        for assignment in assignments:
-            self.counts += np.bincount(assignment.class_id - 1, minlength=CLASS_COUNT)
-        decided = [(item.movie_id, found) for item, found in zip(self._waiting, assignments, strict=True)]
+            found = [self._best(item) for item in self._waiting]
+            self._sums.clear(slice(None))
+            for item, one in zip(self._waiting, found, strict=True):
+                self._deposit(item, one)
+        decided = [(item.movie_id, self._given(one)) for item, one in zip(self._waiting, found, strict=True)]
         self._waiting, self._started = [], True
         return decided
 
-    def _average_spectra(self) -> Tensor:
-        """(K, n, n) complex, origin at n // 2."""
-        n = self._plane.box_px
-        numerator = torch.view_as_complex(self._numerator).view(-1, n, n)
-        denominator = self._denominator.view(-1, n, n)
-        mirror = torch.roll(torch.flip(numerator, (1, 2)), (1, 1), (1, 2)).conj()
-        both = denominator + torch.roll(torch.flip(denominator, (1, 2)), (1, 1), (1, 2))
-        return (numerator + mirror) / (both + 1.0)
-
-    def _references(self) -> Tensor:
-        """(K, T, M) complex: every average in every turn."""
-        n = self._plane.box_px
-        spectrum = self._average_spectra()
-        images = centred_ifft_real(spectrum, 2)
-        weaken = torch.sinc((torch.arange(n, device=self._device) - n // 2) / (_PADDING * n)) ** 2
-        padded = torch.zeros(len(images), _PADDING * n, _PADDING * n, device=self._device)
-        low = _PADDING * n // 2 - n // 2
-        padded[:, low : low + n, low : low + n] = images / (weaken[:, None] * weaken[None, :])
-        fine = centred_fft(padded, 2)
-        grid = (self._turned * _PADDING + _PADDING * n // 2) * (2.0 / (_PADDING * n - 1)) - 1.0
-        found = torch.nn.functional.grid_sample(
-            torch.view_as_real(fine).permute(0, 3, 1, 2),
-            grid[None].expand(len(images), -1, -1, -1),
-            mode="bilinear",
-            padding_mode="zeros",
-            align_corners=True,
-        )
-        return torch.complex(found[:, 0], found[:, 1])
-
-    def _assign(self, item: _Waiting) -> ClassAssignment:
+    def _best(self, item: _Waiting) -> _Found:
         count, n = self._count, len(item.masked)
-        references = self._references().flatten(0, 1)  # (K T, M)
+        references = self._sums.references().flatten(0, 1)  # (K T, M)
         weight = item.whitening * item.ctf
         phases = self._plane.phases(self._shifts, count, self._device)
         flat = torch.view_as_real(((item.masked[:, None] * weight) * phases).contiguous()).flatten(2).flatten(0, 1)
@@ -184,38 +190,86 @@ class StreamingClasses:
         best = score.flatten(1).argmax(dim=1).cpu().numpy()
         shift, reference = best // len(references), best % len(references)
         turn = reference % _TURNS
-        return ClassAssignment(
-            class_id=reference // _TURNS + 1,
+        return _Found(
+            slot=reference // _TURNS,
             psi_deg=(turn * (360.0 / _TURNS) + 180.0) % 360.0 - 180.0,
             shift_px=self._shifts[shift],
         )
 
-    def _deposit(self, item: _Waiting, assignment: ClassAssignment) -> None:
-        """Turn particles back and share their samples among the four grid points around them."""
-        n, half = self._plane.box_px, self._plane.box_px // 2
-        phases = self._plane.phases(assignment.shift_px, self._count, self._device)
-        values = torch.view_as_real((item.masked * phases * item.ctf).contiguous())
-        weight = item.ctf**2
-        kx = torch.from_numpy(self._plane.kx[: self._count]).to(self._device, torch.float32)
-        ky = torch.from_numpy(self._plane.ky[: self._count]).to(self._device, torch.float32)
-        for value, number, psi_deg in zip(values, assignment.class_id - 1, assignment.psi_deg, strict=True):
-            cos, sin = math.cos(math.radians(psi_deg)), math.sin(math.radians(psi_deg))
-            x, y = cos * kx - sin * ky + half, sin * kx + cos * ky + half
-            x0, y0 = torch.floor(x), torch.floor(y)
-            fx, fy, first = x - x0, y - y0, (y0 * n + x0).to(torch.int64)
-            for dy in (0, 1):
-                for dx in (0, 1):
-                    share = (fy if dy else 1 - fy) * (fx if dx else 1 - fx)
-                    self._numerator[number].index_add_(0, first + (dy * n + dx), value * share[:, None])
-                    self._denominator[number].index_add_(0, first + (dy * n + dx), weight * share)
+    def _deposit(self, item: _Waiting, found: _Found) -> None:
+        """Each class's particles go to its halves in turn."""
+        half = np.zeros(len(found.slot), dtype=np.int64)
+        weight = self._sums.weight.copy()
+        for row, slot in enumerate(found.slot):
+            half[row] = int(weight[slot, 1] < weight[slot, 0])
+            weight[slot, half[row]] += 1.0
+        self._sums.deposit(item.masked, item.ctf, found.slot, half, found.psi_deg, found.shift_px)
+
+    # --- classes come and go ---------------------------------------------------------------------------------------
+
+    def _tend(self) -> None:
+        weight = self._sums.weight.sum(axis=1)
+        for slot in np.nonzero((weight > 0) & (weight < _RETIRED_SHARE * weight.sum() / CLASS_COUNT))[0]:
+            self._give_up(int(slot))
+        twin = self._twin()
+        if twin is not None:
+            # Its place stays free until the next time: what has just been found to be one is not split at once.
+            self._give_up(twin)
+            return
+        weight = self._sums.weight.sum(axis=1)
+        free = np.nonzero(weight == 0)[0]
+        largest = int(np.argmax(weight))
+        if free.size and weight[largest] >= _SPLIT_PARTICLES:
+            child = int(free[0])
+            self._sums.split(largest, child)
+            self._ids[child] = self._ids.max() + 1
+
+    def _give_up(self, slot: int) -> None:
+        self._sums.clear(slot)
+        self._given_up += int(self._counts[slot])
+        self._counts[slot] = 0
+
+    def _twin(self) -> int | None:
+        """The smaller of the two classes that are most alike, if they show the same as far as noise lets one see.
+
+        With f the share of a class average's power in a ring that is signal, two averages A and B of the same view have
+        sum w Re(A* B) = sum w sqrt(f_A |A|^2 f_B |B|^2); w = f_A f_B looks where there is something to be seen.
+        """
+        curves = self._sums.half_correlations()
+        signal = np.clip(2 * curves / (1 + curves), 0.0, 1.0)  # of the whole class, from its halves
+        references = self._sums.references()
+        ring = np.rint(self._plane.radius_px[: self._count]).astype(np.int64) - 1
+        size = np.maximum(np.bincount(ring), 1)
+        phases = self._plane.phases(self._shifts, self._count, self._device)
+        power = references[:, 0].abs().square().cpu().double().numpy()
+        per_ring = np.stack([np.bincount(ring, weights=row) / size for row in power])
+        known = [int(slot) for slot in np.nonzero(np.isfinite(curves).all(axis=1))[0]]
+        best: tuple[float, int] | None = None
+        for a, b in itertools.combinations(known, 2):
+            weight = signal[a] * signal[b]
+            norm = np.sqrt((weight * size * per_ring[a]).sum() * (weight * size * per_ring[b]).sum())
+            if norm <= 0:
+                continue
+            expected = (size * weight**1.5 * np.sqrt(per_ring[a] * per_ring[b])).sum() / norm
+            on_samples = torch.from_numpy(weight[ring]).to(self._device, torch.float32)
+            cross = ((references[a, 0] * on_samples).conj() * phases) @ references[b].T
+            alike = float(cross.real.max()) / norm
+            if expected > _LEAST_EXPECTED and alike > _SAME * expected and (best is None or alike > best[0]):
+                best = alike, min(a, b, key=lambda slot: float(self._sums.weight[slot].sum()))
+        return None if best is None else best[1]
+
+    # --- to be kept ------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on exactly as if nothing had happened."""
         arrays: dict[str, NDArray[Any]] = {
-            "numerator": self._numerator.cpu().numpy(),
-            "denominator": self._denominator.cpu().numpy(),
-            "counts": self.counts.copy(),
-            "progress": np.array([self.movie_count, int(self._started), len(self._waiting)], dtype=np.int64),
+            **self._sums.state(),
+            "counts": self._counts.copy(),
+            "ids": self._ids.copy(),
+            "progress": np.array(
+                [self.movie_count, int(self._started), len(self._waiting), self._given_up, self._until_tended],
+                dtype=np.int64,
+            ),
         }
         for number, item in enumerate(self._waiting):
             arrays[f"waiting.{number}.id"] = np.array(item.movie_id)
@@ -225,12 +279,11 @@ class StreamingClasses:
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Raises KeyError or ValueError when the arrays are not those of such classes."""
-        if arrays["numerator"].shape != tuple(self._numerator.shape):
-            raise ValueError("class averages of another size")
-        self._numerator = torch.from_numpy(arrays["numerator"]).to(self._device)
-        self._denominator = torch.from_numpy(arrays["denominator"]).to(self._device)
-        self.counts = arrays["counts"].copy()
-        self.movie_count, started, waiting = (int(value) for value in arrays["progress"])
+        self._sums.restore(arrays)
+        self._counts, self._ids = arrays["counts"].copy(), arrays["ids"].copy()
+        self.movie_count, started, waiting, self._given_up, self._until_tended = (
+            int(value) for value in arrays["progress"]
+        )
         self._started = bool(started)
         self._waiting = [
             _Waiting(

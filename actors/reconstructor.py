@@ -332,6 +332,7 @@ class Reconstructor:
                 half2_path=MAP_PATHS[2],
                 report=report,
                 diameter_angstrom=self._diameter_angstrom,
+                own_orientations=now.own_orientations,
             )
         elif self._classes is not None and self._plane is not None:
             averages, counts = self._classes.averages()

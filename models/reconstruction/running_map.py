@@ -43,6 +43,8 @@ class MapRound:
     """As they are, under a soft sphere."""
     agreement: HalfMapFsc
     pixel_size_angstrom: float
+    own_orientations: bool
+    """A round or more of the particles were oriented against the map itself and not the start."""
 
     @property
     def fsc(self) -> FscCurve:
@@ -111,7 +113,8 @@ class RunningMap:
         agreement = self._agreement(halves)
         full = filtered((first + second).volume() * self._mask, agreement.corrected.map_filter())
         half1, half2 = ((half * self._mask).cpu() for half in halves)
-        return MapRound(full.cpu(), half1, half2, agreement, self._plane.pixel_size_angstrom)
+        own = self._reference_resolution_angstrom < INITIAL_RESOLUTION_ANGSTROM and self.movie_count >= 2 * ROUND_MOVIES
+        return MapRound(full.cpu(), half1, half2, agreement, self._plane.pixel_size_angstrom, own)
 
     def _agreement(self, halves: list[Tensor]) -> HalfMapFsc:
         """Of half maps that no mask has touched."""

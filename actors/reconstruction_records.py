@@ -54,6 +54,16 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassSummary:
+    """One 2-D class, in the order of the stack of averages."""
+
+    class_id: int
+    particle_count: int
+    resolution_angstrom: float | None
+    """Where the averages of its two halves agree to 0.5; None: not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedRound:
     """Files are written; numbers are for the store."""
 
@@ -70,7 +80,7 @@ class FinishedRound:
     map_path: str | None = None
     half1_path: str | None = None
     half2_path: str | None = None
-    class_counts: tuple[int, ...] = ()
+    classes: tuple[ClassSummary, ...] = ()
     averages_path: str | None = None
     report: RoundReport | None = None
     diameter_angstrom: float | None = None

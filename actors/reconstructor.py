@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
+from frazil.actors.reconstruction_records import Added, ClassSummary, FinishedRound, MapMovie, ParticlePoses, Resumed
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.atomic import atomic_path
@@ -331,16 +331,25 @@ class Reconstructor:
                 own_orientations=now.own_orientations,
             )
         if self._classes is not None and self._plane is not None:
-            averages, counts = self._classes.averages()
+            averages = self._classes.averages()
+            counts = [one.particle_count for one in averages]
             path = self._session_dir / AVERAGES_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_mrc(path, averages.numpy(), self._plane.pixel_size_angstrom)
-            radius_px = 0.6 * self._diameter_angstrom / self._plane.pixel_size_angstrom
-            row = map_picture.strip(averages.numpy(), counts.tolist(), radius_px, _STRIP_CLASSES)
-            self._write_picture(STRIP_PATH, row)
-            finished = replace(finished, class_counts=tuple(counts.tolist()), averages_path=AVERAGES_PATH)
+            if averages:
+                images: NDArray[np.float32] = torch.stack([one.image for one in averages]).numpy()
+                write_mrc(path, images, self._plane.pixel_size_angstrom)
+                radius_px = 0.6 * self._diameter_angstrom / self._plane.pixel_size_angstrom
+                self._write_picture(STRIP_PATH, map_picture.strip(images, counts, radius_px, _STRIP_CLASSES))
+            finished = replace(
+                finished,
+                classes=tuple(
+                    ClassSummary(one.class_id, one.particle_count, one.resolution_angstrom) for one in averages
+                ),
+                averages_path=AVERAGES_PATH if averages else None,
+            )
             if self._map is None:
-                finished = replace(finished, particle_count=int(counts.sum()), symmetry="C1")
+                told = max(self._classes.particle_count, sum(counts))  # some may still be waiting
+                finished = replace(finished, particle_count=told, symmetry="C1")
         self._save()
         return finished
 

@@ -336,8 +336,8 @@ class MapDesk:
         self._round_due = self._unrecorded = False
         self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
         classes = tuple(
-            ClassRow(class_id=number, particle_count=count, average_path=done.averages_path)
-            for number, count in enumerate(done.class_counts, start=1)
+            ClassRow(one.class_id, one.particle_count, one.resolution_angstrom, done.averages_path)
+            for one in done.classes
         )
         now_utc_us = self._utc_us()
         round_told = told(self._store, done, diameter_angstrom=done.diameter_angstrom, now_utc_us=now_utc_us)
@@ -363,6 +363,8 @@ class MapDesk:
                 fsc_unmasked=() if report is None else report.unmasked.fsc,
                 fsc_masked=() if report is None else report.masked.fsc,
                 fsc_randomised=() if report is None else report.randomised.fsc,
+                fsc_uniform=done.uniform_fsc,
+                uniform_resolution_0143_angstrom=done.uniform_resolution_0143_angstrom,
                 forecasts=round_told.forecast_rows(),
                 mask=None if report is None else report.mask,
                 randomised_from_per_angstrom=None if report is None else report.randomised_from_per_angstrom,

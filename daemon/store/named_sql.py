@@ -234,7 +234,7 @@ INTERVENTIONS = (
 )
 RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
 FSC = (
-    "SELECT round, frequency_per_angstrom, fsc, fsc_unmasked, fsc_masked, fsc_randomised FROM fsc "
+    "SELECT round, frequency_per_angstrom, fsc, fsc_unmasked, fsc_masked, fsc_randomised, fsc_uniform FROM fsc "
     "WHERE round = coalesce($round, (SELECT max(round) FROM fsc)) ORDER BY frequency_per_angstrom"
 )
 FORECAST = (

@@ -252,6 +252,9 @@ class ReconstructionRow:
     fsc_unmasked: tuple[float, ...] = ()
     fsc_masked: tuple[float, ...] = ()
     fsc_randomised: tuple[float, ...] = ()
+    fsc_uniform: tuple[float, ...] = ()
+    """Of the same particles without causal weights."""
+    uniform_resolution_0143_angstrom: float | None = None
     forecasts: tuple[ForecastRow, ...] = ()
     mask: str | None = None
     randomised_from_per_angstrom: float | None = None

@@ -326,6 +326,8 @@ ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS b_factor_high_a2 DOUBLE;
 ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_unmasked DOUBLE;                     -- `fsc` is the corrected one
 ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_masked DOUBLE;
 ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_randomised DOUBLE;
+ALTER TABLE fsc ADD COLUMN IF NOT EXISTS fsc_uniform DOUBLE;                      -- corrected, all particles alike
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS uniform_resolution_0143_angstrom DOUBLE; -- without causal weights
 CREATE TABLE IF NOT EXISTS forecasts (
     round INTEGER NOT NULL, place INTEGER NOT NULL,
     kind TEXT NOT NULL,                   -- end (of the session) or step (to a resolution)

@@ -184,7 +184,7 @@ def record_score(connection: Connection, row: ScoreRow) -> None:
 
 def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
     """A round with its FSC, its classes and its forecasts; the same round again replaces all of them."""
-    curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised")
+    curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised", "fsc_uniform")
     own = (*curves, "classes", "forecasts")
     values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
     _replace(connection, "reconstructions", ["round"], values)

@@ -93,7 +93,7 @@ def test_a_session_without_a_start_makes_its_own(
     assert all(one.class_id is not None for answer in answers for one in answer.poses)  # classes go on beside
     done = whole.finish_round()
     assert done.particle_count == 140
-    assert sum(done.class_counts) == 140
+    assert sum(one.particle_count for one in done.classes) == 140
     assert len(done.fsc) == len(done.uniform_fsc) > 10
     for number in range(3):
         killed.add(movie(number))

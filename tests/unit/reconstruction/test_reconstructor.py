@@ -174,7 +174,7 @@ def test_classes_without_a_start(session: Path, tmp_path: Path) -> None:
     assert [poses.movie_id for poses in decided] == [f"id{number}" for number in range(MOVIES)]  # each once
     assert all(poses.rot_deg is None and len(poses.psi_deg) == PARTICLES for poses in decided)
     done = worker.finish_round()
-    assert sum(done.class_counts) == done.particle_count == MOVIES * PARTICLES
+    assert sum(one.particle_count for one in done.classes) == done.particle_count == MOVIES * PARTICLES
     assert done.map_path is None
     with mrcfile.open(tmp_path / AVERAGES_PATH) as mrc:
         assert mrc.data.shape == (8, 48, 48)

@@ -68,6 +68,7 @@ def test_map_reaches_what_its_fsc_says(truth: torch.Tensor, simulate: Simulate) 
         running.add(spectra(simulate(12, 1.0, seed=100 + movie)), halves(12), FLAT)
     now = running.round()
     assert running.movie_count == ROUND_MOVIES + 2
+    assert not now.own_orientations, "most particles stand as the start had them"
     assert running.particle_count == 12 * (ROUND_MOVIES + 2)
     own, true = now.resolution_0143_angstrom, resolution_against(truth, now.full)
     assert own is not None

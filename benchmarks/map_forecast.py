@@ -124,6 +124,7 @@ def running_session(name: str, seed: int, *, movies: int = 30, particles: int = 
     symmetry = SYMMETRY[name]
     running = RunningMap(start, plane, symmetry=symmetry, diameter_angstrom=diameter, device=torch.device("cpu"))
     noise_sd, forecast, now = float(rng.uniform(3.0, 6.0)), None, None
+    taken = []
     for movie in range(movies):
         defocus = float(rng.uniform(10_000, 25_000))
         optics = CtfParameters(300.0, 2.7, 0.1, defocus + 150, defocus - 150, float(rng.uniform(-90, 90)))
@@ -140,6 +141,9 @@ def running_session(name: str, seed: int, *, movies: int = 30, particles: int = 
         stack = stack + torch.from_numpy(rng.standard_normal(stack.shape).astype(np.float32))
         spectra = particle_spectra(stack, plane, pixel_size_angstrom=pixel, diameter_angstrom=diameter, ctf=optics)
         running.add(spectra, tuple(1 + i % 2 for i in range(particles)), np.ones(len(plane.kx)))
+        taken.append(spectra)
+        for number in running.due():
+            running.again(number, taken[number])
         if movie + 1 == movies // 3:
             now = running.round()
             order = len(symmetry_matrices(symmetry))

@@ -184,7 +184,8 @@ class RunningMap:
         gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
         full = filtered((first + second).volume() * self._mask, gain)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
-        own = self._renewals > 0 and self.movie_count >= 2 * ROUND_MOVIES
+        # The first renewal takes effect a round later.
+        own = self._renewals >= 2 and self.movie_count >= 2 * ROUND_MOVIES
         return MapRound(full.cpu(), half1, half2, agreement, uniform, self._plane.pixel_size_angstrom, own)
 
     def _agreement(self, halves: list[Tensor], mask: MapMask | None = None) -> HalfMapFsc:

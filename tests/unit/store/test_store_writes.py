@@ -212,17 +212,19 @@ def test_a_round_with_all_that_it_foretells(store: Store) -> None:
     step = ForecastRow(2, "step", 160, 140, 190, 1.5, 6.0, None, None, True, None, "60 more movies")
     row = ReconstructionRow(
         1, 10, 5, 500, "D2", resolution_0143_angstrom=7.5, frequency_per_angstrom=(0.1, 0.2), fsc=(0.9, 0.1),
-        fsc_unmasked=(0.8, 0.0), fsc_masked=(0.92, 0.2), fsc_randomised=(0.0, 0.1), mask="map", sphericity=0.97,
+        fsc_unmasked=(0.8, 0.0), fsc_masked=(0.92, 0.2), fsc_randomised=(0.0, 0.1),
+        fsc_uniform=(0.7, 0.1), uniform_resolution_0143_angstrom=8.1, mask="map", sphericity=0.97,
         orientation_efficiency=0.7, preferred_orientation=True, b_factor_a2=210.0,
         forecasts=(ForecastRow(1, "end", 200, None, None, None, 6.5, 6.0, 7.0, True, None, "after 200"), step),
     )  # fmt: skip
     for _ in range(2):
         store.submit(session_writes.record_reconstruction, row).result()
-    assert store.named("fsc").rows == ((1, 0.1, 0.9, 0.8, 0.92, 0.0), (1, 0.2, 0.1, 0.0, 0.2, 0.1))
+    assert store.named("fsc").rows == ((1, 0.1, 0.9, 0.8, 0.92, 0.0, 0.7), (1, 0.2, 0.1, 0.0, 0.2, 0.1, 0.1))
     told = store.named("forecast").as_dicts()
     assert [found["sentence"] for found in told] == ["after 200", "60 more movies"]
     assert (told[1]["movies_low"], told[1]["movies_high"], told[1]["b_factor_a2"]) == (140, 190, 210.0)
     (found,) = store.named("reconstructions").as_dicts()
+    assert found["uniform_resolution_0143_angstrom"] == 8.1
     assert (found["mask"], found["sphericity"], found["preferred_orientation"]) == ("map", 0.97, True)
 
 

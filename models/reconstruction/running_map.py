@@ -135,6 +135,10 @@ class RunningMap:
         self._next_again = chosen[-1] + 1
         return tuple(chosen)
 
+    def count_of(self, number: int) -> int:
+        """Particles of movie `number` that are in the map."""
+        return len(self._placed[number].half_set) if number in self._placed else 0
+
     def again(self, number: int, particles: ParticleSpectra) -> FoundPoses:
         """Search a movie's particles against the present references; they move to where they are found now.
 

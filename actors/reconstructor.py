@@ -119,9 +119,12 @@ class Reconstructor:
         return Added(len(self._movies), self._particle_count, tuple(newest.values()), skipped)
 
     def _particles_again(self, movie: MapMovie) -> ParticleSpectra | None:
-        """Of a movie that is included."""
-        stack = self._read_stack(movie)
-        return None if stack is None else self._spectra(stack, movie)
+        """Of a movie that is included; None: it has none that can be used, or they are gone since."""
+        try:
+            stack = self._read_stack(movie)
+            return None if stack is None else self._spectra(stack, movie)
+        except (FrazilError, OSError, ValueError):
+            return None
 
     def _read_stack(self, movie: MapMovie) -> torch.Tensor | None:
         if movie.particles_path is None or not movie.ctf.defocus_known:
@@ -208,12 +211,10 @@ class Reconstructor:
         poses = []
         movies = list(self._movies.values())
         for number in self._map.due():
-            try:
-                particles = self._particles_again(movies[number])
-                if particles is not None:
-                    poses.append(self._map_poses(movies[number].movie_id, self._map.again(number, particles)))
-            except (FrazilError, OSError, ValueError):
-                continue  # its stack is gone: it stays where it was found before
+            movie_id, particles = movies[number].movie_id, self._particles_again(movies[number])
+            # Where the stack is gone or another the particles stay where they were found before.
+            if particles is not None and len(particles.values) == self._map.count_of(number):
+                poses.append(self._map_poses(movie_id, self._map.again(number, particles)))
         return poses
 
     # --- a map from nothing ----------------------------------------------------------------------------------------
@@ -227,8 +228,9 @@ class Reconstructor:
             self._waiting_count += len(particles.values)
         if self._waiting_count < AB_INITIO_PARTICLES:
             return []
+        waited = [self._particles_again(self._movies[movie_id]) for movie_id in self._waiting]
         found = ab_initio_map(
-            [one for movie_id in self._waiting if (one := self._particles_again(self._movies[movie_id])) is not None],
+            [one for one in waited if one is not None],
             self._plane,
             symmetry=self._settings.particles.symmetry,
             diameter_angstrom=self._diameter_angstrom,

@@ -272,6 +272,8 @@ class Session:
     b_factor: float = 80.0
     artefacts: bool = False
     """Drift bursts in a third of the movies, ice from 200 to 1,500 A, coma that grows with the image shift."""
+    false_picks: float = 0.0
+    """Share of boxes that hold ice alone; their poses and centres mean nothing."""
     off_centre_px: float = 3.0
     """Standard deviation of the picks."""
 
@@ -335,6 +337,8 @@ def _movie(session: Session, projector: _Projector, number: int, rng: np.random.
         poses[index] = _random_matrix(rng)
         ice = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * ice_amplitude
         phase = projector.transform(poses[index], shifts[index]) * kernel
+        if index >= round((1 - session.false_picks) * count):
+            phase = phase * 0
         contrast = np.fft.irfft2(phase + ice, s=(size, size))[window, window]
         image = rng.poisson(counts * np.maximum(1 + contrast, 0.02)).astype(np.float32)
         stack[index] = -(image - image[outside].mean()) / image[outside].std()

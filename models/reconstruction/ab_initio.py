@@ -196,7 +196,7 @@ class _Run:
             np.clip(0.8 * np.degrees(resolution_angstrom / self._diameter_angstrom), _LEAST_STEP_DEG, _LARGEST_STEP_DEG)
         )
         grid = pose_grid(step, self._group)
-        grid = grid @ _random_rotation_about(self._group, step, self._rng)
+        grid = grid @ _small_rotation(step, self._rng)
         poses = torch.from_numpy(grid).to(device, torch.float32)
         slices = FourierVolume(self._volume, device=device).slices(poses, plane, count)
         real = torch.view_as_real(slices).flatten(1)
@@ -234,9 +234,7 @@ class _Run:
         return sums, ln_likelihood
 
 
-def _random_rotation_about(
-    group: NDArray[np.float64], step_deg: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _small_rotation(step_deg: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Of less than a step, so that the grid's directions are not always the same."""
     angles = rng.uniform(-0.5, 0.5, 3) * step_deg
     turn: NDArray[np.float64] = matrices_from_euler_deg(np.array([angles[0], angles[1], -angles[0] + angles[2]]))

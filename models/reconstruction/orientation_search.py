@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.special
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -49,7 +50,9 @@ class FoundPoses:
     shift_px: NDArray[np.float64]
     """(n, 2) displacement (x, y) of the particle from the centre of its box, in working pixels."""
     score: NDArray[np.float64]
-    """(n,) in standard deviations of noise."""
+    """(n,) its square is the ln likelihood against a box without a particle."""
+    certainty: NDArray[np.float64]
+    """(n,) probability that there is such a particle at all: noise that is compared with enough poses fits one, too."""
 
 
 class OrientationSearch:
@@ -107,6 +110,7 @@ class OrientationSearch:
             np.concatenate([one.poses for one in found]),
             np.concatenate([one.shift_px for one in found]),
             np.concatenate([one.score for one in found]),
+            np.concatenate([one.certainty for one in found]),
         )
 
     def _coarse(self, particles: ParticleSpectra) -> tuple[Tensor, Tensor]:
@@ -155,8 +159,14 @@ class OrientationSearch:
         return FoundPoses(
             poses=_orthonormal(poses[:, 0].cpu().double().numpy()),
             shift_px=shifts[:, 0].cpu().double().numpy(),
-            score=value[:, 0].cpu().double().numpy(),
+            score=(score := value[:, 0].cpu().double().numpy()),
+            certainty=self._certainty(score),
         )
+
+    def _certainty(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bayes with even odds beforehand; the poses and displacements that were tried share them."""
+        shifts = shift_grid(self._reach_angstrom, self._shift_step_angstrom, self._plane.pixel_size_angstrom)
+        return np.asarray(scipy.special.expit(np.maximum(score, 0) ** 2 - math.log(self.pose_count * len(shifts))))
 
     def _one_round(
         self,

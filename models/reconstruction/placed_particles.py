@@ -20,11 +20,13 @@ class PlacedParticles:
     """(n, 3, 3)"""
     shift_px: NDArray[np.float32]
     """(n, 2) working pixels."""
+    certainty: NDArray[np.float32]
+    """(n,) how much each counts: `FoundPoses.certainty`."""
     shell_ssnr: NDArray[np.float32]
     """Relative SSNR of the movie, by shell."""
 
 
-_BY_PARTICLE = ("half_set", "poses", "shift_px")
+_BY_PARTICLE = ("half_set", "poses", "shift_px", "certainty")
 
 
 def to_arrays(placed: Mapping[int, PlacedParticles]) -> dict[str, NDArray[Any]]:
@@ -46,6 +48,6 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, PlacedParticles
     if "placed.number" not in arrays:
         return {}
     ends = np.cumsum(arrays["placed.count"])[:-1]
-    half_set, poses, shift_px = (np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE)
-    rows = zip(half_set, poses, shift_px, arrays["placed.shell_ssnr"], strict=True)
+    columns = [np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE]
+    rows = zip(*columns, arrays["placed.shell_ssnr"], strict=True)
     return {int(number): PlacedParticles(*row) for number, row in zip(arrays["placed.number"], rows, strict=True)}

@@ -144,6 +144,10 @@ class RunningMap:
         self._next_again = chosen[-1] + 1
         return tuple(chosen)
 
+    def count_of(self, number: int) -> int:
+        """Particles of movie `number` that are in the map."""
+        return len(self._placed[number].half_set) if number in self._placed else 0
+
     def again(self, number: int, particles: ParticleSpectra) -> FoundPoses:
         """Search a movie's particles against the present references; they move to where they are found now.
 
@@ -169,7 +173,7 @@ class RunningMap:
     ) -> FoundPoses:
         found = self._orient(particles, half_set, shell_ssnr)
         poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
-        added = PlacedParticles(half_set, poses, shift_px, shell_ssnr)
+        added = PlacedParticles(half_set, poses, shift_px, found.certainty.astype(np.float32), shell_ssnr)
         self._insert(particles, added, sign=1.0)
         self._placed[number] = added
         return found
@@ -235,7 +239,7 @@ class RunningMap:
         self, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
     ) -> FoundPoses:
         n = len(half_set)
-        poses, shifts, scores = np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n)
+        found = FoundPoses(np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n), np.zeros(n))
         damped = particles.ctf * torch.sqrt(self._on_plane(shell_ssnr))
         for half in (0, 1):
             chosen = np.nonzero(half_set == half + 1)[0]
@@ -243,17 +247,19 @@ class RunningMap:
                 continue
             index = torch.from_numpy(chosen).to(self._device)
             own = replace(particles, values=particles.values[index], masked=particles.masked[index], ctf=damped)
-            found = self._search(half).find(own)
-            poses[chosen], shifts[chosen], scores[chosen] = found.poses, found.shift_px, found.score
-        return FoundPoses(poses, shifts, scores)
+            part = self._search(half).find(own)
+            found.poses[chosen], found.shift_px[chosen] = part.poses, part.shift_px
+            found.score[chosen], found.certainty[chosen] = part.score, part.certainty
+        return found
 
     def _insert(self, particles: ParticleSpectra, added: PlacedParticles, *, sign: float) -> None:
         shifts = added.shift_px.astype(np.float64)
         centred = particles.values * self._plane.phases(shifts, len(self._plane.kx), self._device)
+        certainty = torch.from_numpy(added.certainty).to(self._device)[:, None]
         for name in _WEIGHTINGS:
             ssnr = self._on_plane(added.shell_ssnr) if name == "causal" else torch.ones_like(particles.ctf)
             damped = particles.ctf * torch.sqrt(ssnr)
-            numerator, denominator = centred * damped, (damped**2).expand(len(centred), -1)
+            numerator, denominator = centred * damped * certainty, damped**2 * certainty
             for half in (0, 1):
                 chosen = np.nonzero(added.half_set == half + 1)[0]
                 if not chosen.size:

@@ -107,6 +107,22 @@ def test_particles_of_the_first_movies_are_found_better_later(truth: torch.Tenso
     assert np.median(np.concatenate(later[:6])) < 0.85 * np.median(np.concatenate(first))
 
 
+def test_boxes_without_a_particle_hardly_count(truth: torch.Tensor, simulate: Simulate) -> None:
+    """Half of the picks are noise: they are known from the first movie on, and the map is nearly that of the others."""
+    with_noise, without = new_map(truth), new_map(truth)
+    for number in range(6):
+        sample = simulate(10, 1.2, seed=80 + number)
+        noise = torch.randn(10, BOX, BOX, generator=torch.Generator().manual_seed(number))
+        whole = spectra(replace(sample, stack=torch.cat([sample.stack, noise])))
+        found = with_noise.add(whole, halves(20), FLAT)
+        assert found is not None
+        assert np.median(found.certainty[:10]) > 0.99
+        assert found.certainty[10:].mean() < 0.1
+        without.add(replace(whole, values=whole.values[:10], masked=whole.masked[:10]), halves(10), FLAT)
+    mine, theirs = (one.round().full.flatten() for one in (with_noise, without))
+    assert float(torch.corrcoef(torch.stack([mine, theirs]))[0, 1]) > 0.97
+
+
 def test_equal_weights_make_equal_curves_and_unequal_ones_do_not(truth: torch.Tensor, simulate: Simulate) -> None:
     alike, weighted = new_map(truth), new_map(truth)
     for number in range(3):

@@ -222,6 +222,7 @@ def _map(ask: _Asker) -> MapState | None:
         fsc=tuple(number(row["fsc"]) or 0.0 for row in curve),
         by_round=tuple((int(number(r["particle_count"]) or 0), number(r["resolution_0143_angstrom"])) for r in rounds),
         mask=_text(last["mask"]),
+        uniform_resolution_0143_angstrom=number(last["uniform_resolution_0143_angstrom"]),
         sphericity=number(last["sphericity"]),
         best_direction_angstrom=number(last["best_direction_angstrom"]),
         worst_direction_angstrom=number(last["worst_direction_angstrom"]),

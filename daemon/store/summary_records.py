@@ -99,6 +99,8 @@ class MapState:
     """(particles, resolution at FSC 0.143) of each round."""
     mask: str | None = None
     """`map`: its own outline; `sphere`."""
+    uniform_resolution_0143_angstrom: float | None = None
+    """Of the same particles when all count alike, without what the causal model says of their movies."""
     sphericity: float | None = None
     best_direction_angstrom: float | None = None
     worst_direction_angstrom: float | None = None

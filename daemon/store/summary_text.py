@@ -154,6 +154,9 @@ def _map(summary: SessionSummary) -> Iterator[str]:
         reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A (FSC 0.143)"
         symmetry = f", symmetry {summary.map.symmetry}" if summary.map.symmetry else ""
         yield f"  {reached} from {summary.map.particle_count} particles, round {summary.map.round}{symmetry}"
+        uniform = summary.map.uniform_resolution_0143_angstrom
+        if resolution is not None and uniform is not None:
+            yield f"  without the causal model's weights {uniform:.2f} A"
         yield from _evenness(summary.map)
         for sentence in summary.map.forecast:
             yield f"  {sentence}"

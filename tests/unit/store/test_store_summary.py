@@ -68,7 +68,8 @@ def test_an_empty_session_has_a_summary_too(store: Store) -> None:
 def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> None:
     round_2 = ReconstructionRow(
         2, 10, 4, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/round2.mrc",
-        frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143), uniform_resolution_0143_angstrom=8.4, sphericity=0.91, best_direction_angstrom=5.8,
+        frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143), sphericity=0.91, best_direction_angstrom=5.8,
+        uniform_resolution_0143_angstrom=8.4,
         worst_direction_angstrom=9.0, orientation_sentence="preferred orientation: rot 10, tilt 20", b_factor_a2=180.0,
         b_factor_low_a2=120.0, b_factor_high_a2=260.0,
         forecasts=(ForecastRow(1, "end", 8, None, None, 1.0, 5.5, 5.0, 6.0, True, None, "after 8 movies: 5.5 A"),),

@@ -49,7 +49,7 @@ class Specimen:
 
     @property
     def mass_kda(self) -> float:
-        return 16.9 * len(self.position) / 1.2 / 1000  # heavy atoms with their hydrogens
+        return 14.1 * len(self.position) / 1000  # heavy atoms with their hydrogens
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,7 @@ def _ring_of(
     for radius in np.arange(8.0, 80.0, 1.0):
         here = thinned + np.array([radius, 0, 0], dtype=np.float32)
         next_one = here @ turn.T
-        near = here[:, 0] < 1e9
-        distance = np.sqrt(((here[near][:, None] - next_one[None]) ** 2).sum(-1).min())
+        distance = np.sqrt(((here[:, None] - next_one[None]) ** 2).sum(-1).min())
         if distance > 3.0:
             break
     whole, kinds = [], []

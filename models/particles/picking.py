@@ -68,7 +68,11 @@ def pick_particles(
     """
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
-    tried = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
+    wanted = _TRIED_DIAMETERS_ANGSTROM if diameter_angstrom is None else (diameter_angstrom,)
+    # A field must hold two particles side by side.
+    tried = [one for one in wanted if 2 * one <= min(image.shape) * pixel_size_angstrom]
+    if not tried:
+        return ParticlePicks(diameter_angstrom=diameter_angstrom)
     size = tried[0] if len(tried) == 1 else _size(image, regions, pixel_size_angstrom, tried, ctf, acquisition)
     best = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, size), ctf, acquisition)
     globular = ParticlePicks(diameter_angstrom=diameter_angstrom)
@@ -91,6 +95,8 @@ def _fibre_segments(
     fibres."""
     best, most = ParticlePicks(), 0.0
     for width in widths_angstrom:
+        if 2 * width > min(image.shape) * pixel_size_angstrom:
+            continue
         work = matched_filter.working_image(
             image, regions, pixel_size_angstrom, width, filaments.WORKING_PIXELS_PER_WIDTH
         )

@@ -3,7 +3,7 @@
     python benchmarks/picking.py --structures FOLDER [--first-seed 510] [--count 10] [--sets capsid "carbon edge" ...]
         [--work FOLDER] [--relion] [--json OUT.json]
 
-Claim: F1 of at least 0.85 for specimens of 200 kDa and more and of 0.7 for one of 118 kDa, fewer than one false pick a
+Claim: F1 of at least 0.85 for specimens of 200 kDa and more and of 0.7 for one of 126 kDa, fewer than one false pick a
 micrograph where there is nothing, and better than LoG throughout. Micrographs with known centres (`picking_scenes.py`;
 the structures are those of `picking_specimens.py`, by the first letters of their files, [default: $FRAZIL_STRUCTURES]);
 the true CTF is given to both programs. frazil is told the longest extent of the specimen ("told") or nothing

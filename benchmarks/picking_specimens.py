@@ -98,7 +98,7 @@ def _capsid(folder: Path) -> Specimen:
 
 
 def _pentamer(folder: Path) -> Specimen:
-    """Five copies of a 24 kDa subunit of the proteasome in a ring in which neighbours touch."""
+    """Five copies of a 25 kDa subunit of the proteasome in a ring in which neighbours touch."""
     chain = _read(folder, "3j9i")[0][0][0].name
     _, xyz, element = _read(folder, "3j9i", chain)
     xyz = xyz - xyz.mean(0)

@@ -70,6 +70,8 @@ def find_filaments(
     work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters, *, spacing_angstrom: float
 ) -> list[Filament]:
     """Fibres as wide as `work` was made for, the strongest first; empty where there are none."""
+    if min(work.image.shape) < _LEAST_LENGTH_WIDTHS * work.diameter_px or bool(work.masked.all()):
+        return []
     field = _Field(work, ctf, acquisition)
     if not (field.strength[~field.used] > _SEED_SIGMA).any():
         return []

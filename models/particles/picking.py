@@ -68,11 +68,15 @@ def pick_particles(
     """
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
-    tried = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_DIAMETERS_ANGSTROM
+    wanted = _TRIED_DIAMETERS_ANGSTROM if diameter_angstrom is None else (diameter_angstrom,)
+    # A field must hold two particles side by side.
+    tried = [one for one in wanted if 2 * one <= min(image.shape) * pixel_size_angstrom]
+    if not tried:
+        return ParticlePicks(diameter_angstrom=diameter_angstrom)
     size = tried[0] if len(tried) == 1 else _size(image, regions, pixel_size_angstrom, tried, ctf, acquisition)
     best = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, size), ctf, acquisition)
     globular = ParticlePicks(diameter_angstrom=diameter_angstrom)
-    if best is not None and len((picks := _believed(best)).score):
+    if best is not None and len((picks := _believed(best, _MOST_FALSE / len(tried))).score):
         globular = _in_micrograph(picks, best.work)
     widths = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_WIDTHS_ANGSTROM
     fibres = _fibre_segments(image, regions, pixel_size_angstrom, widths, ctf, acquisition)
@@ -91,6 +95,8 @@ def _fibre_segments(
     fibres."""
     best, most = ParticlePicks(), 0.0
     for width in widths_angstrom:
+        if 2 * width > min(image.shape) * pixel_size_angstrom:
+            continue
         work = matched_filter.working_image(
             image, regions, pixel_size_angstrom, width, filaments.WORKING_PIXELS_PER_WIDTH
         )
@@ -204,8 +210,11 @@ def _look(
     return _Seen(work, peaks, part, background, filters, over, allowed, away)
 
 
-def _believed(seen: _Seen) -> Peaks:
-    """The best peaks, as far as few of them are expected to be false."""
+def _believed(seen: _Seen, most_false: float) -> Peaks:
+    """The best peaks, as far as few of them are expected to be false.
+
+    Of several sizes one is chosen for what it shows: each has its part of the false picks.
+    """
     work = seen.work
     share = max(float(seen.allowed.float().mean()), 1e-6)
     chance, fields = calibration.surrogate_peaks(seen.background, seen.filters, seen.disc, work)
@@ -220,7 +229,7 @@ def _believed(seen: _Seen) -> Peaks:
     rows, columns = (torch.from_numpy(at).round().long().to(flipped.device) for at in (seen.peaks.y, seen.peaks.x))
     dark = seen.peaks.score > flipped[rows, columns].cpu().numpy()
     peaks = Peaks(seen.peaks.x[dark], seen.peaks.y[dark], seen.peaks.score[dark])
-    taken = calibration.believed(peaks.score, expected[dark], _MOST_FALSE, _FALSE_SHARE)
+    taken = calibration.believed(peaks.score, expected[dark], most_false, _FALSE_SHARE)
     return peaks.best(min(taken, _MAX_PICKS))
 
 

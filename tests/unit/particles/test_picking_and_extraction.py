@@ -167,3 +167,18 @@ def test_the_same_micrograph_gives_the_same_picks(specimen: torch.Tensor) -> Non
         for _ in range(2)
     )
     assert first == second
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (40, 300), (200, 150)])
+@pytest.mark.parametrize("diameter", [150.0, None])
+def test_what_is_too_small_or_empty_has_no_picks(shape: tuple[int, int], diameter: float | None) -> None:
+    for image in (torch.zeros(shape), torch.full(shape, 40.0)):
+        picks = pick_particles(
+            image,
+            pixel_size_angstrom=1.0,
+            diameter_angstrom=diameter,
+            ctf=ESTIMATE,
+            acquisition=ACQUISITION,
+            device=CPU,
+        )
+        assert picks.x_px == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import imagecodecs
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.config.settings import Settings
+from frazil.models.formats.atomic import atomic_path
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.movie_pipeline import MovieProducts
 from frazil.models.records import MovieFiles
@@ -71,9 +71,8 @@ def network_path(version: int) -> str:
 def write_bytes(path: Path, data: bytes) -> None:
     """Whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def _thumbnail(image: torch.Tensor) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ last round is given again by the desk after a restart, and a movie that is inclu
 from __future__ import annotations
 
 import json
+import logging
 import os
 import zipfile
 from dataclasses import asdict, replace
@@ -45,10 +46,11 @@ from frazil.models.reconstruction.running_map import RunningMap
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 from frazil.models.reconstruction.weights import relative_ssnr
 
+_log = logging.getLogger(__name__)
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
-_FORMAT = 2
+_FORMAT = 3
 _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
@@ -228,9 +230,16 @@ class Reconstructor:
             self._waiting_count += len(particles.values)
         if self._waiting_count < AB_INITIO_PARTICLES:
             return []
-        waited = [self._particles_again(self._movies[movie_id]) for movie_id in self._waiting]
+        waited = {movie_id: self._particles_again(self._movies[movie_id]) for movie_id in self._waiting}
+        present = {movie_id: one for movie_id, one in waited.items() if one is not None}
+        if len(present) < len(waited):
+            # Stacks that are gone are not waited for any longer; others may come.
+            self._waiting = {movie_id: self._waiting[movie_id] for movie_id in present}
+            self._waiting_count = sum(len(one.values) for one in present.values())
+            if self._waiting_count < AB_INITIO_PARTICLES:
+                return []
         found = ab_initio_map(
-            [one for one in waited if one is not None],
+            list(present.values()),
             self._plane,
             symmetry=self._settings.particles.symmetry,
             diameter_angstrom=self._diameter_angstrom,
@@ -310,13 +319,17 @@ class Reconstructor:
             radius_px = 0.6 * self._diameter_angstrom / now.pixel_size_angstrom
             self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
             self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
-            report = round_report(
-                now.half1,
-                now.half2,
-                now.agreement,
-                pixel_size_angstrom=now.pixel_size_angstrom,
-                symmetry_order=len(symmetry_matrices(self._settings.particles.symmetry)),
-            )
+            report = None
+            try:
+                report = round_report(
+                    now.half1,
+                    now.half2,
+                    now.agreement,
+                    pixel_size_angstrom=now.pixel_size_angstrom,
+                    symmetry_order=len(symmetry_matrices(self._settings.particles.symmetry)),
+                )
+            except np.linalg.LinAlgError as error:
+                _log.warning("the map of this round could not be judged: %s", error)
             finished = replace(
                 finished,
                 frequency_per_angstrom=now.fsc.frequency_per_angstrom,
@@ -369,7 +382,7 @@ class Reconstructor:
         self._forget()
         try:
             self._load(expected)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             self._forget()  # damaged, or of another frazil: it is made again from the movies
         return Resumed(tuple(self._movies), len(self._movies), self._particle_count)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,16 +22,20 @@ from frazil.models.deconvolution.lessons import (
 from frazil.models.deconvolution.weights import shipped_network
 
 _log = logging.getLogger(__name__)
+_NICENESS = 10
 _STEPS = 24
 """A few seconds of one core; the next round goes on from there."""
 
 
 class RestorationTeacher:
-    """Stateless: weights and lessons lie in the session folder, so that a restart loses nothing."""
+    """Stateless: weights and lessons lie in the session folder, so that a restart loses nothing.
+    `polite`: movies go first where cores are few."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, polite: bool = False) -> None:
         # Frame workers come first.
         torch.set_num_threads(1)
+        if polite:
+            os.nice(_NICENESS)
 
     def teach(
         self,

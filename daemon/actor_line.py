@@ -22,16 +22,16 @@ class Answer:
 
 
 class ActorLine:
-    """See the module. `step` never waits. `name` is what the log calls it."""
+    """See the module. `step` never waits. `name` is what the log calls it; `options` go to the actor."""
 
-    def __init__(self, ray: Any, actor: type, name: str) -> None:
-        self._ray, self._actor_class, self._name = ray, actor, name
+    def __init__(self, ray: Any, actor: type, name: str, **options: Any) -> None:
+        self._ray, self._actor_class, self._name, self._options = ray, actor, name, options
         self._call: Any = None
         self._then: Callable[[Answer], None] | None = None
         self._start()
 
     def _start(self) -> None:
-        self._actor = self._ray.remote(self._actor_class).options(num_cpus=0, max_restarts=0).remote()
+        self._actor = self._ray.remote(self._actor_class).options(num_cpus=0, max_restarts=0).remote(**self._options)
 
     @property
     def busy(self) -> bool:

@@ -7,12 +7,15 @@ do not predict held-out halves better are not taken (docs/decisions/0013), and a
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from frazil.actors.movie_output import lessons_path, network_path
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.restoration_teacher import RestorationTeacher
+from frazil.config.errors import FrazilError
 from frazil.daemon.actor_line import ActorLine, Answer
 from frazil.daemon.notices import Notices
 from frazil.daemon.prior_epochs import MadeWith
@@ -21,6 +24,7 @@ from frazil.daemon.store.rows import LearningRow
 from frazil.daemon.store.store import Store
 from frazil.models.deconvolution.lessons import LearningReport
 
+_log = logging.getLogger(__name__)
 ROUND_MOVIES = 25
 _LAG_ROUNDS = 2
 _EVERY = 3
@@ -34,7 +38,7 @@ SELECT round, network_version FROM restoration_rounds WHERE parameter_hash = ? A
 """
 _MOVIES_SQL = """
 SELECT sequence, stem FROM movies
-WHERE sequence BETWEEN ? AND ? AND sequence % ? = 0 AND state IN ('ready', 'rejected') ORDER BY sequence
+WHERE sequence BETWEEN ? AND ? AND sequence % ? = 0 AND state <> 'outdated' AND stem IS NOT NULL ORDER BY sequence
 """
 
 
@@ -65,7 +69,7 @@ class LessonDesk:
         self._made_with, self._enabled = made_with, enabled
         self._notices = Notices(store, utc_us=utc_us)
         self._versions = self._stored_versions() if enabled else [0]
-        self._line = ActorLine(runtime.ray, RestorationTeacher, "restoration") if enabled else None
+        self._line = ActorLine(runtime.ray, RestorationTeacher, "restoration", polite=True) if enabled else None
         self._tries = 0
 
     def _stored_versions(self) -> list[int]:
@@ -147,7 +151,10 @@ class LessonDesk:
             parameter_hash=self._made_with.parameter_hash,
             code_version=self._made_with.code_version,
         )
-        self._store.submit(session_writes.record_learning, row).result()
+        try:
+            self._store.submit(session_writes.record_learning, row).result()
+        except FrazilError as error:
+            _log.warning("round %d of the restoration is not in the store: %s", number, error)
         self._versions.append(version)
         self._forget_lessons(number)
 
@@ -155,4 +162,5 @@ class LessonDesk:
         """Lessons that no later round looks at are deleted."""
         end = (number + 1) * ROUND_MOVIES - _REMEMBERED_MOVIES
         for _, stem in self._store.rows(_MOVIES_SQL, max(0, end - ROUND_MOVIES), end - 1, _EVERY):
-            (self._session_dir / lessons_path(str(stem))).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (self._session_dir / lessons_path(str(stem))).unlink()

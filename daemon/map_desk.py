@@ -14,7 +14,7 @@ from typing import Any
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
 from frazil.actors.reconstructor import Reconstructor
-from frazil.config.errors import FormatError, UsageError
+from frazil.config.errors import FormatError, FrazilError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.map_outlook import told
 from frazil.daemon.map_queue import MapQueue
@@ -335,6 +335,12 @@ class MapDesk:
     def _on_round(self, done: FinishedRound) -> None:
         self._round_due = self._unrecorded = False
         self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
+        try:
+            self._record_round(done)
+        except FrazilError as error:
+            self._alert("warning", f"the map's round after {done.movie_count} movies is not in the store: {error}")
+
+    def _record_round(self, done: FinishedRound) -> None:
         classes = tuple(
             ClassRow(one.class_id, one.particle_count, one.resolution_angstrom, done.averages_path)
             for one in done.classes

@@ -71,34 +71,33 @@ def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, 
     views = None
     # The writer's turn comes after the poses that were submitted before.
     view_bins, pace = store.submit(_views_and_pace, now_utc_us).result()
-    if diameter_angstrom is not None:
-        bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
-        views = orientation_report(
-            bins[:, 0],
-            bins[:, 1],
-            bins[:, 2],
-            symmetry_matrices(done.symmetry),
-            diameter_angstrom=diameter_angstrom,
-            resolution_angstrom=resolution,
-        )
-    if not done.own_orientations:
-        return Told(views, None)
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
     causes = store.rows(_CAUSE_SQL)
     try:
-        belief = ssnr_of(report.corrected, np.array(report.chance_covariance))
-    except (ValueError, np.linalg.LinAlgError) as error:
+        if diameter_angstrom is not None:
+            bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
+            views = orientation_report(
+                bins[:, 0],
+                bins[:, 1],
+                bins[:, 2],
+                symmetry_matrices(done.symmetry),
+                diameter_angstrom=diameter_angstrom,
+                resolution_angstrom=resolution,
+            )
+        if not done.own_orientations:
+            return Told(views, None)
+        foreseen = outlook(
+            ssnr_of(report.corrected, np.array(report.chance_covariance)),
+            movie_count=done.movie_count,
+            particle_count=done.particle_count,
+            resolution_angstrom=resolution,
+            movies_at_end=round(total * kept / ended) if ended else None,
+            movies_per_hour=pace,
+            largest_cause=cause_words(causes[0][0]) if causes else None,
+        )
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         _log.warning("no forecast of the map: %s", error)
         return Told(views, None)
-    foreseen = outlook(
-        belief,
-        movie_count=done.movie_count,
-        particle_count=done.particle_count,
-        resolution_angstrom=resolution,
-        movies_at_end=round(total * kept / ended) if ended else None,
-        movies_per_hour=pace,
-        largest_cause=cause_words(causes[0][0]) if causes else None,
-    )
     return Told(views, foreseen)
 
 

@@ -13,6 +13,8 @@ from frazil.models.gain_gate import outlying_pixels, relative_residual
 from frazil.models.motion.held_frames import HeldFrames
 
 _OUTLIER_SD = 6.0
+_LEAST_COUNTED = 0.05
+"""Share of the pixels that must be left: with fewer nothing is known."""
 
 
 def mean_counts_by_half(reader: MovieReader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -53,7 +55,7 @@ def pattern_left_rms(
     """What the camera still prints on corrected frames, relative to the counts; no reference is needed to see it.
 
     The root of the covariance of even and odd frames' sums in the highest frequencies, where a specimen has no signal
-    left; negative where chance makes the covariance so. None for a single frame.
+    left; negative where chance makes the covariance so. None for a single frame, and where hardly a pixel is good.
 
     Parameters
     ----------
@@ -75,6 +77,8 @@ def pattern_left_rms(
             return None
         seen.append(_highest_frequencies(np.asarray(middle / mean, dtype=np.float32)))
     counts = ~ndimage.binary_dilation(bad[window], np.ones((3, 3), dtype=bool))
+    if counts.mean() < _LEAST_COUNTED:
+        return None
     for image in seen:
         counts &= np.abs(image) < _OUTLIER_SD * float(np.sqrt(np.mean(image[counts] ** 2)))
     covariance = float(np.mean(seen[0][counts] * seen[1][counts], dtype=np.float64))

@@ -72,7 +72,7 @@ def _classes(last: Row, classes: Sequence[Row]) -> Text:
     sizes = [str(row.get("particle_count")) for row in classes[:8]]
     if sizes:
         text.append(f"\nparticles in the largest: {', '.join(sizes)}")
-    text.append("\nno map: it starts from particles.initial_map (a map or a model, low-passed to 30 Å)", GRAY)
+    text.append("\nno map yet: it starts from particles.initial_map, or from 700 particles alone", GRAY)
     return text
 
 

@@ -235,12 +235,12 @@ INTERVENTIONS = (
 RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
 FSC = (
     "SELECT round, frequency_per_angstrom, fsc, fsc_unmasked, fsc_masked, fsc_randomised, fsc_uniform FROM fsc "
-    "WHERE round = coalesce($round, (SELECT max(round) FROM fsc)) ORDER BY frequency_per_angstrom"
+    "WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) ORDER BY frequency_per_angstrom"
 )
 FORECAST = (
     "SELECT f.*, r.movie_count, r.particle_count, r.resolution_0143_angstrom, r.b_factor_a2, r.b_factor_low_a2, "
     "r.b_factor_high_a2 FROM forecasts f JOIN reconstructions r USING (round) "
-    "WHERE f.round = coalesce($round, (SELECT max(round) FROM forecasts)) ORDER BY f.place"
+    "WHERE f.round = coalesce($round, (SELECT max(round) FROM reconstructions)) ORDER BY f.place"
 )
 # Bins of equal area: rot is an angle, and the cosine of the tilt is a height on the sphere.
 ORIENTATIONS = (
@@ -253,7 +253,7 @@ ORIENTATIONS = (
     ") GROUP BY rot_bin, tilt_bin ORDER BY tilt_bin, rot_bin"
 )
 CLASSES = (
-    "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM classes)) "
+    "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) "
     "ORDER BY particle_count DESC, class_id"
 )
 PARTICLES = "SELECT * EXCLUDE (movie_id) FROM particles WHERE movie_id = $movie_id ORDER BY particle"

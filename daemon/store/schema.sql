@@ -331,7 +331,7 @@ ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS uniform_resolution_0143_ang
 CREATE TABLE IF NOT EXISTS forecasts (
     round INTEGER NOT NULL, place INTEGER NOT NULL,
     kind TEXT NOT NULL,                   -- end (of the session) or step (to a resolution)
-    movies INTEGER, movies_low INTEGER, movies_high INTEGER,      -- in all; 80 % interval
+    movies BIGINT, movies_low BIGINT, movies_high BIGINT,         -- in all; 80 % interval
     hours DOUBLE,                         -- from then on, at the pace of that hour
     resolution_angstrom DOUBLE NOT NULL,
     resolution_low_angstrom DOUBLE, resolution_high_angstrom DOUBLE,

@@ -13,7 +13,9 @@ from frazil.config.errors import UsageError
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import (
     AlertRow,
+    ClassRow,
     FeedbackRow,
+    ForecastRow,
     InterventionRow,
     LearningRow,
     ParticleRows,
@@ -189,12 +191,15 @@ def record_reconstruction(connection: Connection, row: ReconstructionRow) -> Non
     values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
     _replace(connection, "reconstructions", ["round"], values)
     for table in ("fsc", "classes", "forecasts"):
-        connection.execute(f"DELETE FROM {table} WHERE round = ?", [row.round])
+        connection.execute(f"DELETE FROM {table} WHERE round >= ?", [row.round])
+    # Later rounds are those of a map that was made again since: this one is the newest.
+    connection.execute("DELETE FROM reconstructions WHERE round > ?", [row.round])
     columns = [getattr(row, name) or (None,) * len(row.fsc) for name in curves]
-    _insert_many(connection, "fsc", [(row.round, *point) for point in zip(*columns, strict=True)])
-    _insert_many(connection, "forecasts", [(row.round, *astuple(forecast)) for forecast in row.forecasts])
-    classes = [(row.round, c.class_id, c.particle_count, c.resolution_angstrom, c.average_path) for c in row.classes]
-    _insert_many(connection, "classes", classes)
+    points = [(row.round, *point) for point in zip(*columns, strict=True)]
+    _insert_many(connection, "fsc", ("round", *curves), points)
+    for table, kind, rows in (("forecasts", ForecastRow, row.forecasts), ("classes", ClassRow, row.classes)):
+        names = tuple(field.name for field in fields(kind))
+        _insert_many(connection, table, ("round", *names), [(row.round, *astuple(one)) for one in rows])
 
 
 def _replace(connection: Connection, table: str, key: Sequence[str], values: dict[str, object]) -> None:
@@ -204,7 +209,11 @@ def _replace(connection: Connection, table: str, key: Sequence[str], values: dic
     connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))
 
 
-def _insert_many(connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+def _insert_many(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
+) -> None:
+    # By name: columns that a migration added stand in the order in which they came.
     if rows:
         marks = ", ".join("(" + ", ".join("?" * len(row)) + ")" for row in rows)
-        connection.execute(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
+        values = [value for row in rows for value in row]
+        connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}", values)

@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 
 from frazil.daemon.store.causal_writes import insert_losses
 from frazil.daemon.store.engine import Connection
@@ -326,8 +326,10 @@ def _insert_ctf(connection: Connection, result: MovieResult) -> None:
 
 def _insert_restoration(connection: Connection, result: MovieResult) -> None:
     if result.restoration is not None:  # a result file of an earlier frazil says nothing of it
-        values = [result.movie_id, *astuple(result.restoration)]
-        connection.execute(f"INSERT INTO restorations VALUES ({_marks(values)})", values)
+        values = {"movie_id": result.movie_id, **asdict(result.restoration)}
+        connection.execute(
+            f"INSERT INTO restorations ({', '.join(values)}) VALUES ({_marks(list(values))})", list(values.values())
+        )
 
 
 def _insert_quality(connection: Connection, result: MovieResult) -> None:
@@ -343,7 +345,7 @@ def _insert_quality(connection: Connection, result: MovieResult) -> None:
         "hot_pixel_count": quality.hot_pixel_count,
         "relative_ice_thickness": _known(quality.relative_ice_thickness),
         "fixed_pattern": _known(quality.fixed_pattern),
-        "fixed_pattern_rms": quality.fixed_pattern_rms,
+        "fixed_pattern_rms": None if quality.fixed_pattern_rms is None else _known(quality.fixed_pattern_rms),
         "half_frc_0143_angstrom": crossing_angstrom(
             result.spectra.frequency_per_angstrom, result.spectra.half_frc, 0.143
         ),

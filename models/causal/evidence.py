@@ -59,7 +59,7 @@ def collect_evidence(
                 measured[index] = float(np.log(ratio))
                 # The mean of n exponential samples of mean 1 + ratio CTF^2, read off over CTF^2.
                 counting_sd[index] = (1 + ratio / 2) / ratio / np.sqrt(samples[index] * _CTF2_VARIANCE)
-    known = ctf.defocus_known
+    known, pattern = ctf.defocus_known, quality.fixed_pattern_rms
     return MovieEvidence(
         shift_x_angstrom=shifts.shift_x_angstrom,
         shift_y_angstrom=shifts.shift_y_angstrom,
@@ -84,7 +84,7 @@ def collect_evidence(
         tilt_angle_deg=ctf.tilt_angle_deg if ctf.tilt_axis_deg is not None else None,
         field_width_angstrom=min(field_angstrom),
         fixed_pattern=quality.fixed_pattern,
-        fixed_pattern_rms=quality.fixed_pattern_rms,
+        fixed_pattern_rms=pattern if pattern is not None and np.isfinite(pattern) else None,
         particle_diameter_angstrom=particle_diameter_angstrom,
         exposure=acquisition.exposure,
     )

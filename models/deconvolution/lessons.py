@@ -167,7 +167,7 @@ def lessons_from_bytes(data: bytes) -> list[Lesson]:
     ValueError, KeyError, zipfile.BadZipFile
         The bytes are no lessons.
     """
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+    with np.load(_checked(data), allow_pickle=False) as arrays:
         return [
             Lesson(
                 **{name: arrays[f"{number}.{name}"] for name in Lesson.__slots__ if name != "pixel_size_angstrom"},
@@ -192,8 +192,15 @@ def network_from_bytes(data: bytes, device: torch.device) -> ResidualNetwork:
     ValueError, KeyError, RuntimeError
         The bytes are no such network.
     """
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+    with np.load(_checked(data), allow_pickle=False) as arrays:
         state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
     network = ResidualNetwork()
     network.load_state_dict(state)
     return network.eval().requires_grad_(False).to(device)
+
+
+def _checked(data: bytes) -> io.BytesIO:
+    """numpy has an error of its own for a file with nothing in it, which a power failure can leave."""
+    if not data:
+        raise ValueError("an empty file")
+    return io.BytesIO(data)

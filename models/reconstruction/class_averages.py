@@ -47,6 +47,7 @@ _SAME = 0.9
 """Two averages that correlate by this share of what their noise allows show the same ..."""
 _LEAST_EXPECTED = 0.5
 """... if it allows that much: the best of many turns of noise correlates, too."""
+_PARTICLES_AT_ONCE = 24
 _SEED = 20240229
 
 
@@ -180,14 +181,18 @@ class StreamingClasses:
         return decided
 
     def _best(self, item: _Waiting) -> _Found:
-        count, n = self._count, len(item.masked)
+        count = self._count
         references = self._sums.references().flatten(0, 1)  # (K T, M)
         weight = item.whitening * item.ctf
         phases = self._plane.phases(self._shifts, count, self._device)
-        flat = torch.view_as_real(((item.masked[:, None] * weight) * phases).contiguous()).flatten(2).flatten(0, 1)
         energy = references.abs().square() @ (weight * item.ctf)
-        score = 2 * (flat @ torch.view_as_real(references).flatten(1).T).view(n, len(self._shifts), -1) - energy
-        best = score.flatten(1).argmax(dim=1).cpu().numpy()
+        columns = torch.view_as_real(references).flatten(1).T
+        found = []
+        for some in torch.split(item.masked, _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks
+            flat = torch.view_as_real(((some[:, None] * weight) * phases).contiguous()).flatten(2).flatten(0, 1)
+            score = 2 * (flat @ columns).view(len(some), len(self._shifts), -1) - energy
+            found.append(score.flatten(1).argmax(dim=1))
+        best = torch.cat(found).cpu().numpy()
         shift, reference = best // len(references), best % len(references)
         turn = reference % _TURNS
         return _Found(

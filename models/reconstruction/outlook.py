@@ -10,6 +10,8 @@ _STEPS_ANGSTROM = (30, 25, 20, 17, 15, 12, 10, 9, 8, 7, 6, 5, 4.5, 4, 3.5, 3.2, 
 _STEPS_TOLD = 3
 _LONGEST_HOURS = 72.0
 """A session of three days is long; what takes longer is not a matter of movies."""
+_HOPELESS_TIMES = 10_000.0
+"""Beyond so many times the movies there is no number worth telling."""
 _MOST_TIMES = 20.0
 """The same where nobody knows how fast movies come."""
 _PIXEL = "pixel size of the running map"
@@ -103,10 +105,15 @@ def _step(
     gain = ssnr.gain_for(step)
     if gain is None:
         return _no(step, _PIXEL, f"no: the running map's pixels end at {ssnr.limit_angstrom:.1f} A, not at {step:g} A")
-    low, middle, high = (max(round(movie_count * one), movie_count) for one in (gain.low, gain.median, gain.high))
+    cause = largest_cause or "the signal of single movies"
+    if not gain.median < _HOPELESS_TIMES:
+        many = f"{_HOPELESS_TIMES:,.0f} times as many movies"
+        return _no(step, cause, f"no: {step:g} A would take more than {many}; limited by {cause}")
+    low, middle, high = (
+        max(round(movie_count * min(one, _HOPELESS_TIMES)), movie_count) for one in (gain.low, gain.median, gain.high)
+    )
     hours = _hours(middle - movie_count, movies_per_hour)
     if hours > _LONGEST_HOURS if hours is not None else gain.median > _MOST_TIMES:
-        cause = largest_cause or "the signal of single movies"
         return _no(step, cause, f"no: {step:g} A would take {middle:,} movies; limited by {cause}", middle)
     more = middle - movie_count
     time = "" if hours is None else f", {hours:.1f} h"

@@ -24,6 +24,8 @@ class PlacedParticles:
     """(n,) how much each counts: `FoundPoses.certainty`."""
     shell_ssnr: NDArray[np.float32]
     """Relative SSNR of the movie, by shell."""
+    renewal: int = 0
+    """How often the references had been renewed when they were placed; 0: the start placed them."""
 
 
 _BY_PARTICLE = ("half_set", "poses", "shift_px", "certainty")
@@ -36,6 +38,7 @@ def to_arrays(placed: Mapping[int, PlacedParticles]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         "placed.number": np.array(list(placed), dtype=np.int64),
         "placed.count": np.array([len(one.half_set) for one in placed.values()], dtype=np.int64),
+        "placed.renewal": np.array([one.renewal for one in placed.values()], dtype=np.int64),
         "placed.shell_ssnr": np.stack([one.shell_ssnr for one in placed.values()]),
     }
     for part in _BY_PARTICLE:
@@ -49,5 +52,6 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, PlacedParticles
         return {}
     ends = np.cumsum(arrays["placed.count"])[:-1]
     columns = [np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE]
-    rows = zip(*columns, arrays["placed.shell_ssnr"], strict=True)
+    renewals = (int(renewal) for renewal in arrays["placed.renewal"])
+    rows = zip(*columns, arrays["placed.shell_ssnr"], renewals, strict=True)
     return {int(number): PlacedParticles(*row) for number, row in zip(arrays["placed.number"], rows, strict=True)}

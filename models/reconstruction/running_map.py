@@ -39,6 +39,9 @@ AGAIN_PER_MOVIE = 2
 """Earlier movies searched again beside each new one."""
 _WEIGHTINGS = ("causal", "uniform")
 _FSC_THRESHOLD = 0.143
+_PAST_THE_START_VOXELS = 3.0
+"""Fourier voxels past a start's nominal end in which its soft edge, and the mask, still carry something of it: halves
+that agree no further agree by the start that they share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,8 @@ class RunningMap:
     ) -> FoundPoses:
         found = self._orient(particles, half_set, shell_ssnr)
         poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
-        added = PlacedParticles(half_set, poses, shift_px, found.certainty.astype(np.float32), shell_ssnr)
+        certainty = found.certainty.astype(np.float32)
+        added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals)
         self._insert(particles, added, sign=1.0)
         self._placed[number] = added
         return found
@@ -188,9 +192,14 @@ class RunningMap:
         gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
         full = filtered((first + second).volume() * self._mask, gain)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
-        # The first renewal takes effect a round later.
-        own = self._renewals >= 2 and self.movie_count >= 2 * ROUND_MOVIES
+        own = self._own_share() > 0.5
         return MapRound(full.cpu(), half1, half2, agreement, uniform, self._plane.pixel_size_angstrom, own)
+
+    def _own_share(self) -> float:
+        """Of the particles, by how much they count: what was oriented against the map itself and not the start."""
+        weights = [(float(one.certainty.sum()), one.renewal > 0) for one in self._placed.values()]
+        total = sum(weight for weight, _ in weights)
+        return sum(weight for weight, own in weights if own) / total if total else 0.0
 
     def _agreement(self, halves: list[Tensor], mask: MapMask | None = None) -> HalfMapFsc:
         """Of half maps that no mask has touched, from the particle's own size to the plane's last ring."""
@@ -276,7 +285,9 @@ class RunningMap:
             halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
         )
         resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
-        if resolution is None or resolution >= self._start_resolution_angstrom:
+        box_angstrom = self._plane.box_px * self._plane.pixel_size_angstrom
+        start_end = 1 / self._start_resolution_angstrom + _PAST_THE_START_VOXELS / box_angstrom
+        if resolution is None or 1 / resolution <= start_end:
             return  # the start still knows more than the data
         self._references = references
         self._reference_resolution_angstrom = resolution

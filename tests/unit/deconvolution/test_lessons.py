@@ -88,3 +88,7 @@ def test_too_few_to_check_with_is_no_reason_to_change() -> None:
     assert learn(begin, [lesson(1, signal=1.0)], [lesson(2, signal=1.0)], steps=4, seed=1, device=CPU)[0] is begin
     with pytest.raises((ValueError, KeyError, OSError)):
         lessons_from_bytes(b"PK nothing")
+    with pytest.raises(ValueError, match="empty"):
+        lessons_from_bytes(b"")
+    with pytest.raises(ValueError, match="empty"):
+        network_from_bytes(b"", CPU)

@@ -47,7 +47,8 @@ def test_hot_pixels_are_left_out() -> None:
     assert abs(pattern_left_rms(both, bad) or 0.0) < 0.03
 
 
-def test_a_single_frame_says_nothing() -> None:
+def test_a_single_frame_says_nothing_nor_do_bad_pixels() -> None:
+    assert pattern_left_rms(halves(0.1), ~NOTHING_BAD) is None
     both = halves(0.1)
     both[1] = 0.0
     assert pattern_left_rms(both, NOTHING_BAD) is None

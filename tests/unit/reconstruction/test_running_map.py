@@ -135,6 +135,20 @@ def test_halves_never_touch(truth: torch.Tensor, simulate: Simulate) -> None:
             assert not torch.allclose(a.half2, b.half2)
 
 
+def test_orientations_are_the_maps_own_when_most_particles_have_been_searched_again(
+    truth: torch.Tensor, simulate: Simulate
+) -> None:
+    running, taken = new_map(truth), []
+    own = []
+    for movie in range(2 * ROUND_MOVIES):
+        taken.append(spectra(simulate(8, 0.8, seed=700 + movie)))
+        running.add(taken[-1], halves(8), FLAT)
+        for number in running.due():
+            running.again(number, taken[number])
+        own.append(running.round().own_orientations if movie in (ROUND_MOVIES, 2 * ROUND_MOVIES - 1) else None)
+    assert (own[ROUND_MOVIES], own[-1]) == (False, True)
+
+
 def test_noise_with_a_reference_has_no_resolution_beyond_it(truth: torch.Tensor) -> None:
     """Particles of nothing but noise: the half maps agree at most where the reference itself reaches."""
     running = new_map(truth)
@@ -143,8 +157,11 @@ def test_noise_with_a_reference_has_no_resolution_beyond_it(truth: torch.Tensor)
         stack = torch.from_numpy(rng.standard_normal((12, BOX, BOX)).astype(np.float32))
         noise = particle_spectra(stack, PLANE, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, ctf=OPTICS)
         running.add(noise, halves(12), FLAT)
-    resolution = running.round().resolution_0143_angstrom
-    assert resolution is None or resolution > 22.0
+    now = running.round()
+    assert now.resolution_0143_angstrom is None or now.resolution_0143_angstrom > 22.0
+    assert not now.own_orientations
+    start = new_map(truth).state()["references"]
+    np.testing.assert_array_equal(running.state()["references"], start, "noise takes no start's place")
 
 
 def test_symmetric_particles_are_used_in_all_orientations(truth: torch.Tensor, simulate: Simulate) -> None:

@@ -228,6 +228,20 @@ def test_a_round_with_all_that_it_foretells(store: Store) -> None:
     assert (found["mask"], found["sphericity"], found["preferred_orientation"]) == ("map", 0.97, True)
 
 
+def test_a_map_that_is_made_again_leaves_no_later_round_behind(store: Store) -> None:
+    for number, movies in ((1, 10), (2, 20), (1, 8)):
+        row = ReconstructionRow(
+            number, 10, movies, 50 * movies, "C1", frequency_per_angstrom=(0.1,), fsc=(0.9 / number,),
+            classes=(ClassRow(number, 300, 9.0),),
+            forecasts=(ForecastRow(1, "end", 3_000_000_000, None, None, None, 6.5, 6.0, 7.0, True, None, "far"),),
+        )  # fmt: skip
+        store.submit(session_writes.record_reconstruction, row).result()
+    assert [found["movie_count"] for found in store.named("reconstructions").as_dicts()] == [8]
+    assert store.named("fsc").column("fsc") == [0.9]
+    assert store.named("classes").column("class_id") == [1]
+    assert store.named("forecast").column("movies") == [3_000_000_000]
+
+
 def test_views_are_counted_in_bins_of_equal_area(filled: Store) -> None:
     """Three particles straight from above, one from the side; a rejected movie's do not count."""
     picks = {"x_px": (1.0,) * 4, "y_px": (1.0,) * 4, "half_set": (1, 2, 1, 2)}

@@ -210,8 +210,12 @@ def test_a_map_of_schema_4_is_kept_and_told_as_far_as_it_is_known(store: Store) 
         assert again.named("fsc").column("fsc") == [0.9, 0.1]
         assert again.named("fsc").column("fsc_masked") == [None, None]
         assert again.named("forecast").rows == ()
-        again.submit(session_writes.record_reconstruction, replace(row, mask="map")).result()
+        curves = {"fsc_unmasked": (0.8, 0.0), "fsc_masked": (0.95, 0.2), "fsc_randomised": (0.0, 0.1)}
+        told = replace(row, mask="map", **curves, fsc_uniform=(0.7, 0.05))
+        again.submit(session_writes.record_reconstruction, told).result()
         assert again.named("reconstructions").column("mask") == ["map"]
+        for name, values in {**curves, "fsc": (0.9, 0.1), "fsc_uniform": (0.7, 0.05)}.items():
+            assert tuple(again.named("fsc").column(name)) == values, "each in its own column"
         assert "500 particles" in summary_text(summarise(again, store.session_dir, now_utc_us=2, live=False))
 
 

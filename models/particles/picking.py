@@ -47,6 +47,7 @@ _FROM_MASKED = 0.4
 """Diameters from a masked region to the nearest pick."""
 _LEAST_BACKGROUND = 0.06
 """Share of the image that must be left to measure the noise on."""
+_QUIET_SHARE = 0.3
 _MAX_PICKS = 5000
 
 
@@ -74,10 +75,17 @@ def pick_particles(
     if not tried:
         return ParticlePicks(diameter_angstrom=diameter_angstrom)
     size = tried[0] if len(tried) == 1 else _size(image, regions, pixel_size_angstrom, tried, ctf, acquisition)
-    best = _look(matched_filter.working_image(image, regions, pixel_size_angstrom, size), ctf, acquisition)
+    work = matched_filter.working_image(image, regions, pixel_size_angstrom, size)
     globular = ParticlePicks(diameter_angstrom=diameter_angstrom)
-    if best is not None and len((picks := _believed(best, _MOST_FALSE / len(tried))).score):
-        globular = _in_micrograph(picks, best.work)
+    best = _look(work, ctf, acquisition)
+    if best is not None:
+        # In a small field full of particles all of it is taken for background at first, and none stands out: looked at
+        # again from its quietest places on. Each look has its part of the false picks.
+        looks = [best, _look(work, ctf, acquisition, start=_quietest(best))]
+        found = [_believed(one, _MOST_FALSE / len(tried) / len(looks)) for one in looks if one is not None]
+        picks = max(found, key=lambda one: len(one.score))
+        if len(picks.score):
+            globular = _in_micrograph(picks, work)
     widths = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_WIDTHS_ANGSTROM
     fibres = _fibre_segments(image, regions, pixel_size_angstrom, widths, ctf, acquisition)
     return fibres if _lie_on(globular, fibres, pixel_size_angstrom) else globular
@@ -185,9 +193,14 @@ def _in_micrograph(picks: Peaks, work: WorkingImage) -> ParticlePicks:
 
 
 def _look(
-    work: WorkingImage, ctf: CtfEstimate, acquisition: AcquisitionParameters, rounds: int = _ROUNDS
+    work: WorkingImage,
+    ctf: CtfEstimate,
+    acquisition: AcquisitionParameters,
+    rounds: int = _ROUNDS,
+    start: Tensor | None = None,
 ) -> _Seen | None:
-    """Particles of one size; None where the micrograph has no room for them."""
+    """Particles of one size; None where the micrograph has no room for them. `start` (h, w) bool: what is taken for
+    background at first; None: all that is not masked."""
     margin = math.ceil(work.diameter_px / 2)
     height, width = work.image.shape
     allowed = ~_within(work.masked, _FROM_MASKED * work.diameter_px)
@@ -197,7 +210,7 @@ def _look(
     through = matched_filter.transfer(work, ctf, acquisition)
     over = matched_filter.disc(work)
     bands = matched_filter.bands(work)
-    away = ~work.masked
+    away = ~work.masked if start is None else start
     for last in (False,) * rounds + (True,):
         background = matched_filter.background_power(bands, away)
         filters = matched_filter.part_filters(work, through, background)
@@ -239,6 +252,13 @@ def _standing_out(peaks: Peaks, allowed: Tensor, work: WorkingImage) -> Peaks:
     if many > 3 * _NOISE_PEAKS * float(allowed.sum()) / work.diameter_px**2:
         return peaks.best(many)
     return peaks.best(int((peaks.score > _STANDS_OUT).sum()))
+
+
+def _quietest(seen: _Seen) -> Tensor:
+    """(h, w) bool: where there is least evidence of a particle."""
+    evidence = matched_filter.evidence(seen.parts, seen.disc, seen.away)
+    open_places = ~seen.work.masked
+    return open_places & (evidence <= torch.quantile(evidence[open_places].float(), _QUIET_SHARE))
 
 
 def _near(peaks: Peaks, work: WorkingImage) -> Tensor:

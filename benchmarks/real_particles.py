@@ -64,6 +64,8 @@ _FILAMENT_DIAMETERS_ANGSTROM = (250.0, 400.0)
 _FILAMENT_BAND_ANGSTROM = (300.0, 40.0)
 _RANDOM_POSES = 1000
 _BETA_GAL = STACKS[0]
+_STRENGTHS = (3.0, 3.5, 4.0)
+"""Of simulated particles, in standard deviations of noise."""
 PARTS = ("poses", "search", *(facts.name for facts in STACKS))
 _PANEL_PX, _PARTICLES_SHOWN, _OTHERS_SHOWN = 104, 8, 4
 
@@ -292,6 +294,50 @@ def search_report(
     return {"particles": len(stack), "draws": draws, "maps": found}
 
 
+def search_power(
+    stack: Stack, maps: dict[str, tuple[Tensor, str]], facts: StackFacts, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Could the search have told the maps apart? Projections of the right map at random poses, in noise with the
+    spectrum of the stack, about as far above noise as the real ones are."""
+    plane, real = plane_of(stack.shape[-1], facts.pixel_size_angstrom), spectra(stack, facts)
+    count, samples = 4 * len(stack), len(plane.kx)
+    poses = torch.from_numpy(Rotation.random(count, random_state=rng.integers(2**31)).as_matrix())
+    slices = FourierVolume(maps[_BETA_GAL.name][0], device=CPU).slices(poses, plane, samples) * real.ctf
+    unit = slices / (slices.abs().square() * real.whitening).sum(dim=1).mean().sqrt()
+
+    def scores(strength: float) -> dict[str, NDArray[np.float64]]:
+        white = rng.standard_normal((count, samples, 2)).astype(np.float32) / np.sqrt(np.float32(2))
+        images = torch.view_as_complex(torch.from_numpy(white)) / real.whitening.sqrt() + strength * unit
+        return {name: search.find(replace(real, values=images, masked=images)).score for name, search in all_.items()}
+
+    all_ = {
+        name: OrientationSearch(
+            volume,
+            plane,
+            resolution_angstrom=INITIAL_RESOLUTION_ANGSTROM,
+            diameter_angstrom=facts.diameter_angstrom,
+            symmetry=symmetry_matrices(symmetry),
+            device=CPU,
+        )
+        for name, (volume, symmetry) in maps.items()
+    }
+    noise = {name: float(one.mean()) for name, one in scores(0.0).items()}
+    found: dict[str, Any] = {}
+    for strength in _STRENGTHS:
+        above = {name: one - noise[name] for name, one in scores(strength).items()}
+        found[f"{strength:g}"] = {
+            name: {
+                "above_noise": float(one.mean()),
+                "right_map_ahead_mean": float((above[_BETA_GAL.name] - one).mean()),
+                "of_as_many_particles_standard_error": float(
+                    (above[_BETA_GAL.name] - one).std(ddof=1) / np.sqrt(len(stack))
+                ),
+            }
+            for name, one in above.items()
+        }
+    return found
+
+
 # --- classes -------------------------------------------------------------------------------------------------------
 
 
@@ -408,6 +454,13 @@ def show(figures: dict[str, Any]) -> list[str]:
                 bad.append(f"with {transfer} the right map is not clearly better than: {name}")
         if report["maps"][_BETA_GAL.name]["random_draws_as_good"]:
             bad.append(f"with {transfer} random phases score as high as particles")
+    for strength, report in figures.get("search_power", {}).items():
+        print(f"\nsimulated particles of strength {strength}: above noise, right map ahead (error of as many)")
+        for name, one in report.items():
+            print(
+                f"  {name:24s} {one['above_noise']:5.2f}   {one['right_map_ahead_mean']:5.2f} +-"
+                f" {one['of_as_many_particles_standard_error']:.2f}"
+            )
     print("\nclasses             images  agreement of halves   random phases  draws as good")
     for name, one in figures["classes"].items():
         print(
@@ -457,6 +510,7 @@ def main() -> int:
     if "search" in wanted:
         defocus = ring_defocus_angstrom(beta_gal, _BETA_GAL.pixel_size_angstrom)
         seen = replace(_BETA_GAL, ctf=CtfParameters(300.0, 2.0, 0.1, defocus, defocus))
+        figures["search_power"] = search_power(beta_gal, maps, seen, rng)
         figures["search"] = {
             "transfer 1": search_report(beta_gal, maps, _BETA_GAL, args.draws, rng),
             f"CTF at {defocus:.0f} A": search_report(beta_gal, maps, seen, args.draws, rng),

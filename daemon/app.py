@@ -83,6 +83,8 @@ class Daemon:
         self._on_state = on_state
         self._inbox = Inbox()
         self._paused = False
+        self._finishing = False
+        """A person wants the session to end as `--once` does: when all is done, map and losses too."""
         self._stopping: ExitReport | None = None
         self._space_low = False
         self._last_activity_s = clock()
@@ -112,6 +114,7 @@ class Daemon:
                 if isinstance(error, SettingsError):
                     # A flag that was refused must not be remembered with the session.
                     session_folder.restore_settings_text(options.session_dir, settings_before)
+                    self._store.submit(session_writes.take_back_start, self._session_before).result()
                 _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
                 raise
             finally:
@@ -134,6 +137,7 @@ class Daemon:
             query_max_rows=settings.store.query_max_rows,
         )
         self._notices = Notices(self._store, utc_us=self._utc_us)
+        self._session_before = self._store.named("session").as_dicts()
         settings_yaml = session_folder.write_settings(options.session_dir, settings)
         microscope = settings.microscope
         self._store.submit(
@@ -332,7 +336,7 @@ class Daemon:
         if not idle:
             self._last_activity_s = self._clock()
         quiet_s = self._clock() - self._last_activity_s
-        done = self._options.once and idle
+        done = (self._options.once or self._finishing) and idle
         limit_s = self._options.exit_when_idle_s
         if not done and not (limit_s is not None and quiet_s >= limit_s):
             return None
@@ -389,6 +393,9 @@ class Daemon:
             case "resume":
                 self._paused = False
                 order.done.set_result("going on")
+            case "finish":
+                self._finishing = True
+                order.done.set_result("ends when all that is there is processed")
             case "stop":
                 order.done.set_result("stopping")
                 self.stop(f"stopped by {command.who or 'a client'}")

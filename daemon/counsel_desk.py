@@ -42,7 +42,13 @@ WHERE m.state IN ('ready', 'rejected') AND k.prior_version IS DISTINCT FROM ? AN
     (SELECT movie_id FROM stages WHERE parameter_hash = ? AND code_version = ?)
 ORDER BY m.sequence DESC
 """
-_MAP_SQL = "SELECT resolution_0143_angstrom FROM reconstructions ORDER BY round DESC LIMIT 1"
+# A map that is resolved to the end of its pixels gets no finer, whatever is done.
+_MAP_SQL = """
+SELECT CASE WHEN resolution_0143_angstrom > 1.001 / (
+    SELECT coalesce(max(frequency_per_angstrom), 1e9) FROM fsc f WHERE f.round = r.round
+) THEN resolution_0143_angstrom END
+FROM reconstructions r ORDER BY round DESC LIMIT 1
+"""
 
 
 class CounselDesk:

@@ -21,7 +21,7 @@ from frazil.daemon.transport.messages import LiveState, Scalar
 from frazil.tui.cause_bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.formatting import clean
 from frazil.tui.loss_plot import LossPlot
-from frazil.tui.notices import AlertsLine, GoneBanner
+from frazil.tui.notices import ENDED, AlertsLine, GoneBanner
 from frazil.tui.pages import Row
 from frazil.tui.palette import BLUE
 from frazil.tui.pane_bar import PaneBar
@@ -77,6 +77,8 @@ class CausesScreen(Screen[object]):
         super().__init__()
         self._asked: tuple[object, ...] | None = None
         """What the answers on the screen are about."""
+        self._gone = self._shown = False
+        """The daemon did not answer the last time; it has answered before."""
 
     def compose(self) -> ComposeResult:
         yield SessionHeader(id="header")
@@ -136,6 +138,7 @@ class CausesScreen(Screen[object]):
 
     @work(exclusive=True, group="causes")
     async def _fetch(self, movie_id: str | None) -> None:
+        self._gone = False
         session, advice, changes, shares, priors, nodes, edges = await asyncio.gather(
             self._rows("mean_losses_at", resolution_angstrom=RESOLUTION_ANGSTROM, last=MEAN_MOVIES),
             self._rows("interventions", limit=20),
@@ -145,6 +148,11 @@ class CausesScreen(Screen[object]):
             self._rows("causal_nodes"),
             self._rows("causal_edges"),
         )
+        if self._gone:
+            if not self._shown:
+                self.query_one("#advice-text", Static).update(ENDED)
+            return
+        self._shown = True
         movies = max((row["movies"] for row in session if isinstance(row["movies"], int)), default=0)
         title = f"last {movies} movies, loss of ln SSNR at {RESOLUTION_ANGSTROM:g} Å"
         self.query_one("#session-bars", LossBars).show_losses(title, losses_of(session))
@@ -178,7 +186,8 @@ class CausesScreen(Screen[object]):
         try:
             return (await self._app.client.named(name, **params)).as_dicts()
         except DaemonGoneError:
-            return ()  # the banner says it
+            self._gone = True  # the banner says it; what is shown stays
+            return ()
         except FrazilError as error:
             self.notify(clean(error), severity="error", markup=False, timeout=8)
             return ()

@@ -20,7 +20,7 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.tui.formatting import clean
 from frazil.tui.map_plots import FscPlot, GrowthPlot
 from frazil.tui.map_words import map_text
-from frazil.tui.notices import AlertsLine, GoneBanner
+from frazil.tui.notices import ENDED, AlertsLine, GoneBanner
 from frazil.tui.pages import Row
 from frazil.tui.pane_bar import PaneBar
 from frazil.tui.picture import Picture
@@ -48,6 +48,8 @@ class MapScreen(Screen[object]):
         super().__init__()
         self._asked: tuple[object, ...] | None = None
         """What the answers on the screen are about."""
+        self._gone = self._shown = False
+        """The daemon did not answer the last time; it has answered before."""
 
     def compose(self) -> ComposeResult:
         yield SessionHeader(id="header")
@@ -103,9 +105,15 @@ class MapScreen(Screen[object]):
 
     @work(exclusive=True, group="map")
     async def _fetch(self) -> None:
+        self._gone = False
         rounds, fsc, forecast, classes = await asyncio.gather(
             self._rows("reconstructions"), self._rows("fsc"), self._rows("forecast"), self._rows("classes")
         )
+        if self._gone:
+            if not self._shown:
+                self.query_one("#map-text", Static).update(ENDED)
+            return
+        self._shown = True
         self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes))
         self.query_one(FscPlot).show_rows(fsc)
         self.query_one(GrowthPlot).show_rows(rounds)
@@ -147,7 +155,8 @@ class MapScreen(Screen[object]):
         try:
             return (await self._app.client.named(name)).as_dicts()
         except DaemonGoneError:
-            return ()  # the banner says it
+            self._gone = True  # the banner says it; what is shown stays
+            return ()
         except FrazilError as error:
             self.notify(clean(error), severity="error", markup=False, timeout=8)
             return ()

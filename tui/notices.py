@@ -24,6 +24,9 @@ class GateBanner(Static):
             self.update(text)
 
 
+ENDED = "the daemon has ended: `frazil summary` and `frazil why` tell the rest"
+
+
 class GoneBanner(Static):
     """Shown only while no daemon answers."""
 

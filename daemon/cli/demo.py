@@ -116,7 +116,7 @@ def _wait_for_raw(simulated: Path, microscope: subprocess.Popen[bytes]) -> None:
 
 
 def _end_when_done(session: Path, microscope: subprocess.Popen[bytes], daemon: subprocess.Popen[bytes]) -> None:
-    """When the microscope has finished and nothing is left to do, tell the daemon to end."""
+    """When the microscope has finished and nothing is left to do, tell the daemon to end, map and losses included."""
     from frazil.config.errors import FrazilError
     from frazil.daemon.client import connect
 
@@ -132,7 +132,7 @@ def _end_when_done(session: Path, microscope: subprocess.Popen[bytes], daemon: s
             waiting = sum(state.counts.get(name, 0) for name in ("found", "settling", "queued", "processing", "failed"))
             quiet = quiet + 1 if state.counts and waiting == 0 and state.queue_depth == 0 else 0
             if quiet >= _QUIET_LOOKS:
-                client.command("stop")
+                client.command("finish")
                 return
         except FrazilError:
             continue  # it is starting or ending; poll() will tell

@@ -42,4 +42,7 @@ def tui(
     app.run()
     if app.return_code:
         raise typer.Exit(app.return_code)
-    typer.echo("Detached; the daemon goes on. `frazil status` shows the same in text.")
+    if connect(session) is None:
+        typer.echo("The daemon has ended; `frazil summary` sums its session up.")
+    else:
+        typer.echo("Detached; the daemon goes on. `frazil status` shows the same in text.")

@@ -6,7 +6,7 @@ Like `writes.py`: functions for `Store.submit`, idempotent, without clocks.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 
 from frazil.config.errors import UsageError
@@ -41,6 +41,18 @@ def create_session(connection: Connection, row: SessionRow) -> None:
         f"ON CONFLICT (session_id) DO UPDATE SET {updates}, finished_utc_us = NULL, "
         "gain_verdict = coalesce(excluded.gain_verdict, gain_verdict)",
         [getattr(row, name) for name in names],
+    )
+
+
+def take_back_start(connection: Connection, session_before: Sequence[Mapping[str, object]]) -> None:
+    """A start was refused for its settings: the session's row is what it was, and movies that were to be done again are
+    done, as their results are still there."""
+    for values in session_before:
+        _replace(connection, "session", ["session_id"], dict(values))
+    connection.execute(
+        "UPDATE movies SET state = CASE WHEN rejection_reason IS NULL THEN 'ready' ELSE 'rejected' END "
+        "WHERE state IN ('found', 'settling', 'queued', 'processing') AND ready_utc_us IS NOT NULL "
+        "AND movie_id IN (SELECT movie_id FROM quality)"
     )
 
 

@@ -151,7 +151,12 @@ def _map(summary: SessionSummary) -> Iterator[str]:
     if summary.map is not None:
         resolution = summary.map.resolution_0143_angstrom
         yield "The map"
-        reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A (FSC 0.143)"
+        last = max(summary.map.frequency_per_angstrom, default=0.0)
+        at_end = resolution is not None and last > 0 and resolution <= 1.001 / last
+        better = " or better, where the running map's pixels end" if at_end else ""
+        reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
+        if summary.map.map_path is None:
+            reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
         symmetry = f", symmetry {summary.map.symmetry}" if summary.map.symmetry else ""
         yield f"  {reached} from {summary.map.particle_count} particles, round {summary.map.round}{symmetry}"
         uniform = summary.map.uniform_resolution_0143_angstrom

@@ -27,7 +27,7 @@ Scalar: TypeAlias = bool | int | float | str | None
 
 PictureKind = Literal["thumbnail", "power_spectrum", "restored", "map_sections", "map_projections", "class_averages"]
 """The last three are the session's: of its newest round, whatever movie is named."""
-CommandName = Literal["accept", "reject", "note", "requeue", "pause", "resume", "stop", "acknowledge"]
+CommandName = Literal["accept", "reject", "note", "requeue", "pause", "resume", "stop", "finish", "acknowledge"]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
 ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
 

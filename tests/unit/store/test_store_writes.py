@@ -21,6 +21,7 @@ from frazil.daemon.store.rows import (
     PriorRow,
     ReconstructionRow,
     ScoreRow,
+    SessionRow,
 )
 from frazil.daemon.store.store import Store
 from frazil.models.records import MovieResult, MovieState
@@ -240,6 +241,26 @@ def test_a_map_that_is_made_again_leaves_no_later_round_behind(store: Store) -> 
     assert store.named("fsc").column("fsc") == [0.9]
     assert store.named("classes").column("class_id") == [1]
     assert store.named("forecast").column("movies") == [3_000_000_000]
+
+
+def test_a_start_that_was_refused_leaves_the_session_as_it_was(filled: Store) -> None:
+    session, states = (
+        filled.named("session").as_dicts(),
+        filled.sql("SELECT movie_id, state FROM movies ORDER BY 1").rows,
+    )
+    row = SessionRow("s", "s", "/raw", 1, "pixel_size_angstrom: 2", "1", pixel_size_angstrom=2.0)
+    if session:
+        row = replace(row, session_id=str(session[0]["session_id"]))
+    filled.submit(session_writes.create_session, row)
+    filled.submit(lambda connection: connection.execute("UPDATE movies SET state = 'settling' WHERE state = 'ready'"))
+    filled.submit(session_writes.take_back_start, session).result()
+    assert filled.sql("SELECT movie_id, state FROM movies ORDER BY 1").rows == states
+    if session:
+        assert filled.named("session").as_dicts() == session
+
+
+def test_times_with_a_zone_can_be_asked_for(store: Store) -> None:
+    assert "1970-01-01" in str(store.sql("SELECT to_timestamp(1e6 / 1e6) AS t").rows[0][0])
 
 
 def test_views_are_counted_in_bins_of_equal_area(filled: Store) -> None:

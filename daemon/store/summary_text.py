@@ -12,6 +12,7 @@ from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
 
+_RESOLVED_FSC = 0.143
 _STATES = (
     ("ready", "kept"),
     ("rejected", "rejected by a threshold or a person"),
@@ -151,8 +152,8 @@ def _map(summary: SessionSummary) -> Iterator[str]:
     if summary.map is not None:
         resolution = summary.map.resolution_0143_angstrom
         yield "The map"
-        last = max(summary.map.frequency_per_angstrom, default=0.0)
-        at_end = resolution is not None and last > 0 and resolution <= 1.001 / last
+        # A curve that ends above its threshold says where the pixels end, not the map.
+        at_end = resolution is not None and bool(summary.map.fsc) and summary.map.fsc[-1] > _RESOLVED_FSC
         better = " or better, where the running map's pixels end" if at_end else ""
         reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
         if summary.map.map_path is None:

@@ -21,6 +21,9 @@ from frazil.models.reconstruction.slice_kernels import insert_slices
 _HOLE_WEIGHT = 0.05
 """Share of a shell's mean weight that every voxel gets: one that no image crosses must not become the loudest."""
 
+_EMPTY_SHARE = 1e-6
+"""Of the heaviest shell's mean weight: a voxel with less holds nothing. The faintest shells of a live map hold 1e-4."""
+
 
 class FourierAccumulator:
     """Sums of one half-set on an (n, n, n) grid of Fourier voxels, the origin at n // 2."""
@@ -99,7 +102,9 @@ class FourierAccumulator:
         count = torch.bincount(shell)
         mean = torch.bincount(shell, weights=denominator.flatten().double()) / count
         floor = (mean * _HOLE_WEIGHT).to(torch.float32)[shell].view(n, n, n)
-        spectrum = torch.where(floor > 0, numerator / (denominator + floor).clamp_min(1e-30), 0)
+        # What was put in and taken out again leaves rounding errors, of either sign, where nothing else is.
+        total, least = denominator + floor, _EMPTY_SHARE * float(mean.max())
+        spectrum = torch.where(total > least, numerator / total.clamp_min(max(least, 1e-30)), 0)
         volume = centred_ifft_real(spectrum, 3)
         weaken = torch.sinc((torch.arange(n, device=self._device) - n // 2) / n) ** 2
         corrected: Tensor = volume / (weaken[:, None, None] * weaken[None, :, None] * weaken[None, None, :])

@@ -190,7 +190,7 @@ def disturbed_session(run: Run, movies: int, moments: list[tuple[float, str, flo
 
 def nothing_is_left_of(run: Run) -> None:
     """Ray's processes end with the daemon that started them, also when that one is killed."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60  # Ray's dashboard agent looks for its parent now and then only
     while left := our_processes(run.session_dir):
         assert time.monotonic() < deadline, left
         time.sleep(0.1)

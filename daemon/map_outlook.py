@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -42,23 +42,7 @@ class Told:
         """As the store keeps them."""
         if self.outlook is None:
             return ()
-        return tuple(
-            ForecastRow(
-                place=place,
-                kind=row.kind,
-                movies=row.movies,
-                movies_low=row.movies_low,
-                movies_high=row.movies_high,
-                hours=row.hours,
-                resolution_angstrom=row.resolution_angstrom,
-                resolution_low_angstrom=row.resolution_low_angstrom,
-                resolution_high_angstrom=row.resolution_high_angstrom,
-                reachable=row.reachable,
-                limited_by=row.limited_by,
-                sentence=row.sentence,
-            )
-            for place, row in enumerate(self.outlook.rows, start=1)
-        )
+        return tuple(ForecastRow(place, **asdict(row)) for place, row in enumerate(self.outlook.rows, start=1))
 
 
 def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, now_utc_us: int) -> Told:

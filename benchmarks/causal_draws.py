@@ -38,6 +38,9 @@ class Wanted:
     dose_rate_scale: float = 1.0
     heterogeneity_angstrom2: float = 0.0
     """Upper end of the movies' B-factors of particles that differ."""
+    pixel_size_angstrom: float | None = None
+    """None: drawn."""
+    coverage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def draw_session(wanted: Wanted) -> Session:
         voltage_kv=300.0,
         cs_mm=2.7,
         amplitude_contrast=0.1,
-        pixel_size_angstrom=pixel,
+        pixel_size_angstrom=_or_drawn(wanted.pixel_size_angstrom, pixel),
         dose_e_per_a2=float(random.uniform(30.0, 50.0)),
         frames=wanted.frames,
         half_angle_mrad=0.01 + 0.2 * (half_angle - 0.01) if quiet else half_angle,
@@ -110,9 +113,13 @@ def draw_session(wanted: Wanted) -> Session:
         settle_speed_angstrom_per_s=(40.0 if hasty else 18.0) * float(np.exp(random.normal(0.0, 0.25))),
         settle_decay_s=float(random.uniform(4.0, 9.0)),
         spread_share=float(random.uniform(0.3, 0.9)),
-        coverage=float(random.uniform(0.25, 0.4)),
+        coverage=_or_drawn(wanted.coverage, float(random.uniform(0.25, 0.4))),
         dose_calibration=float(np.exp(random.normal(0.0, 0.015))),
     )
+
+
+def _or_drawn(said: float | None, drawn: float) -> float:
+    return drawn if said is None else said
 
 
 def draw_movies(wanted: Wanted) -> list[Taken]:

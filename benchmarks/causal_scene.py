@@ -212,10 +212,9 @@ def _particle_spectrum(
     k = np.hypot(kx[None], ky[:, None])
     box = particle.views.shape[1]
     layers = np.zeros((LAYERS, canvas + box, canvas + box), dtype=np.float32)
-    for index, (x, y) in enumerate(_places(exposure, particle, canvas, random)):
-        view = particle.views[int(random.integers(VIEWS))]
-        view = np.rot90(view, int(random.integers(4)))
-        layers[index % LAYERS, y : y + box, x : x + box] += view
+    for index, placed in enumerate(_placed(exposure, particle, canvas, random)):
+        x, y = placed.corner
+        layers[index % LAYERS, y : y + box, x : x + box] += np.rot90(particle.views[placed.view], placed.quarter_turns)
     total = np.zeros(k.shape, dtype=np.complex64)
     half = box // 2
     for layer, image in enumerate(layers):
@@ -230,6 +229,27 @@ def _particle_spectrum(
     total *= np.exp(1j * coma).astype(np.complex64)
     total[0, 0] = 0
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One particle: where the corner of its view lies (px of the canvas + half a box), which view, how turned."""
+
+    corner: tuple[int, int]
+    view: int
+    quarter_turns: int
+
+
+def placed_particles(exposure: Exposure, particle: Particle) -> tuple[list[Placed], int]:
+    """What `frames` puts on its canvas, and px from the canvas' first pixel to the frame's."""
+    canvas = fft.next_fast_len(exposure.size_px + MARGIN_PX, real=True)
+    found = list(_placed(exposure, particle, canvas, np.random.default_rng([exposure.seed, 5])))
+    return found, (canvas - exposure.size_px) // 2
+
+
+def _placed(exposure: Exposure, particle: Particle, canvas: int, random: np.random.Generator) -> Iterator[Placed]:
+    for corner in _places(exposure, particle, canvas, random):
+        yield Placed(corner, int(random.integers(VIEWS)), int(random.integers(4)))
 
 
 def _places(exposure: Exposure, particle: Particle, canvas: int, random: np.random.Generator) -> list[tuple[int, int]]:

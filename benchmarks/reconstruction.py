@@ -17,7 +17,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class Bench:
         self.pixel_size_angstrom = box * 1.2 / n
         self.plane = FourierPlane.of_box(n, self.pixel_size_angstrom)
         self.diameter_angstrom = shape.diameter_angstrom
+        self.symmetry = shape.symmetry
         self.group = symmetry_matrices(shape.symmetry)
         self.truth = torch.from_numpy(scenes.truth_map(shape, n, self.pixel_size_angstrom))
         radius_px = min(0.55 * self.diameter_angstrom / self.pixel_size_angstrom, 0.44 * n)
@@ -96,11 +97,10 @@ class Bench:
     def uniform_ssnr(self, number: int) -> NDArray[np.float64]:
         return np.ones(len(self.plane.kx))
 
-    def curve(self, first: torch.Tensor, second: torch.Tensor) -> FscCurve:
-        """From the particle's own size on, both under the sphere."""
-        whole = fourier_shell_correlation(
-            first * self.mask, second * self.mask, pixel_size_angstrom=self.pixel_size_angstrom
-        )
+    def curve(self, first: torch.Tensor, second: torch.Tensor, mask: torch.Tensor | None = None) -> FscCurve:
+        """From the particle's own size on, both under the sphere, or under a mask."""
+        mask = self.mask if mask is None else mask
+        whole = fourier_shell_correlation(first * mask, second * mask, pixel_size_angstrom=self.pixel_size_angstrom)
         start = math.ceil(self.plane.box_px * self.pixel_size_angstrom / self.diameter_angstrom) - 1
         last = int(self.plane.radius_px.max())
         return FscCurve(whole.frequency_per_angstrom[start:last], whole.fsc[start:last])
@@ -142,6 +142,12 @@ class Bench:
                 found = running.again(earlier, self.spectra(earlier))
                 errors[earlier] = angle_between_deg(found.poses, self.movies[earlier].poses, self.group)
         return running, float(np.median(np.concatenate(list(errors.values()))))
+
+    def stacks(self) -> Iterator[reconstruction_relion.Stack]:
+        for movie in self.movies:
+            t = movie.optics
+            u, v = t.defocus + t.astigmatism / 2, t.defocus - t.astigmatism / 2
+            yield reconstruction_relion.Stack(movie.stack, (u, v, t.angle))
 
     def start(self) -> torch.Tensor:
         return low_pass(self.truth, INITIAL_RESOLUTION_ANGSTROM, self.pixel_size_angstrom)
@@ -193,11 +199,13 @@ def one_session(bench: Bench, relion: bool) -> dict[str, object]:
     seconds = (time.process_time() - begun) / len(bench.movies)
     now = running.round()
     own = Reached(bench.curve(now.full, bench.truth).resolution_angstrom(0.5), now.resolution_0143_angstrom)
+    in_mask = bench.curve(now.full, bench.truth, now.agreement.mask.values).resolution_angstrom(0.5)
     row: dict[str, object] = {
         "session": bench.label,
         "particles": running.particle_count,
         "true_poses": asdict(ideal),
         "running": asdict(own),
+        "running_in_its_mask_truth_05_angstrom": in_mask,
         "ratio": _ratio(own.truth_05_angstrom, ideal.truth_05_angstrom),
         "median_error_deg": error_deg,
         "cpu_s_per_movie": seconds,
@@ -205,7 +213,8 @@ def one_session(bench: Bench, relion: bool) -> dict[str, object]:
     print(
         f"{bench.label:28s} {running.particle_count:5d} particles  FSC to truth 0.5: true poses "
         f"{_text(ideal.truth_05_angstrom)}, running map {_text(own.truth_05_angstrom)} (ratio {_text(row['ratio'])});  "
-        f"halves 0.143: {_text(ideal.halves_0143_angstrom)}, {_text(own.halves_0143_angstrom)};  "
+        f"halves 0.143: {_text(ideal.halves_0143_angstrom)}, {_text(own.halves_0143_angstrom)} in the map's mask, in "
+        f"which it reaches {_text(in_mask)};  "
         f"poses {error_deg:.1f} deg;  {seconds:.2f} CPU-s a movie",
         flush=True,
     )

@@ -1,19 +1,21 @@
-"""RELION 3.1 on the particles of a `reconstruction.py` session, from the same 30 A start: K = 1, 2 threads."""
+"""RELION 3.1 on the particles of a `reconstruction.py` or `map_session.py` session: K = 1, 2 threads."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import mrcfile
 import numpy as np
+import shared_data
 import torch
 
-if TYPE_CHECKING:
-    from reconstruction import Bench
+from frazil.models.reconstruction.fourier_slices import FourierPlane
 
 _ITERATIONS = 12
 _OPTICS = """
@@ -40,52 +42,95 @@ _rlnOpticsGroup #5
 """
 
 
-def refined(bench: Bench) -> torch.Tensor | None:
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One movie's boxes, with its defocus U, V (A) and angle (deg)."""
+
+    images: np.ndarray
+    optics: tuple[float, float, float]
+
+
+class Session(Protocol):
+    """What RELION is given."""
+
+    plane: FourierPlane
+    pixel_size_angstrom: float
+    diameter_angstrom: float
+    symmetry: str
+
+    def stacks(self) -> Iterator[Stack]: ...
+
+    def start(self) -> torch.Tensor:
+        """On the working plane, 30 A."""
+        ...
+
+
+def refined(session: Session) -> torch.Tensor | None:
     """RELION's map on the session's working plane; None: RELION is not on the PATH or gave up."""
     if shutil.which("relion_refine") is None:
         return None
+    n, pixel = session.plane.box_px, session.pixel_size_angstrom
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        n, box = bench.plane.box_px, bench.session.box_px
-        _write(work / "particles.mrcs", _working_stack(bench), bench.pixel_size_angstrom)
-        _write(work / "start.mrc", bench.start().numpy(), bench.pixel_size_angstrom)
-        rows = [_OPTICS.format(pixel=bench.pixel_size_angstrom, box=n)]
+        rows, images = [_OPTICS.format(pixel=pixel, box=n)], []
         index = 0
-        for movie in bench.movies:
-            t = movie.optics
-            u, v = t.defocus + t.astigmatism / 2, t.defocus - t.astigmatism / 2
-            for _ in movie.stack:
+        for stack in session.stacks():
+            images.append(_on_working_box(stack.images, n))
+            u, v, angle = stack.optics
+            for _ in stack.images:
                 index += 1
-                rows.append(f"{index:06d}@particles.mrcs {u:.1f} {v:.1f} {t.angle:.2f} 1\n")
+                rows.append(f"{index:06d}@particles.mrcs {u:.1f} {v:.1f} {angle:.2f} 1\n")
+        _write(work / "particles.mrcs", np.concatenate(images), pixel)
+        _write(work / "start.mrc", session.start().numpy(), pixel)
         (work / "particles.star").write_text("".join(rows))
         command = (
-            "relion_refine --i particles.star --ref start.mrc --ini_high 30 --o run --ctf "
-            f"--sym {bench.session.shape.symmetry} "
-            f"--particle_diameter {1.1 * bench.diameter_angstrom:.0f} --K 1 --tau2_fudge 4 --iter {_ITERATIONS} "
+            "relion_refine --i particles.star --ref start.mrc --ini_high 30 --o made/run --ctf "
+            f"--sym {session.symmetry} "
+            f"--particle_diameter {1.1 * session.diameter_angstrom:.0f} --K 1 --tau2_fudge 4 --iter {_ITERATIONS} "
             "--flatten_solvent --zero_mask --norm --scale --firstiter_cc --healpix_order 2 --oversampling 1 "
             "--offset_range 5 --offset_step 2 --pad 2 --dont_combine_weights_via_disc --j 2 --random_seed 1"
         )
+        (work / "made").mkdir()
         done = subprocess.run(command.split(), cwd=work, capture_output=True, text=True, check=False)
-        made = work / f"run_it{_ITERATIONS:03d}_class001.mrc"
+        made = work / "made" / f"run_it{_ITERATIONS:03d}_class001.mrc"
         if done.returncode or not made.exists():
-            print(f"RELION gave up on {bench.label} (box {box}): {done.stderr[-400:]}")
+            print(f"relion_refine gave up: {done.stderr[-400:]}")
             return None
-        with mrcfile.open(made) as mrc:
-            return torch.from_numpy(np.array(mrc.data, dtype=np.float32))
+        return _read(made)
 
 
-def _working_stack(bench: Bench) -> np.ndarray:
-    """All particles on the working box, by cropping their transforms (none are padded)."""
-    n = bench.plane.box_px
-    small = []
-    for movie in bench.movies:
-        box = movie.stack.shape[-1]
-        spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(movie.stack, axes=(1, 2))), axes=(1, 2))
-        low = box // 2 - n // 2
-        part = spectrum[:, low : low + n, low : low + n]
-        images = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(part, axes=(1, 2))).real, axes=(1, 2)) * (n / box)
-        small.append(images.astype(np.float32))
-    return np.concatenate(small)
+def reconstructed(session_dir: Path, symmetry: str, box_px: int) -> torch.Tensor | None:
+    """`relion_reconstruct --ctf` of what `frazil export` writes of a session, on a box of `box_px`."""
+    if shutil.which("relion_reconstruct") is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        export = [*shared_data.frazil("export", session_dir, "--star", work)]
+        subprocess.run(export, env=shared_data.environment(), capture_output=True, check=True)
+        command = f"relion_reconstruct --i particles.star --o map.mrc --ctf --sym {symmetry} --j 2"
+        done = subprocess.run(command.split(), cwd=work, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(f"relion_reconstruct gave up: {done.stderr[-400:]}")
+            return None
+        volume = _read(work / "map.mrc")
+    low = volume.shape[0] // 2 - box_px // 2
+    spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(volume)))[(slice(low, low + box_px),) * 3]
+    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(spectrum)).real)
+
+
+def _on_working_box(images: np.ndarray, n: int) -> np.ndarray:
+    """By cropping the transforms."""
+    box = images.shape[-1]
+    spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images, axes=(1, 2))), axes=(1, 2))
+    low = box // 2 - n // 2
+    part = spectrum[:, low : low + n, low : low + n]
+    small = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(part, axes=(1, 2))).real, axes=(1, 2)) * (n / box)
+    return np.asarray(small, dtype=np.float32)
+
+
+def _read(path: Path) -> torch.Tensor:
+    with mrcfile.open(path) as mrc:
+        return torch.from_numpy(np.array(mrc.data, dtype=np.float32))
 
 
 def _write(path: Path, values: np.ndarray, pixel_size_angstrom: float) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store.export import export_star
+from frazil.daemon.store.export_local_resolution import export_local_resolution
 from frazil.daemon.store.export_tables import export_table
 from frazil.daemon.store.reading import open_session
 
@@ -26,6 +27,9 @@ def export(
     table: Annotated[
         list[str] | None, typer.Option("--table", help="TABLE=FILE.csv, .parquet or .json; may be repeated.")
     ] = None,
+    local_resolution: Annotated[
+        Path | None, typer.Option("--local-resolution", help="MRC file for the local resolution of the newest map.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say what was written as JSON.")] = False,
 ) -> None:
     """Write a session's results for other programs; works while it runs and afterwards.
@@ -38,9 +42,13 @@ def export(
       cd relion && relion_preprocess --i micrographs_ctf.star --coord_dir coordinates/ --coord_suffix .star \\
           --extract --extract_size 256 --part_dir Extract/job003/ --part_star Extract/job003/particles.star
       frazil export /data/session1 --table ctf=ctf.csv --table frame_shifts=shifts.parquet
+      frazil export /data/session1 --local-resolution local.mrc     (colour SESSION/maps/map.mrc by it)
     """
-    if star is None and not table:
-        raise UsageError("nothing to export was asked for", remedy="give --star FOLDER or --table TABLE=FILE")
+    if star is None and not table and local_resolution is None:
+        raise UsageError(
+            "nothing to export was asked for",
+            remedy="give --star FOLDER, --table TABLE=FILE or --local-resolution FILE",
+        )
     said: dict[str, object] = {}
     with open_session(session) as reader:
         if star is not None:
@@ -52,6 +60,9 @@ def export(
             if not separator or not file:
                 raise UsageError(f"{request!r} is not TABLE=FILE", remedy="for example --table ctf=ctf.csv")
             said[file] = export_table(reader, name, Path(file))
+        if local_resolution is not None:
+            low, high = export_local_resolution(reader, session.resolve(), local_resolution)
+            said["local_resolution"] = {"out": str(local_resolution), "p10_angstrom": low, "p90_angstrom": high}
     if as_json:
         typer.echo(json.dumps(said, indent=1))
         return
@@ -65,8 +76,10 @@ def export(
             typer.echo(
                 f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star", err=True
             )
+    if local_resolution is not None:
+        typer.echo(f"{local_resolution}: {low:.1f} to {high:.1f} A where the map is dense (10th to 90th percentile)")
     for file, rows in said.items():
-        if file != "star":
+        if file not in ("star", "local_resolution"):
             typer.echo(f"{file}: {rows} rows")
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.rotations import directions, neighbours
-from frazil.models.reconstruction.symmetry import axis_rotation, generators
+from frazil.models.reconstruction.symmetry import axis_rotation, generators, symmetry_matrices
 
 _SEARCH_BOX_PX, _FINE_BOX_PX = 24, 36
 _STEP_DEG = 5.0
@@ -47,7 +47,10 @@ def asymmetry(volume: Tensor, symmetry: str, frame: NDArray[np.float64] | None =
 
 
 def symmetry_frame(volume: Tensor, symmetry: str) -> NDArray[np.float64]:
-    """(3, 3) rotation Q from the point group's axes to those of the map; `rotated(volume, Q.T)` puts the map right."""
+    """(3, 3) rotation Q from the point group's axes to those of the map; `rotated(volume, Q.T)` puts the map right.
+
+    Of the rotations that do so alike the smallest: a map that is nearly right stays where it was.
+    """
     steps = generators(symmetry)
     if not steps:
         return np.eye(3)
@@ -74,7 +77,10 @@ def symmetry_frame(volume: Tensor, symmetry: str) -> NDArray[np.float64]:
         values = [asymmetry(small, symmetry, frame) for frame in tried]
         best_frame = tried[int(np.argmin(values))]
         step_deg *= 0.6
-    return best_frame
+    if len(steps) == 1:  # nothing says how far about the axis, nor which way it points
+        along = best_frame @ first_axis
+        return _rotation_between(first_axis, along if along @ first_axis >= 0 else -along)
+    return max((best_frame @ operator for operator in symmetry_matrices(symmetry)), key=np.trace)
 
 
 def _correlation(first: Tensor, second: Tensor) -> float:

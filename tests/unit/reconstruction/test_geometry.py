@@ -20,7 +20,7 @@ from frazil.models.reconstruction.rotations import (
     matrices_from_euler_deg,
     pose_grid,
 )
-from frazil.models.reconstruction.symmetry import symmetry_matrices
+from frazil.models.reconstruction.symmetry import axis_rotation, symmetry_matrices
 from frazil.models.reconstruction.symmetry_alignment import asymmetry, rotated, symmetry_frame
 from frazil.models.simulation.projection import euler_matrix, potential_map, project_atoms, random_euler_deg
 from frazil.models.simulation.specimen import Atoms, read_atoms
@@ -126,3 +126,14 @@ def test_a_map_off_its_axes_is_turned_onto_them() -> None:
     for operator in symmetry_matrices("D7"):
         again = rotated(turned, operator)
         assert float(torch.corrcoef(torch.stack([turned.flatten(), again.flatten()]))[0, 1]) > 0.98
+
+
+@pytest.mark.parametrize("symmetry", ["C7", "D7"])
+def test_a_map_nearly_on_its_axes_is_turned_no_further_than_needed(symmetry: str) -> None:
+    """What a person compares the map with lies where the start lay: no turn about the axis comes in by chance."""
+    structure = read_atoms(structure_path("t20s"))
+    volume = low_pass(potential_map(structure, box_px=32, pixel_size_angstrom=8.0, b_factor_a2=500.0), 25.0, 8.0)
+    on_axes = rotated(volume, symmetry_frame(volume, symmetry).T)
+    tilt = axis_rotation((0.6, 0.8, 0.0), np.deg2rad(8.0))
+    frame = symmetry_frame(rotated(on_axes, tilt), symmetry)
+    assert float(angle_between_deg(frame[None], tilt[None], np.eye(3)[None])[0]) < 1.5

@@ -100,6 +100,11 @@ def test_tables_as_csv_parquet_and_json(session: Path, tmp_path: Path, make_resu
         run("export", str(session))
 
 
+def test_local_resolution_needs_a_map(session: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no map"):
+        run("export", str(session), "--local-resolution", str(tmp_path / "local.mrc"))
+
+
 def test_star_files_hold_what_the_session_holds(session: Path, tmp_path: Path, make_result: MakeResult) -> None:
     out = tmp_path / "project" / "frazil"
     said = json.loads(run("export", str(session), "--star", str(out), "--project", str(out.parent), "--json"))

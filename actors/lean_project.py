@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from frazil.actors.prover_process import Ended, run_limited
@@ -64,9 +65,16 @@ def _check(folder: Path, text: str, version: str, *, seconds: float, memory_mib:
         if project is not None:
             command = ["lake", "env", "lean", "--json", _FILE]
             ended = run_limited(command, folder=project, seconds=seconds, memory_mib=memory_mib)
+            shutil.rmtree(project, ignore_errors=True)
             if ended.code in (0, 1) and '"severity"' in ended.printed:
                 return ended
     return run_limited(["lean", "--json", _FILE], folder=folder, seconds=seconds, memory_mib=memory_mib)
+
+
+@lru_cache(maxsize=1)
+def _cache() -> tempfile.TemporaryDirectory[str]:
+    """LeanDojo's cache, for as long as this process lives."""
+    return tempfile.TemporaryDirectory(prefix="frazil-leandojo-")
 
 
 def _pinned(folder: Path, text: str, toolchain: str) -> Path | None:
@@ -77,8 +85,8 @@ def _pinned(folder: Path, text: str, toolchain: str) -> Path | None:
     (project / "lakefile.toml").write_text(_LAKEFILE)
     (project / _FILE).write_text(text, encoding="utf-8")
     git = ["git", "-c", "user.name=frazil", "-c", "user.email=frazil@localhost", "-c", "commit.gpgsign=false"]
-    # Read when LeanDojo is imported: no question to its remote cache, its copies here, no Ray of its own.
-    os.environ.update(DISABLE_REMOTE_CACHE="1", CACHE_DIR=str(folder / "cache"), NUM_PROCS="2")
+    # Read once, when LeanDojo is imported: no question to its remote cache, its copies here, no Ray of its own.
+    os.environ.update(DISABLE_REMOTE_CACHE="1", CACHE_DIR=_cache().name, NUM_PROCS="2")
     try:
         for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "claims"]):
             subprocess.run([*git, *arguments], cwd=project, check=True, capture_output=True, timeout=30)

@@ -58,7 +58,8 @@ def _cell_claims(model: SymmetryModel, cell: Cell, box: tuple[int, int] | None) 
             model.name,
             {"operations": flat(model.operations), "metric": _nine(metric), "error": _nine(error)},
         )
-        if model.spheres:
+        # Angles that close no cell leave nothing to pack: `cell-positive` is refuted then.
+        if model.spheres and np.linalg.eigvalsh(cell.metric_a2())[0] > 0.0:
             yield Claim("mates-apart", model.name, _mates(model, cell, metric, error))
 
 

@@ -1,6 +1,6 @@
 (* What the claims are made of. Coq 8.16 or newer, standard library only. A function returns None where the obligation
    holds, and otherwise the numbers of its first fault. *)
-Require Import ZArith List Bool Lia.
+Require Import ZArith List Bool.
 Import ListNotations.
 Open Scope Z_scope.
 

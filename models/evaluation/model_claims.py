@@ -59,7 +59,7 @@ def _cell_claims(model: SymmetryModel, cell: Cell, box: tuple[int, int] | None) 
             {"operations": flat(model.operations), "metric": _nine(metric), "error": _nine(error)},
         )
         # Angles that close no cell leave nothing to pack: `cell-positive` is refuted then.
-        if model.spheres and np.linalg.eigvalsh(cell.metric_a2())[0] > 0.0:
+        if model.spheres and np.linalg.eigvalsh(cell.metric_a2())[0] > 1e-9 * metric.max() / 1000:
             yield Claim("mates-apart", model.name, _mates(model, cell, metric, error))
 
 

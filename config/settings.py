@@ -266,6 +266,19 @@ class CausalSettings(_Section):
     is computed along arrows is the physics that ships. null: the graph that ships."""
 
 
+class EvaluationSettings(_Section):
+    """How the running reconstruction is judged."""
+
+    provers: tuple[Literal["exact", "z3", "coq", "lean"], ...] = ("z3", "exact")
+    """What settles the session's claims. Exact integers always do, and others are held against them; `coq` and `lean`
+    are used where they are installed (`frazil doctor` says so)."""
+    prover_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Each prover's time for a round of five movies; what it has not settled then is unknown. No movie waits for it."""
+    model: str | None = None
+    """Crystal or helix that the specimen is said to be: YAML or JSON (cell, space group or operations, molecules per
+    cell, mass, coarse spheres, rise and twist), mmCIF or PDB. null: no claims about one."""
+
+
 class StoreSettings(_Section):
     """Disk and queries."""
 
@@ -285,6 +298,7 @@ PATH_KEYS = frozenset(
         "intake.sidecar_roots",
         "causal.learn_from",
         "causal.graph",
+        "evaluation.model",
     }
 )
 """Settings that are paths: made absolute when they are loaded."""
@@ -305,6 +319,7 @@ class Settings(_Section):
     workers: WorkerSettings = WorkerSettings()
     restoration: RestorationSettings = RestorationSettings()
     causal: CausalSettings = CausalSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     store: StoreSettings = StoreSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.

@@ -46,6 +46,7 @@ from frazil.daemon.worker_desk import WorkerDesk
 from frazil.models.causal.graph import causal_graph
 from frazil.models.formats.sidecar import read_sidecar, sidecar_candidates
 from frazil.models.formats.structure import check_structure
+from frazil.models.formats.symmetry_model import read_symmetry_model
 
 _log = logging.getLogger(__name__)
 
@@ -163,8 +164,10 @@ class Daemon:
 
     def _run_locked(self) -> ExitReport:
         options, settings = self._options, self._settings
-        # First of all: a graph that is wrong stops the start, not the session in the middle.
+        # First of all: a graph or a model that is wrong stops the start, not the session in the middle.
         graph = causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
+        if settings.evaluation.model is not None:
+            read_symmetry_model(Path(settings.evaluation.model))
         self._store.submit(causal_writes.replace_graph, graph).result()
         self._hash = parameter_hash(
             settings,

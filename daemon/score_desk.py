@@ -73,7 +73,9 @@ class ScoreDesk:
         self._start()
 
     def _start(self) -> None:
-        self._actor = self._ray.remote(Evaluator).options(num_cpus=0, max_restarts=0, max_task_retries=0).remote()
+        chosen = self._settings.evaluation
+        actor = self._ray.remote(Evaluator).options(num_cpus=0, max_restarts=0, max_task_retries=0)
+        self._actor = actor.remote(chosen.provers, chosen.prover_seconds)
 
     # --- told by the daemon ----------------------------------------------------------------------------------------
 
@@ -186,6 +188,13 @@ class ScoreDesk:
                         "look at this movie or map, and at the settings that the sentence names",
                         alert_id=f"logic-{obligation.name}-{obligation.subject}",
                     )
+            for row in logic.contradictions_of(timed.verdict.evidence):
+                self._alert(
+                    "warning",
+                    row.sentence,
+                    "keep the session's folder and report it: one of them is wrong, or was asked wrongly",
+                    alert_id=f"provers-{row.name}-{row.subject}",
+                )
         for write in writes:
             write.result()
 
@@ -196,12 +205,12 @@ class ScoreDesk:
 
 def score_row(round_number: int, timed: TimedVerdict, *, created_utc_us: int) -> ScoreRow:
     """A verdict as it is stored."""
-    verdict = timed.verdict
+    verdict, took = timed.verdict, timed.prover_seconds
     return ScoreRow(
         round=round_number,
         evaluator=verdict.evaluator,
         created_utc_us=created_utc_us,
-        evidence_json=evidence_json(verdict),
+        evidence_json=evidence_json(verdict, **({"prover_seconds": dict(took)} if took else {})),
         verdict=verdict.verdict,
         uncertainty=verdict.uncertainty,
         reliability=verdict.reliability,
@@ -210,9 +219,10 @@ def score_row(round_number: int, timed: TimedVerdict, *, created_utc_us: int) ->
     )
 
 
-def evidence_json(verdict: Verdict) -> str:
-    """Evidence and what is not known as one JSON object; NaN and infinity become null."""
-    return json.dumps(_finite({**verdict.evidence, "does_not_know": list(verdict.does_not_know)}), allow_nan=False)
+def evidence_json(verdict: Verdict, **more: Any) -> str:
+    """Evidence, what is not known, and `more`, as one JSON object; NaN and infinity become null."""
+    said = {**verdict.evidence, "does_not_know": list(verdict.does_not_know), **more}
+    return json.dumps(_finite(said), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

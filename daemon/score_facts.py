@@ -13,6 +13,7 @@ from frazil.daemon.prior_epochs import EPOCH_MOVIES
 from frazil.daemon.store import result_files
 from frazil.daemon.store.store import Store
 from frazil.models.evaluation.facts import MapFacts, MovieFacts, RoundFacts
+from frazil.models.formats.symmetry_model import read_symmetry_model
 from frazil.models.movie_pipeline import particle_box_px
 
 _MOVIES_SQL = """
@@ -24,6 +25,13 @@ WHERE m.sequence BETWEEN ? AND ? AND m.state IN ('ready', 'rejected') ORDER BY m
 _COUNTS_SQL = """
 SELECT count(*), count(*) FILTER (m.state = 'ready'), coalesce(sum(q.particle_count), 0)
 FROM movies m JOIN quality q USING (movie_id) WHERE m.sequence < ? AND m.state IN ('ready', 'rejected')
+"""
+_HALVES_SQL = """
+SELECT coalesce(sum(len(list_filter(p.half_set, lambda half: half = 1))), 0),
+       coalesce(sum(len(list_filter(p.half_set, lambda half: half = 2))), 0),
+       coalesce(sum(q.particle_count), 0), count(*)
+FROM movies m JOIN quality q USING (movie_id) JOIN particle_arrays p USING (movie_id)
+WHERE m.sequence < ? AND m.state IN ('ready', 'rejected')
 """
 _MAP_SQL = """
 SELECT round, movie_count, particle_count, coalesce(symmetry, 'C1'), resolution_0143_angstrom FROM reconstructions
@@ -62,6 +70,7 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
         micrograph_pixel_size_angstrom=pixel,
         diameter_angstrom=diameter,
         map=_map(store, end),
+        model=None if settings.evaluation.model is None else read_symmetry_model(Path(settings.evaluation.model)),
         earlier=_earlier(store, round_number),
     )
 
@@ -86,6 +95,7 @@ def _map(store: Store, sequence_end: int) -> MapFacts | None:
     if not found:
         return None
     number, movie_count, particle_count, symmetry, resolution = found[0]
+    first, second, halved, with_halves = (int(value) for value in store.rows(_HALVES_SQL, sequence_end)[0])
     curve = store.named("fsc", {"round": int(number)})
     return MapFacts(
         round=int(number),
@@ -97,6 +107,8 @@ def _map(store: Store, sequence_end: int) -> MapFacts | None:
         fsc=tuple(_float(value) for value in curve.column("fsc")),
         processed_movie_count=int(processed),
         extracted_particle_count=int(extracted),
+        half_set_particle_counts=(first, second) if with_halves else None,
+        halved_particle_count=halved,
     )
 
 

@@ -164,10 +164,14 @@ def _sockets() -> Finding:
 
 
 def _provers() -> Finding:
-    found = [name for name in ("lean", "lake", "coqc", "z3") if shutil.which(name)]
-    if not found:
-        return Finding("provers", "note", "none of lean, lake, coqc, z3: claims are checked with exact integers alone")
-    return Finding("provers", "ok", ", ".join(found))
+    from frazil.actors.provers import PROVERS, described
+
+    found = {name: described(name) for name in PROVERS}
+    text = "; ".join(f"{name}: {words}" for name, (_, words) in found.items())
+    if not found["z3"][0]:
+        remedy = "pip install z3-solver"
+        return Finding("provers", "note", f"claims are checked with exact integers alone ({text})", remedy)
+    return Finding("provers", "ok", text)
 
 
 def _ray() -> Finding:

@@ -1,4 +1,4 @@
-"""The session's claims as integers: what a checker (exact arithmetic here; z3, Coq, Lean can take the same) decides.
+"""The session's claims as integers: what provers decide (`proving`).
 
 Measured numbers are rounded outward, in favour of the claim, to 1/1000 of their unit: what is refuted is refuted for
 the measured numbers too. A proof speaks of the rounded claim, not of the map.
@@ -7,55 +7,18 @@ the measured numbers too. A proof speaks of the rounded claim, not of the map.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 
 from frazil.models.evaluation.facts import MapFacts, MovieFacts, RoundFacts
+from frazil.models.evaluation.model_claims import model_claims
+from frazil.models.evaluation.statements import Claim
 from frazil.models.reconstruction.symmetry import symmetry_matrices
-
-Integers: TypeAlias = Mapping[str, int | tuple[int, ...]]
-
-STATEMENTS: Mapping[str, str] = {
-    "frames-counted": "every frame of a movie has one measured shift",
-    "frames-promised": "a movie has the frames that its sidecar promises",
-    "dose-adds-up": "frames x dose per frame is the total dose, within 6 % (EER: and one fraction)",
-    "dose-arrives": "no more electrons are counted than the stated dose sends, within 25 %",
-    "fit-above-nyquist": "the CTF fit claims no rings beyond the sampling limit of two pixels",
-    "defocus-ordered": "defocus U is not smaller than defocus V",
-    "one-result-per-file": "no file counts twice",
-    "halves-complete": "the half-sets of a movie add up to its particles",
-    "halves-disjoint": "no particle is in both half-sets",
-    "halves-balanced": "a movie's half-sets differ by one particle at most",
-    "box-holds-particle": "the box is not smaller than the particle",
-    "group-order": "the symmetry group has the order that its name says",
-    "group-closed": "the symmetry operations form a group of rotations",
-    "map-counts": "the map holds no more movies and particles than there are",
-    "map-above-nyquist": "the map claims no resolution beyond its last shell",
-    "fsc-in-range": "every FSC value is between -1 and 1",
-    "fsc-starts-high": "the FSC starts above 0.5",
-    "fsc-crosses-where-claimed": "the FSC first falls below 0.143 at the claimed resolution, within a shell",
-}
-"""Every obligation by its name, in a person's words; the order is that of reports."""
-
-ABOUT_MOVIES = frozenset(tuple(STATEMENTS)[: tuple(STATEMENTS).index("box-holds-particle")])
-"""Obligations with an instance for each movie; the others are about the session or its map."""
 
 _MOST_GROUP_ELEMENTS = 240
 _NOT_A_NUMBER = 99_999
 """Outside of every range, so that it is refuted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One instance of an obligation."""
-
-    name: str
-    subject: str
-    """What it is about: a movie id, `map round 3`, `session`."""
-    integers: Integers
 
 
 def movie_claims(facts: MovieFacts) -> Iterator[Claim]:
@@ -114,7 +77,9 @@ def session_claims(facts: RoundFacts) -> Iterator[Claim]:
         yield Claim("box-holds-particle", "session", {"box": box, "pixel": _up(pixel), "diameter": _down(diameter)})
     yield from group_claims(facts.symmetry)
     if facts.map is not None:
-        yield from map_claims(facts.map)
+        yield from map_claims(facts.map, pixel)
+    if facts.model is not None:
+        yield from model_claims(facts.model, box_px=box, pixel_size_angstrom=pixel)
 
 
 def group_claims(symmetry: str) -> Iterator[Claim]:
@@ -147,7 +112,7 @@ def group_order(symmetry: str) -> int | None:
     return {"T": 12, "O": 24, "I": 60, "I1": 60, "I2": 60, "I3": 60, "I4": 60}.get(name)
 
 
-def map_claims(facts: MapFacts) -> Iterator[Claim]:
+def map_claims(facts: MapFacts, micrograph_pixel_size_angstrom: float | None = None) -> Iterator[Claim]:
     """Of a round of the running map; FSC values in 1/10000, frequencies in 1/(1000000 A)."""
     subject = f"map round {facts.round}"
     yield Claim(
@@ -160,15 +125,27 @@ def map_claims(facts: MapFacts) -> Iterator[Claim]:
             "extracted": facts.extracted_particle_count,
         },
     )
+    if facts.half_set_particle_counts is not None:
+        first, second = facts.half_set_particle_counts
+        halves = {"first": first, "second": second}
+        yield Claim(
+            "map-halves-sum",
+            subject,
+            {**halves, "particles": facts.halved_particle_count, "in_map": facts.particle_count},
+        )
+        yield Claim("map-halves-balanced", subject, {**halves, "movies": facts.processed_movie_count})
+    resolution, pixel = facts.resolution_0143_angstrom, micrograph_pixel_size_angstrom
+    if resolution is not None and pixel is not None:
+        yield Claim("map-within-pixels", subject, {"resolution": _up(resolution), "pixel": _down(pixel)})
     if not facts.fsc:
         return
     fsc = tuple(round(10_000 * value) if math.isfinite(value) else _NOT_A_NUMBER for value in facts.fsc)
     yield Claim("fsc-in-range", subject, {"fsc": fsc})
     yield Claim("fsc-starts-high", subject, {"fsc": fsc})
-    if facts.resolution_0143_angstrom is None:
+    if resolution is None:
         return
     frequency = tuple(round(1e6 * value) for value in facts.frequency_per_angstrom)
-    claimed = round(1e6 / facts.resolution_0143_angstrom)
+    claimed = round(1e6 / resolution)
     yield Claim("map-above-nyquist", subject, {"frequency": claimed, "last": frequency[-1]})
     yield Claim("fsc-crosses-where-claimed", subject, {"fsc": fsc, "at": frequency, "claimed": claimed})
 

@@ -6,9 +6,12 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from frazil.models.evaluation.claims import Claim
+from frazil.models.evaluation import exact_models
+from frazil.models.evaluation.exact_models import CounterExample
+from frazil.models.evaluation.statements import Claim
 
-CounterExample: TypeAlias = dict[str, int | str]
+__all__ = ["CounterExample", "counter_example"]
+
 _Checker: TypeAlias = Callable[[Mapping[str, Any]], CounterExample | None]
 
 _FSC_0143 = 1430
@@ -97,6 +100,39 @@ def _map_counts(n: Mapping[str, Any]) -> CounterExample | None:
     return None if n["movies"] <= n["processed"] and n["particles"] <= n["extracted"] else _scalars(n)
 
 
+def _halves_sum(n: Mapping[str, Any]) -> CounterExample | None:
+    together = n["first"] + n["second"]
+    return None if together == n["particles"] and n["in_map"] <= together else _scalars(n)
+
+
+def _map_halves_balanced(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if abs(n["first"] - n["second"]) <= n["movies"] else _scalars(n)
+
+
+def _cell_in_box(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if n["box"] * n["pixel"] >= n["edge"] else _scalars(n)
+
+
+def _contents(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if n["copies"] >= 1 and n["copies"] * n["order"] == n["molecules"] else _scalars(n)
+
+
+def _helix_rises(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if n["rise"] >= 1 and abs(n["twist"]) <= 180_000 else _scalars(n)
+
+
+def _helix_pitch(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if abs(n["turn"] * n["pitch"] - 360_000 * n["rise"]) <= n["slack"] else _scalars(n)
+
+
+def _helix_handed(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if n["hand"] * n["twist"] >= 0 else _scalars(n)
+
+
+def _helix_in_box(n: Mapping[str, Any]) -> CounterExample | None:
+    return None if n["box"] * n["pixel"] >= 2 * n["rise"] else _scalars(n)
+
+
 def _fsc_in_range(n: Mapping[str, Any]) -> CounterExample | None:
     for shell, value in enumerate(n["fsc"]):
         if not -10_000 <= value <= 10_000:
@@ -136,8 +172,24 @@ _CHECKERS: Mapping[str, _Checker] = {
     "group-order": _equal("order", "expected"),
     "group-closed": _group_closed,
     "map-counts": _map_counts,
+    "map-halves-sum": _halves_sum,
+    "map-halves-balanced": _map_halves_balanced,
     "map-above-nyquist": _not_above("frequency", "last"),
+    "map-within-pixels": _fit_above_nyquist,
     "fsc-in-range": _fsc_in_range,
     "fsc-starts-high": _fsc_starts_high,
     "fsc-crosses-where-claimed": _fsc_crosses,
+    "cell-positive": exact_models.positive,
+    "cell-fits-operations": exact_models.fits_operations,
+    "operations-closed": exact_models.closed,
+    "operations-order": _equal("order", "expected"),
+    "operations-proper": exact_models.proper,
+    "cell-contents": _contents,
+    "matthews": exact_models.matthews,
+    "mates-apart": exact_models.apart,
+    "cell-in-box": _cell_in_box,
+    "helix-rises": _helix_rises,
+    "helix-pitch": _helix_pitch,
+    "helix-handed": _helix_handed,
+    "helix-in-box": _helix_in_box,
 }

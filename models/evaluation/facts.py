@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frazil.models.evaluation.symmetry_model import SymmetryModel
 from frazil.models.records import AcquisitionMetadata, MovieResult
 
 
@@ -43,6 +44,10 @@ class MapFacts:
     """Movies that had a result when the map was made."""
     extracted_particle_count: int
     """Particles of those movies."""
+    half_set_particle_counts: tuple[int, int] | None = None
+    """Particles of the first and of the second half-set as stored, over all of those movies."""
+    halved_particle_count: int = 0
+    """Particles that were found in the movies that have stored half-sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +65,7 @@ class RoundFacts:
     micrograph_pixel_size_angstrom: float | None = None
     diameter_angstrom: float | None = None
     map: MapFacts | None = None
+    model: SymmetryModel | None = None
+    """The crystal or helix that a person described."""
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Evidence of the round before, by evaluator; empty in the first."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from frazil.models.evaluation import hyperscore, impact, logic, meta, novelty, reproducibility, temper
 from frazil.models.evaluation.facts import RoundFacts
+from frazil.models.evaluation.proving.outcome import Prove, prove_exactly
 from frazil.models.evaluation.verdict import Verdict
 
 EVALUATORS = (
@@ -21,10 +22,14 @@ EVALUATORS = (
 """In the order of the verdicts."""
 
 
-def judge(facts: RoundFacts) -> Iterator[Verdict]:
-    """One verdict after the other (so that the caller can tell what each costs), in the order of `EVALUATORS`."""
-    verdicts: list[Verdict] = []
-    for module in (logic, novelty, impact, reproducibility):
+def judge(facts: RoundFacts, prove: Prove = prove_exactly) -> Iterator[Verdict]:
+    """One verdict after the other (so that the caller can tell what each costs), in the order of `EVALUATORS`.
+
+    `prove`: the provers that settle the session's claims.
+    """
+    verdicts: list[Verdict] = [logic.evaluate(facts, prove)]
+    yield verdicts[-1]
+    for module in (novelty, impact, reproducibility):
         verdicts.append(module.evaluate(facts))
         yield verdicts[-1]
     verdicts.append(meta.evaluate(facts, verdicts))

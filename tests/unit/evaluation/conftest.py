@@ -100,6 +100,8 @@ def true_map() -> MapFacts:
         fsc=tuple(fsc.tolist()),
         processed_movie_count=2,
         extracted_particle_count=2 * PARTICLES,
+        half_set_particle_counts=(8, 6),
+        halved_particle_count=2 * PARTICLES,
     )
 
 

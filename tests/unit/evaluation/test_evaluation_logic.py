@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frazil.models.evaluation import claims, exact, logic
+from frazil.models.evaluation import claims, exact, logic, statements
 from frazil.models.evaluation.facts import RoundFacts
+from frazil.models.evaluation.proving.outcome import Outcome, Prove, ProverRun, Settled, prove_exactly
+from frazil.models.evaluation.symmetry_model import Cell, Operation, SymmetryModel
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 
 Plant = Callable[[RoundFacts], RoundFacts]
@@ -89,6 +91,9 @@ FAULTS: list[tuple[str, Plant, dict[str, int]]] = [
     ),
     ("box-holds-particle", lambda facts: replace(facts, box_px=100), {"box": 100, "diameter": 150_000}),
     ("map-counts", _in_map(particle_count=15), {"particles": 15, "extracted": 14}),
+    ("map-halves-sum", _in_map(half_set_particle_counts=(8, 7)), {"first": 8, "second": 7, "particles": 14}),
+    ("map-halves-balanced", _in_map(half_set_particle_counts=(9, 5)), {"first": 9, "second": 5, "movies": 2}),
+    ("map-within-pixels", _in_map(resolution_0143_angstrom=2.1), {"resolution": 2100, "pixel": 1100}),
     ("map-above-nyquist", _in_map(resolution_0143_angstrom=2.0), {"frequency": 500_000}),
     ("fsc-in-range", _fsc(_above_one), {"shell": 3, "fsc_x_10000": 12_000}),
     ("fsc-starts-high", _fsc(_nothing_shared), {"shell": 0, "fsc_x_10000": 2000}),
@@ -104,8 +109,8 @@ def test_no_true_claim_is_refuted_and_all_are_decided(truth: SimpleNamespace) ->
     verdict = logic.evaluate(truth.round())
     assert verdict.verdict == 1.0
     assert verdict.uncertainty == 0.0
-    assert verdict.does_not_know == ()
-    assert {o.settled for o in _by_name(truth.round()).values()} == {logic.Settled.PROVED}
+    assert verdict.does_not_know == ("no crystal or helix was described (evaluation.model)",)
+    assert {o.settled for o in _by_name(truth.round()).values()} == {Settled.PROVED}
 
 
 @pytest.mark.parametrize(("name", "plant", "numbers"), FAULTS, ids=[fault[0] for fault in FAULTS])
@@ -113,28 +118,28 @@ def test_a_planted_fault_is_refuted_with_its_numbers(
     name: str, plant: Plant, numbers: dict[str, int], truth: SimpleNamespace
 ) -> None:
     found = _by_name(plant(truth.round()))[name]
-    assert found.settled is logic.Settled.REFUTED
+    assert found.settled is Settled.REFUTED
     assert found.refuted == 1
     assert found.counter_example is not None
     assert numbers.items() <= found.counter_example.items()
     assert found.subject in ("movie01", "map round 1", "session")
-    assert claims.STATEMENTS[name] in found.sentence
+    assert statements.STATEMENTS[name] in found.sentence
 
 
 def test_every_obligation_has_a_planted_fault() -> None:
-    assert {fault[0] for fault in FAULTS} | {"group-order", "group-closed"} == set(claims.STATEMENTS)
+    assert {fault[0] for fault in FAULTS} | {"group-order", "group-closed"} == statements.ABOUT_SESSION
 
 
 def test_only_the_planted_fault_is_refuted(truth: SimpleNamespace) -> None:
     verdict = logic.evaluate(_in_metadata(frame_count=50)(truth.round()))
     assert verdict.evidence["refuted"] == 1
-    assert verdict.verdict == pytest.approx((len(claims.STATEMENTS) - 1) / len(claims.STATEMENTS))
+    assert verdict.verdict == pytest.approx(1.0 - 1.0 / len(statements.ABOUT_SESSION))
 
 
 def test_an_early_drop_of_the_fsc_does_not_pass_because_it_recovers(truth: SimpleNamespace) -> None:
     found = _by_name(_fsc(_early_drop)(truth.round()))
-    assert found["fsc-in-range"].settled is logic.Settled.PROVED
-    assert found["fsc-crosses-where-claimed"].settled is logic.Settled.REFUTED
+    assert found["fsc-in-range"].settled is Settled.PROVED
+    assert found["fsc-crosses-where-claimed"].settled is Settled.REFUTED
 
 
 @pytest.mark.parametrize(
@@ -149,7 +154,7 @@ def test_true_groups_are_proved(name: str, order: int) -> None:
 
 def _closed(order: int, table: list[int], handed: list[int] | None = None) -> dict[str, int | str] | None:
     integers = {"order": order, "table": tuple(table), "handed": tuple(handed or [1000] * order)}
-    return exact.counter_example(claims.Claim("group-closed", "x", integers))
+    return exact.counter_example(statements.Claim("group-closed", "x", integers))
 
 
 def test_a_mirror_a_missing_operation_and_a_missing_inverse_are_refuted() -> None:
@@ -175,8 +180,8 @@ def test_what_nobody_said_is_unknown_not_proved(truth: SimpleNamespace) -> None:
     verdict = logic.evaluate(RoundFacts(0, (movie,)))
     found = logic.obligations_of(verdict.evidence)
     for name in ("frames-promised", "dose-adds-up", "dose-arrives", "halves-complete", "map-counts", "fsc-in-range"):
-        assert found[name].settled is logic.Settled.UNKNOWN
-        assert any(claims.STATEMENTS[name] in line for line in verdict.does_not_know)
+        assert found[name].settled is Settled.UNKNOWN
+        assert any(statements.STATEMENTS[name] in line for line in verdict.does_not_know)
     assert verdict.verdict == 1.0
     assert verdict.uncertainty is not None
     assert verdict.uncertainty > 0.2
@@ -188,8 +193,8 @@ def test_eer_may_leave_out_less_than_one_fraction(truth: SimpleNamespace) -> Non
     metadata = replace(movie.metadata, total_dose_e_per_a2=5.9, frame_count=1000)
     movie = replace(movie, result=replace(movie.result, header=header), metadata=metadata)
     found = _by_name(RoundFacts(0, (movie,)))
-    assert found["dose-adds-up"].settled is logic.Settled.PROVED
-    assert found["frames-promised"].settled is logic.Settled.UNKNOWN
+    assert found["dose-adds-up"].settled is Settled.PROVED
+    assert found["frames-promised"].settled is Settled.UNKNOWN
 
 
 def test_a_movies_fault_stays_and_a_maps_fault_goes_with_the_next_map(truth: SimpleNamespace) -> None:
@@ -197,7 +202,53 @@ def test_a_movies_fault_stays_and_a_maps_fault_goes_with_the_next_map(truth: Sim
     first = logic.evaluate(bad)
     later = logic.evaluate(replace(truth.round(), round=1, earlier={"logic": first.evidence}))
     found = logic.obligations_of(later.evidence)
-    assert found["frames-promised"].settled is logic.Settled.REFUTED
+    assert found["frames-promised"].settled is Settled.REFUTED
     assert found["frames-promised"].subject == "movie01"
     assert (found["frames-promised"].checked, found["frames-promised"].refuted) == (4, 1)
-    assert found["map-counts"].settled is logic.Settled.PROVED
+    assert found["map-counts"].settled is Settled.PROVED
+
+
+def _says(settled: Settled, about: str) -> Prove:
+    """Exact integers, and a prover that knows nothing but one thing."""
+
+    def prove(made: Sequence[statements.Claim]) -> tuple[ProverRun, ...]:
+        silent = Outcome(Settled.UNKNOWN, reason="not asked")
+        told = tuple(Outcome(settled) if claim.name == about else silent for claim in made)
+        return (ProverRun("another", told), *prove_exactly(made))
+
+    return prove
+
+
+def test_provers_that_contradict_each_other_settle_nothing_and_are_told(truth: SimpleNamespace) -> None:
+    agreed = logic.evaluate(truth.round(), _says(Settled.PROVED, "box-holds-particle"))
+    assert (agreed.verdict, agreed.evidence["contradictions"]) == (1.0, [])
+    said = logic.evaluate(truth.round(), _says(Settled.REFUTED, "box-holds-particle"))
+    obligation = logic.obligations_of(said.evidence)["box-holds-particle"]
+    assert (obligation.settled, obligation.open, obligation.refuted) == (Settled.UNKNOWN, 1, 0)
+    assert said.evidence["unknown"] == 1
+    assert said.uncertainty == pytest.approx(0.5 / len(statements.ABOUT_SESSION))
+    (contradiction,) = logic.contradictions_of(said.evidence)
+    assert contradiction.said == {"another": "refuted", "exact": "proved"}
+    assert (
+        "the box is not smaller than the particle (session; another: refuted, exact: proved)" in contradiction.sentence
+    )
+    assert any("provers leave it open: the box" in line for line in said.does_not_know)
+    another, oracle = said.evidence["provers"]
+    assert (another["refuted"], another["proved"], another["reasons"]) == (1, 0, ["not asked"])
+    assert (oracle["prover"], oracle["refuted"], oracle["unknown"]) == ("exact", 0, 0)
+
+
+def test_a_described_crystal_is_judged_each_round_anew(truth: SimpleNamespace) -> None:
+    mirror = Operation((1, 0, 0, 0, 1, 0, 0, 0, -1), (0, 0, 0))
+    identity = Operation((1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 0, 0))
+    model = SymmetryModel("a film", Cell((50.0, 60.0, 70.0), (90.0, 90.0, 90.0)), (identity, mirror))
+    first = logic.evaluate(replace(truth.round(), model=model))
+    found = logic.obligations_of(first.evidence)
+    assert found["operations-proper"].settled is Settled.REFUTED
+    assert found["operations-proper"].subject == "a film"
+    assert found["operations-closed"].settled is Settled.PROVED
+    assert found["matthews"].settled is Settled.UNKNOWN
+    corrected = replace(truth.round(), round=1, model=replace(model, chiral=False), earlier={"logic": first.evidence})
+    later = logic.obligations_of(logic.evaluate(corrected).evidence)
+    assert later["operations-proper"].settled is Settled.UNKNOWN
+    assert later["operations-closed"].checked == 1

@@ -266,6 +266,19 @@ class CausalSettings(_Section):
     is computed along arrows is the physics that ships. null: the graph that ships."""
 
 
+class EvaluationSettings(_Section):
+    """What the running reconstruction is judged by, beyond its own data."""
+
+    citation_graph: str | None = None
+    """Citation graph for the forecast of impact: a Parquet or CSV file of works with OpenAlex's columns (`id`,
+    `publication_date`, `type`, `field`, `referenced_works`), or a folder with `works` and `citations` in either
+    format. null: no forecast."""
+    work_id: str | None = None
+    """The work of that graph whose citations are forecast. null: a new article that cites `reference_work_ids`."""
+    reference_work_ids: tuple[str, ...] = ()
+    """Works of that graph that an article about the structure will cite; for a structure that is not published yet."""
+
+
 class StoreSettings(_Section):
     """Disk and queries."""
 
@@ -285,6 +298,7 @@ PATH_KEYS = frozenset(
         "intake.sidecar_roots",
         "causal.learn_from",
         "causal.graph",
+        "evaluation.citation_graph",
     }
 )
 """Settings that are paths: made absolute when they are loaded."""
@@ -305,6 +319,7 @@ class Settings(_Section):
     workers: WorkerSettings = WorkerSettings()
     restoration: RestorationSettings = RestorationSettings()
     causal: CausalSettings = CausalSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     store: StoreSettings = StoreSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frazil.models.evaluation.verdict import Verdict
 from frazil.models.records import AcquisitionMetadata, MovieResult
 
 
@@ -60,5 +61,7 @@ class RoundFacts:
     micrograph_pixel_size_angstrom: float | None = None
     diameter_angstrom: float | None = None
     map: MapFacts | None = None
+    impact: Verdict | None = None
+    """The forecast of citations, made once a session; None: no citation graph is named."""
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Evidence of the round before, by evaluator; empty in the first."""

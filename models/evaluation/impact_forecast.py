@@ -33,6 +33,9 @@ from frazil.models.evaluation.impact_network import (
 HORIZON_YEARS = 5.0
 RIDGES = (1e4, 1e5)
 """Nats for moving an output by one (through an input that varies by one): the graph may say a lot, or little."""
+_LEAST_GAIN = 0.03
+"""Nats a work by which a fitted layer must have forecast better than the shipped one: two standard errors for 1,000
+works that were independent. They are not, and what is fitted for nothing costs coverage."""
 LEAST_WORKS = 100
 """Fewer teach nothing about 440 weights, and their calibration could not be told from chance."""
 _MOST_WORKS = 20_000
@@ -142,7 +145,7 @@ class Backtest:
     year: float
     works: int
     ridge: float | None
-    """Of the last layer that forecast best; None: the shipped one did."""
+    """Of the last layer that forecast best; None: the shipped one did, or lost less than `_LEAST_GAIN`."""
     log_likelihood: float
     log_likelihood_preferential_attachment: float
     log_likelihood_regression: float
@@ -165,7 +168,7 @@ def backtest(network: ImpactNetwork, graph: CitationGraph, device: torch.device)
         layer = shipped_layer(network) if ridge is None else adapted_layer(network, before, device, ridge=ridge)
         laws[ridge] = forecast_laws(network, layer, now.graph, device)[0]
     scores = {ridge: log_likelihood(law, now.gained) for ridge, law in laws.items()}
-    best = max(scores, key=lambda ridge: scores[ridge])
+    best = max(scores, key=lambda ridge: scores[ridge] - (0.0 if ridge is None else _LEAST_GAIN))
     u = np.sort(pit(laws[best], now.gained, np.random.default_rng(_SEED)))
     steps = np.arange(len(u) + 1) / len(u)
     return Backtest(

@@ -277,6 +277,14 @@ class EvaluationSettings(_Section):
     model: str | None = None
     """Crystal or helix that the specimen is said to be: YAML or JSON (cell, space group or operations, molecules per
     cell, mass, coarse spheres, rise and twist), mmCIF or PDB. null: no claims about one."""
+    citation_graph: str | None = None
+    """Citation graph for the forecast of impact: a Parquet or CSV file of works with OpenAlex's columns (`id`,
+    `publication_date`, `type`, `field`, `referenced_works`), or a folder with `works` and `citations` in either
+    format. null: no forecast."""
+    work_id: str | None = None
+    """The work of that graph whose citations are forecast. null: a new article that cites `reference_work_ids`."""
+    reference_work_ids: tuple[str, ...] = ()
+    """Works of that graph that an article about the structure will cite; for a structure that is not published yet."""
 
 
 class StoreSettings(_Section):
@@ -299,6 +307,7 @@ PATH_KEYS = frozenset(
         "causal.learn_from",
         "causal.graph",
         "evaluation.model",
+        "evaluation.citation_graph",
     }
 )
 """Settings that are paths: made absolute when they are loaded."""

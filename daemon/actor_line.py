@@ -62,3 +62,7 @@ class ActorLine:
             answer = Answer(None, str(getattr(error, "cause", None) or error))
         then(answer)
         return False
+
+    def close(self) -> None:
+        """End the process, with whatever it has in hand."""
+        self._ray.kill(self._actor, no_restart=True)

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from frazil.actors.evaluator import Evaluator, TimedVerdict
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.settings import Settings
 from frazil.daemon import score_facts
+from frazil.daemon.impact_desk import ImpactDesk
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_epochs import EpochBook
 from frazil.daemon.store import session_writes
@@ -57,6 +59,7 @@ class ScoreDesk:
         self._ray = runtime.ray
         self._store, self._session_dir, self._settings = store, session_dir.resolve(), settings
         self._utc_us, self._map_idle = utc_us, map_idle
+        self._impact = ImpactDesk(runtime, settings.evaluation)
         self._deaths = 0
         self._off = False
         self._call: Any = None
@@ -89,7 +92,7 @@ class ScoreDesk:
 
     def step(self) -> None:
         """Take in what the actor has judged and give it the next round; never waits."""
-        if self._off:
+        if self._off or self._impact.step():
             return
         if self._call is not None:
             ready, _ = self._ray.wait([self._call], timeout=0)
@@ -114,25 +117,30 @@ class ScoreDesk:
         """Nothing is under way. With `final` the newest movies, and the newest map, are judged first."""
         if self._off:
             return True
-        if self._call is not None or self._due is not None:
+        if self._impact.step() or self._call is not None or self._due is not None:
             return False
         if not final:
             return True
         return not self._ask_last()
 
     def close(self) -> None:
-        """End the actor; a round that it has in hand is judged at the next start."""
+        """End the actors; a round that they have in hand is judged at the next start."""
+        self._impact.close()
         self._ray.kill(self._actor, no_restart=True)
 
     # --- the actor -------------------------------------------------------------------------------------------------
 
     def _ask(self, round_number: int) -> None:
-        self._give(score_facts.round_facts(self._store, self._session_dir, self._settings, round_number))
+        self._give(self._gather(round_number))
+
+    def _gather(self, round_number: int) -> RoundFacts:
+        facts = score_facts.round_facts(self._store, self._session_dir, self._settings, round_number)
+        return replace(facts, impact=self._impact.verdict)
 
     def _ask_last(self) -> bool:
         """Judge the movies after the last full round, or that round once more if the map has grown since."""
         for round_number in (self._epochs.closed, self._epochs.closed - 1):
-            facts = score_facts.round_facts(self._store, self._session_dir, self._settings, round_number)
+            facts = self._gather(round_number)
             if facts.movies:
                 if _key(facts) == self._judged:
                     return False

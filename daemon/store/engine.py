@@ -79,6 +79,21 @@ def open_read_only(session_dir: Path, *, memory_limit_mb: int = 512, threads: in
     return _connect(session_dir / DATABASE_NAME, read_only=True, memory_limit_mb=memory_limit_mb, threads=threads)
 
 
+def open_for_files(*, memory_limit_mb: int = 2048, threads: int = 1) -> Connection:
+    """An empty database in memory, to read a person's Parquet and CSV files with; it writes nothing anywhere."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_limit_mb}MB",
+        "threads": threads,
+        "temp_directory": "",
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
 def wal_size_bytes(session_dir: Path) -> int:
     """By name only: the live files are never opened a second time."""
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from frazil.models.evaluation.symmetry_model import SymmetryModel
+from frazil.models.evaluation.verdict import Verdict
 from frazil.models.records import AcquisitionMetadata, MovieResult
 
 
@@ -67,5 +68,7 @@ class RoundFacts:
     map: MapFacts | None = None
     model: SymmetryModel | None = None
     """The crystal or helix that a person described."""
+    impact: Verdict | None = None
+    """The forecast of citations, made once a session; None: no citation graph is named."""
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Evidence of the round before, by evaluator; empty in the first."""

@@ -266,6 +266,15 @@ class CausalSettings(_Section):
     is computed along arrows is the physics that ships. null: the graph that ships."""
 
 
+class EvaluationSettings(_Section):
+    """What the evaluators compare with."""
+
+    references_dir: str | None = None
+    """Folder of known structures (`.pdb`, `.cif`, `.mrc`, `.map`, also `.gz`; sub-folders too) that the running map's
+    shape is compared with. Each is described once and kept in the user's cache; files may come and go while the session
+    runs. `frazil fetch 5A1A --out FOLDER` adds one by its accession. null: novelty says nothing."""
+
+
 class StoreSettings(_Section):
     """Disk and queries."""
 
@@ -285,6 +294,7 @@ PATH_KEYS = frozenset(
         "intake.sidecar_roots",
         "causal.learn_from",
         "causal.graph",
+        "evaluation.references_dir",
     }
 )
 """Settings that are paths: made absolute when they are loaded."""
@@ -305,6 +315,7 @@ class Settings(_Section):
     workers: WorkerSettings = WorkerSettings()
     restoration: RestorationSettings = RestorationSettings()
     causal: CausalSettings = CausalSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     store: StoreSettings = StoreSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frazil.models.evaluation.shape_comparison import ShapeComparison
 from frazil.models.records import AcquisitionMetadata, MovieResult
 
 
@@ -43,6 +44,8 @@ class MapFacts:
     """Movies that had a result when the map was made."""
     extracted_particle_count: int
     """Particles of those movies."""
+    files: tuple[str, str, str] | None = None
+    """Paths of the map and its two half maps; None: a later round has replaced them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +63,13 @@ class RoundFacts:
     micrograph_pixel_size_angstrom: float | None = None
     diameter_angstrom: float | None = None
     map: MapFacts | None = None
+    references_dir: str | None = None
+    """Folder of reference structures; None: no one named one."""
+    references_cache: str | None = None
+    """Folder in which their shapes are kept."""
+    shape: ShapeComparison | None = None
+    """The map's shape against the references'; None: `no_shape` says why."""
+    no_shape: tuple[str, ...] = ()
+    reference_count: int = 0
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Evidence of the round before, by evaluator; empty in the first."""

@@ -146,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="*", default=[101, 102])
+    parser.add_argument("--skip", nargs="*", default=[], help="make no maps of these (starts of names)")
     parser.add_argument("--cache", type=Path, help="keep the references' shapes here")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -158,6 +159,8 @@ def main() -> None:
         lines: list[dict[str, Any]] = []
         for seed in options.seeds:
             for place, path in enumerate(sorted(options.structures.iterdir())):
+                if path.name.startswith(tuple(options.skip)):
+                    continue
                 rng = np.random.default_rng([seed, place])
                 whole = truth(path, rng)
                 for resolution in RESOLUTIONS_ANGSTROM:

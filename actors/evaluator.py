@@ -6,6 +6,7 @@ which it describes some every round until all are known.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from frazil.models.evaluation.shape_comparison import ShapeComparison, compare
 from frazil.models.evaluation.shape_map import LEVELS_ANGSTROM, level_of
 from frazil.models.evaluation.verdict import Verdict
 
+_NICENESS = 15
 _FILES_PER_ROUND = 20
 """Reference files described in one round: most take one to three seconds, and a session's end waits for verdicts."""
 
@@ -38,6 +40,10 @@ class Evaluator:
     def __init__(self) -> None:
         self._references: ReferenceIndex | None = None
         self._opened: tuple[str | None, str | None] = (None, None)
+
+    def step_back(self) -> None:
+        """Let this process have only what others leave of the cores: describing structures must not slow a movie."""
+        os.nice(_NICENESS)
 
     def score(self, facts: RoundFacts) -> tuple[TimedVerdict, ...]:
         """All verdicts of a round, in the order of `panel.EVALUATORS`. The same facts, with the same references

@@ -74,6 +74,7 @@ class ScoreDesk:
 
     def _start(self) -> None:
         self._actor = self._ray.remote(Evaluator).options(num_cpus=0, max_restarts=0, max_task_retries=0).remote()
+        self._actor.step_back.remote()
 
     # --- told by the daemon ----------------------------------------------------------------------------------------
 

@@ -40,8 +40,8 @@ def epoch_reliabilities(results: Sequence[MovieResult]) -> dict[str, float]:
 
     logic: share of what the results claim of themselves that is not refuted. reproducibility: mean agreement of the
     halves, over movies where it can be had. meta: share of movies whose CTF fit trusts itself (with one success in two
-    assumed beforehand): where most fits fail, the others are doubted too. novelty and impact have said nothing that
-    could be wrong: 1.
+    assumed beforehand): where most fits fail, the others are doubted too. novelty and impact judge the
+    map and the session, not an epoch's movies: 1.
     """
     claims = [claim for result in results for claim in movie_claims(MovieFacts(result))]
     refuted = sum(counter_example(claim) is not None for claim in claims)
@@ -70,5 +70,5 @@ def evaluate(round_number: int, results: Sequence[MovieResult]) -> Verdict:
         temper(reliabilities),
         unit="exponent",
         evidence={"reliabilities": reliabilities, "prior_version": round_number + 1, "movies": len(results)},
-        does_not_know=("the calibration of novelty and impact: they have made no statement",),
+        does_not_know=("what novelty and impact think of single movies: they judge the map and the session",),
     )

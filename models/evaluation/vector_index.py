@@ -49,6 +49,7 @@ class VectorIndex:
         size = self._rows_path.stat().st_size if self._rows_path.exists() else 0
         self.count = size // self._row_bytes
         self._cells: Any = None
+        self._all: Array | None = None
 
     @property
     def _row_bytes(self) -> int:
@@ -70,13 +71,14 @@ class VectorIndex:
             file.flush()
             os.fsync(file.fileno())
         self.count += len(rows)
+        self._all = None
 
     def cut(self, count: int) -> None:
         """Drop the rows from number `count` on, and what is left of an unfinished one."""
         if self._rows_path.exists() and self._rows_path.stat().st_size > count * self._row_bytes:
             os.truncate(self._rows_path, count * self._row_bytes)
         if count < self.count:
-            self.count, self._cells = count, None
+            self.count, self._cells, self._all = count, None, None
 
     def rows(self, numbers: NDArray[np.int64] | slice) -> Array:
         """(n, dimension) of some rows."""
@@ -128,20 +130,22 @@ class VectorIndex:
             return distance, number
         self.refresh()
         for index, one in enumerate(asked):
-            candidates = self._candidates(one, k_found)
-            rows = self.rows(candidates)
+            candidates, rows = self._candidates(one, k_found)
             near = np.linalg.norm(rows - one, axis=1)
             order = np.lexsort((candidates, near))[:k_found]
             distance[index, : len(order)] = near[order]
             number[index, : len(order)] = candidates[order]
         return distance, number
 
-    def _candidates(self, one: Array, k: int) -> NDArray[np.int64]:
-        if self.count > FLAT_ROWS:
-            self._cells.nprobe = _PROBED_CELLS
-            found = self._cells.search(one[None], k * _LOOKED_AT)[1][0]
-            return np.sort(found[found >= 0]).astype(np.int64)
-        return np.arange(self.count, dtype=np.int64)
+    def _candidates(self, one: Array, k: int) -> tuple[NDArray[np.int64], Array]:
+        if self.count <= FLAT_ROWS:
+            if self._all is None:
+                self._all = self.rows(slice(None))
+            return np.arange(self.count, dtype=np.int64), self._all
+        self._cells.nprobe = _PROBED_CELLS
+        found = self._cells.search(one[None], k * _LOOKED_AT)[1][0]
+        candidates = np.sort(found[found >= 0]).astype(np.int64)
+        return candidates, self.rows(candidates)
 
 
 def _rows_drawn_for(cells: int) -> float:

@@ -1,16 +1,33 @@
-"""The actor that judges: every evaluator on the facts of one round, with what each took."""
+"""The actor that judges: every evaluator on the facts of one round, with what each took.
+
+It also reads what evaluators need from files: the maps of the round and the shapes of the reference structures, of
+which it describes some every round until all are known.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
 
 from frazil.actors.provers import Provers
-from frazil.models.evaluation import logic
+from frazil.config.errors import FrazilError
+from frazil.models.evaluation import logic, novelty
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.panel import judge
+from frazil.models.evaluation.reference_index import ReferenceIndex
+from frazil.models.evaluation.reference_shapes import read_cube
+from frazil.models.evaluation.shape_comparison import ShapeComparison, compare
+from frazil.models.evaluation.shape_map import LEVELS_ANGSTROM, level_of
 from frazil.models.evaluation.verdict import Verdict
+
+_NICENESS = 15
+_FILES_PER_ROUND = 20
+"""Reference files described in one round: most take one to three seconds, and a session's end waits for verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +39,7 @@ class TimedVerdict:
 
 
 class Evaluator:
-    """What earlier rounds found out comes with the facts, so that a restart loses nothing.
+    """What earlier rounds found out comes with the facts, and shapes lie in the cache: a restart loses nothing.
 
     Parameters
     ----------
@@ -34,14 +51,88 @@ class Evaluator:
 
     def __init__(self, provers: Sequence[str] = ("exact",), prover_seconds: float = 60.0) -> None:
         self._prove = Provers(provers, seconds=prover_seconds)
+        self._references: ReferenceIndex | None = None
+        self._opened: tuple[str | None, str | None] = (None, None)
+
+    def step_back(self) -> None:
+        """Let this process have only what others leave of the cores: describing structures must not slow a movie."""
+        os.nice(_NICENESS)
 
     def score(self, facts: RoundFacts) -> tuple[TimedVerdict, ...]:
-        """All verdicts of a round, in the order of `panel.EVALUATORS`. The same facts give the same verdicts."""
+        """All verdicts of a round, in the order of `panel.EVALUATORS`. The same facts, with the same references
+        described, give the same verdicts."""
         timed: list[TimedVerdict] = []
         begun_s = time.perf_counter()
+        facts = self._with_shape(facts)
+        comparing_s = time.perf_counter() - begun_s
+        begun_s += comparing_s
         for verdict in judge(facts, self._prove):
             now_s = time.perf_counter()
+            before_s = comparing_s if verdict.evaluator == novelty.NAME else 0.0
             provers = dict(self._prove.seconds) if verdict.evaluator == logic.NAME else {}
-            timed.append(TimedVerdict(verdict, now_s - begun_s, provers))
+            timed.append(TimedVerdict(verdict, now_s - begun_s + before_s, provers))
             begun_s = now_s
         return tuple(timed)
+
+    def _with_shape(self, facts: RoundFacts) -> RoundFacts:
+        """The facts with the map's shape compared, or with the reason why it is not."""
+        if facts.references_dir is None or facts.references_cache is None:
+            return facts
+        try:
+            references = self._described(facts.references_dir, facts.references_cache)
+            count = references.count
+            if facts.map is None or not count:
+                pending = len(references.pending)
+                reason = () if count else (_nothing_described(references.refused, pending),)
+                return replace(facts, no_shape=reason or ("no running map to compare",), reference_count=count)
+            found = _compared(facts, references)
+        except (FrazilError, OSError, ValueError) as error:
+            return replace(facts, no_shape=(str(error),))
+        if isinstance(found, str):
+            return replace(facts, no_shape=(found,), reference_count=count)
+        return replace(facts, shape=found, reference_count=count)
+
+    def _described(self, folder: str, cache: str) -> ReferenceIndex:
+        if self._references is None or self._opened != (folder, cache):
+            self._references = ReferenceIndex(Path(folder), Path(cache))
+            self._opened = folder, cache
+        self._references.look()
+        self._references.describe(_FILES_PER_ROUND)
+        return self._references
+
+
+def _compared(facts: RoundFacts, references: ReferenceIndex) -> ShapeComparison | str:
+    """The comparison, or why there is none.
+
+    Raises
+    ------
+    FrazilError, OSError, ValueError
+        A map cannot be read, or shows nothing.
+    """
+    assert facts.map is not None
+    if facts.map.files is None:
+        return "the map of this round has been replaced by a later one"
+    resolution = facts.map.resolution_0143_angstrom
+    if resolution is None:
+        return "the halves of the map agree at no resolution"
+    level = level_of(resolution)
+    if level is None:
+        return f"the map's resolution of {resolution:.0f} A is coarser than {LEVELS_ANGSTROM[-1]:g} A"
+    (whole, pixel), (first, _), (second, _) = (read_cube(Path(path)) for path in facts.map.files)
+    with torch.no_grad():
+        return compare(
+            whole,
+            (first, second),
+            references,
+            pixel_size_angstrom=pixel,
+            resolution_angstrom=resolution,
+            level_angstrom=level,
+        )
+
+
+def _nothing_described(refused: tuple[str, ...], pending: int) -> str:
+    if pending:
+        return f"{pending} reference structures are still to be described"
+    if refused:
+        return f"none of {len(refused)} reference files could be read: {refused[0]}"
+    return "the folder of references holds no models or maps"

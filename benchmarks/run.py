@@ -21,7 +21,7 @@ _HELPERS = {
     "causal_sessions.py", "causal_draws.py", "causal_physics.py", "causal_scene.py", "causal_sidecar.py",
     "causal_check.py", "picking_disc.py", "picking_scenes.py", "picking_score.py", "picking_specimens.py",
     "particle_stacks.py", "logic_models.py",
-    "particle_stacks.py", "citation_graph.py",
+    "citation_graph.py",
 }  # fmt: skip
 
 

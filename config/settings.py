@@ -285,6 +285,10 @@ class EvaluationSettings(_Section):
     """The work of that graph whose citations are forecast. null: a new article that cites `reference_work_ids`."""
     reference_work_ids: tuple[str, ...] = ()
     """Works of that graph that an article about the structure will cite; for a structure that is not published yet."""
+    references_dir: str | None = None
+    """Folder of known structures (`.pdb`, `.cif`, `.mrc`, `.map`, also `.gz`; sub-folders too) that the running map's
+    shape is compared with. Each is described once and kept in the user's cache; files may come and go while the session
+    runs. `frazil fetch 5A1A --out FOLDER` adds one by its accession. null: novelty says nothing."""
 
 
 class StoreSettings(_Section):
@@ -308,6 +312,7 @@ PATH_KEYS = frozenset(
         "causal.graph",
         "evaluation.model",
         "evaluation.citation_graph",
+        "evaluation.references_dir",
     }
 )
 """Settings that are paths: made absolute when they are loaded."""

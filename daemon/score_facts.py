@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,9 @@ FROM movies m JOIN quality q USING (movie_id) JOIN particle_arrays p USING (movi
 WHERE m.sequence < ? AND m.state IN ('ready', 'rejected')
 """
 _MAP_SQL = """
-SELECT round, movie_count, particle_count, coalesce(symmetry, 'C1'), resolution_0143_angstrom FROM reconstructions
-WHERE movie_count <= ? ORDER BY round DESC LIMIT 1
+SELECT round, movie_count, particle_count, coalesce(symmetry, 'C1'), resolution_0143_angstrom, map_path, half1_path,
+       half2_path, round = (SELECT max(round) FROM reconstructions)
+FROM reconstructions WHERE movie_count <= ? ORDER BY round DESC LIMIT 1
 """
 
 
@@ -62,6 +65,7 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
         )
     pixel = movies[0].result.pixel_size_angstrom if movies else None
     diameter = settings.particles.diameter_angstrom
+    references = settings.evaluation.references_dir
     return RoundFacts(
         round=round_number,
         movies=tuple(movies),
@@ -69,8 +73,10 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
         box_px=None if pixel is None else particle_box_px(settings, pixel),
         micrograph_pixel_size_angstrom=pixel,
         diameter_angstrom=diameter,
-        map=_map(store, end),
+        map=_map(store, session_dir, end),
         model=None if settings.evaluation.model is None else read_symmetry_model(Path(settings.evaluation.model)),
+        references_dir=references,
+        references_cache=None if references is None else str(references_cache(Path(references))),
         earlier=_earlier(store, round_number),
     )
 
@@ -89,12 +95,20 @@ def scored_rounds(store: Store) -> int:
     return 0 if newest is None else int(newest) + 1
 
 
-def _map(store: Store, sequence_end: int) -> MapFacts | None:
+def references_cache(folder: Path) -> Path:
+    """Where the shapes of a folder's structures are kept: one folder for it in the user's cache."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "frazil" / "shapes" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+
+
+def _map(store: Store, session_dir: Path, sequence_end: int) -> MapFacts | None:
     processed, ready, extracted = store.rows(_COUNTS_SQL, sequence_end)[0]
     found = store.rows(_MAP_SQL, int(ready))
     if not found:
         return None
-    number, movie_count, particle_count, symmetry, resolution = found[0]
+    number, movie_count, particle_count, symmetry, resolution, *paths, is_newest = found[0]
+    # Each round's maps replace those of the one before.
+    here = bool(is_newest) and all(paths)
     first, second, halved, with_halves = (int(value) for value in store.rows(_HALVES_SQL, sequence_end)[0])
     curve = store.named("fsc", {"round": int(number)})
     return MapFacts(
@@ -109,6 +123,9 @@ def _map(store: Store, sequence_end: int) -> MapFacts | None:
         extracted_particle_count=int(extracted),
         half_set_particle_counts=(first, second) if with_halves else None,
         halved_particle_count=halved,
+        files=(_path(session_dir, paths[0]), _path(session_dir, paths[1]), _path(session_dir, paths[2]))
+        if here
+        else None,
     )
 
 
@@ -119,6 +136,10 @@ def _earlier(store: Store, round_number: int) -> Mapping[str, Mapping[str, Any]]
         round_number,
     )
     return {str(evaluator): json.loads(text) for evaluator, text in rows}
+
+
+def _path(session_dir: Path, relative: object) -> str:
+    return str(session_dir / str(relative))
 
 
 def _float(value: object) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from frazil.models.evaluation.symmetry_model import SymmetryModel
 from frazil.models.evaluation.verdict import Verdict
+from frazil.models.evaluation.shape_comparison import ShapeComparison
 from frazil.models.records import AcquisitionMetadata, MovieResult
 
 
@@ -49,6 +50,8 @@ class MapFacts:
     """Particles of the first and of the second half-set as stored, over all of those movies."""
     halved_particle_count: int = 0
     """Particles that were found in the movies that have stored half-sets."""
+    files: tuple[str, str, str] | None = None
+    """Paths of the map and its two half maps; None: a later round has replaced them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +73,13 @@ class RoundFacts:
     """The crystal or helix that a person described."""
     impact: Verdict | None = None
     """The forecast of citations, made once a session; None: no citation graph is named."""
+    references_dir: str | None = None
+    """Folder of reference structures; None: no one named one."""
+    references_cache: str | None = None
+    """Folder in which their shapes are kept."""
+    shape: ShapeComparison | None = None
+    """The map's shape against the references'; None: `no_shape` says why."""
+    no_shape: tuple[str, ...] = ()
+    reference_count: int = 0
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Evidence of the round before, by evaluator; empty in the first."""

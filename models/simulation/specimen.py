@@ -40,13 +40,18 @@ class Atoms:
     """Largest distance of an atom from the centre."""
 
 
-def read_atoms(path: Path) -> Atoms:
+LARGEST_ASSEMBLY_ATOMS = 3_000_000
+
+
+def read_atoms(path: Path, *, assembly: bool = False) -> Atoms:
     """Heavy atoms of the first model, waters and dummies left out.
+
+    `assembly`: of its first biological assembly, where the file names one; else as it was deposited.
 
     Raises
     ------
     FormatError
-        If the file is no structure, or has no atoms.
+        If the file is no structure, or has no atoms, or its assembly has more than 3 million.
     """
     try:
         structure = gemmi.read_structure(str(path))
@@ -56,6 +61,12 @@ def read_atoms(path: Path) -> Atoms:
     names: list[str] = []
     mass: list[float] = []
     model: Any = structure[0] if len(structure) else ()
+    if assembly and len(structure) and structure.assemblies:
+        first = structure.assemblies[0]
+        copies = sum(len(generator.operators) for generator in first.generators)
+        if copies * model.count_atom_sites() > LARGEST_ASSEMBLY_ATOMS * max(len(first.generators), 1):
+            raise FormatError(f"its assembly has more than {LARGEST_ASSEMBLY_ATOMS:,} atoms", path=path)
+        model = gemmi.make_assembly(first, model, gemmi.HowToNameCopiedChain.Dup)
     for chain in model:
         for residue in chain:
             if residue.name in ("HOH", "DOD", "DUM"):

@@ -26,6 +26,8 @@ Array = NDArray[np.float32]
 _ELEMENTS = {"C": (0, 1.2), "N": (1, 1.25), "O": (2, 0.2), "P": (3, 0.0), "S": (3, 0.0)}
 """Kind, and hydrogens that go with it."""
 _MEAN_FREE_PATH_ANGSTROM = 3400.0
+_SHIFT_STEP_UM = 1.5
+"""Image shift of one step of the coma: 0.26 mrad/um, more than is usual."""
 _PAD_PX = 96
 """Contrast that the CTF displaces comes from as far as this outside of a box."""
 
@@ -71,6 +73,10 @@ class Movie:
     """The same without what coma takes."""
     coma_rad: tuple[float, float]
     """Phase by coma at 1/4 A along x and y: X = C F exp(+i (k / (1/4))^2 (kx x + ky y) / (1/4))."""
+    image_shift_um: tuple[float, float] = (0.0, 0.0)
+    """That made the coma: 1.5 um a step, the tilt turned against it by an angle that is the session's."""
+    ln_of_heterogeneity: NDArray[np.float64] = field(repr=False, default_factory=lambda: np.zeros(120))
+    """The part of `ln_relative_ssnr` that is due to `Session.flexible_angstrom`, <= 0."""
 
 
 def _load(path: Path, chains: tuple[str, ...] = ()) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -373,14 +379,31 @@ def _movie(session: Session, projector: _Projector, number: int, rng: np.random.
     signal = around(blur**2) * np.maximum(coma, 0.02) ** 2 * np.exp(-thickness / _MEAN_FREE_PATH_ANGSTROM)
     noise = 1 + counts * around(np.abs(ice_amplitude) ** 2)
     shells = np.linspace(0, frequency[-1], 120)
-    ln_ssnr = np.log(signal / noise)
+    heterogeneity = np.zeros(120)
     if flexible:
         # What differs from particle to particle is lost to the map that they share.
         kept = np.maximum(around(agreement) / np.maximum(around(power), 1e-12), 0.02)
-        ln_ssnr = ln_ssnr + 2 * np.log(kept)
+        heterogeneity = 2 * np.log(kept)
     along_axes = (coma_rad * math.cos(math.radians(direction)), coma_rad * math.sin(math.radians(direction)))
+    ln_ssnr = np.log(signal / noise) + heterogeneity
+    # The steps that `coma_rad` was made of, seen from the image shift's own axes.
+    towards = math.radians(direction) + float(np.random.default_rng([session.seed, 79]).uniform(-math.pi, math.pi))
+    steps_um = _SHIFT_STEP_UM * abs(((number * 3) % 7) - 3) * session.artefacts
+    image_shift = (steps_um * math.cos(towards), steps_um * math.sin(towards))
     ln_without_coma = ln_ssnr - 2 * np.log(np.maximum(coma, 0.02))
-    return Movie(f"m{number:03d}", optics, stack, poses, shifts, shells, ln_ssnr, ln_without_coma, along_axes)
+    return Movie(
+        name=f"m{number:03d}",
+        optics=optics,
+        stack=stack,
+        poses=poses,
+        shift_px=shifts,
+        frequency_per_angstrom=shells,
+        ln_relative_ssnr=ln_ssnr,
+        ln_without_coma=ln_without_coma,
+        coma_rad=along_axes,
+        image_shift_um=image_shift,
+        ln_of_heterogeneity=heterogeneity,
+    )
 
 
 def _loosened(shape: Specimen, sd_angstrom: float, rng: np.random.Generator) -> Array:

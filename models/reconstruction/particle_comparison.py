@@ -83,7 +83,7 @@ class HalfMapComparison:
     def sums(self, particles: ParticleSpectra, placed: PlacedParticles) -> ParticleSums:
         """Each half-set's particles against the map of the other."""
         nothing = np.zeros(self._count)
-        total = ParticleSums(nothing + 0j, nothing, nothing, 0.0)
+        total = ParticleSums(np.zeros(self._count, dtype=np.complex128), nothing, nothing, 0.0)
         for half in (0, 1):
             chosen = np.nonzero(placed.half_set == half + 1)[0]
             if not chosen.size:
@@ -101,7 +101,9 @@ class HalfMapComparison:
                 device=self._device,
             )
         kept = self._compared
-        return ParticleSums(total.cross * kept, total.reference_power * kept, total.image_power, total.particle_count)
+        return ParticleSums(
+            np.where(kept, total.cross, 0), total.reference_power * kept, total.image_power, total.particle_count
+        )
 
 
 def _count_to(fsc: FscCurve, threshold: float, plane: FourierPlane) -> int:

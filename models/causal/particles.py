@@ -30,8 +30,8 @@ _PER_UM_SD_MRAD = float(COMA_MRAD_PER_UM_MEDIAN * np.exp(COMA_LN_SD**2) / np.sqr
 """Of each entry of M: the same mean square tilt as without particles."""
 _MOVIE_SD_MRAD, _UNKNOWN_SHIFT_SD_MRAD = 0.05, 0.4
 """Of delta: from movie to movie; where no image shift was recorded."""
-_LEVEL_SD, _FALL_SD_AT_5_ANGSTROM = 0.5, 1.0
-"""Prior of a movie's own level and fall, in ln SSNR."""
+_LEVEL_SD, _FALL_SD_AT_5_ANGSTROM = 0.5, 2.0
+"""Prior of a movie's own level and fall, in ln SSNR: a share of foreign boxes, a B-factor of 100 A2."""
 LEAST_MOVIES = 8
 """Fewer make no median."""
 _MEDIAN_LN_VARIANCE_FACTOR = 1.57

@@ -98,6 +98,11 @@ class OrientationSearch:
         """Poses of the coarse grid."""
         return len(self._grid)
 
+    @property
+    def finest_per_angstrom(self) -> float:
+        """Up to which frequency particles are compared with the reference."""
+        return float(self._plane.frequency_per_angstrom[self._fine_count - 1])
+
     def find(self, particles: ParticleSpectra) -> FoundPoses:
         """Best pose and centre of each particle under this reference."""
         found = []

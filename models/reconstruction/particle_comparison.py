@@ -17,6 +17,7 @@ from frazil.models.reconstruction.particle_frc import (
     particle_sums,
     rings,
     smooth_amplitude,
+    without_search_gain,
 )
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra
 from frazil.models.reconstruction.placed_particles import PlacedParticles
@@ -38,6 +39,8 @@ class HalfMapComparison:
         Number of the renewal, from 1.
     first_shell:
         Ring of the particle's own size: what is below is the box's background.
+    last_searched_per_angstrom:
+        How far the search for poses goes.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class HalfMapComparison:
         *,
         renewal: int,
         first_shell: int,
+        last_searched_per_angstrom: float,
         device: torch.device,
     ) -> None:
         self._plane, self._device, self._renewal = plane, device, renewal
         self._count = _count_to(fsc, _COMPARED_TO_FSC, plane)
         self._last_usable_per_angstrom = 1 / (fsc.resolution_angstrom(_BANDS_TO_FSC) or np.inf)
+        self._fsc, self._last_searched_per_angstrom = fsc, last_searched_per_angstrom
         self._volumes = [FourierVolume(cropped(one, plane, self._count), device=device) for one in references]
         self._compared = plane.radius_px[: self._count] > first_shell - 0.5
 
@@ -62,7 +67,9 @@ class HalfMapComparison:
         """Of the particles of one movie at the poses where they stand; None: the map is not seen in them."""
         sums = self.sums(particles, placed)
         tilt = beam_tilt(sums, self._plane, voltage_kv=voltage_kv, cs_mm=cs_mm)
-        seen = rings(sums, self._plane, None if tilt is None else tilt.phase_rad)
+        measured = rings(sums, self._plane, None if tilt is None else tilt.phase_rad)
+        fsc = np.interp(measured.frequency_per_angstrom, self._fsc.frequency_per_angstrom, self._fsc.fsc)
+        seen = without_search_gain(measured, fsc, self._last_searched_per_angstrom)
         amplitude = smooth_amplitude(seen)
         if amplitude is None:
             return None

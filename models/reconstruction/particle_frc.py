@@ -15,7 +15,7 @@ The poses were found with a map that the particle itself is in; its own noise is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -100,6 +100,7 @@ class Rings:
     image_power: Array
     samples: Array
     """(R,) how many samples a ring has, times the particles."""
+    particle_count: float
 
     @property
     def frc(self) -> Array:
@@ -130,6 +131,7 @@ def rings(sums: ParticleSums, plane: FourierPlane, phase_rad: Array | None = Non
         reference_power=total(sums.reference_power),
         image_power=total(sums.image_power),
         samples=total(np.ones(count)) * sums.particle_count,
+        particle_count=sums.particle_count,
     )
 
 
@@ -161,6 +163,41 @@ def smooth_amplitude(seen: Rings) -> Array | None:
 _STEPS, _LARGEST_STEP = 25, 0.5
 _LEAST_SIGNIFICANCE = 3.0
 """Standard deviations above nothing that the map has to be seen with."""
+
+
+def without_search_gain(seen: Rings, fsc: Array, last_searched_per_angstrom: float) -> Rings:
+    """Take out what the search has added to the cross sums by turning noise towards the map.
+
+    Keeping the other half's map apart does not prevent it: both halves hold the same specimen, and at the likeliest
+    pose the noise fits the specimen's own slice better than at the true one. Of five fitted numbers (three angles, a
+    displacement) the ln likelihood gains 5/2 a particle (Wilks), in each ring by its share of the information on them,
+    which goes with w k^2, w = a^2 W / sigma^2; of the gain, noise that the two halves do not share is no part:
+
+        D = a W (1 + g),  g = (2 FSC - 1) (5/4) k^2 / sum w k^2   (sum over the rings that were searched, per particle).
+
+    Without this a movie with fainter particles seems less so: differences of ln SSNR come out a quarter too small.
+
+    Parameters
+    ----------
+    fsc:
+        (R,) between the two half maps.
+    """
+    k2 = np.square(seen.frequency_per_angstrom)
+    searched = seen.frequency_per_angstrom <= last_searched_per_angstrom
+    now = seen
+    for _ in range(_GAIN_STEPS):
+        amplitude = smooth_amplitude(now)
+        if amplitude is None:
+            return seen
+        weight = amplitude**2 * seen.reference_power / (seen.noise_power * max(seen.particle_count, 1e-12))
+        total = float((weight * k2)[searched].sum())
+        gain = np.where(searched, np.clip(2 * fsc - 1, 0, 1) * _FITTED / 4 * k2 / max(total, 1e-300), 0.0)
+        gain = np.minimum(gain, _LARGEST_GAIN)
+        now = replace(seen, cross=seen.cross - amplitude * seen.reference_power * gain)
+    return now
+
+
+_FITTED, _GAIN_STEPS, _LARGEST_GAIN = 5, 8, 1.0
 
 
 def log_ssnr_in_bands(

@@ -193,6 +193,7 @@ class RunningMap:
                 self._plane,
                 renewal=self._renewals,
                 first_shell=self._first_shell,
+                last_searched_per_angstrom=self._search(0).finest_per_angstrom,
                 device=self._device,
             )
         return self._comparison.evidence(particles, placed, voltage_kv=voltage_kv, cs_mm=cs_mm)

@@ -149,7 +149,7 @@ def test_ice_alone_says_nothing(truth: torch.Tensor, simulate: Simulate) -> None
 def test_what_the_search_added_is_taken_out() -> None:
     """Rings drawn with the gain that five fitted numbers have: the amplitude comes back."""
     k = np.arange(1, 21) / 170.0
-    amplitude, power, noise_power, particles = np.exp(-0.5 * (k / k[-1]) ** 2), 60.0 * np.exp(-20 * k), 1.0, 40.0
+    amplitude, power, noise_power, particles = np.exp(-0.5 * (k / k[-1]) ** 2), 8.0 * np.exp(-20 * k), 1.0, 400.0
     samples = np.arange(1, 21) * 3.0 * particles
     w = amplitude**2 * power / noise_power  # of one particle
     gain = 5 / 4 * k**2 / (w * k**2).sum()

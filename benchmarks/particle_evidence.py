@@ -12,7 +12,7 @@ each movie is what is judged:
 
 What the causal model is otherwise given (image shift, drift in frames, counts, defocus) is the truth.
 
-    python benchmarks/particle_evidence.py --structures DIR [--sessions pentamer:2001 belted:2002] [--movies 50]
+    python benchmarks/particle_evidence.py --structures DIR [--sessions pentamer:2001] [--movies 50]
         [--flexible 1.5] [--json OUT]
 """
 
@@ -290,7 +290,7 @@ def _line(values: object) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=Path, required=True, help="folder of *.pdb.gz and *.cif.gz")
-    parser.add_argument("--sessions", nargs="*", default=["pentamer:2001", "belted:2002"])
+    parser.add_argument("--sessions", nargs="*", default=["pentamer:2001"])
     parser.add_argument("--movies", type=int, default=50)
     parser.add_argument("--flexible", type=float, default=1.5, metavar="ANGSTROM")
     parser.add_argument("--json", type=Path)

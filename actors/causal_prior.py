@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from frazil.models.causal.attribution import attribute
+from frazil.models.causal.attribution import attribute, session_of
 from frazil.models.causal.convergence import Share, shares
 from frazil.models.causal.interventions import Advice, advise
+from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.evaluation.temper import epoch_temper
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
 
 
@@ -51,6 +53,21 @@ class CausalPriorActor:
         ]
         return Counsel(tuple(advice), shares(scopes.get("session", ()), prior))
 
-    def attribute(self, prior: PriorSnapshot, movies: Sequence[MovieEvidence]) -> tuple[CausalLosses, ...]:
-        """Losses of movies by this version."""
-        return tuple(attribute(movie, prior).losses for movie in movies)
+    def session_particles(
+        self, prior: PriorSnapshot, movies: Sequence[tuple[MovieEvidence, ParticleEvidence]]
+    ) -> SessionParticles:
+        """What the particles of a session's movies say together."""
+        return session_of(movies, prior)
+
+    def attribute(
+        self,
+        prior: PriorSnapshot,
+        movies: Sequence[MovieEvidence],
+        together: SessionParticles | None = None,
+        own: Sequence[ParticleEvidence | None] = (),
+    ) -> tuple[CausalLosses, ...]:
+        """Losses of movies by this version, and by what the session's particles say together and each movie's own."""
+        particles = own or [None] * len(movies)
+        return tuple(
+            attribute(movie, prior, together, mine).losses for movie, mine in zip(movies, particles, strict=True)
+        )

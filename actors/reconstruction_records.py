@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.round_report import RoundReport
 from frazil.models.records import CausalLosses, CtfEstimate
 
@@ -40,6 +41,10 @@ class ParticlePoses:
     origin_x_angstrom: tuple[float | None, ...]
     """RELION's: what moves the particle to the centre of its box."""
     origin_y_angstrom: tuple[float | None, ...]
+    certainty: tuple[float, ...] | None = None
+    """Probability that there is a particle at all, by which each counts in the map; None: there is no map yet."""
+    evidence: ParticleEvidence | None = None
+    """What they say of their movie; None: the map does not hold enough yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
-_FORMAT = 3
+_FORMAT = 4
 _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
@@ -205,7 +205,7 @@ class Reconstructor:
         halves = () if particles is None else half_sets(movie.movie_id, len(particles.values))
         found = self._map.add(particles, halves, ssnr)
         self._particle_count = self._map.particle_count
-        poses = [] if found is None else [self._map_poses(movie.movie_id, found)]
+        poses = [] if found is None else [self._map_poses(self._map.movie_count - 1, movie, found, particles)]
         return poses + self._search_again()
 
     def _search_again(self) -> list[ParticlePoses]:
@@ -213,10 +213,11 @@ class Reconstructor:
         poses = []
         movies = list(self._movies.values())
         for number in self._map.due():
-            movie_id, particles = movies[number].movie_id, self._particles_again(movies[number])
+            particles = self._particles_again(movies[number])
             # Where the stack is gone or another the particles stay where they were found before.
             if particles is not None and len(particles.values) == self._map.count_of(number):
-                poses.append(self._map_poses(movie_id, self._map.again(number, particles)))
+                found = self._map.again(number, particles)
+                poses.append(self._map_poses(number, movies[number], found, particles))
         return poses
 
     # --- a map from nothing ----------------------------------------------------------------------------------------
@@ -248,20 +249,25 @@ class Reconstructor:
         )
         self._map = self._new_map(found.volume, self._plane, found.resolution_angstrom)
         poses = []
-        for movie_id, included in self._movies.items():
+        for number, (movie_id, included) in enumerate(self._movies.items()):
             weights = self._waiting.get(movie_id)
             own = None if weights is None else self._particles_again(included)
             count = 0 if own is None else len(own.values)
             flat = np.ones(len(self._plane.kx)) if weights is None else weights.astype(np.float64)
             placed = self._map.add(own, half_sets(movie_id, count), flat)
             if placed is not None:
-                poses.append(self._map_poses(movie_id, placed))
+                poses.append(self._map_poses(number, included, placed, own))
         self._particle_count = self._map.particle_count
         self._waiting = {}
         return poses
 
-    def _map_poses(self, movie_id: str, found: FoundPoses) -> ParticlePoses:
+    def _map_poses(
+        self, number: int, movie: MapMovie, found: FoundPoses, particles: ParticleSpectra | None
+    ) -> ParticlePoses:
         assert self._plane is not None
+        assert self._map is not None
+        assert particles is not None
+        movie_id = movie.movie_id
         euler = euler_deg_from_matrices(found.poses)
         origin = -found.shift_px * self._plane.pixel_size_angstrom
         return ParticlePoses(
@@ -273,6 +279,8 @@ class Reconstructor:
             psi_deg=tuple(euler[:, 2].tolist()),
             origin_x_angstrom=tuple(origin[:, 0].tolist()),
             origin_y_angstrom=tuple(origin[:, 1].tolist()),
+            certainty=tuple(found.certainty.tolist()),
+            evidence=self._map.evidence(number, particles, voltage_kv=movie.voltage_kv, cs_mm=movie.cs_mm),
         )
 
     def _add_to_classes(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:

@@ -53,10 +53,22 @@ class Reached:
 class Bench:
     """One session on the working plane, with its truth."""
 
-    def __init__(self, name: str, seed: int, folder: Path, *, movies: int, artefacts: bool, hard: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        folder: Path,
+        *,
+        movies: int,
+        artefacts: bool,
+        hard: bool,
+        flexible_angstrom: float = 0.0,
+    ) -> None:
         shape = scenes.specimen(name, folder, seed)
         box = 2 * math.ceil(0.8 * shape.diameter_angstrom / 1.2)
-        self.session = scenes.Session(shape, seed, movies=movies, box_px=box, artefacts=artefacts)
+        self.session = scenes.Session(
+            shape, seed, movies=movies, box_px=box, artefacts=artefacts, flexible_angstrom=flexible_angstrom
+        )
         if hard:
             self.session = scenes.Session(
                 shape, seed, movies=movies, box_px=box, artefacts=artefacts, particles=25, b_factor=150.0, dose=30.0

@@ -26,6 +26,8 @@ Array = NDArray[np.float32]
 _ELEMENTS = {"C": (0, 1.2), "N": (1, 1.25), "O": (2, 0.2), "P": (3, 0.0), "S": (3, 0.0)}
 """Kind, and hydrogens that go with it."""
 _MEAN_FREE_PATH_ANGSTROM = 3400.0
+_SHIFT_STEP_UM = 1.5
+"""Image shift of one step of the coma: 0.26 mrad/um, more than is usual."""
 _PAD_PX = 96
 """Contrast that the CTF displaces comes from as far as this outside of a box."""
 
@@ -67,6 +69,14 @@ class Movie:
     frequency_per_angstrom: NDArray[np.float64] = field(repr=False)
     ln_relative_ssnr: NDArray[np.float64] = field(repr=False)
     """True loss of signal against noise at these frequencies, minus its value for an ideal exposure; <= 0."""
+    ln_without_coma: NDArray[np.float64] = field(repr=False)
+    """The same without what coma takes."""
+    coma_rad: tuple[float, float]
+    """Phase by coma at 1/4 A along x and y: X = C F exp(+i (k / (1/4))^2 (kx x + ky y) / (1/4))."""
+    image_shift_um: tuple[float, float] = (0.0, 0.0)
+    """That made the coma: 1.5 um a step, the tilt turned against it by an angle that is the session's."""
+    ln_of_heterogeneity: NDArray[np.float64] = field(repr=False, default_factory=lambda: np.zeros(120))
+    """The part of `ln_relative_ssnr` that is due to `Session.flexible_angstrom`, <= 0."""
 
 
 def _load(path: Path, chains: tuple[str, ...] = ()) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -228,12 +238,16 @@ class _Projector:
             value = _belt_phase(shape, points)
             self.belt, self.belt_value = points[value > 0.02], value[value > 0.02] * 27.0 * _BELT_VOLTS
 
-    def transform(self, matrix: NDArray[np.float64], shift_px: NDArray[np.float64]) -> NDArray[np.complex64]:
-        """Of the projection along z of the turned specimen, its centre at pixel size // 2 + shift."""
+    def transform(
+        self, matrix: NDArray[np.float64], shift_px: NDArray[np.float64], position: Array | None = None
+    ) -> NDArray[np.complex64]:
+        """Of the projection along z of the turned specimen, its centre at pixel size // 2 + shift; its atoms may be
+        elsewhere than usual (`position`)."""
         n = self.size
         total = np.zeros(self.k.shape, dtype=np.complex64)
+        atoms = self.shape.position if position is None else position
         for kind, profile in enumerate(self.profiles):
-            mine = self.shape.position[self.shape.kind == kind]
+            mine = atoms[self.shape.kind == kind]
             if len(mine):
                 total += np.fft.rfft2(self._splat(mine, None, matrix)).astype(np.complex64) * profile
         if self.shape.belt_angstrom is not None:
@@ -275,6 +289,9 @@ class Session:
     """Share of boxes that hold ice alone; their poses and centres mean nothing."""
     off_centre_px: float = 3.0
     """Standard deviation of the picks."""
+    flexible_angstrom: float = 0.0
+    """In movie n the copies that make the specimen are displaced by up to (n % 4) / 3 of this (standard deviation an
+    axis), each on its own in every particle; 0: all particles are alike."""
 
 
 def movies(session: Session) -> Iterator[Movie]:
@@ -332,10 +349,19 @@ def _movie(session: Session, projector: _Projector, number: int, rng: np.random.
     axis = np.arange(session.box_px) - session.box_px // 2
     radius = min(0.5 * session.shape.diameter_angstrom / pixel * 1.1, session.box_px // 2 - 1)
     outside = np.hypot(axis[:, None], axis[None, :]) > radius
+    flexible = session.flexible_angstrom * (number % 4) / 3
+    agreement, power = np.zeros(k.shape), np.zeros(k.shape)
+    loose = np.random.default_rng([session.seed, 78, number])
     for index in range(count):
         poses[index] = _random_matrix(rng)
         ice = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * ice_amplitude
-        phase = projector.transform(poses[index], shifts[index]) * kernel
+        form = projector.transform(poses[index], shifts[index])
+        if flexible:
+            rigid = form
+            form = projector.transform(poses[index], shifts[index], _loosened(session.shape, flexible, loose))
+            agreement += (form * rigid.conj()).real
+            power += np.abs(rigid) ** 2
+        phase = form * kernel
         if index >= round((1 - session.false_picks) * count):
             phase = phase * 0
         contrast = np.fft.irfft2(phase + ice, s=(size, size))[window, window]
@@ -353,7 +379,43 @@ def _movie(session: Session, projector: _Projector, number: int, rng: np.random.
     signal = around(blur**2) * np.maximum(coma, 0.02) ** 2 * np.exp(-thickness / _MEAN_FREE_PATH_ANGSTROM)
     noise = 1 + counts * around(np.abs(ice_amplitude) ** 2)
     shells = np.linspace(0, frequency[-1], 120)
-    return Movie(f"m{number:03d}", optics, stack, poses, shifts, shells, np.log(signal / noise))
+    heterogeneity = np.zeros(120)
+    if flexible:
+        # What differs from particle to particle is lost to the map that they share.
+        kept = np.maximum(around(agreement) / np.maximum(around(power), 1e-12), 0.02)
+        heterogeneity = 2 * np.log(kept)
+    along_axes = (coma_rad * math.cos(math.radians(direction)), coma_rad * math.sin(math.radians(direction)))
+    ln_ssnr = np.log(signal / noise) + heterogeneity
+    # The steps that `coma_rad` was made of, seen from the image shift's own axes.
+    towards = math.radians(direction) + float(np.random.default_rng([session.seed, 79]).uniform(-math.pi, math.pi))
+    steps_um = _SHIFT_STEP_UM * abs(((number * 3) % 7) - 3) * session.artefacts
+    image_shift = (steps_um * math.cos(towards), steps_um * math.sin(towards))
+    ln_without_coma = ln_ssnr - 2 * np.log(np.maximum(coma, 0.02))
+    return Movie(
+        name=f"m{number:03d}",
+        optics=optics,
+        stack=stack,
+        poses=poses,
+        shift_px=shifts,
+        frequency_per_angstrom=shells,
+        ln_relative_ssnr=ln_ssnr,
+        ln_without_coma=ln_without_coma,
+        coma_rad=along_axes,
+        image_shift_um=image_shift,
+        ln_of_heterogeneity=heterogeneity,
+    )
+
+
+def _loosened(shape: Specimen, sd_angstrom: float, rng: np.random.Generator) -> Array:
+    """(n, 3) atoms of a specimen made of copies, each displaced on its own; turned and moved back as a whole to where
+    it fits the usual one best (Kabsch 1976), which is what a pose means."""
+    copies = int(shape.symmetry[1:]) if shape.symmetry.startswith("C") else 1
+    parts = np.split(shape.position.astype(np.float64), copies)
+    moved = np.concatenate([part + rng.normal(0, sd_angstrom, 3) for part in parts])
+    centre, usual = moved.mean(axis=0), shape.position.astype(np.float64)
+    u, _, v = np.linalg.svd((moved - centre).T @ (usual - usual.mean(axis=0)))
+    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))])
+    return ((moved - centre) @ (u @ sign @ v) + usual.mean(axis=0)).astype(np.float32)
 
 
 def _ice_power(thickness: float, k: Array, dose: float, kv: float) -> NDArray[np.float64]:

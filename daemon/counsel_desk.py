@@ -3,6 +3,10 @@
 Both are computed by the causal prior's process whenever it has nothing to learn. While movies arrive, only the newest
 of those whose losses are older are brought up to date, so that a movie costs the same however many came before; all of
 them are when the session is quiet and before it ends. Results' files stay as their workers wrote them.
+
+What particles say of coma and heterogeneity comes with the map, long after the movie. It changes losses here and not
+elsewhere: neither the prior nor the result of another movie. So how far the map is while movies arrive does not matter:
+in the end, when the map is the last one, all movies whose losses are of other evidence are brought up to date.
 """
 
 from __future__ import annotations
@@ -16,11 +20,13 @@ from frazil.daemon import counsel
 from frazil.daemon.actor_line import ActorLine, Answer
 from frazil.daemon.notices import Notices
 from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith
-from frazil.daemon.store import causal_writes, result_files
+from frazil.daemon.store import causal_writes, particle_writes, result_files
 from frazil.daemon.store.store import Store
 from frazil.models.causal.change_points import ChangePoint
+from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.settle import with_settle_times
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
 
 _LOOKED_AT = 60
@@ -38,10 +44,12 @@ ORDER BY sequence DESC LIMIT ?
 """
 _STALE_SQL = """
 SELECT movie_id, m.sequence FROM movies m LEFT JOIN named_causes k USING (movie_id)
-WHERE m.state IN ('ready', 'rejected') AND k.prior_version IS DISTINCT FROM ? AND movie_id IN
+WHERE m.state IN ('ready', 'rejected')
+AND (k.prior_version IS DISTINCT FROM ? OR (? AND k.particle_evidence IS DISTINCT FROM ?)) AND movie_id IN
     (SELECT movie_id FROM stages WHERE parameter_hash = ? AND code_version = ?)
 ORDER BY m.sequence DESC
 """
+_NUMBERS_SQL = "SELECT movie_id, sequence FROM movies WHERE list_contains(?, movie_id)"
 # A map that is resolved to the end of its pixels gets no finer, whatever is done.
 _MAP_SQL = """
 SELECT CASE WHEN resolution_0143_angstrom > 1.001 / (
@@ -74,8 +82,14 @@ class CounselDesk:
         self._counselled: object = None
         """What the newest advice was made from."""
         self._stale: list[tuple[str, int]] = []
-        self._stale_version = -1
-        """The version against which the list was made."""
+        self._stale_of: object = None
+        """The version and the evidence against which the list was made."""
+        self._particles: dict[str, ParticleEvidence] = {}
+        self._particles_of: object = None
+        """The version for which they were read."""
+        self._fingerprint: str | None = None
+        self._together: SessionParticles | None = None
+        """What they say together, once that is known."""
         self._allowance = 0
         self._hopeless: set[str] = set()
         """Movies whose losses cannot be brought up to date."""
@@ -90,7 +104,7 @@ class CounselDesk:
         """A movie has a result, for the first time or again."""
         self._evidence.pop(movie_id, None)
         self._hopeless.discard(movie_id)
-        self._stale_version = -1
+        self._stale_of = None
         self._nothing_left = None
 
     def has_read(self, result: MovieResult) -> None:
@@ -112,7 +126,7 @@ class CounselDesk:
             self._counsel_due = False
             if self._ask_counsel(version, everything=everything):
                 return True
-        if self._ask_losses(version, everything=everything):
+        if self._ask_losses(version, everything=everything, final=final):
             return True
         if everything:
             self._nothing_left = version, final
@@ -174,14 +188,19 @@ class CounselDesk:
 
     # --- losses ----------------------------------------------------------------------------------------------------
 
-    def _ask_losses(self, version: int, *, everything: bool) -> bool:
+    def _ask_losses(self, version: int, *, everything: bool, final: bool) -> bool:
         if version == 0 or not (everything or self._allowance):
             return False
-        if self._stale_version != version:
-            found = self._store.rows(_STALE_SQL, version, self._made_with.parameter_hash, self._made_with.code_version)
+        if final or self._particles_of != version:
+            self._read_particles(version)
+        if self._stale_of != (version, final and self._fingerprint):
+            made_with = self._made_with.parameter_hash, self._made_with.code_version
+            found = self._store.rows(_STALE_SQL, version, final, self._fingerprint, *made_with)
             # The newest are taken from the end.
             self._stale = [(str(movie_id), int(sequence)) for movie_id, sequence in reversed(found)]
-            self._stale_version = version
+            self._stale_of = version, final and self._fingerprint
+        if self._stale and self._particles and self._together is None and self._ask_together(version):
+            return True
         batch: list[tuple[str, MovieEvidence]] = []
         most = _BATCH if everything else min(_BATCH, self._allowance)
         newest = self._snapshot(version)
@@ -205,7 +224,7 @@ class CounselDesk:
         def take_in(answer: Answer) -> None:
             if self._in_trouble(answer, f"losses of {len(batch)} movies stay as they were"):
                 if answer.process_ended:
-                    self._stale_version = -1
+                    self._stale_of = None
                 else:
                     self._hopeless.update(movie_id for movie_id, _ in batch)
                 return
@@ -215,10 +234,45 @@ class CounselDesk:
                 [(movie_id, movie) for (movie_id, _), movie in zip(batch, losses, strict=True)],
                 parameter_hash=self._made_with.parameter_hash,
                 code_version=self._made_with.code_version,
+                particle_evidence=fingerprint,
             ).result()
 
-        prior = counsel.as_of(newest, change, self._snapshot)
-        self._line.ask(take_in, "attribute", prior, [evidence for _, evidence in batch])
+        prior, fingerprint = counsel.as_of(newest, change, self._snapshot), self._fingerprint
+        movies = [evidence for _, evidence in batch]
+        if change is None and self._together is not None:
+            own = [self._particles.get(movie_id) for movie_id, _ in batch]
+            self._line.ask(take_in, "attribute", prior, movies, self._together, own)
+        else:  # of a part of the session with which the newest movies' particles have nothing to do
+            self._line.ask(take_in, "attribute", prior, movies)
+        return True
+
+    def _read_particles(self, version: int) -> None:
+        found = particle_writes.read_evidence(self._store, _KEPT_EVIDENCE)
+        fingerprint = particle_writes.fingerprint(list(found.items()))
+        if (version, fingerprint) != (self._particles_of, self._fingerprint):
+            self._together = None
+        self._particles, self._particles_of, self._fingerprint = found, version, fingerprint
+
+    def _ask_together(self, version: int) -> bool:
+        """Ask what the particles of the movies since the last change say together; False: there are none."""
+        newest = self._snapshot(version)
+        numbers = dict(self._store.rows(_NUMBERS_SQL, list(self._particles)))
+        pairs = [
+            (evidence, particles)
+            for movie_id, particles in self._particles.items()
+            if (evidence := self._evidence_of(movie_id)) is not None
+            and counsel.before_change(newest, evidence, int(numbers[movie_id])) is None
+        ]
+        if not pairs:
+            return False
+
+        def take_in(answer: Answer) -> None:
+            if self._in_trouble(answer, "what particles say of coma and heterogeneity is not known"):
+                self._together = None if answer.process_ended else SessionParticles()
+            else:
+                self._together = answer.value
+
+        self._line.ask(take_in, "session_particles", newest, pairs)
         return True
 
     def _in_trouble(self, answer: Answer, what: str) -> bool:

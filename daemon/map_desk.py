@@ -19,7 +19,7 @@ from frazil.config.settings import Settings
 from frazil.daemon.map_outlook import told
 from frazil.daemon.map_queue import MapQueue
 from frazil.daemon.movie_book import MovieBook
-from frazil.daemon.store import result_files, session_writes
+from frazil.daemon.store import particle_writes, result_files, session_writes
 from frazil.daemon.store.rows import AlertRow, ClassRow, ParticleRows, ReconstructionRow
 from frazil.daemon.store.store import Store
 from frazil.models.reconstruction.running_map import ROUND_MOVIES
@@ -315,7 +315,7 @@ class MapDesk:
             _log.warning("poses of %s are not stored: the movie was picked again", poses.movie_id)
             return
         self._store.submit(
-            session_writes.record_particles,
+            particle_writes.record_poses,
             ParticleRows(
                 movie_id=poses.movie_id,
                 x_px=picks.x_px,
@@ -328,8 +328,10 @@ class MapDesk:
                 psi_deg=poses.psi_deg,
                 origin_x_angstrom=poses.origin_x_angstrom,
                 origin_y_angstrom=poses.origin_y_angstrom,
+                certainty=poses.certainty,
                 diameter_angstrom=picks.diameter_angstrom,
             ),
+            poses.evidence,
         )
 
     def _on_round(self, done: FinishedRound) -> None:

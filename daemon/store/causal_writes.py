@@ -47,10 +47,16 @@ def replace_graph(connection: Connection, graph: nx.DiGraph) -> None:
 
 
 def replace_losses(
-    connection: Connection, losses: Sequence[tuple[str, CausalLosses]], *, parameter_hash: str, code_version: str
+    connection: Connection,
+    losses: Sequence[tuple[str, CausalLosses]],
+    *,
+    parameter_hash: str,
+    code_version: str,
+    particle_evidence: str | None = None,
 ) -> int:
-    """Losses by a newer prior, from results made with these settings and this code. A movie that has another result
-    by now, or none, keeps what it has. Returns how many were replaced."""
+    """Losses by a newer prior, or with what particles say since (`particle_evidence`: its fingerprint), from results
+    made with these settings and this code. A movie that has another result by now, or none, keeps what it has. Returns
+    how many were replaced."""
     ids = [movie_id for movie_id, _ in losses]
     present = {
         str(row[0])
@@ -63,16 +69,19 @@ def replace_losses(
     news = [(movie_id, movie_losses) for movie_id, movie_losses in losses if movie_id in present]
     for table in ("causal_loss_arrays", "named_causes"):
         connection.execute(f"DELETE FROM {table} WHERE list_contains(?, movie_id)", [sorted(present)])
-    insert_losses(connection, news)
+    insert_losses(connection, news, particle_evidence)
     return len(news)
 
 
-def insert_losses(connection: Connection, losses: Sequence[tuple[str, CausalLosses]]) -> None:
+def insert_losses(
+    connection: Connection, losses: Sequence[tuple[str, CausalLosses]], particle_evidence: str | None = None
+) -> None:
     """Losses and named causes of movies that have none."""
     curves, named = [], []
     for movie_id, movie in losses:
         frequency = list(movie.frequency_per_angstrom)
-        named.append((movie_id, movie.named_cause or None, movie.named_excess_ln_ssnr, movie.prior_version))
+        cause = movie.named_cause or None
+        named.append((movie_id, cause, movie.named_excess_ln_ssnr, movie.prior_version, particle_evidence))
         curves += [
             (movie_id, factor, frequency, list(loss), list(sd), movie.prior_version)
             for factor, loss, sd in zip(movie.factor_names, movie.loss_ln_ssnr, movie.loss_sd, strict=True)

@@ -16,7 +16,9 @@ from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Table, to_json
 
 FORMATS = ("csv", "parquet", "json")
-_LONG = frozenset(("stages", "frame_shifts", "local_motion", "spectra", "causal_losses", "particles"))
+_LONG = frozenset(
+    ("stages", "frame_shifts", "local_motion", "spectra", "causal_losses", "particles", "particle_frc", "particle_ssnr")
+)
 """Many rows a movie: read some movies at a time."""
 _NEXT_MOVIES = "SELECT movie_id FROM movies WHERE movie_id > {} ORDER BY movie_id LIMIT 200"
 _ARROW_TYPES = {

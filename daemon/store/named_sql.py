@@ -294,11 +294,30 @@ EXPORT_LOCAL_MOTION = (
     "AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
 )
 EXPORT_PARTICLES = "SELECT * FROM particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
+PARTICLE_EVIDENCE = (
+    "SELECT m.relative_path, e.* FROM particle_evidence e JOIN movies m USING (movie_id) WHERE m.state = 'ready' "
+    "ORDER BY m.sequence DESC LIMIT $limit"
+)
+PARTICLE_FRC = (
+    "SELECT * EXCLUDE (movie_id) FROM particle_frc WHERE movie_id = $movie_id ORDER BY frequency_per_angstrom"
+)
+PARTICLE_SSNR = (
+    "SELECT * EXCLUDE (movie_id) FROM particle_ssnr WHERE movie_id = $movie_id ORDER BY frequency_per_angstrom"
+)
 PARTICLE_COLUMNS = (
     "SELECT coalesce(sum(len(x_px)), 0) AS particles, max(diameter_angstrom) AS diameter_angstrom, "
     + ", ".join(
         f"coalesce(sum(list_count({name})), 0) AS {name}"
-        for name in ["score", "class_id", "rot_deg", "tilt_deg", "psi_deg", "origin_x_angstrom", "origin_y_angstrom"]
+        for name in [
+            "score",
+            "class_id",
+            "rot_deg",
+            "tilt_deg",
+            "psi_deg",
+            "origin_x_angstrom",
+            "origin_y_angstrom",
+            "certainty",
+        ]
     )
     + " FROM particle_arrays JOIN movies USING (movie_id) WHERE state = 'ready'"
 )

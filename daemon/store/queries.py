@@ -153,6 +153,15 @@ NAMED: Mapping[str, NamedQuery] = {
     ),
     "classes": NamedQuery("2D classes of a round; without one, the last.", named_sql.CLASSES, {"round": Param(int)}),
     "particles": NamedQuery("Particles of one movie.", named_sql.PARTICLES, _MOVIE),
+    "particle_evidence": NamedQuery(
+        "What the particles of kept movies say: their number and the beam tilt, newest first.",
+        named_sql.PARTICLE_EVIDENCE,
+        {"limit": Param(int, 100)},
+    ),
+    "particle_frc": NamedQuery("FRC of a movie's particles with the other half's map.", named_sql.PARTICLE_FRC, _MOVIE),
+    "particle_ssnr": NamedQuery(
+        "ln SSNR of a movie's particles relative to the map, coma taken out.", named_sql.PARTICLE_SSNR, _MOVIE
+    ),
     "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),
     "frame_count_mode": NamedQuery("The session's most common frame count.", named_sql.FRAME_COUNT_MODE, {}),
     "squares": NamedQuery("Means and counts by grid square.", named_sql.SQUARES, {}),

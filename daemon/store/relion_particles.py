@@ -20,8 +20,13 @@ PARTICLE_COLUMNS: Mapping[str, str] = {
     "rlnAnglePsi": "psi_deg",
     "rlnOriginXAngst": "origin_x_angstrom",
     "rlnOriginYAngst": "origin_y_angstrom",
+    "rlnMaxValueProbDistribution": "certainty",
 }
-"""What may be known of a particle besides its place; a column is written when it is known of every particle."""
+"""What may be known of a particle besides its place; a column is written when it is known of every particle.
+
+RELION's `rlnMaxValueProbDistribution` is how sure the best pose is among all; frazil's certainty is how sure it is that
+there is a particle in any. Both are near 1 for what can be trusted and small for what cannot, which is what it is
+used for."""
 
 
 def write_particles(

@@ -101,6 +101,8 @@ class ParticleRows:
     psi_deg: tuple[float | None, ...] | None = None
     origin_x_angstrom: tuple[float | None, ...] | None = None
     origin_y_angstrom: tuple[float | None, ...] | None = None
+    certainty: tuple[float, ...] | None = None
+    """That there is a particle at all."""
     diameter_angstrom: float | None = None
 
 

@@ -173,6 +173,8 @@ CREATE TABLE IF NOT EXISTS named_causes (
     named_excess_ln_ssnr DOUBLE NOT NULL, -- at 5 A, beyond what is usual in the session
     prior_version INTEGER NOT NULL        -- of this and of the movie's losses
 );
+-- Version 7: which evidence of the session's particles they were made with; NULL: none.
+ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS particle_evidence TEXT;
 CREATE TABLE IF NOT EXISTS change_points (
     number INTEGER PRIMARY KEY,           -- from 1
     movie_number INTEGER NOT NULL,        -- of the first movie after it, from 0 in order of acquisition
@@ -282,13 +284,38 @@ CREATE TABLE IF NOT EXISTS particle_arrays (
     rot_deg DOUBLE[], tilt_deg DOUBLE[], psi_deg DOUBLE[],
     origin_x_angstrom DOUBLE[], origin_y_angstrom DOUBLE[]
 );
-CREATE VIEW IF NOT EXISTS particles AS
+-- Version 7: the probability that there is a particle at all, by which it counts in the map.
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS certainty DOUBLE[];
+CREATE OR REPLACE VIEW particles AS
 SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie
        unnest(x_px) AS x_px, unnest(y_px) AS y_px, unnest(score) AS score, unnest(half_set) AS half_set,
        unnest(class_id) AS class_id, unnest(rot_deg) AS rot_deg, unnest(tilt_deg) AS tilt_deg,
        unnest(psi_deg) AS psi_deg, unnest(origin_x_angstrom) AS origin_x_angstrom,
-       unnest(origin_y_angstrom) AS origin_y_angstrom
+       unnest(origin_y_angstrom) AS origin_y_angstrom, unnest(certainty) AS certainty
 FROM particle_arrays;
+
+-- Version 7: what a movie's particles say against the map of the half-set that they are not in. NULL: not known.
+CREATE TABLE IF NOT EXISTS particle_evidence_arrays (
+    movie_id TEXT PRIMARY KEY,
+    particle_count DOUBLE NOT NULL,       -- sum of the certainties
+    reference_renewal INTEGER NOT NULL,   -- how often the map's references had been renewed
+    beam_tilt_x_mrad DOUBLE, beam_tilt_y_mrad DOUBLE,
+    beam_tilt_xx_mrad2 DOUBLE, beam_tilt_xy_mrad2 DOUBLE, beam_tilt_yy_mrad2 DOUBLE,   -- their covariance
+    frequency_per_angstrom DOUBLE[] NOT NULL, frc DOUBLE[] NOT NULL,
+    band_per_angstrom DOUBLE[] NOT NULL,  -- of the causal model
+    log_ssnr DOUBLE[] NOT NULL, log_ssnr_sd DOUBLE[] NOT NULL  -- relative to the map, coma taken out
+);
+CREATE VIEW IF NOT EXISTS particle_evidence AS
+SELECT movie_id, particle_count, reference_renewal, beam_tilt_x_mrad, sqrt(beam_tilt_xx_mrad2) AS beam_tilt_x_sd_mrad,
+       beam_tilt_y_mrad, sqrt(beam_tilt_yy_mrad2) AS beam_tilt_y_sd_mrad
+FROM particle_evidence_arrays;
+CREATE VIEW IF NOT EXISTS particle_frc AS
+SELECT movie_id, unnest(frequency_per_angstrom) AS frequency_per_angstrom, unnest(frc) AS frc
+FROM particle_evidence_arrays;
+CREATE VIEW IF NOT EXISTS particle_ssnr AS
+SELECT movie_id, unnest(band_per_angstrom) AS frequency_per_angstrom, unnest(log_ssnr) AS log_ssnr,
+       unnest(log_ssnr_sd) AS log_ssnr_sd
+FROM particle_evidence_arrays;
 
 CREATE TABLE IF NOT EXISTS classes (
     round INTEGER NOT NULL, class_id INTEGER NOT NULL,

@@ -386,7 +386,8 @@ def _insert_particles(connection: Connection, result: MovieResult) -> None:
     if there is not None and list(there) == columns:
         return
     # Also when nothing is picked now: what an earlier result left must not be exported.
-    connection.execute("DELETE FROM particle_arrays WHERE movie_id = ?", [result.movie_id])
+    for table in ("particle_arrays", "particle_evidence_arrays"):
+        connection.execute(f"DELETE FROM {table} WHERE movie_id = ?", [result.movie_id])
     if not picks.x_px:
         return
     connection.execute(

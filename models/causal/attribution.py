@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.draws import draw_causes, unit_losses
-from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.factors import (
+    ALL_FACTORS,
+    BAND_COUNT,
+    MODELLED_FACTORS,
+    Array,
+    band_frequencies_per_angstrom,
+    curves_at,
+)
 from frazil.models.causal.mechanisms import MECHANISMS, ice_pattern
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
+from frazil.models.causal.particles import SessionParticles, draw_particles, session_particles
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
 from frazil.models.causal.rings import EFFECTS_COVARIANCE, FALL_SD, fall_curve, ring_rows
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence
 
 _LEAST_SD = 0.01
@@ -33,8 +43,15 @@ class Attribution:
     log_ssnr_sd: tuple[float, ...]
 
 
-def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
+def attribute(
+    evidence: MovieEvidence,
+    prior: PriorSnapshot,
+    session: SessionParticles | None = None,
+    particles: ParticleEvidence | None = None,
+) -> Attribution:
     """Split the loss of ln(SSNR) into causes.
+
+    `session`, `particles`: what the map has said since of the session's particles and of this movie's.
 
     Each factor's loss is the mean over draws of its causes, its sd theirs. What the movie's own rings fall below the
     expected by, growing with k^2 and beyond what fields of one session differ by, is `unexplained`; it is never spread
@@ -42,6 +59,13 @@ def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
     """
     bands = band_frequencies_per_angstrom()
     draws = draw_causes(evidence, prior)
+    if session is not None:
+        said = draw_particles(session, evidence, particles, explained_losses(evidence, draws))
+        draws = draws.doing(
+            axial_tilt_mrad=said.axial_tilt_mrad,
+            shifted_tilt_mrad=said.shifted_tilt_mrad,
+            level_and_fall=said.level_and_fall,
+        )
     losses = all_losses(evidence, draws, bands)
     unit = unit_losses(evidence)
     mean, covariance = prior.moments()
@@ -86,6 +110,19 @@ def attribute(evidence: MovieEvidence, prior: PriorSnapshot) -> Attribution:
 def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstrom: Array) -> dict[str, Array]:
     """(S, K) loss by factor for draws of the causes; all but `unexplained`."""
     return {name: act(evidence, draws, frequency_per_angstrom) for name, act in MECHANISMS.items()}
+
+
+def explained_losses(evidence: MovieEvidence, draws: CauseDraws) -> Array:
+    """(BAND_COUNT,) mean loss of the particles by all that is known without them; coma is taken out of them."""
+    bands = band_frequencies_per_angstrom()
+    names = (*MODELLED_FACTORS, "defocus_spread")
+    return np.asarray(sum(MECHANISMS[name](evidence, draws, bands).mean(axis=0) for name in names))
+
+
+def session_of(movies: Sequence[tuple[MovieEvidence, ParticleEvidence]], prior: PriorSnapshot) -> SessionParticles:
+    """What the particles of a session's movies say together, the other causes being as `prior` has them."""
+    explained = [explained_losses(movie, draw_causes(movie, prior)) for movie, _ in movies]
+    return session_particles(movies, explained)
 
 
 def _unexplained(fall: float, fall_variance: float, bands: Array) -> tuple[Array, Array]:

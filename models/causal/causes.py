@@ -61,6 +61,12 @@ class CauseDraws:
     """What an intervention does: share of the setting that is left."""
     drift_removed: Array | None = None
     """(S, F) what an intervention takes off the travel in each frame, in units of the steady drift per frame."""
+    axial_tilt_mrad: Array | None = None
+    """(S, 2) beam tilt from particles that is there without image shift; None: particles have not spoken yet."""
+    shifted_tilt_mrad: Array | None = None
+    """(S, 2) what image shift adds to it."""
+    level_and_fall: Array | None = None
+    """(S, 2) loss by heterogeneity from particles, against the session's median: at k = 0, and what it gains to 5 A."""
 
     def doing(self, **changes: object) -> CauseDraws:
         """The same movie with causes set (an intervention): draws are kept where nothing was done."""

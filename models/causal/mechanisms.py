@@ -252,13 +252,19 @@ def dose_rate_e_per_px_per_s(evidence: MovieEvidence) -> float | None:
 
 
 def heterogeneity(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
-    """Unknown before there are particles: draws about 0, so that the loss is 0 and its sd is not."""
+    """Unknown before there are particles: draws about 0, so that the loss is 0 and its sd is not. Afterwards what the
+    movie's particles fall below those of the session's median movie by (`particles`)."""
+    if causes.level_and_fall is not None:
+        level, fall = causes.level_and_fall.T
+        return np.asarray(level[:, None] + fall[:, None] * (5.0 * k)[None, :] ** 2)
     sign = np.where(np.arange(causes.blur_scale.size) % 2 == 0, 1.0, -1.0)
     return np.asarray(sign[:, None] * HETEROGENEITY_SD_AT_5_ANGSTROM * (5.0 * k)[None, :] ** 2)
 
 
 def aberrations(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """Coma by the beam tilt that image shift leaves, and what the fit's errors leave of defocus and astigmatism.
+
+    The tilt is what particles measured; before they did, image shift times what is usual.
 
     Coma has the phase 2 pi Cs lambda^2 k^3 tau cos(theta) (Glaeser et al. 2011, J. Struct. Biol. 174, 1), missed
     astigmatism pi lambda k^2 d/2 cos(2 theta): both leave J0 of their amplitude; a Gaussian error of the defocus leaves
@@ -268,6 +274,9 @@ def aberrations(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     exposure = evidence.exposure
     shift_um = np.hypot(exposure.image_shift_x_um or 0.0, exposure.image_shift_y_um or 0.0) * causes.image_shift_scale
     tilt_rad = causes.coma_mrad_per_um * shift_um * 1e-3
+    if causes.axial_tilt_mrad is not None and causes.shifted_tilt_mrad is not None:
+        tilt = causes.axial_tilt_mrad + causes.shifted_tilt_mrad * causes.image_shift_scale
+        tilt_rad = np.hypot(tilt[:, 0], tilt[:, 1]) * 1e-3
     phase = 2 * np.pi * evidence.cs_mm * ANGSTROM_PER_MM * wavelength**2 * k**3 * tilt_rad[:, None]
     loss = _bessel_loss(phase)
     if evidence.astigmatism_sd_angstrom is not None and evidence.defocus_angstrom is not None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frazil.models.evaluation.shape_comparison import ShapeComparison
 from frazil.models.evaluation.symmetry_model import SymmetryModel
 from frazil.models.evaluation.verdict import Verdict
-from frazil.models.evaluation.shape_comparison import ShapeComparison
 from frazil.models.records import AcquisitionMetadata, MovieResult
 
 

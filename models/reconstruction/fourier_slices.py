@@ -6,6 +6,7 @@ central plane of the map's transform that lies across the direction of view.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft
+from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 
 _PADDING = 2
 """The map is padded to twice its box, so that trilinear interpolation of its transform is good to a per cent."""
@@ -101,3 +102,14 @@ class FourierVolume:
             self._grid, where[None, None], mode="bilinear", padding_mode="zeros", align_corners=True
         )[0, :, 0]
         return torch.complex(found[0], found[1])
+
+
+def cropped(volume: Tensor, plane: FourierPlane, count: int) -> Tensor:
+    """The map on the smallest box of the same size in angstrom that holds the plane's first `count` samples."""
+    n = volume.shape[0]
+    small = min(2 * (math.ceil(float(plane.radius_px[count - 1])) + 2), n)
+    if small == n:
+        return volume
+    low = n // 2 - small // 2
+    part = centred_fft(volume, 3)[(slice(low, low + small),) * 3]
+    return centred_ifft_real(part, 3)

@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume, cropped
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, shift_grid
 from frazil.models.reconstruction.rotations import neighbours, pose_grid
 
@@ -80,7 +79,7 @@ class OrientationSearch:
         finest = max(resolution_angstrom, _FINEST_ANGSTROM)
         self._fine_count = plane.count_within(1.1 / finest)
         self._last_step_deg = _LAST_STEP * float(np.degrees(finest / diameter_angstrom))
-        self._reference = FourierVolume(_cropped(reference, plane, self._fine_count), device=device)
+        self._reference = FourierVolume(cropped(reference, plane, self._fine_count), device=device)
         coarse = max(resolution_angstrom, _COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS * diameter_angstrom)
         self._shift_step_angstrom = _SHIFT_STEP * coarse
         # Crowther's step, resolution / diameter, lets the rim of the particle move by half a resolution element.
@@ -98,6 +97,11 @@ class OrientationSearch:
     def pose_count(self) -> int:
         """Poses of the coarse grid."""
         return len(self._grid)
+
+    @property
+    def finest_per_angstrom(self) -> float:
+        """Up to which frequency particles are compared with the reference."""
+        return float(self._plane.frequency_per_angstrom[self._fine_count - 1])
 
     def find(self, particles: ParticleSpectra) -> FoundPoses:
         """Best pose and centre of each particle under this reference."""
@@ -200,14 +204,3 @@ def _orthonormal(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Nearest rotations: many small float32 turns add up."""
     u, _, v = np.linalg.svd(matrices)
     return np.asarray(u @ v)
-
-
-def _cropped(volume: Tensor, plane: FourierPlane, count: int) -> Tensor:
-    """The map on the smallest box of the same size in angstrom that holds the plane's first `count` samples."""
-    n = volume.shape[0]
-    small = min(2 * (math.ceil(float(plane.radius_px[count - 1])) + 2), n)
-    if small == n:
-        return volume
-    low = n // 2 - small // 2
-    part = centred_fft(volume, 3)[(slice(low, low + small),) * 3]
-    return centred_ifft_real(part, 3)

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.accumulator import FourierAccumulator
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fsc import FscCurve, filtered, spherical_mask
@@ -29,6 +30,7 @@ from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.masks import MapMask
 from frazil.models.reconstruction.orientation_search import FoundPoses, OrientationSearch
+from frazil.models.reconstruction.particle_comparison import HalfMapComparison
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra
 from frazil.models.reconstruction.placed_particles import PlacedParticles, from_arrays, to_arrays
 from frazil.models.reconstruction.reference_maps import reference_maps
@@ -110,6 +112,8 @@ class RunningMap:
         self._start_resolution_angstrom = start_resolution_angstrom
         self._reference_resolution_angstrom = start_resolution_angstrom
         self._searches: list[OrientationSearch | None] = [None, None]
+        self._reference_fsc = FscCurve((), ())
+        self._comparison: HalfMapComparison | None = None
         self._placed: dict[int, PlacedParticles] = {}
         self._renewals = 0
         self._next_again = 0
@@ -170,6 +174,29 @@ class RunningMap:
             )
         self._insert(particles, old, sign=-1.0)
         return self._place(number, particles, old.half_set, old.shell_ssnr)
+
+    def evidence(
+        self, number: int, particles: ParticleSpectra, *, voltage_kv: float, cs_mm: float
+    ) -> ParticleEvidence | None:
+        """What a movie's particles, as they stand, say of its losses against the maps of the other half-sets.
+
+        None: there are no half maps yet that hold more than the start, or they are not seen in these particles.
+        `particles` are those that were given to `add` (KeyError: movie `number` has none in the map).
+        """
+        placed = self._placed[number]
+        if not self._renewals:
+            return None
+        if self._comparison is None:
+            self._comparison = HalfMapComparison(
+                self._references,
+                self._reference_fsc,
+                self._plane,
+                renewal=self._renewals,
+                first_shell=self._first_shell,
+                last_searched_per_angstrom=self._search(0).finest_per_angstrom,
+                device=self._device,
+            )
+        return self._comparison.evidence(particles, placed, voltage_kv=voltage_kv, cs_mm=cs_mm)
 
     def _place(
         self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
@@ -289,9 +316,9 @@ class RunningMap:
         start_end = 1 / self._start_resolution_angstrom + _PAST_THE_START_VOXELS / box_angstrom
         if resolution is None or 1 / resolution <= start_end:
             return  # the start still knows more than the data
-        self._references = references
+        self._references, self._reference_fsc = references, fsc
         self._reference_resolution_angstrom = resolution
-        self._searches = [None, None]
+        self._searches, self._comparison = [None, None], None
         self._renewals += 1
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -300,6 +327,7 @@ class RunningMap:
             "counts": np.array([self.movie_count, self.particle_count], dtype=np.int64),
             "resolution_angstrom": np.array([self._start_resolution_angstrom, self._reference_resolution_angstrom]),
             "references": torch.stack(self._references).cpu().numpy(),
+            "reference_fsc": np.array([self._reference_fsc.frequency_per_angstrom, self._reference_fsc.fsc]),
             "again": np.array([self._renewals, self._next_again], dtype=np.int64),
         }
         arrays |= to_arrays(self._placed)
@@ -316,7 +344,9 @@ class RunningMap:
                 accumulator.restore({part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")})
         self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
         self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
-        self._searches = [None, None]
+        frequency_per_angstrom, fsc = arrays["reference_fsc"].tolist()
+        self._reference_fsc = FscCurve(tuple(frequency_per_angstrom), tuple(fsc))
+        self._searches, self._comparison = [None, None], None
         self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
         self._renewals, self._next_again = (int(value) for value in arrays["again"])
         self._placed = from_arrays(arrays)

@@ -12,7 +12,7 @@ from frazil.daemon import counsel
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
 from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith
-from frazil.daemon.store import result_files, session_writes
+from frazil.daemon.store import particle_writes, result_files, session_writes
 from frazil.daemon.store.rows import InterventionRow
 from frazil.models.causal.attribution import attribute
 from frazil.models.causal.change_points import ChangePoint, WindowRow
@@ -20,6 +20,7 @@ from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import physics_prior
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import ExposureFacts, MovieEvidence
 
 START_UTC_US = 1_790_000_000_000_000
@@ -323,3 +324,65 @@ def test_advice_comes_with_every_second_version_and_with_every_change(open_desk,
         desk._epochs.close_next = lambda: None
         run(desk, 6)
     assert [arguments[0].version for name, arguments in ray.calls if name == "counsel"] == [1, 2, 4, 5, 6]
+
+
+def particles_of(sequence: int, tilt_mrad: float = 1.0) -> ParticleEvidence:
+    return ParticleEvidence(
+        particle_count=40.0,
+        reference_renewal=2,
+        frequency_per_angstrom=(0.05, 0.1),
+        frc=(0.3, 0.1),
+        log_ssnr=tuple(1.0 + 0.02 * sequence if band < 12 else None for band in range(24)),
+        log_ssnr_sd=tuple(0.2 if band < 12 else None for band in range(24)),
+        beam_tilt_x_mrad=tilt_mrad,
+        beam_tilt_y_mrad=0.0,
+        beam_tilt_covariance_mrad2=(0.01, 0.0, 0.01),
+    )
+
+
+def say(store, count, tilt_mrad=1.0):
+    for sequence in range(count):
+        evidence_of = particles_of(sequence, tilt_mrad)
+        store.submit(particle_writes.record_evidence, f"m{sequence:03d}", evidence_of).result()
+
+
+def coma_at_4_angstrom(store, movie_id):
+    rows = [row for row in store.named("losses", {"movie_id": movie_id}).as_dicts() if row["factor"] == "aberrations"]
+    return float(np.interp(0.25, [r["frequency_per_angstrom"] for r in rows], [r["loss_ln_ssnr"] for r in rows]))
+
+
+def test_what_particles_say_changes_losses_in_the_end_and_nothing_else(open_desk, movies, store, ray):
+    ray.answers["session_particles"] = CausalPriorActor().session_particles
+    finish(open_desk())
+    before = coma_at_4_angstrom(store, "m003")
+    priors = store.sql("SELECT version, state_json FROM priors ORDER BY version").rows
+    say(store, movies)
+    finish(open_desk())
+    said = coma_at_4_angstrom(store, "m003")
+    assert said > before + 0.3, "1 mrad is a phase of a radian at 4 A"
+    assert store.sql("SELECT version, state_json FROM priors ORDER BY version").rows == priors
+    assert len(set(store.sql("SELECT particle_evidence FROM named_causes").column("particle_evidence"))) == 1
+    stored = store.named("particle_evidence").as_dicts()
+    assert [row["beam_tilt_x_sd_mrad"] for row in stored] == [pytest.approx(0.1)] * movies
+    asked = len(ray.calls)
+    finish(open_desk())
+    assert [name for name, _ in ray.calls[asked:]] == ["counsel"], "nothing is computed twice"
+    say(store, movies, tilt_mrad=0.2)
+    finish(open_desk())
+    assert coma_at_4_angstrom(store, "m003") < said - 0.3
+
+
+def test_when_the_particles_spoke_does_not_matter(open_desk, movies, store, ray):
+    """Evidence that came while movies arrived, and is another one in the end, leaves no trace."""
+    ray.answers["session_particles"] = CausalPriorActor().session_particles
+    say(store, movies, tilt_mrad=2.0)
+    run(open_desk())
+    say(store, movies)
+    finish(open_desk())
+    late = store.sql("SELECT * FROM causal_losses ORDER BY ALL").rows
+    store.submit(lambda c: c.execute("DELETE FROM particle_evidence_arrays") and None).result()
+    finish(open_desk())
+    assert store.sql("SELECT count(*) FROM named_causes WHERE particle_evidence IS NOT NULL").rows == ((0,),)
+    say(store, movies)
+    finish(open_desk())
+    assert store.sql("SELECT * FROM causal_losses ORDER BY ALL").rows == late

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.actors.reconstruction_records import MapMovie
+from frazil.actors.reconstruction_records import Added, MapMovie
 from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, Reconstructor
 from frazil.config.errors import UsageError
 from frazil.config.settings import Settings
@@ -114,9 +114,15 @@ def test_kill_and_resume_gives_the_same_map(session: Path, tmp_path: Path) -> No
     resumed = again.resume({f"id{number}": "hash" for number in range(11)})
     assert resumed.included == tuple(f"id{number}" for number in range(10))
     assert resumed.particle_count == 10 * PARTICLES
-    for worker in (undisturbed, again):
-        for number in range(8, MOVIES):  # some that are included already: they change nothing
-            worker.add(movie(number))
+    said: list[list[Added]] = [
+        # some that are included already: they change nothing
+        [worker.add(movie(number)) for number in range(8, MOVIES)]
+        for worker in (undisturbed, again)
+    ]
+    assert said[0] == said[1], "poses, certainties, and what they say of their movie"
+    told = [poses for answer in said[0] for poses in answer.poses]
+    assert any(poses.evidence is not None for poses in told), "the map has half-sets of its own by now"
+    assert all(poses.certainty is not None and min(poses.certainty) >= 0 for poses in told)
     first, second = undisturbed.finish_round(), again.finish_round()
     assert first == second
     assert first.particle_count == MOVIES * PARTICLES

@@ -179,12 +179,15 @@ def test_picks_keep_what_was_found_out_about_them_and_half_sets_are_fixed(
     halves = tuple(int(row["half_set"] or 0) for row in before)
     picks = make_result(1).picks
     rows = ParticleRows(
-        "m00001", picks.x_px, picks.y_px, halves, picks.score, (4, None, 5), diameter_angstrom=picks.diameter_angstrom
+        *("m00001", picks.x_px, picks.y_px, halves, picks.score, (4, None, 5)),
+        certainty=(0.99, 0.5, 0.0),
+        diameter_angstrom=picks.diameter_angstrom,
     )
     filled.submit(session_writes.record_particles, rows).result()
     filled.submit(writes.record_result, make_result(1), ready_utc_us=1, lag_s=1.0).result()
     after = filled.named("particles", {"movie_id": "m00001"}).as_dicts()
     assert [row["class_id"] for row in after] == [4, None, 5]
+    assert [row["certainty"] for row in after] == [0.99, 0.5, 0.0]
     assert tuple(row["half_set"] for row in after) == halves
     with pytest.raises(ValueError, match="different length"):
         filled.submit(session_writes.record_particles, replace(rows, half_set=(1,))).result()

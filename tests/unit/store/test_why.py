@@ -12,9 +12,17 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import NotThereError, QueryError, UsageError
 from frazil.daemon.cli.main import build
-from frazil.daemon.store import causal_writes, session_writes, writes
+from frazil.daemon.store import causal_writes, particle_writes, session_writes, writes
 from frazil.daemon.store.engine import SCHEMA_VERSION, Connection
-from frazil.daemon.store.rows import ChangeRow, InterventionRow, MovieRow, PriorRow, ReconstructionRow, ShareRow
+from frazil.daemon.store.rows import (
+    ChangeRow,
+    InterventionRow,
+    MovieRow,
+    ParticleRows,
+    PriorRow,
+    ReconstructionRow,
+    ShareRow,
+)
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html as summary_html
@@ -22,6 +30,7 @@ from frazil.daemon.store.summary_text import to_text as summary_text
 from frazil.daemon.store.why import LossAt, session_graph, why_movie, why_session
 from frazil.daemon.store.why_text import bar, to_json, to_text
 from frazil.models.causal.graph import causal_graph
+from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieResult
 
 APP = build(("why", "query", "summary"))
@@ -241,3 +250,39 @@ def test_a_session_of_an_earlier_schema_is_brought_up_to_date(
         assert again.named("movie", {"movie_id": "m00000"}).column("named_cause") == ["ice"]
         assert set(new) <= set(again.named("interventions").columns)
         assert again.sql("SELECT max(version) AS v FROM schema_version").rows == ((SCHEMA_VERSION,),)
+
+
+def test_particles_of_schema_6_are_kept_and_can_be_told_more_of(
+    store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[..., MovieResult]
+) -> None:
+    store.submit(writes.register_movie, make_movie(0)).result()
+    store.submit(writes.record_result, make_result(0), ready_utc_us=10, lag_s=1.0).result()
+    rows = ParticleRows("m00000", (1.0, 2.0), (3.0, 4.0), (1, 2))
+    store.submit(session_writes.record_particles, rows).result()
+
+    def as_schema_6(connection: Connection) -> None:
+        for view in ("particles", "particle_evidence", "particle_frc", "particle_ssnr"):
+            connection.execute(f"DROP VIEW {view}")
+        connection.execute("DROP TABLE particle_evidence_arrays")
+        connection.execute("ALTER TABLE particle_arrays DROP COLUMN certainty")
+        connection.execute("ALTER TABLE named_causes DROP COLUMN particle_evidence")
+        connection.execute(
+            "CREATE VIEW particles AS SELECT movie_id, unnest(x_px) AS x_px, unnest(half_set) AS half_set "
+            "FROM particle_arrays"
+        )
+        connection.execute("UPDATE schema_version SET version = 6")
+
+    store.submit(as_schema_6).result()
+    store.close()
+    with Store.open(store.session_dir, now_utc_us=2) as again:
+        kept = again.named("particles", {"movie_id": "m00000"})
+        assert kept.column("x_px") == list(rows.x_px)
+        assert kept.column("certainty") == [None, None]
+        told = ParticleEvidence(1.8, 2, (0.05, 0.1), (0.4, 0.2), (1.0, None), (0.1, None), 0.5, -0.5, (0.04, 0.0, 0.09))
+        again.submit(particle_writes.record_poses, replace(rows, certainty=(0.9, 0.2)), told).result()
+        assert again.named("particles", {"movie_id": "m00000"}).column("certainty") == [0.9, 0.2]
+        assert again.named("particle_frc", {"movie_id": "m00000"}).column("frc") == [0.4, 0.2]
+        (read,) = particle_writes.read_evidence(again, 10).values()
+        assert read == replace(told, frequency_per_angstrom=(), frc=())
+        again.submit(particle_writes.record_poses, rows, None).result()
+        assert particle_writes.read_evidence(again, 10) == {}

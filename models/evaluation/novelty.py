@@ -17,7 +17,7 @@ from scipy import special
 
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.shape_comparison import ShapeComparison
-from frazil.models.evaluation.verdict import Verdict, reliability
+from frazil.models.evaluation.verdict import Json, Verdict, reliability
 
 NAME = "novelty"
 
@@ -46,7 +46,7 @@ def evaluate(facts: RoundFacts) -> Verdict:
 
 def judge_shape(shape: ShapeComparison) -> Verdict:
     """The verdict on a comparison."""
-    evidence = {
+    evidence: dict[str, Json] = {
         "references": shape.reference_count,
         "nearest": [{"name": one.name, "distance": one.distance} for one in shape.neighbours[:5]],
         "low_pass_angstrom": shape.level_angstrom,

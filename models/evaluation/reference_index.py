@@ -223,7 +223,8 @@ class ReferenceIndex:
 
     def descriptor(self, number: int, level_angstrom: float) -> NDArray[np.float32]:
         """Of one reference."""
-        return self._vectors[level_angstrom].rows(np.array([number]))[0]
+        row: NDArray[np.float32] = self._vectors[level_angstrom].rows(np.array([number]))[0]
+        return row
 
     def distance_to_next(self, number: int, level_angstrom: float) -> float | None:
         """From a reference to the nearest of another file; None: there is no other."""

@@ -96,7 +96,7 @@ def descriptor(first: Array, second: Array | None = None) -> NDArray[np.float32]
 
 @lru_cache(maxsize=1)
 def _radii() -> Array:
-    return np.arange(1, math.ceil(_LAST_ANGSTROM / _STEP_ANGSTROM)) * _STEP_ANGSTROM
+    return np.arange(1, math.ceil(_LAST_ANGSTROM / _STEP_ANGSTROM)).astype(np.float64) * _STEP_ANGSTROM
 
 
 @lru_cache(maxsize=1)

@@ -100,7 +100,7 @@ def coarse(volume: Tensor, pixel_size_angstrom: float, level_angstrom: float) ->
     line = torch.exp(-((axis * level_angstrom) ** 2))
     line[0] = 0.0  # the lone Nyquist plane of an even grid
     own *= line[:, None, None] * line[None, :, None] * line
-    small: NDArray[np.float32] = centred_ifft_real(own, 3).to(torch.float32).numpy() * (size / n) ** 3
+    small: NDArray[np.float32] = (centred_ifft_real(own, 3).to(torch.float32) * (size / n) ** 3).numpy()
     return small, box_angstrom / size
 
 

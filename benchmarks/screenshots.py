@@ -2,7 +2,8 @@
 
     python benchmarks/screenshots.py OUT [--session DIR]
 
-Without `--session` a synthetic session is shown. PNG needs `chromium` on PATH (a development tool, not a dependency).
+Without `--session` a synthetic session is shown. PNG needs `chromium` on PATH, and is made small by
+`pngquant` if that is there (development tools, not dependencies).
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ def to_png(svg: Path) -> None:
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     page.unlink()
+    quantizer = shutil.which("pngquant")
+    if quantizer is not None:  # few colours: a third of the bytes
+        png = str(svg.with_suffix(".png"))
+        subprocess.run([quantizer, "--force", "--speed", "8", "--output", png, "64", png], check=True, timeout=120)
 
 
 async def settled(app: FrazilApp) -> None:
@@ -60,47 +65,33 @@ async def settled(app: FrazilApp) -> None:
         quiet = quiet + 1 if all(worker.name == "watch" or worker.is_finished for worker in app.workers) else 0
 
 
+SMALL = (
+    ("live", ""), ("movie", "2"), ("trends", "3"), ("workers", "4"),
+    ("causes", "1c"), ("advice", "2"), ("loss-spectrum", "3"),
+    ("map-words", "m"), ("map-fsc", "2"), ("map-picture", "3"), ("map-growth", "4"),
+    ("scores", "e"), ("evidence", "2"), ("score-rounds", "3"),
+    ("system", "y"), ("stages", "2"), ("quarantine", "3"), ("journal", "4"),
+    ("reject", "yr"),
+)  # fmt: skip
+LARGE = (
+    ("live", ""), ("movie", "\r"), ("causes", "\x1bc"), ("map", "m"), ("scores", "e"), ("system", "y"), ("help", "?"),
+)  # fmt: skip
+"""Pictures and the keys that lead from one to the next."""
+_KEYS = {"\r": "enter", "\x1b": "escape", "?": "question_mark"}
+
+
 async def tour(session: Path, out: Path) -> None:
-    """The live screen in three sizes; the panes and dialogs of the smallest."""
+    """All modes in three sizes; the panes and one dialog of the smallest."""
     for width, height in SIZES:
         app = FrazilApp(session)
         async with app.run_test(size=(width, height)) as pilot:
             await asyncio.sleep(1.0)
             await settled(app)
-            await take(app, out, f"live-{width}x{height}")
-            if width == 80:
-                for key, pane in zip("234", ("movie", "trends", "workers"), strict=True):
-                    await pilot.press(key)
+            for name, keys in SMALL if width == 80 else LARGE:
+                for key in keys:
+                    await pilot.press(_KEYS.get(key, key))
                     await settled(app)
-                    await take(app, out, f"{pane}-80x24")
-                await pilot.press("1", "c")
-                await settled(app)
-                for key, pane in zip("123", ("causes", "advice", "loss-spectrum"), strict=True):
-                    await pilot.press(key)
-                    await settled(app)
-                    await take(app, out, f"{pane}-80x24")
-                await pilot.press("m")
-                await settled(app)
-                for key, pane in zip("1234", ("map-words", "map-fsc", "map-picture", "map-growth"), strict=True):
-                    await pilot.press(key)
-                    await settled(app)
-                    await take(app, out, f"{pane}-80x24")
-                await pilot.press("m", "r")
-                await settled(app)
-                await take(app, out, "reject-80x24")
-            else:
-                await pilot.press("enter")
-                await settled(app)
-                await take(app, out, f"movie-{width}x{height}")
-                await pilot.press("escape", "c")
-                await settled(app)
-                await take(app, out, f"causes-{width}x{height}")
-                await pilot.press("m")
-                await settled(app)
-                await take(app, out, f"map-{width}x{height}")
-                await pilot.press("m", "question_mark")
-                await settled(app)
-                await take(app, out, f"help-{width}x{height}")
+                await take(app, out, f"{name}-{width}x{height}")
 
 
 def main() -> None:

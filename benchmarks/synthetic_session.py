@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import synthetic_scores
 from numpy.typing import NDArray
 
 from frazil.config.errors import NotThereError, QueryError
@@ -119,6 +120,8 @@ class SyntheticService:
     alerts: int = 1
     status: str = "running"
     with_map: bool = True
+    last_found_utc_us: int | None = None
+    """None: a moment ago."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -159,11 +162,14 @@ class SyntheticService:
                 return _TOLD[request.name]
             case "reconstructions" | "fsc" | "forecast" | "classes":
                 return _MAP[request.name] if self.with_map else Rows(("round",), ())
+            case "verdicts" | "evidence":
+                return synthetic_scores.answer(request.name, params, len(self.rows) // 5)
+            case "stage_timings" | "devices":
+                return _MACHINERY[request.name]
+            case "failures":
+                return _failures(self.rows)
             case "alerts":
-                columns = ("alert_id", "created_utc_us", "severity", "subject", "text", "remedy")
-                text = "drift after stage moves: 31 % of the last 25 movies moved more than 20 Å"
-                alert = ("a1", START_UTC_US, "warning", "motion", text, "wait 10 s after stage moves")
-                return Rows(columns, (alert,) * self.alerts)
+                return _alerts(self.alerts, bool(params.get("open_only")))
         raise QueryError(f"there is no query named {request.name!r}", remedy="use another")
 
     def _movies(self, params: dict[str, Scalar]) -> Rows:
@@ -220,6 +226,8 @@ class SyntheticService:
             row = self._by_id.get(str(request.args.get("movie_id")))
             if request.name == "reject" and row is not None:
                 row.update(state="rejected", reason=f"{request.who}: {request.args['reason']}")
+            if request.name == "requeue" and row is not None:
+                row.update(state="queued", reason=None)
             if request.name == "accept" and row is not None:
                 row.update(state="ready", reason=None)
             if request.name in ("pause", "resume"):
@@ -256,6 +264,7 @@ class SyntheticService:
             session_started_utc_us=START_UTC_US, status="blocked" if self.blocked else self.status, preset="krios-k3",
             instrument="Krios G4, K3, BioQuantum", voltage_kv=300.0, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
             dose_per_frame_e_per_a2=1.02, total_dose_e_per_a2=40.8, counts=counts, found_per_hour=313.0,
+            last_found_utc_us=self.last_found_utc_us if self.last_found_utc_us is not None else now_us - 11_000_000,
             ready_per_hour=309.0, lag_p50_s=18.4, lag_p95_s=34.0, queue_depth=counts.get("queued", 0),
             free_disk_bytes=7_310_000_000_000, written_bytes_per_s=61e6, disk_full_in_h=33.3, workers=workers,
             gate=GateState("blocked", True, evidence, remedy) if self.blocked else GateState(),
@@ -319,6 +328,61 @@ def _mean_losses(movies: list[Rows]) -> Rows:
         losses = [row["loss_ln_ssnr"] for row in found if isinstance(row["loss_ln_ssnr"], float)]
         rows.append((factor, float(np.mean(losses)), float(np.std(losses)), found[0]["loss_sd"], len(found)))
     return Rows(columns, tuple(rows))
+
+
+_ALERT_COLUMNS = (
+    "alert_id", "created_utc_us", "severity", "subject", "text", "remedy", "acknowledged_utc_us", "acknowledged_by",
+)  # fmt: skip
+
+
+def _alerts(count: int, open_only: bool) -> Rows:
+    """The newest ones are open; two old ones have been seen to."""
+    text = "drift after stage moves: 31 % of the last 25 movies moved more than 20 Å"
+    remedy = "wait 10 s after stage moves"
+    rows: list[tuple[Scalar, ...]] = [
+        ("a1", START_UTC_US + 3_300_000_000, "warning", "motion", text, remedy, None, None)
+    ] * count
+    path = "Images-Disc1/GridSquare_14370001/Data/FoilHole_14380021_Data_14371001_3_20260921_001144_Fractions.tiff"
+    aside = f"{path} is set aside: the file ends in frame 31 of 40, and has not grown for 10 minutes"
+    seen = (START_UTC_US + 900_000_000, "anna")
+    if not open_only:
+        rows += [
+            ("a0", START_UTC_US + 720_000_000, "warning", "movie", aside, None, *seen),
+            ("a2", START_UTC_US + 300_000_000, "error", "worker", "worker gpu2 was started again", None, *seen),
+            ("a3", START_UTC_US + 9_000_000, "info", "gain", "the gain reference fits: multiply", None, None, None),
+        ]
+    return Rows(_ALERT_COLUMNS, tuple(rows))
+
+
+def _failures(movies: list[Row]) -> Rows:
+    columns = ("movie_id", "relative_path", "state", "attempts", "failure_stage", "reason", "found_utc_us")
+    found = [row for row in movies if row["state"] in ("failed", "quarantined")][::-1]
+    return Rows(
+        columns,
+        tuple(
+            (row["movie_id"], row["relative_path"], row["state"], row["attempts"], "intake", row["reason"],
+             row["found_utc_us"])
+            for row in found
+        ),
+    )  # fmt: skip
+
+
+_MACHINERY = {
+    "stage_timings": Rows(
+        ("stage", "movies", "p50_s", "p95_s", "total_s"),
+        (
+            ("ctf", 200, 2.86, 4.35, 590.0), ("align_global", 200, 2.43, 3.17, 498.0),
+            ("restore", 200, 0.75, 1.09, 152.0),
+            ("pick", 200, 0.69, 1.06, 141.0), ("align_local", 200, 0.5, 0.9, 104.0), ("read", 200, 0.46, 0.85, 95.0),
+            ("write", 200, 0.24, 0.42, 50.0), ("sum", 200, 0.23, 0.45, 48.0), ("quality", 200, 0.15, 0.21, 31.0),
+            ("attribute", 200, 0.026, 0.05, 5.4), ("extract", 200, 0.008, 0.02, 1.6), ("open", 200, 0.002, 0.004, 0.4),
+        ),
+    ),
+    "devices": Rows(
+        ("worker", "node", "device", "device_name", "device_uuid", "movies", "busy_s"),
+        tuple((f"gpu{i}", "krios1", f"cuda:{i}", "NVIDIA A100 40GB", f"GPU-{i}", 79, 661.0 + i) for i in range(4)),
+    ),
+}  # fmt: skip
 
 
 _TOLD = {

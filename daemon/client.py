@@ -175,6 +175,8 @@ class AsyncClient:
         self._reader: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._ids = itertools.count(1)
+        self.sockets: tuple[str, ...] = ()
+        """Addresses of the daemon that was found last: requests, states."""
 
     @property
     def connected(self) -> bool:
@@ -230,6 +232,7 @@ class AsyncClient:
         endpoints = find_endpoints(self.session_dir)
         if endpoints is None:
             return False
+        self.sockets = (endpoints.query, endpoints.events)
         self._dealer = self._context.socket(zmq.DEALER)
         self._sub = self._context.socket(zmq.SUB)
         for sock in (self._dealer, self._sub):

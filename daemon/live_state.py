@@ -20,6 +20,8 @@ _WINDOW_S = 600.0
 """Disk use is averaged over ten minutes: movies come in bursts."""
 _BYTES_PER_GB = 1 << 30
 _RECENT_MOVIES = 25
+_IDLE_US = 120_000_000
+"""Longer pauses than this are no part of the time over which rates are measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,11 @@ class LiveStateBuilder:
     ) -> LiveState:
         options, settings = self._options, self._options.settings
         session = self._one("session")
-        rates = self._one("rate_per_hour", now_utc_us=self._utc_us())
+        span = self._one("time_span")
+        # While nothing happens there is no rate: the last one stays, and the screen says since when nothing came.
+        last = _int(span.get("last_utc_us"))
+        now = self._utc_us()
+        rates = self._one("rate_per_hour", now_utc_us=now if last is None else min(now, last + _IDLE_US))
         lag = self._one("lag_percentiles")
         recent = self._one("recent_verdicts", last=_RECENT_MOVIES)
         alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()
@@ -110,6 +116,7 @@ class LiveStateBuilder:
             counts=counts,
             found_per_hour=_float(rates.get("found_per_hour")),
             ready_per_hour=_float(rates.get("ready_per_hour")),
+            last_found_utc_us=_int(span.get("last_found_utc_us")),
             lag_p50_s=_float(lag.get("p50_s")),
             lag_p95_s=_float(lag.get("p95_s")),
             queue_depth=queue_depth,

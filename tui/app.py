@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
@@ -18,7 +19,10 @@ from frazil.tui.causes_screen import CausesScreen
 from frazil.tui.dialogs import HelpScreen
 from frazil.tui.live_screen import LiveScreen
 from frazil.tui.map_screen import MapScreen
+from frazil.tui.mode_screen import MODES, ModeScreen
 from frazil.tui.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
+from frazil.tui.scores_screen import ScoresScreen
+from frazil.tui.system_screen import SystemScreen
 
 THEME = Theme(
     name="frazil",
@@ -53,6 +57,8 @@ class FrazilApp(App[None]):
         "live": LiveScreen,
         "causes": CausesScreen,
         "map": MapScreen,
+        "scores": ScoresScreen,
+        "system": SystemScreen,
     }
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -91,7 +97,15 @@ class FrazilApp(App[None]):
         self.states.publish(state)
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen())
+        """What the keys of the present mode do."""
+        if isinstance(self.screen, ModeScreen):
+            self.push_screen(HelpScreen(self.screen.MODE, self.screen.keys, self.screen.MEANING))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette (ctrl+p) knows the modes, too."""
+        yield from super().get_system_commands(screen)
+        for name, (_, words) in MODES.items():
+            yield SystemCommand(f"mode {name}", words, partial(self.switch_mode, name))
 
     async def on_unmount(self) -> None:
         self.client.close()

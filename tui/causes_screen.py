@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-from frazil.config.errors import DaemonGoneError, FrazilError
-from frazil.daemon.client import Gone
-from frazil.daemon.transport.messages import LiveState, Scalar
+from frazil.daemon.transport.messages import LiveState
 from frazil.tui.cause_bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
-from frazil.tui.formatting import clean
 from frazil.tui.loss_plot import LossPlot
-from frazil.tui.notices import ENDED, AlertsLine, GoneBanner
-from frazil.tui.pages import Row
+from frazil.tui.mode_screen import Keys, ModeScreen, mode_bindings
+from frazil.tui.notices import ENDED
 from frazil.tui.palette import BLUE
-from frazil.tui.pane_bar import PaneBar
-from frazil.tui.session_header import SessionHeader
 
-if TYPE_CHECKING:
-    from frazil.tui.app import FrazilApp
-
-PANES = ("causes", "advice", "spectrum")
 MEAN_MOVIES = 25
 """The newest ones: what the session is like now, as for the advice."""
 RESOLUTION_ANGSTROM = 5.0
 """Where losses are compared: detail that a map needs."""
-_ANEW_US = 10_000_000
-_FULL_SIZE = (110, 32)
 
 
 class LossBars(Widget):
@@ -61,29 +49,34 @@ class LossBars(Widget):
         return bars_text(self.losses, self._full_scale, max(20, self.size.width), max(1, self.size.height))
 
 
-class CausesScreen(Screen[object]):
+class CausesScreen(ModeScreen):
     """Asks anew when a movie has ended, when the prior has a new version, and when another movie is selected."""
 
+    MODE = "causes"
+    PANES = ("causes", "advice", "spectrum")
+    KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the advice, and what acts on what below it"),)
+    MEANING = (
+        "A bar is █ to the lower end of the 95 % credible interval, ▓ to the loss itself, ░ to the upper end; ▸: "
+        "it goes on. Left the last 25 movies, right the selected one, to one scale: the loss of ln SSNR at 5 Å. "
+        "What can be undone stands below the total. The title says the movie's first cause and by how much it "
+        "exceeds the usual. In text: `frazil why`."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "movies", "movies"),
-        Binding("m", "map", "map"),
+        *mode_bindings("causes"),
+        *ModeScreen.SHARED_BINDINGS,
         Binding("escape", "movies", "movies", show=False),
         Binding("down", "scroll_advice(3)", "scroll", show=False),
         Binding("up", "scroll_advice(-3)", "scroll", show=False),
-        *(Binding(str(i + 1), f"pane('{pane}')", pane, show=False) for i, pane in enumerate(PANES)),
+        Binding("pagedown", "scroll_advice(12)", "scroll", show=False),
+        Binding("pageup", "scroll_advice(-12)", "scroll", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked: tuple[object, ...] | None = None
-        """What the answers on the screen are about."""
-        self._gone = self._shown = False
-        """The daemon did not answer the last time; it has answered before."""
+        self._shown = False
+        """The daemon has answered before."""
 
-    def compose(self) -> ComposeResult:
-        yield SessionHeader(id="header")
-        yield GoneBanner(id="gone")
-        yield PaneBar(PANES, id="panes")
+    def body(self) -> ComposeResult:
         with Vertical(id="causes"):
             with Horizontal(id="cause-bars"):
                 yield LossBars(id="session-bars")
@@ -93,62 +86,28 @@ class CausesScreen(Screen[object]):
                     yield Static(id="advice-text")
                     yield Static(id="graph-text")
                 yield LossPlot(id="loss-plot")
-        yield AlertsLine(id="alerts")
-        yield Footer(compact=True, show_command_palette=False)
-
-    @property
-    def _app(self) -> FrazilApp:
-        return cast("FrazilApp", self.app)
 
     def on_mount(self) -> None:
-        self.query_one("#gone").display = False
         self.query_one("#advice").border_title = "advice"
-        self._app.states.subscribe(self, self._on_state)
-        self._app.gone.subscribe(self, self._on_gone)
 
-    def on_screen_resume(self) -> None:
-        self._asked = None
-        if self._app.state is not None:
-            self._on_state(self._app.state)
+    def about(self, state: LiveState) -> tuple[object, ...]:
+        return (state.last_movie_id, state.prior_version, self.frazil.movie_id)
 
-    def on_resize(self, event: events.Resize) -> None:
-        full = event.size.width >= _FULL_SIZE[0] and event.size.height >= _FULL_SIZE[1]
-        self.set_class(not full, "-compact")
-
-    def _on_state(self, state: LiveState) -> None:
-        self.query_one(GoneBanner).display = False
-        self.query_one(SessionHeader).show_state(state)
-        self.query_one(AlertsLine).show_state(state, can_acknowledge=False)
-        # Advice and losses come some seconds after their version: looked at anew every ten.
-        about = (
-            state.daemon_started_utc_us,
-            state.last_movie_id,
-            state.prior_version,
-            self._app.movie_id,
-            state.utc_us // _ANEW_US,
-        )
-        if self.is_current and about != self._asked:
-            self._asked = about
-            self._fetch(self._app.movie_id)
-
-    def _on_gone(self, gone: Gone) -> None:
-        self._asked = None
-        state = self._app.state
-        self.query_one(GoneBanner).show_gone(gone.silent_s, None if state is None else state.status)
+    def refresh_body(self, state: LiveState) -> None:
+        self._fetch(self.frazil.movie_id)
 
     @work(exclusive=True, group="causes")
     async def _fetch(self, movie_id: str | None) -> None:
-        self._gone = False
         session, advice, changes, shares, priors, nodes, edges = await asyncio.gather(
-            self._rows("mean_losses_at", resolution_angstrom=RESOLUTION_ANGSTROM, last=MEAN_MOVIES),
-            self._rows("interventions", limit=20),
-            self._rows("change_points"),
-            self._rows("causal_shares"),
-            self._rows("priors", limit=1),
-            self._rows("causal_nodes"),
-            self._rows("causal_edges"),
+            self.rows("mean_losses_at", resolution_angstrom=RESOLUTION_ANGSTROM, last=MEAN_MOVIES),
+            self.rows("interventions", limit=20),
+            self.rows("change_points"),
+            self.rows("causal_shares"),
+            self.rows("priors", limit=1),
+            self.rows("causal_nodes"),
+            self.rows("causal_edges"),
         )
-        if self._gone:
+        if self.unanswered:
             if not self._shown:
                 self.query_one("#advice-text", Static).update(ENDED)
             return
@@ -164,11 +123,13 @@ class CausesScreen(Screen[object]):
         )
         self.query_one("#graph-text", Static).update(tree if nodes else "")
         if movie_id is None:
+            self.query_one("#movie-bars", LossBars).show_losses(movie_heading(None, attributed=False), ())
+            self.query_one(LossPlot).show_rows(())
             return
         movie, at, curves = await asyncio.gather(
-            self._rows("movie", movie_id=movie_id),
-            self._rows("losses_at", movie_id=movie_id, resolution_angstrom=RESOLUTION_ANGSTROM),
-            self._rows("losses", movie_id=movie_id),
+            self.rows("movie", movie_id=movie_id),
+            self.rows("losses_at", movie_id=movie_id, resolution_angstrom=RESOLUTION_ANGSTROM),
+            self.rows("losses", movie_id=movie_id),
         )
         heading = movie_heading(movie[0] if movie else None, attributed=bool(at))
         self.query_one("#movie-bars", LossBars).show_losses(heading, losses_of(at))
@@ -180,30 +141,6 @@ class CausesScreen(Screen[object]):
         bars = list(self.query(LossBars))
         for one in bars:
             one.scale_to(scale_of(*(other.losses for other in bars)))
-
-    async def _rows(self, name: str, **params: Scalar) -> Sequence[Row]:
-        """The answer; nothing, with a word to the person, when there is none."""
-        try:
-            return (await self._app.client.named(name, **params)).as_dicts()
-        except DaemonGoneError:
-            self._gone = True  # the banner says it; what is shown stays
-            return ()
-        except FrazilError as error:
-            self.notify(clean(error), severity="error", markup=False, timeout=8)
-            return ()
-
-    # ---- keys
-
-    def action_movies(self) -> None:
-        self.app.switch_mode("live")
-
-    def action_map(self) -> None:
-        self.app.switch_mode("map")
-
-    def action_pane(self, pane: str) -> None:
-        for name in PANES:
-            self.set_class(name == pane, f"pane-{name}")
-        self.query_one(PaneBar).show_pane(pane)
 
     def action_scroll_advice(self, lines: int) -> None:
         self.query_one("#advice").scroll_relative(y=lines, animate=False)

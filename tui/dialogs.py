@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.table import Table
@@ -71,53 +72,23 @@ class SortDialog(ModalScreen[str | None]):
         self.dismiss(event.option.id)
 
 
-HELP: tuple[tuple[str, str], ...] = (
-    ("↑ ↓ PgUp PgDn", "choose a movie; it stays chosen while others arrive"),
-    ("Home, f", "back to the newest, and follow it"),
-    ("End", "last line"),
-    ("s, click on a title", "sort by a column; again: turn round"),
-    ("/", "show only movies whose path, square, flags or reason hold a text"),
-    ("t", "show only one state; again: the next one"),
-    ("g", "jump to a movie by part of its path"),
-    ("c", "causes: what costs session and movie their signal, and what to change; again: back"),
-    ("m", "map: resolution, evenness, what more movies would bring; again: back"),
-    ("a", "accept the movie shown: it counts whatever the thresholds say"),
-    ("r", "reject it, with a reason"),
-    ("n", "write a note about it"),
-    ("Q", "re-queue it (also out of quarantine)"),
-    ("p", "pause: no new movie is started; again: go on"),
-    ("k", "acknowledge the newest open alert"),
-    ("Enter, Escape", "the movie on the whole screen, and back"),
-    ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
-    ("d", "micrograph: as it was summed, as it was restored (denoised)"),
-    ("z", "spectrum: whole, its middle twice, four times as large"),
-    ("1 2 3 4", "small terminals: movies, movie, trends, workers"),
-    ("q", "leave the screen; the daemon goes on"),
-)
-
-
-MEANING = """\
-lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree. early: motion over \
-the first 4 e/Å². ice: power between 3.6 and 4 Å over its surroundings. In the trends x is a rejected movie; the \
-number is the median of the last 25, the arrow compares it with all that is drawn. cause: what costs a movie most \
-beyond what is usual in its session; its bars █ ▓ ░ end at the lower end of the 95 % interval, at the loss and at the \
-upper end. Everything here is also in \
-`frazil status --json` and `frazil query`."""
-
-
 class HelpScreen(ModalScreen[None]):
-    """Keys and signs."""
+    """Keys and signs of one mode."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "Close")]
 
+    def __init__(self, mode: str, keys: Sequence[tuple[str, str]], meaning: str) -> None:
+        super().__init__()
+        self._mode, self._keys, self._meaning = mode, keys, meaning
+
     def compose(self) -> ComposeResult:
-        keys = Table.grid(padding=(0, 2))
-        keys.add_column(style=BLUE, no_wrap=True)
-        keys.add_column()
-        for names, meaning in HELP:
-            keys.add_row(Text(names), Text(meaning))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style=BLUE, no_wrap=True)
+        table.add_column()
+        for names, meaning in self._keys:
+            table.add_row(Text(names), Text(meaning))
         with VerticalScroll(classes="dialog help"):
-            yield Static(Text("Keys", "bold"))
-            yield Static(keys)
+            yield Static(Text(f"Keys in {self._mode}", "bold"))
+            yield Static(table)
             yield Static(Text("\nWhat is shown", "bold"))
-            yield Static(Text(MEANING, GRAY))
+            yield Static(Text(self._meaning, GRAY))

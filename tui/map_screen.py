@@ -3,58 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import ClassVar
 
-from textual import events, on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
-from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import LiveState
-from frazil.tui.formatting import clean
 from frazil.tui.map_plots import FscPlot, GrowthPlot
 from frazil.tui.map_words import map_text
-from frazil.tui.notices import ENDED, AlertsLine, GoneBanner
+from frazil.tui.mode_screen import Keys, ModeScreen, mode_bindings
+from frazil.tui.notices import ENDED
 from frazil.tui.pages import Row
-from frazil.tui.pane_bar import PaneBar
 from frazil.tui.picture import Picture
-from frazil.tui.session_header import SessionHeader
-
-if TYPE_CHECKING:
-    from frazil.tui.app import FrazilApp
-
-PANES = ("words", "fsc", "picture", "growth")
-_ANEW_US = 10_000_000
-_FULL_SIZE = (110, 32)
 
 
-class MapScreen(Screen[object]):
+class MapScreen(ModeScreen):
     """Asks anew every ten seconds while it is seen: a round takes longer."""
 
+    MODE = "map"
+    PANES = ("words", "fsc", "picture", "growth")
+    KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the words"),)
+    MEANING = (
+        "FSC: the corrected curve counts; beside it the unmasked one, and what the mask alone makes two halves "
+        "agree by. Growth: 1/d² against ln(particles), in which a B-factor is a straight line. → says what more "
+        "movies would bring, with 80 % intervals; ✗ what will not be reached, and what limits it; ! warns of "
+        "uneven views. It is renewed every ten movies. In text: `frazil summary`."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "movies", "movies"),
+        *mode_bindings("map"),
+        *ModeScreen.SHARED_BINDINGS,
         Binding("escape", "movies", "movies", show=False),
-        Binding("c", "causes", "causes"),
-        *(Binding(str(i + 1), f"pane('{pane}')", pane, show=False) for i, pane in enumerate(PANES)),
+        Binding("down", "scroll_words(3)", "scroll", show=False),
+        Binding("up", "scroll_words(-3)", "scroll", show=False),
+        Binding("pagedown", "scroll_words(12)", "scroll", show=False),
+        Binding("pageup", "scroll_words(-12)", "scroll", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked: tuple[object, ...] | None = None
-        """What the answers on the screen are about."""
-        self._gone = self._shown = False
-        """The daemon did not answer the last time; it has answered before."""
+        self._shown = False
+        """The daemon has answered before."""
 
-    def compose(self) -> ComposeResult:
-        yield SessionHeader(id="header")
-        yield GoneBanner(id="gone")
-        yield PaneBar(PANES, id="panes")
+    def body(self) -> ComposeResult:
         with Vertical(id="map"):
             with Horizontal(id="map-top"):
                 with Vertical(id="map-pictures"):
@@ -66,50 +59,23 @@ class MapScreen(Screen[object]):
                 with VerticalScroll(id="map-words"):
                     yield Static(id="map-text")
                 yield GrowthPlot(id="growth-plot")
-        yield AlertsLine(id="alerts")
-        yield Footer(compact=True, show_command_palette=False)
-
-    @property
-    def _app(self) -> FrazilApp:
-        return cast("FrazilApp", self.app)
 
     def on_mount(self) -> None:
-        self.query_one("#gone").display = False
         self.query_one("#map-words").border_title = "the map"
         self._show_pictures(None, with_classes=False)
-        self._app.states.subscribe(self, self._on_state)
-        self._app.gone.subscribe(self, self._on_gone)
 
-    def on_screen_resume(self) -> None:
-        self._asked = None
-        if self._app.state is not None:
-            self._on_state(self._app.state)
+    def about(self, state: LiveState) -> tuple[object, ...]:
+        return (state.map_resolution_angstrom,)
 
-    def on_resize(self, event: events.Resize) -> None:
-        full = event.size.width >= _FULL_SIZE[0] and event.size.height >= _FULL_SIZE[1]
-        self.set_class(not full, "-compact")
-
-    def _on_state(self, state: LiveState) -> None:
-        self.query_one(GoneBanner).display = False
-        self.query_one(SessionHeader).show_state(state)
-        self.query_one(AlertsLine).show_state(state, can_acknowledge=False)
-        about = (state.daemon_started_utc_us, state.map_resolution_angstrom, state.utc_us // _ANEW_US)
-        if self.is_current and about != self._asked:
-            self._asked = about
-            self._fetch()
-
-    def _on_gone(self, gone: Gone) -> None:
-        self._asked = None
-        state = self._app.state
-        self.query_one(GoneBanner).show_gone(gone.silent_s, None if state is None else state.status)
+    def refresh_body(self, state: LiveState) -> None:
+        self._fetch()
 
     @work(exclusive=True, group="map")
     async def _fetch(self) -> None:
-        self._gone = False
         rounds, fsc, forecast, classes = await asyncio.gather(
-            self._rows("reconstructions"), self._rows("fsc"), self._rows("forecast"), self._rows("classes")
+            self.rows("reconstructions"), self.rows("fsc"), self.rows("forecast"), self.rows("classes")
         )
-        if self._gone:
+        if self.unanswered:
             if not self._shown:
                 self.query_one("#map-text", Static).update(ENDED)
             return
@@ -133,43 +99,9 @@ class MapScreen(Screen[object]):
                 if round_id is None:
                     picture.say("no map yet" if picture.kind == "map_sections" else "")
 
-    @on(Picture.Wanted)
-    def _picture_wanted(self, event: Picture.Wanted) -> None:
-        # Textual types `run_worker` with a variable that nothing binds here.
-        job: Any = partial(self._fetch_picture, event)
-        self.run_worker(job, group=f"picture-{event.picture.kind}", exclusive=True)
+    def picture_of(self, event: Picture.Wanted) -> str:
+        """The session's pictures belong to no movie."""
+        return ""
 
-    async def _fetch_picture(self, event: Picture.Wanted) -> None:
-        picture = event.picture
-        try:
-            answer = await self._app.client.picture("", picture.kind, event.max_width_px, event.max_height_px)
-        except NotThereError:
-            picture.take(event.movie_id, "not yet")
-        except FrazilError as error:
-            picture.take(event.movie_id, error.what)
-        else:
-            picture.take(event.movie_id, answer)
-
-    async def _rows(self, name: str) -> Sequence[Row]:
-        """The answer; nothing, with a word to the person, when there is none."""
-        try:
-            return (await self._app.client.named(name)).as_dicts()
-        except DaemonGoneError:
-            self._gone = True  # the banner says it; what is shown stays
-            return ()
-        except FrazilError as error:
-            self.notify(clean(error), severity="error", markup=False, timeout=8)
-            return ()
-
-    # ---- keys
-
-    def action_movies(self) -> None:
-        self.app.switch_mode("live")
-
-    def action_causes(self) -> None:
-        self.app.switch_mode("causes")
-
-    def action_pane(self, pane: str) -> None:
-        for name in PANES:
-            self.set_class(name == pane, f"pane-{name}")
-        self.query_one(PaneBar).show_pane(pane)
+    def action_scroll_words(self, lines: int) -> None:
+        self.query_one("#map-words").scroll_relative(y=lines, animate=False)

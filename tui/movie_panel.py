@@ -56,7 +56,7 @@ class MoviePanel(Vertical):
         with Container(id="movie-body"):
             with Horizontal(id="movie-pictures"):
                 yield Picture(*MICROGRAPHS[0], id="thumbnail")
-                yield Picture("power_spectrum", "spectrum | fitted rings", zoom=2, id="spectrum")
+                yield Picture("power_spectrum", "spectrum | fit", zoom=2, id="spectrum")
             with Horizontal(id="movie-numbers"):
                 yield MotionPlot(id="motion-plot")
                 yield Facts(id="movie-facts")
@@ -86,6 +86,8 @@ class MoviePanel(Vertical):
             self.query_one(MotionPlot).show_shifts("")
             self._show_reason(None)
             self._show_title(brief, following=False)
+            if movie_id is None:
+                self.query_one("#movie-title", Static).update(Text("no movie selected", GRAY), layout=False)
         self.movie_id = movie_id
         for picture in self.query(Picture):
             picture.show_movie(movie_id, again=again)

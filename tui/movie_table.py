@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.movie_columns import GAP, Column, column_at, fitting, header_cells, row_cells
+from frazil.tui.movie_columns import fitting, header_cells, row_cells
 from frazil.tui.pages import MoviePages, Row, View
 
 _HEADER_LINES = 1
@@ -77,7 +77,7 @@ class MovieTable(ScrollView, can_focus=True):
         self._followed: str | None = None
         self.empty_text = "no movies yet"
         self._base = self._header = self._on_cursor = self._dim = Style.null()
-        self._columns: list[tuple[Column, int]] = []
+        self._layout = fitting(0)
         self._mark = 0
 
     # ---- what the screen calls
@@ -212,7 +212,7 @@ class MovieTable(ScrollView, can_focus=True):
         if at is None:  # on the border
             return
         if at.y == 0:
-            column = column_at(fitting(self._width - 1), at.x)
+            column = fitting(self._width - 1).at(at.x)
             if column is not None:
                 self.post_message(self.SortAsked(column.key))
         else:
@@ -224,7 +224,7 @@ class MovieTable(ScrollView, can_focus=True):
         self._header = self.get_component_rich_style("movie-table--header")
         self._on_cursor = self.get_component_rich_style("movie-table--cursor")
         self._dim = self.get_component_rich_style("movie-table--dim")
-        self._columns = fitting(self._width - 1)
+        self._layout = fitting(self._width - 1)
         self._mark = self._marked()
         self.call_later(self.ask)  # more lines may be seen than before
         return super().render_lines(crop)
@@ -233,7 +233,7 @@ class MovieTable(ScrollView, can_focus=True):
         width = self._width
         if y == 0:
             view = self.pages.view
-            text = " " + GAP.join(header_cells(self._columns, view.sort, view.descending))
+            text = " " + self._layout.join(header_cells(self._layout, view.sort, view.descending))
             return Strip([Segment(text, self._header)]).adjust_cell_length(width, self._header)
         index = int(self.scroll_offset.y) + y - _HEADER_LINES
         if index >= self.pages.total:
@@ -248,6 +248,7 @@ class MovieTable(ScrollView, can_focus=True):
         if row is None:
             return Strip([Segment(" …", base + self._dim)]).adjust_cell_length(width, base)
         segments = [Segment("▌" if on_cursor else " ", base)]
-        for text, style in row_cells(self._columns, row):
-            segments.append(Segment(text + GAP, base if style is None or on_cursor else base + style))
+        gap = " " * self._layout.gap
+        for text, style in row_cells(self._layout, row):
+            segments.append(Segment(text + gap, base if style is None or on_cursor else base + style))
         return Strip(segments).adjust_cell_length(width, base)

@@ -7,13 +7,11 @@ from textual.widgets import Static
 
 from frazil.tui.palette import BLUE, GRAY
 
-PANES = ("movies", "movie", "trends", "workers")
-
 
 class PaneBar(Static):
     """`[1 movies] 2 movie 3 trends 4 workers`."""
 
-    def __init__(self, panes: tuple[str, ...] = PANES, *, id: str | None = None) -> None:
+    def __init__(self, panes: tuple[str, ...], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._panes = panes
 

@@ -13,6 +13,9 @@ _DISK_WARNING_H = 12.0
 _KEPT_WARNING = 0.75
 _BEHIND = 1.2
 """Found over ready per hour: from here on movies pile up."""
+_FEWEST_JUDGED = 4
+"""One rejected movie is no trend."""
+_IDLE_S, _IDLE_GAPS = 120.0, 4.0
 _SHORT_BELOW = 100
 _MATTERS_MOST = ("ready", "rejected", "failed", "quarantined", "processing", "queued")
 
@@ -46,29 +49,46 @@ def _instrument(state: LiveState, short: bool) -> list[Text]:
 
 
 def _flow(state: LiveState, short: bool) -> list[Text]:
-    behind = state.ready_per_hour is not None and (state.found_per_hour or 0) > _BEHIND * state.ready_per_hour
-    disk_short = state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
+    # Nothing is too slow, too late or too bad before there is something to measure it by.
+    begun = state.recent_total > 0
+    behind = begun and state.ready_per_hour is not None and (state.found_per_hour or 0) > _BEHIND * state.ready_per_hour
+    disk_short = begun and state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
     kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
-    few = kept < _KEPT_WARNING
-    verdict = f"last {state.recent_total}: {state.recent_kept} kept" if state.recent_total else "nothing finished yet"
-    rate = f"found {number(state.found_per_hour, 0)}/h ready {number(state.ready_per_hour, 0)}/h"
-    lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
+    few = state.recent_total >= _FEWEST_JUDGED and kept < _KEPT_WARNING
+    found, ready = number(state.found_per_hour, 0), number(state.ready_per_hour, 0)
+    idle_s = _idle_s(state)
     if short:
-        verdict = f"kept {state.recent_kept}/{state.recent_total}" if state.recent_total else "none yet"
-        rate = f"found {number(state.found_per_hour, 0)} ready {number(state.ready_per_hour, 0)}/h"
+        verdict = f"kept {state.recent_kept}/{state.recent_total}" if begun else "none finished yet"
+        rate = f"found {found} ready {ready}/h" if idle_s is None else f"… idle {duration(idle_s)}"
         lag = f"lag {duration(state.lag_p50_s)}/{duration(state.lag_p95_s)}"
+    else:
+        verdict = f"last {state.recent_total}: {state.recent_kept} kept" if begun else "nothing finished yet"
+        rate = f"found {found}/h ready {ready}/h"
+        if idle_s is not None:
+            rate = f"… nothing new for {duration(idle_s)}, before that {rate}"
+        lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
+    verdict = f"{'! ' if few else '✓ ' if begun else '… '}{verdict}"
     disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
     if state.disk_full_in_h is not None:
         disk += f", {duration(state.disk_full_in_h * 3600)}"
     parts = [
-        Text(_warn(few) + verdict, ORANGE if few else GREEN),
-        Text(rate),
-        Text(_warn(behind) + lag, ORANGE if behind else ""),
+        Text(verdict, ORANGE if few else GREEN if begun else GRAY),
+        Text(rate if begun or state.found_per_hour else ""),
+        Text(_warn(behind) + lag if begun else "", ORANGE if behind else ""),
         Text(_warn(disk_short) + disk, VERMILION if disk_short else ""),
         Text(f"queue {state.queue_depth}"),
         Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
     ]
     return sorted(parts, key=lambda part: not part.plain.startswith("! "))  # what warns is never left out
+
+
+def _idle_s(state: LiveState) -> float | None:
+    """Since when no movie was found, if that is longer than their usual distance allows."""
+    if not state.last_found_utc_us or not state.utc_us:
+        return None
+    since = (state.utc_us - state.last_found_utc_us) / 1e6
+    usual = 3600 / state.found_per_hour if state.found_per_hour else 0.0
+    return since if since > max(_IDLE_S, _IDLE_GAPS * usual) else None
 
 
 def _warn(needed: bool) -> str:
@@ -77,6 +97,11 @@ def _warn(needed: bool) -> str:
 
 def _counts(state: LiveState, short: bool) -> list[Text]:
     total = sum(number_of for name, number_of in state.counts.items() if name != "outdated")
+    if not total:
+        return [
+            Text("… no movie has come yet", GRAY),
+            Text(f"watching {clean(state.raw_root)}" if state.raw_root else "", GRAY),
+        ]
     parts = [] if short and total else [Text(f"{count(total)} movies", "bold")]
     for name in (*_MATTERS_MOST, *(other for other in MOVIE_STATES if other not in _MATTERS_MOST)):
         if state.counts.get(name):

@@ -20,6 +20,10 @@ _SHOWN_OF_OUTLIERS = 0.02
 """Share at either end that may lie outside the plot; one wild fit must not flatten the rest."""
 
 
+_SIGNS = {"braille": "⠶ ", "hd": "▚ "}
+"""What the dots of a curve look like: two curves of one plot differ by more than their colours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """One metric in a plot."""
@@ -47,7 +51,7 @@ TRENDS: tuple[Trend, ...] = (
         "Motion",
         "Å",
         1,
-        (Curve("motion_total_angstrom", "total", BLUE), Curve("motion_early_angstrom", "early", ORANGE)),
+        (Curve("motion_total_angstrom", "total", BLUE), Curve("motion_early_angstrom", "early", ORANGE, "hd")),
     ),
     Trend("Ice ring", "", 2, (Curve("ice_ring_density", "ice", BLUE),)),
 )
@@ -80,7 +84,8 @@ def headline(trend: Trend, rows: Sequence[Row]) -> str:
             recent = values[-25:]
             now, before = median(recent), median(values)
             arrow = "→" if abs(now - before) < 0.05 * (abs(before) or 1.0) else "↑" if now > before else "↓"
-            label = f"{curve.label} " if len(trend.curves) > 1 else ""
+            sign = _SIGNS[curve.marker]
+            label = f"{sign}{curve.label} " if len(trend.curves) > 1 else ""
             parts.append(f"{label}{quantity(now, trend.unit, trend.digits).strip()} {arrow}")
     return f"{trend.title}  " + ("  ".join(parts) if parts else "–")
 

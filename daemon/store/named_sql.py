@@ -104,7 +104,7 @@ RATE_PER_HOUR = (
 )
 TIME_SPAN = (
     "SELECT min(found_utc_us) AS first_utc_us, "
-    "greatest(max(found_utc_us), max(ready_utc_us)) AS last_utc_us FROM movies"
+    "greatest(max(found_utc_us), max(ready_utc_us)) AS last_utc_us, max(found_utc_us) AS last_found_utc_us FROM movies"
 )
 # What the flags left open, sidecars and headers said; the most common value of each.
 ACQUISITION = (
@@ -227,6 +227,14 @@ DEVICES = (
     "sum(seconds) AS busy_s FROM stages GROUP BY ALL ORDER BY worker, node, device"
 )
 SCORES = "SELECT * FROM scores ORDER BY round DESC, evaluator LIMIT $limit"
+VERDICTS = (
+    "SELECT * EXCLUDE (evidence_json) FROM scores WHERE round > (SELECT max(round) FROM scores) - $last "
+    "ORDER BY round, evaluator"
+)
+EVIDENCE = (
+    "SELECT round, evaluator, evidence_json FROM scores "
+    "WHERE evaluator = $evaluator AND round = coalesce($round, (SELECT max(round) FROM scores))"
+)
 PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
 # Frazil's advice of the moment first, in its order; then what people did, newest first.
 INTERVENTIONS = (

@@ -131,6 +131,16 @@ NAMED: Mapping[str, NamedQuery] = {
     "stage_timings": NamedQuery("Seconds by stage over the last movies.", named_sql.STAGE_TIMINGS, _LAST),
     "devices": NamedQuery("What the workers really computed on.", named_sql.DEVICES, {}),
     "scores": NamedQuery("The evaluators' verdicts, newest round first.", named_sql.SCORES, {"limit": Param(int, 100)}),
+    "verdicts": NamedQuery(
+        "The evaluators' verdicts of the last rounds without their evidence, oldest round first.",
+        named_sql.VERDICTS,
+        _LAST,
+    ),
+    "evidence": NamedQuery(
+        "What one verdict rests on (JSON); without a round, of the last.",
+        named_sql.EVIDENCE,
+        {"evaluator": Param(str, required=True), "round": Param(int)},
+    ),
     "priors": NamedQuery("Versions of the causal prior, newest first.", named_sql.PRIORS, {"limit": Param(int, 20)}),
     "interventions": NamedQuery(
         "Advice and what people did, newest first.", named_sql.INTERVENTIONS, {"limit": Param(int, 20)}

@@ -136,6 +136,8 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """Movies by state (`frazil.models.records.MovieState`)."""
     found_per_hour: float | None = None
     ready_per_hour: float | None = None
+    """Both of the last hour in which something happened: they do not decay while nothing comes."""
+    last_found_utc_us: int | None = None
     lag_p50_s: float | None = None
     """Found to ready, of the recent movies."""
     lag_p95_s: float | None = None

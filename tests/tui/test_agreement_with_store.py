@@ -9,8 +9,10 @@ import synthetic_session
 from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.queries import NAMED
 from frazil.daemon.store.store import Store
+from frazil.daemon.transport.messages import NamedQuery
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
-from frazil.tui import cause_words
+from frazil.models.evaluation.panel import EVALUATORS
+from frazil.tui import cause_words, score_words
 from frazil.tui.movie_columns import COLUMNS
 from frazil.tui.pages import View
 from frazil.tui.trend_plots import METRICS
@@ -34,6 +36,11 @@ ASKED = {
     "fsc": set(),
     "forecast": set(),
     "classes": set(),
+    "verdicts": {"last"},
+    "evidence": {"evaluator", "round"},
+    "stage_timings": {"last"},
+    "devices": set(),
+    "failures": {"include_rejected", "limit"},
 }
 
 
@@ -51,6 +58,26 @@ def test_the_synthetic_map_has_the_stores_columns(tmp_path: Path) -> None:
     with Store.open(tmp_path, now_utc_us=1) as store:
         for name in ("reconstructions", "fsc", "forecast"):
             assert set(synthetic_session._MAP[name].columns) <= set(store.named(name).columns), name
+
+
+def test_synthetic_verdicts_and_machinery_have_the_stores_columns(tmp_path: Path) -> None:
+    service = synthetic_session.SyntheticService(synthetic_session.make_rows(40, 1))
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        for name, params in {
+            "verdicts": {"last": 5},
+            "evidence": {"evaluator": "logic", "round": 3},
+            "stage_timings": {"last": 5},
+            "devices": {},
+            "failures": {"include_rejected": False, "limit": 5},
+            "alerts": {"limit": 5},
+        }.items():
+            mine = service.named(NamedQuery(name, params)).columns  # type: ignore[arg-type]
+            assert set(mine) <= set(store.named(name, params).columns), name  # type: ignore[arg-type]
+
+
+def test_evaluators_and_stages_have_words() -> None:
+    assert set(score_words.WORDS) == set(EVALUATORS)
+    assert set(score_words.MEANS) == set(EVALUATORS)
 
 
 def test_causes_have_the_models_words() -> None:

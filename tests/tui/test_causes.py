@@ -96,7 +96,7 @@ async def test_the_key_leads_to_the_selected_movie_and_back(session: Any, tools:
         await tools.settle(pilot)
         await pilot.press(*["down"] * 14)
         await tools.settle(pilot)
-        selected = app.screen._movie.movie_id
+        selected = app.screen.movie.movie_id
         await pilot.press("c")
         await tools.settle(pilot)
         assert isinstance(app.screen, CausesScreen)

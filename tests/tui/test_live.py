@@ -122,6 +122,39 @@ async def test_filter_by_text_and_by_state(session: Any, tools: Any) -> None:
         assert all(row["state"] == "rejected" for row in table.pages._pages[0].rows)
 
 
+async def test_the_cursor_stands_on_the_movie_that_is_shown(session: Any, tools: Any) -> None:
+    """Whatever is filtered, taken back, or arrives: an order must not be about another movie than the marked one."""
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        table, panel = app.screen.query_one(MovieTable), app.screen.query_one(MoviePanel)
+
+        def marked() -> Any:
+            row = table.pages.row(table._marked())
+            return None if row is None else row["movie_id"]
+
+        await pilot.press("slash", *"_25_2026", "enter")
+        await tools.settle(pilot)
+        assert panel.movie_id == marked() == app.movie_id
+        assert "_25_2026" in panel.row["relative_path"]
+        before = marked()
+        session.add(tools.make_rows(360, seed=1)[320:])  # one of them fits, and comes to stand under the cursor
+        await tools.until(pilot, lambda: marked() not in (None, before))
+        await tools.settle(pilot)
+        assert panel.movie_id == marked()
+        await pilot.press("escape")
+        await tools.settle(pilot)
+        assert panel.movie_id == marked() == app.state.last_movie_id, "following the newest again"
+        await pilot.press("slash", *"no such movie", "enter")
+        await tools.settle(pilot)
+        assert table.pages.total == 0
+        assert panel.movie_id is None
+        await pilot.press("a")
+        await tools.settle(pilot)
+        assert session.service.commands == [], "an order needs a movie that is seen"
+        assert "no movie selected" in tools.screen_text(app)
+
+
 async def test_sort_by_any_column(session: Any, tools: Any) -> None:
     app = session.app()
     async with app.run_test(size=(200, 60)) as pilot:

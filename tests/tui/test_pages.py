@@ -10,7 +10,7 @@ import pytest
 
 from frazil.daemon.transport.messages import Rows
 from frazil.tui.jump import find_index
-from frazil.tui.movie_columns import COLUMNS, column_at, fitting, header_cells, join, row_cells
+from frazil.tui.movie_columns import COLUMNS, fitting, header_cells, row_cells
 from frazil.tui.pages import MAX_PAGES, PAGE_ROWS, MoviePages, Row, View
 
 
@@ -123,26 +123,34 @@ async def test_jump_in_a_table_that_has_become_shorter() -> None:
 
 @pytest.mark.parametrize("width", range(20, 240, 7))
 def test_columns_fit_and_lines_agree_with_titles(width: int) -> None:
-    columns = fitting(width)
+    layout = fitting(width)
     row: Row = {column.key: None for column in COLUMNS}
     row |= {"relative_path": "a/" + "long_name_" * 20 + ".tiff", "state": "quarantined", "found_utc_us": 10**15}
-    title = join(header_cells(columns, "lag_s", True))
-    line = join([text for text, _ in row_cells(columns, row)])
+    title = layout.join(header_cells(layout, "lag_s", True))
+    line = layout.join([text for text, _ in row_cells(layout, row)])
     assert len(title) == len(line)
     assert len(line) <= max(width, 45)
-    assert {"state", "relative_path"} <= {column.key for column, _ in columns}
+    assert {"state", "relative_path"} <= {column.key for column, _ in layout.columns}
 
 
 def test_the_wider_the_more_columns() -> None:
-    counts = [len(fitting(width)) for width in range(20, 240)]
+    counts = [len(fitting(width).columns) for width in range(20, 240)]
     assert counts == sorted(counts)
     assert counts[-1] == len(COLUMNS)
 
 
-def test_the_column_under_a_click() -> None:
-    columns = fitting(200)
-    text = " " + join(header_cells(columns, "lag_s", True))
-    for column, _ in columns:
-        found = column_at(columns, text.index(column.title))
+@pytest.mark.parametrize("width", [65, 76, 106])
+def test_what_names_a_fault_is_there_on_every_terminal(width: int) -> None:
+    """Inner widths of the table at 120 x 40, 80 x 24 and 200 x 60."""
+    there = {column.key for column, _ in fitting(width).columns}
+    assert {"ctf_fit_angstrom", "defocus_um", "motion_total_angstrom", "ice_ring_density", "named_cause"} <= there
+
+
+@pytest.mark.parametrize("width", [65, 200])
+def test_the_column_under_a_click(width: int) -> None:
+    layout = fitting(width)
+    text = " " + layout.join(header_cells(layout, "lag_s", True))
+    for column, _ in layout.columns:
+        found = layout.at(text.index(column.title))
         assert found is not None
         assert found.key == column.key

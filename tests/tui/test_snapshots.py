@@ -7,6 +7,7 @@ committing it. Colours and pictures in full: `python benchmarks/screenshots.py O
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ async def test_panes(session: Any, tools: Any) -> None:
             compare(f"{name}-80x24", tools.screen_text(app))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_causes(session: Any, tools: Any, size: tuple[int, int]) -> None:
     app = session.app()
     async with app.run_test(size=size) as pilot:
@@ -74,6 +75,48 @@ async def test_map(session: Any, tools: Any, size: tuple[int, int]) -> None:
                 await pilot.press(key)
                 await tools.settle(pilot)
                 compare(f"{name}-80x24", tools.screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_scores(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("e", "down", "down")  # logic
+        await tools.settle(pilot)
+        compare(f"scores-{size[0]}x{size[1]}", tools.screen_text(app))
+        if size == (80, 24):
+            for key, name in (("2", "evidence"), ("3", "score-rounds")):
+                await pilot.press(key)
+                await tools.settle(pilot)
+                compare(f"{name}-80x24", tools.screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_system(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("y")
+        await tools.settle(pilot)
+        compare(f"system-{size[0]}x{size[1]}", places_hidden(tools.screen_text(app)))
+        if size == (80, 24):
+            for key, name in (("2", "stages"), ("3", "quarantine"), ("4", "journal")):
+                await pilot.press(key)
+                await tools.settle(pilot)
+                compare(f"{name}-80x24", tools.screen_text(app))
+
+
+def places_hidden(text: str) -> str:
+    """Process, state and sockets are other ones each time; everything keeps its place."""
+
+    def hidden(found: re.Match[str]) -> str:
+        line = re.sub(r"(process|state) \d+", r"\1 N", found[0])
+        return line + " " * (len(found[0]) - len(line))
+
+    text = re.sub(r"frazil, process [^│\n]*", hidden, text)
+    text = re.sub(r"(sockets )(\S+)(/query)", lambda found: f"{found[1]}{'.' * len(found[2])}{found[3]}", text)
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 async def test_dialogs(session: Any, tools: Any) -> None:

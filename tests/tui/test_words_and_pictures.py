@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 from frazil.tui import formatting as f
 from frazil.tui.halfblocks import middle, picture_strips
 from frazil.tui.motion_plot import square_limits
 from frazil.tui.movie_facts import facts, facts_text, reason_text
+from frazil.tui.notices import words_first
 from frazil.tui.palette import MOVIE_STATES, SESSION_STATES, WORKER_STATES
 from frazil.tui.session_header import header_lines
 from frazil.tui.trend_plots import TRENDS, headline, plot_range
@@ -128,6 +130,39 @@ def test_header_warns_in_signs_not_only_in_colours() -> None:
     assert "! disk 1.0 TB left, 3 h 30 min" in text
 
 
+def test_header_does_not_warn_before_there_is_something_to_measure() -> None:
+    begun = replace(STATE, recent_kept=0, recent_total=0, ready_per_hour=0.0, counts={"processing": 3})
+    assert "!" not in "".join(line.plain for width in (78, 198) for line in header_lines(begun, width))
+    one = replace(begun, recent_total=1, ready_per_hour=300.0, disk_full_in_h=99.0)
+    assert "!" not in header_lines(one, 198)[1].plain, "one rejected movie is no trend"
+    assert "! last 4: 0 kept" in header_lines(replace(one, recent_total=4), 198)[1].plain
+
+
+def test_header_says_since_when_nothing_came() -> None:
+    quiet = replace(STATE, last_found_utc_us=STATE.utc_us - 720_000_000)
+    assert "… nothing new for 12 min 00 s, before that found 313/h" in header_lines(quiet, 198)[1].plain
+    assert "… idle 12 min 00 s" in header_lines(quiet, 90)[1].plain
+    slow = replace(quiet, found_per_hour=10.0)
+    assert "nothing new" not in header_lines(slow, 198)[1].plain, "every six minutes: twice that is nothing"
+
+
+PATH = "Images-Disc1/GridSquare_1/Data/FoilHole_71_Data_7200000_9_20260101_000300_Fractions.tiff"
+
+
+def test_an_alert_says_first_what_happened() -> None:
+    text = f"{PATH} is set aside: Truncated: ends at byte 2,454,570"
+    assert words_first(text, 200) == (
+        "set aside: Truncated: ends at byte 2,454,570 · FoilHole_71_Data_7200000_9_20260101_000300"
+    )
+    short = words_first(text, 60)
+    assert len(short) <= 60
+    assert short.startswith("set aside: Truncated: ends at byte")
+    assert short.endswith("101_000300"), "the end of a name tells movies apart"
+    assert words_first(f"the gain changed at {PATH}, look", 200).startswith("the gain changed at FoilHole_71_Data")
+    assert words_first("lag grows by 3.5 s/h: 7 movies wait", 20) == "lag grows by 3.5 s/h: 7 movies wait"
+    assert "\x1b" not in words_first(f"{PATH} is \x1b[2Jgone", 200)
+
+
 @pytest.mark.parametrize("width", [60, 78])
 def test_a_warning_is_never_left_out_for_want_of_room(width: int) -> None:
     assert "disk 1.0 TB" in header_lines(STATE, width)[1].plain
@@ -136,7 +171,8 @@ def test_a_warning_is_never_left_out_for_want_of_room(width: int) -> None:
 def test_header_of_a_daemon_that_knows_nothing_yet() -> None:
     lines = [line.plain for line in header_lines(LiveState(), 80)]
     assert "running" in lines[0]
-    assert "none yet" in lines[1]
+    assert lines[1].startswith("… none finished yet")
+    assert "no movie has come yet" in lines[2]
 
 
 def test_worker_line() -> None:

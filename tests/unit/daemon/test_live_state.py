@@ -40,3 +40,23 @@ def test_a_slow_query_or_a_sick_disk_keeps_the_numbers_of_before(store, put, tmp
     assert str(error) in caplog.text
     put(1)
     assert build("running").counts == {"ready": 2}
+
+
+def test_rates_do_not_decay_while_nothing_comes(store, put, tmp_path):
+    """Ten movies, then an hour of nothing: the rate is that of the time in which they came."""
+    now = [0]
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: now[0], lambda: 0.0)
+    for number in range(10):
+        put(number)
+    last = builder._one("time_span")["last_utc_us"]
+
+    def build(utc_us):
+        now[0] = utc_us
+        return builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+
+    at_once, soon, late, next_day = (build(last + s * 1_000_000) for s in (1, 121, 3600, 86400))
+    assert at_once.found_per_hour > soon.found_per_hour > 0, "two minutes are still time that counts"
+    assert soon.found_per_hour == pytest.approx(late.found_per_hour, rel=0.02) == next_day.found_per_hour
+    assert next_day.ready_per_hour == late.ready_per_hour > 0
+    assert next_day.last_found_utc_us == builder._one("time_span")["last_found_utc_us"] <= last

@@ -8,8 +8,9 @@ import math
 import pytest
 
 from frazil.config.errors import QueryError
-from frazil.daemon.store import queries
+from frazil.daemon.store import queries, session_writes
 from frazil.daemon.store.named_sql import MOVIE_COLUMNS
+from frazil.daemon.store.rows import ScoreRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar, Table, to_json
 
@@ -19,6 +20,7 @@ REQUIRED: dict[str, Scalar] = {
     "metric": "lag_s",
     "now_utc_us": 10_000_000,
     "upto": "zzz",
+    "evaluator": "logic",
 }
 
 
@@ -88,6 +90,23 @@ def test_squares_reasons_and_frame_counts(read_only: Store) -> None:
     assert read_only.named("frame_count_mode").rows == ((8, 5),)
     assert read_only.named("particles_total").rows == ((12, 4),)
     assert read_only.named("movie_by_path", {"path": "foil_2.tif"}).column("movie_id") == ["m00002"]
+
+
+def test_verdicts_of_the_last_rounds_and_the_evidence_of_one(filled: Store) -> None:
+    for number in range(4):
+        for evaluator in ("logic", "value"):
+            row = ScoreRow(number, evaluator, 10, json.dumps({"round": number, "of": evaluator}), verdict=number / 10)
+            filled.submit(session_writes.record_score, row).result()
+    verdicts = filled.named("verdicts", {"last": 2})
+    assert [(row["round"], row["evaluator"], row["verdict"]) for row in verdicts.as_dicts()] == [
+        (2, "logic", 0.2), (2, "value", 0.2), (3, "logic", 0.3), (3, "value", 0.3),
+    ]  # fmt: skip
+    assert "evidence_json" not in verdicts.columns, "a screen asks for one at a time"
+    newest = filled.named("evidence", {"evaluator": "value"}).as_dicts()
+    assert [json.loads(str(row["evidence_json"])) for row in newest] == [{"round": 3, "of": "value"}]
+    earlier = filled.named("evidence", {"evaluator": "logic", "round": 1}).as_dicts()
+    assert [(row["round"], row["evaluator"]) for row in earlier] == [(1, "logic")]
+    assert filled.named("evidence", {"evaluator": "logic", "round": 9}).rows == ()
 
 
 @pytest.mark.parametrize(

@@ -47,16 +47,18 @@ class Evaluator:
         Names of those that settle the session's claims (`frazil.actors.provers.PROVERS`).
     prover_seconds:
         That each of them has for a round.
+    polite:
+        Only what others leave of the cores is used: neither proving nor describing structures may slow a movie.
     """
 
-    def __init__(self, provers: Sequence[str] = ("exact",), prover_seconds: float = 60.0) -> None:
+    def __init__(
+        self, provers: Sequence[str] = ("exact",), prover_seconds: float = 60.0, *, polite: bool = False
+    ) -> None:
+        if polite:
+            os.nice(_NICENESS)
         self._prove = Provers(provers, seconds=prover_seconds)
         self._references: ReferenceIndex | None = None
         self._opened: tuple[str | None, str | None] = (None, None)
-
-    def step_back(self) -> None:
-        """Let this process have only what others leave of the cores: describing structures must not slow a movie."""
-        os.nice(_NICENESS)
 
     def score(self, facts: RoundFacts) -> tuple[TimedVerdict, ...]:
         """All verdicts of a round, in the order of `panel.EVALUATORS`. The same facts, with the same references

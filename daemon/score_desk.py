@@ -78,8 +78,7 @@ class ScoreDesk:
     def _start(self) -> None:
         chosen = self._settings.evaluation
         actor = self._ray.remote(Evaluator).options(num_cpus=0, max_restarts=0, max_task_retries=0)
-        self._actor = actor.remote(chosen.provers, chosen.prover_seconds)
-        self._actor.step_back.remote()
+        self._actor = actor.remote(chosen.provers, chosen.prover_seconds, polite=True)
 
     # --- told by the daemon ----------------------------------------------------------------------------------------
 

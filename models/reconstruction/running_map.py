@@ -51,7 +51,8 @@ class MapRound:
     """What the reconstruction has to show: maps (n, n, n) [z, y, x] and how far they agree."""
 
     full: Tensor
-    """Both halves, each shell multiplied with its estimated correlation with the truth."""
+    """Both halves, each shell multiplied with its estimated correlation with the truth; 0 outside of the mask that the
+    FSC is of."""
     half1: Tensor
     half2: Tensor
     """As they are, under a soft sphere."""
@@ -217,7 +218,8 @@ class RunningMap:
         uniform = self._agreement([half.volume() for half in self._sums["uniform"]], agreement.mask).corrected
         gain = agreement.corrected.map_filter()
         gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
-        full = filtered((first + second).volume() * self._mask, gain)
+        # Outside of the map's outline there is noise alone; half maps keep it, so that others can judge by it.
+        full = filtered((first + second).volume() * self._mask, gain) * agreement.mask.values.to(self._device)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
         own = self._own_share() > 0.5
         return MapRound(full.cpu(), half1, half2, agreement, uniform, self._plane.pixel_size_angstrom, own)

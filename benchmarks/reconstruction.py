@@ -6,8 +6,8 @@ Printed for every session: the resolution at which the FSC against the true map 
 halves, for the true poses inverted and for the running map; for sessions with artefacts the same with uniform weights
 and with the true losses as weights. `--relion` also lets RELION refine the same particles from the same start.
 
-    python benchmarks/reconstruction.py --structures DIR [--sessions pentamer:71 belted:72 lightchain:73+artefacts]
-        [--ab-initio 10] [--cost] [--relion] [--json OUT]
+    python benchmarks/reconstruction.py --structures DIR [--sessions pentamer:81+hard belted:82+hard]
+        [--ab-initio 10] [--cost 500] [--relion] [--json OUT]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import itertools
 import json
 import math
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -269,8 +270,8 @@ def from_nothing(bench: Bench, seeds: int) -> list[float]:
     return found
 
 
-def cost(folder: Path, movies: int = 60) -> dict[str, float]:
-    """CPU-s of adding a movie, early and late: 40 boxes of 64 px with 2 A per pixel, a trimer taken for C1."""
+def cost(folder: Path, movies: int) -> dict[str, float]:
+    """CPU-s and memory of adding a movie, early and late: 40 boxes of 64 px at 2 A, a trimer taken for C1."""
     shape = scenes.specimen("gltph", folder, 1)
     drawn = scenes.Session(shape, 1, movies=12, particles=40, pixel_size_angstrom=2.0, box_px=64)
     stacks = [torch.from_numpy(movie.stack) for movie in scenes.movies(drawn)]
@@ -291,7 +292,7 @@ def cost(folder: Path, movies: int = 60) -> dict[str, float]:
             ctf=optics[number % 12],
         )
 
-    took = []
+    took, memory_mb = [], []
     for number in range(movies):
         begun = time.process_time()
         own = particles(number)
@@ -299,11 +300,15 @@ def cost(folder: Path, movies: int = 60) -> dict[str, float]:
         for earlier in running.due():
             running.again(earlier, particles(earlier))
         took.append(time.process_time() - begun)
+        memory_mb.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
     figures = {
+        "movies": movies,
         "first_s": float(np.median(took[2:10])),
-        "early_s": float(np.median(took[10:25])),
-        "late_s": float(np.median(took[-15:])),
+        "early_s": float(np.median(took[25:50])),
+        "late_s": float(np.median(took[-25:])),
         "worst_s": max(took[2:]),
+        "early_mb": float(np.median(memory_mb[25:50])),
+        "late_mb": float(np.median(memory_mb[-25:])),
     }
     print(f"CPU-s of a movie, its own search and two earlier ones: {figures}")
     return figures
@@ -320,10 +325,10 @@ def _text(value: object) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=Path, required=True, help="folder of *.pdb.gz and *.cif.gz")
-    parser.add_argument("--sessions", nargs="*", default=["pentamer:71", "belted:72", "lightchain:73+artefacts"])
+    parser.add_argument("--sessions", nargs="*", default=["pentamer:81+hard", "belted:82+hard"])
     parser.add_argument("--movies", type=int, default=80)
     parser.add_argument("--ab-initio", type=int, default=0, metavar="SEEDS")
-    parser.add_argument("--cost", action="store_true")
+    parser.add_argument("--cost", type=int, default=0, metavar="MOVIES")
     parser.add_argument("--relion", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -347,7 +352,7 @@ def main() -> None:
         rows.append(row)
     report["sessions"] = rows
     if options.cost:
-        report["cost"] = cost(options.structures)
+        report["cost"] = cost(options.structures, options.cost)
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 

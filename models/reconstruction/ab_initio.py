@@ -30,10 +30,12 @@ from frazil.models.reconstruction.particle_spectra import ParticleSpectra, shift
 from frazil.models.reconstruction.rotations import matrices_from_euler_deg, pose_grid
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 
-STARTS = 5
+STARTS, MOST_STARTS = 5, 16
+"""At least and at most. Often three of four end in a shape that no particle fits; the likelihood tells them apart."""
 _FIRST_RESOLUTION_ANGSTROM, _FIRST_RESOLUTION_DIAMETERS = 40.0, 0.35
 _LAST_RESOLUTION_ANGSTROM, _LAST_RESOLUTION_DIAMETERS = 18.0, 0.16
 """The coarser of the two, so that a large particle costs no more than a small one."""
+_APART = 3.0
 _SEARCHED = 1.25
 """Of the last resolution: as fine as batches go."""
 _BATCHES = 40
@@ -71,7 +73,7 @@ def ab_initio_map(
 ) -> AbInitioMap:
     """The map of one object from movies of particles (some hundred in all), its axes where RELION has them.
 
-    `starts`: how many random ones are tried, None: `STARTS`.
+    `starts`: how many random ones are tried, None: `STARTS`, and on to `MOST_STARTS` until some stand out.
 
     Raises
     ------
@@ -80,17 +82,25 @@ def ab_initio_map(
     """
     if not particles:
         raise ValueError("no particles to begin with")
-    runs = [
-        _Run(particles, plane, symmetry, diameter_angstrom, np.random.default_rng([seed, number]), device)
-        for number in range(starts or STARTS)
-    ]
-    likelihood = []
-    for run in runs:
+    least, most = (STARTS, MOST_STARTS) if starts is None else (starts, starts)
+    likelihood: list[float] = []
+    best: _Run | None = None
+    while len(likelihood) < least or (len(likelihood) < most and not some_stand_out(likelihood)):
+        rng = np.random.default_rng([seed, len(likelihood)])
+        run = _Run(particles, plane, symmetry, diameter_angstrom, rng, device)
         run.find_shape()
         likelihood.append(run.ln_likelihood())
-    best = int(np.argmax(likelihood))
-    runs[best].settle()
-    return AbInitioMap(runs[best].on_plane(plane), runs[best].last_angstrom, tuple(likelihood), best)
+        if likelihood[-1] == max(likelihood):
+            best = run
+    assert best is not None
+    best.settle()
+    return AbInitioMap(best.on_plane(plane), best.last_angstrom, tuple(likelihood), int(np.argmax(likelihood)))
+
+
+def some_stand_out(likelihood: Sequence[float]) -> bool:
+    """Whether the starts fall into two kinds, good ones and bad: one gap is wider than all else of their range."""
+    gaps = np.diff(np.sort(likelihood))
+    return bool(gaps.size and gaps.max() > _APART * (gaps.sum() - gaps.max()))
 
 
 class _Run:

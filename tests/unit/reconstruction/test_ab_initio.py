@@ -109,3 +109,10 @@ def test_a_session_without_a_start_makes_its_own(
     assert last.finish_round() == done
     for relative in (*MAP_PATHS, AVERAGES_PATH):
         assert (tmp_path / "a" / relative).read_bytes() == (tmp_path / "b" / relative).read_bytes()
+
+
+def test_starts_stand_out_where_one_gap_is_wider_than_all_else() -> None:
+    bad = [12.9, 13.4, 12.6, 12.7, 13.3]
+    assert not ab_initio.some_stand_out(bad)
+    assert ab_initio.some_stand_out([*bad, 23.0])
+    assert ab_initio.some_stand_out([*bad, 23.0, 22.6])

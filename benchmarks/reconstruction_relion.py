@@ -1,4 +1,5 @@
-"""RELION 3.1 on the particles of a `reconstruction.py` or `map_session.py` session: K = 1, 2 threads."""
+"""RELION 3.1 on the particles of `reconstruction.py` and `map_session.py`: `relion_reconstruct`, and auto-refinement in
+gold-standard halves."""
 
 from __future__ import annotations
 
@@ -17,7 +18,6 @@ import torch
 
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 
-_ITERATIONS = 12
 _OPTICS = """
 data_optics
 
@@ -66,8 +66,8 @@ class Session(Protocol):
 
 
 def refined(session: Session) -> torch.Tensor | None:
-    """RELION's map on the session's working plane; None: RELION is not on the PATH or gave up."""
-    if shutil.which("relion_refine") is None:
+    """RELION's auto-refined map on the session's working plane; None: RELION is not on the PATH or gave up."""
+    if shutil.which("relion_refine_mpi") is None or shutil.which("mpirun") is None:
         return None
     n, pixel = session.plane.box_px, session.pixel_size_angstrom
     with tempfile.TemporaryDirectory() as folder:
@@ -84,17 +84,18 @@ def refined(session: Session) -> torch.Tensor | None:
         _write(work / "start.mrc", session.start().numpy(), pixel)
         (work / "particles.star").write_text("".join(rows))
         command = (
-            "relion_refine --i particles.star --ref start.mrc --ini_high 30 --o made/run --ctf "
-            f"--sym {session.symmetry} "
-            f"--particle_diameter {1.1 * session.diameter_angstrom:.0f} --K 1 --tau2_fudge 4 --iter {_ITERATIONS} "
-            "--flatten_solvent --zero_mask --norm --scale --firstiter_cc --healpix_order 2 --oversampling 1 "
-            "--offset_range 5 --offset_step 2 --pad 2 --dont_combine_weights_via_disc --j 2 --random_seed 1"
+            "mpirun --allow-run-as-root --oversubscribe -n 3 relion_refine_mpi --auto_refine --split_random_halves "
+            "--i particles.star --ref start.mrc --ini_high 30 --o made/run --ctf "
+            f"--sym {session.symmetry} --particle_diameter {1.1 * session.diameter_angstrom:.0f} "
+            "--flatten_solvent --zero_mask --norm --scale --firstiter_cc --low_resol_join_halves 40 "
+            "--healpix_order 2 --auto_local_healpix_order 4 --oversampling 1 --offset_range 5 --offset_step 2 "
+            "--pad 2 --dont_combine_weights_via_disc --j 1 --random_seed 1"
         )
         (work / "made").mkdir()
         done = subprocess.run(command.split(), cwd=work, capture_output=True, text=True, check=False)
-        made = work / "made" / f"run_it{_ITERATIONS:03d}_class001.mrc"
+        made = work / "made" / "run_class001.mrc"
         if done.returncode or not made.exists():
-            print(f"relion_refine gave up: {done.stderr[-400:]}")
+            print(f"relion_refine_mpi gave up: {done.stderr[-400:]}")
             return None
         return _read(made)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from frazil.actors.provers import Provers
-from frazil.config.errors import FrazilError
 from frazil.models.evaluation import logic, novelty
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.panel import judge
@@ -88,8 +87,8 @@ class Evaluator:
                 reason = () if count else (_nothing_described(references.refused, pending),)
                 return replace(facts, no_shape=reason or ("no running map to compare",), reference_count=count)
             found = _compared(facts, references)
-        except (FrazilError, OSError, ValueError) as error:
-            return replace(facts, no_shape=(str(error),))
+        except Exception as error:  # whatever a map or the cache does: the other evaluators have their say
+            return replace(facts, no_shape=(str(error) or type(error).__name__,))
         if isinstance(found, str):
             return replace(facts, no_shape=(found,), reference_count=count)
         return replace(facts, shape=found, reference_count=count)

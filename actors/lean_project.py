@@ -90,6 +90,8 @@ def _pinned(folder: Path, text: str, toolchain: str) -> Path | None:
     try:
         for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "claims"]):
             subprocess.run([*git, *arguments], cwd=project, check=True, capture_output=True, timeout=30)
+        # With a token it asks GitHub who one is, while it is imported.
+        os.environ.pop("GITHUB_ACCESS_TOKEN", None)
         import lean_dojo
 
         repo = lean_dojo.LeanGitRepo.from_path(str(project))

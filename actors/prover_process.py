@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -29,10 +30,17 @@ def run_limited(
 ) -> Ended:
     """Run to the end or to a limit; what it printed until then is kept.
 
-    The address space is limited by the shell's `ulimit -v` (a hook between fork and exec is not safe beside threads).
+    Address space and CPU time are limited by the shell's `ulimit` (a hook between fork and exec is not safe beside
+    threads), so that it ends also when this process is killed; several threads use CPU time faster than it goes by.
     The process leads a group of its own, so that its children are stopped with it.
     """
-    limited = ["/bin/sh", "-c", f'ulimit -v {1024 * memory_mib} && exec nice -n 19 "$@"', "prover", *command]
+    limited = [
+        "/bin/sh",
+        "-c",
+        f'ulimit -v {1024 * memory_mib} && ulimit -t {math.ceil(4 * seconds)} && exec nice -n 19 "$@"',
+        "prover",
+        *command,
+    ]
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
         given.write(text.encode("utf-8"))
         given.seek(0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,11 +50,11 @@ class Provers:
 
     def _run(self, name: str, claims: Sequence[Claim]) -> ProverRun:
         begun_s = time.perf_counter()
-        run = ProverRun(name, by_exact(claims) if name == ORACLE else self._by_other(name, claims))
+        run = ProverRun(name, self._answers(name, claims))
         self.seconds[name] = time.perf_counter() - begun_s
         return run
 
-    def _by_other(self, name: str, claims: Sequence[Claim]) -> tuple[Outcome, ...]:
+    def _answers(self, name: str, claims: Sequence[Claim]) -> tuple[Outcome, ...]:
         keys = [(name, claim.name, *sorted(claim.integers.items())) for claim in claims]
         new = [place for place, key in enumerate(keys) if key not in self._kept]
         answers = _BACKENDS[name]([claims[place] for place in new], self._seconds) if new else ()
@@ -85,7 +86,10 @@ def by_coq(claims: Sequence[Claim], seconds: float) -> tuple[Outcome, ...]:
     if program is None:
         return unknown(len(claims), "Coq (coqtop) is not installed")
     command = [program, "-q", "-quiet"]
-    ended = run_limited(command, text=coq.script(claims), seconds=seconds, memory_mib=_MEMORY_MIB["coq"])
+    with tempfile.TemporaryDirectory(prefix="frazil-coq-") as name:  # what lies in its folder shadows Coq's library
+        ended = run_limited(
+            command, text=coq.script(claims), seconds=seconds, memory_mib=_MEMORY_MIB["coq"], folder=Path(name)
+        )
     return _or_reason(coq.read_answers(claims, ended.printed), ended, "Coq proved neither")
 
 
@@ -95,6 +99,7 @@ def by_lean(claims: Sequence[Claim], seconds: float) -> tuple[Outcome, ...]:
 
 
 _BACKENDS: dict[str, Callable[[Sequence[Claim], float], tuple[Outcome, ...]]] = {
+    ORACLE: lambda claims, _: by_exact(claims),
     "z3": by_z3,
     "coq": by_coq,
     "lean": by_lean,

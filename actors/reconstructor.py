@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
-_FORMAT = 4
+_FORMAT = 5
 _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")

@@ -6,9 +6,9 @@
 Movies of `map_session_movies.py` (1024 x 1024 at 1.2 A; physics that shares no code with frazil) go through
 `frazil watch --once` with a start low-passed to 30 A. Of what lies in the session folder afterwards is told: picks
 beside the true centres; the resolution at which the FSC against the true map falls to 0.5, of frazil's map and of the
-true poses inverted on the same picks; with the last poses, the half maps' 0.143 with uniform weights, with the causal
-prior's and with the true losses as weights. `--relion`: `relion_reconstruct` on the exported STAR, and `relion_refine`
-from the same start.
+true poses inverted on the same picks (whose solvent is not flat: also with both under the map's mask); with the last
+poses, the half maps' 0.143 with uniform weights, with the causal prior's and with the true losses as weights.
+`--relion`: `relion_reconstruct` on the exported STAR, and `relion_refine` from the same start.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.accumulator import FourierAccumulator
 from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fsc import FscCurve, fourier_shell_correlation, spherical_mask
+from frazil.models.reconstruction.half_map_fsc import half_map_fsc
 from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.rotations import angle_between_deg, matrices_from_euler_deg
@@ -174,6 +175,19 @@ class MapSession:
         last = int(self.plane.radius_px.max())
         return FscCurve(whole.frequency_per_angstrom[start:last], whole.fsc[start:last])
 
+    def in_own_mask(self, volume: torch.Tensor) -> float | None:
+        """Where a map's FSC against the truth falls to 0.5 when both lie under the mask of frazil's half maps."""
+        halves = [_read(self.session_dir / "maps" / f"half{number}.mrc") for number in (1, 2)]
+        first_shell = math.ceil(self.plane.box_px * self.pixel_size_angstrom / self.diameter_angstrom)
+        mask = half_map_fsc(
+            *halves,
+            pixel_size_angstrom=self.pixel_size_angstrom,
+            diameter_angstrom=self.diameter_angstrom,
+            first_shell=first_shell,
+            last_shell=int(self.plane.radius_px.max()),
+        ).mask.values
+        return self.curve(volume * mask, self.true_map * mask).resolution_angstrom(0.5)
+
     def inverted(self, weights: str, *, true_poses: bool) -> tuple[torch.Tensor, float | None]:
         """(full map, half maps' 0.143 in A) of the session's picks; `weights`: uniform, causal or true."""
         halves = [FourierAccumulator(self.plane.box_px, device=CPU) for _ in range(2)]
@@ -212,6 +226,11 @@ class MapSession:
 
     def start(self) -> torch.Tensor:
         return low_pass(self.true_map, INITIAL_RESOLUTION_ANGSTROM, self.pixel_size_angstrom)
+
+
+def _read(path: Path) -> torch.Tensor:
+    with mrcfile.open(path) as mrc:
+        return torch.from_numpy(np.array(mrc.data, dtype=np.float32))
 
 
 def watched(out_dir: Path, folder: Path, label: str) -> tuple[Path, float]:
@@ -258,6 +277,8 @@ def measure(session: MapSession, label: str, relion: bool) -> dict[str, object]:
         "map_to_truth_05_angstrom": to_truth,
         "true_poses_to_truth_05_angstrom": best,
         "ratio": None if to_truth is None or best is None else to_truth / best,
+        "in_the_maps_mask_05_angstrom": session.in_own_mask(session.map),
+        "true_poses_in_the_maps_mask_05_angstrom": session.in_own_mask(ideal["true"][0]),
         "half_maps_0143_angstrom": {name: value for name, (_, value) in own.items()},
         "true_poses_half_maps_0143_angstrom": {name: value for name, (_, value) in ideal.items()},
         "to_truth_05_angstrom": {

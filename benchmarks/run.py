@@ -21,7 +21,8 @@ _HELPERS = {
     "causal_sessions.py", "causal_draws.py", "causal_physics.py", "causal_scene.py", "causal_sidecar.py",
     "causal_check.py", "picking_disc.py", "picking_scenes.py", "picking_score.py", "picking_specimens.py",
     "particle_stacks.py", "logic_models.py",
-    "citation_graph.py",
+    "citation_graph.py", "map_session_movies.py", "reconstruction_scenes.py", "reconstruction_relion.py",
+    "synthetic_scores.py",
 }  # fmt: skip
 
 

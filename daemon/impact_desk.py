@@ -6,6 +6,7 @@ depend on who was faster); movies do not: it is made by a process of its own tha
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from frazil.actors.impact_forecaster import ImpactForecaster
@@ -16,6 +17,8 @@ from frazil.daemon.store.citation_files import graph_and_notes, work_id
 from frazil.models.evaluation import impact
 from frazil.models.evaluation.verdict import Verdict
 
+_MOST_SECONDS = 900
+"""Rounds of verdicts, and a session's end, wait for the forecast, and not for longer than this."""
 _MAX_TRIES = 2
 
 
@@ -26,6 +29,7 @@ class ImpactDesk:
         self._settings = settings
         self._verdict: Verdict | None = None
         self._tries = 0
+        self._begun_s = time.monotonic()
         self._line: ActorLine | None = None
         if settings.citation_graph is not None:
             self._line = ActorLine(runtime.ray, ImpactForecaster, "the forecast of impact", polite=True)
@@ -44,6 +48,10 @@ class ImpactDesk:
                 return False
             self._ask(self._line)
         self._line.step()
+        if self._verdict is None and time.monotonic() - self._begun_s > _MOST_SECONDS:
+            self._line.close()
+            self._line = None
+            self._verdict = impact.nothing(f"the forecast took longer than {_MOST_SECONDS // 60} minutes")
         return self._verdict is None
 
     def close(self) -> None:

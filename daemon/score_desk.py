@@ -2,7 +2,8 @@
 
 It never stops the daemon and never delays a movie: a round that cannot be judged is an alert. Rounds are epochs of the
 causal prior (movies by their place in the session) and are judged in order, each from what the one before found out, as
-it lies in the store: so a restart gives the same verdicts as an undisturbed run.
+it lies in the store: so a restart gives the same verdicts as an undisturbed run, but for novelty, which speaks of the
+references that have been described and of the map that lies in the session folder when it is asked.
 """
 
 from __future__ import annotations

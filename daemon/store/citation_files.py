@@ -245,7 +245,10 @@ def _year(columns: Sequence[str]) -> str:
         day = "TRY_CAST(CAST(publication_date AS VARCHAR) AS DATE)"
         found.append(f"year({day}) + (dayofyear({day}) - 0.5) / 366.0")
     if "publication_year" in columns:
-        found.append("TRY_CAST(CAST(publication_year AS VARCHAR) AS INTEGER) + 0.5")
+        year = "TRY_CAST(CAST(publication_year AS VARCHAR) AS INTEGER)"
+        # Of this year's works the middle of what there has been of it: none lies in the future.
+        passed = "dayofyear(current_date) / 366.0"
+        found.append(f"{year} + CASE WHEN {year} = year(current_date) THEN 0.5 * {passed} ELSE 0.5 END")
     return f"CAST(coalesce({', '.join(found)}) AS DOUBLE)"
 
 

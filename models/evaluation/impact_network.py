@@ -93,7 +93,7 @@ def _messages(h: Tensor, graph: GraphTensors) -> list[Tensor]:
 
 
 class ImpactNetwork(nn.Module):
-    """Some 16,000 parameters."""
+    """11,674 parameters."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.config.errors import FormatError, FrazilError, NotThereError
+from frazil.config.errors import FormatError, NotThereError
 from frazil.models.evaluation.reference_shapes import ReferenceShape, is_reference, read_shapes
 from frazil.models.evaluation.shape_descriptor import DIMENSION
 from frazil.models.evaluation.shape_map import LEVELS_ANGSTROM
@@ -153,8 +153,8 @@ class ReferenceIndex:
                 continue  # it is gone by now
             try:
                 shapes = list(read_shapes(path))
-            except (FrazilError, OSError) as error:
-                self._refuse(key, str(error))
+            except Exception as error:  # gemmi and torch raise their own; one bad file must not be met every round
+                self._refuse(key, str(error) or type(error).__name__)
             else:
                 self.add(shapes, key)
         self.look()

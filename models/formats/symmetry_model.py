@@ -29,7 +29,9 @@ from frazil.models.evaluation.symmetry_model import TRANSLATION_UNIT, Cell, Heli
 _REMEDY = "describe it as docs/science.md shows (Logical consistency), or unset evaluation.model"
 _Angle = Annotated[float, Field(gt=0, lt=180)]
 _Length = Annotated[float, Field(gt=0, le=100_000)]
-_Entry = Annotated[int, Field(ge=-9, le=9)]
+_LARGEST_ENTRY = 9
+_Entry = Annotated[int, Field(ge=-_LARGEST_ENTRY, le=_LARGEST_ENTRY)]
+_Fraction = Annotated[float, Field(ge=-1_000, le=1_000)]
 """Of a rotation in its lattice's basis; crystallographic ones hold -1, 0 and 1 (provers rely on less than 10)."""
 
 
@@ -50,13 +52,13 @@ class _Operation(_Part):
 
 
 class _Sphere(_Part):
-    centre_fractional: tuple[float, float, float]
+    centre_fractional: tuple[_Fraction, _Fraction, _Fraction]
     radius_angstrom: Annotated[float, Field(gt=0, le=10_000)]
 
 
 class _Helix(_Part):
-    rise_angstrom: float
-    twist_deg: float
+    rise_angstrom: Annotated[float, Field(ge=-10_000, le=10_000)]
+    twist_deg: Annotated[float, Field(ge=-360, le=360)]
     pitch_angstrom: _Length | None = None
     hand: Literal["left", "right"] | None = None
 
@@ -180,5 +182,7 @@ def _from_gemmi(operation: gemmi.Op) -> Operation:
     rows = [entry for row in operation.rot for entry in row]
     if any(entry % operation.DEN for entry in rows):
         raise ValueError("a rotation of a lattice has whole numbers")
+    if max(map(abs, rows)) > _LARGEST_ENTRY * operation.DEN:
+        raise ValueError(f"a rotation's entries lie between -{_LARGEST_ENTRY} and {_LARGEST_ENTRY}")
     x, y, z = (int(part) * TRANSLATION_UNIT // operation.DEN for part in operation.tran)
     return Operation(tuple(int(entry) // operation.DEN for entry in rows), (x, y, z))

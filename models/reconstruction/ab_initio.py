@@ -98,7 +98,8 @@ def ab_initio_map(
 
 
 def some_stand_out(likelihood: Sequence[float]) -> bool:
-    """Whether the starts fall into two kinds, good ones and bad: one gap is wider than all else of their range."""
+    """Whether the starts fall into two kinds, good ones and bad: one gap is wider than all else of their range. Where
+    all are good (or all bad) none is, and every start that may be tried is."""
     gaps = np.diff(np.sort(likelihood))
     return bool(gaps.size and gaps.max() > _APART * (gaps.sum() - gaps.max()))
 

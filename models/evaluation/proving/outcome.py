@@ -9,7 +9,10 @@ from typing import TypeAlias
 
 from frazil.models.evaluation import exact
 from frazil.models.evaluation.exact import CounterExample
+from frazil.models.evaluation.proving import calls
 from frazil.models.evaluation.statements import Claim
+
+_MOST_CASES = 2_000_000
 
 
 class Settled(StrEnum):
@@ -50,9 +53,16 @@ def unknown(count: int, reason: str) -> tuple[Outcome, ...]:
 
 
 def by_exact(claims: Sequence[Claim]) -> tuple[Outcome, ...]:
-    """The oracle's answers."""
-    found = [exact.counter_example(claim) for claim in claims]
-    return tuple(Outcome(Settled.PROVED) if numbers is None else Outcome(Settled.REFUTED, numbers) for numbers in found)
+    """The oracle's answers; what has more cases than it gets through in some ten seconds is unknown."""
+    return tuple(map(_exactly, claims))
+
+
+def _exactly(claim: Claim) -> Outcome:
+    cases = calls.case_count(claim)
+    if cases > _MOST_CASES:
+        return Outcome(Settled.UNKNOWN, reason=f"{cases} comparisons are more than the {_MOST_CASES} that are made")
+    numbers = exact.counter_example(claim)
+    return Outcome(Settled.PROVED) if numbers is None else Outcome(Settled.REFUTED, numbers)
 
 
 def prove_exactly(claims: Sequence[Claim]) -> tuple[ProverRun, ...]:

@@ -175,7 +175,7 @@ def without_search_gain(seen: Rings, fsc: Array, last_searched_per_angstrom: flo
 
         D = a W (1 + g),  g = (2 FSC - 1) (5/4) k^2 / sum w k^2   (sum over the rings that were searched, per particle).
 
-    Without this a movie with fainter particles seems less so: differences of ln SSNR come out a quarter too small.
+    Without this a movie with fainter particles seems less so: differences of ln SSNR come out some tenth too small.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Does the forecast of citations hold? Held-out synthetic graphs, five years ahead, beside two baselines.
 
-    python benchmarks/impact_forecast.py [--graphs 10] [--outside 5] [--seed 9100] [--json OUT]
+    python benchmarks/impact_forecast.py [--graphs 10] [--outside 5] [--seed 9300] [--json OUT]
 
 Claim: on 10 graphs that were not trained on, log-likelihood and rank correlation are better than those of both
 baselines (preferential attachment; regression on the same features), and 80 % intervals hold 72 to 88 %. Each graph is
@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graphs", type=int, default=10)
     parser.add_argument("--outside", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=9100)
+    parser.add_argument("--seed", type=int, default=9300)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -32,6 +32,7 @@ import reconstruction_scenes as scenes
 import shared_data
 import torch
 from numpy.typing import NDArray
+from reconstruction_relion import read_mrc
 
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.accumulator import FourierAccumulator
@@ -109,8 +110,7 @@ class MapSession:
 
     def _picked(self, row: dict[str, Any], truth: dict[str, Any]) -> Picked:
         stack_path = self._stack_path(truth["file"])
-        with mrcfile.open(stack_path) as mrc:
-            stack = torch.from_numpy(np.array(mrc.data, dtype=np.float32))
+        stack = read_mrc(stack_path)
         pixel = self.truth["instrument"]["pixel_size_angstrom"]
         u, v, angle = float(row["u"]), float(row["v"]), float(row["angle"])
         spectra = particle_spectra(
@@ -163,8 +163,7 @@ class MapSession:
     def stacks(self) -> Iterator[reconstruction_relion.Stack]:
         """As `reconstruction_relion` asks for them."""
         for movie in self.movies:
-            with mrcfile.open(movie.stack_path) as mrc:
-                yield reconstruction_relion.Stack(np.array(mrc.data, dtype=np.float32), movie.optics)
+            yield reconstruction_relion.Stack(read_mrc(movie.stack_path).numpy(), movie.optics)
 
     def curve(self, first: torch.Tensor, second: torch.Tensor) -> FscCurve:
         """From the particle's own size on, both under the same sphere."""
@@ -177,7 +176,7 @@ class MapSession:
 
     def in_own_mask(self, volume: torch.Tensor) -> float | None:
         """Where a map's FSC against the truth falls to 0.5 when both lie under the mask of frazil's half maps."""
-        halves = [_read(self.session_dir / "maps" / f"half{number}.mrc") for number in (1, 2)]
+        halves = [read_mrc(self.session_dir / "maps" / f"half{number}.mrc") for number in (1, 2)]
         first_shell = math.ceil(self.plane.box_px * self.pixel_size_angstrom / self.diameter_angstrom)
         mask = half_map_fsc(
             *halves,
@@ -226,11 +225,6 @@ class MapSession:
 
     def start(self) -> torch.Tensor:
         return low_pass(self.true_map, INITIAL_RESOLUTION_ANGSTROM, self.pixel_size_angstrom)
-
-
-def _read(path: Path) -> torch.Tensor:
-    with mrcfile.open(path) as mrc:
-        return torch.from_numpy(np.array(mrc.data, dtype=np.float32))
 
 
 def watched(out_dir: Path, folder: Path, label: str) -> tuple[Path, float]:

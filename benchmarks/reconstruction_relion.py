@@ -97,7 +97,7 @@ def refined(session: Session) -> torch.Tensor | None:
         if done.returncode or not made.exists():
             print(f"relion_refine_mpi gave up: {done.stderr[-400:]}")
             return None
-        return _read(made)
+        return read_mrc(made)
 
 
 def reconstructed(session_dir: Path, symmetry: str, box_px: int) -> torch.Tensor | None:
@@ -113,7 +113,7 @@ def reconstructed(session_dir: Path, symmetry: str, box_px: int) -> torch.Tensor
         if done.returncode:
             print(f"relion_reconstruct gave up: {done.stderr[-400:]}")
             return None
-        volume = _read(work / "map.mrc")
+        volume = read_mrc(work / "map.mrc")
     low = volume.shape[0] // 2 - box_px // 2
     spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(volume)))[(slice(low, low + box_px),) * 3]
     return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(spectrum)).real)
@@ -129,7 +129,8 @@ def _on_working_box(images: np.ndarray, n: int) -> np.ndarray:
     return np.asarray(small, dtype=np.float32)
 
 
-def _read(path: Path) -> torch.Tensor:
+def read_mrc(path: Path) -> torch.Tensor:
+    """A map or a stack of images."""
     with mrcfile.open(path) as mrc:
         return torch.from_numpy(np.array(mrc.data, dtype=np.float32))
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from frazil.models.evaluation.shape_descriptor import coefficients
 from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.otsu import otsu_level
 
 LEVELS_ANGSTROM = (15.0, 20.0, 30.0)
 """Low-passes at which shapes are compared: a map, with what it is compared with, at the first that it reaches."""
@@ -110,7 +111,7 @@ def outline(density: NDArray[np.float32], level_px: float) -> NDArray[np.float32
     n = density.shape[0]
     axis = np.arange(n) - n // 2
     ball = axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2 <= (0.49 * n) ** 2
-    level = _otsu(density[ball])
+    level = _level(density[ball])
     labels, count = ndimage.label((density > level) & ball)
     if not count:
         raise ValueError("the map shows nothing that stands out of its solvent")
@@ -126,14 +127,7 @@ def _solvent(density: NDArray[np.float32], mask: NDArray[np.float32]) -> float:
     return float(outside.mean()) if outside.size else float(density.min())
 
 
-def _otsu(values: NDArray[np.float32]) -> float:
+def _level(values: NDArray[np.float32]) -> float:
     if not values.size or not float(values.max()) > float(values.min()):
         raise ValueError("the map is the same everywhere")
-    counts, edges = np.histogram(values, bins=256)
-    middle = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    total = np.cumsum(counts * middle)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (total / below - (total[-1] - total) / above) ** 2
-    return float(edges[1:][int(np.nanargmax(between[:-1]))])
+    return otsu_level(values)

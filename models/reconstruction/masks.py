@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from frazil.models.reconstruction.fsc import filtered, spherical_mask
+from frazil.models.reconstruction.otsu import otsu_level
 
 _LOW_PASS_ANGSTROM = 15.0
 """What is looked at for the outline (RELION's habit); coarser where the halves agree to less than this."""
@@ -91,7 +92,7 @@ def map_mask(
     distance = _distance_px(n)
     inside = distance < min(0.6 * diameter_angstrom / pixel_size_angstrom, 0.44 * n)
     solvent = (distance < 0.46 * n) & ~inside
-    level = _otsu(small[inside])
+    level = otsu_level(small[inside])
     if solvent.sum() > 1000:
         level = max(level, float(small[solvent].mean() + _SOLVENT_SD * small[solvent].std()))
     outline = _large_pieces((small > level) & inside)
@@ -115,18 +116,6 @@ def _low_passed(volume: Tensor, resolution_angstrom: float, pixel_size_angstrom:
 def _distance_px(box_px: int) -> NDArray[np.float64]:
     axis = np.arange(box_px) - box_px // 2
     return np.asarray(np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2))
-
-
-def _otsu(values: NDArray[np.float32]) -> float:
-    """The level that splits the values into the two classes that differ most."""
-    counts, edges = np.histogram(values, bins=256)
-    middles = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    total = np.cumsum(counts * middles)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (total / below - (total[-1] - total) / above) ** 2
-    return float(edges[1:][int(np.nanargmax(between[:-1]))])
 
 
 def _large_pieces(outline: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from frazil.models.deconvolution.network import ResidualNetwork
+from frazil.models.shipped_weights import load_into, with_state
 
 _FILE = "residual_network.npz"
 
@@ -21,11 +21,7 @@ def load_network(path: Path) -> ResidualNetwork:
     OSError, ValueError, KeyError, RuntimeError
         The file is not there, or does not hold this network.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
-    network = ResidualNetwork()
-    network.load_state_dict(state)
-    return network.eval().requires_grad_(False)
+    return load_into(ResidualNetwork(), path)
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +31,4 @@ def _shipped_state() -> dict[str, torch.Tensor]:
 
 def shipped_network(device: torch.device) -> ResidualNetwork:
     """A network of one's own with the shipped weights."""
-    network = ResidualNetwork()
-    network.load_state_dict(_shipped_state())
-    return network.eval().requires_grad_(False).to(device)
+    return with_state(ResidualNetwork(), _shipped_state()).to(device)

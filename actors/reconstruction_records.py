@@ -43,6 +43,8 @@ class ParticlePoses:
     origin_y_angstrom: tuple[float | None, ...]
     certainty: tuple[float, ...] | None = None
     """Probability that there is a particle at all, by which each counts in the map; None: there is no map yet."""
+    map_class: tuple[int, ...] | None = None
+    """Of several maps the likeliest, from 1; None: one map, or they have no class yet."""
     evidence: ParticleEvidence | None = None
     """What they say of their movie; None: the map does not hold enough yet."""
 
@@ -69,6 +71,17 @@ class ClassSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class MapClassSummary:
+    """One of several maps."""
+
+    map_class: int
+    particle_count: float
+    """Sum of probabilities."""
+    resolution_0143_angstrom: float | None
+    map_path: str
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedRound:
     """Files are written; numbers are for the store."""
 
@@ -89,6 +102,11 @@ class FinishedRound:
     averages_path: str | None = None
     report: RoundReport | None = None
     diameter_angstrom: float | None = None
+    discarded_share: float | None = None
+    """Of the particles, those that hardly count: no particle is seen in their boxes."""
+    map_classes: tuple[MapClassSummary, ...] = ()
+    map_class_sentence: str | None = None
+    """Whether there is more than one kind of particle; None: not asked."""
     own_orientations: bool = True
     """False: most particles still stand as the start had them, and how the map will grow cannot be told."""
 

@@ -25,7 +25,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frazil.actors.reconstruction_records import Added, ClassSummary, FinishedRound, MapMovie, ParticlePoses, Resumed
+from frazil.actors.reconstruction_records import (
+    Added,
+    ClassSummary,
+    FinishedRound,
+    MapClassSummary,
+    MapMovie,
+    ParticlePoses,
+    Resumed,
+)
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.atomic import atomic_path
@@ -42,7 +50,7 @@ from frazil.models.reconstruction.orientation_search import FoundPoses
 from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.rotations import euler_deg_from_matrices
 from frazil.models.reconstruction.round_report import round_report
-from frazil.models.reconstruction.running_map import RunningMap
+from frazil.models.reconstruction.running_map import MapRound, RunningMap
 from frazil.models.reconstruction.symmetry import symmetry_matrices
 from frazil.models.reconstruction.weights import relative_ssnr
 
@@ -50,12 +58,14 @@ _log = logging.getLogger(__name__)
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
-_FORMAT = 5
+_FORMAT = 6
 _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
 AVERAGES_PATH = "classes/averages.mrcs"
+MAP_CLASS_PATH = "maps/class{number:03d}.mrc"
 SECTIONS_PATH, PROJECTIONS_PATH, STRIP_PATH = "maps/sections.png", "maps/projections.png", "classes/strip.png"
+ORIENTATIONS_PATH = "maps/orientations.png"
 _STRIP_CLASSES = 8
 
 
@@ -175,6 +185,7 @@ class Reconstructor:
             diameter_angstrom=self._diameter_angstrom,
             device=self._device,
             start_resolution_angstrom=resolution_angstrom,
+            class_count=self._settings.particles.map_classes,
         )
 
     def _spectra(self, stack: torch.Tensor, movie: MapMovie) -> ParticleSpectra:
@@ -268,6 +279,7 @@ class Reconstructor:
         assert self._map is not None
         assert particles is not None
         movie_id = movie.movie_id
+        share = self._map.class_share(number)
         euler = euler_deg_from_matrices(found.poses)
         origin = -found.shift_px * self._plane.pixel_size_angstrom
         return ParticlePoses(
@@ -280,6 +292,7 @@ class Reconstructor:
             origin_x_angstrom=tuple(origin[:, 0].tolist()),
             origin_y_angstrom=tuple(origin[:, 1].tolist()),
             certainty=tuple(found.certainty.tolist()),
+            map_class=None if share is None else tuple((share.argmax(axis=1) + 1).tolist()),
             evidence=self._map.evidence(number, particles, voltage_kv=movie.voltage_kv, cs_mm=movie.cs_mm),
         )
 
@@ -327,6 +340,8 @@ class Reconstructor:
             radius_px = 0.6 * self._diameter_angstrom / now.pixel_size_angstrom
             self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
             self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
+            operators = symmetry_matrices(self._settings.particles.symmetry)
+            self._write_picture(ORIENTATIONS_PATH, map_picture.orientations(self._map.view_directions(), operators))
             report = None
             try:
                 report = round_report(
@@ -334,7 +349,7 @@ class Reconstructor:
                     now.half2,
                     now.agreement,
                     pixel_size_angstrom=now.pixel_size_angstrom,
-                    symmetry_order=len(symmetry_matrices(self._settings.particles.symmetry)),
+                    symmetry_order=len(operators),
                 )
             except np.linalg.LinAlgError as error:
                 _log.warning("the map of this round could not be judged: %s", error)
@@ -352,6 +367,9 @@ class Reconstructor:
                 report=report,
                 diameter_angstrom=self._diameter_angstrom,
                 own_orientations=now.own_orientations,
+                discarded_share=now.discarded_share,
+                map_classes=self._write_classes(now),
+                map_class_sentence=None if now.classes is None else now.classes.sentence,
             )
         if self._classes is not None and self._plane is not None:
             averages = self._classes.averages()
@@ -375,6 +393,14 @@ class Reconstructor:
                 finished = replace(finished, particle_count=told, symmetry="C1")
         self._save()
         return finished
+
+    def _write_classes(self, now: MapRound) -> tuple[MapClassSummary, ...]:
+        summaries = []
+        for one in () if now.classes is None else now.classes.classes:
+            relative = MAP_CLASS_PATH.format(number=one.number)
+            write_mrc(self._session_dir / relative, one.volume.numpy(), now.pixel_size_angstrom, is_volume=True)
+            summaries.append(MapClassSummary(one.number, one.particle_count, one.resolution_0143_angstrom, relative))
+        return tuple(summaries)
 
     def _write_picture(self, relative: str, picture: NDArray[np.uint8]) -> None:
         with atomic_path(self._session_dir / relative) as temporary:
@@ -450,7 +476,14 @@ class Reconstructor:
                 start = [particles.initial_map, status.st_size, status.st_mtime_ns]
             except OSError:
                 start = [particles.initial_map]
-        return [_FORMAT, particles.symmetry, particles.diameter_angstrom, particles.box_px, start]
+        return [
+            _FORMAT,
+            particles.symmetry,
+            particles.diameter_angstrom,
+            particles.box_px,
+            particles.map_classes,
+            start,
+        ]
 
 
 def _of(arrays: dict[str, NDArray[Any]], owner: str) -> dict[str, NDArray[Any]]:

@@ -183,6 +183,9 @@ class ParticleSettings(_Section):
     """Point group, RELION's names: C1, D7, T, O, I1, ..."""
     initial_map: str | None = None
     """Map (.mrc) or atomic model to start the reconstruction from. null: ab initio."""
+    map_classes: Annotated[int, Field(ge=1, le=8)] = 1
+    """Maps that the particles are sorted into, beside the common one that orients them all, for particles of more than
+    one kind: with or without a ligand, open or closed. The summary says whether there is more than one. 1: none."""
     box_px: Annotated[int, Field(ge=16, le=1024, multiple_of=2)] | None = None
     """null: 1.6 diameters, even."""
 

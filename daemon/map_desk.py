@@ -20,7 +20,7 @@ from frazil.daemon.map_outlook import told
 from frazil.daemon.map_queue import MapQueue
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.store import particle_writes, result_files, session_writes
-from frazil.daemon.store.rows import AlertRow, ClassRow, ParticleRows, ReconstructionRow
+from frazil.daemon.store.rows import AlertRow, ClassRow, MapClassRow, ParticleRows, ReconstructionRow
 from frazil.daemon.store.store import Store
 from frazil.models.reconstruction.running_map import ROUND_MOVIES
 
@@ -329,6 +329,7 @@ class MapDesk:
                 origin_x_angstrom=poses.origin_x_angstrom,
                 origin_y_angstrom=poses.origin_y_angstrom,
                 certainty=poses.certainty,
+                map_class=poses.map_class,
                 diameter_angstrom=picks.diameter_angstrom,
             ),
             poses.evidence,
@@ -385,6 +386,12 @@ class MapDesk:
                 b_factor_a2=None if b_factor is None else b_factor.median,
                 b_factor_low_a2=None if b_factor is None else b_factor.low,
                 b_factor_high_a2=None if b_factor is None else b_factor.high,
+                discarded_share=done.discarded_share,
+                map_class_sentence=done.map_class_sentence,
+                map_classes=tuple(
+                    MapClassRow(one.map_class, one.particle_count, one.resolution_0143_angstrom, one.map_path)
+                    for one in done.map_classes
+                ),
             ),
         ).result()
         if views is not None and views.preferred:

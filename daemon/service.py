@@ -22,6 +22,7 @@ _PICTURE_COLUMNS = {
 _SESSION_PICTURES = {
     "map_sections": "maps/sections.png",
     "map_projections": "maps/projections.png",
+    "map_orientations": "maps/orientations.png",
     "class_averages": "classes/strip.png",
 }
 

@@ -25,7 +25,7 @@ class MapScreen(ModeScreen):
 
     MODE = "map"
     PANES = ("words", "fsc", "picture", "growth")
-    KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the words"),)
+    KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the words"), ("v", "projections, or where views lie"))
     MEANING = (
         "FSC: the corrected curve counts; beside it the unmasked one, and what the mask alone makes two halves "
         "agree by. Growth: 1/d² against ln(particles), in which a B-factor is a straight line. → says what more "
@@ -36,6 +36,7 @@ class MapScreen(ModeScreen):
         *mode_bindings("map"),
         *ModeScreen.SHARED_BINDINGS,
         Binding("escape", "movies", "movies", show=False),
+        Binding("v", "views", "views"),
         Binding("down", "scroll_words(3)", "scroll", show=False),
         Binding("up", "scroll_words(-3)", "scroll", show=False),
         Binding("pagedown", "scroll_words(12)", "scroll", show=False),
@@ -46,6 +47,8 @@ class MapScreen(ModeScreen):
         super().__init__()
         self._shown = False
         """The daemon has answered before."""
+        self._views = False
+        """Where views lie is shown instead of projections."""
 
     def body(self) -> ComposeResult:
         with Vertical(id="map"):
@@ -88,7 +91,8 @@ class MapScreen(ModeScreen):
     def _show_pictures(self, last: Row | None, *, with_classes: bool) -> None:
         """Of a map, of classes, or of both, whatever the newest round has."""
         with_map = not with_classes or (last is not None and last.get("map_path") is not None)
-        titles = (["sections, projections across z, y, x"] if with_map else []) + ["class averages"] * with_classes
+        second = "views by rot →, tilt ↓" if self._views else "projections"
+        titles = ([f"sections across z, y, x; {second}"] if with_map else []) + ["class averages"] * with_classes
         self.query_one("#map-pictures").border_title = "; ".join(titles)
         # A last, shorter round has the number of the one that takes its place: its time tells them apart.
         round_id = None if last is None else f"{last.get('round')}-{last.get('created_utc_us')}"
@@ -102,6 +106,13 @@ class MapScreen(ModeScreen):
     def picture_of(self, event: Picture.Wanted) -> str:
         """The session's pictures belong to no movie."""
         return ""
+
+    def action_views(self) -> None:
+        """Projections of the map, or how many particles are seen from where."""
+        self._views = not self._views
+        picture = self.query_one("#map-projections", Picture)
+        picture.show_kind(*(("map_orientations", "views") if self._views else ("map_projections", "projections")))
+        self._fetch()
 
     def action_scroll_words(self, lines: int) -> None:
         self.query_one("#map-words").scroll_relative(y=lines, animate=False)

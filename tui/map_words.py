@@ -41,6 +41,7 @@ def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[R
         text.append(f"\nby direction {number(best, 1)} to {quantity(worst, 'Å', 1)}")
         text.append(f", sphericity {number(last.get('sphericity'), 2)}")
     _orientations(text, last)
+    _kinds(text, last)
     if last.get("b_factor_a2") is not None:
         low, high = number(last.get("b_factor_low_a2"), 0), number(last.get("b_factor_high_a2"), 0)
         text.append(f"\nB-factor {number(last.get('b_factor_a2'), 0)} Å² (80 %: {low} to {high})")
@@ -63,6 +64,14 @@ def _orientations(text: Text, last: Row) -> None:
     if last.get("preferred_orientation"):
         text.append("\n! ", f"bold {ORANGE}")
         text.append(clean(last.get("orientation_sentence") or "preferred orientation"), ORANGE)
+
+
+def _kinds(text: Text, last: Row) -> None:
+    share = last.get("discarded_share")
+    if isinstance(share, int | float):
+        text.append(f"\n{share:.0%} of the particles hardly count: nothing is seen in their boxes")
+    if last.get("map_class_sentence"):
+        text.append("\n" + clean(last["map_class_sentence"]).replace("+-", "±"))
 
 
 def _classes(last: Row, classes: Sequence[Row]) -> Text:

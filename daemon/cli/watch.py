@@ -44,6 +44,9 @@ def watch(
     dose_per_frame_e_per_a2: Annotated[float | None, typer.Option(help="Dose per frame in e/A2")] = None,
     particle_diameter_angstrom: Annotated[float | None, typer.Option(help="Largest particle diameter in A")] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group of the particle: C1, D7, O, ...")] = None,
+    map_classes: Annotated[
+        int | None, typer.Option(help="Maps that particles are sorted into, if they are of more than one kind")
+    ] = None,
     initial_map: Annotated[Path | None, typer.Option(help="Map (.mrc) to start the 3D reconstruction from")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of workers [default: one per GPU, else one a core]")
@@ -90,6 +93,7 @@ def watch(
             "microscope.dose_per_frame_e_per_a2": dose_per_frame_e_per_a2,
             "particles.diameter_angstrom": particle_diameter_angstrom,
             "particles.symmetry": symmetry,
+            "particles.map_classes": map_classes,
             "particles.initial_map": None if initial_map is None else str(initial_map),
             "workers.count": workers,
             "workers.device": device,

@@ -290,7 +290,7 @@ def _write_coordinates(reader: SessionReader, out: Path, after: str, page: Seque
 
 def _write_particles(reader: SessionReader, out: Path, names: Names, kept: Sequence[Row], comment: str) -> int:
     (counts,) = reader.named("particle_columns").as_dicts()
-    known = [name for name in PARTICLE_COLUMNS.values() if counts[name] == counts["particles"]]
+    known = [name for name in PARTICLE_COLUMNS if counts[name] == counts["particles"]]
     with_particles = [row for row in kept if row["particle_count"]]
     stacks = {row["movie_id"]: names.session_dir / str(row["particles_path"]) for row in with_particles}
     all_there = bool(stacks) and all(row["particles_path"] for row in with_particles)

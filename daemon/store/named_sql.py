@@ -260,6 +260,10 @@ ORIENTATIONS = (
     "WHERE state = 'ready' AND rot_deg IS NOT NULL AND tilt_deg IS NOT NULL"
     ") GROUP BY rot_bin, tilt_bin ORDER BY tilt_bin, rot_bin"
 )
+MAP_CLASSES = (
+    "SELECT * FROM map_classes WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) "
+    "ORDER BY map_class"
+)
 CLASSES = (
     "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) "
     "ORDER BY particle_count DESC, class_id"
@@ -325,6 +329,7 @@ PARTICLE_COLUMNS = (
             "origin_x_angstrom",
             "origin_y_angstrom",
             "certainty",
+            "map_class",
         ]
     )
     + " FROM particle_arrays JOIN movies USING (movie_id) WHERE state = 'ready'"

@@ -162,6 +162,11 @@ NAMED: Mapping[str, NamedQuery] = {
         {"rot_bins": Param(int, 24), "tilt_bins": Param(int, 12)},
     ),
     "classes": NamedQuery("2D classes of a round; without one, the last.", named_sql.CLASSES, {"round": Param(int)}),
+    "map_classes": NamedQuery(
+        "The maps of a round that its particles are sorted into; without one, the last.",
+        named_sql.MAP_CLASSES,
+        {"round": Param(int)},
+    ),
     "particles": NamedQuery("Particles of one movie.", named_sql.PARTICLES, _MOVIE),
     "particle_evidence": NamedQuery(
         "What the particles of kept movies say: their number and the beam tilt, newest first.",

@@ -13,16 +13,18 @@ from frazil.models.formats.movie import open_movie
 from frazil.models.formats.star import StarValue, appending
 
 PARTICLE_COLUMNS: Mapping[str, str] = {
-    "rlnAutopickFigureOfMerit": "score",
-    "rlnClassNumber": "class_id",
-    "rlnAngleRot": "rot_deg",
-    "rlnAngleTilt": "tilt_deg",
-    "rlnAnglePsi": "psi_deg",
-    "rlnOriginXAngst": "origin_x_angstrom",
-    "rlnOriginYAngst": "origin_y_angstrom",
-    "rlnMaxValueProbDistribution": "certainty",
+    "score": "rlnAutopickFigureOfMerit",
+    "class_id": "rlnClassNumber",
+    "map_class": "rlnClassNumber",
+    "rot_deg": "rlnAngleRot",
+    "tilt_deg": "rlnAngleTilt",
+    "psi_deg": "rlnAnglePsi",
+    "origin_x_angstrom": "rlnOriginXAngst",
+    "origin_y_angstrom": "rlnOriginYAngst",
+    "certainty": "rlnMaxValueProbDistribution",
 }
-"""What may be known of a particle besides its place; a column is written when it is known of every particle.
+"""What may be known of a particle besides its place, and RELION's label for it; a column is written when it is known of
+every particle. Of the two kinds of class the map's goes before the 2-D average's.
 
 RELION's `rlnMaxValueProbDistribution` is how sure the best pose is among all; frazil's certainty is how sure it is that
 there is a particle in any. Both are near 1 for what can be trusted and small for what cannot, which is what it is
@@ -47,7 +49,7 @@ def write_particles(
     kept:
         Kept micrographs with `movie_id`, `name`, `optics`, `optics_group` and their CTF.
     known:
-        Those names of `PARTICLE_COLUMNS` (right-hand side) that every particle has.
+        Those names of `PARTICLE_COLUMNS` that every particle has.
     pages:
         Rows of `particles`, a movie's together and in order.
     image_name, first_stack:
@@ -60,7 +62,7 @@ def write_particles(
     groups = OpticsGroups()
     for row in kept:
         groups.number(row["optics"])
-    labels = {label: name for label, name in PARTICLE_COLUMNS.items() if name in known}
+    labels = {label: name for name, label in PARTICLE_COLUMNS.items() if name in known}
     head = ["rlnCoordinateX", "rlnCoordinateY", "rlnMicrographName", "rlnOpticsGroup", "rlnRandomSubset"]
     ctf = {
         "rlnDefocusU": "defocus_u_angstrom",

@@ -103,6 +103,8 @@ class ParticleRows:
     origin_y_angstrom: tuple[float | None, ...] | None = None
     certainty: tuple[float, ...] | None = None
     """That there is a particle at all."""
+    map_class: tuple[int, ...] | None = None
+    """Of several maps, from 1."""
     diameter_angstrom: float | None = None
 
 
@@ -215,6 +217,16 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MapClassRow:
+    """One of several maps of a round."""
+
+    map_class: int
+    particle_count: float
+    resolution_0143_angstrom: float | None
+    map_path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForecastRow:
     """What a round foretells (`models.reconstruction.outlook`), in the order of the table's columns after `round`."""
 
@@ -269,6 +281,9 @@ class ReconstructionRow:
     b_factor_a2: float | None = None
     b_factor_low_a2: float | None = None
     b_factor_high_a2: float | None = None
+    discarded_share: float | None = None
+    map_class_sentence: str | None = None
+    map_classes: tuple[MapClassRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

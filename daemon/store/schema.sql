@@ -286,12 +286,15 @@ CREATE TABLE IF NOT EXISTS particle_arrays (
 );
 -- Version 7: the probability that there is a particle at all, by which it counts in the map.
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS certainty DOUBLE[];
+-- Version 8: of several maps, the one that a particle belongs to (from 1).
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS map_class INTEGER[];
 CREATE OR REPLACE VIEW particles AS
 SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie
        unnest(x_px) AS x_px, unnest(y_px) AS y_px, unnest(score) AS score, unnest(half_set) AS half_set,
        unnest(class_id) AS class_id, unnest(rot_deg) AS rot_deg, unnest(tilt_deg) AS tilt_deg,
        unnest(psi_deg) AS psi_deg, unnest(origin_x_angstrom) AS origin_x_angstrom,
-       unnest(origin_y_angstrom) AS origin_y_angstrom, unnest(certainty) AS certainty
+       unnest(origin_y_angstrom) AS origin_y_angstrom, unnest(certainty) AS certainty,
+       unnest(map_class) AS map_class
 FROM particle_arrays;
 
 -- Version 7: what a movie's particles say against the map of the half-set that they are not in. NULL: not known.
@@ -364,6 +367,16 @@ CREATE TABLE IF NOT EXISTS forecasts (
     resolution_low_angstrom DOUBLE, resolution_high_angstrom DOUBLE,
     reachable BOOLEAN NOT NULL, limited_by TEXT, sentence TEXT NOT NULL,
     PRIMARY KEY (round, place)
+);
+
+-- Version 8: particles that hardly count, and several maps beside the common one.
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS discarded_share DOUBLE;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS map_class_sentence TEXT;     -- is there more than one kind?
+CREATE TABLE IF NOT EXISTS map_classes (
+    round INTEGER NOT NULL, map_class INTEGER NOT NULL,
+    particle_count DOUBLE NOT NULL,       -- sum of probabilities
+    resolution_0143_angstrom DOUBLE, map_path TEXT NOT NULL,
+    PRIMARY KEY (round, map_class)
 );
 
 CREATE TABLE IF NOT EXISTS scores (

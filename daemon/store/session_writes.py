@@ -18,6 +18,7 @@ from frazil.daemon.store.rows import (
     ForecastRow,
     InterventionRow,
     LearningRow,
+    MapClassRow,
     ParticleRows,
     PriorRow,
     ReconstructionRow,
@@ -199,17 +200,21 @@ def record_score(connection: Connection, row: ScoreRow) -> None:
 def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
     """A round with its FSC, its classes and its forecasts; the same round again replaces all of them."""
     curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised", "fsc_uniform")
-    own = (*curves, "classes", "forecasts")
+    own = (*curves, "classes", "forecasts", "map_classes")
     values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
     _replace(connection, "reconstructions", ["round"], values)
-    for table in ("fsc", "classes", "forecasts"):
+    for table in ("fsc", "classes", "forecasts", "map_classes"):
         connection.execute(f"DELETE FROM {table} WHERE round >= ?", [row.round])
     # Later rounds are those of a map that was made again since: this one is the newest.
     connection.execute("DELETE FROM reconstructions WHERE round > ?", [row.round])
     columns = [getattr(row, name) or (None,) * len(row.fsc) for name in curves]
     points = [(row.round, *point) for point in zip(*columns, strict=True)]
     _insert_many(connection, "fsc", ("round", *curves), points)
-    for table, kind, rows in (("forecasts", ForecastRow, row.forecasts), ("classes", ClassRow, row.classes)):
+    for table, kind, rows in (
+        ("forecasts", ForecastRow, row.forecasts),
+        ("classes", ClassRow, row.classes),
+        ("map_classes", MapClassRow, row.map_classes),
+    ):
         names = tuple(field.name for field in fields(kind))
         _insert_many(connection, table, ("round", *names), [(row.round, *astuple(one)) for one in rows])
 

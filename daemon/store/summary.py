@@ -232,6 +232,8 @@ def _map(ask: _Asker) -> MapState | None:
         b_factor_a2=number(last["b_factor_a2"]),
         b_factor_low_a2=number(last["b_factor_low_a2"]),
         b_factor_high_a2=number(last["b_factor_high_a2"]),
+        discarded_share=number(last["discarded_share"]),
+        map_class_sentence=_text(last["map_class_sentence"]),
         forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
     )
 

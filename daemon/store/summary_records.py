@@ -111,6 +111,10 @@ class MapState:
     b_factor_low_a2: float | None = None
     """Of the 80 % interval."""
     b_factor_high_a2: float | None = None
+    discarded_share: float | None = None
+    """Of the particles, those that hardly count in the map: no particle is seen in their boxes."""
+    map_class_sentence: str | None = None
+    """Of several maps: whether there is more than one kind of particle."""
     forecast: tuple[str, ...] = ()
     """The end of the session first, then the next steps."""
 

@@ -185,6 +185,10 @@ def _evenness(state: MapState) -> Iterator[str]:
         yield f"  {best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
     if state.orientation_sentence:
         yield f"  {state.orientation_sentence}"
+    if state.discarded_share is not None:
+        yield f"  {state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
+    if state.map_class_sentence:
+        yield f"  {state.map_class_sentence}"
     low, high = state.b_factor_low_a2, state.b_factor_high_a2
     if state.b_factor_a2 is not None and low is not None and high is not None:
         yield f"  B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"

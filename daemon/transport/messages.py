@@ -25,7 +25,15 @@ MAX_PICTURE_PX = 4096
 Scalar: TypeAlias = bool | int | float | str | None
 """A value of one column. Times are integers (UTC microseconds)."""
 
-PictureKind = Literal["thumbnail", "power_spectrum", "restored", "map_sections", "map_projections", "class_averages"]
+PictureKind = Literal[
+    "thumbnail",
+    "power_spectrum",
+    "restored",
+    "map_sections",
+    "map_projections",
+    "map_orientations",
+    "class_averages",
+]
 """The last three are the session's: of its newest round, whatever movie is named."""
 CommandName = Literal["accept", "reject", "note", "requeue", "pause", "resume", "stop", "finish", "acknowledge"]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)

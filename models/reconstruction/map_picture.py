@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 Gray = NDArray[np.uint8]
+_VIEW_BINS = (90, 180)
+_VIEW_BLUR_BINS = 3.0
+"""Some 6 deg."""
 _SHADES = (1.0, 99.5)
 """Percentiles that become black and white, of each picture on its own."""
 
@@ -30,6 +34,21 @@ def strip(averages: NDArray[np.float32], particle_counts: Sequence[int], radius_
     """(s, m s) class averages (c, n, n), the largest classes first; empty ones are left out."""
     order = np.argsort(-np.asarray(particle_counts), kind="stable")
     return _row([averages[i] for i in order[:most] if particle_counts[i] > 0] or [averages[0]], radius_px)
+
+
+def orientations(directions: NDArray[np.float64], operators: NDArray[np.float64]) -> Gray:
+    """(90, 180) how many particles are seen from where: rot from -180 to 180 deg along x, the cosine of tilt from 1
+    (top) to -1 along y, so that equal areas are equal solid angles; white is twice the even density or more.
+
+    `directions` (n, 3) unit vectors in the map, `operators` (s, 3, 3) its symmetry.
+    """
+    turned = np.concatenate([directions @ operator.T for operator in operators])
+    both = np.concatenate([turned, -turned])  # a view and its opposite say the same
+    rot = np.degrees(np.arctan2(both[:, 1], both[:, 0]))
+    counts, _, _ = np.histogram2d(-both[:, 2], rot, bins=_VIEW_BINS, range=((-1, 1), (-180, 180)))
+    smooth = scipy.ndimage.gaussian_filter(counts, _VIEW_BLUR_BINS, mode=("nearest", "wrap"))
+    even = max(len(both) / counts.size, 1e-9)
+    return np.asarray(np.clip(smooth / even * 127.5, 0, 255), dtype=np.uint8)
 
 
 def _row(images: Sequence[NDArray[np.float64] | NDArray[np.float32]], radius_px: float) -> Gray:

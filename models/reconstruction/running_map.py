@@ -28,6 +28,7 @@ from frazil.models.reconstruction.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fsc import FscCurve, filtered, spherical_mask
 from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM
+from frazil.models.reconstruction.map_classes import MapClasses, StreamingMapClasses
 from frazil.models.reconstruction.masks import MapMask
 from frazil.models.reconstruction.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.particle_comparison import HalfMapComparison
@@ -41,6 +42,9 @@ AGAIN_PER_MOVIE = 2
 """Earlier movies searched again beside each new one."""
 _WEIGHTINGS = ("causal", "uniform")
 _FSC_THRESHOLD = 0.143
+_CLASSES = "classes."
+_COUNTS = 0.5
+"""Certainty from which on there rather is a particle than none."""
 _PAST_THE_START_VOXELS = 3.0
 """Fourier voxels past a start's nominal end in which its soft edge, and the mask, still carry something of it: halves
 that agree no further agree by the start that they share."""
@@ -62,6 +66,10 @@ class MapRound:
     pixel_size_angstrom: float
     own_orientations: bool
     """False: most particles still stand as the start had them."""
+    discarded_share: float | None
+    """Of the particles, how many are hardly in the map: no particle is seen in their boxes. None: there are none."""
+    classes: MapClasses | None = None
+    """None: one map was asked for, or there are no classes yet."""
 
     @property
     def fsc(self) -> FscCurve:
@@ -86,6 +94,8 @@ class RunningMap:
         (n, n, n) map on the plane's box and pixel, low-passed to `start_resolution_angstrom` (`initial_map`).
     symmetry:
         Point group, RELION's name.
+    class_count:
+        Maps beside the common one (`map_classes`); 1: none.
     """
 
     def __init__(
@@ -97,6 +107,7 @@ class RunningMap:
         diameter_angstrom: float,
         device: torch.device,
         start_resolution_angstrom: float = INITIAL_RESOLUTION_ANGSTROM,
+        class_count: int = 1,
     ) -> None:
         self._plane, self._device = plane, device
         self._diameter_angstrom = diameter_angstrom
@@ -116,6 +127,17 @@ class RunningMap:
         self._reference_fsc = FscCurve((), ())
         self._comparison: HalfMapComparison | None = None
         self._placed: dict[int, PlacedParticles] = {}
+        self._classes: StreamingMapClasses | None = None
+        if class_count > 1:
+            self._classes = StreamingMapClasses(
+                plane,
+                class_count,
+                symmetry=self._symmetry,
+                diameter_angstrom=diameter_angstrom,
+                mask=self._mask,
+                first_shell=self._first_shell,
+                device=device,
+            )
         self._renewals = 0
         self._next_again = 0
         self.movie_count = 0
@@ -174,6 +196,8 @@ class RunningMap:
                 f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
             )
         self._insert(particles, old, sign=-1.0)
+        if self._classes is not None:
+            self._classes.take_out(number, particles, old)
         return self._place(number, particles, old.half_set, old.shell_ssnr)
 
     def evidence(
@@ -207,6 +231,8 @@ class RunningMap:
         certainty = found.certainty.astype(np.float32)
         added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals)
         self._insert(particles, added, sign=1.0)
+        if self._classes is not None:
+            self._classes.put_in(number, particles, added)
         self._placed[number] = added
         return found
 
@@ -222,7 +248,31 @@ class RunningMap:
         full = filtered((first + second).volume() * self._mask, gain) * agreement.mask.values.to(self._device)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
         own = self._own_share() > 0.5
-        return MapRound(full.cpu(), half1, half2, agreement, uniform, self._plane.pixel_size_angstrom, own)
+        return MapRound(
+            full.cpu(),
+            half1,
+            half2,
+            agreement,
+            uniform,
+            self._plane.pixel_size_angstrom,
+            own,
+            self._discarded_share(),
+            None if self._classes is None else self._classes.round(),
+        )
+
+    def class_share(self, number: int) -> NDArray[np.float32] | None:
+        """(n, K) probabilities of the classes of movie `number`'s particles; None: they have none."""
+        return None if self._classes is None else self._classes.share_of(number)
+
+    def view_directions(self) -> NDArray[np.float64]:
+        """(n, 3) unit vectors, in the map, of where each particle is seen from; those that hardly count are left
+        out."""
+        seen = [one.poses[one.certainty > _COUNTS, 2] for one in self._placed.values()]
+        return np.concatenate([np.zeros((0, 3)), *seen]).astype(np.float64)
+
+    def _discarded_share(self) -> float | None:
+        certainty = [one.certainty for one in self._placed.values()]
+        return float((np.concatenate(certainty) <= _COUNTS).mean()) if certainty else None
 
     def _own_share(self) -> float:
         """Of the particles, by how much they count: what was oriented against the map itself and not the start."""
@@ -318,6 +368,8 @@ class RunningMap:
         start_end = 1 / self._start_resolution_angstrom + _PAST_THE_START_VOXELS / box_angstrom
         if resolution is None or 1 / resolution <= start_end:
             return  # the start still knows more than the data
+        if self._classes is not None:
+            self._classes.renew(references)
         self._references, self._reference_fsc = references, fsc
         self._reference_resolution_angstrom = resolution
         self._searches, self._comparison = [None, None], None
@@ -337,6 +389,8 @@ class RunningMap:
             for number, accumulator in enumerate(halves, start=1):
                 for part, array in accumulator.state().items():
                     arrays[f"{name}.{number}.{part}"] = array
+        if self._classes is not None:
+            arrays |= {f"{_CLASSES}{part}": array for part, array in self._classes.state().items()}
         return arrays
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -352,3 +406,6 @@ class RunningMap:
         self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
         self._renewals, self._next_again = (int(value) for value in arrays["again"])
         self._placed = from_arrays(arrays)
+        if self._classes is not None:
+            own = {name.removeprefix(_CLASSES): array for name, array in arrays.items() if name.startswith(_CLASSES)}
+            self._classes.restore(own)

@@ -38,9 +38,16 @@ def truth(atoms: Atoms) -> torch.Tensor:
 
 @pytest.fixture(scope="session")
 def simulate(atoms: Atoms) -> Callable[..., Sample]:
-    """`simulate(count, noise_sd, seed)`; the particles' own rms is 1 within the box."""
+    """`simulate(count, noise_sd, seed)`; the particles' own rms is 1 within the box. `kind`: another structure."""
 
-    def make(count: int, noise_sd: float, seed: int, optics: CtfParameters = OPTICS, reach_px: float = 2.0) -> Sample:
+    def make(
+        count: int,
+        noise_sd: float,
+        seed: int,
+        optics: CtfParameters = OPTICS,
+        reach_px: float = 2.0,
+        kind: Atoms | None = None,
+    ) -> Sample:
         rng = np.random.default_rng(seed)
         euler = np.array([random_euler_deg(rng) for _ in range(count)])
         shift = rng.uniform(-reach_px, reach_px, (count, 2))
@@ -48,7 +55,7 @@ def simulate(atoms: Atoms) -> Callable[..., Sample]:
         images = []
         for angles, (dx, dy) in zip(euler, shift, strict=True):
             projection = project_atoms(
-                atoms,
+                kind or atoms,
                 (float(angles[0]), float(angles[1]), float(angles[2])),
                 box_px=BOX,
                 pixel_size_angstrom=PIXEL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from frazil.models.reconstruction.map_picture import projections, sections, strip
+from frazil.models.reconstruction.map_picture import orientations, projections, sections, strip
 
 
 def brightest(picture: np.ndarray) -> tuple[int, int]:
@@ -34,3 +34,21 @@ def test_classes_stand_in_order_of_size_and_empty_ones_are_left_out() -> None:
     assert brightest(picture[:, :12])[0] == 5 - 2
     assert brightest(picture[:, 12:])[0] == 5
     assert strip(averages, (5, 1, 9), 6, most=1).shape == (12, 12)
+
+
+def test_views_lie_where_rot_and_tilt_say_and_even_ones_are_gray() -> None:
+    tilt, rot = np.radians(60.0), np.radians(45.0)
+    view = np.array([[np.sin(tilt) * np.cos(rot), np.sin(tilt) * np.sin(rot), np.cos(tilt)]])
+    picture = orientations(np.repeat(view, 50, axis=0), np.eye(3)[None])
+    assert picture.shape == (90, 180)
+    row, column = (float(at.mean()) for at in np.nonzero(picture[:45] == 255))
+    assert abs((1 - 2 * (row + 0.5) / 90) - 0.5) < 0.1, "cosine of the tilt from 1 on top to -1"
+    assert abs(-180 + 2 * (column + 0.5) - 45) < 12
+    np.testing.assert_allclose(picture[::-1], np.roll(picture, 90, axis=1), atol=1)  # the opposite view is the same
+    rng = np.random.default_rng(1)
+    even = rng.standard_normal((20000, 3))
+    even /= np.linalg.norm(even, axis=1, keepdims=True)
+    shades = orientations(even, np.eye(3)[None])
+    assert abs(float(np.median(shades)) - 127) < 8
+    assert float(shades.std()) < 25
+    assert orientations(np.zeros((0, 3)), np.eye(3)[None]).max() == 0

@@ -178,7 +178,11 @@ class ParticleSettings(_Section):
     """What is picked and extracted."""
 
     diameter_angstrom: Positive | None = None
-    """null: picking looks for what is there between 80 and 300 A."""
+    """Longest extent of the particle. null: picking looks for what is there between 80 and 300 A; that may be a part of
+    the particle, so a range is better than nothing."""
+    least_diameter_angstrom: Positive | None = None
+    """Where only a range is known: picking looks for what is there from here to `diameter_angstrom`, which then also
+    sets the box. null: the diameter is known."""
     symmetry: str = "C1"
     """Point group, RELION's names: C1, D7, T, O, I1, ..."""
     initial_map: str | None = None
@@ -188,6 +192,16 @@ class ParticleSettings(_Section):
     one kind: with or without a ligand, open or closed. The summary says whether there is more than one. 1: none."""
     box_px: Annotated[int, Field(ge=16, le=1024, multiple_of=2)] | None = None
     """null: 1.6 diameters, even."""
+
+    @model_validator(mode="after")
+    def _range_has_two_ends(self) -> ParticleSettings:
+        least, most = self.least_diameter_angstrom, self.diameter_angstrom
+        if least is not None and (most is None or least > most):
+            raise ValueError(
+                "particles.least_diameter_angstrom needs particles.diameter_angstrom, the other end of the range, "
+                "which must not be smaller"
+            )
+        return self
 
     @field_validator("symmetry", mode="after")
     @classmethod

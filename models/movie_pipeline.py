@@ -191,6 +191,7 @@ def process_movie(
         aligned.dose_weighted,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         diameter_angstrom=settings.particles.diameter_angstrom,
+        least_diameter_angstrom=settings.particles.least_diameter_angstrom,
         ctf=fit.estimate,
         acquisition=acquisition,
         device=device,

@@ -91,8 +91,8 @@ class MapScreen(ModeScreen):
     def _show_pictures(self, last: Row | None, *, with_classes: bool) -> None:
         """Of a map, of classes, or of both, whatever the newest round has."""
         with_map = not with_classes or (last is not None and last.get("map_path") is not None)
-        second = "views by rot →, tilt ↓" if self._views else "projections"
-        titles = ([f"sections across z, y, x; {second}"] if with_map else []) + ["class averages"] * with_classes
+        of_map = "sections; views by rot →, cos tilt ↓" if self._views else "sections, projections across z, y, x"
+        titles = ([of_map] if with_map else []) + ["class averages"] * with_classes
         self.query_one("#map-pictures").border_title = "; ".join(titles)
         # A last, shorter round has the number of the one that takes its place: its time tells them apart.
         round_id = None if last is None else f"{last.get('round')}-{last.get('created_utc_us')}"

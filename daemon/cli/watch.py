@@ -42,7 +42,12 @@ def watch(
     cs_mm: Annotated[float | None, typer.Option(help="Spherical aberration in mm")] = None,
     amplitude_contrast: Annotated[float | None, typer.Option(help="Amplitude contrast, 0 to 1 [default: 0.1]")] = None,
     dose_per_frame_e_per_a2: Annotated[float | None, typer.Option(help="Dose per frame in e/A2")] = None,
-    particle_diameter_angstrom: Annotated[float | None, typer.Option(help="Largest particle diameter in A")] = None,
+    particle_diameter_angstrom: Annotated[
+        float | None, typer.Option(help="Longest extent of the particle in A")
+    ] = None,
+    least_particle_diameter_angstrom: Annotated[
+        float | None, typer.Option(help="Where only a range of diameters is known: its lower end in A")
+    ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group of the particle: C1, D7, O, ...")] = None,
     map_classes: Annotated[
         int | None, typer.Option(help="Maps that particles are sorted into, if they are of more than one kind")
@@ -92,6 +97,7 @@ def watch(
             "microscope.amplitude_contrast": amplitude_contrast,
             "microscope.dose_per_frame_e_per_a2": dose_per_frame_e_per_a2,
             "particles.diameter_angstrom": particle_diameter_angstrom,
+            "particles.least_diameter_angstrom": least_particle_diameter_angstrom,
             "particles.symmetry": symmetry,
             "particles.map_classes": map_classes,
             "particles.initial_map": None if initial_map is None else str(initial_map),

@@ -27,6 +27,8 @@ from frazil.models.records import CtfEstimate, ParticlePicks
 
 _TRIED_DIAMETERS_ANGSTROM = (80.0, 100.0, 125.0, 155.0, 190.0, 240.0, 300.0)
 """What is tried when nobody gave a diameter."""
+_RANGE_STEP = 1.25
+"""Between the diameters that are tried in a range, at most."""
 _TRIED_WIDTHS_ANGSTROM = (60.0, 90.0, 140.0)
 """Of fibres, likewise."""
 _MOST_FALSE = 0.2
@@ -56,20 +58,21 @@ def pick_particles(
     *,
     pixel_size_angstrom: float,
     diameter_angstrom: float | None,
+    least_diameter_angstrom: float | None = None,
     ctf: CtfEstimate,
     acquisition: AcquisitionParameters,
     device: torch.device,
 ) -> ParticlePicks:
     """Find particles in an aligned micrograph (h, w), specimen dark.
 
-    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first;
-    a score is in units of the background's standard deviation. With no diameter given, the tried one whose picks carry
-    most evidence is used. In a micrograph of fibres (`filaments.py`) the picks are segments along them, and the
-    diameter is their width.
+    Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first; a
+    score is in units of the background's standard deviation. Of a range (from `least_diameter_angstrom` on), or
+    with no diameter given, the tried one whose picks carry most evidence is used. In a micrograph of fibres
+    (`filaments.py`) the picks are segments along them, and the diameter is their width.
     """
     image = image.to(device, torch.float32)
     regions = segment(image, pixel_size_angstrom)
-    wanted = _TRIED_DIAMETERS_ANGSTROM if diameter_angstrom is None else (diameter_angstrom,)
+    wanted = _wanted(diameter_angstrom, least_diameter_angstrom)
     # A field must hold two particles side by side.
     tried = [one for one in wanted if 2 * one <= min(image.shape) * pixel_size_angstrom]
     if not tried:
@@ -86,9 +89,19 @@ def pick_particles(
         picks = max(found, key=lambda one: len(one.score))
         if len(picks.score):
             globular = _in_micrograph(picks, work)
-    widths = (diameter_angstrom,) if diameter_angstrom is not None else _TRIED_WIDTHS_ANGSTROM
+    widths = _TRIED_WIDTHS_ANGSTROM if diameter_angstrom is None else wanted
     fibres = _fibre_segments(image, regions, pixel_size_angstrom, widths, ctf, acquisition)
     return fibres if _lie_on(globular, fibres, pixel_size_angstrom) else globular
+
+
+def _wanted(diameter_angstrom: float | None, least_diameter_angstrom: float | None) -> tuple[float, ...]:
+    """The diameters to try, the least first."""
+    if diameter_angstrom is None:
+        return _TRIED_DIAMETERS_ANGSTROM
+    if least_diameter_angstrom is None or least_diameter_angstrom >= diameter_angstrom:
+        return (diameter_angstrom,)
+    steps = max(1, math.ceil(math.log(diameter_angstrom / least_diameter_angstrom) / math.log(_RANGE_STEP) - 1e-9))
+    return tuple(float(one) for one in np.geomspace(least_diameter_angstrom, diameter_angstrom, steps + 1))
 
 
 def _fibre_segments(

@@ -236,6 +236,16 @@ def test_paths_are_taken_from_the_yaml_files_folder(tmp_path: Path, monkeypatch:
     assert set(KNOWN_KEYS) >= PATH_KEYS
 
 
+@pytest.mark.parametrize(
+    "particles", [{"least_diameter_angstrom": 90.0}, {"least_diameter_angstrom": 90.0, "diameter_angstrom": 80.0}]
+)
+def test_a_range_of_diameters_has_two_ends(particles: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="the other end of the range"):
+        Settings.model_validate({"particles": particles})
+    whole = {"least_diameter_angstrom": 80.0, "diameter_angstrom": 90.0}
+    assert Settings.model_validate({"particles": whole}).particles.least_diameter_angstrom == 80.0
+
+
 def test_stored_settings_come_back_as_they_were(tmp_path: Path) -> None:
     first = load_settings(
         preset="krios-k3",

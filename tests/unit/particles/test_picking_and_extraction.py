@@ -72,6 +72,22 @@ def test_finds_all_particles_and_nothing_else(specimen: torch.Tensor, diameter: 
     assert 100 <= (picks.diameter_angstrom or 0) <= 200
 
 
+def test_a_range_is_enough(specimen: torch.Tensor) -> None:
+    picks = pick_particles(
+        micrograph(specimen, 2.5),
+        pixel_size_angstrom=PIXEL,
+        diameter_angstrom=170.0,
+        least_diameter_angstrom=90.0,
+        ctf=ESTIMATE,
+        acquisition=ACQUISITION,
+        device=CPU,
+    )
+    hits, _ = matched(picks)
+    assert hits >= len(PLACES) - 1
+    assert len(picks.x_px) <= len(PLACES) + 1
+    assert picks.diameter_angstrom not in (None, 90.0), "not that of a part"
+
+
 def test_a_pick_lies_where_the_particle_is_without_noise(specimen: torch.Tensor) -> None:
     picks = pick_particles(
         micrograph(specimen, 0.5),

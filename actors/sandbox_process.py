@@ -123,6 +123,7 @@ def run_sandboxed(
     folder = Path(tempfile.mkdtemp(prefix="frazil-sandbox-")).resolve()
     try:
         for name, content in (files or {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         (folder / CODE_NAME).write_text(code, encoding="utf-8")
         (folder / LIMITS_NAME).write_text(
@@ -141,7 +142,7 @@ def _run(folder: Path, limits: SandboxLimits, results: tuple[str, ...]) -> Sandb
     with open(read_end, "rb", buffering=0) as pipe, tempfile.TemporaryFile() as printed:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START.format(root=_roots()), str(folder), str(write_end)],
+                [sys.executable, "-I", "-B", "-c", _START.format(root=_roots()), str(folder), str(write_end)],
                 stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, cwd=folder, pass_fds=(write_end,),
                 env=_environment(folder, mark), start_new_session=True,
             )  # fmt: skip
@@ -181,7 +182,7 @@ def _environment(folder: Path, mark: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     # Nothing secret that a variable holds goes in; compiled code and whatever else is cached stays in the folder.
     return kept | _ONE_THREAD | {
-        "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", 
         "CUDA_VISIBLE_DEVICES": "", _MARK: mark,
     }  # fmt: skip
 

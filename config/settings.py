@@ -306,6 +306,33 @@ class EvaluationSettings(_Section):
     """Folder of known structures (`.pdb`, `.cif`, `.mrc`, `.map`, also `.gz`; sub-folders too) that the running map's
     shape is compared with. Each is described once and kept in the user's cache; files may come and go while the session
     runs. `frazil fetch 5A1A --out FOLDER` adds one by its accession. null: novelty says nothing."""
+    sandbox: bool = True
+    """Run parts of the pipeline again, walled off, with every instrument parameter off by its error, to tell which
+    results are robust and which hang on a calibration. It gives way to movies."""
+    sandbox_every_rounds: Annotated[int, Field(ge=1, le=1000)] = 10
+    """One movie is run again in each so many rounds of five movies; rounds between keep the last verdict. A rerun takes
+    half a minute to two minutes of one core that nobody else wants."""
+    sandbox_cpu_s: Annotated[int, Field(ge=5, le=36000)] = 300
+    """CPU time of one rerun; what it has not found then stays unknown."""
+    sandbox_wall_s: Annotated[float, Field(ge=5, le=36000)] = 3600.0
+    """Time of one rerun, waiting for a core included."""
+    sandbox_memory_mib: Annotated[int, Field(ge=1024)] = 8192
+    """Address space of one rerun."""
+    pixel_size_error: NonNegative = 0.005
+    """One sigma of the pixel size, relative: what a calibration by a known lattice or an atomic model reaches (0.2 to
+    1 %). 0: not varied, as for the others below."""
+    voltage_error: NonNegative = 0.001
+    """One sigma of the voltage, relative: the offset between the set and the true voltage (0.3 kV at 300 kV)."""
+    cs_error: NonNegative = 0.01
+    """One sigma of the spherical aberration, relative: makers state two digits after the point."""
+    dose_error: NonNegative = 0.05
+    """One sigma of the dose, relative: two measurements of it are taken to agree so far (`intake`)."""
+    gain_error: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Relative rms of what the gain reference gets wrong from pixel to pixel."""
+    formulas: dict[str, str] = {}
+    """A person's own quantities by name: arithmetic on stored ones, such as `astigmatism: defocus_u_angstrom -
+    defocus_v_angstrom`. Each is told for every movie of a round with its error, and with what it owes to each instrument
+    parameter. docs/science.md lists functions and quantities."""
 
 
 class StoreSettings(_Section):

@@ -26,6 +26,7 @@ WORDS: dict[str, str] = {
     "reproducibility": "reproducibility",
     "meta": "steadiness",
     "temper": "prior's pace",
+    "sandbox": "robustness",
 }
 """What a person reads for an evaluator, in the order of the list: the sum first, then its terms."""
 MEANS: dict[str, str] = {
@@ -37,6 +38,7 @@ MEANS: dict[str, str] = {
     "reproducibility": "whether two halves of the same exposure agree",
     "meta": "how little the other verdicts change from round to round",
     "temper": "how far this round's evidence moves the causal prior",
+    "sandbox": "the share of results that stand when an instrument parameter is off by its error, by running them again",
 }
 SETTLED: dict[str, Look] = {
     "proved": Look("✓", "proved", GREEN),

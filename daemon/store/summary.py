@@ -30,7 +30,7 @@ from frazil.daemon.store.summary_records import (
 )
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.store.why import changes, named_counts
-from frazil.models.evaluation.panel import EVALUATORS
+from frazil.models.evaluation.panel import ALL
 
 _TREND_POINTS = 5000
 METRICS: tuple[tuple[str, str, str, bool], ...] = (
@@ -252,7 +252,7 @@ def _scores(ask: _Asker) -> tuple[Score, ...]:
         for row in rows
         if row["round"] == newest
     ]
-    known = {name: place for place, name in enumerate(EVALUATORS)}
+    known = {name: place for place, name in enumerate(ALL)}
     return tuple(sorted(scores, key=lambda score: (known.get(score.evaluator, len(known)), score.evaluator)))
 
 

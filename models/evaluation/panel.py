@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from frazil.models.evaluation import hyperscore, impact, logic, meta, novelty, reproducibility, temper
+from frazil.models.evaluation import hyperscore, impact, logic, meta, novelty, reproducibility, sandbox, temper
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.proving.outcome import Prove, prove_exactly
 from frazil.models.evaluation.verdict import Verdict
@@ -20,6 +20,8 @@ EVALUATORS = (
     temper.NAME,
 )
 """In the order of the verdicts."""
+ALL = (*EVALUATORS, sandbox.NAME)
+"""With the one that speaks later: it runs things again, and no other verdict waits for it."""
 
 
 def judge(facts: RoundFacts, prove: Prove = prove_exactly) -> Iterator[Verdict]:

@@ -37,6 +37,7 @@ QUICK = {
     "ctf.box_px": 128,
     "workers.count": 1,
     "workers.threads": 1,
+    "evaluation.sandbox": False,
     "store.min_free_disk_gb": 0.05,
 }
 """Settings that make minutes of a real session seconds of a test."""

@@ -11,7 +11,7 @@ from frazil.daemon.store.queries import NAMED
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import NamedQuery
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
-from frazil.models.evaluation.panel import EVALUATORS
+from frazil.models.evaluation.panel import ALL
 from frazil.tui import cause_words, score_words
 from frazil.tui.movie_columns import COLUMNS
 from frazil.tui.pages import View
@@ -76,8 +76,8 @@ def test_synthetic_verdicts_and_machinery_have_the_stores_columns(tmp_path: Path
 
 
 def test_evaluators_and_stages_have_words() -> None:
-    assert set(score_words.WORDS) == set(EVALUATORS)
-    assert set(score_words.MEANS) == set(EVALUATORS)
+    assert set(score_words.WORDS) == set(ALL)
+    assert set(score_words.MEANS) == set(ALL)
 
 
 def test_causes_have_the_models_words() -> None:

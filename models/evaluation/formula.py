@@ -1,0 +1,187 @@
+"""Formulas that a person writes: arithmetic on named quantities, and nothing else that Python can do.
+
+The text is parsed by Python's own parser and every node of the tree is looked at: numbers, names, `+ - * / **`,
+comparisons, `and or not`, `a if b else c` and the functions of `FUNCTIONS` are all there is. No attribute, index,
+string or call of anything else exists in the language, nothing is ever handed to `eval`, all numbers are floats (a
+power cannot grow into gigabytes), and the tree's size and depth are limited before it is evaluated: a formula ends.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from frazil.config.errors import SettingsError
+
+LONGEST = 500
+"""Characters."""
+MOST_NODES, DEEPEST = 200, 30
+FUNCTIONS: Mapping[str, tuple[Callable[..., float], int, int]] = {
+    "sqrt": (math.sqrt, 1, 1),
+    "exp": (math.exp, 1, 1),
+    "log": (math.log, 1, 1),
+    "log10": (math.log10, 1, 1),
+    "sin": (math.sin, 1, 1),
+    "cos": (math.cos, 1, 1),
+    "tan": (math.tan, 1, 1),
+    "atan": (math.atan, 1, 1),
+    "atan2": (math.atan2, 2, 2),
+    "hypot": (math.hypot, 2, 2),
+    "abs": (abs, 1, 1),
+    "floor": (lambda x: float(math.floor(x)), 1, 1),
+    "min": (min, 2, 20),
+    "max": (max, 2, 20),
+}
+"""Each with the least and most arguments. Angles are in radians."""
+CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
+_BINARY: Mapping[type[ast.AST], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: math.pow,
+}
+_COMPARED: Mapping[type[ast.AST], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula that was read and found well-formed (`parse_formula`)."""
+
+    name: str
+    text: str
+    variables: tuple[str, ...]
+    """Names of the quantities that it needs, sorted."""
+    _tree: ast.expr
+
+    def value(self, quantities: Mapping[str, float | None]) -> float | None:
+        """The formula's value; a comparison is 1 or 0. None: a quantity is not known, or there is no such number
+        (a division by zero, the root of a negative number, beyond the largest float)."""
+        known = {name: quantities.get(name) for name in self.variables}
+        if any(value is None for value in known.values()):
+            return None
+        try:
+            found = _value(self._tree, {name: float(value) for name, value in known.items() if value is not None})
+        except (ArithmeticError, ValueError):
+            return None
+        return found if math.isfinite(found) else None
+
+
+def parse_formula(name: str, text: str, known: Mapping[str, str] | None = None) -> Formula:
+    """Read a formula. `known`: the quantities that there are (with their meaning); None: any name is one.
+
+    Raises
+    ------
+    SettingsError
+        It is not of the language, too long or too deep, or names a quantity that is not known; with the column.
+    """
+    where = f"evaluation.formulas.{name}"
+    if len(text) > LONGEST:
+        raise SettingsError(f"{where} has {len(text)} characters", remedy=f"write at most {LONGEST}")
+    stripped = text.strip()
+    try:
+        tree = ast.parse(stripped, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        column = getattr(error, "offset", None) or 1
+        raise SettingsError(
+            f"{where} is no formula: {getattr(error, 'msg', error)}, column {column}",
+            remedy="write arithmetic on named quantities, such as defocus_u_angstrom - defocus_v_angstrom",
+        ) from None
+    names: set[str] = set()
+    count = _check(tree.body, where, names, 1)
+    if count > MOST_NODES:
+        raise SettingsError(f"{where} has {count} parts", remedy=f"write at most {MOST_NODES}")
+    variables = sorted(names - set(CONSTANTS))
+    if known is not None:
+        for variable in variables:
+            if variable not in known:
+                near = get_close_matches(variable, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+                column = next(
+                    node.col_offset + 1 for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == variable
+                )
+                raise SettingsError(f"{where} names {variable}, which is no quantity, column {column}", remedy=hint)
+    return Formula(name, stripped, tuple(variables), tree.body)
+
+
+def _check(node: ast.expr, where: str, names: set[str], depth: int) -> int:
+    """How many parts the tree has; all of them are of the language."""
+    if depth > DEEPEST:
+        raise SettingsError(f"{where} is nested deeper than {DEEPEST}", remedy="write it as several formulas")
+    children: list[ast.expr] = []
+    match node:
+        case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                finite = math.isfinite(float(value))
+            except OverflowError:
+                finite = False
+            if not finite:
+                raise SettingsError(
+                    f"{where}: the number in column {node.col_offset + 1} is too large", remedy="mend it"
+                )
+        case ast.Name(id=name):
+            if name in FUNCTIONS:
+                raise _refused(where, node, f"{name} is a function and needs its argument")
+            names.add(name)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            children = [left, right]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not(), operand=operand):
+            children = [operand]
+        case ast.BoolOp(values=values):
+            children = values
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARED for op in ops):
+            children = [left, *others]
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            children = [test, body, orelse]
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
+            _, least, most = FUNCTIONS[name]
+            if not least <= len(arguments) <= most:
+                raise _refused(where, node, f"{name} takes {least if least == most else f'{least} to {most}'} numbers")
+            children = arguments
+        case ast.Call(func=ast.Name(id=name)):
+            raise _refused(where, node, f"there is no function {name}")
+        case _:
+            raise _refused(where, node, f"{type(node).__name__.lower()} is not part of the language")
+    return 1 + sum(_check(child, where, names, depth + 1) for child in children)
+
+
+def _refused(where: str, node: ast.expr, why: str) -> SettingsError:
+    return SettingsError(
+        f"{where}: {why}, column {node.col_offset + 1}",
+        remedy=f"use numbers, quantities, + - * / **, comparisons and {', '.join(FUNCTIONS)}",
+    )
+
+
+def _value(node: ast.expr, quantities: Mapping[str, float]) -> float:
+    match node:
+        case ast.Constant(value=value):
+            return float(value)  # type: ignore[arg-type]
+        case ast.Name(id=name):
+            return quantities[name] if name in quantities else CONSTANTS[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _BINARY[type(op)](_value(left, quantities), _value(right, quantities))
+        case ast.UnaryOp(op=op, operand=operand):
+            inner = _value(operand, quantities)
+            return float(not inner) if isinstance(op, ast.Not) else -inner if isinstance(op, ast.USub) else inner
+        case ast.BoolOp(op=op, values=values):
+            decide = all if isinstance(op, ast.And) else any
+            return float(decide(_value(one, quantities) != 0.0 for one in values))
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            numbers = [_value(one, quantities) for one in (left, *others)]
+            return float(all(_COMPARED[type(op)](a, b) for op, a, b in zip(ops, numbers, numbers[1:], strict=False)))
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return _value(body if _value(test, quantities) != 0.0 else orelse, quantities)
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return float(FUNCTIONS[name][0](*(_value(one, quantities) for one in arguments)))
+    raise ValueError(f"{type(node).__name__} slipped through")  # `_check` has seen every node

@@ -331,8 +331,8 @@ class EvaluationSettings(_Section):
     """Relative rms of what the gain reference gets wrong from pixel to pixel."""
     formulas: dict[str, str] = {}
     """A person's own quantities by name: arithmetic on stored ones, such as `astigmatism: defocus_u_angstrom -
-    defocus_v_angstrom`. Each is told for every movie of a round with its error, and with what it owes to each instrument
-    parameter. docs/science.md lists functions and quantities."""
+    defocus_v_angstrom`. Each is told for every movie of a round with its error, and with what it owes to each
+    parameter of the instrument. docs/science.md lists functions and quantities."""
 
 
 class StoreSettings(_Section):

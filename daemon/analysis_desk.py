@@ -19,6 +19,7 @@ from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
 from frazil.daemon.prior_epochs import MadeWith
+from frazil.daemon.sandbox_desk import SandboxDesk
 from frazil.daemon.score_desk import ScoreDesk
 from frazil.daemon.store.store import Store
 from frazil.models.causal.prior import PriorSnapshot
@@ -58,8 +59,16 @@ class AnalysisDesk:
             utc_us=utc_us,
         )
         self._map = MapDesk(runtime, store, session_dir, settings, book, utc_us=utc_us)
+        self._sandbox = SandboxDesk(runtime, store, session_dir, settings, utc_us=utc_us)
         self._scores = ScoreDesk(
-            runtime, store, session_dir, settings, book, utc_us=utc_us, map_idle=lambda: self._map.drained(final=False)
+            runtime,
+            store,
+            session_dir,
+            settings,
+            book,
+            utc_us=utc_us,
+            map_idle=lambda: self._map.drained(final=False),
+            on_judged=self._sandbox.judged,
         )
 
     @property
@@ -98,6 +107,7 @@ class AnalysisDesk:
         self._lessons.step(self._prior.newest_version * prior_epochs.EPOCH_MOVIES)
         self._map.step()
         self._scores.step()
+        self._sandbox.step()
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first."""
@@ -107,7 +117,9 @@ class AnalysisDesk:
             return False
         # Advice and verdicts come last: they are about the final map. Neither waits for the other.
         prior_drained = self._prior.drained(final=final)
-        return self._scores.drained(final=final) and prior_drained
+        if not (self._scores.drained(final=final) and prior_drained):
+            return False
+        return not (final and self._sandbox.step())
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""
@@ -116,4 +128,5 @@ class AnalysisDesk:
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""
         self._map.close()
+        self._sandbox.close()
         self._scores.close()

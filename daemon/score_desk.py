@@ -44,6 +44,8 @@ class ScoreDesk:
     ----------
     map_idle:
         Whether the running map has nothing to do: then no map is waited for.
+    on_judged:
+        Told of every round whose verdicts are in the store.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class ScoreDesk:
         *,
         utc_us: Callable[[], int],
         map_idle: Callable[[], bool],
+        on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._ray = runtime.ray
         self._store, self._session_dir, self._settings = store, session_dir.resolve(), settings
-        self._utc_us, self._map_idle = utc_us, map_idle
+        self._utc_us, self._map_idle, self._on_judged = utc_us, map_idle, on_judged
         self._impact = ImpactDesk(runtime, settings.evaluation)
         self._deaths = 0
         self._off = False
@@ -206,6 +209,7 @@ class ScoreDesk:
                 )
         for write in writes:
             write.result()
+        self._on_judged(round_number)
 
     def _alert(self, severity: str, text: str, remedy: str | None = None, alert_id: str = "") -> None:
         row = AlertRow(severity, "evaluation", text, self._utc_us(), remedy=remedy, alert_id=alert_id)

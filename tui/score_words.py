@@ -38,11 +38,13 @@ MEANS: dict[str, str] = {
     "reproducibility": "whether two halves of the same exposure agree",
     "meta": "how little the other verdicts change from round to round",
     "temper": "how far this round's evidence moves the causal prior",
-    "sandbox": "the share of results that stand when an instrument parameter is off by its error, by running them again",
+    "sandbox": "the share of results that stand when the instrument is off by its errors, found by running them again",
 }
 SETTLED: dict[str, Look] = {
     "proved": Look("✓", "proved", GREEN),
     "refuted": Look("✗", "refuted", VERMILION),
+    "robust": Look("✓", "robust", GREEN),
+    "fragile": Look("✗", "fragile", VERMILION),
     "unknown": Look("?", "unknown", GRAY),
 }
 _SPANS = {"hyperscore": (100.0, 200.0)}
@@ -189,8 +191,12 @@ def _lines(key: str, value: Any, indent: int) -> Iterator[Text]:
         yield start.append(_scalar(value))
 
 
+_FIRST = ("refuted", "fragile", "unknown", "robust", "proved")
+"""What is wrong or open is looked for."""
+
+
 def _settled(item: Any) -> int:
-    return ("refuted", "unknown", "proved").index(item["settled"]) if _has_mark(item) else 0
+    return _FIRST.index(item["settled"]) if _has_mark(item) else 0
 
 
 def _has_mark(item: Any) -> bool:

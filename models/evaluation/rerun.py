@@ -62,7 +62,7 @@ class RerunJob:
     acquisition: AcquisitionParameters
     gain: GainDecision | None
     settings: Settings
-    others: tuple[tuple[MovieResult, AcquisitionParameters], ...] = ()
+    movies: tuple[tuple[MovieResult, AcquisitionParameters], ...] = ()
     """All movies of the round: formulas are evaluated for each."""
 
 
@@ -118,7 +118,7 @@ def rerun(job: RerunJob, tell: Callable[[Findings], None]) -> Findings:
     at |= {"gain_error": 0.0, "defocus_offset_angstrom": 0.0}
     errors = instrument_errors(chosen, at, job.result.ctf.defocus_sd_angstrom)
     for formula in formulas:
-        for result, acquisition in job.others:
+        for result, acquisition in job.movies:
             output = formula_output(formula, stored_quantities(result, acquisition))
             found.formulas.append(
                 {
@@ -188,7 +188,7 @@ def _formula_rows(
     at: Mapping[str, float],
     errors: Mapping[str, float],
 ) -> list[Sensitivity]:
-    """How formulas move with the instrument: through the parameters that they name, and through whatever was run again."""
+    """How formulas move with the instrument: through the parameters that they name and through what was run again."""
 
     def outputs(quantities: Mapping[str, Output]) -> dict[str, Output]:
         return {formula.name: formula_output(formula, quantities) for formula in formulas}
@@ -280,7 +280,8 @@ def _frames(job: RerunJob) -> Image:
         bad |= read_defects(Path(gain.defects_path), shape, flip_tiff=flip_tiff)[where]
     pixels = BadPixels.from_mask(bad | hot_pixels(frames.sum(axis=0)))
     frames[:, pixels.bad_y_px, pixels.bad_x_px] = frames[:, pixels.donor_y_px, pixels.donor_x_px]
-    return np.nan_to_num(frames / np.float32(camera.counts_per_electron), copy=False, posinf=0.0, neginf=0.0)
+    frames /= np.float32(camera.counts_per_electron)
+    return np.nan_to_num(frames, copy=False, posinf=0.0, neginf=0.0)
 
 
 def _stored_sum(job: RerunJob, found: Findings) -> Sums | None:

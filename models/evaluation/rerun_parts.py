@@ -31,7 +31,7 @@ _SEED = 20200711
 """Of the pattern that stands for an error of the gain: the same movie must give the same result."""
 MOTION, CTF, RESTORATION = "motion", "ctf", "restoration"
 DEPENDS: Mapping[str, tuple[str, ...]] = {
-    MOTION: ("pixel_size_angstrom", "dose_per_frame_e_per_a2", "gain_error", "voltage_kv"),
+    MOTION: ("pixel_size_angstrom", "dose_per_frame_e_per_a2", "gain_error"),
     CTF: ("pixel_size_angstrom", "voltage_kv", "cs_mm"),
     RESTORATION: ("defocus_offset_angstrom", "pixel_size_angstrom"),
 }

@@ -71,12 +71,13 @@ def nothing(why: str) -> Verdict:
 
 
 def _row(row: Sensitivity) -> dict[str, Json]:
-    words = {True: "robust", False: "fragile", None: "no stated error"}
+    words = {True: "robust", False: "fragile", None: "unknown"}
     return {
+        "settled": words[row.robust],
+        "statement": f"{row.output} against {row.parameter}",
         "part": row.part,
         "parameter": row.parameter,
         "output": row.output,
-        "verdict": words[row.robust],
         "in_own_errors": row.in_own_errors,
         "over_error": row.over_error,
         "error": row.error,

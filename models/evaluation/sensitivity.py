@@ -1,14 +1,16 @@
 """How much a result changes when an instrument's parameter is off by its error.
 
 A part of the pipeline is a function from parameters to named outputs, each with its own stated error. It is run again
-at p + e, p - e, p + e/2 and p - e/2, where e is the parameter's error:
+at p + s e, where e is the parameter's error and s is 1, -1, 1/2, -1/2:
 
     D(h) = (f(p + h) - f(p - h)) / 2 h,        change per unit = (4 D(e/2) - D(e)) / 3     (Richardson 1911)
     change over the error = largest of |f(p + e) - f(p)| and |f(p - e) - f(p)|
 
-The first is the derivative, free of the curvature's first term; |D(e/2) - D(e)| says how far it can be trusted. The
-second is what a wrong parameter does to the result, straight or not; held against the result's own error it is robust
-below 1. Outputs that are images count by the root mean square over their pixels.
+The first is the derivative, free of the curvature's first term; |D(e/2) - D(e)| says how far it can be trusted. What
+searches on grids and stops when it is good enough is a little rough, and where that shows, s = 4 and -4 are run too:
+the least-squares slope through all pairs is then taken, with its standard error, if that is the smaller. The second is
+what a wrong parameter does to the result, straight or not; held against the result's own error it is robust below 1.
+Outputs that are images count by the root mean square over their pixels.
 """
 
 from __future__ import annotations
@@ -72,19 +74,30 @@ class Sensitivity:
 
 
 Runs = Mapping[tuple[str, float], Mapping[str, Output]]
-"""Outputs by parameter and step in units of its error (-1, -0.5, 0.5, 1)."""
+"""Outputs by parameter and step in units of its error."""
 STEPS = (1.0, -1.0, 0.5, -0.5)
+WIDE = 4.0
+_MATERIAL = 0.1
+"""Of an output's own error: a change below it need not be known well."""
 
 
 def run_part(part: Part, at: Mapping[str, float], errors: Mapping[str, float]) -> tuple[Mapping[str, Output], Runs]:
-    """The outputs as they are, and with each parameter that has an error off by it and by half of it."""
-    runs = {
-        (name, step): part({**at, name: at[name] + step * error})
-        for name, error in errors.items()
-        if error > 0
-        for step in STEPS
-    }
-    return part(at), runs
+    """The outputs as they are, and with each parameter that has an error off by it and by half of it (and by four times
+    it where an output is rough)."""
+    base = part(at)
+    runs: dict[tuple[str, float], Mapping[str, Output]] = {}
+    for name, error in errors.items():
+        if error <= 0:
+            continue
+
+        def off(step: float, name: str = name, error: float = error) -> Mapping[str, Output]:
+            return part({**at, name: at[name] + step * error})
+
+        runs |= {(name, step): off(step) for step in STEPS}
+        rows = sensitivities("", base, {key: run for key, run in runs.items() if key[0] == name}, at, errors)
+        if any((row.in_own_errors or 0.0) > _MATERIAL and not row.smooth for row in rows):
+            runs |= {(name, step): off(step) for step in (WIDE, -WIDE)}
+    return base, runs
 
 
 def sensitivities(
@@ -94,16 +107,18 @@ def sensitivities(
     for parameter in dict.fromkeys(parameter for parameter, _ in runs):
         error = errors[parameter]
         for output, there in base.items():
-            changed = [_array(runs[parameter, step].get(output)) for step in STEPS]
             centre = _array(there)
             value = float(there.value) if isinstance(there.value, int | float) else None
-            if centre is None or any(one is None or one.shape != centre.shape for one in changed):
+            moved = {
+                step: found
+                for step in (*STEPS, WIDE, -WIDE)
+                if (found := _array(runs.get((parameter, step), {}).get(output))) is not None
+            }
+            if centre is None or any(step not in moved or moved[step].shape != centre.shape for step in STEPS):
                 yield Sensitivity(name, parameter, at[parameter], error, output, value, None, None, None, None)
                 continue
-            up, down, half_up, half_down = (one for one in changed if one is not None)
-            coarse, fine = (up - down) / (2 * error), (half_up - half_down) / error
-            slope = (4.0 * fine - coarse) / 3.0
-            over = max(_size(up - centre), _size(down - centre))
+            slope, doubt = _derivative(moved, error)
+            over = max(_size(moved[1.0] - centre), _size(moved[-1.0] - centre))
             own = there.uncertainty
             yield Sensitivity(
                 name,
@@ -113,10 +128,25 @@ def sensitivities(
                 output,
                 value,
                 float(slope) if slope.ndim == 0 else _size(slope),
-                _size(fine - coarse),
+                doubt,
                 over,
                 over / own if own is not None and own > 0 else None,
             )
+
+
+def _derivative(moved: Mapping[float, Array], error: float) -> tuple[Array, float]:
+    """The derivative and its doubt; see the module."""
+    pairs = {step: moved[step] - moved[-step] for step in (0.5, 1.0, WIDE) if step in moved and -step in moved}
+    coarse, fine = pairs[1.0] / (2 * error), pairs[0.5] / error
+    slope, doubt = np.asarray((4.0 * fine - coarse) / 3.0), _size(fine - coarse)
+    if WIDE not in pairs:
+        return slope, doubt
+    weight = sum(step * step for step in pairs)
+    line = np.asarray(sum(step * pair for step, pair in pairs.items()) / (2 * error * weight))
+    left = np.stack([pair - 2 * error * step * line for step, pair in pairs.items()])
+    spread = math.sqrt(float(np.mean(np.square(left).sum(axis=0))) / (len(pairs) - 1))
+    line_doubt = spread / (2 * error * math.sqrt(weight))
+    return (line, line_doubt) if line_doubt < doubt else (slope, doubt)
 
 
 def robust_share(rows: list[Sensitivity]) -> tuple[float, float] | None:
@@ -127,7 +157,8 @@ def robust_share(rows: list[Sensitivity]) -> tuple[float, float] | None:
         return None
     open_rows = 0
     for row in judged:
-        assert row.in_own_errors is not None and row.over_error is not None
+        assert row.in_own_errors is not None
+        assert row.over_error is not None
         doubt = (row.per_unit_error or 0.0) * row.error / max(row.over_error, 1e-300)
         open_rows += abs(row.in_own_errors - 1.0) <= doubt * row.in_own_errors
     return sum(bool(row.robust) for row in judged) / len(judged), 0.5 * open_rows / len(judged)

@@ -66,6 +66,8 @@ def _allowed(annotation: Any, metadata: list[Any]) -> tuple[str, bool, bool]:
         return " or ".join(words for words, _, _ in described), nullable, any(item[2] for item in described)
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation)), False, False
+    if origin is dict:
+        return "names, each with a text", False, False
     if origin is tuple:
         words = _allowed(typing.get_args(annotation)[0], metadata)[0]
         return f"list of {words}", False, True

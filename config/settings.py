@@ -312,9 +312,9 @@ class EvaluationSettings(_Section):
     sandbox_every_rounds: Annotated[int, Field(ge=1, le=1000)] = 10
     """One movie is run again in each so many rounds of five movies; rounds between keep the last verdict. A rerun takes
     half a minute to two minutes of one core that nobody else wants."""
-    sandbox_cpu_s: Annotated[int, Field(ge=5, le=36000)] = 300
+    sandbox_cpu_s: Annotated[int, Field(ge=1, le=36000)] = 300
     """CPU time of one rerun; what it has not found then stays unknown."""
-    sandbox_wall_s: Annotated[float, Field(ge=5, le=36000)] = 3600.0
+    sandbox_wall_s: Annotated[float, Field(ge=1, le=36000)] = 3600.0
     """Time of one rerun, waiting for a core included."""
     sandbox_memory_mib: Annotated[int, Field(ge=1024)] = 8192
     """Address space of one rerun."""

@@ -36,7 +36,7 @@ def doctor(
     start_ray: Annotated[bool, typer.Option("--start-ray", help="Also start a private Ray for a moment")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
 ) -> None:
-    """Look at this machine: Python, packages, GPUs, file watching, disk, sockets, Ray, provers.
+    """Look at this machine: Python, packages, GPUs, file watching, disk, sockets, Ray, provers, sandbox.
 
     Example: frazil doctor /data --start-ray
     """
@@ -63,6 +63,7 @@ def examine(folder: Path, *, start_ray: bool) -> Iterator[Finding]:
         lambda: _file_system(folder),
         _sockets,
         _provers,
+        _sandbox,
     ]
     if start_ray:
         checks.append(_ray)
@@ -172,6 +173,28 @@ def _provers() -> Finding:
         remedy = "pip install z3-solver"
         return Finding("provers", "note", f"claims are checked with exact integers alone ({text})", remedy)
     return Finding("provers", "ok", text)
+
+
+def _sandbox() -> Finding:
+    """The walls, by running something behind them that tries to get out."""
+    from frazil.actors.sandbox_process import SandboxLimits, Stopped, run_sandboxed
+
+    limits = SandboxLimits(cpu_s=5, wall_s=20.0, memory_mib=1024, disk_mib=4)
+    with tempfile.TemporaryDirectory() as folder:
+        outside = Path(folder) / "outside"
+        try:
+            ended = run_sandboxed(f"open({str(outside)!r}, 'w')", limits=limits)
+        except OSError as error:
+            return Finding("sandbox", "problem", f"it does not start ({error})", "set evaluation.sandbox: false")
+        held = ended.stopped is Stopped.FILE_WRITE and not outside.exists()
+    text = ", ".join(f"{wall}: {how or 'none'}" for wall, how in ended.walls.items())
+    if not held:
+        return Finding("sandbox", "problem", f"it does not hold ({text})", "set evaluation.sandbox: false")
+    missing = [wall for wall, how in ended.walls.items() if not how]
+    if missing:
+        remedy = "Linux 5.13 with Landlock and seccomp has them; a container may forbid them"
+        return Finding("sandbox", "note", f"the interpreter stands in for {', '.join(missing)} ({text})", remedy)
+    return Finding("sandbox", "ok", text)
 
 
 def _ray() -> Finding:

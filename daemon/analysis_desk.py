@@ -119,7 +119,7 @@ class AnalysisDesk:
         prior_drained = self._prior.drained(final=final)
         if not (self._scores.drained(final=final) and prior_drained):
             return False
-        return not (final and self._sandbox.step())
+        return not final or self._sandbox.drained()
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""

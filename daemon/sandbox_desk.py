@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from frazil.models.gain_gate import GainDecision
 from frazil.models.records import MovieResult
 
 _MAX_ENDS = 3
+_LAST_WAIT_S = 300.0
 _MISSING_SQL = (
     "SELECT DISTINCT round FROM scores WHERE round NOT IN (SELECT round FROM scores WHERE evaluator = ?) ORDER BY round"
 )
@@ -56,8 +58,17 @@ class SandboxDesk:
     """
 
     def __init__(
-        self, runtime: RayRuntime, store: Store, session_dir: Path, settings: Settings, *, utc_us: Callable[[], int]
+        self,
+        runtime: RayRuntime,
+        store: Store,
+        session_dir: Path,
+        settings: Settings,
+        *,
+        utc_us: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._end_asked_s: float | None = None
         self._store, self._session_dir, self._settings, self._utc_us = store, session_dir, settings, utc_us
         self._ray = runtime.ray
         self._line: ActorLine | None = None
@@ -89,6 +100,16 @@ class SandboxDesk:
             self._take(self._waiting.pop(0))
             return True
         return False
+
+    def drained(self) -> bool:
+        """Whether a session may end: nothing is under way, or it has waited for it for five minutes. (Others may want
+        the cores all the time; what is missing is made when the session is started again.)"""
+        if self._end_asked_s is None:
+            self._end_asked_s = self._clock()
+        if not self.step():
+            self._end_asked_s = None
+            return True
+        return self._clock() - self._end_asked_s > _LAST_WAIT_S
 
     def close(self) -> None:
         """End the process; a rerun that it has in hand is made at the next start."""

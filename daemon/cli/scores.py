@@ -13,6 +13,8 @@ from frazil.daemon.store.table import Table
 
 _ALL_ROUNDS = 1_000_000
 _LONGEST_EVIDENCE = 300
+_TABLE = "sensitivities"
+"""Of the sandbox: told row by row."""
 
 
 def scores(
@@ -58,7 +60,20 @@ def text(found: list[dict[str, Any]]) -> str:
         value = "nothing can be said" if one["verdict"] is None else f"{one['verdict']:.3g}{error} ({one['unit']})"
         lines.append(f"  {one['evaluator']:18} {value}")
         for key, fact in one["evidence"].items():
+            if key == _TABLE and isinstance(fact, list):
+                lines += [f"      {key}:", *(f"        {_sensitivity(row)}" for row in fact)]
+                continue
             said = json.dumps(fact)
             cut = said if len(said) <= _LONGEST_EVIDENCE else f"{said[:_LONGEST_EVIDENCE]} ..."
             lines.append(f"      {key}: {cut}")
     return "\n".join(lines)
+
+
+def _sensitivity(row: dict[str, Any]) -> str:
+    """What an error of one parameter does to one result."""
+    times, slope = row.get("in_own_errors"), row.get("per_unit")
+    size = "no error of its own is stated" if times is None else f"{times:.2g} of its own errors"
+    per_unit = "" if slope is None else f", {slope:.4g} a unit" + ("" if row.get("smooth") else " (rough)")
+    off = row.get("error")
+    by = "" if off is None else f" +- {off:.3g}"
+    return f"{row.get('settled', ''):8} {row.get('output')} against {row.get('parameter')}{by}: {size}{per_unit}"

@@ -28,14 +28,19 @@ def known(monkeypatch):
 
 
 @pytest.fixture
-def make(runtime, store, put, tmp_path):
+def now_s():
+    return [0.0]
+
+
+@pytest.fixture
+def make(runtime, store, put, tmp_path, now_s):
     def desk(rounds=4, every=2, movies=None, **settings):
         for sequence in range(rounds * EPOCH_MOVIES if movies is None else movies):
             put(sequence)
         chosen = Settings(
             microscope=MicroscopeSettings(), evaluation=EvaluationSettings(sandbox_every_rounds=every, **settings)
         )
-        return SandboxDesk(runtime, store, tmp_path, chosen, utc_us=lambda: 1)
+        return SandboxDesk(runtime, store, tmp_path, chosen, utc_us=lambda: 1, clock=lambda: now_s[0])
 
     return desk
 
@@ -139,3 +144,15 @@ def test_switched_off_it_does_nothing(make, ray, store, known):
 def test_a_formula_that_is_none_is_told_at_the_start(make):
     with pytest.raises(SettingsError, match=r"evaluation\.formulas\.tilt names tilt_deg"):
         make(formulas={"tilt": "tilt_deg * 2"})
+
+
+def test_a_session_ends_without_a_rerun_that_never_does(make, ray, store, known, now_s):
+    desk = make()
+    ray.wait = lambda calls, timeout: ([], calls)
+    judge(store, desk, 0)
+    assert not desk.drained()
+    now_s[0] = 299.0
+    assert not desk.drained()
+    now_s[0] = 301.0
+    assert desk.drained()
+    assert rows(store) == []

@@ -48,3 +48,22 @@ def test_json_has_every_round_when_asked(tmp_path: Path) -> None:
 
 def test_a_session_without_verdicts_says_so(tmp_path: Path) -> None:
     assert "no evaluator has spoken yet" in CliRunner().invoke(APP, ["scores", str(_session(tmp_path / "s"))]).output
+
+
+def test_what_hangs_on_the_instrument_is_told_row_by_row(tmp_path: Path) -> None:
+    table = [
+        {
+            "settled": "fragile", "output": "defocus_u_angstrom", "parameter": "pixel_size_angstrom", "error": 0.0065,
+            "in_own_errors": 10.55, "per_unit": 13142.4, "smooth": True,
+        },
+        {
+            "settled": "unknown", "output": "ctf_score", "parameter": "cs_mm", "error": 0.027, "in_own_errors": None,
+            "per_unit": 0.0026, "smooth": False,
+        },
+    ]  # fmt: skip
+    row = ScoreRow(0, "sandbox", 1, json.dumps({"sensitivities": table}), 0.5, 0.0, 1.0, "robust share")
+    shown = CliRunner().invoke(APP, ["scores", str(_session(tmp_path / "s", row))]).output
+    assert (
+        "fragile  defocus_u_angstrom against pixel_size_angstrom +- 0.0065: 11 of its own errors, 1.314e+04 a" in shown
+    )
+    assert "unknown  ctf_score against cs_mm +- 0.027: no error of its own is stated, 0.0026 a unit (rough)" in shown

@@ -26,6 +26,7 @@ from frazil.actors.sandbox_child import CODE_NAME, LIMITS_NAME
 
 _LOOK_S = 0.05
 _DISK_LOOK_S = 0.25
+_PREFIX = "frazil-sandbox-"
 _MARK = "FRAZIL_SANDBOX"
 """A variable of the environment that every process of one run inherits: by it those are found that left the group."""
 _PRINTED_BYTES = 8000
@@ -120,7 +121,8 @@ def run_sandboxed(
     OSError
         No temporary folder, or no process, is to be had.
     """
-    folder = Path(tempfile.mkdtemp(prefix="frazil-sandbox-")).resolve()
+    _clear_orphans()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
     try:
         for name, content in (files or {}).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +134,15 @@ def run_sandboxed(
         return _run(folder, limits, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_orphans() -> None:
+    """Remove the folders of runs whose owner was killed: the code inside ended with it (`PR_SET_PDEATHSIG`)."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
+        with contextlib.suppress(OSError):
+            if owner.isdigit() and not Path(f"/proc/{owner}").exists() and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(folder: Path, limits: SandboxLimits, results: tuple[str, ...]) -> SandboxRun:

@@ -87,7 +87,9 @@ class SandboxDesk:
     def judged(self, round_number: int) -> None:
         """The other evaluators have spoken of this round."""
         if not self._off and round_number not in self._waiting:
-            self._waiting = sorted({*self._waiting, *self._missing()})
+            # A round is judged again when its map has grown: a rerun that is under way is not made twice for that.
+            in_hand = {self._round} if self._line is not None and self._line.busy else set()
+            self._waiting = sorted({*self._waiting, *self._missing()} - in_hand)
 
     def step(self) -> bool:
         """Take in a rerun and begin the next; never waits. True: something is under way."""

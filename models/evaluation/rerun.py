@@ -200,7 +200,8 @@ def _formula_rows(
         )
         for (parameter, step), moved in runs.items()
     }
-    return list(sensitivities(FORMULAS, outputs(base), changed, at, errors))
+    rows = sensitivities(FORMULAS, outputs(base), changed, at, errors)
+    return [row for row in rows if row.over_error != 0.0]  # a formula has little to do with most parameters
 
 
 def _keep_numbers(

@@ -1,7 +1,8 @@
 """Robustness: do results stand when the instrument's parameters are off by their errors.
 
 One movie is run again in the sandbox (`rerun.py`, `frazil.actors.sandbox_process`). The verdict is the share of pairs
-(parameter, result) in which the result changes by less than its own stated error; it is no term of V.
+(parameter, result) in which the result changes by less than its own stated error, formulas left out; it is no term of
+V.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from frazil.models.evaluation.rerun import PARTS, Findings
+from frazil.models.evaluation.rerun import FORMULAS, PARTS, Findings
 from frazil.models.evaluation.sensitivity import Sensitivity, most_fragile, robust_share
 from frazil.models.evaluation.verdict import Json, Verdict, reliability
 
@@ -33,15 +34,17 @@ def evaluate(findings: Findings, walls: Mapping[str, str], stopped: str | None) 
         Why the rerun was stopped before its end; None: it was not.
     """
     rows = findings.rows
-    share = robust_share(rows)
-    worst = most_fragile(rows)
+    # A person's formulas are told beside: what they add is already in what they are made from.
+    measured = [row for row in rows if row.part != FORMULAS]
+    share = robust_share(measured)
+    worst = most_fragile(measured)
     unknown = [*([f"the rerun was stopped: {stopped}"] if stopped is not None else [])]
     unknown += [f"{part} was not run: {why}" for part, why in findings.not_run.items()]
     missing = [name for name, how in walls.items() if not how]
     if missing:
         unknown.append(f"this machine's sandbox has no wall for: {', '.join(missing)}")
     unknown += _NOT_VARIED
-    wanted = [part for part in PARTS if part != "formulas"]
+    wanted = [part for part in PARTS if part != FORMULAS]
     done = {row.part for row in rows}
     evidence: dict[str, Json] = {
         "movie_id": findings.movie_id,

@@ -151,8 +151,9 @@ def _derivative(moved: Mapping[float, Array], error: float) -> tuple[Array, floa
 
 def robust_share(rows: list[Sensitivity]) -> tuple[float, float] | None:
     """Share of the rows that can be judged whose change stays below the result's own error, and half the width of what
-    is possible: rows within the derivative's doubt of the border count for half. None: no row can be judged."""
-    judged = [row for row in rows if row.in_own_errors is not None and row.over_error is not None]
+    is possible: rows within the derivative's doubt of the border count for half. What a parameter does not touch at all
+    says nothing. None: no row can be judged."""
+    judged = [row for row in rows if row.in_own_errors is not None and row.over_error]
     if not judged:
         return None
     open_rows = 0

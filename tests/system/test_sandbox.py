@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import struct
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +170,29 @@ def test_the_filter_lets_through_and_refuses_what_it_should(machine: str) -> Non
     assert decided(calls["kill"], 78) == refuse
     if machine == "x86_64":
         assert decided(0x40000000 + read) == refuse
+
+
+def test_when_its_owner_is_killed_the_code_ends_and_the_next_run_clears_up(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        f"sys.path[:0] = {sandbox_process._roots()!r}\n"
+        "from frazil.actors.sandbox_process import SandboxLimits, run_sandboxed\n"
+        'run_sandboxed(\'import os, time; open("pid", "w").write(str(os.getpid())); time.sleep(999)\', '
+        "limits=SandboxLimits())"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
+    found: list[Path] = []
+    while owner.poll() is None and not any(file.read_text() for file in found):
+        time.sleep(0.02)
+        found = list(tmp_path.glob("frazil-sandbox-*/pid"))
+    inner = int(found[0].read_text())
+    owner.kill()
+    owner.wait()
+    while Path(f"/proc/{inner}/fd/1").exists():  # a zombie has none
+        time.sleep(0.02)
+    assert found[0].exists()
+    again = subprocess.run(
+        [sys.executable, "-c", code.replace("time.sleep(999)", "pass")], env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert again.returncode == 0
+    assert list(tmp_path.glob("frazil-sandbox-*")) == []

@@ -156,3 +156,16 @@ def test_a_session_ends_without_a_rerun_that_never_does(make, ray, store, known,
     now_s[0] = 301.0
     assert desk.drained()
     assert rows(store) == []
+
+
+def test_a_round_that_is_judged_again_meanwhile_is_not_run_twice(make, ray, store, known):
+    desk = make()
+    jobs = answers(ray)
+    judge(store, desk, 0)
+    desk.step()
+    judge(store, desk, 0)
+    finish(desk)
+    judge(store, desk, 0)
+    finish(desk)
+    assert len(jobs) == 1
+    assert len(rows(store)) == 1

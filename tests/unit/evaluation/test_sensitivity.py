@@ -106,7 +106,9 @@ def test_the_verdict_is_the_share_of_what_stands() -> None:
     silent = sandbox.evaluate(Findings("m", []), {}, "cpu time: its CPU time was used up")
     assert silent.verdict is None
     assert silent.does_not_know[0] == "the rerun was stopped: cpu time: its CPU time was used up"
-    assert robust_share([row("c", None)]) is None
+    assert robust_share([row("c", None), row("untouched", 0.0)]) is None
+    formula = replace(row("mine", 50.0), part="formulas")
+    assert sandbox.evaluate(Findings("m", [*rows, formula]), {}, None).verdict == pytest.approx(0.75)
 
 
 def test_findings_survive_the_way_out_as_json() -> None:

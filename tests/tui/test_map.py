@@ -13,13 +13,15 @@ from frazil.tui.live_screen import LiveScreen
 from frazil.tui.map_plots import apart, curve_of, growth_of
 from frazil.tui.map_screen import MapScreen
 from frazil.tui.map_words import map_text
+from frazil.tui.picture import Picture
 
 ROUND: dict[str, Any] = {
     "round": 3, "movie_count": 30, "particle_count": 4200, "resolution_0143_angstrom": 7.25,
     "resolution_05_angstrom": 9.5, "map_path": "maps/map.mrc", "symmetry": "D7", "mask": "map", "sphericity": 0.93,
     "best_direction_angstrom": 6.9, "worst_direction_angstrom": 8.4, "orientation_efficiency": 0.62,
     "preferred_orientation": True, "orientation_sentence": "preferred orientation: [bold]\x1b[31mrot 12",
-    "b_factor_a2": 220.0, "b_factor_low_a2": 180.0, "b_factor_high_a2": 270.0,
+    "b_factor_a2": 220.0, "b_factor_low_a2": 180.0, "b_factor_high_a2": 270.0, "discarded_share": 0.034,
+    "map_class_sentence": "2 maps with 60%, 40% of the particles: there is more than one kind (+1.20 +- 0.20 ln)",
 }  # fmt: skip
 
 
@@ -36,6 +38,8 @@ def test_the_map_in_words() -> None:
     assert "orientations: 62% of the signal" in text
     assert "! preferred orientation: [bold]" in text
     assert "\x1b" not in text, "what comes from outside cannot steer the terminal"
+    assert "3% of the particles hardly count" in text
+    assert "there is more than one kind (+1.20 ± 0.20 ln)" in text
     assert "B-factor 220 Å² (80 %: 180 to 270)" in text
     assert "→ after 90 movies (12,600 particles): 6.0 Å (80 %: 5.7 to 6.4)" in text
     assert "✗ no: 3 Å would take 90,000 movies" in text
@@ -84,6 +88,19 @@ async def test_keys_lead_there_and_back(session: Any, tools: Any) -> None:
         assert "3.90 Å at FSC 0.143" in tools.screen_text(app)
         await pilot.press("escape")
         await tools.until(pilot, lambda: isinstance(app.screen, LiveScreen))
+
+
+async def test_a_key_shows_where_views_lie(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("m")
+        await tools.until(pilot, lambda: "sections, projections across z, y, x" in tools.screen_text(app))
+        await pilot.press("v")
+        await tools.until(pilot, lambda: "views by rot →, cos tilt ↓" in tools.screen_text(app))
+        assert app.screen.query_one("#map-projections", Picture).kind == "map_orientations"
+        await pilot.press("v")
+        await tools.until(pilot, lambda: "sections, projections across z, y, x" in tools.screen_text(app))
 
 
 async def test_words_where_there_is_nothing_yet(session: Any, tools: Any) -> None:

@@ -32,6 +32,8 @@ _UNITS = {
     "_mm": "mm",
     "_um": "µm",
     "_gb": "GB",
+    "_minutes": "min",
+    "_hours": "h",
     "_s": "s",
 }
 

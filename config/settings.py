@@ -335,6 +335,88 @@ class EvaluationSettings(_Section):
     parameter of the instrument. docs/science.md lists functions and quantities."""
 
 
+def _is_secret_place(value: str) -> bool:
+    return re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", value) is not None
+
+
+class AlertSettings(_Section):
+    """When a person is told, and where. Every alert is on the screen; those of `least_severity` and above also ring,
+    and go by mail and to webhooks: once each, also over restarts, and again after an outage of the receiver."""
+
+    no_movie_minutes: Positive | None = 15.0
+    """No new movie for so long. null: not told of."""
+    lag_minutes: Positive | None = 30.0
+    """The newest movie will wait so long for its result, and more wait than at the window's beginning. Over at half of
+    it. null: not told of."""
+    lag_window_minutes: Positive = 10.0
+    """How long that must last."""
+    disk_hours: Positive | None = 6.0
+    """At the present rate the session's disk is full in so many hours. Over at one and a half times as many. null: not
+    told of; below `store.min_free_disk_gb` a person is told in any case."""
+    disk_free_gb: Positive | None = None
+    """So little is free. Over at 1.2 times as much. null: not told of."""
+    cause_movies: Annotated[int, Field(ge=4, le=200)] = 10
+    """How many of the newest results are looked at for a common cause of loss, and for late sidecars."""
+    cause_share: Annotated[float, Field(gt=0, le=1)] | None = 0.5
+    """The same cause is named for so large a share of them. Over at half of it. null: not told of."""
+    late_sidecars: Annotated[int, Field(ge=1)] | None = 3
+    """The sidecars of so many of them came after the movie had been taken. Over when none did. null: not told of."""
+    least_severity: Literal["info", "warning", "error"] = "warning"
+    """What is sent."""
+    mute: tuple[str, ...] = ()
+    """Subjects that are not sent: `acquisition`, `lag`, `disk`, `cause`, `change`, `gain`, `worker`, `movie`,
+    `metadata`, `evaluation`, `reconstruction`, `orientation`, `store`, `http`, `daemon`. The screen shows them all."""
+    quiet_minutes: NonNegative = 15.0
+    """After a message no other about the same subject for so long; what comes meanwhile goes together in the next. An
+    error does not wait behind warnings."""
+    bell: bool = True
+    """The screen rings the terminal's bell for a new error."""
+    smtp_host: str | None = None
+    """Mail server. null: no mail."""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """587 with `starttls`, 465 with `tls`, 25 with `none` are usual."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` sends a password in the clear: only for a server on this machine."""
+    smtp_from: str | None = None
+    """Sender. null: frazil@ and the name of this machine."""
+    smtp_to: tuple[str, ...] = ()
+    """Receivers."""
+    smtp_user: str | None = None
+    """null: the server asks for no name."""
+    smtp_password: str | None = None
+    """Where the password is: `env:NAME` or `file:PATH`. Never the password itself: settings are stored and shown."""
+    webhooks: tuple[str, ...] = ()
+    """Where JSON is posted: a shape (`slack`, `teams`, `mattermost`), a blank, and the address or, as such an address
+    is a secret, where it is: `slack env:NAME`, `teams file:PATH`, `mattermost https://...`."""
+
+    @field_validator("smtp_password", mode="after")
+    @classmethod
+    def _no_secret(cls, value: str | None) -> str | None:
+        if value is not None and not _is_secret_place(value):
+            raise ValueError("give env:NAME (an environment variable) or file:PATH, not the password itself")
+        return value
+
+    @field_validator("webhooks", mode="after")
+    @classmethod
+    def _are_webhooks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for hook in value:
+            shape, _, place = hook.partition(" ")
+            known = shape in ("slack", "teams", "mattermost")
+            if not known or not (re.match(r"https?://", place) or _is_secret_place(place)):
+                raise ValueError(
+                    "write `slack`, `teams` or `mattermost`, a blank, and env:NAME, file:PATH or https://..."
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _mail_goes_somewhere(self) -> AlertSettings:
+        if self.smtp_host is not None and not self.smtp_to:
+            raise ValueError("alerts.smtp_host needs alerts.smtp_to")
+        if self.smtp_user is not None and self.smtp_password is None:
+            raise ValueError("alerts.smtp_user needs alerts.smtp_password (env:NAME or file:PATH)")
+        return self
+
+
 class StoreSettings(_Section):
     """Disk and queries."""
 
@@ -379,6 +461,7 @@ class Settings(_Section):
     causal: CausalSettings = CausalSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     store: StoreSettings = StoreSettings()
+    alerts: AlertSettings = AlertSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.
     Written by `frazil.config.loading`."""

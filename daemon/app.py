@@ -20,6 +20,10 @@ from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FrazilError, SettingsError, StopDaemonError, UsageError
 from frazil.config.loading import parameter_hash
 from frazil.daemon import session_folder
+from frazil.daemon.alert_channels import About, Channel, channels_of, environment
+from frazil.daemon.alert_courier import AlertCourier
+from frazil.daemon.alert_desk import AlertDesk
+from frazil.daemon.alert_plan import SendingRules
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.dispatch_desk import DispatchDesk
 from frazil.daemon.gain_desk import GainDesk
@@ -57,6 +61,7 @@ _QUIET_S = 30.0
 _FIXED_PATTERN_LIMIT = 0.25
 """Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
 _BYTES_PER_GB = 1 << 30
+_DISK_FLOOR_ALERT = "disk-floor"
 _RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
 """What a late sidecar can say that changes the result of a movie."""
 
@@ -108,10 +113,14 @@ class Daemon:
         session_folder.prepare(options.session_dir, options.raw_root)
         with SessionLock(options.session_dir):
             settings_before = session_folder.read_settings_text(options.session_dir)
+            channels = self._alert_channels()
             self._open_store()
+            self._start_courier(channels)
             try:
                 return self._run_locked()
             except FrazilError as error:
+                if not isinstance(error, SettingsError | UsageError):
+                    self._notices.alert("error", "daemon", f"the daemon ends: {error.what}", error.remedy)
                 if isinstance(error, SettingsError):
                     # A flag that was refused must not be remembered with the session.
                     session_folder.restore_settings_text(options.session_dir, settings_before)
@@ -119,7 +128,19 @@ class Daemon:
                 _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
                 raise
             finally:
+                self._courier.close()
                 self._store.close()
+
+    def _alert_channels(self) -> list[Channel]:
+        folder = self._options.session_dir.resolve()
+        about = About(folder.name, str(folder))
+        return channels_of(self._settings.alerts, about, environ=environment(), utc_us=self._utc_us)
+
+    def _start_courier(self, channels: list[Channel]) -> None:
+        alerts = self._settings.alerts
+        rules = SendingRules(alerts.least_severity, alerts.mute, int(alerts.quiet_minutes * 60e6))
+        self._courier = AlertCourier(self._store, channels, rules, utc_us=self._utc_us)
+        self._courier.start()
 
     def stop(self, sentence: str = "stopped as asked") -> None:
         """End soon; what is under way is done again when the session is resumed. Callable from a signal handler."""
@@ -137,7 +158,7 @@ class Daemon:
             query_timeout_s=settings.store.query_timeout_s,
             query_max_rows=settings.store.query_max_rows,
         )
-        self._notices = Notices(self._store, utc_us=self._utc_us)
+        self._notices = Notices(self._store, utc_us=self._utc_us, quiet_s=60.0 * settings.alerts.quiet_minutes)
         self._session_before = self._store.named("session").as_dicts()
         settings_yaml = session_folder.write_settings(options.session_dir, settings)
         microscope = settings.microscope
@@ -226,6 +247,9 @@ class Daemon:
                     reconsider=self._intake.post,
                     clock=self._clock,
                     utc_us=self._utc_us,
+                )
+                self._alerts = AlertDesk(
+                    settings.alerts, self._store, self._notices, late_sidecars=self._movies.late_sidecars
                 )
                 self._results = ResultDesk(
                     store=self._store,
@@ -383,8 +407,10 @@ class Daemon:
                 "disk",
                 f"less than {self._settings.store.min_free_disk_gb:g} GB are free: no new movie is started",
                 "free disk space; processing goes on by itself",
+                _DISK_FLOOR_ALERT,
             )
         else:
+            self._notices.over(_DISK_FLOOR_ALERT)
             self._notices.alert("info", "disk", "there is disk space again: processing goes on")
 
     def _on_order(self, order: Order) -> None:
@@ -432,6 +458,7 @@ class Daemon:
                 queue_depth=self._scheduler.queue_depth + len(self._movies.waiting_for_gate),
                 analysis=self._analysis.summary(),
             )
+            self._alerts.step(state, expecting=not (self._options.once or self._finishing or status is not None))
         self._server.publish(state)
         if self._on_state is not None:
             self._on_state(state)

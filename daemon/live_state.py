@@ -128,6 +128,10 @@ class LiveStateBuilder:
             last_movie_id=self.last_movie_id,
             alerts_open=len(urgent),
             newest_alert=str(urgent[0]["text"]) if urgent else None,
+            error_opened_utc_us=max(
+                (_int(a["opened_utc_us"]) or 0 for a in urgent if a["severity"] == "error"), default=None
+            ),
+            bell=settings.alerts.bell,
             recent_kept=_int(recent.get("kept")) or 0,
             recent_total=_int(recent.get("finished")) or 0,
             prior_version=None if analysis is None else analysis.prior_version,

@@ -204,6 +204,11 @@ class MovieBook:
         entry = self._entries[movie_id]
         entry.row, entry.priority = None, LIVE_PRIORITY
 
+    @property
+    def newest_sequence(self) -> int:
+        """Of the movie that was found last; -1: none was."""
+        return self._next_sequence - 1
+
     def sequence(self, movie_id: str) -> int:
         return self._entries[movie_id].sequence
 

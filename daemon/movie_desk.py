@@ -66,6 +66,8 @@ class MovieDesk:
         self.waiting_for_gate: dict[str, None] = {}
         self._behind: dict[str, str] = {}
         self._asked_again: dict[str, float] = {}
+        self._late: set[int] = set()
+        """Sequences of movies whose sidecar came after they had been taken."""
 
     @property
     def busy(self) -> bool:
@@ -154,6 +156,7 @@ class MovieDesk:
 
     def _late_sidecar(self, item: intake.LateSidecar) -> None:
         """A sidecar came after its movie was taken: what it says is stored; a changed result is computed again."""
+        self._late.add(self._book.sequence(item.movie_id))
         known = self.in_hand.get(item.movie_id)
         if known is None:
             previous = item.previous or AcquisitionMetadata()
@@ -174,6 +177,12 @@ class MovieDesk:
         in_flight = item.movie_id in self._scheduler.in_flight().values()
         known.stale = known.stale or (in_flight and acquisition != known.acquisition)
         known.movie, known.acquisition = movie, acquisition
+
+    def late_sidecars(self, last: int) -> int:
+        """How many of the newest movies had their sidecar late, in this run."""
+        first = self._book.newest_sequence - last + 1
+        self._late = {sequence for sequence in self._late if sequence >= first}
+        return len(self._late)
 
     # --- queueing and forgetting -----------------------------------------------------------------------------------
 

@@ -76,6 +76,8 @@ class FrazilApp(App[None]):
         self.gone: Signal[Gone] = Signal(self, "gone")
         """About once a second while no daemon answers."""
         self.state: LiveState | None = None
+        self._rung_utc_us = 0
+        """Of the newest error that a person was rung for."""
         self.movie_id: str | None = None
         """The movie that is selected, or the newest while a screen follows it."""
 
@@ -93,7 +95,11 @@ class FrazilApp(App[None]):
                 self._show(event)
 
     def _show(self, state: LiveState) -> None:
-        self.state = state
+        before, self.state = self.state, state
+        # Not for what was open when the screen was started: whoever starts it reads it.
+        if before is not None and state.bell and (state.error_opened_utc_us or 0) > self._rung_utc_us:
+            self.bell()
+        self._rung_utc_us = max(self._rung_utc_us, state.error_opened_utc_us or 0)
         self.states.publish(state)
 
     def action_help(self) -> None:

@@ -15,7 +15,10 @@ import typer
 
 from frazil.config.errors import FrazilError, UsageError
 
-VERBS = ("demo", "watch", "simulate", "tui", "status", "summary", "why", "scores", "query", "export", "fetch", "doctor")
+VERBS = (
+    *("demo", "watch", "simulate", "tui", "status", "alerts", "summary", "why", "scores", "query", "export", "fetch"),
+    "doctor",
+)
 
 _HELP = """Live processing of cryo-EM movies while the microscope is still running.
 

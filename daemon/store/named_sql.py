@@ -215,8 +215,12 @@ REASONS = (
     "ORDER BY movies DESC, pattern LIMIT 50"
 )
 ALERTS = (
-    "SELECT * FROM alerts WHERE NOT $open_only OR acknowledged_utc_us IS NULL "
+    "SELECT * FROM alerts WHERE NOT $open_only OR (acknowledged_utc_us IS NULL AND cleared_utc_us IS NULL) "
     "ORDER BY created_utc_us DESC, alert_id LIMIT $limit"
+)
+ALERT_DELIVERIES = (
+    "SELECT d.*, a.severity, a.subject, a.text FROM alert_deliveries d JOIN alerts a USING (alert_id) "
+    "ORDER BY d.opened_utc_us DESC, d.alert_id, d.channel LIMIT $limit"
 )
 STAGE_TIMINGS = (
     "SELECT stage, count(*) AS movies, quantile_cont(seconds, 0.5) AS p50_s, quantile_cont(seconds, 0.95) AS p95_s, "

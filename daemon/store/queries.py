@@ -128,6 +128,11 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.ALERTS,
         {"open_only": Param(bool, False), "limit": Param(int, 50)},
     ),
+    "alert_deliveries": NamedQuery(
+        "Which alert went where, by mail or webhook, newest first.",
+        named_sql.ALERT_DELIVERIES,
+        {"limit": Param(int, 100)},
+    ),
     "stage_timings": NamedQuery("Seconds by stage over the last movies.", named_sql.STAGE_TIMINGS, _LAST),
     "devices": NamedQuery("What the workers really computed on.", named_sql.DEVICES, {}),
     "scores": NamedQuery("The evaluators' verdicts, newest round first.", named_sql.SCORES, {"limit": Param(int, 100)}),

@@ -322,6 +322,22 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """How far one opening of an alert has got on one channel."""
+
+    alert_id: str
+    opened_utc_us: int
+    channel: str
+    state: str
+    """sending (perhaps it arrived), sent, failed (it is tried again)"""
+    attempts: int
+    message_id: str
+    """Of the message that it went with; one that is sent again keeps it, so that a receiver can drop it."""
+    last_error: str | None = None
+    sent_utc_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackRow:
     """What a person thinks of a movie (or of the session: `movie_id` None)."""
 

@@ -396,6 +396,21 @@ CREATE TABLE IF NOT EXISTS alerts (
     remedy TEXT,
     acknowledged_utc_us BIGINT, acknowledged_by TEXT
 );
+-- Version 8: since when it is open (it may be over, and come again), when it was over, and who was told of it where.
+ALTER TABLE alerts ADD COLUMN IF NOT EXISTS opened_utc_us BIGINT;
+ALTER TABLE alerts ADD COLUMN IF NOT EXISTS cleared_utc_us BIGINT;
+UPDATE alerts SET opened_utc_us = created_utc_us WHERE opened_utc_us IS NULL;
+CREATE TABLE IF NOT EXISTS alert_deliveries (
+    alert_id TEXT NOT NULL,
+    opened_utc_us BIGINT NOT NULL,        -- which of its openings
+    channel TEXT NOT NULL,                -- smtp, or a webhook's shape with a digest of its address
+    state TEXT NOT NULL,                  -- sending, sent, failed (tried again)
+    attempts INTEGER NOT NULL,
+    last_error TEXT,
+    message_id TEXT NOT NULL,             -- of the message that it went with
+    sent_utc_us BIGINT,
+    PRIMARY KEY (alert_id, opened_utc_us, channel)
+);
 
 CREATE TABLE IF NOT EXISTS feedback (
     feedback_id TEXT PRIMARY KEY,

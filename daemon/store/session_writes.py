@@ -14,6 +14,7 @@ from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import (
     AlertRow,
     ClassRow,
+    DeliveryRow,
     FeedbackRow,
     ForecastRow,
     InterventionRow,
@@ -67,28 +68,46 @@ def record_gain_verdict(connection: Connection, verdict: str) -> None:
     connection.execute("UPDATE session SET gain_verdict = ?", [verdict])
 
 
-def record_alert(connection: Connection, row: AlertRow) -> bool:
-    """Tell a person. The same alert again opens it again if it was acknowledged before that; while it is open, its time
-    is brought up to date at most once a minute. Returns whether it is news: new, or open again."""
+def record_alert(connection: Connection, row: AlertRow, *, quiet_us: int = 0) -> bool:
+    """Tell a person. While an alert is open, its time is brought up to date at most once a minute. The same again opens
+    it again if it was over before that, or if it was acknowledged and then not said for `quiet_us`: what a person has
+    seen and what simply goes on is no news. Returns whether it is: new, or open again."""
     seen = connection.execute(
-        "SELECT created_utc_us, acknowledged_utc_us FROM alerts WHERE alert_id = ?", [row.key()]
+        "SELECT created_utc_us, acknowledged_utc_us, cleared_utc_us FROM alerts WHERE alert_id = ?", [row.key()]
     ).fetchone()
-    if seen is not None:
-        told_utc_us, acknowledged_utc_us = seen
-        again = acknowledged_utc_us is not None and row.created_utc_us > acknowledged_utc_us
-        if again or (acknowledged_utc_us is None and row.created_utc_us - told_utc_us >= _REPEAT_US):
-            connection.execute(
-                "UPDATE alerts SET created_utc_us = ?, remedy = ?, acknowledged_utc_us = NULL, acknowledged_by = NULL "
-                "WHERE alert_id = ?",
-                [row.created_utc_us, row.remedy, row.key()],
-            )
-        return again
-    values = [row.key(), row.created_utc_us, row.severity, row.subject, row.text, row.remedy]
-    connection.execute(
-        "INSERT INTO alerts (alert_id, created_utc_us, severity, subject, text, remedy) VALUES (?, ?, ?, ?, ?, ?)",
-        values,
-    )
-    return True
+    if seen is None:
+        values = [row.key(), row.created_utc_us, row.created_utc_us, row.severity, row.subject, row.text, row.remedy]
+        connection.execute(
+            "INSERT INTO alerts (alert_id, created_utc_us, opened_utc_us, severity, subject, text, remedy) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        return True
+    told_utc_us, acknowledged_utc_us, cleared_utc_us = seen
+    over = cleared_utc_us is not None and row.created_utc_us > cleared_utc_us
+    unheard = acknowledged_utc_us is not None and row.created_utc_us > max(acknowledged_utc_us, told_utc_us) + quiet_us
+    if over or (cleared_utc_us is None and unheard):
+        connection.execute(
+            "UPDATE alerts SET created_utc_us = ?, opened_utc_us = ?, severity = ?, text = ?, remedy = ?, "
+            "acknowledged_utc_us = NULL, acknowledged_by = NULL, cleared_utc_us = NULL WHERE alert_id = ?",
+            [row.created_utc_us, row.created_utc_us, row.severity, row.text, row.remedy, row.key()],
+        )
+        return True
+    if cleared_utc_us is None and row.created_utc_us - told_utc_us >= _REPEAT_US:
+        connection.execute(
+            "UPDATE alerts SET created_utc_us = ?, remedy = ? WHERE alert_id = ?",
+            [row.created_utc_us, row.remedy, row.key()],
+        )
+    return False
+
+
+def clear_alert(connection: Connection, alert_id: str, *, utc_us: int) -> bool:
+    """What it told of is over: it leaves the screen by itself, acknowledged or not. False: no such alert is open."""
+    row = connection.execute(
+        "UPDATE alerts SET cleared_utc_us = ? WHERE alert_id = ? AND cleared_utc_us IS NULL RETURNING alert_id",
+        [utc_us, alert_id],
+    ).fetchone()
+    return row is not None
 
 
 def acknowledge_alert(connection: Connection, alert_id: str, *, who: str, utc_us: int) -> bool:
@@ -99,6 +118,13 @@ def acknowledge_alert(connection: Connection, alert_id: str, *, who: str, utc_us
         [utc_us, who, alert_id],
     ).fetchone()
     return row is not None
+
+
+def record_deliveries(connection: Connection, rows: Sequence[DeliveryRow]) -> None:
+    """How far alerts have got on their channels; the same alert, opening and channel again replaces."""
+    for row in rows:
+        key = ["alert_id", "opened_utc_us", "channel"]
+        _replace(connection, "alert_deliveries", key, {field.name: getattr(row, field.name) for field in fields(row)})
 
 
 def record_feedback(connection: Connection, row: FeedbackRow) -> MovieState | None:

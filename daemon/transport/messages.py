@@ -160,6 +160,9 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """The newest movie with a result."""
     alerts_open: int = 0
     newest_alert: str | None = None
+    error_opened_utc_us: int | None = None
+    """When the newest error that is open was first told: a later one than before rings the bell."""
+    bell: bool = True
     recent_kept: int = 0
     """Of the last 25 finished movies."""
     recent_total: int = 0

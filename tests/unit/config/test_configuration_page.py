@@ -21,7 +21,7 @@ def test_page_is_current() -> None:
 def test_every_setting_has_a_meaning_and_a_unit_where_its_name_has_one(key: str) -> None:
     facts = KNOWN_KEYS[key]
     assert len(facts.meaning) >= 8
-    suffixes = ("_angstrom", "_kv", "_mm", "_um", "_s", "_px", "_px2", "_e_per_a2", "_gb")
+    suffixes = ("_angstrom", "_kv", "_mm", "_um", "_s", "_px", "_px2", "_e_per_a2", "_gb", "_minutes", "_hours")
     assert bool(facts.unit) == (key.endswith(suffixes) or key == "camera.counts_per_electron")
 
 

@@ -1,0 +1,172 @@
+"""The ways out: a mail server and webhooks. Each sends one message within a time limit, or says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import smtplib
+import socket
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from frazil.config.errors import RetryLaterError, SettingsError
+from frazil.config.settings import AlertSettings
+from frazil.daemon.alert_plan import Message
+from frazil.daemon.alert_words import as_json, as_mail
+
+_TIMEOUT_S = 20.0
+_MAX_ANSWER_BYTES = 4096
+_HELO = socket.gethostname()
+"""Said by us, because smtplib's own asks the name server, which may take as long as a dead server."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The session that alerts are of."""
+
+    session_name: str
+    session_dir: str
+
+
+class Channel(Protocol):
+    """A way out."""
+
+    @property
+    def name(self) -> str:
+        """Of the channel; the same at every start with the same settings."""
+
+    def send(self, message: Message) -> None:
+        """Returns when the receiver has taken the message. Raises `RetryLaterError` when it has not (perhaps it
+        has: then it gets the same message id again)."""
+
+
+def channels_of(
+    settings: AlertSettings, about: About, *, environ: Mapping[str, str], utc_us: Callable[[], int]
+) -> list[Channel]:
+    """The channels that the settings name.
+
+    Raises
+    ------
+    SettingsError
+        A password or an address that is not where the settings say.
+    """
+    found: list[Channel] = []
+    if settings.smtp_host is not None:
+        password = None
+        if settings.smtp_password is not None:
+            password = _secret(settings.smtp_password, "alerts.smtp_password", environ)
+        found.append(_Mail(settings, password, about, utc_us))
+    for hook in settings.webhooks:
+        shape, _, place = hook.partition(" ")
+        address = place if place.startswith("http") else _secret(place, "alerts.webhooks", environ)
+        if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
+            raise SettingsError(
+                f"alerts.webhooks: what {place} holds is not an address", remedy="it must begin with https://"
+            )
+        found.append(_Webhook(shape, address, about))
+    return found
+
+
+def _secret(place: str, key: str, environ: Mapping[str, str]) -> str:
+    kind, _, where = place.partition(":")
+    if kind == "env":
+        value = environ.get(where, "")
+        if not value:
+            raise SettingsError(
+                f"{key}: the environment variable {where} is not set", remedy=f"export {where}, then start again"
+            )
+        return value.strip()
+    path = Path(where).expanduser()
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{key}: cannot be read ({error})", path=path, remedy="correct the path") from error
+    if not value:
+        raise SettingsError(f"{key}: the file is empty", path=path, remedy="put the secret into it")
+    return value
+
+
+class _Mail:
+    name = "smtp"
+
+    def __init__(self, settings: AlertSettings, password: str | None, about: About, utc_us: Callable[[], int]) -> None:
+        self._settings, self._password, self._about, self._utc_us = settings, password, about, utc_us
+
+    def send(self, message: Message) -> None:
+        settings = self._settings
+        mail = as_mail(
+            message,
+            session_name=self._about.session_name,
+            session_dir=self._about.session_dir,
+            sender=settings.smtp_from or f"frazil@{socket.gethostname()}",
+            receivers=settings.smtp_to,
+            now_utc_us=self._utc_us(),
+        )
+        try:
+            with self._connect() as server:
+                if settings.smtp_security == "starttls":
+                    server.starttls(context=ssl.create_default_context())
+                if settings.smtp_user is not None and self._password is not None:
+                    server.login(settings.smtp_user, self._password)
+                refused = server.send_message(mail)
+        except (OSError, smtplib.SMTPException) as error:
+            raise RetryLaterError(f"mail: {settings.smtp_host}:{settings.smtp_port}: {_said(error)}") from error
+        if refused:
+            raise RetryLaterError(f"mail: {settings.smtp_host} refuses {', '.join(sorted(refused))}")
+
+    def _connect(self) -> smtplib.SMTP:
+        settings = self._settings
+        host = settings.smtp_host or ""
+        if settings.smtp_security == "tls":
+            context = ssl.create_default_context()
+            return smtplib.SMTP_SSL(host, settings.smtp_port, _HELO, timeout=_TIMEOUT_S, context=context)
+        return smtplib.SMTP(host, settings.smtp_port, _HELO, timeout=_TIMEOUT_S)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A webhook that moved is a mistake in the settings: alerts do not go to wherever somebody points them."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+class _Webhook:
+    def __init__(self, shape: str, address: str, about: About) -> None:
+        self._shape, self._address, self._about = shape, address, about
+        # A digest, because the address is a secret and the name is stored.
+        self.name = f"{shape}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def send(self, message: Message) -> None:
+        body = as_json(message, shape=self._shape, session_name=self._about.session_name)
+        request = urllib.request.Request(
+            self._address,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": message.message_id},
+            method="POST",
+        )
+        host = urllib.parse.urlsplit(self._address).hostname
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
+                answer.read(_MAX_ANSWER_BYTES)
+        except urllib.error.HTTPError as error:
+            raise RetryLaterError(f"{self._shape}: {host} answers {error.code} {error.reason}") from error
+        except (OSError, ValueError) as error:
+            raise RetryLaterError(f"{self._shape}: {host}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    return " ".join(str(reason).split()) or type(error).__name__
+
+
+def environment() -> Mapping[str, str]:
+    """Of this process."""
+    return os.environ

@@ -17,6 +17,7 @@ from frazil.daemon.intake.events import Reconsider
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.notices import Notices
+from frazil.daemon.optics_desk import OpticsDesk
 from frazil.daemon.scheduler import Scheduler
 from frazil.daemon.store import writes
 from frazil.daemon.store.store import Store
@@ -66,6 +67,7 @@ class MovieDesk:
         self.waiting_for_gate: dict[str, None] = {}
         self._behind: dict[str, str] = {}
         self._asked_again: dict[str, float] = {}
+        self._optics = OpticsDesk(store)
         self._late: set[int] = set()
         """Sequences of movies whose sidecar came after they had been taken."""
 
@@ -152,6 +154,7 @@ class MovieDesk:
         )
         self._book.set_row(movie.movie_id, row)
         self._store.submit(writes.register_movie, row)
+        self._optics.add(movie.movie_id, movie.relative_path, metadata)
         return acquisition
 
     def _late_sidecar(self, item: intake.LateSidecar) -> None:
@@ -161,6 +164,7 @@ class MovieDesk:
         if known is None:
             previous = item.previous or AcquisitionMetadata()
             self._store.submit(writes.update_metadata, item.movie_id, item.metadata, item.sidecar_path)
+            self._optics.add(item.movie_id, item.path, item.metadata)
             if any(getattr(item.metadata, name) not in (None, getattr(previous, name)) for name in _RESULT_FIELDS):
                 self._notices.alert(
                     "info", "metadata", f"the sidecar of {item.path} came late: it is processed again with it"

@@ -51,6 +51,7 @@ def facts(row: Row) -> list[tuple[str, str]]:
         ("path", clean(row.get("relative_path") or NOT_KNOWN)),
         ("square", clean(row.get("grid_square") or NOT_KNOWN)),
         ("hole", clean(row.get("hole") or NOT_KNOWN)),
+        ("optics group", _group(row)),
         ("attempts", str(row["attempts"]) if (_int(row.get("attempts")) or 0) > 1 else NOT_KNOWN),
         ("flags", clean(row.get("flags") or NOT_KNOWN)),
         ("hot pixels", count(_int(row.get("hot_pixel_count")))),
@@ -87,6 +88,15 @@ def _cause(row: Row) -> str:
     """What costs it most beyond the usual, and how much."""
     word = cause_word(row.get("named_cause"))
     return f"{word} +{number(row.get('named_excess_ln_ssnr'), 2)}" if word else NOT_KNOWN
+
+
+def _group(row: Row) -> str:
+    """Exposures with one beam shift; where it is known, the shift."""
+    group = _int(row.get("optics_group"))
+    if group is None:
+        return NOT_KNOWN
+    x, y = number(row.get("image_shift_x_um"), 2), number(row.get("image_shift_y_um"), 2)
+    return f"{group}" if NOT_KNOWN in (x, y) else f"{group} (shift {x}, {y} µm)"
 
 
 def _with_sd(value_um: object, sd_angstrom: object) -> str:

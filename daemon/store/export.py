@@ -97,7 +97,6 @@ def export_star(
     _link(Path(session["raw_root"]), out / "raw")
     kept: list[Row] = []
     rejected: list[Row] = []
-    groups = OpticsGroups()
     stems: dict[str, str] = {}
     motion_files = coordinate_files = done = not_usable = 0
     for after, page in _pages(reader):
@@ -113,7 +112,6 @@ def export_star(
             _place(session_dir / row["micrograph_path"], out / JOB / f"{row['stem']}.mrc", copy=copy)
             row["optics"] = _optics(row, session)
             if why_not is None:
-                row["optics_group"] = groups.number(row["optics"])
                 kept.append(row)
         motion_files += _write_motion_files(reader, out, names, session, after, page)
         coordinate_files += _write_coordinates(reader, out, after, page)
@@ -122,6 +120,10 @@ def export_star(
             progress(done)
     kept.sort(key=lambda row: row["relative_path"])
     rejected.sort(key=lambda row: row["relative_path"])
+    # Only now: RELION's numbers have no gap, and the same session gives the same numbers.
+    groups = OpticsGroups(row["optics"] for row in kept)
+    for row in kept:
+        row["optics_group"] = groups.number(row["optics"])
     with_coordinates = [row for row in kept if (out / "coordinates" / f"{row['stem']}.star").exists()]
     comment = "Written by frazil. Run RELION in this folder: all names are relative to it."
     if names.prefix:
@@ -142,7 +144,7 @@ def export_star(
             )
         ],
     )
-    particles = _write_particles(reader, out, names, kept, comment)
+    particles = _write_particles(reader, out, names, kept, groups, comment)
     return ExportReport(out, len(kept), len(rejected), motion_files, coordinate_files, particles, not_usable)
 
 
@@ -230,7 +232,8 @@ def _optics(row: Row, session: Row) -> Optics:
             f"the session does not say the {unknown[0]} of {row['relative_path']}",
             remedy="run `frazil watch` again with the missing flag; it fills the session and processes nothing twice",
         )
-    return Optics(**{name: value for name, value in optics.items() if value is not None})
+    known = {name: value for name, value in optics.items() if value is not None}
+    return Optics(**known, beam_shift_group=row["optics_group"])
 
 
 def _write_motion_files(
@@ -288,7 +291,9 @@ def _write_coordinates(reader: SessionReader, out: Path, after: str, page: Seque
     return written
 
 
-def _write_particles(reader: SessionReader, out: Path, names: Names, kept: Sequence[Row], comment: str) -> int:
+def _write_particles(
+    reader: SessionReader, out: Path, names: Names, kept: Sequence[Row], groups: OpticsGroups, comment: str
+) -> int:
     (counts,) = reader.named("particle_columns").as_dicts()
     known = [name for name in PARTICLE_COLUMNS if counts[name] == counts["particles"]]
     with_particles = [row for row in kept if row["particle_count"]]
@@ -305,6 +310,7 @@ def _write_particles(reader: SessionReader, out: Path, names: Names, kept: Seque
         (_rows(reader, "export_particles", after, page) for after, page in _pages(reader)),
         (lambda row: names.of(f"{STACKS}/{row['stem']}.mrcs")) if all_there else None,
         next(iter(stacks.values())) if all_there else None,
+        groups=groups,
         diameter_angstrom=None if counts["diameter_angstrom"] is None else float(str(counts["diameter_angstrom"])),
         comment=comment,
     )

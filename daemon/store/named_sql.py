@@ -33,6 +33,7 @@ MOVIE_COLUMNS: Mapping[str, str] = {
     "attempts": "m.attempts",
     "grid_square": "m.grid_square",
     "hole": "m.hole",
+    "optics_group": "m.optics_group",
     "frame_count": "m.frame_count",
     **{name: TREND_METRICS[name] for name in TREND_METRICS if name != "lag_s"},
     "named_cause": "k.named_cause",
@@ -289,6 +290,31 @@ SQUARES = (
     f"avg(m.stage_y_um) AS stage_y_um {_JOINED} WHERE m.grid_square IS NOT NULL AND m.state <> 'outdated' "
     "GROUP BY m.grid_square ORDER BY m.grid_square"
 )
+# Astigmatism is a direction without a sign: it is averaged as a vector at twice its angle. Beam tilt, which is what
+# makes coma, is weighted by its own variance. The tilts rest on one map: differences of groups are known better.
+OPTICS_GROUPS = (
+    "WITH per_movie AS (SELECT m.optics_group, m.state = 'ready' AS kept, m.state = 'ready' AND c.reliable AS fitted, "
+    "m.image_shift_x_um, m.image_shift_y_um, "
+    "c.astigmatism_angstrom * cos(2 * radians(c.astigmatism_angle_deg)) AS a_cos, "
+    "c.astigmatism_angstrom * sin(2 * radians(c.astigmatism_angle_deg)) AS a_sin, "
+    "e.beam_tilt_x_mrad AS tilt_x, 1 / nullif(e.beam_tilt_xx_mrad2, 0) AS weight_x, "
+    "e.beam_tilt_y_mrad AS tilt_y, 1 / nullif(e.beam_tilt_yy_mrad2, 0) AS weight_y "
+    "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN particle_evidence_arrays e USING (movie_id) "
+    "WHERE m.state <> 'outdated'), summed AS (SELECT optics_group, count(*) AS movies, count(*) FILTER (kept) AS kept, "
+    "avg(image_shift_x_um) AS image_shift_x_um, avg(image_shift_y_um) AS image_shift_y_um, "
+    "count(*) FILTER (fitted) AS fitted, "
+    "avg(a_cos) FILTER (fitted) AS a_cos, avg(a_sin) FILTER (fitted) AS a_sin, "
+    "sqrt((var_samp(a_cos) FILTER (fitted) + var_samp(a_sin) FILTER (fitted)) / 2 / count(*) FILTER (fitted)) "
+    "AS astigmatism_sd_angstrom, "
+    "sum(tilt_x * weight_x) FILTER (kept) / sum(weight_x) FILTER (kept) AS beam_tilt_x_mrad, "
+    "sqrt(1 / sum(weight_x) FILTER (kept)) AS beam_tilt_x_sd_mrad, "
+    "sum(tilt_y * weight_y) FILTER (kept) / sum(weight_y) FILTER (kept) AS beam_tilt_y_mrad, "
+    "sqrt(1 / sum(weight_y) FILTER (kept)) AS beam_tilt_y_sd_mrad FROM per_movie GROUP BY optics_group) "
+    "SELECT optics_group, movies, kept, image_shift_x_um, image_shift_y_um, fitted, "
+    "sqrt(a_cos * a_cos + a_sin * a_sin) AS astigmatism_angstrom, astigmatism_sd_angstrom, "
+    "degrees(atan2(a_sin, a_cos)) / 2 AS astigmatism_angle_deg, beam_tilt_x_mrad, beam_tilt_x_sd_mrad, "
+    "beam_tilt_y_mrad, beam_tilt_y_sd_mrad FROM summed ORDER BY optics_group NULLS LAST"
+)
 FEEDBACK = (
     "SELECT f.*, m.relative_path FROM feedback f LEFT JOIN movies m USING (movie_id) "
     "ORDER BY f.created_utc_us DESC, feedback_id LIMIT $limit"
@@ -296,7 +322,7 @@ FEEDBACK = (
 EXPORT_MOVIES = (
     "SELECT m.movie_id, m.relative_path, m.generation, m.stem, m.state, m.rejection_reason, m.failure_reason, "
     "m.file_format, m.frame_count, m.raw_frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, "
-    "m.dose_per_frame_e_per_a2, m.flags, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
+    "m.dose_per_frame_e_per_a2, m.flags, m.optics_group, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
     "c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id) "
     f"{_JOINED} WHERE m.movie_id > $after AND m.state <> 'outdated' ORDER BY m.movie_id LIMIT $limit"
 )

@@ -185,6 +185,11 @@ NAMED: Mapping[str, NamedQuery] = {
     "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),
     "frame_count_mode": NamedQuery("The session's most common frame count.", named_sql.FRAME_COUNT_MODE, {}),
     "squares": NamedQuery("Means and counts by grid square.", named_sql.SQUARES, {}),
+    "optics_groups": NamedQuery(
+        "Optics groups by beam shift: movies, astigmatism (of the CTF fits) and coma (beam tilt from the particles).",
+        named_sql.OPTICS_GROUPS,
+        {},
+    ),
     "feedback": NamedQuery("What people said, newest first.", named_sql.FEEDBACK, {"limit": Param(int, 100)}),
     "export_movies": NamedQuery(
         "What an export writes of each movie, a page after a movie id.",

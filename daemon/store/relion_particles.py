@@ -39,6 +39,7 @@ def write_particles(
     image_name: Callable[[Mapping[str, Any]], str] | None,
     first_stack: Path | None,
     *,
+    groups: OpticsGroups,
     diameter_angstrom: float | None,
     comment: str,
 ) -> int:
@@ -55,13 +56,12 @@ def write_particles(
     image_name, first_stack:
         Name of a micrograph's particle stack and one such stack, for the size of its images; None: coordinates only
         (`relion_preprocess --reextract_data_star` extracts from them).
+    groups:
+        Those of `kept`.
     diameter_angstrom:
         Of the particles; gives RELION a box where there are no images yet (1.6 diameters, even).
     """
     by_id = {row["movie_id"]: row for row in kept}
-    groups = OpticsGroups()
-    for row in kept:
-        groups.number(row["optics"])
     labels = {label: name for name, label in PARTICLE_COLUMNS.items() if name in known}
     head = ["rlnCoordinateX", "rlnCoordinateY", "rlnMicrographName", "rlnOpticsGroup", "rlnRandomSubset"]
     ctf = {
@@ -71,7 +71,7 @@ def write_particles(
         "rlnPhaseShift": "phase_shift_deg",
     }
     image = ["rlnImageName"] if image_name is not None else []
-    optics = groups.block(_image_columns(kept, first_stack, diameter_angstrom))
+    optics = groups.block(_image_columns(groups, first_stack, diameter_angstrom))
     with appending(path, [optics], "particles", [*image, *head, *ctf, *labels], comment=comment) as loop:
         for page in pages:
             for movie_id, particles in groupby(page, key=lambda row: row["movie_id"]):
@@ -89,9 +89,9 @@ def write_particles(
 
 
 def _image_columns(
-    kept: Sequence[Mapping[str, Any]], first_stack: Path | None, diameter_angstrom: float | None
+    groups: OpticsGroups, first_stack: Path | None, diameter_angstrom: float | None
 ) -> dict[str, list[StarValue]]:
-    pixel_sizes: list[float] = [o.pixel_size_angstrom for o in dict.fromkeys(row["optics"] for row in kept)]
+    pixel_sizes: list[float] = [o.pixel_size_angstrom for o in groups.optics]
     boxes: list[int] = []
     if first_stack is not None:
         with open_movie(first_stack) as stack:

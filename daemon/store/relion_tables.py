@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from frazil.models.formats.star import StarBlock, StarValue
@@ -33,17 +33,30 @@ class Optics:
     pixel_size_angstrom: float
     """Of the micrograph."""
     movie_pixel_size_angstrom: float
+    beam_shift_group: int | None = None
+    """Number of the session's own; None: not known."""
 
 
 class OpticsGroups:
-    """Numbers optics groups from 1 in the order in which they are met."""
+    """Numbers optics groups from 1 without a gap, as RELION wants them, in the order of the session's own numbers.
 
-    def __init__(self) -> None:
-        self._numbers: dict[Optics, int] = {}
+    Where all of 1 to n are there, RELION's number is the session's; in any case the name has the session's number.
+    """
+
+    def __init__(self, optics: Iterable[Optics]) -> None:
+        ordered = sorted(
+            set(optics), key=lambda o: (o.beam_shift_group is None, o.beam_shift_group or 0, astuple(o)[:5])
+        )
+        self._numbers = {one: number for number, one in enumerate(ordered, 1)}
+
+    @property
+    def optics(self) -> tuple[Optics, ...]:
+        """In the order of their numbers."""
+        return tuple(self._numbers)
 
     def number(self, optics: Optics) -> int:
-        """The group of these optics."""
-        return self._numbers.setdefault(optics, len(self._numbers) + 1)
+        """The group of these optics. Raises KeyError for some that it was not made with."""
+        return self._numbers[optics]
 
     def block(self, extra: Mapping[str, Sequence[StarValue]] | None = None) -> StarBlock:
         """`data_optics`; `extra` columns in the order of the groups."""
@@ -51,7 +64,7 @@ class OpticsGroups:
         return StarBlock(
             "optics",
             {
-                "rlnOpticsGroupName": [f"opticsGroup{number}" for number in self._numbers.values()],
+                "rlnOpticsGroupName": self._names(),
                 "rlnOpticsGroup": list(self._numbers.values()),
                 "rlnMicrographOriginalPixelSize": [o.movie_pixel_size_angstrom for o in optics],
                 "rlnVoltage": [o.voltage_kv for o in optics],
@@ -61,6 +74,14 @@ class OpticsGroups:
                 **(extra or {}),
             },
         )
+
+    def _names(self) -> list[StarValue]:
+        """Unique: RELION takes groups of one name for one group when it joins files."""
+        names: list[StarValue] = []
+        for optics, number in self._numbers.items():
+            name = f"opticsGroup{number}" if optics.beam_shift_group is None else f"beamShift{optics.beam_shift_group}"
+            names.append(name if name not in names else f"{name}_{number}")
+        return names
 
 
 def micrographs_block(rows: Sequence[Mapping[str, Any]]) -> StarBlock:

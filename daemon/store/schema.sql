@@ -396,6 +396,8 @@ CREATE TABLE IF NOT EXISTS alerts (
     remedy TEXT,
     acknowledged_utc_us BIGINT, acknowledged_by TEXT
 );
+-- Version 8: exposures that share beam and image shift, from 1; NULL: not known (yet). A number never changes.
+ALTER TABLE movies ADD COLUMN IF NOT EXISTS optics_group INTEGER;
 -- Version 8: since when it is open (it may be over, and come again), when it was over, and who was told of it where.
 ALTER TABLE alerts ADD COLUMN IF NOT EXISTS opened_utc_us BIGINT;
 ALTER TABLE alerts ADD COLUMN IF NOT EXISTS cleared_utc_us BIGINT;

@@ -104,6 +104,14 @@ def update_metadata(connection: Connection, movie_id: str, metadata: Acquisition
     connection.execute(f"UPDATE movies SET {marks} WHERE movie_id = ?", [*columns.values(), movie_id])
 
 
+def set_optics_groups(connection: Connection, groups: Mapping[str, int]) -> None:
+    """Numbers by movie id. A number that a movie has is never changed."""
+    connection.executemany(
+        "UPDATE movies SET optics_group = ? WHERE movie_id = ? AND optics_group IS NULL",
+        [(number, movie_id) for movie_id, number in groups.items()],
+    )
+
+
 def set_state(
     connection: Connection,
     movie_id: str,

@@ -327,7 +327,7 @@ def test_secrets_come_from_where_the_settings_say(tmp_path: Path, clock: Clock) 
     ],
 )
 def test_settings_that_cannot_work_or_would_show_a_secret_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="alerts|give env:NAME|write `slack`"):
+    with pytest.raises(ValueError, match=r"alerts|give env:NAME|write `slack`"):
         AlertSettings(**wrong)
 
 

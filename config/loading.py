@@ -101,6 +101,13 @@ def settings_to_yaml(settings: Settings) -> str:
     )
 
 
+def settings_of(text: str) -> Settings:
+    """What `settings_to_yaml` wrote. Raises `SettingsError`."""
+    told, filled = _yaml_layers(document := parse_yaml_mapping(text, source="the session's settings"), Path())
+    preset = document.get("preset")
+    return _validated({**filled, **told}, preset=None if preset is None else str(preset))
+
+
 def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingProxyType({})) -> str:
     """Name of "processed in this way": equal for equal results, 32 hexadecimal digits (BLAKE2b, 128 bits).
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from frazil.config.cuts import parse_cut
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
@@ -228,6 +230,16 @@ class ThresholdSettings(_Section):
     """Underfocus positive."""
     max_ice_ring_density: float | None = None
     """Excess power at 0.25-0.28 1/A against its surroundings (RELION's rlnCtfIceRingDensity)."""
+    cuts: tuple[str, ...] = ()
+    """Limits on any metric: `relative_ice_thickness <= 1.5`, `particle_count >= 20`, ... (`frazil what-if --help` has
+    the names and shows what a cut would do)."""
+
+    @field_validator("cuts", mode="after")
+    @classmethod
+    def _are_cuts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse_cut(text)
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> ThresholdSettings:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from frazil.actors.gpu_pool import WorkerPool, plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.errors import FrazilError, SettingsError, StopDaemonError, UsageError
+from frazil.config.errors import FrazilError, RetryLaterError, SettingsError, StopDaemonError, UsageError
 from frazil.config.loading import parameter_hash
 from frazil.daemon import session_folder
 from frazil.daemon.alert_channels import About, Channel, channels_of, environment
@@ -44,8 +44,10 @@ from frazil.daemon.store import causal_writes, rebuild, session_writes, writes
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.threshold_desk import judge_again
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
+from frazil.daemon.what_if import changed
 from frazil.daemon.worker_desk import WorkerDesk
 from frazil.models.causal.graph import causal_graph
 from frazil.models.formats.sidecar import read_sidecar, sidecar_candidates
@@ -198,6 +200,7 @@ class Daemon:
             },
         )
         rebuilt = rebuild.adopt_missing(self._store, options.session_dir, now_utc_us=self._utc_us())
+        self._store.submit(judge_again, settings.thresholds).result()  # they may be others than before
         self._book = MovieBook.restore(self._store, parameter_hash=self._hash, code_version=version("frazil"))
         for movie_id in self._book.interrupted:
             self._store.submit(writes.give_attempt_back, movie_id)
@@ -437,8 +440,27 @@ class Daemon:
                     order.done.set_exception(error)
                 else:
                     order.done.set_result(answer)
+            case "thresholds":
+                try:
+                    order.done.set_result(self._set_thresholds(command.args, command.who))
+                except (SettingsError, RetryLaterError, OSError) as error:
+                    order.done.set_exception(error)
             case _:
                 order.done.set_exception(UsageError(f"not an order for the daemon: {command.name}"))
+
+    def _set_thresholds(self, changes: Mapping[str, object], who: str) -> str:
+        """A person changes thresholds while the session runs; kept with it. The map follows before its next round."""
+        thresholds = changed(self._settings.thresholds, changes)
+        origin = f"set by {who or 'a client'} while the session ran"
+        origins = {**self._settings.origins, **{f"thresholds.{name}": origin for name in changes}}
+        settings = self._settings.model_copy(update={"thresholds": thresholds, "origins": origins})
+        text = session_folder.write_settings(self._options.session_dir, settings)
+        self._store.submit(session_writes.set_settings, text).result()
+        self._settings = settings
+        self._results.use(thresholds)
+        rejected, again = self._store.submit(judge_again, thresholds).result()
+        _log.info("thresholds are %s (%s)", thresholds, origin)
+        return f"{rejected} movies set aside, {again} kept again"
 
     def _publish(self, *, force: bool = False, status: str | None = None) -> None:
         now = self._clock()

@@ -375,6 +375,7 @@ class MapDesk:
                 fsc_uniform=done.uniform_fsc,
                 uniform_resolution_0143_angstrom=done.uniform_resolution_0143_angstrom,
                 forecasts=round_told.forecast_rows(),
+                gains=round_told.gains,
                 mask=None if report is None else report.mask,
                 randomised_from_per_angstrom=None if report is None else report.randomised_from_per_angstrom,
                 sphericity=None if report is None else report.sphericity,

@@ -10,10 +10,10 @@ import numpy as np
 from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.store import named_sql
 from frazil.daemon.store.engine import Connection
-from frazil.daemon.store.rows import ForecastRow
+from frazil.daemon.store.rows import ForecastRow, GainRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.why import cause_words
-from frazil.models.reconstruction.forecast import ssnr_of
+from frazil.models.reconstruction.forecast import Ssnr, ssnr_of
 from frazil.models.reconstruction.orientations import OrientationReport, orientation_report
 from frazil.models.reconstruction.outlook import Outlook, outlook
 from frazil.models.reconstruction.symmetry import symmetry_matrices
@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _ROT_BINS, _TILT_BINS = 144, 72
 """Equal areas of some 2.5 deg: finer than a particle's views are known."""
 _PACE_WINDOW_S = 3600.0
+_GAINS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 _SESSION_SQL = """
 SELECT count(*) FILTER (state = 'ready') AS kept,
        count(*) FILTER (state IN ('ready', 'rejected', 'quarantined')) AS ended,
@@ -37,6 +38,8 @@ class Told:
 
     orientations: OrientationReport | None
     outlook: Outlook | None
+    gains: tuple[GainRow, ...] = ()
+    """The map with fewer and with more particles."""
 
     def forecast_rows(self) -> tuple[ForecastRow, ...]:
         """As the store keeps them."""
@@ -70,8 +73,9 @@ def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, 
             )
         if not done.own_orientations:
             return Told(views, None)
+        ssnr = ssnr_of(report.corrected, np.array(report.chance_covariance))
         foreseen = outlook(
-            ssnr_of(report.corrected, np.array(report.chance_covariance)),
+            ssnr,
             movie_count=done.movie_count,
             particle_count=done.particle_count,
             resolution_angstrom=resolution,
@@ -82,7 +86,12 @@ def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, 
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         _log.warning("no forecast of the map: %s", error)
         return Told(views, None)
-    return Told(views, foreseen)
+    return Told(views, foreseen, _gains(ssnr))
+
+
+def _gains(ssnr: Ssnr) -> tuple[GainRow, ...]:
+    found = [(gain, ssnr.resolution(gain)) for gain in _GAINS]
+    return tuple(GainRow(gain, one.low, one.median, one.high) for gain, one in found)
 
 
 def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:

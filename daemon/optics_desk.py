@@ -53,7 +53,7 @@ class OpticsDesk:
 
 def _metadata(stored: str | None) -> AcquisitionMetadata:
     said = json.loads(stored) if stored else {}
-    return AcquisitionMetadata(**{name: said.get(name) for name in _SAID})
+    return replace(AcquisitionMetadata(), **{name: said.get(name) for name in _SAID})
 
 
 def _position(relative_path: str, metadata: AcquisitionMetadata) -> BeamPosition | None:

@@ -54,6 +54,10 @@ class ResultDesk:
         """A worker brought a result."""
         self._pending.append((result, self._clock()))
 
+    def use(self, thresholds: ThresholdSettings) -> None:
+        """From the next result on."""
+        self._thresholds = thresholds
+
     def step(self) -> None:
         """Write what waits; when the disk refuses, keep it and try again after a pause."""
         if not self._pending or self._clock() < self._not_before_s:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from frazil.config.errors import NotThereError, RetryLaterError
+from frazil.config.loading import settings_of
 from frazil.daemon.pictures import load_picture
 from frazil.daemon.store import result_files, session_writes
 from frazil.daemon.store.rows import FeedbackRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Table
+from frazil.daemon.threshold_desk import look
 from frazil.daemon.transport.messages import Command, Done, LiveState, NamedQuery, Picture, PictureReply, Rows, Sql
+from frazil.daemon.what_if import changed, to_dict
 
 _PICTURE_COLUMNS = {
     "thumbnail": "thumbnail_path",
@@ -116,6 +120,12 @@ class DaemonService:
                 if not known:
                     raise NotThereError(f"no open alert {alert_id}")
                 return Done("acknowledged")
+            case "what-if":
+                rows = self._store.named("session").as_dicts()
+                present = settings_of(str(rows[0]["settings_yaml"])).thresholds
+                thresholds = changed(present, request.args)
+                found = {**to_dict(look(self._store, thresholds)), "thresholds": thresholds.model_dump(mode="json")}
+                return Done(json.dumps(found))
             case _:
                 return Done(self._order(request))
 

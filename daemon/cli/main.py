@@ -17,7 +17,7 @@ from frazil.config.errors import FrazilError, UsageError
 
 VERBS = (
     *("demo", "watch", "simulate", "tui", "status", "alerts", "summary", "why", "scores", "query", "export", "fetch"),
-    "doctor",
+    *("what-if", "doctor"),
 )
 
 _HELP = """Live processing of cryo-EM movies while the microscope is still running.
@@ -32,7 +32,8 @@ and, from anywhere, `frazil tui --session /data/session1`.
 
 def load_verb(name: str) -> Callable[..., Any]:
     """The function of one verb; importing only this one keeps `frazil tui` free of torch and Ray."""
-    function: Callable[..., Any] = getattr(import_module(f"frazil.daemon.cli.{name}"), name)
+    place = name.replace("-", "_")
+    function: Callable[..., Any] = getattr(import_module(f"frazil.daemon.cli.{place}"), place)
     return function
 
 

@@ -290,6 +290,26 @@ SQUARES = (
     f"avg(m.stage_y_um) AS stage_y_um {_JOINED} WHERE m.grid_square IS NOT NULL AND m.state <> 'outdated' "
     "GROUP BY m.grid_square ORDER BY m.grid_square"
 )
+# What thresholds judge, and what a movie's particles are worth: its losses (but those that processing undoes) summed at
+# the resolution asked for.
+THRESHOLD_FACTS = (
+    "SELECT m.movie_id, m.relative_path, m.state, m.rejection_reason, m.movie_id IN "
+    "(SELECT movie_id FROM feedback WHERE verdict IN ('accept', 'reject') AND movie_id IS NOT NULL) AS by_hand, "
+    "c.reliable, c.flag, c.fit_resolution_angstrom AS ctf_fit_angstrom, c.score AS ctf_score, "
+    "(c.defocus_u_angstrom + c.defocus_v_angstrom) / 2 / 1e4 AS defocus_um, c.astigmatism_angstrom, c.phase_shift_deg, "
+    "c.tilt_angle_deg, q.motion_total_angstrom, q.motion_early_angstrom, q.motion_late_angstrom, "
+    "q.local_motion_rms_angstrom, c.ice_ring_density, q.relative_ice_thickness, q.mean_counts_per_px, q.fixed_pattern, "
+    "q.half_frc_0143_angstrom, q.particle_count, l.loss_ln_ssnr "
+    "FROM movies m JOIN ctf c USING (movie_id) JOIN quality q USING (movie_id) LEFT JOIN ("
+    "SELECT movie_id, sum(loss_ln_ssnr[greatest(1, len(list_filter(frequency_per_angstrom, "
+    "lambda f: f <= 1 / $resolution_angstrom)))]) AS loss_ln_ssnr FROM causal_loss_arrays "
+    "WHERE factor NOT IN ('aberrations', 'defocus_spread', 'motion_uncorrected') GROUP BY movie_id) l USING (movie_id) "
+    "WHERE m.state IN ('ready', 'rejected') AND m.movie_id > $after ORDER BY m.movie_id LIMIT $limit"
+)
+MAP_GAINS = (
+    "SELECT g.*, r.resolution_0143_angstrom FROM map_gains g JOIN reconstructions r USING (round) "
+    "WHERE round = (SELECT max(round) FROM reconstructions) ORDER BY gain"
+)
 # Astigmatism is a direction without a sign: it is averaged as a vector at twice its angle. Beam tilt, which is what
 # makes coma, is weighted by its own variance. The tilts rest on one map: differences of groups are known better.
 OPTICS_GROUPS = (

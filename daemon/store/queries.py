@@ -185,6 +185,12 @@ NAMED: Mapping[str, NamedQuery] = {
     "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),
     "frame_count_mode": NamedQuery("The session's most common frame count.", named_sql.FRAME_COUNT_MODE, {}),
     "squares": NamedQuery("Means and counts by grid square.", named_sql.SQUARES, {}),
+    "threshold_facts": NamedQuery(
+        "What thresholds judge of each processed movie, a page after a movie id, with its loss at a resolution.",
+        named_sql.THRESHOLD_FACTS,
+        {**_RESOLUTION, "after": Param(str, ""), "limit": Param(int, 20_000)},
+    ),
+    "map_gains": NamedQuery("The newest map with fewer and with more particles.", named_sql.MAP_GAINS, {}),
     "optics_groups": NamedQuery(
         "Optics groups by beam shift: movies, astigmatism (of the CTF fits) and coma (beam tilt from the particles).",
         named_sql.OPTICS_GROUPS,

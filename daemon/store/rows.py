@@ -245,6 +245,16 @@ class ForecastRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GainRow:
+    """The map with `gain` times its particles: median and 80 % interval of its resolution."""
+
+    gain: float
+    best_angstrom: float
+    median_angstrom: float
+    worst_angstrom: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReconstructionRow:
     """One round of the running reconstruction; `fsc[i]` (corrected) is at `frequency_per_angstrom[i]`, as are the
     other curves where there are any."""
@@ -270,6 +280,7 @@ class ReconstructionRow:
     """Of the same particles without causal weights."""
     uniform_resolution_0143_angstrom: float | None = None
     forecasts: tuple[ForecastRow, ...] = ()
+    gains: tuple[GainRow, ...] = ()
     mask: str | None = None
     randomised_from_per_angstrom: float | None = None
     sphericity: float | None = None

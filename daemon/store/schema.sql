@@ -396,6 +396,12 @@ CREATE TABLE IF NOT EXISTS alerts (
     remedy TEXT,
     acknowledged_utc_us BIGINT, acknowledged_by TEXT
 );
+-- Version 8: the map with so many times its particles, for thresholds that are only looked at. 80 % intervals.
+CREATE TABLE IF NOT EXISTS map_gains (
+    round INTEGER NOT NULL, gain DOUBLE NOT NULL,
+    best_angstrom DOUBLE NOT NULL, median_angstrom DOUBLE NOT NULL, worst_angstrom DOUBLE NOT NULL,
+    PRIMARY KEY (round, gain)
+);
 -- Version 8: exposures that share beam and image shift, from 1; NULL: not known (yet). A number never changes.
 ALTER TABLE movies ADD COLUMN IF NOT EXISTS optics_group INTEGER;
 -- Version 8: since when it is open (it may be over, and come again), when it was over, and who was told of it where.

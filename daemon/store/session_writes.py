@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
+from typing import Any
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store.engine import Connection
@@ -17,6 +18,7 @@ from frazil.daemon.store.rows import (
     DeliveryRow,
     FeedbackRow,
     ForecastRow,
+    GainRow,
     InterventionRow,
     LearningRow,
     MapClassRow,
@@ -56,6 +58,11 @@ def take_back_start(connection: Connection, session_before: Sequence[Mapping[str
         "WHERE state IN ('found', 'settling', 'queued', 'processing') AND ready_utc_us IS NOT NULL "
         "AND movie_id IN (SELECT movie_id FROM quality)"
     )
+
+
+def set_settings(connection: Connection, settings_yaml: str) -> None:
+    """The configuration that is in force from now on."""
+    connection.execute("UPDATE session SET settings_yaml = ?", [settings_yaml])
 
 
 def finish_session(connection: Connection, finished_utc_us: int) -> None:
@@ -226,21 +233,23 @@ def record_score(connection: Connection, row: ScoreRow) -> None:
 def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
     """A round with its FSC, its classes and its forecasts; the same round again replaces all of them."""
     curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised", "fsc_uniform")
-    own = (*curves, "classes", "forecasts", "map_classes")
+    own = (*curves, "classes", "forecasts", "map_classes", "gains")
     values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
     _replace(connection, "reconstructions", ["round"], values)
-    for table in ("fsc", "classes", "forecasts", "map_classes"):
+    for table in ("fsc", "classes", "forecasts", "map_classes", "map_gains"):
         connection.execute(f"DELETE FROM {table} WHERE round >= ?", [row.round])
     # Later rounds are those of a map that was made again since: this one is the newest.
     connection.execute("DELETE FROM reconstructions WHERE round > ?", [row.round])
     columns = [getattr(row, name) or (None,) * len(row.fsc) for name in curves]
     points = [(row.round, *point) for point in zip(*columns, strict=True)]
     _insert_many(connection, "fsc", ("round", *curves), points)
-    for table, kind, rows in (
+    parts: tuple[tuple[str, type, Sequence[Any]], ...] = (
         ("forecasts", ForecastRow, row.forecasts),
         ("classes", ClassRow, row.classes),
         ("map_classes", MapClassRow, row.map_classes),
-    ):
+        ("map_gains", GainRow, row.gains),
+    )
+    for table, kind, rows in parts:
         names = tuple(field.name for field in fields(kind))
         _insert_many(connection, table, ("round", *names), [(row.round, *astuple(one)) for one in rows])
 

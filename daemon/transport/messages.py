@@ -35,7 +35,19 @@ PictureKind = Literal[
     "class_averages",
 ]
 """The last three are the session's: of its newest round, whatever movie is named."""
-CommandName = Literal["accept", "reject", "note", "requeue", "pause", "resume", "stop", "finish", "acknowledge"]
+CommandName = Literal[
+    "accept",
+    "reject",
+    "note",
+    "requeue",
+    "pause",
+    "resume",
+    "stop",
+    "finish",
+    "acknowledge",
+    "what-if",
+    "thresholds",
+]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
 ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
 
@@ -81,7 +93,9 @@ class Command(Request, frozen=True, tag="command"):
 
     name: CommandName
     args: dict[str, Scalar] = {}
-    """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; acknowledge: alert_id."""
+    """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; acknowledge: alert_id;
+    what-if (changes nothing, answers JSON) and thresholds (puts them in force): thresholds by name, `cuts` joined by
+    `;`; what is left out stays as it is."""
     command_id: str = ""
     who: str = ""
     """Name of the person's account on the machine where the order was given."""

@@ -1,0 +1,84 @@
+"""`frazil what-if`: what other thresholds would do, and putting them in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frazil.config.cuts import CUT_METRICS
+from frazil.config.errors import DaemonGoneError
+from frazil.config.loading import settings_of
+from frazil.daemon.client import connect
+from frazil.daemon.store.reading import open_session
+from frazil.daemon.threshold_desk import look
+from frazil.daemon.what_if import changed, to_dict, to_lines
+
+_NAMES = ", ".join(CUT_METRICS)
+
+
+def what_if(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
+    max_ctf_fit_resolution_angstrom: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    max_astigmatism_angstrom: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    max_total_motion_angstrom: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    min_defocus_um: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    max_defocus_um: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    max_ice_ring_density: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME <= NUMBER or NAME >= NUMBER; may be given again. Replaces all cuts. Names: {_NAMES}"),
+    ] = None,
+    no_cuts: Annotated[bool, typer.Option("--no-cuts", help="Take all cuts away.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Put them in force (the daemon must be running).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show which movies and particles other thresholds would keep, and what the map would become.
+
+    What is not given stays as it is. Nothing is changed without --apply, and nothing is processed again with it.
+
+    \b
+    Examples:
+      frazil what-if /data/s1 --max-ctf-fit-resolution-angstrom 6
+      frazil what-if /data/s1 --cut "relative_ice_thickness <= 1.5" --cut "particle_count >= 20" --json
+    """
+    given = {
+        "max_ctf_fit_resolution_angstrom": max_ctf_fit_resolution_angstrom,
+        "max_astigmatism_angstrom": max_astigmatism_angstrom,
+        "max_total_motion_angstrom": max_total_motion_angstrom,
+        "min_defocus_um": min_defocus_um,
+        "max_defocus_um": max_defocus_um,
+        "max_ice_ring_density": max_ice_ring_density,
+    }
+    changes = {name: _value(text) for name, text in given.items() if text is not None}
+    if cut or no_cuts:
+        changes["cuts"] = ";".join(cut or ())
+    with open_session(session) as reader:
+        present = settings_of(str(reader.named("session").as_dicts()[0]["settings_yaml"])).thresholds
+        thresholds = changed(present, changes)
+        found = look(reader, thresholds)
+    if as_json:
+        shown = {**to_dict(found), "thresholds": thresholds.model_dump(mode="json")}
+        typer.echo(json.dumps(shown, indent=1))
+    else:
+        typer.echo("\n".join(to_lines(found)))
+    if apply:
+        client = connect(session)
+        if client is None:
+            raise DaemonGoneError(
+                "no daemon is running on this session", path=session, remedy="start `frazil watch` on it"
+            )
+        with client:
+            done = client.command("thresholds", **changes)
+        typer.echo(f"applied: {done.message}", err=as_json)
+
+
+def _value(text: str) -> float | str | None:
+    if text.strip().lower() in ("null", "none"):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text  # the settings say what is wrong with it

@@ -1,0 +1,63 @@
+"""Thresholds of a session in the store: what others would do, and putting them in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from frazil.config.settings import ThresholdSettings
+from frazil.daemon.store import named_sql
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.table import Scalar, Table
+from frazil.daemon.what_if import Row, WhatIf, state_and_reason, what_if
+
+_PAGE = 20_000
+_NO_MAP_ANGSTROM = 5.0
+
+
+class Reader(Protocol):
+    """A store, or a session's reader."""
+
+    def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
+        """One of the named queries."""
+
+
+def look(reader: Reader, thresholds: ThresholdSettings) -> WhatIf:
+    """What these thresholds would do to the session as it is now. Raises `QueryError`."""
+    gains = reader.named("map_gains").as_dicts()
+    resolution = None if not gains else gains[0]["resolution_0143_angstrom"]
+    at = float(resolution) if isinstance(resolution, int | float) else None
+    rows: list[Row] = []
+    after = ""
+    while True:
+        page = reader.named(
+            "threshold_facts", {"resolution_angstrom": at or _NO_MAP_ANGSTROM, "after": after, "limit": _PAGE}
+        ).as_dicts()
+        rows += page
+        if len(page) < _PAGE:
+            break
+        after = str(page[-1]["movie_id"])
+    names = ("gain", "best_angstrom", "median_angstrom", "worst_angstrom")
+    table = [tuple(float(str(row[name])) for name in names) for row in gains]
+    return what_if(rows, thresholds, resolution_angstrom=at, gains=[(a, b, c, d) for a, b, c, d in table])
+
+
+def judge_again(connection: Connection, thresholds: ThresholdSettings) -> tuple[int, int]:
+    """Move processed micrographs between `ready` and `rejected`; nothing is processed again. Returns how many were set
+    aside and how many are kept again. What a person accepted or rejected stays. For `Store.submit`."""
+    rejected = again = 0
+    cursor = connection.execute(
+        named_sql.THRESHOLD_FACTS, {"resolution_angstrom": _NO_MAP_ANGSTROM, "after": "", "limit": 1 << 62}
+    )
+    columns = [column[0] for column in cursor.description or ()]
+    for values in cursor.fetchall():
+        row = dict(zip(columns, values, strict=True))
+        state, reason = state_and_reason(row, thresholds)
+        if (state, reason) == (row["state"], row["rejection_reason"]):
+            continue
+        rejected += (row["state"], state) == ("ready", "rejected")
+        again += (row["state"], state) == ("rejected", "ready")
+        connection.execute(
+            "UPDATE movies SET state = ?, rejection_reason = ? WHERE movie_id = ?", [state, reason, row["movie_id"]]
+        )
+    return rejected, again

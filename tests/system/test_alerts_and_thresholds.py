@@ -1,0 +1,138 @@
+"""A real daemon: alerts reach a mail server and a webhook once over a restart; thresholds are looked at and applied."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+import frazil.daemon.app as app
+from frazil.actors.frame_worker import FrameWorker
+from frazil.daemon.cli.alerts import listed
+from frazil.daemon.store.reading import LiveReader
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"220 sink\r\n")
+        while line := self.rfile.readline():
+            word = line.strip().upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = []
+                while (text := self.rfile.readline()) != b".\r\n":
+                    lines.append(text.decode())
+                self.server.received.append("".join(lines))
+                self.wfile.write(b"250 taken\r\n")
+            elif word == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                self.wfile.write(b"250 ok\r\n")
+
+
+class _Web(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture
+def sinks():
+    servers = [socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail), ThreadingHTTPServer(("127.0.0.1", 0), _Web)]
+    for server in servers:
+        server.received = []
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield servers
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class _DiesOnPoison(FrameWorker):
+    kills: type[BaseException]
+
+    def process(self, task):
+        if "poison" in task.movie_path:
+            raise self.kills
+        return super().process(task)
+
+
+def test_a_dead_worker_is_mailed_and_posted_once_also_over_a_restart(kit, live, monkeypatch, sinks):
+    mail, web = sinks
+    worker = type("DiesOnPoison", (_DiesOnPoison,), {"kills": kit.kills_its_process})
+    pool = app.WorkerPool
+    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
+    told = {
+        "camera__no_gain": True,
+        "alerts__smtp_host": "127.0.0.1",
+        "alerts__smtp_port": mail.server_address[1],
+        "alerts__smtp_security": "none",
+        "alerts__smtp_to": ("operator@example.org",),
+        "alerts__webhooks": (f"slack http://127.0.0.1:{web.server_address[1]}/hook",),
+    }
+    kit.put_movie(live.raw / "poison.tiff", 1, count=3)
+    live.start(**told)
+    kit.wait_for(lambda: mail.received and web.received, "the alert at both")
+    kit.wait_for(
+        lambda: (
+            "was restarted" in (live.client().snapshot().newest_alert or "") or live.client().snapshot().alerts_open
+        ),
+        "the alert on the screen",
+    )
+    live.stop()
+    live.start(**told)
+    live.wait_state("poison.tiff", "quarantined")
+    open_now = live.client().snapshot().alerts_open
+    (lost,) = [
+        row for row in live.sql("SELECT * FROM alerts WHERE subject = 'worker'") if "was restarted" in row["text"]
+    ]
+    live.client().command("acknowledge", alert_id=lost["alert_id"])
+    kit.wait_for(lambda: live.client().snapshot().alerts_open == open_now - 1, "the acknowledged alert to go")
+    rows = listed(LiveReader(live.client()), open_only=False)
+    (row,) = [row for row in rows if row["alert_id"] == lost["alert_id"]]
+    assert row["acknowledged_by"]
+    assert {one["state"] for one in row["deliveries"]} == {"sent"}
+    live.stop()
+    assert sum(lost["text"] in " ".join(text.split()) for text in mail.received) == 1
+    assert sum(lost["text"] in json.dumps(post) for post in web.received) == 1
+
+
+def test_what_if_counts_are_those_after_applying_and_last_over_a_restart(kit, live):
+    for number in range(4):
+        kit.put_movie(live.raw / f"m{number}.tiff", number, count=3 + 2 * number)
+    live.start(camera__no_gain=True, thresholds__max_ctf_fit_resolution_angstrom=None)
+    for number in range(4):
+        live.wait_state(f"m{number}.tiff", "ready", "rejected")
+    motion = sorted(row["motion_total_angstrom"] for row in live.sql("SELECT motion_total_angstrom FROM quality"))
+    assert motion[0] < motion[-1]
+    limit = (motion[1] + motion[2]) / 2
+    change = {"cuts": f"motion_total_angstrom <= {limit!r}"}
+    before = live.states()
+    foretold = json.loads(live.client().command("what-if", **change).message)
+    assert live.states() == before, "looking changes nothing"
+    done = live.client().command("thresholds", **change).message
+    after = live.states()
+    lost = {row["relative_path"] for row in foretold["rejected"]}
+    assert {path for path in before if before[path] != after[path]} == lost
+    assert len(lost) >= 1
+    assert done == f"{len(lost)} movies set aside, {len(foretold['kept_again'])} kept again"
+    kept = live.sql(
+        "SELECT count(*) AS n, sum(particle_count) AS p FROM movies JOIN quality USING (movie_id) WHERE state = 'ready'"
+    )
+    assert (kept[0]["n"], kept[0]["p"] or 0) == (foretold["movies_kept_after"], foretold["particles_after"])
+    text = (live.session_dir / "settings.yaml").read_text()
+    assert f"motion_total_angstrom <= {limit!r}" in text
+    live.stop()
+    # A start with other thresholds judges again, and processes nothing again.
+    live.start(camera__no_gain=True, thresholds__max_ctf_fit_resolution_angstrom=None)
+    kit.wait_for(lambda: live.states() == before, live.states)
+    assert live._daemon._workers is None or all(state.done == 0 for state in live._daemon._workers.states())

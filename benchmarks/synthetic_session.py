@@ -8,9 +8,11 @@ microscope with truth.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,9 +43,9 @@ PIXEL_SIZE_ANGSTROM = 0.834
 _PICTURE_PX = 384
 
 COLUMNS = (
-    "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "frame_count",
-    "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg", "motion_total_angstrom",
-    "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density", "relative_ice_thickness",
+    "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "optics_group",
+    "frame_count", "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg",
+    "motion_total_angstrom", "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density", "relative_ice_thickness",
     "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "named_cause", "reliable", "flags", "reason",
     "lag_s", "found_utc_us", "ready_utc_us",
 )  # fmt: skip
@@ -74,7 +76,8 @@ def make_rows(count: int, seed: int, waiting: int = 4) -> list[Row]:
             f"{14371000 + i % 3}_{i % 60}_20260921_{(i * 11 // 3600) % 24:02d}{i * 11 // 60 % 60:02d}{i * 11 % 60:02d}"
             "_Fractions.tiff",
             generation=1, state="ready", attempts=1, grid_square=f"GridSquare_{14370000 + square}",
-            hole=f"FoilHole_{14380000 + i // 3}", frame_count=40, found_utc_us=found_us, flags="",
+            hole=f"FoilHole_{14380000 + i // 3}", optics_group=i % 3 + 1, frame_count=40, found_utc_us=found_us,
+            flags="",
         )  # fmt: skip
         rows.append(row)
         if i >= count - waiting:
@@ -234,7 +237,27 @@ class SyntheticService:
                 self.status = "paused" if request.name == "pause" else "running"
             if request.name == "acknowledge":
                 self.alerts = 0
+            if request.name == "what-if":
+                return Done(json.dumps(self._what_if(request.args)))
         return Done("")
+
+    def _what_if(self, changes: Mapping[str, Scalar]) -> dict[str, object]:
+        """Of the resolution of the fit alone."""
+        limit = changes.get("max_ctf_fit_resolution_angstrom", 10.0)
+        kept = [row for row in self.rows if row["state"] == "ready"]
+        fits = [row["ctf_fit_angstrom"] for row in kept]
+        lost = sum(isinstance(limit, float) and isinstance(fit, float) and fit > limit for fit in fits)
+        present = {
+            "max_ctf_fit_resolution_angstrom": 10.0,
+            "max_astigmatism_angstrom": 5000.0,
+            "max_total_motion_angstrom": None,
+            "min_defocus_um": None,
+            "max_defocus_um": None,
+            "max_ice_ring_density": None,
+            "cuts": [],
+        }
+        line = f"movies     {len(kept)} kept now, {len(kept) - lost} then: {lost} set aside, 0 kept again"
+        return {"lines": [line], "thresholds": {**present, **changes}}
 
     def snapshot(self) -> LiveState:
         self._sequence += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from frazil.daemon.store import writes
 from frazil.daemon.store.store import Store
@@ -53,7 +54,8 @@ class OpticsDesk:
 
 def _metadata(stored: str | None) -> AcquisitionMetadata:
     said = json.loads(stored) if stored else {}
-    return replace(AcquisitionMetadata(), **{name: said.get(name) for name in _SAID})
+    shifts: dict[str, Any] = {name: said.get(name) for name in _SAID}
+    return AcquisitionMetadata(**shifts)
 
 
 def _position(relative_path: str, metadata: AcquisitionMetadata) -> BeamPosition | None:

@@ -16,13 +16,15 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Table
 from frazil.daemon.threshold_desk import look
 from frazil.daemon.transport.messages import Command, Done, LiveState, NamedQuery, Picture, PictureReply, Rows, Sql
-from frazil.daemon.what_if import changed, to_dict
+from frazil.daemon.what_if import changed, to_dict, to_lines
 
 _PICTURE_COLUMNS = {
     "thumbnail": "thumbnail_path",
     "power_spectrum": "power_spectrum_path",
     "restored": "restored_path",
 }
+_LINES_TOLD = 5
+"""Movies by name that the screen has room for, of each kind."""
 _SESSION_PICTURES = {
     "map_sections": "maps/sections.png",
     "map_projections": "maps/projections.png",
@@ -124,8 +126,13 @@ class DaemonService:
                 rows = self._store.named("session").as_dicts()
                 present = settings_of(str(rows[0]["settings_yaml"])).thresholds
                 thresholds = changed(present, request.args)
-                found = {**to_dict(look(self._store, thresholds)), "thresholds": thresholds.model_dump(mode="json")}
-                return Done(json.dumps(found))
+                found = look(self._store, thresholds)
+                said = {
+                    **to_dict(found),
+                    "lines": to_lines(found, most=_LINES_TOLD),
+                    "thresholds": thresholds.model_dump(mode="json"),
+                }
+                return Done(json.dumps(said))
             case _:
                 return Done(self._order(request))
 

@@ -18,6 +18,7 @@ from frazil.tui.movie_list import MovieList
 from frazil.tui.movie_panel import MoviePanel
 from frazil.tui.picture import Picture
 from frazil.tui.trend_plots import METRICS, TREND_LENGTH, TrendPanel
+from frazil.tui.what_if_screen import Changes, WhatIfScreen
 from frazil.tui.workers_panel import WorkersPanel
 
 _SETTLE_S = 0.08
@@ -41,6 +42,7 @@ class LiveScreen(ModeScreen):
         ("a", "accept the movie shown: it counts whatever the thresholds say"),
         ("r", "reject it, with a reason"),
         ("n", "write a note about it"),
+        ("x", "thresholds: see what others would do, then apply them or not"),
         ("Q", "re-queue it (also out of quarantine)"),
         ("Enter, Escape", "the movie on the whole screen, and back"),
         ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
@@ -66,6 +68,7 @@ class LiveScreen(ModeScreen):
         Binding("t", "state_filter", "state", show=False),
         Binding("f", "follow", "follow", show=False),
         Binding("Q", "requeue", "re-queue", show=False),
+        Binding("x", "what_if", "what if", show=False),
         Binding("z", "zoom", "zoom", show=False),
         Binding("v", "view", "view", show=False),
         Binding("d", "restored", "restored", show=False),
@@ -192,6 +195,15 @@ class LiveScreen(ModeScreen):
                 self.order("note", {"movie_id": movie_id, "text": text}, name)
 
         self.app.push_screen(TextPrompt("Note about", name, placeholder="what you see, or what you changed"), then)
+
+    def action_what_if(self) -> None:
+        """Other thresholds: what they would do, before they are applied."""
+
+        def then(changes: Changes | None) -> None:
+            if changes:
+                self.order("thresholds", changes, ", ".join(sorted(changes)))
+
+        self.app.push_screen(WhatIfScreen(), then)
 
     # ---- keys
 

@@ -51,6 +51,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("particle_count", "parts", 6, 7, _fixed(0)),
     Column("lag_s", "lag s", 6, 3, _fixed(0)),
     Column("frame_count", "frames", 7, 8, _fixed(0)),
+    Column("optics_group", "group", 5, 8, _fixed(0)),
     Column("found_utc_us", "found", 8, 4, clock),
     Column("flags", "flags", 18, 6, lambda value: clean(value or ""), right=False),
 )

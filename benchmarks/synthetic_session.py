@@ -46,8 +46,8 @@ COLUMNS = (
     "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "optics_group",
     "frame_count", "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg",
     "motion_total_angstrom", "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density",
-    "relative_ice_thickness", "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "named_cause", "reliable", "flags", "reason",
-    "lag_s", "found_utc_us", "ready_utc_us",
+    "relative_ice_thickness", "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "named_cause",
+    "reliable", "flags", "reason", "lag_s", "found_utc_us", "ready_utc_us",
 )  # fmt: skip
 """Those of the named query `movies` (tests/tui compares them with the store's)."""
 

@@ -396,15 +396,15 @@ CREATE TABLE IF NOT EXISTS alerts (
     remedy TEXT,
     acknowledged_utc_us BIGINT, acknowledged_by TEXT
 );
--- Version 8: the map with so many times its particles, for thresholds that are only looked at. 80 % intervals.
+-- Version 9: the map with so many times its particles, for thresholds that are only looked at. 80 % intervals.
 CREATE TABLE IF NOT EXISTS map_gains (
     round INTEGER NOT NULL, gain DOUBLE NOT NULL,
     best_angstrom DOUBLE NOT NULL, median_angstrom DOUBLE NOT NULL, worst_angstrom DOUBLE NOT NULL,
     PRIMARY KEY (round, gain)
 );
--- Version 8: exposures that share beam and image shift, from 1; NULL: not known (yet). A number never changes.
+-- Version 9: exposures that share beam and image shift, from 1; NULL: not known (yet). A number never changes.
 ALTER TABLE movies ADD COLUMN IF NOT EXISTS optics_group INTEGER;
--- Version 8: since when it is open (it may be over, and come again), when it was over, and who was told of it where.
+-- Version 9: since when it is open (it may be over, and come again), when it was over, and who was told of it where.
 ALTER TABLE alerts ADD COLUMN IF NOT EXISTS opened_utc_us BIGINT;
 ALTER TABLE alerts ADD COLUMN IF NOT EXISTS cleared_utc_us BIGINT;
 UPDATE alerts SET opened_utc_us = created_utc_us WHERE opened_utc_us IS NULL;

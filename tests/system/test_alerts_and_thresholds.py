@@ -13,6 +13,9 @@ import frazil.daemon.app as app
 from frazil.actors.frame_worker import FrameWorker
 from frazil.daemon.cli.alerts import listed
 from frazil.daemon.store.reading import LiveReader
+from frazil.models.simulation.session import SimulatedSession
+from frazil.models.simulation.settings import preset
+from frazil.models.simulation.sidecars import epu_xml
 
 
 class _Mail(socketserver.StreamRequestHandler):
@@ -130,3 +133,24 @@ def test_what_if_counts_are_those_after_applying_and_last_over_a_restart(kit, li
     live.start(camera__no_gain=True, thresholds__cuts=("particle_count >= 100000",))
     assert set(live.states().values()) == {"rejected"}
     assert live._daemon._workers is None or all(state.done == 0 for state in live._daemon._workers.states())
+
+
+def test_late_sidecars_are_named_on_the_screen_within_ten_movies(kit, live):
+    settings = preset("demo").with_changes(movies=1, frame_count=6, height_px=128, width_px=128)
+    xml = epu_xml(SimulatedSession(settings).truth(0), settings)
+    names = [f"FoilHole_71000{n:02d}_Data_7200000_0_20260101_0000{n:02d}" for n in range(4)]
+    for number, name in enumerate(names):
+        kit.put_movie(live.raw / f"{name}_Fractions.tiff", number, count=6)
+    live.start(camera__no_gain=True, alerts__late_sidecars=3)
+    for name in names:
+        live.wait_state(f"{name}_Fractions.tiff", "queued", "processing", "ready", "rejected")
+    for name in names[:3]:
+        (live.raw / f"{name}.xml").write_text(xml)
+
+    def told():
+        rows = live.sql("SELECT text, remedy FROM alerts WHERE alert_id = 'rule-late-sidecars'")
+        return rows and live.client().snapshot().alerts_open and rows[0]
+
+    alert = kit.wait_for(told, live.alerts)
+    assert "sidecars of 3 of the last 10 movies" in alert["text"]
+    assert "sidecar_wait_s" in alert["remedy"]

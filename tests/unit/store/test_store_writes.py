@@ -10,6 +10,7 @@ import pytest
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store import session_writes, writes
+from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import (
     AlertRow,
     ClassRow,
@@ -298,3 +299,23 @@ def test_views_are_counted_in_bins_of_equal_area(filled: Store) -> None:
 def test_where_a_correlation_falls_below_a_threshold(curve: tuple[float, ...], angstrom: float | None) -> None:
     found = writes.crossing_angstrom((0.1, 0.2, 0.3), curve, 0.143)
     assert found == (None if angstrom is None else pytest.approx(angstrom))
+
+
+def test_alerts_of_schema_8_are_open_since_they_were_told_and_can_be_over(store: Store) -> None:
+    store.submit(session_writes.record_alert, AlertRow("error", "disk", "4 GB left", 5)).result()
+
+    def as_schema_8(connection: Connection) -> None:
+        for table in ("alert_deliveries", "map_gains"):
+            connection.execute(f"DROP TABLE {table}")
+        for column in ("opened_utc_us", "cleared_utc_us"):
+            connection.execute(f"ALTER TABLE alerts DROP COLUMN {column}")
+        connection.execute("UPDATE schema_version SET version = 8")
+
+    store.submit(as_schema_8).result()
+    store.close()
+    with Store.open(store.session_dir, now_utc_us=6) as again:
+        (alert,) = again.named("alerts", {"open_only": True}).as_dicts()
+        assert alert["opened_utc_us"] == 5
+        assert again.submit(session_writes.clear_alert, str(alert["alert_id"]), utc_us=7).result()
+        assert again.named("alerts", {"open_only": True}).rows == ()
+        assert again.named("optics_groups").rows == ()

@@ -123,7 +123,7 @@ async def test_dialogs(session: Any, tools: Any) -> None:
     app = session.app()
     async with app.run_test(size=(80, 24)) as pilot:
         await tools.settle(pilot)
-        for key, name in (("r", "reject"), ("s", "sort"), ("question_mark", "help")):
+        for key, name in (("r", "reject"), ("s", "sort"), ("x", "what-if"), ("question_mark", "help")):
             await pilot.press(key)
             await tools.settle(pilot)
             compare(f"{name}-80x24", tools.screen_text(app))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import smtplib
 import socket
@@ -21,8 +23,8 @@ from frazil.config.settings import AlertSettings
 from frazil.daemon.alert_plan import Message
 from frazil.daemon.alert_words import as_json, as_mail
 
+_log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0
-_MAX_ANSWER_BYTES = 4096
 _HELO = socket.gethostname()
 """Said by us, because smtplib's own asks the name server, which may take as long as a dead server."""
 
@@ -110,16 +112,24 @@ class _Mail:
             now_utc_us=self._utc_us(),
         )
         try:
-            with self._connect() as server:
+            server = self._connect()
+            try:
                 if settings.smtp_security == "starttls":
                     server.starttls(context=ssl.create_default_context())
                 if settings.smtp_user is not None and self._password is not None:
                     server.login(settings.smtp_user, self._password)
                 refused = server.send_message(mail)
+            except BaseException:
+                server.close()
+                raise
         except (OSError, smtplib.SMTPException) as error:
             raise RetryLaterError(f"mail: {settings.smtp_host}:{settings.smtp_port}: {_said(error)}") from error
+        # From here on somebody has it: sent again, they would have it twice, whatever becomes of the rest.
         if refused:
-            raise RetryLaterError(f"mail: {settings.smtp_host} refuses {', '.join(sorted(refused))}")
+            _log.warning("mail: %s refuses %s", settings.smtp_host, ", ".join(sorted(refused)))
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            server.quit()
+        server.close()
 
     def _connect(self) -> smtplib.SMTP:
         settings = self._settings
@@ -154,8 +164,7 @@ class _Webhook:
         )
         host = urllib.parse.urlsplit(self._address).hostname
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
-                answer.read(_MAX_ANSWER_BYTES)
+            self._opener.open(request, timeout=_TIMEOUT_S).close()  # its status says enough
         except urllib.error.HTTPError as error:
             raise RetryLaterError(f"{self._shape}: {host} answers {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:

@@ -38,6 +38,8 @@ class MailSink(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.down = False
+        self.unknown = b"nobody knows"
+        self.hangs_up = False
         super().__init__(("127.0.0.1", 0), _Conversation)
 
 
@@ -50,6 +52,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             word = line.strip().upper()
             if word.startswith(b"MAIL") and self.server.down:
                 self._say("451 try later")
+            elif word.startswith(b"RCPT") and self.server.unknown in line:
+                self._say("550 nobody of that name")
             elif word == b"DATA":
                 self._say("354 go on")
                 lines = []
@@ -60,7 +64,8 @@ class _Conversation(socketserver.StreamRequestHandler):
                 )
                 self._say("250 taken")
             elif word == b"QUIT":
-                self._say("221 bye")
+                if not self.server.hangs_up:
+                    self._say("221 bye")
                 return
             else:
                 self._say("250 ok")
@@ -228,6 +233,18 @@ def test_a_server_that_is_down_is_told_of_once_and_gets_everything_when_it_is_ba
     store.flush()
     assert not [a for a in store.named("alerts", {"open_only": True}).as_dicts() if a["subject"] == "delivery"]
     assert not any("do not get out" in str(post) for post in web.posts)
+
+
+def test_a_receiver_that_is_refused_or_a_server_that_hangs_up_gives_the_others_no_second_mail(
+    store: Store, mail: MailSink, web: WebSink, clock: Clock, tell: Callable[..., None]
+) -> None:
+    mail.unknown, mail.hangs_up = b"b@example.org", True
+    channels = both(mail, web, clock)[:1]
+    tell("worker w0 does not come back")
+    for _ in range(3):
+        courier(store, channels, clock).step()
+        clock.minutes(60)
+    assert len(mail.mails) == 1
 
 
 def test_quiet_time_holds_and_bundles_but_an_error_does_not_wait_behind_warnings(

@@ -6,6 +6,7 @@ which it describes some every round until all are known.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import torch
 
+from frazil.actors.ctf_rerun import fit_again
 from frazil.actors.provers import Provers
-from frazil.models.evaluation import logic, novelty
+from frazil.models.evaluation import logic, novelty, reproducibility
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.panel import judge
 from frazil.models.evaluation.reference_index import ReferenceIndex
@@ -24,6 +26,7 @@ from frazil.models.evaluation.shape_comparison import ShapeComparison, compare
 from frazil.models.evaluation.shape_map import LEVELS_ANGSTROM, level_of
 from frazil.models.evaluation.verdict import Verdict
 
+_log = logging.getLogger(__name__)
 _NICENESS = 15
 _FILES_PER_ROUND = 20
 """Reference files described in one round: most take one to three seconds, and a session's end waits for verdicts."""
@@ -65,11 +68,14 @@ class Evaluator:
         timed: list[TimedVerdict] = []
         begun_s = time.perf_counter()
         facts = self._with_shape(facts)
-        comparing_s = time.perf_counter() - begun_s
-        begun_s += comparing_s
+        compared_s = time.perf_counter()
+        facts = _with_rerun(facts)
+        now_s = time.perf_counter()
+        before = {novelty.NAME: compared_s - begun_s, reproducibility.NAME: now_s - compared_s}
+        begun_s = now_s
         for verdict in judge(facts, self._prove):
             now_s = time.perf_counter()
-            before_s = comparing_s if verdict.evaluator == novelty.NAME else 0.0
+            before_s = before.get(verdict.evaluator, 0.0)
             provers = dict(self._prove.seconds) if verdict.evaluator == logic.NAME else {}
             timed.append(TimedVerdict(verdict, now_s - begun_s + before_s, provers))
             begun_s = now_s
@@ -100,6 +106,22 @@ class Evaluator:
         self._references.look()
         self._references.describe(_FILES_PER_ROUND)
         return self._references
+
+
+def _with_rerun(facts: RoundFacts) -> RoundFacts:
+    """The facts with one movie computed again; without, where its micrograph is gone or cannot be fitted."""
+    request = facts.rerun_request
+    if request is None:
+        return facts
+    try:
+        found = fit_again(request)
+    except Exception as error:  # as with the map: the evaluators have their say without it
+        _log.warning("no rerun of %s: %s", request.movie_id, error)
+        return facts
+    movies = tuple(
+        replace(movie, rerun=found) if movie.result.movie_id == request.movie_id else movie for movie in facts.movies
+    )
+    return replace(facts, movies=movies)
 
 
 def _compared(facts: RoundFacts, references: ReferenceIndex) -> ShapeComparison | str:

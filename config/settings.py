@@ -345,6 +345,15 @@ class EvaluationSettings(_Section):
     """A person's own quantities by name: arithmetic on stored ones, such as `astigmatism: defocus_u_angstrom -
     defocus_v_angstrom`. Each is told for every movie of a round with its error, and with what it owes to each
     parameter of the instrument. docs/science.md lists functions and quantities."""
+    refit_ctf: bool = True
+    """Fit the CTF of one micrograph of every twenty again, on other tiles of it and on the evaluators' CPU, and hold
+    the two against each other. Costs some seconds of what others leave of the cores."""
+    goal_resolution_angstrom: Positive | None = None
+    """What the session is for. Whether microscope time, disk and computing suffice for it is told with the scores
+    (`feasibility`). null: no goal, and nothing is told."""
+    microscope_hours_left: Positive | None = None
+    """Hours that the session has at the microscope, counted from its first movie. null: not known; then disk alone is
+    held against the goal."""
 
 
 def _is_secret_place(value: str) -> bool:

@@ -349,7 +349,13 @@ class MapDesk:
             for one in done.classes
         )
         now_utc_us = self._utc_us()
-        round_told = told(self._store, done, diameter_angstrom=done.diameter_angstrom, now_utc_us=now_utc_us)
+        round_told = told(
+            self._store,
+            done,
+            diameter_angstrom=done.diameter_angstrom,
+            now_utc_us=now_utc_us,
+            goal_angstrom=self._settings.evaluation.goal_resolution_angstrom,
+        )
         views, foreseen, report = round_told.orientations, round_told.outlook, done.report
         b_factor = None if foreseen is None else foreseen.b_factor_a2
         self._store.submit(

@@ -48,7 +48,14 @@ class Told:
         return tuple(ForecastRow(place, **asdict(row)) for place, row in enumerate(self.outlook.rows, start=1))
 
 
-def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, now_utc_us: int) -> Told:
+def told(
+    store: Store,
+    done: FinishedRound,
+    *,
+    diameter_angstrom: float | None,
+    now_utc_us: int,
+    goal_angstrom: float | None = None,
+) -> Told:
     """Of a finished round and what the store knows of its session. A curve that no forecast can be made from is
     logged, and foretells nothing."""
     report = done.report
@@ -82,6 +89,7 @@ def told(store: Store, done: FinishedRound, *, diameter_angstrom: float | None, 
             movies_at_end=round(total * kept / ended) if ended else None,
             movies_per_hour=pace,
             largest_cause=cause_words(causes[0][0]) if causes else None,
+            goal_angstrom=goal_angstrom,
         )
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         _log.warning("no forecast of the map: %s", error)

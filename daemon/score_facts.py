@@ -11,18 +11,34 @@ from typing import Any
 
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
+from frazil.daemon import score_prospects
 from frazil.daemon.prior_epochs import EPOCH_MOVIES
 from frazil.daemon.store import result_files
 from frazil.daemon.store.store import Store
-from frazil.models.evaluation.facts import MapFacts, MovieFacts, RoundFacts
+from frazil.models.evaluation import term_weights
+from frazil.models.evaluation.facts import MapFacts, MovieFacts, MovieFeedback, RerunRequest, RoundFacts
+from frazil.models.evaluation.hyperscore import VALUE_NAME
 from frazil.models.formats.symmetry_model import read_symmetry_model
 from frazil.models.movie_pipeline import particle_box_px
 
-_MOVIES_SQL = """
+_MOST_FEEDBACK = 50
+"""Newest verdicts of operators that a round takes in."""
+_ROUNDS_PER_RERUN = 4
+_MOVIE_SQL = """
 SELECT m.movie_id, p.half_set, p.x_px, p.y_px,
        (SELECT count(*) FROM movies o WHERE o.relative_path = m.relative_path AND o.state IN ('ready', 'rejected'))
 FROM movies m LEFT JOIN particle_arrays p USING (movie_id)
-WHERE m.sequence BETWEEN ? AND ? AND m.state IN ('ready', 'rejected') ORDER BY m.sequence
+"""
+_MOVIES_SQL = f"""
+{_MOVIE_SQL} WHERE m.sequence BETWEEN ? AND ? AND m.state IN ('ready', 'rejected') ORDER BY m.sequence
+"""
+_ONE_MOVIE_SQL = f"{_MOVIE_SQL} WHERE m.movie_id = ? AND m.state IN ('ready', 'rejected')"
+# A person's last word on a movie.
+_FEEDBACK_SQL = """
+SELECT feedback_id, verdict, created_utc_us, movie_id, who FROM feedback
+WHERE verdict IN ('accept', 'reject') AND movie_id IS NOT NULL AND created_utc_us > ?
+QUALIFY row_number() OVER (PARTITION BY movie_id ORDER BY created_utc_us DESC, feedback_id DESC) = 1
+ORDER BY created_utc_us DESC, feedback_id LIMIT ?
 """
 _COUNTS_SQL = """
 SELECT count(*), count(*) FILTER (m.state = 'ready'), coalesce(sum(q.particle_count), 0)
@@ -45,27 +61,14 @@ FROM reconstructions WHERE movie_count <= ? ORDER BY round DESC LIMIT 1
 def round_facts(store: Store, session_dir: Path, settings: Settings, round_number: int) -> RoundFacts:
     """What is judged in a round. A result file that cannot be read leaves its movie out."""
     first, end = round_number * EPOCH_MOVIES, (round_number + 1) * EPOCH_MOVIES
-    movies: list[MovieFacts] = []
-    for movie_id, half_set, x_px, y_px, results in store.rows(_MOVIES_SQL, first, end - 1):
-        try:
-            stored = result_files.read_result(result_files.result_path(session_dir, str(movie_id)))
-        except (FrazilError, OSError):
-            continue
-        movies.append(
-            MovieFacts(
-                result=stored.result,
-                metadata=stored.movie.metadata,
-                pixel_size_angstrom=stored.movie.pixel_size_angstrom,
-                dose_per_frame_e_per_a2=stored.movie.dose_per_frame_e_per_a2,
-                half_set=None if half_set is None else tuple(half_set),
-                half_set_x_px=tuple(x_px or ()),
-                half_set_y_px=tuple(y_px or ()),
-                results_of_same_file=int(results),
-            )
-        )
+    read = (_movie(session_dir, *row) for row in store.rows(_MOVIES_SQL, first, end - 1))
+    movies = [movie for movie in read if movie is not None]
     pixel = movies[0].result.pixel_size_angstrom if movies else None
     diameter = settings.particles.diameter_angstrom
     references = settings.evaluation.references_dir
+    earlier = _earlier(store, round_number)
+    kept = int(store.rows(_COUNTS_SQL, end)[0][1])
+    map_rounds, map_forecasts = score_prospects.map_record(store, kept)
     return RoundFacts(
         round=round_number,
         movies=tuple(movies),
@@ -77,8 +80,68 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
         model=None if settings.evaluation.model is None else read_symmetry_model(Path(settings.evaluation.model)),
         references_dir=references,
         references_cache=None if references is None else str(references_cache(Path(references))),
-        earlier=_earlier(store, round_number),
+        map_rounds=map_rounds,
+        map_forecasts=map_forecasts,
+        prospects=score_prospects.prospects(store, session_dir, settings, movies, kept_movies=kept, sequence_end=end),
+        rerun_request=_rerun_request(session_dir, settings, movies)
+        if settings.evaluation.refit_ctf and round_number % _ROUNDS_PER_RERUN == 0
+        else None,
+        feedback=_feedback(store, session_dir, earlier),
+        earlier=earlier,
     )
+
+
+def _movie(
+    session_dir: Path, movie_id: object, half_set: Any, x_px: Any, y_px: Any, results: object
+) -> MovieFacts | None:
+    """None: its result cannot be read."""
+    try:
+        stored = result_files.read_result(result_files.result_path(session_dir, str(movie_id)))
+    except (FrazilError, OSError):
+        return None
+    return MovieFacts(
+        result=stored.result,
+        metadata=stored.movie.metadata,
+        pixel_size_angstrom=stored.movie.pixel_size_angstrom,
+        dose_per_frame_e_per_a2=stored.movie.dose_per_frame_e_per_a2,
+        half_set=None if half_set is None else tuple(half_set),
+        half_set_x_px=tuple(x_px or ()),
+        half_set_y_px=tuple(y_px or ()),
+        results_of_same_file=int(str(results)),
+    )
+
+
+def _rerun_request(session_dir: Path, settings: Settings, movies: list[MovieFacts]) -> RerunRequest | None:
+    """The first movie of the round whose fit trusts itself and whose micrographs are kept."""
+    for movie in movies:
+        result, evidence = movie.result, movie.result.evidence
+        plain, weighted = result.files.micrograph_no_dose_weighting, result.files.micrograph
+        if not result.ctf.reliable or evidence is None or plain is None or weighted is None:
+            continue
+        return RerunRequest(
+            movie_id=result.movie_id,
+            plain_path=_path(session_dir, plain),
+            weighted_path=_path(session_dir, weighted),
+            pixel_size_angstrom=result.pixel_size_angstrom,
+            voltage_kv=evidence.voltage_kv,
+            cs_mm=evidence.cs_mm,
+            amplitude_contrast=settings.microscope.amplitude_contrast,
+            phase_plate=settings.microscope.phase_plate,
+            settings=settings.ctf,
+        )
+    return None
+
+
+def _feedback(store: Store, session_dir: Path, earlier: Mapping[str, Mapping[str, Any]]) -> tuple[MovieFeedback, ...]:
+    """What operators said since the weights were last moved; a movie that has no result yet is left out."""
+    until = int(earlier.get(VALUE_NAME, {}).get(term_weights.KEY, {}).get("feedback_until_utc_us", -1))
+    found = []
+    for feedback_id, verdict, created_utc_us, movie_id, who in store.rows(_FEEDBACK_SQL, until, _MOST_FEEDBACK):
+        rows = store.rows(_ONE_MOVIE_SQL, movie_id)
+        movie = _movie(session_dir, *rows[0]) if rows else None
+        if movie is not None:
+            found.append(MovieFeedback(str(feedback_id), verdict == "accept", int(created_utc_us), movie, str(who)))
+    return tuple(reversed(found))
 
 
 def map_is_due(store: Store, round_number: int, map_round_movies: int) -> bool:

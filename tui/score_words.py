@@ -24,21 +24,23 @@ WORDS: dict[str, str] = {
     "novelty": "novelty",
     "impact": "impact",
     "reproducibility": "reproducibility",
-    "meta": "steadiness",
+    "meta": "meta",
     "temper": "prior's pace",
     "sandbox": "robustness",
+    "feasibility": "feasibility",
 }
 """What a person reads for an evaluator, in the order of the list: the sum first, then its terms."""
 MEANS: dict[str, str] = {
     "hyperscore": "the verdicts in one number: 100 to 200, steeper where V is high",
-    "value": "the weighted mean of the terms that are defined",
+    "value": "the weighted mean of the terms that are defined; the weights, their version and last step are below",
     "logic": "the share of what must hold that was proved from the session's numbers",
     "novelty": "how far the map is from what is known",
     "impact": "what the structure may mean to others",
-    "reproducibility": "whether two halves of the same exposure agree",
-    "meta": "how little the other verdicts change from round to round",
+    "reproducibility": "whether what was found comes again: half-sets, even and odd frames, reruns, cost",
+    "meta": "how far the other verdicts can be believed: contradictions, steadiness, calibration, drift",
     "temper": "how far this round's evidence moves the causal prior",
     "sandbox": "the share of results that stand when the instrument is off by its errors, found by running them again",
+    "feasibility": "what the goal needs over what is left, of the scarcest; below 1 it is within reach (no term of V)",
 }
 SETTLED: dict[str, Look] = {
     "proved": Look("✓", "proved", GREEN),

@@ -22,6 +22,9 @@ _SETTINGS = {
     "FRAZIL_INTAKE__INCOMPLETE_TIMEOUT_S": "20",
     # The simulated microscope shares the cores with what it feeds.
     "OMP_NUM_THREADS": "1",
+    # So that feasibility has something to say.
+    "FRAZIL_EVALUATION__GOAL_RESOLUTION_ANGSTROM": "7.5",
+    "FRAZIL_EVALUATION__MICROSCOPE_HOURS_LEFT": "1",
 }
 _VERB = "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()"
 """A namespace package cannot be run with -m, and the script may not be on the PATH."""

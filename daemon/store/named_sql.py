@@ -240,6 +240,7 @@ EVIDENCE = (
     "SELECT round, evaluator, evidence_json FROM scores "
     "WHERE evaluator = $evaluator AND round = coalesce($round, (SELECT max(round) FROM scores))"
 )
+VALUE_WEIGHTS = "SELECT * FROM value_weights ORDER BY round DESC LIMIT $limit"
 PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
 # Frazil's advice of the moment first, in its order; then what people did, newest first.
 INTERVENTIONS = (

@@ -146,6 +146,11 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.EVIDENCE,
         {"evaluator": Param(str, required=True), "round": Param(int)},
     ),
+    "value_weights": NamedQuery(
+        "The weights of V by round, newest first, and what moved them.",
+        named_sql.VALUE_WEIGHTS,
+        {"limit": Param(int, 100)},
+    ),
     "priors": NamedQuery("Versions of the causal prior, newest first.", named_sql.PRIORS, {"limit": Param(int, 20)}),
     "interventions": NamedQuery(
         "Advice and what people did, newest first.", named_sql.INTERVENTIONS, {"limit": Param(int, 20)}

@@ -386,6 +386,23 @@ CREATE TABLE IF NOT EXISTS scores (
     seconds DOUBLE,
     PRIMARY KEY (round, evaluator)
 );
+-- Version 9: the weights that each round's V was made with, and what operators said that moved them; NULL: nothing did.
+CREATE OR REPLACE VIEW value_weights AS
+SELECT round, created_utc_us, version, steps, logic, novelty, impact, reproducibility, meta,
+       CASE WHEN stepped = round THEN reason END AS moved_by
+FROM (
+    SELECT round, created_utc_us,
+           json_extract_string(evidence_json, '$.weights_in_use.version') AS version,
+           json_extract(evidence_json, '$.weights_in_use.steps')::INTEGER AS steps,
+           json_extract(evidence_json, '$.weights_in_use.weights.logic')::DOUBLE AS logic,
+           json_extract(evidence_json, '$.weights_in_use.weights.novelty')::DOUBLE AS novelty,
+           json_extract(evidence_json, '$.weights_in_use.weights.impact')::DOUBLE AS impact,
+           json_extract(evidence_json, '$.weights_in_use.weights.reproducibility')::DOUBLE AS reproducibility,
+           json_extract(evidence_json, '$.weights_in_use.weights.meta')::DOUBLE AS meta,
+           json_extract(evidence_json, '$.weights_in_use.last_step.round')::INTEGER AS stepped,
+           json_extract_string(evidence_json, '$.weights_in_use.last_step.reason') AS reason
+    FROM scores WHERE evaluator = 'value'
+);
 
 CREATE TABLE IF NOT EXISTS alerts (
     alert_id TEXT PRIMARY KEY,

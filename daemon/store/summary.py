@@ -30,6 +30,7 @@ from frazil.daemon.store.summary_records import (
 )
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.store.why import changes, named_counts
+from frazil.models.evaluation import term_weights
 from frazil.models.evaluation.panel import ALL
 
 _TREND_POINTS = 5000
@@ -248,12 +249,19 @@ def _scores(ask: _Asker) -> tuple[Score, ...]:
             number(row["uncertainty"]),
             _text(row["unit"]),
             _unknown(str(row["evidence_json"])),
+            _weights(str(row["evidence_json"])),
         )
         for row in rows
         if row["round"] == newest
     ]
     known = {name: place for place, name in enumerate(ALL)}
     return tuple(sorted(scores, key=lambda score: (known.get(score.evaluator, len(known)), score.evaluator)))
+
+
+def _weights(evidence_json: str) -> str | None:
+    evidence = json.loads(evidence_json)
+    used = evidence.get(term_weights.KEY) if isinstance(evidence, dict) else None
+    return str(used["version"]) if isinstance(used, dict) and "version" in used else None
 
 
 def _unknown(evidence_json: str) -> str | None:

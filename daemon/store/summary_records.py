@@ -127,6 +127,8 @@ class Score:
     unit: str | None
     unknown: str | None = None
     """What the evaluator does not know; without a verdict: why."""
+    weights: str | None = None
+    """Of V alone: the version of its weights (`1`: as shipped, `1+3`: after three rounds of feedback)."""
 
 
 @dataclass(frozen=True, slots=True)

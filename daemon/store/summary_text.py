@@ -175,7 +175,8 @@ def _map(summary: SessionSummary) -> Iterator[str]:
             error = "" if score.uncertainty is None else f" +- {score.uncertainty:.3g}"
             none = "not known" + (f": {score.unknown}" if score.unknown else "")
             verdict = none if score.verdict is None else f"{score.verdict:.3g}{error} {score.unit or ''}"
-            yield f"  {score.evaluator:24} {verdict}"
+            weights = f", weights {score.weights}" if score.weights else ""
+            yield f"  {score.evaluator:24} {verdict}{weights}"
         yield ""
 
 

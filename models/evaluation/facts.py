@@ -6,10 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frazil.config.settings import CtfSettings
 from frazil.models.evaluation.shape_comparison import ShapeComparison
 from frazil.models.evaluation.symmetry_model import SymmetryModel
 from frazil.models.evaluation.verdict import Verdict
-from frazil.models.records import AcquisitionMetadata, MovieResult
+from frazil.models.records import AcquisitionMetadata, CtfEstimate, FrameShifts, MovieResult, ParticlePicks
+
+
+@dataclass(frozen=True, slots=True)
+class MovieRerun:
+    """What was computed a second time of a movie, and where; None: this was not."""
+
+    device_name: str
+    how: str
+    """In words: what was not the same (device, seed, tiles)."""
+    ctf: CtfEstimate | None = None
+    shifts: FrameShifts | None = None
+    half_frc: tuple[float, ...] | None = None
+    picks: ParticlePicks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RerunRequest:
+    """A micrograph whose CTF is to be fitted again."""
+
+    movie_id: str
+    plain_path: str
+    weighted_path: str
+    pixel_size_angstrom: float
+    voltage_kv: float
+    cs_mm: float
+    amplitude_contrast: float
+    phase_plate: bool
+    settings: CtfSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +58,8 @@ class MovieFacts:
     half_set_y_px: tuple[float, ...] = ()
     results_of_same_file: int = 1
     """How many results count for this file at present (an outdated one does not count)."""
+    rerun: MovieRerun | None = None
+    """What came when the same movie was computed a second time; None: it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +83,57 @@ class MapFacts:
     """Particles that were found in the movies that have stored half-sets."""
     files: tuple[str, str, str] | None = None
     """Paths of the map and its two half maps; None: a later round has replaced them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapForecast:
+    """What was foretold of the map, and when. The interval is of 80 %, low the finer end."""
+
+    made_at_movies: int
+    movies: int
+    """In the map that is foretold."""
+    resolution_angstrom: float
+    low_angstrom: float
+    high_angstrom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prospects:
+    """What the goal needs and what is left for it. None: not known."""
+
+    goal_angstrom: float | None = None
+    resolution_angstrom: float | None = None
+    """Of the map now."""
+    movies: int | None = None
+    """In the map now."""
+    movies_needed: tuple[int, int, int] | None = None
+    """In all, for the goal: low, median and high of 80 %."""
+    reachable: bool = True
+    sentence: str = ""
+    """What the forecast says of the goal."""
+    movies_per_hour: float | None = None
+    """That are kept."""
+    hours_left: float | None = None
+    """Of microscope time."""
+    bytes_per_movie: float | None = None
+    """On the session's disk."""
+    free_bytes: int | None = None
+    """Above what must stay free."""
+    seconds_per_movie: float | None = None
+    """Of one worker."""
+    gpu: bool = False
+    """Whether these are seconds of GPUs."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieFeedback:
+    """What an operator said of a movie."""
+
+    feedback_id: str
+    accepted: bool
+    created_utc_us: int
+    movie: MovieFacts
+    who: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +163,14 @@ class RoundFacts:
     """The map's shape against the references'; None: `no_shape` says why."""
     no_shape: tuple[str, ...] = ()
     reference_count: int = 0
+    map_rounds: tuple[tuple[int, float], ...] = ()
+    """(movies in it, resolution in angstrom) of the map's rounds so far."""
+    map_forecasts: tuple[MapForecast, ...] = ()
+    """All that were made so far of a later map."""
+    prospects: Prospects | None = None
+    rerun_request: RerunRequest | None = None
+    """Of a movie of this round; None: nothing is to be computed again."""
+    feedback: tuple[MovieFeedback, ...] = ()
+    """What operators said since the round before, oldest first."""
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Evidence of the round before, by evaluator; empty in the first."""

@@ -25,7 +25,7 @@ EQUAL_WEIGHTS: Mapping[str, float] = {
     "reproducibility": 0.2,
     "meta": 0.2,
 }
-"""Until weights are learned no term is preferred."""
+"""No term is preferred: what learned weights (`term_weights`) are held against."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from frazil.models.evaluation import hyperscore, impact, logic, meta, novelty, reproducibility, sandbox, temper
+from frazil.models.evaluation import (
+    feasibility,
+    hyperscore,
+    impact,
+    logic,
+    meta,
+    novelty,
+    reproducibility,
+    sandbox,
+    temper,
+    term_weights,
+)
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.proving.outcome import Prove, prove_exactly
 from frazil.models.evaluation.verdict import Verdict
@@ -18,6 +30,7 @@ EVALUATORS = (
     hyperscore.VALUE_NAME,
     hyperscore.NAME,
     temper.NAME,
+    feasibility.NAME,
 )
 """In the order of the verdicts."""
 ALL = (*EVALUATORS, sandbox.NAME)
@@ -36,7 +49,10 @@ def judge(facts: RoundFacts, prove: Prove = prove_exactly) -> Iterator[Verdict]:
         yield verdicts[-1]
     verdicts.append(meta.evaluate(facts, verdicts))
     yield verdicts[-1]
-    value = hyperscore.value(verdicts)
+    weights, told = term_weights.in_use(facts)
+    value = hyperscore.value(verdicts, weights)
+    value = replace(value, evidence={**value.evidence, term_weights.KEY: told})
     yield value
     yield hyperscore.evaluate(value)
     yield temper.evaluate(facts.round, [movie.result for movie in facts.movies])
+    yield feasibility.evaluate(facts)

@@ -55,6 +55,7 @@ def outlook(
     movies_at_end: int | None,
     movies_per_hour: float | None,
     largest_cause: str | None,
+    goal_angstrom: float | None = None,
 ) -> Outlook:
     """What one round's belief says about more movies like those in the map.
 
@@ -66,6 +67,8 @@ def outlook(
         How many kept movies the session will have; None, or not more than now: twice as many as now are looked at.
     largest_cause:
         In words, what the causal model finds to cost most: named where more movies do not help.
+    goal_angstrom:
+        A step that a person asks for, told with the others.
     """
     end = movies_at_end if movies_at_end is not None and movies_at_end > movie_count else 2 * movie_count
     rows = [_end(ssnr, movie_count, end, particle_count, movies_per_hour)]
@@ -74,6 +77,8 @@ def outlook(
         rows.append(_step(ssnr, step, movie_count, movies_per_hour, largest_cause))
         if rows[-1].limited_by == _PIXEL:
             break  # as is everything finer
+    if goal_angstrom is not None and goal_angstrom < resolution_angstrom and goal_angstrom not in steps:
+        rows.append(_step(ssnr, goal_angstrom, movie_count, movies_per_hour, largest_cause))
     return Outlook(ssnr.b_factor_a2(), tuple(rows))
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from frazil.actors.evaluator import TimedVerdict
+from frazil.actors.evaluator import Evaluator, TimedVerdict
 from frazil.config.settings import EvaluationSettings, Settings
 from frazil.daemon import score_facts
 from frazil.daemon.prior_epochs import EPOCH_MOVIES
-from frazil.daemon.score_desk import ScoreDesk
+from frazil.daemon.score_desk import ScoreDesk, score_row
 from frazil.daemon.store import session_writes
-from frazil.daemon.store.rows import ParticleRows, ReconstructionRow
+from frazil.daemon.store.rows import FeedbackRow, ForecastRow, ParticleRows, ReconstructionRow
+from frazil.daemon.store.summary import summarise
+from frazil.models.evaluation import term_weights
 from frazil.models.evaluation.verdict import Verdict
 
 
@@ -96,3 +99,47 @@ def test_the_described_model_is_among_the_facts(store, put, tmp_path):
     facts = score_facts.round_facts(store, tmp_path, settings, 0)
     assert facts.model.helix.twist_deg == 22.03
     assert score_facts.round_facts(store, tmp_path, Settings(), 0).model is None
+
+
+def test_what_operators_say_moves_the_weights_of_the_next_round_and_is_told_in_sql(store, put, tmp_path):
+    """From the feedback table through facts, panel and store to the view; the second round uses nothing again."""
+    results = [put(sequence) for sequence in range(2 * EPOCH_MOVIES)]
+    for number, result in enumerate(results[:4]):
+        row = FeedbackRow(f"f{number}", 100 + number, ("accept", "reject")[number % 2], "ada", result.movie_id)
+        store.submit(session_writes.record_feedback, row).result()
+    for number in (0, 1):
+        facts = score_facts.round_facts(store, tmp_path, Settings(), number)
+        assert len(facts.feedback) == (4 if number == 0 else 0)
+        for timed in Evaluator().score(facts):
+            store.submit(session_writes.record_score, score_row(number, timed, created_utc_us=1)).result()
+    newest, first = store.named("value_weights", {"limit": 10}).as_dicts()
+    assert (first["steps"], newest["steps"]) == (1, 1)
+    assert first["version"] == newest["version"] == f"{term_weights.shipped().version}+1"
+    assert (first["moved_by"], newest["moved_by"]) == ("2 accepted and 2 rejected by ada", None)
+    names = ("logic", "novelty", "impact", "reproducibility", "meta")
+    assert sum(first[name] for name in names) == pytest.approx(1.0)
+    (value,) = (one for one in summarise(store, tmp_path, now_utc_us=2, live=True).scores if one.evaluator == "value")
+    assert value.weights == first["version"]
+
+
+def test_the_goal_is_held_against_the_forecast_pace_and_disk(store, put, tmp_path):
+    for sequence in range(EPOCH_MOVIES):
+        put(sequence)
+    (tmp_path / "motion").mkdir()
+    for sequence in range(EPOCH_MOVIES):
+        (tmp_path / f"motion/{sequence}.mrc").write_bytes(b"0" * 5000)
+    step = ForecastRow(1, "step", 25, 15, 45, 1.0, 4.0, None, None, True, None, "20 more movies to reach 4 A")
+    end = ForecastRow(2, "end", 10, None, None, 1.0, 6.0, 5.5, 6.5, True, None, "after 10 movies")
+    for number, movies, resolution, foretold in ((1, 5, 7.0, (step, end)),):
+        row = ReconstructionRow(number, 1, movies, 50, symmetry="C1", resolution_0143_angstrom=resolution)
+        row = replace(row, forecasts=foretold)
+        store.submit(session_writes.record_reconstruction, row).result()
+    chosen = EvaluationSettings(goal_resolution_angstrom=4.0, microscope_hours_left=8.0)
+    facts = score_facts.round_facts(store, tmp_path, Settings(evaluation=chosen), 0)
+    assert facts.map_rounds == ((5, 7.0),)
+    assert [(one.made_at_movies, one.movies) for one in facts.map_forecasts] == [(5, 10)]
+    assert facts.prospects.movies_needed == (15, 25, 45)
+    assert facts.prospects.bytes_per_movie == 5000
+    assert facts.prospects.hours_left == pytest.approx(8.0, abs=1e-6)
+    assert facts.prospects.resolution_angstrom == 7.0
+    assert score_facts.round_facts(store, tmp_path, Settings(), 0).prospects is None

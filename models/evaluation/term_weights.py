@@ -162,15 +162,27 @@ def step(
     raw = {name: weight * math.exp(_RATE * gradient[name]) for name, weight in weights.items()}
     total = sum(raw.values())
     wanted = {name: weight / total for name, weight in raw.items()}
-    # Along the line towards them as far as every bound allows: the sum stays 1.
-    share = 1.0
-    for name, weight in weights.items():
-        move = wanted[name] - weight
-        low = max(LEAST_WEIGHT, anchor[name] - MOST_IN_ALL)
-        room = min(MOST_PER_ROUND, anchor[name] + MOST_IN_ALL - weight if move > 0 else weight - low)
-        if abs(move) > 1e-12:
-            share = min(share, max(room, 0.0) / abs(move))
-    return {name: weight + share * (wanted[name] - weight) for name, weight in weights.items()}
+    return _within(
+        wanted,
+        {n: max(LEAST_WEIGHT, anchor[n] - MOST_IN_ALL, weight - MOST_PER_ROUND) for n, weight in weights.items()},
+        {n: min(anchor[n] + MOST_IN_ALL, weight + MOST_PER_ROUND) for n, weight in weights.items()},
+    )
+
+
+def _within(wanted: Mapping[str, float], low: Mapping[str, float], high: Mapping[str, float]) -> dict[str, float]:
+    """The shares of 1 within bounds nearest by relative entropy: all times one factor, held where they meet a bound."""
+
+    def moved(by: float) -> dict[str, float]:
+        return {name: min(max(weight * math.exp(by), low[name]), high[name]) for name, weight in wanted.items()}
+
+    least, most = -5.0, 5.0
+    for _ in range(60):
+        middle = (least + most) / 2
+        if sum(moved(middle).values()) < 1.0:
+            least = middle
+        else:
+            most = middle
+    return moved((least + most) / 2)
 
 
 def _keeps(weights: Mapping[str, float], terms: Mapping[str, float], means: Mapping[str, float]) -> float:

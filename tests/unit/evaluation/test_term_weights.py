@@ -36,6 +36,10 @@ def test_the_term_that_tells_what_operators_keep_gains_weight() -> None:
     after = term_weights.step(EQUAL_WEIGHTS, [(True, GOOD), (False, BAD)], MEANS, anchor=EQUAL_WEIGHTS)
     assert after["reproducibility"] > 0.2
     assert all(after[name] < 0.2 for name in ("logic", "novelty", "impact", "meta"))
+    at_floor = {"logic": 0.28, "novelty": 0.01, "impact": 0.01, "reproducibility": 0.5, "meta": 0.2}
+    moved = term_weights.step(at_floor, [(True, GOOD), (False, BAD)], MEANS, anchor=at_floor)
+    assert moved["reproducibility"] > 0.501  # what is at its floor stays there and holds nobody back
+    assert moved["novelty"] == pytest.approx(0.01)
     contrary = term_weights.step(EQUAL_WEIGHTS, [(False, GOOD), (True, BAD)], MEANS, anchor=EQUAL_WEIGHTS)
     assert contrary["reproducibility"] < 0.2
 

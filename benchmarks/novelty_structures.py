@@ -7,7 +7,10 @@ by `ReferenceIndex`. For each map: the rank of its own structure, its distance a
 with all of its fold's files taken out (FOLDS names relatives), the novelty of an unseen fold, against the 95th
 percentile of the novelties of the seen ones at the same resolution.
 
-    python benchmarks/novelty_structures.py --structures DIR [--seeds 101 102] [--json OUT]
+`--running`: the map is one that frazil's running map has made of particles (`reconstruction.py`: noise, CTF, its own
+poses, from a 30 A start), after every ten movies.
+
+    python benchmarks/novelty_structures.py --structures DIR [--seeds 101 102] [--running gltph:2501 ...] [--json OUT]
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import Any
 
 import gemmi
 import numpy as np
+import reconstruction
 import reconstruction_scenes as scenes
 import torch
 from numpy.typing import NDArray
@@ -36,10 +40,13 @@ from frazil.models.evaluation.shape_map import level_of
 from frazil.models.reconstruction.accumulator import shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft
 from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
+from frazil.models.reconstruction.running_map import ROUND_MOVIES, RunningMap
 
 RESOLUTIONS_ANGSTROM = (8.0, 12.0, 15.0, 20.0)
 FOLDS = (("4v1w", "6z6u"), ("1aon", "1mnf"), ("4v4r", "4v5a"), ("1qvr", "3cf3"))
 """Files whose structures are near relatives, or one a part of the other; ClpB and p97 are rings of one AAA+ fold."""
+RUNNING_OF = {"p97": "3cf3", "gltph": "2nwl", "proteasome": "3j9i", "groel": "1mnf"}
+"""Specimens of `reconstruction_scenes.py` that are structures as they are, and their files."""
 _PIXEL_ANGSTROM = 3.0
 _KINDS = {"C": 0, "N": 1, "O": 2, "P": 3, "S": 3}
 _LARGEST_ATOMS = 800_000
@@ -147,6 +154,8 @@ def main() -> None:
     parser.add_argument("--structures", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="*", default=[101, 102])
     parser.add_argument("--skip", nargs="*", default=[], help="make no maps of these (starts of names)")
+    parser.add_argument("--running", nargs="*", default=[], help=f"NAME:SEED; names: {', '.join(RUNNING_OF)}")
+    parser.add_argument("--movies", type=int, default=30, help="of each running map")
     parser.add_argument("--cache", type=Path, help="keep the references' shapes here")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -166,13 +175,69 @@ def main() -> None:
                 for resolution in RESOLUTIONS_ANGSTROM:
                     lines.append(_line(index, path.name.split(".")[0], whole, resolution, seed))
                     print("  ".join(f"{key} {_text(value)}" for key, value in lines[-1].items()), flush=True)
+        running = [
+            line
+            for label in options.running
+            for line in of_running_map(index, label, options.structures, options.movies)
+        ]
         summary = summarise(lines)
     for row in summary:
         print(row)
     if options.json is not None:
         options.json.write_text(
-            json.dumps({"seeds": options.seeds, "summary": summary, "maps": lines}, indent=1) + "\n"
+            json.dumps({"seeds": options.seeds, "summary": summary, "maps": lines, "running": running}, indent=1) + "\n"
         )
+
+
+def of_running_map(index: ReferenceIndex, label: str, folder: Path, movies: int) -> list[dict[str, Any]]:
+    """One line a round whose halves agree finely enough to be compared."""
+    name, seed = label.split(":")
+    bench = reconstruction.Bench(name, int(seed), folder, movies=movies, artefacts=False, hard=False)
+    running = RunningMap(
+        bench.start(),
+        bench.plane,
+        symmetry=bench.symmetry,
+        diameter_angstrom=bench.diameter_angstrom,
+        device=torch.device("cpu"),
+    )
+    lines = []
+    for number in range(movies):
+        running.add(bench.spectra(number), bench.halves(number), bench.uniform_ssnr(number))
+        for earlier in running.due():
+            running.again(earlier, bench.spectra(earlier))
+        if (number + 1) % ROUND_MOVIES:
+            continue
+        now = running.round()
+        resolution = now.resolution_0143_angstrom
+        level = None if resolution is None else level_of(resolution)
+        if resolution is None or level is None:
+            continue
+        found = compare(
+            now.full,
+            (now.half1, now.half2),
+            index,
+            pixel_size_angstrom=now.pixel_size_angstrom,
+            resolution_angstrom=resolution,
+            level_angstrom=level,
+        )
+        wide = index.nearest(found.descriptor, level, index.count)
+        rank = next(rank for rank, one in enumerate(wide, start=1) if one.name.startswith(RUNNING_OF[name]))
+        other = next(one for one in wide if not one.name.startswith(RUNNING_OF[name]))
+        lines.append(
+            {
+                "running_map": label,
+                "particles": running.particle_count,
+                "reached_angstrom": resolution,
+                "low_pass_angstrom": level,
+                "rank": rank,
+                "distance": wide[rank - 1].distance,
+                "next_name": other.name,
+                "next_distance": other.distance,
+                "novelty": judge_shape(found).verdict,
+            }
+        )
+        print("  ".join(f"{key} {_text(value)}" for key, value in lines[-1].items()), flush=True)
+    return lines
 
 
 def _line(index: ReferenceIndex, name: str, whole: Tensor, wanted: float, seed: int) -> dict[str, Any]:
@@ -221,6 +286,8 @@ def summarise(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for resolution in RESOLUTIONS_ANGSTROM:
         here = [line for line in lines if line["wanted_angstrom"] == resolution]
+        if not here:
+            continue
         limit = float(np.percentile([line["seen"] for line in here], 95))
         rows.append(
             {

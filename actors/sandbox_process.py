@@ -220,7 +220,12 @@ def _watch(
             elif not open_still:
                 time.sleep(_LOOK_S)
             ended, status, used = os.wait4(pid, os.WNOHANG)
-            if ended and not (open_still and selector.select(0)):
+            if ended:
+                # What it said last may still lie in the pipe.
+                while open_still and selector.select(0) and (part := pipe.read(65536)):
+                    heard += part
+                for line in heard.split(b"\n"):
+                    _hear(told, line)
                 return status, used
             now_s = time.monotonic()
             if now_s - begun_s > limits.wall_s:
@@ -232,8 +237,6 @@ def _watch(
                 # Without the filter a process may have children: it may not.
                 if told.walls and not told.walls.get("processes") and len(_marked(mark)) > 1:
                     told.stopped, told.text = Stopped.PROCESSES, "it started another process"
-            if ended:
-                return status, used
             if told.stopped is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)

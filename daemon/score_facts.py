@@ -18,11 +18,12 @@ from frazil.daemon.store.store import Store
 from frazil.models.evaluation import term_weights
 from frazil.models.evaluation.facts import MapFacts, MovieFacts, MovieFeedback, RerunRequest, RoundFacts
 from frazil.models.evaluation.hyperscore import VALUE_NAME
+from frazil.models.formats.acquisition import resolve
 from frazil.models.formats.symmetry_model import read_symmetry_model
 from frazil.models.movie_pipeline import particle_box_px
 
 _MOST_FEEDBACK = 50
-"""Newest verdicts of operators that a round takes in."""
+"""Verdicts of operators that a round takes in, the oldest first; later rounds have the rest."""
 _ROUNDS_PER_RERUN = 4
 _MOVIE_SQL = """
 SELECT m.movie_id, p.half_set, p.x_px, p.y_px,
@@ -38,7 +39,7 @@ _FEEDBACK_SQL = """
 SELECT feedback_id, verdict, created_utc_us, movie_id, who FROM feedback
 WHERE verdict IN ('accept', 'reject') AND movie_id IS NOT NULL AND created_utc_us > ?
 QUALIFY row_number() OVER (PARTITION BY movie_id ORDER BY created_utc_us DESC, feedback_id DESC) = 1
-ORDER BY created_utc_us DESC, feedback_id LIMIT ?
+ORDER BY created_utc_us, feedback_id LIMIT ?
 """
 _COUNTS_SQL = """
 SELECT count(*), count(*) FILTER (m.state = 'ready'), coalesce(sum(q.particle_count), 0)
@@ -116,7 +117,11 @@ def _rerun_request(session_dir: Path, settings: Settings, movies: list[MovieFact
     for movie in movies:
         result, evidence = movie.result, movie.result.evidence
         plain, weighted = result.files.micrograph_no_dose_weighting, result.files.micrograph
-        if not result.ctf.reliable or evidence is None or plain is None or weighted is None:
+        if not result.ctf.reliable or evidence is None or plain is None or weighted is None or movie.metadata is None:
+            continue
+        try:
+            acquisition = resolve(movie.metadata, settings=settings)
+        except FrazilError:
             continue
         return RerunRequest(
             movie_id=result.movie_id,
@@ -125,15 +130,15 @@ def _rerun_request(session_dir: Path, settings: Settings, movies: list[MovieFact
             pixel_size_angstrom=result.pixel_size_angstrom,
             voltage_kv=evidence.voltage_kv,
             cs_mm=evidence.cs_mm,
-            amplitude_contrast=settings.microscope.amplitude_contrast,
-            phase_plate=settings.microscope.phase_plate,
+            amplitude_contrast=acquisition.amplitude_contrast,
+            phase_plate=acquisition.phase_plate,
             settings=settings.ctf,
         )
     return None
 
 
 def _feedback(store: Store, session_dir: Path, earlier: Mapping[str, Mapping[str, Any]]) -> tuple[MovieFeedback, ...]:
-    """What operators said since the weights were last moved; a movie that has no result yet is left out."""
+    """What operators said since the weights were last moved; of a movie without a result it is passed over."""
     until = int(earlier.get(VALUE_NAME, {}).get(term_weights.KEY, {}).get("feedback_until_utc_us", -1))
     found = []
     for feedback_id, verdict, created_utc_us, movie_id, who in store.rows(_FEEDBACK_SQL, until, _MOST_FEEDBACK):
@@ -141,7 +146,7 @@ def _feedback(store: Store, session_dir: Path, earlier: Mapping[str, Mapping[str
         movie = _movie(session_dir, *rows[0]) if rows else None
         if movie is not None:
             found.append(MovieFeedback(str(feedback_id), verdict == "accept", int(created_utc_us), movie, str(who)))
-    return tuple(reversed(found))
+    return tuple(found)
 
 
 def map_is_due(store: Store, round_number: int, map_round_movies: int) -> bool:

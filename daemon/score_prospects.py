@@ -12,7 +12,7 @@ from frazil.daemon.store.store import Store
 from frazil.models.evaluation.facts import MapForecast, MovieFacts, Prospects
 from frazil.models.records import MovieResult
 
-_BYTES_PER_GB = 1e9
+_BYTES_PER_GB = 1 << 30
 _ROUNDS_SQL = """
 SELECT movie_count, resolution_0143_angstrom FROM reconstructions
 WHERE movie_count <= ? AND resolution_0143_angstrom IS NOT NULL ORDER BY round
@@ -35,7 +35,7 @@ WITH last AS (SELECT ready_utc_us AS t, state FROM movies WHERE ready_utc_us IS 
      span AS (SELECT max(t) AS newest, greatest(min(t), max(t) - 3600000000) AS oldest FROM last)
 SELECT count(*) FILTER (last.state = 'ready' AND t > oldest), any_value(newest - oldest) FROM last, span
 """
-_ELAPSED_SQL = "SELECT max(ready_utc_us) - min(found_utc_us) FROM movies WHERE sequence < ?"
+_ELAPSED_SQL = "SELECT max(found_utc_us) - min(found_utc_us) FROM movies WHERE sequence < ?"
 
 
 def map_record(store: Store, kept_movies: int) -> tuple[tuple[tuple[int, float], ...], tuple[MapForecast, ...]]:

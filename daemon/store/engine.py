@@ -79,6 +79,12 @@ def open_read_only(session_dir: Path, *, memory_limit_mb: int = 512, threads: in
     return _connect(session_dir / DATABASE_NAME, read_only=True, memory_limit_mb=memory_limit_mb, threads=threads)
 
 
+def schema_version(connection: Connection) -> int:
+    """Of an open session; 0: it has none."""
+    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def open_for_files(*, memory_limit_mb: int = 2048, threads: int = 1) -> Connection:
     """An empty database in memory, to read a person's Parquet and CSV files with; it writes nothing anywhere."""
     config: dict[str, str | bool | int | float | list[str]] = {

@@ -46,6 +46,7 @@ class FileReader:
         self._lock = ReadersLock(session_dir)
         try:
             self._root = engine.open_read_only(session_dir)
+            version = engine.schema_version(self._root)
         except duckdb.Error as error:
             self._lock.release()
             raise QueryError(
@@ -53,6 +54,17 @@ class FileReader:
                 path=path,
                 remedy="start `frazil watch` on this session once: it repairs the database from the result files",
             ) from error
+        if version != engine.SCHEMA_VERSION:
+            self.close()
+            older = version < engine.SCHEMA_VERSION
+            raise QueryError(
+                f"this session was written by {'an older' if older else 'a newer'} frazil (schema {version}, this one "
+                f"knows {engine.SCHEMA_VERSION})",
+                path=path,
+                remedy="start `frazil watch ... --once` on this session once: it brings the database up to date"
+                if older
+                else "update frazil",
+            )
 
     def sql(self, text: str) -> Table:
         """One read-only statement. Raises `QueryError`."""

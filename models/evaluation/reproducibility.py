@@ -182,7 +182,7 @@ def evaluate(facts: RoundFacts) -> Verdict:
 _WHY_NOT = {
     "rings": "no movie had reliable rings in two halves",
     "half_sets": "half-set agreement: there is no running map with an FSC",
-    "reruns": "rerun agreement: nothing was run twice (another device, seed or perturbed parameters)",
+    "reruns": "rerun agreement: no micrograph's CTF was fitted twice",
     "cost": "computing cost: no movie could be foretold from one before it",
 }
 

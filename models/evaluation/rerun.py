@@ -6,6 +6,7 @@ and hands out its findings after each part, so that what was found lasts when it
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -35,7 +36,7 @@ from frazil.models.evaluation.rerun_parts import (
     motion_part,
     restoration_part,
 )
-from frazil.models.evaluation.sensitivity import Output, Part, Runs, Sensitivity, run_part, sensitivities
+from frazil.models.evaluation.sensitivity import WIDE, Output, Part, Runs, Sensitivity, run_part, sensitivities
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.image import read_image_2d
 from frazil.models.formats.movie import open_movie
@@ -193,12 +194,20 @@ def _formula_rows(
     def outputs(quantities: Mapping[str, Output]) -> dict[str, Output]:
         return {formula.name: formula_output(formula, quantities) for formula in formulas}
 
+    # Wider steps were run for parts that were rough: where another part moves with the same parameter and was not, a
+    # formula of both would be half moved.
+    everywhere = {key for key in runs if abs(key[1]) < WIDE} | {
+        (parameter, step)
+        for parameter, step in runs
+        if runs[parameter, step].keys() == runs[parameter, math.copysign(1.0, step)].keys()
+    }
     changed: Runs = {
         (parameter, step): outputs(
             {**base, **moved}
             | ({parameter: Output(at[parameter] + step * errors[parameter])} if parameter in GIVEN else {})
         )
         for (parameter, step), moved in runs.items()
+        if (parameter, step) in everywhere
     }
     rows = sensitivities(FORMULAS, outputs(base), changed, at, errors)
     return [row for row in rows if row.over_error != 0.0]  # a formula has little to do with most parameters

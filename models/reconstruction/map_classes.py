@@ -185,18 +185,18 @@ class StreamingMapClasses:
             self._sampled, self._sample = frozenset(self._sample), {}
             self._volumes = None
             return
-        if self._in_halves.min() < _LEAST_OF_HALF:
-            return
-        renewed = [
-            reference_maps(
+        renewed = self._references.clone()
+        for column, sums in enumerate(self._sums):
+            if self._in_halves[:, column].min() < _LEAST_OF_HALF:
+                continue  # too few to say better what it shows
+            own, _ = reference_maps(
                 [half.volume() * self._mask for half in sums],
                 self._plane.pixel_size_angstrom,
                 self._mask,
                 first_shell=self._first_shell,
-            )[0]
-            for sums in self._sums
-        ]
-        self._references = torch.stack([torch.stack([of_class[half] for of_class in renewed]) for half in (0, 1)])
+            )
+            renewed[0, column], renewed[1, column] = own
+        self._references = renewed
         self._common = torch.stack(common)
         self._volumes = self._common_volumes = None
 

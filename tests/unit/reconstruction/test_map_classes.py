@@ -141,6 +141,28 @@ def test_one_kind_is_not_taken_for_two(make: Make, truth: torch.Tensor) -> None:
     assert "one map is enough" in found.sentence or "not known yet" in found.sentence
 
 
+def test_a_class_with_too_few_particles_keeps_no_other_back(
+    make: Make, less: Atoms, truth: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(map_classes, "SAMPLE_PARTICLES", 100)
+    monkeypatch.setattr(map_classes, "_LEAST_OF_HALF", 45.0)
+    classes = new_classes()
+    stream(classes, make, (None, less), truth, movies=3)
+    small = np.argmin(classes.state()["in_halves"].min(axis=0))
+    before = classes.state()["references"]
+    classes.put_in(20, *make(4020, None))
+    classes.put_in(21, *make(4021, None))
+    classes.renew(common_maps(classes, truth))
+    after = classes.state()
+    renewed = [bool((after["references"][:, column] != before[:, column]).any()) for column in (0, 1)]
+    assert renewed == [bool(after["in_halves"][:, column].min() >= 45.0) for column in (0, 1)]
+    assert renewed[1 - small]
+    classes.put_in(22, *make(4022, None))
+    found = classes.round()
+    assert found is not None
+    assert found.gain_ln is not None, "the question is asked although one class is small"
+
+
 def test_a_state_brings_back_everything(
     make: Make, less: Atoms, truth: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

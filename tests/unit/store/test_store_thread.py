@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from frazil.config.errors import RetryLaterError, SessionLockedError, StopDaemonError
+from frazil.config.errors import QueryError, RetryLaterError, SessionLockedError, StopDaemonError
 from frazil.daemon.store import engine, result_files, writes
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.lock import SessionLock, is_locked
@@ -240,6 +240,18 @@ def test_one_session_one_owner(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
     assert lock.path.exists(), "deleting it would let two processes lock two files of one name"
     SessionLock(tmp_path, patience_s=0.0).release()
+
+
+def test_a_finished_session_of_another_schema_says_how_it_is_read(tmp_path: Path) -> None:
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        store.submit(lambda c: c.execute("UPDATE schema_version SET version = 7") and None).result()
+    with pytest.raises(QueryError, match=r"an older frazil \(schema 7") as refused:
+        FileReader(tmp_path)
+    assert "--once" in str(refused.value)
+    with Store.open(tmp_path, now_utc_us=1):
+        pass  # brought up to date
+    with FileReader(tmp_path) as reader:
+        assert reader.named("reconstructions").as_dicts() == []
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:

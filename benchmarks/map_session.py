@@ -1,6 +1,6 @@
 """A session from the movies on disk to the map, beside the true poses, the true losses and RELION.
 
-    python benchmarks/map_session.py --structures DIR [--sessions pentamer:81 belted:82 pentamer:83+artefacts]
+    python benchmarks/map_session.py --structures DIR [--sessions pentamer:2101 belted:2102 pentamer:2103+artefacts]
         [--movies 80] [--work DIR] [--relion] [--json OUT]
 
 Movies of `map_session_movies.py` (1024 x 1024 at 1.2 A; physics that shares no code with frazil) go through
@@ -301,7 +301,7 @@ def measure(session: MapSession, label: str, relion: bool) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=Path, required=True, help="folder of *.pdb.gz and *.cif.gz")
-    parser.add_argument("--sessions", nargs="*", default=["pentamer:81", "belted:82", "pentamer:83+artefacts"])
+    parser.add_argument("--sessions", nargs="*", default=["pentamer:2101", "belted:2102", "pentamer:2103+artefacts"])
     parser.add_argument("--movies", type=int, default=80)
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--coverage", type=float, default=0.2, help="share of the field that particles cover")

@@ -5,7 +5,7 @@ projected to phase against displaced water, passed through CTF, coherence, radia
 an ice that scatters and that absorbs. Boxes are cut off-centre and normalised as RELION does it.
 
 Specimens: `pentamer` (C5, made of five copies of a chain of some 24 kDa), `belted` (C4, four chains of 54 kDa in a
-detergent belt), and structures as they are (`p97` C6, `gltph` C3, `proteasome` D7).
+detergent belt), and structures as they are deposited (`gltph` C3; `p97`, `proteasome`, `groel` without symmetry).
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def specimen(name: str, folder: Path, seed: int) -> Specimen:
         ring, kinds = _ring_of(position, kind, 4, rng)
         radius = float(np.percentile(np.hypot(ring[:, 0], ring[:, 1]), 90))
         return Specimen(name, "C4", ring, kinds, (radius + 8.0, 8.0, 14.0))
-    files = {"p97": ("3cf3", "C6"), "gltph": ("2nwl", "C3"), "proteasome": ("3j9i", "D7"), "groel": ("1mnf", "D7")}
+    # Deposited models have their axes where the crystal had them, and not always all of their copies.
+    files = {"p97": ("3cf3", "C1"), "gltph": ("2nwl", "C3"), "proteasome": ("3j9i", "C1"), "groel": ("1mnf", "C1")}
     start, symmetry = files[name]
     position, kind = _load(find(start))
     return Specimen(name, symmetry, position, kind)

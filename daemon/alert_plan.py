@@ -17,6 +17,8 @@ from frazil.daemon.store.rows import DeliveryRow
 SEVERITIES = ("info", "warning", "error")
 DELIVERY_SUBJECT = "delivery"
 """Of alerts about alerts that cannot be sent; they are only on the screen."""
+ENDED = ("sent", "refused")
+"""States of a delivery after which it is not tried again."""
 _MOST_IN_A_MESSAGE = 50
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 600.0
 
@@ -94,7 +96,7 @@ def plan(
     by_key = {alert.key: alert for alert in alerts}
     again: dict[str, list[DeliveryRow]] = {}
     for key, row in mine.items():
-        if row.state != "sent" and key in by_key:
+        if row.state not in ENDED and key in by_key:
             again.setdefault(row.message_id, []).append(row)
     messages = [
         Message(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import html
 import json
 import socketserver
 import threading
@@ -39,7 +40,8 @@ class MailSink(socketserver.ThreadingTCPServer):
         self.mails: list[EmailMessage] = []
         self.down = False
         self.unknown = b"nobody knows"
-        self.hangs_up = False
+        self.hangs_up = self.asks_password = False
+        self.refuses = b"refuse me"
         super().__init__(("127.0.0.1", 0), _Conversation)
 
 
@@ -52,6 +54,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             word = line.strip().upper()
             if word.startswith(b"MAIL") and self.server.down:
                 self._say("451 try later")
+            elif word.startswith(b"EHLO") and self.server.asks_password:
+                self._say("250-sink\r\n250 AUTH PLAIN")
             elif word.startswith(b"RCPT") and self.server.unknown in line:
                 self._say("550 nobody of that name")
             elif word == b"DATA":
@@ -59,6 +63,9 @@ class _Conversation(socketserver.StreamRequestHandler):
                 lines = []
                 while (text := self.rfile.readline()) != b".\r\n":
                     lines.append(text)
+                if any(self.server.refuses in line for line in lines):
+                    self._say("554 not this one")
+                    continue
                 self.server.mails.append(
                     email.message_from_bytes(b"".join(lines), policy=email.policy.default)  # type: ignore[arg-type]
                 )
@@ -81,6 +88,8 @@ class WebSink(ThreadingHTTPServer):
         self.posts: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.down = False
+        self.garbage = False
+        self.refuses = b"refuse me"
         super().__init__(("127.0.0.1", 0), _Post)
 
 
@@ -89,8 +98,11 @@ class _Post(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.down:
-            self.send_error(503)
+        if self.server.garbage:
+            self.wfile.write(b"what do you mean?\r\n\r\n")
+            return
+        if self.server.down or self.server.refuses in body:
+            self.send_error(503 if self.server.down else 400)
             return
         self.server.posts.append(json.loads(body))
         self.server.keys.append(self.headers["Idempotency-Key"])
@@ -313,6 +325,100 @@ def test_the_thread_sends_and_ends(
     tell("worker w0 does not come back")
     sender.close()  # what is due goes before the end
     assert (len(mail.mails), len(web.posts)) == (1, 1)
+
+
+def test_a_server_that_speaks_no_http_is_a_failure_like_others(
+    store: Store, mail: MailSink, web: WebSink, clock: Clock, tell: Callable[..., None]
+) -> None:
+    web.garbage = True
+    sender = courier(store, both(mail, web, clock), clock)
+    tell("worker w0 does not come back")
+    sender.step()
+    rows = {row["channel"][:4]: row for row in store.named("alert_deliveries").as_dicts()}
+    assert (rows["smtp"]["state"], rows["matt"]["state"]) == ("sent", "failed")
+    assert "secret" not in str(rows)
+    web.garbage = False
+    clock.minutes(1)
+    assert sender.step() == 1
+    assert len(web.posts) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"smtp_from": "scope@example.org\nBcc: x@example.org"}, {"smtp_password": "env:P"}])
+def test_settings_that_no_mail_can_be_made_of_are_told_of(
+    store: Store,
+    mail: MailSink,
+    clock: Clock,
+    tell: Callable[..., None],
+    alerts: Callable[[], list[str]],
+    wrong: dict[str, str],
+) -> None:
+    mail.asks_password = True
+    settings = AlertSettings(
+        smtp_host="127.0.0.1",
+        smtp_port=mail.server_address[1],
+        smtp_security="none",
+        smtp_to=("a@example.org",),
+        smtp_user="me" if "smtp_password" in wrong else None,
+        **wrong,  # type: ignore[arg-type]
+    )
+    channels = channels_of(settings, ABOUT, environ={"P": "schl\u00fcssel"}, utc_us=lambda: clock.utc_us)
+    tell("worker w0 does not come back")
+    assert courier(store, channels, clock).step() == 0
+    assert any("do not get out by smtp" in text for text in alerts())
+    assert "schl" not in str(alerts())
+
+
+def test_the_thread_outlives_a_fault_of_its_own(store: Store, clock: Clock, tell: Callable[..., None]) -> None:
+    failed, taken = threading.Event(), threading.Event()
+
+    class Faulty:
+        name = "faulty"
+
+        def send(self, message: Message) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise KeyError("a fault of ours")
+            taken.set()
+
+    sender = courier(store, [Faulty()], clock)
+    tell("worker w0 does not come back")
+    sender.start()
+    assert failed.wait(60)
+    assert taken.wait(60)
+    sender.close()
+
+
+def test_a_message_that_is_refused_is_told_of_and_does_not_hold_up_the_others(
+    store: Store, mail: MailSink, web: WebSink, clock: Clock, tell: Callable[..., None], alerts: Callable[[], list[str]]
+) -> None:
+    sender = courier(store, both(mail, web, clock), clock, quiet_us=0)
+    tell("refuse me", subject="movie")
+    clock.minutes(1)
+    tell("worker w0 does not come back")
+    assert sender.step() == 2
+    clock.minutes(60)
+    assert courier(store, both(mail, web, clock), clock).step() == 0  # not tried again, also not after a restart
+    assert (len(mail.mails), len(web.posts)) == (1, 1)
+    states = [row["state"] for row in store.named("alert_deliveries").as_dicts()]
+    assert sorted(states) == ["refused", "refused", "sent", "sent"]
+    assert sum("this was not taken: refuse me" in text for text in alerts()) == 2
+
+
+@pytest.mark.parametrize("character", ["x", "&", "\u2265", "\U0001f534", '"'])
+def test_no_shape_is_larger_than_its_program_takes(character: str) -> None:
+    many = tuple(OpenAlert(str(n), n, "error", "movie", character * 900, character * 300) for n in range(50))
+    bodies = {
+        shape: as_json(Message(shape, "id", many, 0), shape=shape, session_name="n")
+        for shape in ("slack", "mattermost", "teams")
+    }
+    text = bodies["slack"]["blocks"][1]["text"]["text"]
+    assert 2800 < len(text) <= 3000
+    assert html.escape(html.unescape(text), quote=False) == text  # no escape is cut
+    attachments = json.dumps(bodies["mattermost"]["attachments"])
+    size = len(attachments) + 5 * attachments.count("&")
+    assert 3000 < size <= 8000
+    assert bodies["mattermost"]["attachments"][0]["text"].endswith(" ...")
+    assert (0 if character == "&" else 18_000) < len(json.dumps(bodies["teams"]).encode()) <= 28_000
 
 
 def test_secrets_come_from_where_the_settings_say(tmp_path: Path, clock: Clock) -> None:

@@ -73,7 +73,8 @@ def as_json(message: Message, *, shape: str, session_name: str) -> dict[str, Any
     """The body that an incoming webhook of this kind takes.
 
     Slack: blocks with a fallback text (`api.slack.com/messaging/webhooks`). Mattermost: attachments, as Slack had
-    before. Teams: an adaptive card, as its workflows take them. What none of them would take is cut. Raises ValueError for another shape.
+    before. Teams: an adaptive card, as its workflows take them. What is too long for them is cut. Raises ValueError for
+    another shape.
     """
     worst = message.alerts[0].severity  # one message is about one severity
     title = subject_line(message, session_name)

@@ -1,8 +1,9 @@
 """Which message goes out next: pure bookkeeping over alerts and what became of them, no clock, no network.
 
-Every opening of an alert goes to every channel once. After a message about a subject the channel is quiet about it for
-a while, and what comes meanwhile goes together in the next message: nothing is lost, and fifty movies that are set
-aside are two mails. What was under way when the daemon ended goes again in the same message with the same id, by which
+The newest opening of every alert goes to every channel once; one that opens again while its earlier opening still waits
+is told of once, in its newest words. After a message about a subject the channel is quiet about it for a while, and
+what comes meanwhile goes together in the next message: no alert is lost, and fifty movies that are set aside are two
+mails. What was under way when the daemon ended goes again in the same message with the same id, by which
 a receiver can tell that it has it already.
 """
 

@@ -29,13 +29,10 @@ def look(reader: Reader, thresholds: ThresholdSettings) -> WhatIf:
     at = float(resolution) if isinstance(resolution, int | float) else None
     rows: list[Row] = []
     after = ""
-    while True:
-        page = reader.named(
-            "threshold_facts", {"resolution_angstrom": at or _NO_MAP_ANGSTROM, "after": after, "limit": _PAGE}
-        ).as_dicts()
+    about: dict[str, Scalar] = {"resolution_angstrom": at or _NO_MAP_ANGSTROM, "limit": _PAGE}
+    # Until none is left: a page may be shorter than was asked for (`store.query_max_rows`).
+    while page := reader.named("threshold_facts", {**about, "after": after}).as_dicts():
         rows += page
-        if len(page) < _PAGE:
-            break
         after = str(page[-1]["movie_id"])
     names = ("gain", "best_angstrom", "median_angstrom", "worst_angstrom")
     table = [tuple(float(str(row[name])) for name in names) for row in gains]

@@ -140,6 +140,15 @@ def test_what_if_agrees_with_what_happens(store: Store, results: list[MovieResul
         assert store.submit(judge_again, thresholds).result() == (0, 0)
 
 
+def test_short_answers_of_the_store_leave_no_movie_out(store: Store, results: list[MovieResult]) -> None:
+    strict = ThresholdSettings(max_ctf_fit_resolution_angstrom=5.0)
+    want = look(store, strict)
+    store.close()
+    with Store.open(store.session_dir, now_utc_us=1, query_max_rows=7) as short:
+        assert look(short, strict) == want
+    assert want.movies_kept_before + len(want.kept_again) > 7
+
+
 def test_worse_particles_cost_the_map_less_than_their_number(store: Store, results: list[MovieResult]) -> None:
     gains = tuple(GainRow(g, 4.0 / g**0.2 - 0.3, 4.0 / g**0.2, 4.0 / g**0.2 + 0.3) for g in (0.1, 0.5, 1.0, 2.0))
     row = ReconstructionRow(1, 5, 60, 999, "C1", resolution_0143_angstrom=4.1, gains=gains)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import email
 import email.policy
 import html
@@ -16,8 +17,9 @@ from typing import Any
 
 import pytest
 
+import frazil.daemon
 from frazil.config.errors import SettingsError
-from frazil.config.settings import AlertSettings
+from frazil.config.settings import ALERT_SUBJECTS, AlertSettings
 from frazil.daemon.alert_channels import About, Channel, channels_of
 from frazil.daemon.alert_courier import AlertCourier
 from frazil.daemon.alert_plan import Message, OpenAlert, SendingRules, retry_after_s
@@ -447,11 +449,27 @@ def test_secrets_come_from_where_the_settings_say(tmp_path: Path, clock: Clock) 
         {"smtp_host": "m", "smtp_to": ("a@b",), "smtp_user": "u"},
         {"webhooks": ("discord https://x",)},
         {"webhooks": ("https://x",)},
+        {"mute": ("gains",)},
     ],
 )
 def test_settings_that_cannot_work_or_would_show_a_secret_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"alerts|give env:NAME|write `slack`"):
+    with pytest.raises(ValueError, match=r"alerts|give env:NAME|write `slack`|no alert has"):
         AlertSettings(**wrong)
+
+
+def test_every_subject_that_is_used_can_be_muted_and_no_other() -> None:
+    used = set()
+    root = Path(frazil.daemon.__file__).parent
+    for source in [*root.rglob("*.py"), root.parent / "models" / "alert_rules.py"]:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            place = {"alert": 1, "AlertRow": 1, "Alert": 1, "Found": 2}.get(name)
+            given = node.args[place : place + 1] if place is not None else []
+            given += [k.value for k in node.keywords if k.arg == "subject"]
+            used |= {n.value for n in given if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    assert used - {""} == set(ALERT_SUBJECTS)
 
 
 def test_a_file_name_cannot_forge_a_header_or_markup() -> None:

@@ -34,17 +34,17 @@ _WAITING = "nothing is lost: they are sent when it answers again; check the sett
 _TAKEN = "it is on the screen and in `frazil alerts`; if all are refused, check the settings of `alerts`"
 _ALERTS_SQL = """
 SELECT alert_id, opened_utc_us, severity, subject, text, remedy, acknowledged_utc_us IS NOT NULL, cleared_utc_us
-FROM alerts a WHERE acknowledged_utc_us IS NULL AND list_contains(?, severity) AND (
+FROM alerts a WHERE acknowledged_utc_us IS NULL AND list_contains(?, severity) AND NOT list_contains(?, subject) AND (
     SELECT count(*) FROM alert_deliveries d WHERE d.alert_id = a.alert_id AND d.opened_utc_us = a.opened_utc_us
     AND d.state IN ('sent', 'refused') AND list_contains(?, d.channel)) < ?
 """
 _DELIVERIES_SQL = """
 SELECT alert_id, opened_utc_us, channel, d.state, attempts, message_id, last_error, sent_utc_us
-FROM alert_deliveries d JOIN alerts a USING (alert_id, opened_utc_us)
+FROM alert_deliveries d JOIN alerts a USING (alert_id, opened_utc_us) WHERE list_contains(?, alert_id)
 """
 _SENT_SQL = """
 SELECT channel, subject, severity, max(sent_utc_us) FROM alert_deliveries JOIN alerts USING (alert_id)
-WHERE sent_utc_us IS NOT NULL GROUP BY ALL
+WHERE sent_utc_us IS NOT NULL AND list_contains(?, subject) GROUP BY ALL
 """
 
 
@@ -98,11 +98,13 @@ class AlertCourier:
         """Send what is due now on every channel; returns how many messages went out."""
         names = [channel.name for channel in self._channels]
         loud = list(SEVERITIES[SEVERITIES.index(self._rules.least_severity) :])
-        alerts = [OpenAlert(*row) for row in self._store.rows(_ALERTS_SQL, loud, names, len(names))]
+        # What is never sent is left out here: it would be looked at again every second of the session.
+        silent = [*self._rules.mute, DELIVERY_SUBJECT]
+        alerts = [OpenAlert(*row) for row in self._store.rows(_ALERTS_SQL, loud, silent, names, len(names))]
         if not alerts:
             return 0
-        deliveries = [DeliveryRow(*row) for row in self._store.rows(_DELIVERIES_SQL)]
-        sent = [SentBefore(*row) for row in self._store.rows(_SENT_SQL)]
+        deliveries = [DeliveryRow(*row) for row in self._store.rows(_DELIVERIES_SQL, [a.alert_id for a in alerts])]
+        sent = [SentBefore(*row) for row in self._store.rows(_SENT_SQL, list({a.subject for a in alerts}))]
         gone = 0
         for channel in self._channels:
             if self._clock() < self._not_before_s.get(channel.name, 0.0):

@@ -307,6 +307,29 @@ def test_what_is_acknowledged_muted_or_told_again_without_news_is_not_sent(
     assert [m["Subject"] for m in mail.mails][1:] == ["[frazil night] error: the gain changed once more"]
 
 
+def test_what_is_muted_costs_one_look_and_no_more(
+    store: Store, clock: Clock, tell: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    rows = store.rows
+
+    def counted(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        looks.append(statement)
+        return rows(statement, *values)
+
+    class Quiet:
+        name = "quiet"
+
+        def send(self, message: Message) -> None:
+            raise AssertionError("nothing is to be sent")
+
+    monkeypatch.setattr(store, "rows", counted)
+    tell("port taken", subject="http")
+    tell("alerts do not get out", subject="delivery")
+    assert courier(store, [Quiet()], clock, mute=("http",)).step() == 0
+    assert len(looks) == 1
+
+
 def test_a_cause_that_goes_on_after_it_was_acknowledged_is_quiet(store: Store) -> None:
     def said(utc_us: int) -> bool:
         row = AlertRow("warning", "gain", "pattern", utc_us)

@@ -44,7 +44,7 @@ from frazil.daemon.store import causal_writes, rebuild, session_writes, writes
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.threshold_desk import judge_again
+from frazil.daemon.threshold_desk import judge_again, put_in_force
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.daemon.what_if import changed
@@ -434,11 +434,9 @@ class Daemon:
         origin = f"set by {who or 'a client'} while the session ran"
         origins = {**self._settings.origins, **{f"thresholds.{name}": origin for name in changes}}
         settings = self._settings.model_copy(update={"thresholds": thresholds, "origins": origins})
-        text = session_folder.write_settings(self._options.session_dir, settings)
-        self._store.submit(session_writes.set_settings, text).result()
+        rejected, again = put_in_force(self._store, self._options.session_dir, settings, before=self._settings)
         self._settings = settings
         self._results.use(thresholds)
-        rejected, again = self._store.submit(judge_again, thresholds).result()
         _log.info("thresholds are %s (%s)", thresholds, origin)
         return f"{rejected} movies set aside, {again} kept again"
 

@@ -65,6 +65,10 @@ class StopDaemonError(FrazilError):
     """Going on would lose or falsify data."""
 
 
+class RefusedError(FrazilError):
+    """A receiver will not take this message, now or later; others it may."""
+
+
 class UsageError(FrazilError):
     """The request itself is wrong: a flag, a setting, a missing value."""
 

@@ -356,13 +356,37 @@ class EvaluationSettings(_Section):
     held against the goal."""
 
 
+ALERT_SUBJECTS = (
+    "acquisition",
+    "lag",
+    "disk",
+    "cause",
+    "change",
+    "gain",
+    "worker",
+    "movie",
+    "metadata",
+    "evaluation",
+    "reconstruction",
+    "orientation",
+    "restoration",
+    "prior",
+    "intake",
+    "store",
+    "http",
+    "daemon",
+)
+"""What alerts are about, but `delivery`: that alerts cannot be sent is on the screen alone."""
+
+
 def _is_secret_place(value: str) -> bool:
     return re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", value) is not None
 
 
 class AlertSettings(_Section):
-    """When a person is told, and where. Every alert is on the screen; those of `least_severity` and above also ring,
-    and go by mail and to webhooks: once each, also over restarts, and again after an outage of the receiver."""
+    """When a person is told, and where. Every alert is on the screen, and errors ring there (`bell`); those of
+    `least_severity` and above also go by mail and to webhooks: once each, also over restarts and after an outage of the
+    receiver."""
 
     no_movie_minutes: Positive | None = 15.0
     """No new movie for so long. null: not told of."""
@@ -386,12 +410,13 @@ class AlertSettings(_Section):
     """What is sent."""
     mute: tuple[str, ...] = ()
     """Subjects that are not sent: `acquisition`, `lag`, `disk`, `cause`, `change`, `gain`, `worker`, `movie`,
-    `metadata`, `evaluation`, `reconstruction`, `orientation`, `store`, `http`, `daemon`. The screen shows them all."""
+    `metadata`, `evaluation`, `reconstruction`, `orientation`, `restoration`, `prior`, `intake`, `store`, `http`,
+    `daemon`. The screen shows them all."""
     quiet_minutes: NonNegative = 15.0
     """After a message no other about the same subject for so long; what comes meanwhile goes together in the next. An
     error does not wait behind warnings."""
     bell: bool = True
-    """The screen rings the terminal's bell for a new error."""
+    """The screen rings the terminal's bell for a new error, and for nothing less."""
     smtp_host: str | None = None
     """Mail server. null: no mail."""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -409,6 +434,14 @@ class AlertSettings(_Section):
     webhooks: tuple[str, ...] = ()
     """Where JSON is posted: a shape (`slack`, `teams`, `mattermost`), a blank, and the address or, as such an address
     is a secret, where it is: `slack env:NAME`, `teams file:PATH`, `mattermost https://...`."""
+
+    @field_validator("mute", mode="after")
+    @classmethod
+    def _are_subjects(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for subject in value:
+            if subject not in ALERT_SUBJECTS:
+                raise ValueError(f"no alert has the subject {subject!r}; there are {', '.join(ALERT_SUBJECTS)}")
+        return value
 
     @field_validator("smtp_password", mode="after")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import json
 import logging
 import os
@@ -18,13 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from frazil.config.errors import RetryLaterError, SettingsError
+from frazil.config.errors import RefusedError, RetryLaterError, SettingsError
 from frazil.config.settings import AlertSettings
 from frazil.daemon.alert_plan import Message
 from frazil.daemon.alert_words import as_json, as_mail
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0
+_TRY_AGAIN = (408, 429)
+"""Of the answers that blame the request, those that are about its time (RFC 9110, 15.5.9; RFC 6585, 4)."""
 _HELO = socket.gethostname()
 """Said by us, because smtplib's own asks the name server, which may take as long as a dead server."""
 
@@ -46,7 +49,7 @@ class Channel(Protocol):
 
     def send(self, message: Message) -> None:
         """Returns when the receiver has taken the message. Raises `RetryLaterError` when it has not (perhaps it
-        has: then it gets the same message id again)."""
+        has: then it gets the same message id again), `RefusedError` when it will not take this one either later."""
 
 
 def channels_of(
@@ -103,15 +106,17 @@ class _Mail:
 
     def send(self, message: Message) -> None:
         settings = self._settings
-        mail = as_mail(
-            message,
-            session_name=self._about.session_name,
-            session_dir=self._about.session_dir,
-            sender=settings.smtp_from or f"frazil@{socket.gethostname()}",
-            receivers=settings.smtp_to,
-            now_utc_us=self._utc_us(),
-        )
+        place = f"mail: {settings.smtp_host}:{settings.smtp_port}"
         try:
+            # Inside, because an address of the settings may be none that a header takes.
+            mail = as_mail(
+                message,
+                session_name=self._about.session_name,
+                session_dir=self._about.session_dir,
+                sender=settings.smtp_from or f"frazil@{socket.gethostname()}",
+                receivers=settings.smtp_to,
+                now_utc_us=self._utc_us(),
+            )
             server = self._connect()
             try:
                 if settings.smtp_security == "starttls":
@@ -122,8 +127,12 @@ class _Mail:
             except BaseException:
                 server.close()
                 raise
-        except (OSError, smtplib.SMTPException) as error:
-            raise RetryLaterError(f"mail: {settings.smtp_host}:{settings.smtp_port}: {_said(error)}") from error
+        except smtplib.SMTPDataError as error:
+            # 5yz after the text itself: never this text (RFC 5321, 4.2.1). Wrong names and senders are the settings'.
+            kind = RefusedError if error.smtp_code >= 500 else RetryLaterError
+            raise kind(f"{place}: {_said(error)}") from error
+        except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: headers, a password beyond ASCII
+            raise RetryLaterError(f"{place}: {_said(error)}") from error
         # From here on somebody has it: sent again, they would have it twice, whatever becomes of the rest.
         if refused:
             _log.warning("mail: %s refuses %s", settings.smtp_host, ", ".join(sorted(refused)))
@@ -155,20 +164,26 @@ class _Webhook:
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def send(self, message: Message) -> None:
-        body = as_json(message, shape=self._shape, session_name=self._about.session_name)
-        request = urllib.request.Request(
-            self._address,
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Idempotency-Key": message.message_id},
-            method="POST",
-        )
         host = urllib.parse.urlsplit(self._address).hostname
         try:
+            body = as_json(message, shape=self._shape, session_name=self._about.session_name)
+            request = urllib.request.Request(
+                self._address,
+                data=json.dumps(body).encode(),
+                headers={"Content-Type": "application/json", "Idempotency-Key": message.message_id},
+                method="POST",
+            )
             self._opener.open(request, timeout=_TIMEOUT_S).close()  # its status says enough
         except urllib.error.HTTPError as error:
-            raise RetryLaterError(f"{self._shape}: {host} answers {error.code} {error.reason}") from error
-        except (OSError, ValueError) as error:
+            error.close()
+            final = 400 <= error.code < 500 and error.code not in _TRY_AGAIN
+            kind = RefusedError if final else RetryLaterError
+            raise kind(f"{self._shape}: {host} answers {error.code} {error.reason}") from error
+        except OSError as error:
             raise RetryLaterError(f"{self._shape}: {host}: {_said(error)}") from error
+        except (http.client.HTTPException, ValueError) as error:
+            # By its name alone: the words of these hold what was sent or asked for, the secret address too.
+            raise RetryLaterError(f"{self._shape}: {host}: {type(error).__name__}, no answer of a webhook") from error
 
 
 def _said(error: Exception) -> str:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from frazil.config.errors import FrazilError, RetryLaterError
+from frazil.config.errors import FrazilError, RefusedError, RetryLaterError
 from frazil.daemon.alert_channels import Channel
 from frazil.daemon.alert_plan import (
     DELIVERY_SUBJECT,
@@ -30,19 +30,21 @@ from frazil.daemon.store.store import Store
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 1.0
+_WAITING = "nothing is lost: they are sent when it answers again; check the settings of `alerts`"
+_TAKEN = "it is on the screen and in `frazil alerts`; if all are refused, check the settings of `alerts`"
 _ALERTS_SQL = """
 SELECT alert_id, opened_utc_us, severity, subject, text, remedy, acknowledged_utc_us IS NOT NULL, cleared_utc_us
-FROM alerts a WHERE acknowledged_utc_us IS NULL AND list_contains(?, severity) AND (
+FROM alerts a WHERE acknowledged_utc_us IS NULL AND list_contains(?, severity) AND NOT list_contains(?, subject) AND (
     SELECT count(*) FROM alert_deliveries d WHERE d.alert_id = a.alert_id AND d.opened_utc_us = a.opened_utc_us
-    AND d.state = 'sent' AND list_contains(?, d.channel)) < ?
+    AND d.state IN ('sent', 'refused') AND list_contains(?, d.channel)) < ?
 """
 _DELIVERIES_SQL = """
 SELECT alert_id, opened_utc_us, channel, d.state, attempts, message_id, last_error, sent_utc_us
-FROM alert_deliveries d JOIN alerts a USING (alert_id, opened_utc_us)
+FROM alert_deliveries d JOIN alerts a USING (alert_id, opened_utc_us) WHERE list_contains(?, alert_id)
 """
 _SENT_SQL = """
 SELECT channel, subject, severity, max(sent_utc_us) FROM alert_deliveries JOIN alerts USING (alert_id)
-WHERE sent_utc_us IS NOT NULL GROUP BY ALL
+WHERE sent_utc_us IS NOT NULL AND list_contains(?, subject) GROUP BY ALL
 """
 
 
@@ -79,12 +81,16 @@ class AlertCourier:
             self._thread = None
 
     def _run(self) -> None:
+        said = ""
         while True:
             last = self._end.wait(_LOOK_S)
             try:
                 self.step()
-            except FrazilError as error:  # boundary of the thread: the store refuses, or is being closed
-                _log.warning("alerts cannot be sent now: %s", error)
+            except Exception as error:  # boundary of the thread: without it nobody is told of anything any more
+                # Once each: a store that is being closed, or a fault of ours, would fill the log once a second.
+                if str(error) != said:
+                    _log.warning("alerts cannot be sent now: %s", error, exc_info=not isinstance(error, FrazilError))
+                said = str(error)
             if last:
                 return
 
@@ -92,26 +98,37 @@ class AlertCourier:
         """Send what is due now on every channel; returns how many messages went out."""
         names = [channel.name for channel in self._channels]
         loud = list(SEVERITIES[SEVERITIES.index(self._rules.least_severity) :])
-        alerts = [OpenAlert(*row) for row in self._store.rows(_ALERTS_SQL, loud, names, len(names))]
+        # What is never sent is left out here: it would be looked at again every second of the session.
+        silent = [*self._rules.mute, DELIVERY_SUBJECT]
+        alerts = [OpenAlert(*row) for row in self._store.rows(_ALERTS_SQL, loud, silent, names, len(names))]
         if not alerts:
             return 0
-        deliveries = [DeliveryRow(*row) for row in self._store.rows(_DELIVERIES_SQL)]
-        sent = [SentBefore(*row) for row in self._store.rows(_SENT_SQL)]
+        deliveries = [DeliveryRow(*row) for row in self._store.rows(_DELIVERIES_SQL, [a.alert_id for a in alerts])]
+        sent = [SentBefore(*row) for row in self._store.rows(_SENT_SQL, list({a.subject for a in alerts}))]
         gone = 0
         for channel in self._channels:
             if self._clock() < self._not_before_s.get(channel.name, 0.0):
                 continue
             due = plan(alerts, deliveries, sent, channel=channel.name, rules=self._rules, now_utc_us=self._utc_us())
             for message in due:
-                if not self._send(channel, message):
+                state = self._send(channel, message)
+                if state == "failed":
                     break  # the others would fail, too
-                gone += 1
+                gone += state == "sent"
         return gone
 
-    def _send(self, channel: Channel, message: Message) -> bool:
+    def _send(self, channel: Channel, message: Message) -> str:
+        """The state that the message has then."""
         self._note(message, "sending")
         try:
             channel.send(message)
+        except RefusedError as error:
+            # Tried again it would stand in the way of all that come after it. A corrected address is another channel,
+            # which gets what is open.
+            self._note(message, "refused", error=error.what)
+            _log.warning("alerts: %s; not sent again", error.what)
+            self._tell(_refused_id(channel.name), f"{error.what}; this was not taken: {message.alerts[0].text}", _TAKEN)
+            return "refused"
         except RetryLaterError as error:
             self._failures[channel.name] += 1
             failures = self._failures[channel.name]
@@ -119,14 +136,15 @@ class AlertCourier:
             self._note(message, "failed", error=error.what)
             _log.warning("alerts: %s; tried again in %.0f s", error.what, retry_after_s(failures))
             if failures == 1:
-                self._tell(channel.name, error.what)
-            return False
+                why = f"alerts do not get out by {channel.name}: {error.what}"
+                self._tell(_own_id(channel.name), why, _WAITING)
+            return "failed"
         self._note(message, "sent", sent_utc_us=self._utc_us())
         # Also after a restart, which forgets the failures: the store knows whether it was told of.
         self._store.submit(session_writes.clear_alert, _own_id(channel.name), utc_us=self._utc_us())
         self._failures[channel.name] = 0
         self._not_before_s.pop(channel.name, None)
-        return True
+        return "sent"
 
     def _note(self, message: Message, state: str, *, error: str | None = None, sent_utc_us: int | None = None) -> None:
         rows = [
@@ -143,17 +161,14 @@ class AlertCourier:
         ]
         self._store.submit(session_writes.record_deliveries, rows).result()
 
-    def _tell(self, channel: str, why: str) -> None:
-        alert = AlertRow(
-            "warning",
-            DELIVERY_SUBJECT,
-            f"alerts do not get out by {channel}: {why}",
-            self._utc_us(),
-            remedy="nothing is lost: they are sent when it answers again; check the settings of `alerts`",
-            alert_id=_own_id(channel),
-        )
+    def _tell(self, alert_id: str, text: str, remedy: str) -> None:
+        alert = AlertRow("warning", DELIVERY_SUBJECT, text, self._utc_us(), remedy=remedy, alert_id=alert_id)
         self._store.submit(session_writes.record_alert, alert)
 
 
 def _own_id(channel: str) -> str:
     return f"delivery-{channel}"
+
+
+def _refused_id(channel: str) -> str:
+    return f"refused-{channel}"

@@ -44,9 +44,9 @@ class AlertDesk:
         store: Store,
         notices: Notices,
         *,
-        late_sidecars: Callable[[int], int],
+        late_sidecars: Callable[[int], int | None],
     ) -> None:
-        """`late_sidecars`: of the so many newest movies, how many had theirs late."""
+        """`late_sidecars`: of the so many newest movies, how many had theirs late; None: not known yet."""
         self._store, self._notices, self._late_sidecars = store, notices, late_sidecars
         self._movies = settings.cause_movies
         limits = RuleLimits(**{name: getattr(settings, name) for name in RuleLimits.__dataclass_fields__})

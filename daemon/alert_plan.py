@@ -1,8 +1,9 @@
 """Which message goes out next: pure bookkeeping over alerts and what became of them, no clock, no network.
 
-Every opening of an alert goes to every channel once. After a message about a subject the channel is quiet about it for
-a while, and what comes meanwhile goes together in the next message: nothing is lost, and fifty movies that are set
-aside are two mails. What was under way when the daemon ended goes again in the same message with the same id, by which
+The newest opening of every alert goes to every channel once; one that opens again while its earlier opening still waits
+is told of once, in its newest words. After a message about a subject the channel is quiet about it for a while, and
+what comes meanwhile goes together in the next message: no alert is lost, and fifty movies that are set aside are two
+mails. What was under way when the daemon ended goes again in the same message with the same id, by which
 a receiver can tell that it has it already.
 """
 
@@ -17,6 +18,8 @@ from frazil.daemon.store.rows import DeliveryRow
 SEVERITIES = ("info", "warning", "error")
 DELIVERY_SUBJECT = "delivery"
 """Of alerts about alerts that cannot be sent; they are only on the screen."""
+ENDED = ("sent", "refused")
+"""States of a delivery after which it is not tried again."""
 _MOST_IN_A_MESSAGE = 50
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 600.0
 
@@ -94,7 +97,7 @@ def plan(
     by_key = {alert.key: alert for alert in alerts}
     again: dict[str, list[DeliveryRow]] = {}
     for key, row in mine.items():
-        if row.state != "sent" and key in by_key:
+        if row.state not in ENDED and key in by_key:
             again.setdefault(row.message_id, []).append(row)
     messages = [
         Message(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+import itertools
+import json
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -12,11 +15,16 @@ from frazil.daemon.alert_plan import Message, OpenAlert
 
 SHAPES = ("slack", "teams", "mattermost")
 _SUBJECT_LENGTH = 160
+_MORE = " ..."
 _SIGNS = {"error": "\N{LARGE RED CIRCLE}", "warning": "\N{LARGE ORANGE CIRCLE}", "info": "\N{LARGE BLUE CIRCLE}"}
 _COLORS = {"error": "#d55e00", "warning": "#e69f00", "info": "#0072b2"}
 _TEAMS_COLORS = {"error": "Attention", "warning": "Warning", "info": "Accent"}
 _SLACK_TEXT = 2900
-"""A section of Slack's holds 3000 characters."""
+"""A section of Slack's holds 3000 characters, after escaping."""
+_MATTERMOST_TEXT = 5500
+"""Attachments are properties of a post, and some servers take 8000 characters of these, as JSON."""
+_TEAMS_BYTES = 24_000
+"""A message of Teams' holds 28 kB, all of it."""
 
 
 def subject_line(message: Message, session_name: str) -> str:
@@ -65,14 +73,15 @@ def as_json(message: Message, *, shape: str, session_name: str) -> dict[str, Any
     """The body that an incoming webhook of this kind takes.
 
     Slack: blocks with a fallback text (`api.slack.com/messaging/webhooks`). Mattermost: attachments, as Slack had
-    before. Teams: an adaptive card, as its workflows take them. Raises ValueError for another shape.
+    before. Teams: an adaptive card, as its workflows take them. What is too long for them is cut. Raises ValueError for
+    another shape.
     """
     worst = message.alerts[0].severity  # one message is about one severity
     title = subject_line(message, session_name)
     body = "\n".join(lines_of(message.alerts))
     match shape:
         case "slack":
-            text = _slack(body[:_SLACK_TEXT])
+            text = _slack(_fit(body, _SLACK_TEXT, lambda text: len(_slack(text))))
             return {
                 "text": _slack(title),
                 "blocks": [
@@ -83,11 +92,13 @@ def as_json(message: Message, *, shape: str, session_name: str) -> dict[str, Any
         case "mattermost":
             return {
                 "text": f"{_SIGNS[worst]} {title}",
-                "attachments": [{"fallback": title, "color": _COLORS[worst], "text": body}],
+                "attachments": [
+                    {"fallback": title, "color": _COLORS[worst], "text": _fit(body, _MATTERMOST_TEXT, _json_size)}
+                ],
             }
         case "teams":
             head = {"type": "TextBlock", "text": title, "weight": "Bolder", "wrap": True, "color": _TEAMS_COLORS[worst]}
-            lines = [{"type": "TextBlock", "text": line, "wrap": True} for line in lines_of(message.alerts)]
+            lines = _teams_blocks(lines_of(message.alerts), _TEAMS_BYTES - 2 * _json_size(title) - 1000)
             card = {
                 "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
                 "type": "AdaptiveCard",
@@ -101,6 +112,35 @@ def as_json(message: Message, *, shape: str, session_name: str) -> dict[str, Any
             }
             return {"type": "message", "summary": title, "attachments": [attachment]}
     raise ValueError(f"no webhook has the shape {shape!r}")
+
+
+def _teams_blocks(lines: Sequence[str], room: int) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    for line in lines:
+        block = {"type": "TextBlock", "text": line, "wrap": True}
+        own = len(json.dumps(block)) + 2 - _json_size(line)
+        fits = own + _json_size(line) <= room
+        if not fits:
+            block["text"] = _fit(line, max(room - own, len(_MORE)), _json_size)
+        blocks.append(block)
+        room -= own + _json_size(line)
+        if not fits:
+            break
+    return blocks
+
+
+def _fit(text: str, room: int, size: Callable[[str], int]) -> str:
+    """The longest beginning that has room, with dots for what is left out. `size` of a text is that of its characters
+    added up: the text is cut before it is escaped, so that no escape is cut."""
+    if size(text) <= room:
+        return text
+    ends = list(itertools.accumulate(map(size, text)))
+    return text[: bisect.bisect_right(ends, room - size(_MORE))] + _MORE
+
+
+def _json_size(text: str) -> int:
+    # Go's encoder (Mattermost) escapes these three as six characters each.
+    return len(json.dumps(text)) - 2 + 5 * sum(text.count(c) for c in "<>&")
 
 
 def _plain(text: str) -> str:

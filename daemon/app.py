@@ -8,7 +8,6 @@ is durable. This file only carries.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -25,11 +24,12 @@ from frazil.daemon.alert_courier import AlertCourier
 from frazil.daemon.alert_desk import AlertDesk
 from frazil.daemon.alert_plan import SendingRules
 from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.disk_watch import DiskWatch
 from frazil.daemon.dispatch_desk import DispatchDesk
 from frazil.daemon.gain_desk import GainDesk
 from frazil.daemon.http_desk import HttpDesk
 from frazil.daemon.inbox import FailedWrite, Inbox, Item, Order
-from frazil.daemon.intake.events import SpaceLow, SpaceOk
+from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
 from frazil.daemon.live_state import LiveStateBuilder
 from frazil.daemon.movie_book import MovieBook
@@ -44,7 +44,7 @@ from frazil.daemon.store import causal_writes, rebuild, session_writes, writes
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.threshold_desk import judge_again
+from frazil.daemon.threshold_desk import judge_again, put_in_force
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.daemon.what_if import changed
@@ -63,7 +63,6 @@ _QUIET_S = 30.0
 _FIXED_PATTERN_LIMIT = 0.25
 """Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
 _BYTES_PER_GB = 1 << 30
-_DISK_FLOOR_ALERT = "disk-floor"
 _RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
 """What a late sidecar can say that changes the result of a movie."""
 
@@ -94,7 +93,6 @@ class Daemon:
         self._finishing = False
         """A person wants the session to end as `--once` does: when all is done, map and losses too."""
         self._stopping: ExitReport | None = None
-        self._space_low = False
         self._last_activity_s = clock()
         self._last_publish_s = float("-inf")
         self._workers: WorkerDesk | None = None
@@ -216,6 +214,8 @@ class Daemon:
             exclude_folders=(options.session_dir,),
         )
         self._intake.restore(self._book.for_intake())
+        self._notices.over(ROOT_LOST)  # `prepare` has seen the folder
+        self._disk = DiskWatch(options.session_dir, settings.store.min_free_disk_gb, self._notices, self._intake.post)
         with QueryServer(options.session_dir, service, version=version("frazil")) as self._server:
             self._publish(force=True)
             runtime = RayRuntime(address=settings.workers.ray_address, gpu_count=options.gpu_count)
@@ -328,14 +328,14 @@ class Daemon:
         while self._stopping is None:
             for item in self._inbox.take_all():
                 self._take(item)
-            self._watch_disk()
+            self._disk.look()
             for outcome in workers.collect(_LOOP_WAIT_S):
                 self._last_activity_s = self._clock()
                 self._dispatch.take(outcome)
             self._results.step()
             self._analysis.step(quiet=self._clock() - self._last_activity_s > _QUIET_S)
             self._dispatch.ask_gate(nothing_more_comes=self._intake_idle() and self._inbox.empty)
-            if not (self._paused or self._space_low or self._intake.status().root_lost):
+            if not (self._paused or self._disk.low or self._intake.status().root_lost):
                 self._dispatch.start_movies()
             self._publish()
             reason = self._reason_to_end(workers)
@@ -396,26 +396,6 @@ class Daemon:
 
     # --- disk, people, screen --------------------------------------------------------------------------------------
 
-    def _watch_disk(self) -> None:
-        free = shutil.disk_usage(self._options.session_dir).free
-        floor = int(self._settings.store.min_free_disk_gb * _BYTES_PER_GB)
-        low = free < floor * (1.1 if self._space_low else 1.0)  # a little hysteresis
-        if low == self._space_low:
-            return
-        self._space_low = low
-        self._intake.post(SpaceLow(free, floor) if low else SpaceOk(free))
-        if low:
-            self._notices.alert(
-                "error",
-                "disk",
-                f"less than {self._settings.store.min_free_disk_gb:g} GB are free: no new movie is started",
-                "free disk space; processing goes on by itself",
-                _DISK_FLOOR_ALERT,
-            )
-        else:
-            self._notices.over(_DISK_FLOOR_ALERT)
-            self._notices.alert("info", "disk", "there is disk space again: processing goes on")
-
     def _on_order(self, order: Order) -> None:
         command = order.command
         match command.name:
@@ -454,11 +434,9 @@ class Daemon:
         origin = f"set by {who or 'a client'} while the session ran"
         origins = {**self._settings.origins, **{f"thresholds.{name}": origin for name in changes}}
         settings = self._settings.model_copy(update={"thresholds": thresholds, "origins": origins})
-        text = session_folder.write_settings(self._options.session_dir, settings)
-        self._store.submit(session_writes.set_settings, text).result()
+        rejected, again = put_in_force(self._store, self._options.session_dir, settings, before=self._settings)
         self._settings = settings
         self._results.use(thresholds)
-        rejected, again = self._store.submit(judge_again, thresholds).result()
         _log.info("thresholds are %s (%s)", thresholds, origin)
         return f"{rejected} movies set aside, {again} kept again"
 
@@ -488,4 +466,4 @@ class Daemon:
     def _status(self) -> str:
         if self._paused:
             return "paused"
-        return "blocked" if self._space_low or (self._gate.blocked and self._movies.waiting_for_gate) else "running"
+        return "blocked" if self._disk.low or (self._gate.blocked and self._movies.waiting_for_gate) else "running"

@@ -68,6 +68,7 @@ class MovieDesk:
         self._behind: dict[str, str] = {}
         self._asked_again: dict[str, float] = {}
         self._optics = OpticsDesk(store)
+        self._newest_before = book.newest_sequence
         self._late: set[int] = set()
         """Sequences of movies whose sidecar came after they had been taken."""
 
@@ -112,7 +113,9 @@ class MovieDesk:
             case intake.LateSidecar():
                 self._late_sidecar(item)
             case intake.Alert():
-                self._notices.alert(item.severity.value, item.subject, item.text, item.remedy)
+                if item.over:
+                    self._notices.over(item.over)
+                self._notices.alert(item.severity.value, item.subject, item.text, item.remedy, item.alert_id)
             case _:
                 raise AssertionError(f"the intake's own business: {item}")
 
@@ -182,11 +185,13 @@ class MovieDesk:
         known.stale = known.stale or (in_flight and acquisition != known.acquisition)
         known.movie, known.acquisition = movie, acquisition
 
-    def late_sidecars(self, last: int) -> int:
-        """How many of the newest movies had their sidecar late, in this run."""
+    def late_sidecars(self, last: int) -> int | None:
+        """How many of the newest movies had their sidecar late, in this run. None: so few have come in it that none
+        being late says nothing."""
         first = self._book.newest_sequence - last + 1
         self._late = {sequence for sequence in self._late if sequence >= first}
-        return len(self._late)
+        few = self._book.newest_sequence - self._newest_before < last
+        return None if few and not self._late else len(self._late)
 
     # --- queueing and forgetting -----------------------------------------------------------------------------------
 

@@ -61,8 +61,8 @@ class Measured:
     """None: nothing is being written."""
     named_causes: Sequence[str | None] = ()
     """Of the newest results, newest first; None: nothing stands out."""
-    late_sidecars: int = 0
-    """Of the newest results."""
+    late_sidecars: int | None = 0
+    """Of the newest movies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +270,8 @@ class AlertRules:
 
     def _late_sidecars(self, now: Measured) -> _Judgement:
         limit = self.limits.late_sidecars
-        if limit is None:
-            return False, True, None
+        if limit is None or now.late_sidecars is None:
+            return False, limit is None, None
         found = Found(
             "late-sidecars",
             "warning",

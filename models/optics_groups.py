@@ -135,7 +135,13 @@ class BeamShiftGroups:
         return given
 
     def _keep(self, space: _Space, position: BeamPosition) -> None:
-        if space.reach is None and len(space.sample) < _SAMPLE:
+        # A point that comes again and again says no more of scatter or spacing: beam shift that is switched on after
+        # hundreds of equal shifts must still find room.
+        if space.reach is not None or len(space.sample) >= _SAMPLE:
+            return
+        near = _SAME * max(abs(position.x), abs(position.y), 1e-12)
+        equal = sum(math.hypot(x - position.x, y - position.y) <= near for x, y in space.sample)
+        if equal < _FEWEST_REPEATS:
             space.sample.append((position.x, position.y))
 
     def _place(self, space: _Space, position: BeamPosition) -> int:
@@ -207,8 +213,9 @@ def _reach(sample: Iterable[tuple[float, float]], unit: str) -> float | None:
             return min(reach, _LARGEST_REACH_UM) if unit == "um" else reach
     if len(points) < _PATIENCE:
         return None
-    if largest < _REGULAR * floor[0]:
-        return float(floor[0]) / 2  # a pattern of so many places that none has come twice
+    smallest = float(floor[_FEWEST_REPEATS - 1])  # below are the repeats of one point that came often
+    if largest < _REGULAR * smallest:
+        return smallest / 2  # a pattern of so many places that none has come twice
     return _LARGEST_REACH_UM if unit == "um" else _GAP * largest
 
 

@@ -129,6 +129,10 @@ class LateSidecar:
     previous: AcquisitionMetadata | None
 
 
+ROOT_LOST = "raw-folder-lost"
+"""Id of the alert that the raw folder is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """Something that a person should know and that is not the fate of one movie."""
@@ -138,6 +142,10 @@ class Alert:
     text: str
     remedy: str | None = None
     paths: tuple[str, ...] = ()
+    alert_id: str = ""
+    """Of what lasts: told of once until it is over. Empty: the same text is the same alert."""
+    over: str = ""
+    """The id of an alert that this one ends."""
 
 
 Instruction = (

@@ -111,9 +111,9 @@ class IntakeMachine:
             case ev.SidecarFailed():
                 self._on_sidecar(event.path, event.sidecar_path, None, event.reason)
             case ev.SpaceLow():
-                self._out.extend(self._around.space(event))
+                self._around.space(event)
             case ev.SpaceOk():
-                self._out.extend(self._around.space(event))
+                self._around.space(event)
                 self._unblock()
             case ev.RestoredMovie():
                 self._on_restored(event)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from frazil.daemon.intake.events import SpaceLow, SpaceOk
-from frazil.daemon.intake.instructions import Alert, Severity
+from frazil.daemon.intake.instructions import ROOT_LOST, Alert, Severity
 
 MAX_NAMED = 20
 
@@ -32,31 +32,21 @@ class Surroundings:
         self.root_lost = True
         text = f"The raw folder {self._root} is not there: nothing new can be found"
         remedy = "Mount or create it again; frazil goes on by itself, and nothing that is done is lost"
-        return [Alert(Severity.ERROR, "intake", text, remedy)]
+        return [Alert(Severity.ERROR, "intake", text, remedy, alert_id=ROOT_LOST)]
 
     def root_there(self, identity: tuple[int, int] | None) -> list[Alert]:
         """An alert here means that watches of the root are dead."""
         known, self._root_identity = self._root_identity, identity
         if self.root_lost:
             self.root_lost = False
-            return [Alert(Severity.INFO, "intake", f"The raw folder {self._root} is back")]
+            return [Alert(Severity.INFO, "intake", f"The raw folder {self._root} is back", over=ROOT_LOST)]
         if known is None or identity is None or known == identity:
             return []
         return [Alert(Severity.WARNING, "intake", f"The raw folder {self._root} was replaced by another one")]
 
-    def space(self, event: SpaceLow | SpaceOk) -> list[Alert]:
-        low = isinstance(event, SpaceLow)
-        if low == self.space_low:
-            return []
-        self.space_low = low
-        if isinstance(event, SpaceLow):
-            text = (
-                f"Only {event.free_bytes / 1e9:.1f} GB are left on the disk of the session "
-                f"(floor {event.floor_bytes / 1e9:.1f} GB): no new movies are taken"
-            )
-            remedy = "Free some space; frazil goes on by itself, and movies on the disk are not lost"
-            return [Alert(Severity.ERROR, "disk", text, remedy)]
-        return [Alert(Severity.INFO, "disk", f"{event.free_bytes / 1e9:.1f} GB are free again: movies are taken again")]
+    def space(self, event: SpaceLow | SpaceOk) -> None:
+        """Whoever measured it has told a person."""
+        self.space_low = isinstance(event, SpaceLow)
 
     def problems(self, problems: Mapping[str, str], what: str, remedy: str) -> list[Alert]:
         """One alert for all that is new, also when it is thousands; nothing for what was told before."""

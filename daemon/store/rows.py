@@ -340,7 +340,7 @@ class DeliveryRow:
     opened_utc_us: int
     channel: str
     state: str
-    """sending (perhaps it arrived), sent, failed (it is tried again)"""
+    """sending (perhaps it arrived), sent, failed (it is tried again), refused (it is not)"""
     attempts: int
     message_id: str
     """Of the message that it went with; one that is sent again keeps it, so that a receiver can drop it."""

@@ -429,7 +429,7 @@ CREATE TABLE IF NOT EXISTS alert_deliveries (
     alert_id TEXT NOT NULL,
     opened_utc_us BIGINT NOT NULL,        -- which of its openings
     channel TEXT NOT NULL,                -- smtp, or a webhook's shape with a digest of its address
-    state TEXT NOT NULL,                  -- sending, sent, failed (tried again)
+    state TEXT NOT NULL,                  -- sending, sent, failed (tried again), refused (not tried again)
     attempts INTEGER NOT NULL,
     last_error TEXT,
     message_id TEXT NOT NULL,             -- of the message that it went with

@@ -34,7 +34,7 @@ PictureKind = Literal[
     "map_orientations",
     "class_averages",
 ]
-"""The last three are the session's: of its newest round, whatever movie is named."""
+"""The last four are the session's: of its newest round, whatever movie is named."""
 CommandName = Literal[
     "accept",
     "reject",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import email
 import email.policy
+import html
 import json
 import socketserver
 import threading
@@ -15,8 +17,9 @@ from typing import Any
 
 import pytest
 
+import frazil.daemon
 from frazil.config.errors import SettingsError
-from frazil.config.settings import AlertSettings
+from frazil.config.settings import ALERT_SUBJECTS, AlertSettings
 from frazil.daemon.alert_channels import About, Channel, channels_of
 from frazil.daemon.alert_courier import AlertCourier
 from frazil.daemon.alert_plan import Message, OpenAlert, SendingRules, retry_after_s
@@ -39,7 +42,8 @@ class MailSink(socketserver.ThreadingTCPServer):
         self.mails: list[EmailMessage] = []
         self.down = False
         self.unknown = b"nobody knows"
-        self.hangs_up = False
+        self.hangs_up = self.asks_password = False
+        self.refuses = b"refuse me"
         super().__init__(("127.0.0.1", 0), _Conversation)
 
 
@@ -52,6 +56,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             word = line.strip().upper()
             if word.startswith(b"MAIL") and self.server.down:
                 self._say("451 try later")
+            elif word.startswith(b"EHLO") and self.server.asks_password:
+                self._say("250-sink\r\n250 AUTH PLAIN")
             elif word.startswith(b"RCPT") and self.server.unknown in line:
                 self._say("550 nobody of that name")
             elif word == b"DATA":
@@ -59,6 +65,9 @@ class _Conversation(socketserver.StreamRequestHandler):
                 lines = []
                 while (text := self.rfile.readline()) != b".\r\n":
                     lines.append(text)
+                if any(self.server.refuses in line for line in lines):
+                    self._say("554 not this one")
+                    continue
                 self.server.mails.append(
                     email.message_from_bytes(b"".join(lines), policy=email.policy.default)  # type: ignore[arg-type]
                 )
@@ -81,6 +90,8 @@ class WebSink(ThreadingHTTPServer):
         self.posts: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.down = False
+        self.garbage = False
+        self.refuses = b"refuse me"
         super().__init__(("127.0.0.1", 0), _Post)
 
 
@@ -89,8 +100,11 @@ class _Post(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.down:
-            self.send_error(503)
+        if self.server.garbage:
+            self.wfile.write(b"what do you mean?\r\n\r\n")
+            return
+        if self.server.down or self.server.refuses in body:
+            self.send_error(503 if self.server.down else 400)
             return
         self.server.posts.append(json.loads(body))
         self.server.keys.append(self.headers["Idempotency-Key"])
@@ -293,6 +307,29 @@ def test_what_is_acknowledged_muted_or_told_again_without_news_is_not_sent(
     assert [m["Subject"] for m in mail.mails][1:] == ["[frazil night] error: the gain changed once more"]
 
 
+def test_what_is_muted_costs_one_look_and_no_more(
+    store: Store, clock: Clock, tell: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    rows = store.rows
+
+    def counted(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        looks.append(statement)
+        return rows(statement, *values)
+
+    class Quiet:
+        name = "quiet"
+
+        def send(self, message: Message) -> None:
+            raise AssertionError("nothing is to be sent")
+
+    monkeypatch.setattr(store, "rows", counted)
+    tell("port taken", subject="http")
+    tell("alerts do not get out", subject="delivery")
+    assert courier(store, [Quiet()], clock, mute=("http",)).step() == 0
+    assert len(looks) == 1
+
+
 def test_a_cause_that_goes_on_after_it_was_acknowledged_is_quiet(store: Store) -> None:
     def said(utc_us: int) -> bool:
         row = AlertRow("warning", "gain", "pattern", utc_us)
@@ -313,6 +350,100 @@ def test_the_thread_sends_and_ends(
     tell("worker w0 does not come back")
     sender.close()  # what is due goes before the end
     assert (len(mail.mails), len(web.posts)) == (1, 1)
+
+
+def test_a_server_that_speaks_no_http_is_a_failure_like_others(
+    store: Store, mail: MailSink, web: WebSink, clock: Clock, tell: Callable[..., None]
+) -> None:
+    web.garbage = True
+    sender = courier(store, both(mail, web, clock), clock)
+    tell("worker w0 does not come back")
+    sender.step()
+    rows = {row["channel"][:4]: row for row in store.named("alert_deliveries").as_dicts()}
+    assert (rows["smtp"]["state"], rows["matt"]["state"]) == ("sent", "failed")
+    assert "secret" not in str(rows)
+    web.garbage = False
+    clock.minutes(1)
+    assert sender.step() == 1
+    assert len(web.posts) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"smtp_from": "scope@example.org\nBcc: x@example.org"}, {"smtp_password": "env:P"}])
+def test_settings_that_no_mail_can_be_made_of_are_told_of(
+    store: Store,
+    mail: MailSink,
+    clock: Clock,
+    tell: Callable[..., None],
+    alerts: Callable[[], list[str]],
+    wrong: dict[str, str],
+) -> None:
+    mail.asks_password = True
+    settings = AlertSettings(
+        smtp_host="127.0.0.1",
+        smtp_port=mail.server_address[1],
+        smtp_security="none",
+        smtp_to=("a@example.org",),
+        smtp_user="me" if "smtp_password" in wrong else None,
+        **wrong,  # type: ignore[arg-type]
+    )
+    channels = channels_of(settings, ABOUT, environ={"P": "schl\u00fcssel"}, utc_us=lambda: clock.utc_us)
+    tell("worker w0 does not come back")
+    assert courier(store, channels, clock).step() == 0
+    assert any("do not get out by smtp" in text for text in alerts())
+    assert "schl" not in str(alerts())
+
+
+def test_the_thread_outlives_a_fault_of_its_own(store: Store, clock: Clock, tell: Callable[..., None]) -> None:
+    failed, taken = threading.Event(), threading.Event()
+
+    class Faulty:
+        name = "faulty"
+
+        def send(self, message: Message) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise KeyError("a fault of ours")
+            taken.set()
+
+    sender = courier(store, [Faulty()], clock)
+    tell("worker w0 does not come back")
+    sender.start()
+    assert failed.wait(60)
+    assert taken.wait(60)
+    sender.close()
+
+
+def test_a_message_that_is_refused_is_told_of_and_does_not_hold_up_the_others(
+    store: Store, mail: MailSink, web: WebSink, clock: Clock, tell: Callable[..., None], alerts: Callable[[], list[str]]
+) -> None:
+    sender = courier(store, both(mail, web, clock), clock, quiet_us=0)
+    tell("refuse me", subject="movie")
+    clock.minutes(1)
+    tell("worker w0 does not come back")
+    assert sender.step() == 2
+    clock.minutes(60)
+    assert courier(store, both(mail, web, clock), clock).step() == 0  # not tried again, also not after a restart
+    assert (len(mail.mails), len(web.posts)) == (1, 1)
+    states = [row["state"] for row in store.named("alert_deliveries").as_dicts()]
+    assert sorted(states) == ["refused", "refused", "sent", "sent"]
+    assert sum("this was not taken: refuse me" in text for text in alerts()) == 2
+
+
+@pytest.mark.parametrize("character", ["x", "&", "\u2265", "\U0001f534", '"'])
+def test_no_shape_is_larger_than_its_program_takes(character: str) -> None:
+    many = tuple(OpenAlert(str(n), n, "error", "movie", character * 900, character * 300) for n in range(50))
+    bodies = {
+        shape: as_json(Message(shape, "id", many, 0), shape=shape, session_name="n")
+        for shape in ("slack", "mattermost", "teams")
+    }
+    text = bodies["slack"]["blocks"][1]["text"]["text"]
+    assert 2800 < len(text) <= 3000
+    assert html.escape(html.unescape(text), quote=False) == text  # no escape is cut
+    attachments = json.dumps(bodies["mattermost"]["attachments"])
+    size = len(attachments) + 5 * attachments.count("&")
+    assert 3000 < size <= 8000
+    assert bodies["mattermost"]["attachments"][0]["text"].endswith(" ...")
+    assert (0 if character == "&" else 18_000) < len(json.dumps(bodies["teams"]).encode()) <= 28_000
 
 
 def test_secrets_come_from_where_the_settings_say(tmp_path: Path, clock: Clock) -> None:
@@ -341,11 +472,27 @@ def test_secrets_come_from_where_the_settings_say(tmp_path: Path, clock: Clock) 
         {"smtp_host": "m", "smtp_to": ("a@b",), "smtp_user": "u"},
         {"webhooks": ("discord https://x",)},
         {"webhooks": ("https://x",)},
+        {"mute": ("gains",)},
     ],
 )
 def test_settings_that_cannot_work_or_would_show_a_secret_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"alerts|give env:NAME|write `slack`"):
+    with pytest.raises(ValueError, match=r"alerts|give env:NAME|write `slack`|no alert has"):
         AlertSettings(**wrong)
+
+
+def test_every_subject_that_is_used_can_be_muted_and_no_other() -> None:
+    used = set()
+    root = Path(frazil.daemon.__file__).parent
+    for source in [*root.rglob("*.py"), root.parent / "models" / "alert_rules.py"]:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            place = {"alert": 1, "AlertRow": 1, "Alert": 1, "Found": 2}.get(name)
+            given = node.args[place : place + 1] if place is not None else []
+            given += [k.value for k in node.keywords if k.arg == "subject"]
+            used |= {n.value for n in given if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    assert used - {""} == set(ALERT_SUBJECTS)
 
 
 def test_a_file_name_cannot_forge_a_header_or_markup() -> None:

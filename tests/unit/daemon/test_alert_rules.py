@@ -122,6 +122,12 @@ def test_after_a_restart_what_was_told_is_not_told_again() -> None:
     assert names(rules.step(at(31, named_causes=[None] * 10))) == ["-no-movie", "-cause:ice"]
 
 
+def test_after_a_restart_late_sidecars_are_not_over_before_enough_movies_have_come() -> None:
+    rules = AlertRules(RuleLimits(late_sidecars=3), raised=["late-sidecars"])
+    assert rules.step(at(0, late_sidecars=None)) == []
+    assert names(rules.step(at(1, late_sidecars=0))) == ["-late-sidecars"]
+
+
 def test_rules_can_be_switched_off() -> None:
     off = RuleLimits(None, None, 10.0, None, None, 10, None, None)
     worst = {"last_found_utc_us": None, "waiting": 999, "ready_per_hour": 0.0, "disk_full_in_h": 0.1, "free_bytes": 0}

@@ -6,17 +6,20 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
 from frazil.config.cuts import CUT_METRICS, parse_cut
 from frazil.config.errors import SettingsError
-from frazil.config.settings import ThresholdSettings
+from frazil.config.loading import settings_to_yaml
+from frazil.config.settings import Settings, ThresholdSettings
+from frazil.daemon import session_folder
 from frazil.daemon.store import rebuild, session_writes
 from frazil.daemon.store.result_files import StoredResult
-from frazil.daemon.store.rows import FeedbackRow, GainRow, MovieRow, ReconstructionRow
+from frazil.daemon.store.rows import FeedbackRow, GainRow, MovieRow, ReconstructionRow, SessionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.threshold_desk import judge_again, look
+from frazil.daemon.threshold_desk import judge_again, look, put_in_force
 from frazil.daemon.thresholds import facts_of, rejection_reason
 from frazil.daemon.what_if import changed, facts_of_row, to_lines, what_if
 from frazil.models.reconstruction.forecast import ssnr_of
@@ -138,6 +141,43 @@ def test_what_if_agrees_with_what_happens(store: Store, results: list[MovieResul
                 reason = rejection_reason(result, thresholds)
                 assert after[result.movie_id] == (("ready", None) if reason is None else ("rejected", reason))
         assert store.submit(judge_again, thresholds).result() == (0, 0)
+
+
+def test_short_answers_of_the_store_leave_no_movie_out(store: Store, results: list[MovieResult]) -> None:
+    strict = ThresholdSettings(max_ctf_fit_resolution_angstrom=5.0)
+    want = look(store, strict)
+    store.close()
+    with Store.open(store.session_dir, now_utc_us=1, query_max_rows=7) as short:
+        assert look(short, strict) == want
+    assert want.movies_kept_before + len(want.kept_again) > 7
+
+
+def test_thresholds_are_put_in_force_wholly_or_not_at_all(store: Store, results: list[MovieResult]) -> None:
+    old = Settings()
+    row = SessionRow("s", "s", "/raw", 1, settings_to_yaml(old), "0")
+    store.submit(session_writes.create_session, row).result()
+    new = old.model_copy(update={"thresholds": ThresholdSettings(max_ctf_fit_resolution_angstrom=5.0)})
+    file = store.session_dir / session_folder.SETTINGS_FILE
+
+    def text() -> object:
+        return store.named("session").as_dicts()[0]["settings_yaml"]
+
+    before = states(store)
+    file.mkdir()  # no file can take its place
+    with pytest.raises(OSError, match="directory"):
+        put_in_force(store, store.session_dir, new, before=old)
+    assert (states(store), text()) == (before, settings_to_yaml(old))
+    file.rmdir()
+    foretold = look(store, new.thresholds)
+    done = put_in_force(store, store.session_dir, new, before=old)
+    assert done == (len(foretold.rejected), len(foretold.kept_again)) != (0, 0)
+    assert states(store) != before
+    assert file.read_text(encoding="utf-8") == text() == settings_to_yaml(new)
+    connection_fails = Settings(thresholds=ThresholdSettings(max_ctf_fit_resolution_angstrom=4.0))
+    store.submit(lambda c: c.execute("ALTER TABLE movies RENAME rejection_reason TO elsewhere")).result()
+    with pytest.raises(duckdb.Error):
+        put_in_force(store, store.session_dir, connection_fails, before=new)
+    assert file.read_text(encoding="utf-8") == text() == settings_to_yaml(new)
 
 
 def test_worse_particles_cost_the_map_less_than_their_number(store: Store, results: list[MovieResult]) -> None:

@@ -391,6 +391,7 @@ def test_root_deleted_and_back_with_the_same_files(world, whole):
     world.root, world.root_inode = True, 99
     world.later(10)
     assert [alert.severity for alert in world.of(do.Alert)] == [do.Severity.ERROR, do.Severity.INFO]
+    assert alert.alert_id == world.of(do.Alert)[1].over != ""
     assert len(world.of(do.RearmWatcher)) == 1
     assert sorted(world.taken()) == [*((f"{index}.tif", 1) for index in range(5)), ("late.tif", 1)]
 
@@ -675,7 +676,7 @@ def test_low_space_holds_everything_and_then_lets_it_go(world, whole):
     world.tell(ev.SpaceOk(10**11))
     world.later(5)
     assert sorted(world.taken()) == [("a.tif", 1), ("b.tif", 1)]
-    assert [alert.subject for alert in world.of(do.Alert)] == ["disk", "disk"]
+    assert not world.of(do.Alert)  # the daemon, which measures it, has told of it
 
 
 def test_restart_takes_up_what_was_under_way_and_leaves_what_is_done(world, whole, kit):

@@ -111,6 +111,18 @@ def test_a_session_without_beam_shift_is_one_group(seed: int) -> None:
     assert set(no_unit) == {1}
 
 
+@pytest.mark.parametrize(("unit", "spacing"), [("um", 1.7), ("au", 0.031)])
+@pytest.mark.parametrize("rounds", [1, 6])
+def test_beam_shift_that_is_switched_on_late_is_found(unit: str, spacing: float, rounds: int) -> None:
+    places = grid(10, spacing)  # none of them where the shift was before
+    still = [(-1, 0.0, 0.0)] * 500
+    movies = [*still, *session(places, rounds, 0.01 * spacing, 3, skip=0.0)]
+    groups, given = BeamShiftGroups(), {}
+    for number, (_, x, y) in enumerate(movies):
+        given |= groups.add(str(number), BeamPosition(unit, x, y))
+    assert same_partition([place for place, _, _ in movies], [given.get(str(n)) for n in range(len(movies))])
+
+
 def test_a_large_pattern_in_which_nothing_comes_twice_is_many_groups() -> None:
     found = groups_of(BeamPosition("um", x, y) for _, x, y in session(grid(10, 1.2), 1, 0.01, 0, skip=0.0))
     assert len(set(found)) == 100

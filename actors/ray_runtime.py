@@ -28,6 +28,8 @@ def import_ray(*, loopback: bool = True) -> ModuleType:
     """Import Ray with its telemetry off and, unless a real cluster is meant, bound to loopback."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # Ray's own 15 leaves no room for those that ask for less (map, evaluators), and starves movies on a busy machine.
+    os.environ.setdefault("RAY_worker_niceness", "5")
     # Ray would warn about, and later change, what CUDA_VISIBLE_DEVICES means for actors without GPUs.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if loopback:

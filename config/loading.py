@@ -230,9 +230,16 @@ def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
     return layer
 
 
+_OTHER_FLAGS = {
+    "particles.diameter_angstrom": "--particle-diameter-angstrom",
+    "particles.least_diameter_angstrom": "--least-particle-diameter-angstrom",
+}
+"""Flags that say more than the last part of their key."""
+
+
 def flag_name(key: str) -> str:
     """How the command line spells a key: `microscope.voltage_kv` is `--voltage-kv`."""
-    return "--" + key.rsplit(".", 1)[-1].replace("_", "-")
+    return _OTHER_FLAGS.get(key) or "--" + key.rsplit(".", 1)[-1].replace("_", "-")
 
 
 def _from_text(key: str, text: str) -> Any:

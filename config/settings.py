@@ -198,10 +198,14 @@ class ParticleSettings(_Section):
     @model_validator(mode="after")
     def _range_has_two_ends(self) -> ParticleSettings:
         least, most = self.least_diameter_angstrom, self.diameter_angstrom
-        if least is not None and (most is None or least > most):
+        if least is not None and most is None:
             raise ValueError(
-                "particles.least_diameter_angstrom needs particles.diameter_angstrom, the other end of the range, "
-                "which must not be smaller"
+                "particles.least_diameter_angstrom needs particles.diameter_angstrom, the other end of the range"
+            )
+        if least is not None and most is not None and least > most:
+            raise ValueError(
+                f"particles.least_diameter_angstrom ({least:g}) and particles.diameter_angstrom ({most:g}) are the two "
+                "ends of the range, the lower one first: exchange them"
             )
         return self
 

@@ -89,12 +89,16 @@ def demo(
 
 
 def _fresh(folder: Path) -> None:
-    """An empty demo folder; only a folder that an earlier demo made is replaced."""
+    """An empty demo folder; one that an earlier demo made is kept beside it, as the one before."""
     if folder.exists():
         if not (folder / _MARKER).exists():
             raise UsageError("this folder exists and is not a demo's", path=folder, remedy="name another with --folder")
-        typer.echo(f"the demo that was in {folder} is made anew", err=True)
-        shutil.rmtree(folder)
+        before = folder.with_name(f"{folder.name}-before")
+        if before.exists() and not (before / _MARKER).exists():
+            raise UsageError("this folder exists and is not a demo's", path=before, remedy="name another with --folder")
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
+        typer.echo(f"the demo that was in {folder} is in {before} now", err=True)
     folder.mkdir(parents=True)
     (folder / _MARKER).touch()
 
@@ -152,7 +156,10 @@ def _show_screen(session: Path, daemon: subprocess.Popen[bytes]) -> None:
             client.close()
             subprocess.run([sys.executable, "-c", _VERB, "tui", "--session", str(session)], check=False)
             if daemon.poll() is None:
-                typer.echo("the screen is detached, the daemon goes on; waiting for it to finish ...", err=True)
+                typer.echo(
+                    "the screen is detached; waiting for the last movies and verdicts (Ctrl-C ends it) ...",
+                    err=True,
+                )
             return
         time.sleep(0.3)
 

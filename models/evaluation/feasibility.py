@@ -25,7 +25,8 @@ def evaluate(facts: RoundFacts) -> Verdict:
         "forecast": p.sentence or None,
     }
     if p.resolution_angstrom is not None and p.resolution_angstrom <= p.goal_angstrom:
-        return Verdict(NAME, 0.0, unit=UNIT, evidence={**evidence, "reached": True})
+        reached = f"{UNIT}: the goal of {p.goal_angstrom:g} A is reached"
+        return Verdict(NAME, 0.0, unit=reached, evidence={**evidence, "reached": True})
     evidence["reached"] = False
     if not p.reachable:
         reason = f"movies do not bring {p.goal_angstrom:g} A: {p.sentence}"

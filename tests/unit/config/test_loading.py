@@ -236,14 +236,17 @@ def test_paths_are_taken_from_the_yaml_files_folder(tmp_path: Path, monkeypatch:
     assert set(KNOWN_KEYS) >= PATH_KEYS
 
 
-@pytest.mark.parametrize(
-    "particles", [{"least_diameter_angstrom": 90.0}, {"least_diameter_angstrom": 90.0, "diameter_angstrom": 80.0}]
-)
-def test_a_range_of_diameters_has_two_ends(particles: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="the other end of the range"):
-        Settings.model_validate({"particles": particles})
-    whole = {"least_diameter_angstrom": 80.0, "diameter_angstrom": 90.0}
-    assert Settings.model_validate({"particles": whole}).particles.least_diameter_angstrom == 80.0
+def test_a_range_of_diameters_has_two_ends() -> None:
+    with pytest.raises(SettingsError, match="needs particles.diameter_angstrom") as caught:  # noqa: RUF043
+        load_settings(flags={"particles.least_diameter_angstrom": 90.0})
+    assert "--least-particle-diameter-angstrom" in str(caught.value)
+    both = {"particles.least_diameter_angstrom": 90.0, "particles.diameter_angstrom": 80.0}
+    with pytest.raises(SettingsError, match="exchange them") as caught:
+        load_settings(flags=both)
+    for word in ("90", "80", "--particle-diameter-angstrom"):
+        assert word in str(caught.value)
+    whole = load_settings(flags=both | {"particles.diameter_angstrom": 120.0})
+    assert whole.particles.least_diameter_angstrom == 90.0
 
 
 def test_stored_settings_come_back_as_they_were(tmp_path: Path) -> None:

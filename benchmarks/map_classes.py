@@ -1,6 +1,6 @@
 """Particles of two kinds in one session: are they told apart, and is one kind not taken for two?
 
-    python benchmarks/map_classes.py --structures DIR [--specimens belted:2401 pentamer:2402] [--movies 60] [--part 0.2]
+    python benchmarks/map_classes.py --structures DIR [--specimens belted:2401] [--movies 60] [--part 0.2]
         [--classes 2] [--json OUT]
 
 Particles of `reconstruction_scenes.py` (physics that shares no code with frazil): every second movie shows the specimen
@@ -132,7 +132,7 @@ class Mixture:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=Path, required=True, help="folder of *.pdb.gz and *.cif.gz")
-    parser.add_argument("--specimens", nargs="*", default=["belted:2401", "pentamer:2402"])
+    parser.add_argument("--specimens", nargs="*", default=["belted:2401"])
     parser.add_argument("--movies", type=int, default=60)
     parser.add_argument("--part", type=float, default=0.2)
     parser.add_argument("--classes", type=int, default=2)

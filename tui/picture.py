@@ -65,6 +65,11 @@ class Picture(Widget):
             self._text = ""
         self.refresh()
 
+    @property
+    def drawn(self) -> bool:
+        """A picture, or words in its place, is there."""
+        return bool(self._strips or self._text)
+
     def show_kind(self, kind: PictureKind, title: str) -> None:
         """Another kind of picture of the same movie."""
         self.kind, self._title = kind, title

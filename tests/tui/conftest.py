@@ -100,7 +100,7 @@ async def settle(pilot: Pilot[None]) -> None:
     assert isinstance(app, FrazilApp)
     await until(pilot, lambda: app.state is not None, "a first state")
     quiet = 0
-    while quiet < 5:
+    while quiet < 10:
         await asyncio.sleep(0.01)
         busy = [worker for worker in app.workers if worker.name != "watch" and not worker.is_finished]
         quiet = 0 if busy else quiet + 1

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from frazil.tui.picture import Picture
+from frazil.tui.scores_screen import ScoresScreen
+
 FOLDER = Path(__file__).parent / "snapshots"
 
 
@@ -68,6 +71,10 @@ async def test_map(session: Any, tools: Any, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await tools.settle(pilot)
         await pilot.press("m")
+        await tools.until(pilot, lambda: "3.90 Å at FSC 0.143" in tools.screen_text(app), "the map's words")
+        await tools.until(
+            pilot, lambda: all(one.drawn for one in app.screen.query(Picture) if one.display and one.size)
+        )
         await tools.settle(pilot)
         compare(f"map-{size[0]}x{size[1]}", tools.screen_text(app))
         if size == (80, 24):
@@ -82,7 +89,10 @@ async def test_scores(session: Any, tools: Any, size: tuple[int, int]) -> None:
     app = session.app()
     async with app.run_test(size=size) as pilot:
         await tools.settle(pilot)
-        await pilot.press("e", "down", "down")  # logic
+        await pilot.press("e")
+        await tools.until(pilot, lambda: isinstance(app.screen, ScoresScreen), "the scores")
+        await tools.settle(pilot)
+        await pilot.press("down", "down")  # logic
         await tools.settle(pilot)
         compare(f"scores-{size[0]}x{size[1]}", tools.screen_text(app))
         if size == (80, 24):

@@ -18,7 +18,6 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.tui.cause_bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.loss_plot import LossPlot
 from frazil.tui.mode_screen import Keys, ModeScreen, mode_bindings
-from frazil.tui.notices import ENDED
 from frazil.tui.palette import BLUE
 
 MEAN_MOVIES = 25
@@ -53,6 +52,7 @@ class CausesScreen(ModeScreen):
     """Asks anew when a movie has ended, when the prior has a new version, and when another movie is selected."""
 
     MODE = "causes"
+    WORDS = "#advice-text"
     PANES = ("causes", "advice", "spectrum")
     KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the advice, and what acts on what below it"),)
     MEANING = (
@@ -73,8 +73,6 @@ class CausesScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = False
-        """The daemon has answered before."""
 
     def body(self) -> ComposeResult:
         with Vertical(id="causes"):
@@ -108,10 +106,9 @@ class CausesScreen(ModeScreen):
             self.rows("causal_edges"),
         )
         if self.unanswered:
-            if not self._shown:
-                self.query_one("#advice-text", Static).update(ENDED)
+            self.say_unanswered()
             return
-        self._shown = True
+        self.answered = True
         movies = max((row["movies"] for row in session if isinstance(row["movies"], int)), default=0)
         title = f"last {movies} movies, loss of ln SSNR at {RESOLUTION_ANGSTROM:g} Å"
         self.query_one("#session-bars", LossBars).show_losses(title, losses_of(session))

@@ -15,7 +15,6 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.tui.map_plots import FscPlot, GrowthPlot
 from frazil.tui.map_words import map_text
 from frazil.tui.mode_screen import Keys, ModeScreen, mode_bindings
-from frazil.tui.notices import ENDED
 from frazil.tui.pages import Row
 from frazil.tui.picture import Picture
 
@@ -24,6 +23,7 @@ class MapScreen(ModeScreen):
     """Asks anew every ten seconds while it is seen: a round takes longer."""
 
     MODE = "map"
+    WORDS = "#map-text"
     PANES = ("words", "fsc", "picture", "growth")
     KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the words"), ("v", "projections, or where views lie"))
     MEANING = (
@@ -45,8 +45,6 @@ class MapScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = False
-        """The daemon has answered before."""
         self._views = False
         """Where views lie is shown instead of projections."""
 
@@ -79,10 +77,9 @@ class MapScreen(ModeScreen):
             self.rows("reconstructions"), self.rows("fsc"), self.rows("forecast"), self.rows("classes")
         )
         if self.unanswered:
-            if not self._shown:
-                self.query_one("#map-text", Static).update(ENDED)
+            self.say_unanswered()
             return
-        self._shown = True
+        self.answered = True
         self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes))
         self.query_one(FscPlot).show_rows(fsc)
         self.query_one(GrowthPlot).show_rows(rounds)

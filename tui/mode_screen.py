@@ -10,13 +10,13 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Static
 
 from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Scalar
 from frazil.tui.formatting import clean
-from frazil.tui.notices import AlertsLine, GateBanner, GoneBanner
+from frazil.tui.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.pages import Row
 from frazil.tui.pane_bar import PaneBar
 from frazil.tui.picture import Picture
@@ -98,6 +98,9 @@ class ModeScreen(Screen[object]):
     LESS_KEYS: ClassVar[frozenset[str]] = frozenset({"pause"})
     """Names of keys that a narrow footer leaves out; the help has them."""
 
+    WORDS: ClassVar[str | None] = None
+    """Where the person is told that no answer has come yet."""
+
     SHARED_BINDINGS: ClassVar[list[Binding]] = [
         Binding("p", "pause", "pause"),
         Binding("k", "acknowledge", "acknowledge", show=False),
@@ -112,6 +115,8 @@ class ModeScreen(Screen[object]):
         """No daemon answers."""
         self.unanswered = False
         """A question was not answered since this was last set to False."""
+        self.answered = False
+        """The daemon has answered this mode's questions before: what is shown is worth keeping."""
         self._asked: tuple[object, ...] | None = None
         """What the answers on the screen are about."""
 
@@ -173,7 +178,8 @@ class ModeScreen(Screen[object]):
         self.query_one(AlertsLine).show_state(state)
         self.shown_state(state, came_back=came_back)
         about = (state.daemon_started_utc_us, state.utc_us // _ANEW_US, *self.about(state))
-        if self.in_front and about != self._asked:
+        # A question can be lost while the daemon lives on (it was busy for longer than the client waits): asked again.
+        if self.in_front and (self.unanswered or about != self._asked):
             self._asked = about
             self.unanswered = False
             self.refresh_body(state)
@@ -186,7 +192,13 @@ class ModeScreen(Screen[object]):
     def _on_gone(self, gone: Gone) -> None:
         self.gone = True
         self._asked = None
+        self.say_unanswered()
         self.query_one(GoneBanner).show_gone(gone.silent_s, None if self.seen is None else self.seen.status)
+
+    def say_unanswered(self) -> None:
+        """Unless earlier answers stand there."""
+        if self.WORDS is not None and self.unanswered and not self.answered:
+            self.query_one(self.WORDS, Static).update(ENDED if self.gone else ASKED_AGAIN)
 
     async def ask(self, question: Awaitable[T]) -> T | None:
         """The answer, or None with a word to the person when there is none."""

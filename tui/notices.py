@@ -27,6 +27,7 @@ class GateBanner(Static):
 
 
 ENDED = "the daemon has ended: `frazil summary` and `frazil why` tell the rest"
+ASKED_AGAIN = "no answer yet: asked again"
 
 
 class GoneBanner(Static):

@@ -15,7 +15,6 @@ from textual.widgets import Static
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.choice_list import ChoiceList
 from frazil.tui.mode_screen import Keys, ModeScreen, mode_bindings
-from frazil.tui.notices import ENDED
 from frazil.tui.pages import Row
 from frazil.tui.score_plot import ScorePlot
 from frazil.tui.score_words import evidence_text, heading, in_order, verdict_line
@@ -28,6 +27,7 @@ class ScoresScreen(ModeScreen):
     """Asks anew every ten seconds while it is seen: a round is five movies. The evidence of one verdict at a time."""
 
     MODE = "scores"
+    WORDS = "#evidence-text"
     PANES = ("verdicts", "evidence", "rounds")
     LESS_KEYS = frozenset({"earlier", "later", "pause"})
     KEY_HELP: ClassVar[Keys] = (
@@ -58,7 +58,6 @@ class ScoresScreen(ModeScreen):
         self._rows: Sequence[Row] = ()
         self._round: int | None = None
         """The round that is shown; None: the newest."""
-        self._answered = False
 
     def body(self) -> ComposeResult:
         with Vertical(id="scores"):
@@ -90,10 +89,9 @@ class ScoresScreen(ModeScreen):
     async def _fetch(self) -> None:
         rows = await self.rows("verdicts", last=ROUNDS)
         if self.unanswered:
-            if not self._answered:
-                self.query_one("#evidence-text", Static).update(ENDED)
+            self.say_unanswered()
             return
-        self._answered = True
+        self.answered = True
         self._rows = rows
         self._show()
         self._fetch_evidence()

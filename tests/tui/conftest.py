@@ -83,8 +83,9 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 async def until(pilot: Pilot[None], true: Callable[[], object], what: str = "") -> None:
-    """Lets the screen go on until the condition holds; at most about ten seconds."""
-    for _ in range(1000):
+    """Lets the screen go on until the condition holds; at most 60 s: a machine may have other work, too."""
+    deadline_s = time.monotonic() + 60.0
+    while time.monotonic() < deadline_s:
         await asyncio.sleep(0.01)
         if true():
             await pilot.pause()

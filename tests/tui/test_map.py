@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from frazil.config.errors import DaemonGoneError
 from frazil.daemon.transport.messages import Rows
 from frazil.tui.causes_screen import CausesScreen
 from frazil.tui.live_screen import LiveScreen
@@ -169,3 +170,36 @@ async def test_classes_take_the_place_of_a_map(session: Any, tools: Any) -> None
             lambda: "sections, projections across z, y, x; class averages" in tools.screen_text(app),
             "both a map and classes",
         )
+
+
+@pytest.mark.parametrize(
+    ("key", "found"), [("m", "3.90 Å at FSC 0.143"), ("c", "what to change, best first"), ("e", "HyperScore")]
+)
+async def test_a_lost_question_is_asked_again(session: Any, tools: Any, key: str, found: str) -> None:
+    """A daemon that was busy for longer than the client waits has not ended."""
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        named, lost = app.client.named, []
+
+        async def lose(name: str, /, **params: Any) -> Rows:
+            if len(lost) < 8:
+                lost.append(name)
+                raise DaemonGoneError("nothing was heard", remedy="")
+            rows: Rows = await named(name, **params)
+            return rows
+
+        app.client.named = lose
+        await pilot.press(key)
+        await tools.until(pilot, lambda: "no answer yet" in tools.screen_text(app), "that the answer is missing")
+        await tools.until(pilot, lambda: found in tools.screen_text(app), "the answer")
+        assert "has ended" not in tools.screen_text(app)
+
+
+async def test_a_daemon_that_ends_before_it_answers_is_said_to_have_ended(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        session.stop()
+        await pilot.press("m")
+        await tools.until(pilot, lambda: "the daemon has ended" in tools.screen_text(app))

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from frazil.actors.ctf_rerun import fit_again
 from frazil.actors.provers import Provers
 from frazil.models.evaluation import logic, novelty, reproducibility
+from frazil.models.evaluation.ctf_rerun import fit_again
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.panel import judge
 from frazil.models.evaluation.reference_index import ReferenceIndex

@@ -73,8 +73,6 @@ def put_walls_up(folder: Path, limits: dict[str, int]) -> dict[str, str]:
     """Names of the walls with how each stands; an empty text: it does not."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    with contextlib.suppress(OSError):
-        os.nice(limits["niceness"])
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it: the end is wanted, and its name
     cpu_s, mib = limits["cpu_s"], 1 << 20
     walls = {

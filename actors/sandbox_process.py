@@ -66,8 +66,6 @@ class SandboxLimits:
     """Of address space: libraries take two to three thousand of it before anything is computed."""
     disk_mib: int = 256
     """Of its folder, and of each file."""
-    niceness: int = 0
-    """Added to that of the process that asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def run_sandboxed(
             (folder / name).write_bytes(content)
         (folder / CODE_NAME).write_text(code, encoding="utf-8")
         (folder / LIMITS_NAME).write_text(
-            json.dumps({name: getattr(limits, name) for name in ("cpu_s", "memory_mib", "disk_mib", "niceness")})
+            json.dumps({name: getattr(limits, name) for name in ("cpu_s", "memory_mib", "disk_mib")})
         )
         return _run(folder, limits, results)
     finally:

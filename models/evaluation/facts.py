@@ -10,20 +10,17 @@ from frazil.config.settings import CtfSettings
 from frazil.models.evaluation.shape_comparison import ShapeComparison
 from frazil.models.evaluation.symmetry_model import SymmetryModel
 from frazil.models.evaluation.verdict import Verdict
-from frazil.models.records import AcquisitionMetadata, CtfEstimate, FrameShifts, MovieResult, ParticlePicks
+from frazil.models.records import AcquisitionMetadata, CtfEstimate, MovieResult
 
 
 @dataclass(frozen=True, slots=True)
 class MovieRerun:
-    """What was computed a second time of a movie, and where; None: this was not."""
+    """A second fit of a micrograph's CTF, and where it was made."""
 
     device_name: str
     how: str
     """In words: what was not the same (device, seed, tiles)."""
-    ctf: CtfEstimate | None = None
-    shifts: FrameShifts | None = None
-    half_frc: tuple[float, ...] | None = None
-    picks: ParticlePicks | None = None
+    ctf: CtfEstimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,12 +38,16 @@ class Due:
 
 def due(forecasts: Sequence[MapForecast], rounds: Sequence[tuple[int, float]]) -> tuple[Due, ...]:
     """Those whose map has come: the later round whose movies are nearest to the foretold number."""
+    ordered = sorted(rounds, key=lambda one: one[0])
+    counts = [movies for movies, _ in ordered]
     found = []
     for forecast in forecasts:
-        later = [one for one in rounds if one[0] > forecast.made_at_movies]
-        if not later:
+        first_later = bisect_right(counts, forecast.made_at_movies)
+        above = max(bisect_left(counts, forecast.movies), first_later)
+        beside = ordered[max(above - 1, first_later) : above + 1]
+        if not beside:
             continue
-        movies, came = min(later, key=lambda one: abs(one[0] - forecast.movies))
+        movies, came = min(beside, key=lambda one: abs(one[0] - forecast.movies))
         if abs(movies - forecast.movies) <= _NEAR * forecast.movies:
             found.append(Due(forecast, came))
     return tuple(found)

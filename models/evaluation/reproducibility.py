@@ -129,8 +129,8 @@ def evaluate(facts: RoundFacts) -> Verdict:
         else:
             rings.take(min(1.0, max(0.0, found[0])))
             rows.append(_ring_row(movie.result, found))
-        if movie.rerun is not None and (agreed := second_run.rerun_agreement(movie.result, movie.rerun)) is not None:
-            reruns.take(agreed)
+        if movie.rerun is not None:
+            reruns.take(second_run.rerun_agreement(movie.result, movie.rerun))
             again.append(second_run.as_json(movie.result, movie.rerun))
         spent = computing_cost.cost_of(movie.result)
         if spent is not None:

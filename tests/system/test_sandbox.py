@@ -19,13 +19,13 @@ from frazil.actors.sandbox_process import SandboxLimits, SandboxRun, Stopped, ru
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the walls are Linux's")
 
-LIMITS = SandboxLimits(cpu_s=1, wall_s=60.0, memory_mib=2048, disk_mib=4, niceness=0)
+LIMITS = SandboxLimits(cpu_s=1, wall_s=60.0, memory_mib=2048, disk_mib=4)
 TRIED = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
 
 def run(code: str, **changes: object) -> SandboxRun:
     before = set(Path(tempfile.gettempdir()).glob("frazil-sandbox-*"))
-    ended = run_sandboxed(code, limits=LIMITS if not changes else SandboxLimits(**{"niceness": 0, **changes}))  # type: ignore[arg-type]
+    ended = run_sandboxed(code, limits=LIMITS if not changes else SandboxLimits(**changes))  # type: ignore[arg-type]
     assert set(Path(tempfile.gettempdir()).glob("frazil-sandbox-*")) <= before, "its folder is gone"
     return ended
 

@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 KINDS = ("mixed", "hasty", "dominant", "change")
 """`hasty` is mixed with a stage that drifts and hardly settles, and a bright beam: there is something to gain."""
 DOMINANT = ("drift_burst", "thick_ice", "coma", "coincidence", "defocus_spread")
-CHANGES = {"illumination": "spatial_coherence", "dose rate": "coincidence", "gain": "detector", "grid": "ice"}
-"""What can be changed, and the factor that it acts on first."""
+CHANGES = {
+    "illumination": "spatial_coherence", "dose rate": "coincidence", "gain": "detector", "grid": "ice",
+    "drift_burst": "motion", "thick_ice": "ice", "coma": "aberrations",
+}  # fmt: skip
+"""What can be changed, and the factor that it acts on first. Of DOMINANT: every movie from then on has it."""
 STAGE_MOVE_S, IMAGE_SHIFT_S = 2.0, 2.5
 _BURST_RADIUS_ANGSTROM = 12.0
 
@@ -136,7 +139,7 @@ def draw_movies(wanted: Wanted) -> list[Taken]:
         random = np.random.default_rng([wanted.seed, 2, index])
         if index % 10 == 0:
             square_level = float(np.random.default_rng([wanted.seed, 3, index]).uniform(math.log(35), math.log(160)))
-        causes, planted = _draw_causes(wanted, session, square_level, random)
+        causes, planted = _draw_causes(wanted, session, square_level, random, index)
         moved = index == 0 or float(random.uniform()) < (0.7 if wanted.kind in ("mixed", "hasty") else 1.0)
         if moved:
             settled = causes.settle_time_s + wanted.settle_longer_s
@@ -183,7 +186,7 @@ def changed(session: Session, change: str) -> Session:
 
 
 def _draw_causes(
-    wanted: Wanted, session: Session, square_level: float, random: np.random.Generator
+    wanted: Wanted, session: Session, square_level: float, random: np.random.Generator, index: int
 ) -> tuple[Causes, str | None]:
     angle, radius = float(random.uniform(0, 2 * math.pi)), math.sqrt(float(random.uniform()))
     settle = float(np.exp(random.uniform(math.log(2.0), math.log(30.0))))
@@ -209,8 +212,11 @@ def _draw_causes(
         rate = session.dose_rate_e_per_px_s * float(np.exp(0.1 * random.standard_normal()))
         defocus = 8_000.0 + 0.3 * (defocus - 5_000.0)
         planted = None
-    if wanted.kind == "dominant" and fate < 0.7:
+    if wanted.change in DOMINANT and index >= wanted.change_at:
+        planted = wanted.change
+    elif wanted.kind == "dominant" and fate < 0.7:
         planted = DOMINANT[int(fate / 0.7 * len(DOMINANT))]
+    if wanted.kind in ("dominant", "change"):
         if planted == "thick_ice":
             thickness, spread = 150.0 + 90.0 * strength, 12.0
         elif planted == "coma":

@@ -22,7 +22,7 @@ _HELPERS = {
     "causal_check.py", "picking_disc.py", "picking_scenes.py", "picking_score.py", "picking_specimens.py",
     "particle_stacks.py", "logic_models.py",
     "citation_graph.py", "map_session_movies.py", "reconstruction_scenes.py", "reconstruction_relion.py",
-    "synthetic_scores.py", "value_sessions.py",
+    "synthetic_scores.py", "value_sessions.py", "alert_sinks.py",
 }  # fmt: skip
 
 

@@ -179,6 +179,7 @@ def _map(store: Store, session_dir: Path, sequence_end: int) -> MapFacts | None:
     here = bool(is_newest) and all(paths)
     first, second, halved, with_halves = (int(value) for value in store.rows(_HALVES_SQL, sequence_end)[0])
     curve = store.named("fsc", {"round": int(number)})
+    unmasked = curve.column("fsc_unmasked")
     return MapFacts(
         round=int(number),
         movie_count=int(movie_count),
@@ -187,6 +188,7 @@ def _map(store: Store, session_dir: Path, sequence_end: int) -> MapFacts | None:
         resolution_0143_angstrom=None if resolution is None else float(resolution),
         frequency_per_angstrom=tuple(_float(value) for value in curve.column("frequency_per_angstrom")),
         fsc=tuple(_float(value) for value in curve.column("fsc")),
+        fsc_unmasked=None if None in unmasked else tuple(_float(value) for value in unmasked),
         processed_movie_count=int(processed),
         extracted_particle_count=int(extracted),
         half_set_particle_counts=(first, second) if with_halves else None,

@@ -25,6 +25,8 @@ _REFUTED = 0.5
 """How much less the halves' agreement is worth for it. By how much it is wrong only the FSC could tell (`_plateau`)."""
 _PLATEAU = (0.08, 0.75)
 _TAIL_SHARE, _FLAT = 0.25, 0.25
+_SHARED_NOISE = 0.5
+"""Of where the masked FSC levels off, where the unmasked one does at least if it is by noise."""
 _WORSE = (1.1, 1.5)
 _APART = 0.3
 """By which halves of the particles may agree better than even and odd frames."""
@@ -101,7 +103,10 @@ def _finer_than_rings(facts: RoundFacts, best_fit_angstrom: float | None) -> Che
 def _plateau(facts: RoundFacts) -> Check | None:
     """FSC of halves that share nothing but the specimen falls to 0 or ends on its way down. One that levels off at p is
     that of halves with particles, or noise, in common: (F - p) / (1 - p) is what they would have without (as with a
-    mask, Chen et al. 2013). The severity is the share of their agreement that is lost by this."""
+    mask, Chen et al. 2013). The severity is the share of their agreement that is lost by this.
+
+    A map whose pixels end before its specimen does levels off, too. Noise that halves share fills their boxes, a
+    specimen does not: without a mask the one stays where it is and the other sinks by what the solvent adds."""
     if facts.map is None or len(facts.map.fsc) < 8:
         return None
     tail = np.array(facts.map.fsc)[-max(4, round(_TAIL_SHARE * len(facts.map.fsc))) :]
@@ -109,6 +114,9 @@ def _plateau(facts: RoundFacts) -> Check | None:
     fall = float(tail[: len(tail) // 2].mean() - tail[len(tail) // 2 :].mean())
     low, high = _PLATEAU
     flat = low < level < high and abs(fall) < _FLAT * level
+    if facts.map.fsc_unmasked is not None:
+        outside = float(np.array(facts.map.fsc_unmasked)[-tail.size :].mean())
+        flat, level = flat and outside > max(low, _SHARED_NOISE * level), min(level, outside)
     if not flat:
         return Check("fsc-against-halves", 0.0, f"the FSC ends at {level:.2f}")
     freed = replace(facts.map, fsc=tuple((value - level) / (1.0 - level) for value in facts.map.fsc))

@@ -78,6 +78,8 @@ class MapFacts:
     """Particles of the first and of the second half-set as stored, over all of those movies."""
     halved_particle_count: int = 0
     """Particles that were found in the movies that have stored half-sets."""
+    fsc_unmasked: tuple[float, ...] | None = None
+    """Beside `fsc`, of the whole boxes; None: not known."""
     files: tuple[str, str, str] | None = None
     """Paths of the map and its two half maps; None: a later round has replaced them."""
 

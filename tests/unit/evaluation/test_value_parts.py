@@ -178,6 +178,10 @@ def test_halves_with_particles_in_common_level_off(shared: float) -> None:
     found = severities(RoundFacts(0, (), map=map_of(curve)), said())["fsc-against-halves"]
     assert found == pytest.approx(lost, abs=0.05)
     assert severities(RoundFacts(0, (), map=map_of(honest)), said())["fsc-against-halves"] == 0.0
+    # Shared noise fills the boxes: without the mask the curve ends where it ends with it.
+    for unmasked, severity in ((curve, found), (0.3 * curve, 0.0)):
+        made = replace(map_of(curve), fsc_unmasked=tuple(unmasked.tolist()))
+        assert severities(RoundFacts(0, (), map=made), said())["fsc-against-halves"] == pytest.approx(severity)
 
 
 # ---- calibration and drift

@@ -211,7 +211,7 @@ def _results(app: FrazilApp) -> int:
 async def _until(pilot: Pilot[None], true: Callable[[], bool], limit_s: float) -> bool:
     end_s = time.monotonic() + limit_s
     while time.monotonic() < end_s:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.0)
         if true():
             await pilot.pause()
             return True

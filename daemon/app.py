@@ -119,12 +119,12 @@ class Daemon:
             try:
                 return self._run_locked()
             except FrazilError as error:
-                if not isinstance(error, SettingsError | UsageError):
-                    self._notices.alert("error", "daemon", f"the daemon ends: {error.what}", error.remedy)
-                if isinstance(error, SettingsError):
+                if isinstance(error, UsageError):
                     # A flag that was refused must not be remembered with the session.
                     session_folder.restore_settings_text(options.session_dir, settings_before)
                     self._store.submit(session_writes.take_back_start, self._session_before).result()
+                else:
+                    self._notices.alert("error", "daemon", f"the daemon ends: {error.what}", error.remedy)
                 _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
                 raise
             finally:

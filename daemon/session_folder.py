@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 from pathlib import Path
 
 from frazil.config.errors import UsageError
@@ -38,6 +39,14 @@ def prepare(session_dir: Path, raw_root: Path) -> None:
         )
     for name in SUBFOLDERS:
         (session_dir / name).mkdir(parents=True, exist_ok=True)
+
+
+def take_back(session_dir: Path) -> None:
+    """Remove the folder that a refused first start has made; one in which there is anything else is left alone."""
+    made = {session_dir / name for name in (*SUBFOLDERS, "session.lock", SETTINGS_FILE)}
+    made |= {*session_dir.glob("session.duckdb*"), *session_dir.glob("logs/daemon.log")}
+    if set(session_dir.rglob("*")) <= made:
+        shutil.rmtree(session_dir)
 
 
 def write_settings(session_dir: Path, settings: Settings) -> str:

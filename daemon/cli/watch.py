@@ -75,6 +75,8 @@ def watch(
     What flags leave out is taken from sidecars (EPU XML, SerialEM mdoc) and headers; what two sources contradict, and
     what nobody says, is an error that names it. Stop with Ctrl-C: the next run goes on from there.
     """
+    from frazil.config.errors import UsageError
+    from frazil.daemon import session_folder
     from frazil.daemon.app import Daemon  # torch and Ray: not for --help
     from frazil.daemon.options import DaemonOptions
 
@@ -116,8 +118,14 @@ def watch(
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+    first = not session_dir.exists()
     log_to(session_dir)
-    report = daemon.run()
+    try:
+        report = daemon.run()
+    except UsageError:
+        if first:
+            session_folder.take_back(session_dir)
+        raise
     typer.echo("" if json_lines else "\n" + report.sentence + (f". {report.remedy}" if report.remedy else ""))
     raise typer.Exit(0 if report.ok else 1)
 

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from frazil.daemon.cli.main import main
 
 _VERB = "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()"
 
 
 def _frazil(*words: str, cwd: Path) -> tuple[int, str]:
+    """In a process of its own, as a person's shell does it."""
     done = subprocess.run(
         [sys.executable, "-c", _VERB, *words], capture_output=True, text=True, check=False, cwd=cwd, timeout=100
     )
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """The same in this process, which has imported everything already; not for verbs that log or catch signals."""
+
+    def frazil(*words: str) -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["frazil", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out + said.err
+
+    return frazil
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 0, "frazil demo"),
         (("-h",), 0, "Usage"),
         (("--version",), 0, "frazil 0."),
         (("nonsense",), 2, "nonsense"),
@@ -29,13 +48,29 @@ def _frazil(*words: str, cwd: Path) -> tuple[int, str]:
         (("watch",), 2, "Missing argument"),
         (("demo", "--movies", "0"), 2, "--movies"),
         (("watch", "nowhere", "--preset", "krios-k2"), 2, "krios-k3"),
-        (("watch", "nowhere"), 2, "does not exist"),
         (("summary", "nowhere"), 2, "nowhere"),
         (("query", "--help"), 0, "Example"),
     ],
 )
-def test_words_and_exit_codes(words: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
-    returned, text = _frazil(*words, cwd=tmp_path)
-    assert "Traceback" not in text
+def test_words_and_exit_codes(words: tuple[str, ...], code: int, said: str, here: Callable[..., Any]) -> None:
+    returned, text = here(*words)
     assert said in text
     assert returned == code
+
+
+def test_the_script_by_itself_says_what_there_is(tmp_path: Path) -> None:
+    code, text = _frazil(cwd=tmp_path)
+    assert (code, "frazil demo" in text, "Traceback" in text) == (0, True, False)
+
+
+def test_a_first_start_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    code, text = _frazil("watch", "nowhere", cwd=tmp_path)
+    assert (code, "does not exist" in text, "Traceback" in text) == (2, True, False)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "notes.txt").touch()
+    code, text = _frazil("watch", "raw", "--session", "s", "--gain", "none.mrc", cwd=tmp_path)
+    assert (code, "none.mrc: cannot be read" in text, "Traceback" in text) == (2, True, False)
+    assert (tmp_path / "s" / "notes.txt").exists(), "what was there stays"
+    assert not (tmp_path / "s" / "settings.yaml").exists(), "a refused flag is not remembered"

@@ -38,6 +38,8 @@ SIZE = (120, 40)
 _LOOK_S = 12.0
 """A movie's causes come a few seconds after its result."""
 _RESULT_S = 300.0
+_ONCE_S = 8.0
+"""A second message would come in this time."""
 _GB = 1 << 30
 
 
@@ -58,7 +60,9 @@ FAULTS = {
     "disk": Fault(("GB are free", "disk is full")),
     "worker": Fault(("worker",)),
     "sidecars": Fault(("sidecars",)),
+    "nothing": Fault(()),
 }
+"""With `nothing` what counts are false alarms."""
 
 
 class Surroundings:
@@ -153,18 +157,17 @@ async def play(
     )
     delivery = Delivery(made, raw, before if fault == "sidecars" else None)
     app = FrazilApp(work / "session")
-    said: dict[str, object] = {"named_after_movies": None, "words": "", "false_alarms": []}
+    said: dict[str, object] = {"named_after_movies": None, "words": "", "alert": None, "mails_and_posts": None}
     try:
         watch.wait(bool, 60.0)
         async with app.run_test(size=SIZE) as pilot:
             for index in range(before + movies):
                 if index == before:
-                    said["false_alarms"] = [line for line in [_alert(app)] if line]
                     surroundings.begin(watch.process.pid)
                 delivery.deliver(index)
                 stops = fault == "disk" and index >= before
                 if not stops:
-                    await _until(pilot, lambda seen=index: _results(app) > seen or _named(app, planted), _RESULT_S)
+                    await _until(pilot, lambda seen=index: _results(app) > seen, _RESULT_S)
                     watch.wait(lambda state: True, 1.0)  # raises if the daemon has ended
                 delivery.late(index)
                 if index < before:
@@ -172,21 +175,26 @@ async def play(
                 if await _until(pilot, lambda: _named(app, planted), _LOOK_S):
                     said |= {"named_after_movies": index - before + 1, "words": _alert(app).strip()}
                     break
-            told = await _until(pilot, lambda: bool(sinks.mails and sinks.posts), 30.0)
+            told = _alert_in_store(work / "session", planted)
+            if told is not None:
+                await _until(pilot, lambda: min(sinks.times_told(str(told["alert"]))) > 0, 30.0)
+                await asyncio.sleep(_ONCE_S)
             if picture is not None:
                 picture.write_text(app.export_screenshot(title=f"frazil: {fault}"))
     finally:
         surroundings.end()
         watch.stop()
-    (alert,) = shared_data.rows(work / "session", _newest_sql(planted)) or [{"text": None, "remedy": None}]
-    words = "" if alert["text"] is None else str(alert["text"])[:60]
-    said |= {"alert": alert["text"], "remedy": alert["remedy"], "told": told, "times_told": sinks.times_told(words)}
+    if told is not None:
+        said |= told | {"mails_and_posts": sinks.times_told(str(told["alert"]))}
+    rows = shared_data.rows(work / "session", "SELECT text FROM alerts WHERE severity <> 'info' ORDER BY opened_utc_us")
+    said["other_alerts"] = [row["text"] for row in rows if not any(word in row["text"] for word in planted.words)]
     return said
 
 
-def _newest_sql(planted: Fault) -> str:
-    any_of = " OR ".join(f"contains(text, '{word}')" for word in planted.words)
-    return f"SELECT text, remedy FROM alerts WHERE {any_of} ORDER BY opened_utc_us DESC LIMIT 1"
+def _alert_in_store(session_dir: Path, planted: Fault) -> dict[str, object] | None:
+    any_of = " OR ".join(f"contains(text, '{word}')" for word in planted.words) or "false"
+    which = f"({any_of}) AND severity <> 'info' ORDER BY opened_utc_us DESC LIMIT 1"
+    return next(iter(shared_data.rows(session_dir, f"SELECT text AS alert, remedy FROM alerts WHERE {which}")), None)
 
 
 def _alert(app: FrazilApp) -> str:
@@ -240,7 +248,7 @@ def main() -> None:
         figures[fault] = said
         when = said["named_after_movies"]
         print(f"{fault:10s} {'not named' if when is None else f'named after {when} movies'}: {said['alert']}")
-        print(f"{'':10s} told (mails, posts): {said['times_told']}; open before it: {said['false_alarms']}", flush=True)
+        print(f"{'':10s} mails, posts: {said['mails_and_posts']}; other alerts: {said['other_alerts']}", flush=True)
         if args.keep is None:
             shutil.rmtree(work)
     shared_data.write_json(args, figures)

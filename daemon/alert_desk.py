@@ -16,8 +16,11 @@ _log = logging.getLogger(__name__)
 _PREFIX = "rule-"
 _UNFINISHED = ("found", "settling", "queued", "processing", "failed")
 _RAISED_SQL = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, 'rule-') AND cleared_utc_us IS NULL"
+# Named with version 0 of the prior: against what physics calls usual. What the session's movies usually lose, of which
+# the alert speaks, is known from version 1 on; the first movies are named again then.
 _CAUSES_SQL = """
-SELECT k.named_cause FROM named_causes k JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected')
+SELECT CASE WHEN k.prior_version > 0 THEN k.named_cause END
+FROM named_causes k JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected')
 ORDER BY m.sequence DESC LIMIT ?
 """
 _REMEDIES: Mapping[str, str] = {

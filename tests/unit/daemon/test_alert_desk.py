@@ -1,0 +1,48 @@
+"""What the alert rules are given: causes that were named against the session, not against what physics calls usual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from frazil.config.settings import AlertSettings
+from frazil.daemon.alert_desk import AlertDesk
+from frazil.daemon.notices import Notices
+from frazil.daemon.store import causal_writes
+from frazil.daemon.store.store import Store
+from frazil.daemon.transport.messages import LiveState
+from frazil.models.records import CausalLosses
+
+
+def named(cause: str, version: int) -> CausalLosses:
+    return CausalLosses(("motion",), (0.1,), ((1.0,),), ((0.1,),), version, cause, 1.0)
+
+
+@pytest.mark.parametrize(("version", "told"), [(0, 0), (1, 1)])
+def test_a_common_cause_is_told_once_the_session_has_taught(
+    store: Store, put: Callable[..., Any], alerts: Callable[[], list[str]], version: int, told: int
+) -> None:
+    for sequence in range(8):
+        put(sequence, losses=named("radiation_damage" if sequence < 2 else "motion", version))
+    desk = AlertDesk(AlertSettings(), store, Notices(store, utc_us=lambda: 100), late_sidecars=lambda newest: None)
+    for second in range(3):
+        desk.step(LiveState(utc_us=second * 1_000_000), expecting=False)
+    texts = alerts()
+    assert len(texts) == told
+    assert all("motion inside frames costs 6 of the last 8 movies" in text for text in texts)
+
+
+def test_causes_that_are_named_again_end_the_alert(
+    store: Store, put: Callable[..., Any], alerts: Callable[[], list[str]]
+) -> None:
+    results = [put(sequence, losses=named("ice", 1)) for sequence in range(8)]
+    desk = AlertDesk(AlertSettings(), store, Notices(store, utc_us=lambda: 100), late_sidecars=lambda newest: None)
+    desk.step(LiveState(utc_us=0), expecting=False)
+    assert len(alerts()) == 1
+    again = [(result.movie_id, named("", 2)) for result in results]
+    store.submit(causal_writes.replace_losses, again, parameter_hash="h", code_version="1").result()
+    desk.step(LiveState(utc_us=1_000_000), expecting=False)
+    store.flush()
+    assert store.rows("SELECT cleared_utc_us FROM alerts") == [(100,)]

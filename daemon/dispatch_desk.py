@@ -23,6 +23,8 @@ from frazil.models.gain_gate import GainDecision
 from frazil.models.records import MovieResult
 
 _log = logging.getLogger(__name__)
+_STEADY_MOVIES = 10
+"""After so many results a worker that was restarted is as good as any."""
 
 
 class DispatchDesk:
@@ -49,6 +51,8 @@ class DispatchDesk:
         self._analysis, self._notices, self._settings = analysis, notices, settings
         self._hash = parameter_hash
         self._clock = clock
+        self._results_since_start: dict[str, int] = {}
+        """Of each worker's process."""
 
     def ask_gate(self, *, nothing_more_comes: bool) -> None:
         """Give the gate's question, if it has one, to an idle worker."""
@@ -113,6 +117,7 @@ class DispatchDesk:
                 known = self._movies.in_hand.get(movie_id)
                 attempt = self._scheduler.finished(worker)
                 self._workers.count(worker, failed=False)
+                self._works_again(worker)
                 if known is not None and known.stale:
                     known.stale = False
                     self._store.submit(writes.give_attempt_back, movie_id)
@@ -172,11 +177,23 @@ class DispatchDesk:
         if after.restart_worker:
             self._restart(worker, reason)
 
+    def _works_again(self, worker: str) -> None:
+        self._results_since_start[worker] = self._results_since_start.get(worker, 0) + 1
+        if self._results_since_start[worker] == _STEADY_MOVIES:
+            self._notices.over(_restart_alert(worker))
+
     def _restart(self, worker: str, why: str) -> None:
         self._scheduler.worker_gone(worker)
+        self._results_since_start[worker] = 0
         if self._workers.restart(worker):
-            self._notices.alert("warning", "worker", f"worker {worker} was restarted: {why}")
+            text = f"worker {worker} was restarted: {why}"
+            remedy = f"nothing, if it was once: this is over after {_STEADY_MOVIES} movies; else `frazil doctor`"
+            self._notices.alert("warning", "worker", text, remedy, _restart_alert(worker))
         else:
             self._notices.alert(
                 "error", "worker", f"worker {worker} does not come back: {why}", "look at logs/ and `frazil doctor`"
             )
+
+
+def _restart_alert(worker: str) -> str:
+    return f"worker-restart:{worker}"

@@ -109,7 +109,8 @@ def failing_workers(kit, live, monkeypatch):
     return live
 
 
-def test_movies_that_kill_or_break_their_worker_are_set_aside_and_the_others_go_on(kit, failing_workers):
+def test_movies_that_kill_or_break_their_worker_are_set_aside_and_the_others_go_on(kit, failing_workers, monkeypatch):
+    monkeypatch.setattr("frazil.daemon.dispatch_desk._STEADY_MOVIES", 1)
     live = failing_workers
     for name in ("a-good", "poison", "unlucky", "bug", "z-good"):
         kit.put_movie(live.raw / f"{name}.tiff", 1, count=3)
@@ -123,6 +124,11 @@ def test_movies_that_kill_or_break_their_worker_are_set_aside_and_the_others_go_
     assert "a bug that only this movie finds" in bug["failure_reason"]
     assert bug["attempts"] == 2
     assert any("poison.tiff is set aside" in text for text in live.alerts())
+    kit.put_movie(live.raw / "later.tiff", 1, count=3)
+    live.wait_state("later.tiff", "ready", "rejected", timeout_s=90)
+    restarts = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, 'worker-restart:')"
+    assert live.sql(restarts)
+    kit.wait_for(lambda: not live.sql(f"{restarts} AND cleared_utc_us IS NULL"), "a worker that works again")
 
 
 def test_restart_counts_on_where_failed_attempts_ended(kit, failing_workers):

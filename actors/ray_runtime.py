@@ -8,7 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,6 +52,20 @@ def _to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:
     _log.warning("Ray (%s): %s", data.get("pid"), " ".join(map(str, data.get("lines", ()))))
 
 
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """`ray.init` puts its own handler in the place of what a program does on SIGTERM: it would end in the middle of
+    whatever it is doing."""
+    if threading.current_thread() is not threading.main_thread():  # there Ray leaves handlers alone
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
 class RayRuntime:
     """A Ray that this process started (or joined) and will leave again.
 
@@ -72,13 +90,14 @@ class RayRuntime:
         self.ray: Any = import_ray(loopback=address is None)
         self._temp_dir: Path | None = None
         if address is not None:
-            self.ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+            with _sigterm_kept():
+                self.ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
             return
         ray_leftovers.remove_leftovers()
         # Short, because a socket's path may hold 107 bytes; 0700 (mkdtemp), because Ray makes its own folders 0777.
         self._temp_dir = Path(tempfile.mkdtemp(prefix=f"{ray_leftovers.TEMP_PREFIX}{os.getpid()}-"))
         try:
-            with ray_leftovers.marked_children():
+            with ray_leftovers.marked_children(), _sigterm_kept():
                 self.ray.init(
                     num_cpus=cpu_count,
                     num_gpus=gpu_count,

@@ -83,7 +83,7 @@ def demo(
         for process in (daemon, microscope):
             if process is not None and process.poll() is None:
                 process.terminate()
-                process.wait(timeout=30)
+                process.wait()
         log.close()
     _print_summary(session)
 

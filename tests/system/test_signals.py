@@ -1,0 +1,46 @@
+"""What a terminal's Ctrl-C, `kill` and a service manager send ends a running daemon in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from frazil.daemon.client import connect
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_running_daemon_ends_in_order(kit, tmp_path, sent):
+    raw, session, log = tmp_path / "raw", tmp_path / "session", tmp_path / "watch.log"
+    raw.mkdir()
+    kit.put_movie(raw / "m0.tiff", 0, count=3)
+    # A process group of its own gets the signal as a whole, as that of a terminal does.
+    command = kit.frazil_command("watch", raw, "--session", session, "--preset", "simulated", "--no-gain")
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [*command, "--workers", "1"], stdout=sink, stderr=sink, stdin=subprocess.DEVNULL,
+            env=kit.child_environment(), start_new_session=True,
+        )  # fmt: skip
+
+    def busy():
+        assert process.poll() is None, log.read_text()
+        client = connect(session) if session.exists() else None
+        if client is None:
+            return False
+        with client:
+            return client.snapshot().counts.get("processing")
+
+    try:
+        kit.wait_for(busy, "a movie in hand")
+        os.killpg(process.pid, sent)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+    said = log.read_text()
+    assert f"stopped by {sent.name}; start again to go on" in said
+    assert "Traceback" not in said

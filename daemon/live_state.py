@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 _WINDOW_S = 600.0
 """Disk use is averaged over ten minutes: movies come in bursts."""
 _BYTES_PER_GB = 1 << 30
+_TOLD_ALERTS = 3
 _RECENT_MOVIES = 25
 _IDLE_US = 120_000_000
 """Longer pauses than this are no part of the time over which rates are measured."""
@@ -95,6 +96,7 @@ class LiveStateBuilder:
         recent = self._one("recent_verdicts", last=_RECENT_MOVIES)
         alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()
         urgent = [alert for alert in alerts if alert["severity"] != "info"]
+        errors_first = sorted(urgent, key=lambda alert: alert["severity"] != "error")
         counts = {str(row["state"]): int(row["movies"] or 0) for row in self._store.named("counts_by_state").as_dicts()}
         free, written_per_s = self._disk()
         instrument = " ".join(part for part in (settings.microscope.name, settings.camera.name) if part)
@@ -128,6 +130,7 @@ class LiveStateBuilder:
             last_movie_id=self.last_movie_id,
             alerts_open=len(urgent),
             newest_alert=str(urgent[0]["text"]) if urgent else None,
+            urgent_alerts=tuple(str(alert["text"]) for alert in errors_first[:_TOLD_ALERTS]),
             error_opened_utc_us=max(
                 (_int(a["opened_utc_us"]) or 0 for a in urgent if a["severity"] == "error"), default=None
             ),

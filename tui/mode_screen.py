@@ -57,7 +57,7 @@ def mode_keys(present: str) -> Keys:
 
 
 SHARED_KEYS: Keys = (
-    ("k", "acknowledge the newest open alert"),
+    ("k", "acknowledge the alert that is shown first"),
     ("p", "pause: no new movie is started; again: go on"),
     ("?", "this help"),
     ("q", "leave the screen; the daemon goes on"),
@@ -265,6 +265,7 @@ class ModeScreen(Screen[object]):
     async def action_acknowledge(self) -> None:
         alerts = await self.ask(self.frazil.client.named("alerts", open_only=True, limit=100))
         urgent = [] if alerts is None else [row for row in alerts.as_dicts() if row.get("severity") != "info"]
+        urgent.sort(key=lambda row: row.get("severity") != "error")  # as the line shows them
         if not urgent:
             self.notify("no alert is open")
             return

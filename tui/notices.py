@@ -11,6 +11,9 @@ from frazil.daemon.transport.messages import GateState, LiveState
 from frazil.tui.formatting import clean, duration, movie_name, shorten_left
 from frazil.tui.palette import GRAY, ORANGE, YELLOW
 
+_TALL = 40
+"""Lines of a terminal on which more than one alert has room."""
+
 
 class GateBanner(Static):
     """Shown only while the gate blocks."""
@@ -73,7 +76,7 @@ def words_first(text: object, width: int) -> str:
 
 
 class AlertsLine(Static):
-    """One line: how many alerts are open and the newest one, its words first."""
+    """How many alerts are open and the most urgent ones, words first: one, or three where the terminal is large."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -91,11 +94,18 @@ class AlertsLine(Static):
         if state is None:
             return
         if not state.alerts_open:
-            self.update(Text("✓ no open alerts", GRAY), layout=False)
+            self.update(Text("✓ no open alerts", GRAY))
             return
-        text = Text(f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} ", f"bold {ORANGE}")
+        told = state.urgent_alerts or (state.newest_alert or "",)
+        if self.app.size.height < _TALL:
+            told = told[:1]
+        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} "
         key = "  k: acknowledge"
-        room = max(_LEAST_WORDS, self.size.width - 2 - text.cell_len - len(key))
-        words = Text(words_first(state.newest_alert or "", room))
-        words.truncate(room, overflow="ellipsis")
-        self.update(text.append_text(words).append(key, GRAY), layout=False)
+        room = max(_LEAST_WORDS, self.size.width - 2 - len(begin) - len(key))
+        lines = []
+        for number, alert in enumerate(told):
+            words = Text(words_first(alert, room))
+            words.truncate(room, overflow="ellipsis")
+            head = Text(begin, f"bold {ORANGE}") if number == 0 else Text(" " * len(begin))
+            lines.append(head.append_text(words).append(key if number == 0 else "", GRAY))
+        self.update(Text("\n").join(lines))

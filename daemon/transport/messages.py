@@ -174,6 +174,8 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """The newest movie with a result."""
     alerts_open: int = 0
     newest_alert: str | None = None
+    urgent_alerts: tuple[str, ...] = ()
+    """Texts of the first three open ones, errors before warnings, the newest first."""
     error_opened_utc_us: int | None = None
     """When the newest error that is open was first told: a later one than before rings the bell."""
     bell: bool = True

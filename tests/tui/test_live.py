@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.widgets import Input
 
@@ -302,6 +303,21 @@ async def test_alerts_are_acknowledged_by_key(session: Any, tools: Any) -> None:
         assert session.service.commands[0].args == {"alert_id": "a1"}
         session.publish()
         await tools.until(pilot, lambda: "no open alerts" in tools.screen_text(app))
+
+
+@pytest.mark.parametrize(("size", "lines"), [((80, 24), 1), ((120, 40), 3)])
+async def test_a_large_terminal_shows_more_than_one_alert(
+    session: Any, tools: Any, size: tuple[int, int], lines: int
+) -> None:
+    told = ("less than 2 GB are free", "motion inside frames costs 5 of the last 10 movies", "sidecars come late")
+    make = session.service.snapshot
+    session.service.snapshot = lambda: msgspec.structs.replace(make(), alerts_open=4, urgent_alerts=told)
+    session.publish()
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        await tools.until(pilot, lambda: "! 4 alerts less than 2 GB are free" in tools.screen_text(app))
+        assert sum(text in tools.screen_text(app) for text in told) == lines
 
 
 async def test_hostile_names_are_only_text(session: Any, tools: Any) -> None:

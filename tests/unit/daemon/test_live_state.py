@@ -11,6 +11,8 @@ from frazil.config.errors import QueryError
 from frazil.config.settings import Settings
 from frazil.daemon import live_state
 from frazil.daemon.live_state import LiveStateBuilder
+from frazil.daemon.store import session_writes
+from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.transport.messages import GateState
 
 GATE = GateState("open", False, "", "")
@@ -60,3 +62,14 @@ def test_rates_do_not_decay_while_nothing_comes(store, put, tmp_path):
     assert soon.found_per_hour == pytest.approx(late.found_per_hour, rel=0.02) == next_day.found_per_hour
     assert next_day.ready_per_hour == late.ready_per_hour > 0
     assert next_day.last_found_utc_us == builder._one("time_span")["last_found_utc_us"] <= last
+
+
+def test_errors_come_before_newer_warnings(store, put, tmp_path):
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    told = [("warning", "first"), ("error", "an error"), ("info", "a word"), ("warning", "third"), ("warning", "last")]
+    for utc_us, (severity, text) in enumerate(told):
+        store.submit(session_writes.record_alert, AlertRow(severity, "disk", text, utc_us)).result()
+    state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+    assert state.urgent_alerts == ("an error", "last", "third")
+    assert (state.alerts_open, state.newest_alert) == (4, "last")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import socketserver
 import threading
@@ -78,7 +79,7 @@ class Sinks:
         """In how many mails and posts the words stand."""
         return (
             sum(words in " ".join(text.split()) for text in self.mails),
-            sum(words in json.dumps(post, ensure_ascii=False) for post in self.posts),
+            sum(words in html.unescape(json.dumps(post, ensure_ascii=False)) for post in self.posts),
         )
 
 

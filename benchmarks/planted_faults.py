@@ -54,7 +54,7 @@ class Fault:
 
 FAULTS = {
     "drift": Fault(("motion inside frames", "motion before correction", "drift"), "drift_burst"),
-    "thick-ice": Fault(("ice thickness", "ice is thicker"), "thick_ice"),
+    "thick-ice": Fault(("ice thickness", "rings and ice changed"), "thick_ice"),
     "gain": Fault(("gain",), "gain"),
     "coma": Fault(("coma and astigmatism",), "coma"),
     "disk": Fault(("GB are free", "disk is full")),

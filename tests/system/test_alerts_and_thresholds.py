@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,47 +16,15 @@ from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import preset
 from frazil.models.simulation.sidecars import epu_xml
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-class _Mail(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(b"220 sink\r\n")
-        while line := self.rfile.readline():
-            word = line.strip().upper()
-            if word == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                lines = []
-                while (text := self.rfile.readline()) != b".\r\n":
-                    lines.append(text.decode())
-                self.server.received.append("".join(lines))
-                self.wfile.write(b"250 taken\r\n")
-            elif word == b"QUIT":
-                self.wfile.write(b"221 bye\r\n")
-                return
-            else:
-                self.wfile.write(b"250 ok\r\n")
-
-
-class _Web(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format, *args):
-        pass
+from alert_sinks import alert_sinks
 
 
 @pytest.fixture
 def sinks():
-    servers = [socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail), ThreadingHTTPServer(("127.0.0.1", 0), _Web)]
-    for server in servers:
-        server.received = []
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield servers
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with alert_sinks() as opened:
+        yield opened
 
 
 class _DiesOnPoison(FrameWorker):
@@ -70,21 +37,16 @@ class _DiesOnPoison(FrameWorker):
 
 
 def test_a_dead_worker_is_mailed_and_posted_once_also_over_a_restart(kit, live, monkeypatch, sinks):
-    mail, web = sinks
     worker = type("DiesOnPoison", (_DiesOnPoison,), {"kills": kit.kills_its_process})
     pool = app.WorkerPool
     monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
     told = {
         "camera__no_gain": True,
-        "alerts__smtp_host": "127.0.0.1",
-        "alerts__smtp_port": mail.server_address[1],
-        "alerts__smtp_security": "none",
-        "alerts__smtp_to": ("operator@example.org",),
-        "alerts__webhooks": (f"slack http://127.0.0.1:{web.server_address[1]}/hook",),
+        **{f"alerts__{name}": value for name, value in sinks.settings().items()},
     }
     kit.put_movie(live.raw / "poison.tiff", 1, count=3)
     live.start(**told)
-    kit.wait_for(lambda: mail.received and web.received, "the alert at both")
+    kit.wait_for(lambda: sinks.mails and sinks.posts, "the alert at both")
     kit.wait_for(lambda: live.client().snapshot().alerts_open, "the alert on the screen")
     live.stop()
     live.start(**told)
@@ -99,8 +61,7 @@ def test_a_dead_worker_is_mailed_and_posted_once_also_over_a_restart(kit, live, 
     assert row["acknowledged_by"]
     assert {one["state"] for one in row["deliveries"]} == {"sent"}
     live.stop()
-    assert sum(lost["text"] in " ".join(text.split()) for text in mail.received) == 1
-    assert sum(lost["text"] in json.dumps(post) for post in web.received) == 1
+    assert sinks.times_told(lost["text"]) == (1, 1)
 
 
 def test_what_if_counts_are_those_after_applying_and_last_over_a_restart(kit, live):

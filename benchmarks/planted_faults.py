@@ -74,20 +74,25 @@ class Surroundings:
         free = shutil.disk_usage(work).free
         self.floor_gb = (free - 4 * _GB) / _GB if fault == "disk" else None
 
-    def begin(self, daemon_pid: int) -> None:
-        """The fault happens now."""
+    def fill_disk(self) -> None:
         if self._fault == "disk":
             with self.ballast.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, 6 * _GB)
-        if self._fault == "worker":
-            os.kill(_workers(daemon_pid)[0], signal.SIGKILL)
+
+    async def kill_worker(self, daemon_pid: int) -> None:
+        """In the middle of a movie."""
+        while self._fault == "worker":
+            if busy := _busy_workers(daemon_pid):
+                os.kill(busy[0], signal.SIGKILL)
+                return
+            await asyncio.sleep(0.2)
 
     def end(self) -> None:
         self.ballast.unlink(missing_ok=True)
 
 
-def _workers(daemon_pid: int) -> list[int]:
-    """Process ids of the daemon's frame workers, which are grandchildren of it."""
+def _busy_workers(daemon_pid: int) -> list[int]:
+    """Process ids of the daemon's frame workers that have a movie in hand; they are grandchildren of it."""
     parents, names = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -95,7 +100,7 @@ def _workers(daemon_pid: int) -> list[int]:
                 parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
                 names[int(entry.name)] = (entry / "cmdline").read_text()
     found = []
-    for pid in (pid for pid, name in names.items() if name.startswith("ray::FrameWorker")):
+    for pid in (pid for pid, name in names.items() if name.startswith("ray::FrameWorker.process")):
         above = pid
         while above in parents and above != daemon_pid:
             above = parents[above]
@@ -163,8 +168,10 @@ async def play(
         async with app.run_test(size=SIZE) as pilot:
             for index in range(before + movies):
                 if index == before:
-                    surroundings.begin(watch.process.pid)
+                    surroundings.fill_disk()
                 delivery.deliver(index)
+                if index == before:
+                    await surroundings.kill_worker(watch.process.pid)
                 stops = fault == "disk" and index >= before
                 if not stops:
                     await _until(pilot, lambda seen=index: _results(app) > seen, _RESULT_S)

@@ -51,6 +51,7 @@ FACTORS = (
     "heterogeneity", "unexplained",
 )  # fmt: skip
 INTERVAL_US = 7_200_000
+MOVIES_A_SQUARE, SHOTS_A_HOLE = 150, 3
 BATCH = 50
 
 
@@ -61,12 +62,17 @@ def numbers(values: np.ndarray) -> tuple[float, ...]:
 def make(index: int, rng: np.random.Generator) -> tuple[MovieRow, MovieResult]:
     """One movie with random numbers of the right kind and count."""
     movie_id = f"{(index * 2654435761) % 2**32:08x}{index:08x}"  # ids are hashes: they come in no order
-    square = f"GridSquare_{index // 150}"
+    square, place = divmod(index, MOVIES_A_SQUARE)
+    hole, shot = divmod(place, SHOTS_A_HOLE)
     row = MovieRow(
-        movie_id, f"{square}/FoilHole_{index}_Fractions.tiff", 0, index * INTERVAL_US, sequence=index,
+        movie_id, f"GridSquare_{square}/FoilHole_{index}_Fractions.tiff", 0, index * INTERVAL_US, sequence=index,
         stem=f"FoilHole_{index}_Fractions", size_bytes=200_000_000, mtime_ns=index, inode=index, voltage_kv=300.0,
         pixel_size_angstrom=0.83, dose_per_frame_e_per_a2=1.2,
-        metadata=AcquisitionMetadata(grid_square=square, hole=str(index), cs_mm=2.7, stage_x_um=float(index % 900)),
+        metadata=AcquisitionMetadata(
+            grid_square=f"GridSquare_{square}", hole=f"{square}_{hole}", cs_mm=2.7, acquired_utc_us=index * INTERVAL_US,
+            stage_x_um=120.0 * (square % 20) + 4.0 * (hole % 8), stage_y_um=120.0 * (square // 20) + 4.0 * (hole // 8),
+            image_shift_x_um=1.5 * (shot - 1), image_shift_y_um=0.0,
+        ),
     )  # fmt: skip
     defocus = 8000.0 + 12000.0 * rng.random()
     frequency = numbers(np.linspace(0.004, 0.6, FREQUENCIES))
@@ -83,7 +89,7 @@ def make(index: int, rng: np.random.Generator) -> tuple[MovieRow, MovieResult]:
         ParticlePicks(*(numbers(4000 * rng.random(PARTICLES)) for _ in range(3)), 150.0),
         CausalLosses(
             FACTORS, loss_frequency, tuple(numbers(rng.random(LOSS_FREQUENCIES)) for _ in FACTORS),
-            tuple((0.1,) * LOSS_FREQUENCIES for _ in FACTORS), 0,
+            tuple((0.1,) * LOSS_FREQUENCIES for _ in FACTORS), 0, ("", "motion", "ice")[index % 3], 0.5,
         ),
         MovieFiles(f"motion/{row.stem}.mrc", thumbnail=f"thumbnails/{row.stem}.png"),
         DeviceReport(f"worker-{index % 4}", "node", "cuda:0", "a GPU", None, 1),
@@ -104,6 +110,8 @@ def write_batch(store: Store, start: int, count: int, rng: np.random.Generator) 
         pending.append(
             store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
         )
+    groups = {row.movie_id: index % SHOTS_A_HOLE + 1 for index, (row, _) in enumerate(movies, start=start)}
+    pending.append(store.submit(writes.set_optics_groups, groups))
     for future in pending:
         future.result()
     return time.process_time() - started_s

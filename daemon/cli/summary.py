@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from frazil.daemon.store.html_pictures import collect
 from frazil.daemon.store.reading import LiveReader, open_session
 from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html
@@ -39,7 +40,7 @@ def summary(
         if html is not None:
             causes_svg = as_svg(session_graph(reader), losses_at_5_angstrom(why_session(reader)))
     if html is not None:
-        html.write_text(to_html(found, causes_svg), encoding="utf-8")
+        html.write_text(to_html(found, causes_svg, collect(session.resolve(), found)), encoding="utf-8")
         if not as_json:
             typer.echo(f"wrote {html}")
             return

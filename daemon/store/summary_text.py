@@ -79,11 +79,16 @@ def _head(summary: SessionSummary) -> Iterator[str]:
     yield ""
 
 
-def _collected(summary: SessionSummary) -> Iterator[str]:
-    yield f"Collected: {summary.total} movies"
+def state_counts(summary: SessionSummary) -> Iterator[tuple[int, str]]:
+    """How many movies are in which state, in words; kept ones first."""
     for state, words in _STATES:
         if count := summary.counts.get(state, 0):
-            yield f"  {count:6d}  {words}"
+            yield count, words
+
+
+def _collected(summary: SessionSummary) -> Iterator[str]:
+    yield f"Collected: {summary.total} movies"
+    yield from (f"  {count:6d}  {words}" for count, words in state_counts(summary))
     if summary.particles:
         yield f"  {summary.particles} particles picked in the kept movies"
     for sentence in rate_sentences(summary):
@@ -180,20 +185,8 @@ def _causes(summary: SessionSummary) -> Iterator[str]:
 
 def _map(summary: SessionSummary) -> Iterator[str]:
     if summary.map is not None:
-        resolution = summary.map.resolution_0143_angstrom
-        yield "The map"
-        # A curve that ends above its threshold says where the pixels end, not the map.
-        at_end = resolution is not None and bool(summary.map.fsc) and summary.map.fsc[-1] > _RESOLVED_FSC
-        better = " or better, where the running map's pixels end" if at_end else ""
-        reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
-        if summary.map.map_path is None:
-            reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
-        symmetry = f", symmetry {summary.map.symmetry}" if summary.map.symmetry else ""
-        yield f"  {reached} from {summary.map.particle_count} particles, round {summary.map.round}{symmetry}"
-        uniform = summary.map.uniform_resolution_0143_angstrom
-        if resolution is not None and uniform is not None:
-            yield f"  without the causal model's weights {uniform:.2f} A"
-        yield from _evenness(summary.map)
+        yield from (f"  {sentence}" for sentence in map_sentences(summary.map))
+        yield from (f"  {sentence}" for sentence in evenness(summary.map))
         for sentence in contradictions(summary):
             yield f"  take care: {sentence}"
         for sentence in summary.map.forecast:
@@ -222,19 +215,36 @@ def _verdicts(summary: SessionSummary) -> Iterator[str]:
     yield ""
 
 
-def _evenness(state: MapState) -> Iterator[str]:
+def map_sentences(state: MapState) -> Iterator[str]:
+    """How far the map is resolved, and what causal weights make of it."""
+    resolution = state.resolution_0143_angstrom
+    # A curve that ends above its threshold says where the pixels end, not the map.
+    at_end = resolution is not None and bool(state.fsc) and state.fsc[-1] > _RESOLVED_FSC
+    better = " or better, where the running map's pixels end" if at_end else ""
+    reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
+    if state.map_path is None:
+        reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
+    symmetry = f", symmetry {state.symmetry}" if state.symmetry else ""
+    yield f"{reached} from {state.particle_count} particles, round {state.round}{symmetry}"
+    uniform = state.uniform_resolution_0143_angstrom
+    if resolution is not None and uniform is not None:
+        yield f"without the causal model's weights {uniform:.2f} A"
+
+
+def evenness(state: MapState) -> Iterator[str]:
+    """How even the map is over directions, what the particles are worth, and the B-factor."""
     best, worst = state.best_direction_angstrom, state.worst_direction_angstrom
     if state.sphericity is not None and best is not None and worst is not None:
-        yield f"  {best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
+        yield f"{best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
     if state.orientation_sentence:
-        yield f"  {state.orientation_sentence}"
+        yield f"{state.orientation_sentence}"
     if state.discarded_share is not None:
-        yield f"  {state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
+        yield f"{state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
     if state.map_class_sentence:
-        yield f"  {state.map_class_sentence}"
+        yield f"{state.map_class_sentence}"
     low, high = state.b_factor_low_a2, state.b_factor_high_a2
     if state.b_factor_a2 is not None and low is not None and high is not None:
-        yield f"  B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
+        yield f"B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
 
 
 def side_sentence(before: SideOfChange | None, after: SideOfChange | None) -> str:

@@ -43,7 +43,12 @@ def grid_maps(holes: Sequence[Hole]) -> str:
         squares.setdefault(hole.square, []).append(hole)
     legend = _legend([fits[0], *limits, fits[-1]], lost=any(not hole.kept for hole in holes))
     if not 1 < len(squares) <= _MOST_PANELS:
-        panels.append(_plot(_places(of_square, limits), 190.0, 170.0, name or "no square"))
+        return _plot(_places(holes, limits), 900.0, 560.0, f"{len(holes):,} holes") + legend
+    overview = [_mean_place(of_square, limits) for of_square in squares.values()]
+    panels = [
+        _plot(_places(of_square, limits), 190.0, 170.0, name or "no square")
+        for name, of_square in sorted(squares.items())
+    ]
     return (
         f"<div class=grids><div>{_plot(overview, 440.0, 330.0, 'squares, by the mean of their holes')}</div>"
         f"<div class=squares>{''.join(panels)}</div></div>{legend}"

@@ -1,7 +1,7 @@
 """The pictures of the summary's page, as data that lie in the page itself.
 
-Thumbnails are made smaller and become JPEG (some 10 kB each); pictures of the map are small already and stay as they are. A picture that is
-missing or damaged is left out: the page is about the session, not about its files.
+Thumbnails are made smaller and become JPEG (some 10 kB each); pictures of the map are small already, and stay as they
+are. A picture that is missing or damaged is left out: the page is about the session, not about its files.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _png(session_dir: Path, relative: str) -> str | None:
         data = path.read_bytes() if path is not None else b""
         if not data or len(data) > _LARGEST_BYTES or np.asarray(imagecodecs.png_decode(data)).ndim != 2:
             return None
-    except (RuntimeError, OSError):
+    except (RuntimeError, ValueError, OSError):
         return None
     return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
 

@@ -19,9 +19,8 @@ from frazil.daemon.store.summary_records import (
 )
 from frazil.daemon.store.why import cause_words
 
-_EXAMPLES = 4
 _ASKED = 12
-"""More than are shown: one of three groups must not repeat what another one has."""
+"""Three times what a group shows: none must repeat what another one has."""
 _HISTORY_ROUNDS = 2000
 _ALL_ADVICE = 100
 _FEWEST_FOR_A_SIDE = 5
@@ -56,12 +55,13 @@ def bands(ask: Asker, metrics: Sequence[str]) -> tuple[Band, ...]:
 
 
 def examples(ask: Asker) -> tuple[Example, ...]:
-    """Four of the best, of the middle and of the worst by their CTF fit; no movie twice."""
+    """Four of the best, of the middle and of the worst by their CTF fit, fewer of a short session; no movie twice."""
     taken: set[str] = set()
     found: list[Example] = []
     for group in ("best", "worst", "typical"):
-        rows = [row for row in ask.rows(f"{group}_movies", limit=_ASKED) if str(row["movie_id"]) not in taken]
-        for row in rows[:_EXAMPLES]:
+        rows = ask.rows(f"{group}_movies", limit=_ASKED)
+        fresh = [row for row in rows if str(row["movie_id"]) not in taken]
+        for row in fresh[: max(1, len(rows) // 3)]:
             taken.add(str(row["movie_id"]))
             found.append(_example(group, row))
     return tuple(sorted(found, key=lambda one: ("best", "typical", "worst").index(one.group)))

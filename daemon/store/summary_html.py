@@ -178,7 +178,7 @@ def _quality(summary: SessionSummary) -> str:
     note = (
         "Line: median; area: the middle 80 % of all finished movies. Left to right: time (UTC)."
         if summary.bands
-        else "Dots: kept movies, crosses: rejected ones, wedges: beyond the edge, dashed: the median. Left to right: time."
+        else "Dots: kept movies, crosses: rejected ones, wedges: beyond the edge, dashed: the median; time runs right."
     )
     numbers = table(rows, ("kept movies", "median", "middle half", "first and last quarter"))
     return section("How good", numbers, f"<p class=dim>{note}</p>" if rows else "", strips(summary))

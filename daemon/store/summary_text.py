@@ -35,7 +35,12 @@ _TREND_MOVIES = 5000
 def to_text(summary: SessionSummary) -> str:
     """Some sixty lines."""
     lines = [line for part in _PARTS for line in part(summary)]
-    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+    return "\n".join(clean(line).rstrip() for line in lines)
+
+
+def clean(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def to_json(summary: SessionSummary, *, with_trend: bool = False) -> str:

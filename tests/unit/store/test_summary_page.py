@@ -51,7 +51,8 @@ def full(filled: Store) -> SessionSummary:
     rounds = [
         ReconstructionRow(
             number, 10, 4, 240 * number, "D2", resolution_0143_angstrom=12.5 / number,
-            resolution_05_angstrom=20.0 / number, map_path="maps/map.mrc", frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143),
+            resolution_05_angstrom=20.0 / number, map_path="maps/map.mrc",
+            frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143),
             fsc_uniform=(1.0, 0.7, 0.1), orientation_sentence=EVIL,
         )
         for number in (1, 2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from frazil.daemon.store.html_parts import Frame, crosses, dots, label, line, svg
 from frazil.daemon.store.summary_records import Hole
@@ -44,13 +45,13 @@ def grid_maps(holes: Sequence[Hole]) -> str:
     legend = _legend([fits[0], *limits, fits[-1]], lost=any(not hole.kept for hole in holes))
     if not 1 < len(squares) <= _MOST_PANELS:
         return _plot(_places(holes, limits), 900.0, 560.0, f"{len(holes):,} holes") + legend
-    overview = [_mean_place(of_square, limits) for of_square in squares.values()]
+    overview = [_middle_place(of_square, limits) for of_square in squares.values()]
     panels = [
         _plot(_places(of_square, limits), 190.0, 170.0, name or "no square")
         for name, of_square in sorted(squares.items())
     ]
     return (
-        f"<div class=grids><div>{_plot(overview, 440.0, 330.0, 'squares, by the mean of their holes')}</div>"
+        f"<div class=grids><div>{_plot(overview, 440.0, 330.0, 'squares, by the median of their holes')}</div>"
         f"<div class=squares>{''.join(panels)}</div></div>{legend}"
     )
 
@@ -59,9 +60,9 @@ def _places(holes: Sequence[Hole], limits: Sequence[float]) -> list[_Place]:
     return [_Place(h.stage_x_um, h.stage_y_um, _group(h.ctf_fit_angstrom, h.kept, limits)) for h in holes]
 
 
-def _mean_place(holes: Sequence[Hole], limits: Sequence[float]) -> _Place:
+def _middle_place(holes: Sequence[Hole], limits: Sequence[float]) -> _Place:
     fits = [hole.ctf_fit_angstrom for hole in holes if hole.kept and hole.ctf_fit_angstrom is not None]
-    fit = sum(fits) / len(fits) if fits else None
+    fit = median(fits) if fits else None
     x, y = (sum(values) / len(holes) for values in ([h.stage_x_um for h in holes], [h.stage_y_um for h in holes]))
     return _Place(x, y, _group(fit, len(fits), limits))
 

@@ -52,11 +52,12 @@ def strip(curve: Curve, metric: Metric) -> str:
 
 
 def _shown_range(ordered: Sequence[float]) -> tuple[float, float]:
-    """Tukey's far fences (three middle halves beyond the quartiles), no wider than the values."""
-    quarter = len(ordered) // 4
+    """Tukey's far fences (three middle halves beyond the quartiles), or nine tenths of the values if that is more."""
+    quarter, twentieth = len(ordered) // 4, len(ordered) // 20
     first, third = ordered[quarter], ordered[-1 - quarter]
-    reach = 3.0 * ((third - first) or abs(third) or 1.0)
-    return max(ordered[0], first - reach), min(ordered[-1], third + reach)
+    reach = 3.0 * (third - first)
+    low = max(ordered[0], min(first - reach, ordered[twentieth]))
+    return low, min(ordered[-1], max(third + reach, ordered[-1 - twentieth]))
 
 
 def band_strip(band: Band, metric: Metric) -> str:

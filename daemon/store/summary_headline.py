@@ -35,14 +35,14 @@ def headline(summary: SessionSummary) -> tuple[str, ...]:
 
 
 def _known(summary: SessionSummary, finished: int) -> str:
-    parts = [f"{summary.kept} of {finished} finished movies kept ({100 * summary.kept / finished:.0f} %)"]
+    parts = [f"{summary.kept:,} of {finished:,} finished movies kept ({100 * summary.kept / finished:.0f} %)"]
     fit = next((metric for metric in summary.metrics if metric.name == "ctf_fit_angstrom"), None)
     if fit is not None:
         parts.append(f"CTF fits to {fit.median:.1f} A in the median")
     state = summary.map
     if state is not None and state.resolution_0143_angstrom is not None:
         parts.append(
-            f"the running map is at {state.resolution_0143_angstrom:.2f} A from {state.particle_count} particles"
+            f"the running map is at {state.resolution_0143_angstrom:.2f} A from {state.particle_count:,} particles"
         )
     return ", ".join(parts)
 

@@ -96,7 +96,7 @@ def _tiles(summary: SessionSummary) -> str:
         if finished
         else []
     )
-    for name, words in (("ctf_fit_angstrom", "CTF fits to"), ("motion_early_angstrom", "first motion")):
+    for name, words in (("ctf_fit_angstrom", "CTF fits to"), ("motion_early_angstrom", "early motion")):
         if name in medians:
             tiles.append((words, f"{medians[name][0]} {medians[name][1]}", "median of kept movies"))
     if summary.particles:

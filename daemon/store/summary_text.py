@@ -230,7 +230,7 @@ def map_sentences(state: MapState) -> Iterator[str]:
     if state.map_path is None:
         reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
     symmetry = f", symmetry {state.symmetry}" if state.symmetry else ""
-    yield f"{reached} from {state.particle_count} particles, round {state.round}{symmetry}"
+    yield f"{reached} from {state.particle_count:,} particles, round {state.round}{symmetry}"
     uniform = state.uniform_resolution_0143_angstrom
     if resolution is not None and uniform is not None:
         yield f"without the causal model's weights {uniform:.2f} A"

@@ -38,12 +38,19 @@ def grid_maps(holes: Sequence[Hole]) -> str:
     fits = sorted(hole.ctf_fit_angstrom for hole in holes if hole.kept and hole.ctf_fit_angstrom is not None)
     if len(holes) < _FEWEST_PLACES or not fits:
         return ""
-    limits = [fits[min(len(fits) * place // 4, len(fits) - 1)] for place in (1, 2, 3)]
     squares: dict[str, list[Hole]] = {}
     for hole in holes:
         squares.setdefault(hole.square, []).append(hole)
-    legend = _legend([fits[0], *limits, fits[-1]], lost=any(not hole.kept for hole in holes))
-    if not 1 < len(squares) <= _MOST_PANELS:
+    if len(squares) > _MOST_PANELS:
+        # Holes of so many squares would lie on each other, and the worst on top.
+        middles = sorted(fit for of_square in squares.values() if (fit := _middle_fit(of_square)) is not None)
+        limits = _limits(middles)
+        places = [_middle_place(of_square, limits) for of_square in squares.values()]
+        title = f"{len(squares):,} squares, by the median of their holes"
+        return _plot(places, 900.0, 560.0, title) + _legend(middles, limits, lost=len(middles) < len(squares))
+    limits = _limits(fits)
+    legend = _legend(fits, limits, lost=any(not hole.kept for hole in holes))
+    if len(squares) == 1:
         return _plot(_places(holes, limits), 900.0, 560.0, f"{len(holes):,} holes") + legend
     overview = [_middle_place(of_square, limits) for of_square in squares.values()]
     panels = [
@@ -60,11 +67,20 @@ def _places(holes: Sequence[Hole], limits: Sequence[float]) -> list[_Place]:
     return [_Place(h.stage_x_um, h.stage_y_um, _group(h.ctf_fit_angstrom, h.kept, limits)) for h in holes]
 
 
-def _middle_place(holes: Sequence[Hole], limits: Sequence[float]) -> _Place:
+def _limits(ordered: Sequence[float]) -> list[float]:
+    """The quartiles of sorted values."""
+    return [ordered[min(len(ordered) * place // 4, len(ordered) - 1)] for place in (1, 2, 3)]
+
+
+def _middle_fit(holes: Sequence[Hole]) -> float | None:
     fits = [hole.ctf_fit_angstrom for hole in holes if hole.kept and hole.ctf_fit_angstrom is not None]
-    fit = median(fits) if fits else None
+    return median(fits) if fits else None
+
+
+def _middle_place(holes: Sequence[Hole], limits: Sequence[float]) -> _Place:
+    fit = _middle_fit(holes)
     x, y = (sum(values) / len(holes) for values in ([h.stage_x_um for h in holes], [h.stage_y_um for h in holes]))
-    return _Place(x, y, _group(fit, len(fits), limits))
+    return _Place(x, y, _group(fit, fit is not None, limits))
 
 
 def _group(fit_angstrom: float | None, kept: int, limits: Sequence[float]) -> int:
@@ -96,7 +112,8 @@ def _plot(places: Sequence[_Place], width: float, most_height: float, title: str
     return svg(frame, f"{title}: by CTF fit at stage positions", parts)
 
 
-def _legend(edges: Sequence[float], *, lost: bool) -> str:
+def _legend(ordered: Sequence[float], limits: Sequence[float], *, lost: bool) -> str:
+    edges = [ordered[0], *limits, ordered[-1]]
     items = [
         f"<span>{_key(_SHAPES[kind]([(9, 9)], kind, 5))}{words}: CTF fits to {low:.1f} to {high:.1f} A</span>"
         for (words, kind), low, high in zip(_MARKS, edges[:-1], edges[1:], strict=True)

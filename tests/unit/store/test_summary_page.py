@@ -197,6 +197,7 @@ def test_a_page_of_very_many_movies_stays_small(filled: Store) -> None:
     times, kept = tuple(range(count)), tuple(bool(n % 7) for n in range(count))
     trend = tuple(Curve(curve.name, times, tuple(rng.random(count).tolist()), kept) for curve in found.trend)
     page = to_html(replace(found, holes=holes, trend=trend))
+    assert "400 squares, by the median of their holes" in page
     assert len(page) < 2_000_000
     assert page.count("h0M") > 4000, "dots are strokes of one path"
 

@@ -12,6 +12,7 @@ import msgspec
 
 from frazil.config.errors import QueryError
 from frazil.daemon.options import DaemonOptions
+from frazil.daemon.store.queries import RATE_IDLE_US
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 
@@ -21,8 +22,6 @@ _WINDOW_S = 600.0
 _BYTES_PER_GB = 1 << 30
 _TOLD_ALERTS = 3
 _RECENT_MOVIES = 25
-_IDLE_US = 120_000_000
-"""Longer pauses than this are no part of the time over which rates are measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class LiveStateBuilder:
         # While nothing happens there is no rate: the last one stays, and the screen says since when nothing came.
         last = _int(span.get("last_utc_us"))
         now = self._utc_us()
-        rates = self._one("rate_per_hour", now_utc_us=now if last is None else min(now, last + _IDLE_US))
+        rates = self._one("rate_per_hour", now_utc_us=now if last is None else min(now, last + RATE_IDLE_US))
         lag = self._one("lag_percentiles")
         recent = self._one("recent_verdicts", last=_RECENT_MOVIES)
         alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()

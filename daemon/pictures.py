@@ -44,7 +44,7 @@ def _read(path: Path) -> NDArray[np.float32]:
     if path.suffix == ".png":
         try:
             image = np.asarray(imagecodecs.png_decode(path.read_bytes()))
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # damaged within; not a PNG from its first byte
             raise FormatError(f"damaged picture: {error}", path=path, remedy="re-queue the movie") from error
     else:
         with mrcfile.open(path, mode="r") as file:

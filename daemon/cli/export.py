@@ -13,7 +13,7 @@ import typer
 from frazil.config.errors import UsageError
 from frazil.daemon.store.export import export_star
 from frazil.daemon.store.export_local_resolution import export_local_resolution
-from frazil.daemon.store.export_tables import export_table
+from frazil.daemon.store.export_tables import export_all, export_table
 from frazil.daemon.store.reading import open_session
 
 
@@ -26,6 +26,9 @@ def export(
     copy: Annotated[bool, typer.Option("--copy", help="Copy micrographs instead of linking to them.")] = False,
     table: Annotated[
         list[str] | None, typer.Option("--table", help="TABLE=FILE.csv, .parquet or .json; may be repeated.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Folder for all tables, one Parquet file each.")
     ] = None,
     local_resolution: Annotated[
         Path | None, typer.Option("--local-resolution", help="MRC file for the local resolution of the newest map.")
@@ -42,12 +45,13 @@ def export(
       cd relion && relion_preprocess --i micrographs_ctf.star --coord_dir coordinates/ --coord_suffix .star \\
           --extract --extract_size 256 --part_dir Extract/job003/ --part_star Extract/job003/particles.star
       frazil export /data/session1 --table ctf=ctf.csv --table frame_shifts=shifts.parquet
+      frazil export /data/session1 --parquet tables      (units are in the names; tables.json says what each column is)
       frazil export /data/session1 --local-resolution local.mrc     (colour SESSION/maps/map.mrc by it)
     """
-    if star is None and not table and local_resolution is None:
+    if star is None and not table and parquet is None and local_resolution is None:
         raise UsageError(
             "nothing to export was asked for",
-            remedy="give --star FOLDER, --table TABLE=FILE or --local-resolution FILE",
+            remedy="give --star FOLDER, --parquet FOLDER, --table TABLE=FILE or --local-resolution FILE",
         )
     said: dict[str, object] = {}
     with open_session(session) as reader:
@@ -60,6 +64,8 @@ def export(
             if not separator or not file:
                 raise UsageError(f"{request!r} is not TABLE=FILE", remedy="for example --table ctf=ctf.csv")
             said[file] = export_table(reader, name, Path(file))
+        if parquet is not None:
+            said["parquet"] = export_all(reader, parquet)
         if local_resolution is not None:
             low, high = export_local_resolution(reader, session.resolve(), local_resolution)
             said["local_resolution"] = {"out": str(local_resolution), "p10_angstrom": low, "p90_angstrom": high}
@@ -78,8 +84,11 @@ def export(
             )
     if local_resolution is not None:
         typer.echo(f"{local_resolution}: {low:.1f} to {high:.1f} A where the map is dense (10th to 90th percentile)")
+    if parquet is not None:
+        written: dict[str, int] = said["parquet"]  # type: ignore[assignment]
+        typer.echo(f"{parquet}: {len(written)} tables, {sum(written.values()):,} rows, described in tables.json")
     for file, rows in said.items():
-        if file not in ("star", "local_resolution"):
+        if file not in ("star", "parquet", "local_resolution"):
             typer.echo(f"{file}: {rows} rows")
 
 

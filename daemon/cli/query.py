@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from frazil.config.errors import UsageError
-from frazil.daemon.store.queries import NAMED
-from frazil.daemon.store.reading import open_session
+from frazil.daemon.store.many_sessions import Skipped, ask_all, find_sessions
+from frazil.daemon.store.queries import FOR_PEOPLE, NAMED
+from frazil.daemon.store.reading import SessionReader, open_session
 from frazil.daemon.store.table import Scalar, Table, to_json
 
 _MAX_CELL = 60
@@ -26,7 +27,12 @@ def query(
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="List tables and columns instead.")] = False,
     named: Annotated[
-        str | None, typer.Option("--named", help="Instead of SQL: a question that frazil knows; `list` names them.")
+        str | None, typer.Option("--named", help="Instead of SQL: a question that frazil knows; `--list` names them.")
+    ] = None,
+    list_named: Annotated[bool, typer.Option("--list", help="The questions that frazil knows, by name.")] = False,
+    sessions: Annotated[
+        str | None,
+        typer.Option("--sessions", metavar="'DIR/*'", help="Ask many sessions; the first column says which."),
     ] = None,
     params: Annotated[
         list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of a named query; repeat.")
@@ -42,15 +48,25 @@ def query(
       frazil query /data/session1 "SELECT state, count(*) FROM movies GROUP BY state"
       frazil query /data/session1 "SELECT relative_path, fit_resolution_angstrom FROM movies JOIN ctf
         USING (movie_id) ORDER BY 2 LIMIT 10" --json
+      frazil query --list
       frazil query /data/session1 --named losses_per_hour --param resolution_angstrom=4
+      frazil query --sessions '/data/*' --named acceptance_by_square
     """
-    if named == "list":
+    if list_named or named == "list":
         typer.echo(_known_questions())
         return
-    session, text = _session_and_text(words or [], without_sql=tables or named is not None)
+    without_sql = tables or named is not None
     given = _params(named, params or [])
-    with open_session(session) as reader:
-        table = reader.named("table_names") if tables else reader.named(named, given) if named else reader.sql(text)
+    if sessions is not None:
+        text = _text_alone(words or [], without_sql)
+        table, skipped = ask_all(find_sessions(sessions), lambda reader: _ask(reader, text, tables, named, given))
+        tell_skipped(skipped)
+    else:
+        session, text = _session_and_text(words or [], without_sql)
+        with open_session(session) as reader:
+            table = _ask(reader, text, tables, named, given)
+    if not table.rows and not as_json and not as_csv:
+        typer.echo(_why_empty(named), err=True)
     if as_json:
         typer.echo(to_json(table, indent=1))
     elif as_csv:
@@ -63,6 +79,52 @@ def query(
         typer.echo(f"(only the first {len(table.rows)} rows: add a LIMIT or a WHERE)", err=True)
 
 
+def _ask(reader: SessionReader, text: str, tables: bool, named: str | None, given: dict[str, Scalar]) -> Table:
+    return reader.named("table_names") if tables else reader.named(named, given) if named else reader.sql(text)
+
+
+def tell_skipped(skipped: list[Skipped]) -> None:
+    """Which sessions are not in the answer, and what to do about each; on the error stream."""
+    for one in skipped:
+        typer.echo(f"left out {one.folder}: {one.why}", err=True)
+
+
+_EMPTY = {
+    "alert_deliveries": "nothing was sent: no mail or webhook is set (alerts.smtp_host, alerts.webhooks)",
+    "alerts": "no alerts",
+    "alerts_by_day": "no alerts",
+    "change_points": "the session has not changed into another one",
+    "classes": "no 2-D classes: they are made only where the map starts from the particles alone (no --initial-map)",
+    "feedback": "nobody said anything yet (keys on the screen, or the HTTP interface)",
+    "failures": "no movie failed or was rejected",
+    "forecast": "no forecast: there is no running map yet",
+    "fsc": "no FSC: there is no running map yet",
+    "interventions": "no advice: nothing that frazil can act upon would surely gain 3 % of signal, or it is too early",
+    "map_classes": "no several maps: they are made with particles.map_classes (--map-classes) above 1",
+    "map_gains": "no running map yet",
+    "reasons": "no movie failed or was rejected",
+    "reconstructions": "no running map yet: it starts from --initial-map, or from some hundred particles",
+    "scores": "no evaluator has spoken yet: a round needs a few finished movies",
+    "drift_after_stage_moves": "no stage moves are known: sidecars say where the stage was",
+    "holes": "no stage positions are known: sidecars say where the stage was",
+    "acceptance_by_position": "no positions in a template are known: sidecars say them",
+    "optics_groups": "no movies yet",
+}
+
+
+def _why_empty(named: str | None) -> str:
+    return f"(no rows{': ' + _EMPTY[named] if named in _EMPTY else ''})"
+
+
+def _text_alone(words: list[str], without_sql: bool) -> str:
+    if len(words) != (0 if without_sql else 1):
+        raise UsageError(
+            "with --sessions there is no session's folder, and one SQL statement or a --named question",
+            remedy="for example `frazil query --sessions '/data/*' \"SELECT count(*) FROM movies\"`",
+        )
+    return "" if without_sql else words[0]
+
+
 def _params(named: str | None, words: list[str]) -> dict[str, Scalar]:
     """Values of a named query's parameters by their types; unknown names are left for the query to refuse."""
     given: dict[str, Scalar] = {}
@@ -70,9 +132,7 @@ def _params(named: str | None, words: list[str]) -> dict[str, Scalar]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or named is None:
-            raise UsageError(
-                f"--param {word} is not NAME=VALUE of a named query", remedy="see `frazil query --named list`"
-            )
+            raise UsageError(f"--param {word} is not NAME=VALUE of a named query", remedy="see `frazil query --list`")
         kind = known[name].kind if name in known else str
         try:
             given[name] = text.lower() in ("true", "yes", "1") if kind is bool else kind(text)
@@ -83,11 +143,14 @@ def _params(named: str | None, words: list[str]) -> dict[str, Scalar]:
 
 def _known_questions() -> str:
     """What can be asked, with parameters: those in brackets have a value of their own."""
-    lines = []
-    for name, query in sorted(NAMED.items()):
-        words = [key if param.required else f"[{key}]" for key, param in query.params.items()]
-        lines.append(f"{name:20} {query.doc}{f'  ({chr(44).join(words)})' if words else ''}")
-    return "\n".join(lines)
+    lines = ["What people ask:", *map(_question, FOR_PEOPLE), "", "What screen and programs ask:"]
+    return "\n".join([*lines, *(_question(name) for name in sorted(NAMED) if name not in FOR_PEOPLE)])
+
+
+def _question(name: str) -> str:
+    query = NAMED[name]
+    words = [key if param.required else f"[{key}]" for key, param in query.params.items()]
+    return f"  {name:24} {query.doc}{f'  ({chr(44).join(words)})' if words else ''}"
 
 
 def _session_and_text(words: list[str], without_sql: bool) -> tuple[Path, str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
 
+from frazil.daemon.store import score_sentences
 from frazil.daemon.store.reading import open_session
+from frazil.daemon.store.summary_text import clean
 from frazil.daemon.store.table import Table
 
 _ALL_ROUNDS = 1_000_000
-_LONGEST_EVIDENCE = 300
+_WIDTH = 118
 _TABLE = "sensitivities"
 """Of the sandbox: told row by row."""
 
@@ -47,26 +52,29 @@ def verdicts(table: Table, *, history: bool = False) -> list[dict[str, Any]]:
 
 
 def text(found: list[dict[str, Any]]) -> str:
-    """For people."""
+    """For people: what is judged, the verdict, what it rests on and what is not known. Evidence itself: `--json`."""
     if not found:
         return "no evaluator has spoken yet: a round needs a few finished movies"
     lines: list[str] = []
-    current = None
-    for one in found:
-        if one["round"] != current:
-            current = one["round"]
-            lines.append(f"round {current}")
-        error = f" +- {one['uncertainty']:.2g}" if one["uncertainty"] is not None else ""
-        value = "nothing can be said" if one["verdict"] is None else f"{one['verdict']:.3g}{error} ({one['unit']})"
-        lines.append(f"  {one['evaluator']:18} {value}")
-        for key, fact in one["evidence"].items():
-            if key == _TABLE and isinstance(fact, list):
-                lines += [f"      {key}:", *(f"        {_sensitivity(row)}" for row in fact)]
-                continue
-            said = json.dumps(fact)
-            cut = said if len(said) <= _LONGEST_EVIDENCE else f"{said[:_LONGEST_EVIDENCE]} ..."
-            lines.append(f"      {key}: {cut}")
+    by_round = sorted(found, key=lambda one: (-int(one["round"]), score_sentences.place(str(one["evaluator"]))))
+    for number, of_round in groupby(by_round, key=lambda one: one["round"]):
+        lines.append(f"round {number}")
+        for one in of_round:
+            lines += _verdict(one)
     return "\n".join(lines)
+
+
+def _verdict(one: dict[str, Any]) -> Iterator[str]:
+    name, evidence = str(one["evaluator"]), one["evidence"] if isinstance(one["evidence"], dict) else {}
+    value = score_sentences.value_words(name, one["verdict"], one["uncertainty"], one["unit"], evidence)
+    yield f"  {score_sentences.title(name)} [{name}]: {value}"
+    for sentence in score_sentences.sentences(name, evidence):
+        yield from wrap(clean(sentence), _WIDTH, initial_indent="      ", subsequent_indent="        ")
+    for sentence in score_sentences.unknown(evidence):
+        yield from wrap(f"not known: {clean(sentence)}", _WIDTH, initial_indent="      ", subsequent_indent="        ")
+    table = evidence.get(_TABLE)
+    if isinstance(table, list):
+        yield from (f"        {_sensitivity(row)}" for row in table)
 
 
 def _sensitivity(row: dict[str, Any]) -> str:

@@ -8,10 +8,16 @@ from typing import Annotated
 
 import typer
 
+from frazil.config.errors import UsageError
+from frazil.daemon.cli.query import tell_skipped, text_table
+from frazil.daemon.store.html_pictures import collect
+from frazil.daemon.store.many_sessions import ask_all, find_sessions
 from frazil.daemon.store.reading import LiveReader, open_session
+from frazil.daemon.store.sessions_overview import overview
 from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.summary_text import to_json, to_text
+from frazil.daemon.store.table import to_json as table_json
 from frazil.daemon.store.why import losses_at_5_angstrom, session_graph, why_session
 from frazil.models.causal.graph import as_svg
 
@@ -21,6 +27,9 @@ def summary(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     with_trend: Annotated[bool, typer.Option("--trend", help="With --json: also every metric movie by movie.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write one self-contained HTML file.")] = None,
+    sessions: Annotated[
+        str | None, typer.Option("--sessions", metavar="'DIR/*'", help="One line a session instead, of many.")
+    ] = None,
 ) -> None:
     """Sum a session up: what was collected, how good it is, what went wrong and what to do.
 
@@ -31,7 +40,15 @@ def summary(
       frazil summary /data/2026-09-21_apoferritin
       frazil summary /data/2026-09-21_apoferritin --json | jq .counts
       frazil summary /data/2026-09-21_apoferritin --html report.html
+      frazil summary --sessions '/data/*'
     """
+    if sessions is not None:
+        if html is not None or with_trend:
+            raise UsageError("--sessions is one line a session", remedy="leave out --html and --trend")
+        table, skipped = ask_all(find_sessions(sessions), overview)
+        tell_skipped(skipped)
+        typer.echo(table_json(table, indent=1) if as_json else text_table(table))
+        return
     with open_session(session) as reader:
         live = isinstance(reader, LiveReader)
         found = summarise(reader, session.resolve(), now_utc_us=time.time_ns() // 1000, live=live)
@@ -39,7 +56,7 @@ def summary(
         if html is not None:
             causes_svg = as_svg(session_graph(reader), losses_at_5_angstrom(why_session(reader)))
     if html is not None:
-        html.write_text(to_html(found, causes_svg), encoding="utf-8")
+        html.write_text(to_html(found, causes_svg, collect(session.resolve(), found)), encoding="utf-8")
         if not as_json:
             typer.echo(f"wrote {html}")
             return

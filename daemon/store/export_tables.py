@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,21 @@ def export_table(reader: SessionReader, name: str, path: Path) -> int:
         rows = tuple(row for table in tables for row in table.rows)
         temporary.write_text(to_json(Table(tuple(known[name]), rows), indent=1) + "\n", encoding="utf-8")
         return len(rows)
+
+
+def export_all(reader: SessionReader, folder: Path) -> dict[str, int]:
+    """Every table as `folder/TABLE.parquet`, curves and particles one row a point, and `tables.json`, which names their
+    columns and types. Returns the rows of each. Raises OSError when a file cannot be written."""
+    known = {name: columns for name, columns in table_columns(reader).items() if not name.endswith("_arrays")}
+    written = {name: export_table(reader, name, folder / f"{name}.parquet") for name in known}
+    about = {
+        "note": "One Parquet file a table. Units are in the names of columns; times are UTC microseconds since 1970; "
+        "null is not known. Movies are joined by movie_id. daemon/store/schema.sql of frazil says what columns mean.",
+        "tables": {name: {"rows": written[name], "columns": columns} for name, columns in known.items()},
+    }
+    with _replacing(folder / "tables.json") as temporary:
+        temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return written
 
 
 def _pages(reader: SessionReader, name: str) -> Iterator[Table]:

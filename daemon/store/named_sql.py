@@ -84,6 +84,12 @@ TREND = (
     "WHERE m.ready_utc_us IS NOT NULL AND m.state IN ('ready', 'rejected') "
     "ORDER BY m.ready_utc_us DESC, m.movie_id DESC LIMIT $last) ORDER BY ready_utc_us, movie_id"
 )
+TREND_BAND = (
+    "SELECT CAST((min(utc_us) + max(utc_us)) // 2 AS BIGINT) AS utc_us, count(value) AS movies, "
+    "quantile_cont(value, 0.1) AS p10, median(value) AS median, quantile_cont(value, 0.9) AS p90 FROM ("
+    "SELECT m.ready_utc_us AS utc_us, {metric} AS value, ntile($bins) OVER (ORDER BY m.ready_utc_us, m.movie_id) "
+    f"AS bin {_JOINED} WHERE m.ready_utc_us IS NOT NULL AND m.state IN ('ready', 'rejected')) GROUP BY bin ORDER BY bin"
+)
 DISTRIBUTION = (
     "SELECT count({metric}) AS movies, min({metric}) AS minimum, quantile_cont({metric}, 0.25) AS quartile_1, "
     "median({metric}) AS median, quantile_cont({metric}, 0.75) AS quartile_3, max({metric}) AS maximum, "
@@ -170,9 +176,16 @@ MEAN_LOSSES_AT = (
     "count(*) AS movies, min(prior_version) AS oldest_prior_version, max(prior_version) AS newest_prior_version "
     f"FROM ({_losses_at(f'movie_id IN {_LAST_RESULTS}')}) GROUP BY factor ORDER BY loss_ln_ssnr DESC, factor"
 )
+# Read from the arrays themselves: as one row a point, fifty thousand movies would be fourteen million rows.
 LOSSES_PER_HOUR = (
+    "WITH placed AS (SELECT movie_id, factor, loss_ln_ssnr, frequency_per_angstrom AS f, "
+    "1 / $resolution_angstrom AS wanted, "
+    "len(list_filter(frequency_per_angstrom, lambda x: x <= 1 / $resolution_angstrom)) AS i FROM causal_loss_arrays), "
+    "lossy AS (SELECT movie_id, factor, CASE WHEN i = 0 THEN loss_ln_ssnr[1] "
+    "WHEN i = len(f) THEN loss_ln_ssnr[i] ELSE loss_ln_ssnr[i] "
+    "+ (loss_ln_ssnr[i + 1] - loss_ln_ssnr[i]) * (wanted - f[i]) / (f[i + 1] - f[i]) END AS loss FROM placed) "
     "SELECT time_bucket(INTERVAL 1 HOUR, make_timestamp(m.ready_utc_us)) AS hour_utc, factor, "
-    f"avg(loss) AS loss_ln_ssnr, count(*) AS movies FROM ({_losses_at('true')}) JOIN movies m "
+    "avg(loss) AS loss_ln_ssnr, count(*) AS movies FROM lossy JOIN movies m "
     "USING (movie_id) WHERE m.state IN ('ready', 'rejected') GROUP BY hour_utc, factor "
     "ORDER BY hour_utc, loss_ln_ssnr DESC, factor"
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from frazil.config.errors import QueryError
-from frazil.daemon.store import named_sql
+from frazil.daemon.store import named_sql, people_sql
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.sql_guard import QueryLimits, run_read_only
@@ -40,6 +40,8 @@ class NamedQuery:
     """Counts the rows without limit and offset."""
 
 
+RATE_IDLE_US = 120_000_000
+"""Rates of a running session (`rate_per_hour`) end so long after its last event: longer pauses are no part of them."""
 _MOVIE = {"movie_id": Param(str, required=True)}
 _PAGE = {"limit": Param(int, 100), "offset": Param(int, 0)}
 _LAST = {"last": Param(int, 200)}
@@ -74,6 +76,11 @@ NAMED: Mapping[str, NamedQuery] = {
             "metrics": Param(str, "ctf_fit_angstrom,motion_total_angstrom", choices=tuple(TREND_METRICS), several=True),
             **_LAST,
         },
+    ),
+    "trend_band": NamedQuery(
+        "One metric over the whole session: median and the middle 80 % of groups of movies in the order of time.",
+        named_sql.TREND_BAND,
+        {"metric": Param(str, required=True, choices=tuple(TREND_METRICS)), "bins": Param(int, 300)},
     ),
     "distribution": NamedQuery(
         "Median, quartiles and extremes of one metric over all kept movies.",
@@ -226,7 +233,52 @@ NAMED: Mapping[str, NamedQuery] = {
         "Of how many particles of kept movies each value is known.", named_sql.PARTICLE_COLUMNS, {}
     ),
     "table_names": NamedQuery("Tables and views with their columns.", named_sql.TABLE_NAMES, {}),
+    "acceptance_by_square": NamedQuery(
+        "Kept and rejected by grid square, worst first, and why.", people_sql.ACCEPTANCE_BY_SQUARE, {}
+    ),
+    "acceptance_by_position": NamedQuery(
+        "Kept and rejected by position in the hole template (optics group).", people_sql.ACCEPTANCE_BY_POSITION, {}
+    ),
+    "acceptance_by_hour": NamedQuery("Kept and rejected by hour.", people_sql.ACCEPTANCE_BY_HOUR, {}),
+    "lag_by_hour": NamedQuery("From found to ready, by hour.", people_sql.LAG_BY_HOUR, {}),
+    "particles_by_hour": NamedQuery("Particles of kept movies, by hour.", people_sql.PARTICLES_BY_HOUR, {}),
+    "best_squares": NamedQuery(
+        "Squares to go on with: the CTF fit over the share that is kept, best first.",
+        people_sql.BEST_SQUARES,
+        {"limit": Param(int, 10), "least_movies": Param(int, 5)},
+    ),
+    "ice_by_square": NamedQuery("Ice by grid square, thickest first.", people_sql.ICE_BY_SQUARE, {}),
+    "drift_after_stage_moves": NamedQuery(
+        "Motion by how many movies after a stage move (10: tenth and later): is the wait long enough?",
+        people_sql.DRIFT_AFTER_STAGE_MOVES,
+        {"least_move_um": Param(float, 0.5)},
+    ),
+    "alerts_by_day": NamedQuery("Alerts by day, severity and subject.", people_sql.ALERTS_BY_DAY, {}),
+    "holes": NamedQuery("Quality and acceptance by hole, with its stage position.", people_sql.HOLES, {}),
+    "best_movies": NamedQuery("Movies with the best CTF fit.", people_sql.BEST_MOVIES, {"limit": Param(int, 10)}),
+    "typical_movies": NamedQuery(
+        "Movies nearest to the median CTF fit.", people_sql.TYPICAL_MOVIES, {"limit": Param(int, 10)}
+    ),
+    "worst_movies": NamedQuery("Movies with the worst CTF fit.", people_sql.WORST_MOVIES, {"limit": Param(int, 10)}),
+    "software": NamedQuery(
+        "Versions of frazil and settings that the movies were processed with.", people_sql.SOFTWARE, {}
+    ),
+    "before_and_after": NamedQuery(
+        "The movies nearest to a moment, before and after it: what a change at that time did.",
+        people_sql.BEFORE_AND_AFTER,
+        {"utc_us": Param(int, required=True), "last": Param(int, 50)},
+    ),
 }
+
+FOR_PEOPLE: tuple[str, ...] = (
+    *("acceptance_by_square", "acceptance_by_position", "acceptance_by_hour", "lag_by_hour", "particles_by_hour"),
+    *("losses_per_hour", "mean_losses_at", "named_causes", "causes_by_square", "change_points", "interventions"),
+    *("best_squares", "squares", "ice_by_square", "holes", "optics_groups", "drift_after_stage_moves"),
+    *("best_movies", "typical_movies", "worst_movies", "reasons", "failures", "before_and_after"),
+    *("alerts", "alerts_by_day", "stage_timings", "devices", "software"),
+    *("reconstructions", "forecast", "map_classes", "classes", "orientations"),
+)
+"""Those whose answer is read as it is, in the order in which they are told; the others are for screen and programs."""
 
 
 def run_named(

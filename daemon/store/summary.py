@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from scipy.stats import mannwhitneyu
 
+from frazil.daemon.store import score_sentences, summary_extras
 from frazil.daemon.store.causal_writes import ADVISER
+from frazil.daemon.store.queries import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.summary_advice import advice
+from frazil.daemon.store.summary_asking import Asker, Row, integer, number, text
+from frazil.daemon.store.summary_headline import headline
 from frazil.daemon.store.summary_records import (
     AlertLine,
     Curve,
@@ -28,12 +32,12 @@ from frazil.daemon.store.summary_records import (
     StageTime,
     Verdict,
 )
-from frazil.daemon.store.table import Scalar
 from frazil.daemon.store.why import changes, named_counts
-from frazil.models.evaluation import term_weights
-from frazil.models.evaluation.panel import ALL
 
-_TREND_POINTS = 5000
+TREND_POINTS = 5000
+"""The newest movies, which trends are told from."""
+_WEIGHTS_IN_USE = "weights_in_use"
+"""In the evidence of V (`models.evaluation.term_weights.KEY`)."""
 METRICS: tuple[tuple[str, str, str, bool], ...] = (
     ("ctf_fit_angstrom", "CTF fits to", "A", True),
     ("defocus_um", "defocus", "um", False),
@@ -46,8 +50,6 @@ METRICS: tuple[tuple[str, str, str, bool], ...] = (
 )
 """Name, words for a person, unit, whether less is better."""
 
-Row = dict[str, Scalar]
-
 
 def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live: bool) -> SessionSummary:
     """Everything worth telling of a session.
@@ -55,35 +57,36 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
     `now_utc_us` ends the measured time of a live session; a finished one ends with its last movie.
     Raises what the reader raises.
     """
-    ask = _Asker(reader)
+    ask = Asker(reader)
     session = ask.one("session")
     session |= {name: value for name, value in ask.one("acquisition").items() if session.get(name) is None}
     counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
     trend = _trend(ask)
     span = ask.one("time_span")
-    end_utc_us = now_utc_us if live else _integer(span["last_utc_us"]) or _integer(session.get("finished_utc_us"))
-    first_utc_us = _integer(span["first_utc_us"])
+    end_utc_us = now_utc_us if live else integer(span["last_utc_us"]) or integer(session.get("finished_utc_us"))
+    first_utc_us = integer(span["first_utc_us"])
     hours = 0.0
     if first_utc_us is not None and end_utc_us is not None:
         hours = max(end_utc_us - first_utc_us, 0) / 3.6e9
     lag = ask.one("lag_percentiles", last=1_000_000)
     finished = counts.get("ready", 0) + counts.get("rejected", 0)
     frames = ask.one("frame_count_mode")
+    rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
     summary = SessionSummary(
         name=str(session.get("name") or session_dir.name),
         session_dir=str(session_dir),
         raw_root=str(session.get("raw_root") or ""),
         live=live,
         code_version=str(session.get("code_version") or ""),
-        preset=_text(session.get("preset")),
-        microscope=_text(session.get("microscope")),
-        camera=_text(session.get("camera")),
+        preset=text(session.get("preset")),
+        microscope=text(session.get("microscope")),
+        camera=text(session.get("camera")),
         voltage_kv=number(session.get("voltage_kv")),
         cs_mm=number(session.get("cs_mm")),
         pixel_size_angstrom=number(session.get("pixel_size_angstrom")),
         dose_per_frame_e_per_a2=number(session.get("dose_per_frame_e_per_a2")),
-        frame_count=_integer(frames.get("frame_count")),
-        gain_path=_text(session.get("gain_path")),
+        frame_count=integer(frames.get("frame_count")),
+        gain_path=text(session.get("gain_path")),
         first_utc_us=first_utc_us,
         last_utc_us=end_utc_us,
         hours=hours,
@@ -95,11 +98,11 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         lag_max_s=number(lag.get("max_s")),
         metrics=_metrics(ask, trend),
         reasons=tuple(
-            Reason(str(row["state"]), _text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))
+            Reason(str(row["state"]), text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))
             for row in ask.rows("reasons")
         ),
         alerts=tuple(
-            AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), _text(row["remedy"]))
+            AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
             for row in ask.rows("alerts", open_only=True, limit=20)
         ),
         squares=_squares(ask),
@@ -110,11 +113,11 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         losses=_losses(ask),
         named_causes=named_counts(reader),
         changes=changes(reader),
-        particles=_integer(ask.one("particles_total").get("particles")) or 0,
+        particles=integer(ask.one("particles_total").get("particles")) or 0,
         map=_map(ask),
         scores=_scores(ask),
         verdicts=tuple(
-            Verdict(str(row["verdict"]), _text(row["relative_path"]), _text(row["note"]), str(row["who"]))
+            Verdict(str(row["verdict"]), text(row["relative_path"]), text(row["note"]), str(row["who"]))
             for row in ask.rows("feedback", limit=20)
         ),
         interventions=tuple(
@@ -122,35 +125,41 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         ),
         trend=trend,
         advice=(),
+        last_hour_s=number(rates.get("window_s")),
+        last_hour_found_per_hour=number(rates.get("found_per_hour")),
+        last_hour_finished_per_hour=number(rates.get("ready_per_hour")),
+        bands=summary_extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
+        holes=summary_extras.holes(ask),
+        examples=summary_extras.examples(ask),
+        advised=summary_extras.advised(ask),
+        taken=summary_extras.taken(ask),
+        history=summary_extras.history(ask),
+        software=summary_extras.software(ask),
+        alert_days=summary_extras.alert_days(ask),
+        settings_yaml=str(session.get("settings_yaml") or ""),
     )
-    return advice(summary)
+    summary = advice(summary)
+    return replace(summary, headline=headline(summary))
 
 
-def number(value: Scalar) -> float | None:
-    """A database value as a number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _last_hour(ask: Asker, last_utc_us: int | None, now_utc_us: int | None) -> Row:
+    """Rates over the last hour, by the query and the end of the time that the screen's header has; `now_utc_us` None:
+    the session is over, and its last hour ends with its last event."""
+    if last_utc_us is None:
+        return {}
+    until = last_utc_us if now_utc_us is None else min(now_utc_us, last_utc_us + RATE_IDLE_US)
+    return ask.one("rate_per_hour", now_utc_us=until)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    reader: SessionReader
-
-    def rows(self, name: str, /, **params: Scalar) -> list[Row]:
-        return self.reader.named(name, params).as_dicts()
-
-    def one(self, name: str, /, **params: Scalar) -> Row:
-        return next(iter(self.rows(name, **params)), {})
-
-
-def _trend(ask: _Asker) -> tuple[Curve, ...]:
+def _trend(ask: Asker) -> tuple[Curve, ...]:
     names = ",".join(name for name, *_ in METRICS)
-    table = ask.reader.named("trend", {"metrics": names, "last": _TREND_POINTS})
+    table = ask.reader.named("trend", {"metrics": names, "last": TREND_POINTS})
     kept = tuple(state == "ready" for state in table.column("state"))
-    times = tuple(_integer(value) or 0 for value in table.column("ready_utc_us"))
+    times = tuple(integer(value) or 0 for value in table.column("ready_utc_us"))
     return tuple(Curve(name, times, tuple(map(number, table.column(name))), kept) for name, *_ in METRICS)
 
 
-def _metrics(ask: _Asker, trend: tuple[Curve, ...]) -> tuple[Metric, ...]:
+def _metrics(ask: Asker, trend: tuple[Curve, ...]) -> tuple[Metric, ...]:
     metrics = []
     for (name, words, unit, less_is_better), curve in zip(METRICS, trend, strict=True):
         row = ask.one("distribution", metric=name)
@@ -192,7 +201,7 @@ def chance_of_larger(early: Sequence[float], late: Sequence[float]) -> float | N
     return float(mannwhitneyu(late, early, alternative="greater").pvalue)
 
 
-def _squares(ask: _Asker) -> tuple[Square, ...]:
+def _squares(ask: Asker) -> tuple[Square, ...]:
     rows = ask.rows("squares")
     return tuple(
         Square(str(row["grid_square"]), _count(row), int(number(row["kept"]) or 0), number(row["ctf_fit_angstrom"]))
@@ -200,14 +209,14 @@ def _squares(ask: _Asker) -> tuple[Square, ...]:
     )
 
 
-def _losses(ask: _Asker) -> tuple[FactorLoss, ...]:
+def _losses(ask: Asker) -> tuple[FactorLoss, ...]:
     return tuple(
         FactorLoss(str(row["factor"]), number(row["loss_ln_ssnr"]) or 0.0, number(row["loss_sd"]), _count(row))
         for row in ask.rows("losses_by_factor", last=1000)
     )
 
 
-def _map(ask: _Asker) -> MapState | None:
+def _map(ask: Asker) -> MapState | None:
     rounds = ask.rows("reconstructions")
     if not rounds:
         return None
@@ -215,59 +224,60 @@ def _map(ask: _Asker) -> MapState | None:
     return MapState(
         round=int(number(last["round"]) or 0),
         particle_count=int(number(last["particle_count"]) or 0),
-        symmetry=_text(last["symmetry"]),
+        symmetry=text(last["symmetry"]),
         resolution_0143_angstrom=number(last["resolution_0143_angstrom"]),
         resolution_05_angstrom=number(last["resolution_05_angstrom"]),
-        map_path=_text(last["map_path"]),
+        map_path=text(last["map_path"]),
         frequency_per_angstrom=tuple(number(row["frequency_per_angstrom"]) or 0.0 for row in curve),
         fsc=tuple(number(row["fsc"]) or 0.0 for row in curve),
         by_round=tuple((int(number(r["particle_count"]) or 0), number(r["resolution_0143_angstrom"])) for r in rounds),
-        mask=_text(last["mask"]),
+        mask=text(last["mask"]),
         uniform_resolution_0143_angstrom=number(last["uniform_resolution_0143_angstrom"]),
         sphericity=number(last["sphericity"]),
         best_direction_angstrom=number(last["best_direction_angstrom"]),
         worst_direction_angstrom=number(last["worst_direction_angstrom"]),
         orientation_efficiency=number(last["orientation_efficiency"]),
         preferred_orientation=None if last["preferred_orientation"] is None else bool(last["preferred_orientation"]),
-        orientation_sentence=_text(last["orientation_sentence"]),
+        orientation_sentence=text(last["orientation_sentence"]),
         b_factor_a2=number(last["b_factor_a2"]),
         b_factor_low_a2=number(last["b_factor_low_a2"]),
         b_factor_high_a2=number(last["b_factor_high_a2"]),
         discarded_share=number(last["discarded_share"]),
-        map_class_sentence=_text(last["map_class_sentence"]),
+        map_class_sentence=text(last["map_class_sentence"]),
         forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
+        fsc_uniform=tuple(number(row["fsc_uniform"]) for row in curve),
     )
 
 
-def _scores(ask: _Asker) -> tuple[Score, ...]:
+def _scores(ask: Asker) -> tuple[Score, ...]:
     rows = ask.rows("scores", limit=100)
     newest = rows[0]["round"] if rows else None
-    scores = [
-        Score(
-            str(row["evaluator"]),
-            number(row["verdict"]),
-            number(row["uncertainty"]),
-            _text(row["unit"]),
-            _unknown(str(row["evidence_json"])),
-            _weights(str(row["evidence_json"])),
-        )
-        for row in rows
-        if row["round"] == newest
-    ]
-    known = {name: place for place, name in enumerate(ALL)}
-    return tuple(sorted(scores, key=lambda score: (known.get(score.evaluator, len(known)), score.evaluator)))
+    scores = [_score(row) for row in rows if row["round"] == newest]
+    return tuple(sorted(scores, key=lambda score: score_sentences.place(score.evaluator)))
 
 
-def _weights(evidence_json: str) -> str | None:
-    evidence = json.loads(evidence_json)
-    used = evidence.get(term_weights.KEY) if isinstance(evidence, dict) else None
-    return str(used["version"]) if isinstance(used, dict) and "version" in used else None
-
-
-def _unknown(evidence_json: str) -> str | None:
-    evidence = json.loads(evidence_json)
-    said = evidence.get("does_not_know") if isinstance(evidence, dict) else None
-    return str(said[0]) if isinstance(said, list) and said else None
+def _score(row: Row) -> Score:
+    evaluator, verdict, error, unit = (
+        str(row["evaluator"]),
+        number(row["verdict"]),
+        number(row["uncertainty"]),
+        row["unit"],
+    )
+    found = json.loads(str(row["evidence_json"]))
+    evidence = found if isinstance(found, dict) else {}
+    unknown = score_sentences.unknown(evidence)
+    weights = evidence.get(_WEIGHTS_IN_USE)
+    return Score(
+        evaluator=evaluator,
+        verdict=verdict,
+        uncertainty=error,
+        unit=text(unit),
+        unknown=unknown[0] if unknown else None,
+        weights=str(weights["version"]) if isinstance(weights, dict) and "version" in weights else None,
+        question=score_sentences.title(evaluator),
+        value=score_sentences.value_words(evaluator, verdict, error, text(unit), evidence),
+        says=score_sentences.sentences(evaluator, evidence),
+    )
 
 
 def _median(values: list[float]) -> float | None:
@@ -280,11 +290,3 @@ def _median(values: list[float]) -> float | None:
 
 def _count(row: Row) -> int:
     return int(number(row["movies"]) or 0)
-
-
-def _integer(value: Scalar) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _text(value: Scalar) -> str | None:
-    return None if value is None or value == "" else str(value)

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from frazil.daemon.store.summary_records import Metric, SessionSummary
 
-_ASTIGMATISM_ANGSTROM = 1000.0
-_CTF_FIT_ANGSTROM = 6.0
-_EARLY_MOTION_ANGSTROM = 5.0
+ASTIGMATISM_ANGSTROM = 1000.0
+CTF_FIT_ANGSTROM = 6.0
+EARLY_MOTION_ANGSTROM = 5.0
+KEPT_SHARE = 0.75
 _WORSE_FACTOR = 1.3
 _WORSE_P = 0.005
 """Of each metric; six are looked at: at most three sessions in a hundred are told of a trend that they do not have."""
@@ -35,37 +36,41 @@ def advice(summary: SessionSummary) -> SessionSummary:
     said += _about_numbers(summary)
     if summary.set_aside:
         said.append(
-            f"{summary.set_aside} movies were set aside; see why with `frazil query {summary.session_dir} "
+            f"{_were(summary.set_aside, 'was', 'were')} set aside; see why with `frazil query {summary.session_dir} "
             "\"SELECT relative_path, failure_reason FROM movies WHERE state = 'quarantined'\"`"
         )
     if summary.waiting and not summary.live:
         said.append(
-            f"{summary.waiting} movies are not processed yet: start `frazil watch {summary.raw_root} --session "
-            f"{summary.session_dir}` again and it goes on where it stopped"
+            f"{_were(summary.waiting, 'is', 'are')} not processed yet: start `frazil watch {summary.raw_root} "
+            f"--session {summary.session_dir}` again and it goes on where it stopped"
         )
     if not said and summary.kept:
         said.append("nothing stands out; go on collecting")
     return replace(summary, advice=tuple(dict.fromkeys(said)))
 
 
+def _were(count: int, one: str, several: str) -> str:
+    return f"1 movie {one}" if count == 1 else f"{count} movies {several}"
+
+
 def _about_numbers(summary: SessionSummary) -> list[str]:
     said = []
     metrics = {metric.name: metric for metric in summary.metrics}
     finished = summary.kept + summary.rejected
-    if finished >= 8 and summary.kept < 0.75 * finished:
+    if finished >= 8 and summary.kept < KEPT_SHARE * finished:
         top = next((reason for reason in summary.reasons if reason.state == "rejected"), None)
         because = f", most often because: {top.example}" if top else ""
         said.append(f"only {100 * summary.kept / finished:.0f} % of the finished movies were kept{because}")
     ctf, astigmatism = metrics.get("ctf_fit_angstrom"), metrics.get("astigmatism_angstrom")
     motion = metrics.get("motion_early_angstrom")
-    if ctf and ctf.median > _CTF_FIT_ANGSTROM:
+    if ctf and ctf.median > CTF_FIT_ANGSTROM:
         said.append(
             f"half of the kept movies have a CTF that fits only to {ctf.median:.1f} A or worse: look for thinner ice, "
             "check the dose and the focus"
         )
-    if astigmatism and astigmatism.median > _ASTIGMATISM_ANGSTROM:
+    if astigmatism and astigmatism.median > ASTIGMATISM_ANGSTROM:
         said.append(f"correct the objective astigmatism: its median is {astigmatism.median:.0f} A")
-    if motion and motion.median > _EARLY_MOTION_ANGSTROM:
+    if motion and motion.median > EARLY_MOTION_ANGSTROM:
         said.append(
             f"wait longer after moving the stage: the specimen moves {motion.median:.1f} A within the first 4 e/A2"
         )

@@ -38,6 +38,18 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """One metric of a session of very many movies: some hundred groups of movies in the order of time."""
+
+    name: str
+    utc_us: tuple[int, ...]
+    """The middle of each group."""
+    p10: tuple[float | None, ...]
+    median: tuple[float | None, ...]
+    p90: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why movies were not kept, one example of the sentence, and how often."""
 
@@ -64,6 +76,88 @@ class Square:
     kept: int
     ctf_fit_angstrom: float | None
     """Mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """One hole at its place on the grid."""
+
+    square: str
+    name: str
+    stage_x_um: float
+    stage_y_um: float
+    finished: int
+    kept: int
+    ctf_fit_angstrom: float | None
+    """Mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A movie that stands for others."""
+
+    group: str
+    """best, typical or worst"""
+    movie_id: str
+    relative_path: str
+    why: str
+    thumbnail_path: str | None
+    """Below the session's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """One advice of frazil: what it would gain in ln SSNR at 5 A, with its 95 % interval."""
+
+    sentence: str
+    cause: str
+    scope: str
+    gain_ln_ssnr: float | None
+    gain_low_ln_ssnr: float | None
+    gain_high_ln_ssnr: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideOfChange:
+    """Means of the movies on one side of a moment, with their standard errors."""
+
+    movies: int
+    ctf_fit_angstrom: float | None
+    ctf_fit_se_angstrom: float | None
+    motion_early_angstrom: float | None
+    motion_early_se_angstrom: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a person did or noted, and the movies just before and just after: no proof that the one made the other."""
+
+    utc_us: int
+    who: str
+    sentence: str
+    before: SideOfChange | None
+    after: SideOfChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """Movies that were processed with one version of frazil and one set of settings."""
+
+    code_version: str
+    parameter_hash: str
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDay:
+    """Alerts of one subject on one day."""
+
+    day_utc: str
+    severity: str
+    subject: str
+    alerts: int
+    still_open: int
+    newest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +211,8 @@ class MapState:
     """Of several maps: whether there is more than one kind of particle."""
     forecast: tuple[str, ...] = ()
     """The end of the session first, then the next steps."""
+    fsc_uniform: tuple[float | None, ...] = ()
+    """Of the same particles when all count alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +225,12 @@ class Score:
     """What the evaluator does not know; without a verdict: why."""
     weights: str | None = None
     """Of V alone: the version of its weights (`1`: as shipped, `1+3`: after three rounds of feedback)."""
+    question: str = ""
+    """What it judges, in words."""
+    value: str = ""
+    """The verdict as a person reads it."""
+    says: tuple[str, ...] = ()
+    """What it rests on, as sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +293,24 @@ class SessionSummary:
     trend: tuple[Curve, ...]
     advice: tuple[str, ...]
     """What to do, most important first."""
+    headline: tuple[str, ...] = ()
+    """Two sentences: how good the session is; what costs it most and what to do."""
+    last_hour_s: float | None = None
+    """The length of what is called its last hour: a younger session is measured over its own age."""
+    last_hour_found_per_hour: float | None = None
+    """As on the screen's header."""
+    last_hour_finished_per_hour: float | None = None
+    bands: tuple[Band, ...] = ()
+    """Of a session with more movies than a picture can show one by one."""
+    holes: tuple[Hole, ...] = ()
+    examples: tuple[Example, ...] = ()
+    advised: tuple[Advised, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    history: tuple[tuple[int, float | None, float | None], ...] = ()
+    """(round, V, HyperScore)"""
+    software: tuple[Software, ...] = ()
+    alert_days: tuple[AlertDay, ...] = ()
+    settings_yaml: str = ""
 
     @property
     def kept(self) -> int:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
-from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary
+from frazil.daemon.store.score_sentences import CONTRADICTION
+from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
 
 _RESOLVED_FSC = 0.143
+_TWO_SIDED_95 = 1.96
+_WIDTH = 118
 _STATES = (
     ("ready", "kept"),
     ("rejected", "rejected by a threshold or a person"),
@@ -24,19 +29,25 @@ _STATES = (
     ("found", "just found"),
 )
 _REASONS_SHOWN = 12
+_TREND_MOVIES = 5000
 
 
 def to_text(summary: SessionSummary) -> str:
-    """Some forty lines."""
+    """Some sixty lines."""
     lines = [line for part in _PARTS for line in part(summary)]
-    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+    return "\n".join(clean(line).rstrip() for line in lines)
+
+
+def clean(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def to_json(summary: SessionSummary, *, with_trend: bool = False) -> str:
     """One object; the metrics movie by movie only on request (`frazil query` has them too)."""
     record = asdict(summary)
     if not with_trend:
-        del record["trend"]
+        del record["trend"], record["bands"]
     record |= {"total": summary.total, "kept": summary.kept, "rejected": summary.rejected, "waiting": summary.waiting}
     return json.dumps(_finite(record), indent=2)
 
@@ -66,19 +77,27 @@ def _head(summary: SessionSummary) -> Iterator[str]:
     yield f"Session {summary.name}" + (" (running)" if summary.live else "")
     yield f"  {summary.session_dir}, movies from {summary.raw_root}"
     yield f"  {instrument_text(summary)}"
-    yield f"  {utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC, {_hours(summary.hours)}"
+    yield f"  {utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC, {hours_text(summary.hours)}"
     yield ""
+    for sentence in summary.headline:
+        yield from wrap(sentence, width=_WIDTH)
+    yield ""
+
+
+def state_counts(summary: SessionSummary) -> Iterator[tuple[int, str]]:
+    """How many movies are in which state, in words; kept ones first."""
+    for state, words in _STATES:
+        if count := summary.counts.get(state, 0):
+            yield count, words
 
 
 def _collected(summary: SessionSummary) -> Iterator[str]:
     yield f"Collected: {summary.total} movies"
-    for state, words in _STATES:
-        if count := summary.counts.get(state, 0):
-            yield f"  {count:6d}  {words}"
+    yield from (f"  {count:6d}  {words}" for count, words in state_counts(summary))
     if summary.particles:
         yield f"  {summary.particles} particles picked in the kept movies"
-    if summary.found_per_hour is not None and summary.finished_per_hour is not None:
-        yield f"  {summary.found_per_hour:.0f} found and {summary.finished_per_hour:.0f} finished per hour"
+    for sentence in rate_sentences(summary):
+        yield f"  {sentence}"
     if summary.lag_p50_s is not None and summary.lag_p95_s is not None:
         yield (
             f"  from found to ready: {summary.lag_p50_s:.1f} s (median), {summary.lag_p95_s:.1f} s (95 % are faster), "
@@ -87,17 +106,38 @@ def _collected(summary: SessionSummary) -> Iterator[str]:
     yield ""
 
 
+def rate_sentences(summary: SessionSummary) -> Iterator[str]:
+    """Over the whole session, and over its last hour as the screen's header has it; each says over which time."""
+    if summary.found_per_hour is not None and summary.finished_per_hour is not None:
+        yield (
+            f"{summary.found_per_hour:.0f} found and {summary.finished_per_hour:.0f} finished per hour, mean of all "
+            f"{hours_text(summary.hours)}"
+        )
+    found, finished, window_s = (
+        summary.last_hour_found_per_hour,
+        summary.last_hour_finished_per_hour,
+        summary.last_hour_s,
+    )
+    # A session younger than an hour has no other rate than that of all its time.
+    if found is not None and finished is not None and window_s is not None and summary.hours > window_s / 3600:
+        yield (
+            f"{found:.0f} found and {finished:.0f} finished per hour in its last {hours_text(window_s / 3600)} (as on "
+            "the screen)"
+        )
+
+
 def _quality(summary: SessionSummary) -> Iterator[str]:
     if not summary.metrics:
         return
     yield f"How good: the {summary.kept} kept movies"
-    yield f"  {'':24} {'median':>10}   {'middle half':^19}  first and last quarter"
+    of = f" of the newest {_TREND_MOVIES:,}" if summary.bands else ""
+    yield f"  {'':24} {'median':>10}   {'middle half':^19}  first and last quarter{of}"
     for metric in summary.metrics:
         unit = f" {metric.unit}" if metric.unit else ""
         middle = f"{figure(metric, metric.quartile_1)} to {figure(metric, metric.quartile_3)}"
         trend = ""
         if metric.first_quarter_median is not None and metric.last_quarter_median is not None:
-            trend = f"{figure(metric, metric.first_quarter_median)} -> {figure(metric, metric.last_quarter_median)}"
+            trend = arrow(figure(metric, metric.first_quarter_median), figure(metric, metric.last_quarter_median))
         yield f"  {metric.words:24} {figure(metric, metric.median) + unit:>10}   {middle:^19}  {trend}"
     squares = [square for square in summary.squares if square.ctf_fit_angstrom is not None and square.kept >= 3]
     if len(squares) > 1:
@@ -150,52 +190,97 @@ def _causes(summary: SessionSummary) -> Iterator[str]:
 
 def _map(summary: SessionSummary) -> Iterator[str]:
     if summary.map is not None:
-        resolution = summary.map.resolution_0143_angstrom
-        yield "The map"
-        # A curve that ends above its threshold says where the pixels end, not the map.
-        at_end = resolution is not None and bool(summary.map.fsc) and summary.map.fsc[-1] > _RESOLVED_FSC
-        better = " or better, where the running map's pixels end" if at_end else ""
-        reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
-        if summary.map.map_path is None:
-            reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
-        symmetry = f", symmetry {summary.map.symmetry}" if summary.map.symmetry else ""
-        yield f"  {reached} from {summary.map.particle_count} particles, round {summary.map.round}{symmetry}"
-        uniform = summary.map.uniform_resolution_0143_angstrom
-        if resolution is not None and uniform is not None:
-            yield f"  without the causal model's weights {uniform:.2f} A"
-        yield from _evenness(summary.map)
+        yield from (f"  {sentence}" for sentence in map_sentences(summary.map))
+        yield from (f"  {sentence}" for sentence in evenness(summary.map))
+        for sentence in contradictions(summary):
+            yield f"  take care: {sentence}"
         for sentence in summary.map.forecast:
             yield f"  {sentence}"
         if summary.map.map_path:
             yield f"  {summary.map.map_path}"
         yield ""
-    if summary.scores:
-        yield "The evaluators' verdicts"
-        for score in summary.scores:
-            error = "" if score.uncertainty is None else f" +- {score.uncertainty:.3g}"
-            none = "not known" + (f": {score.unknown}" if score.unknown else "")
-            verdict = none if score.verdict is None else f"{score.verdict:.3g}{error} {score.unit or ''}"
-            weights = f", weights {score.weights}" if score.weights else ""
-            yield f"  {score.evaluator:24} {verdict}{weights}"
-        yield ""
 
 
-def _evenness(state: MapState) -> Iterator[str]:
+def contradictions(summary: SessionSummary) -> tuple[str, ...]:
+    """What the evaluators' verdicts say against each other or against the map."""
+    said = (sentence for score in summary.scores if score.evaluator == "meta" for sentence in score.says)
+    return tuple(s.removeprefix(CONTRADICTION) for s in said if s.startswith(CONTRADICTION))
+
+
+def _verdicts(summary: SessionSummary) -> Iterator[str]:
+    if not summary.scores:
+        return
+    yield "How far all this can be believed: the evaluators"
+    for score in summary.scores:
+        weights = f", weights {score.weights}" if score.weights else ""
+        because = f": {score.unknown}" if score.verdict is None and score.unknown else ""
+        yield f"  {score.question}: {score.value}{weights}{because}"
+        for sentence in score.says if score.verdict is not None else ():
+            yield from wrap(sentence, width=_WIDTH, initial_indent="      ", subsequent_indent="        ")
+    yield ""
+
+
+def map_sentences(state: MapState) -> Iterator[str]:
+    """How far the map is resolved, and what causal weights make of it."""
+    resolution = state.resolution_0143_angstrom
+    # A curve that ends above its threshold says where the pixels end, not the map.
+    at_end = resolution is not None and bool(state.fsc) and state.fsc[-1] > _RESOLVED_FSC
+    better = " or better, where the running map's pixels end" if at_end else ""
+    reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
+    if state.map_path is None:
+        reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
+    symmetry = f", symmetry {state.symmetry}" if state.symmetry else ""
+    yield f"{reached} from {state.particle_count:,} particles, round {state.round}{symmetry}"
+    uniform = state.uniform_resolution_0143_angstrom
+    if resolution is not None and uniform is not None:
+        yield f"without the causal model's weights {uniform:.2f} A"
+
+
+def evenness(state: MapState) -> Iterator[str]:
+    """How even the map is over directions, what the particles are worth, and the B-factor."""
     best, worst = state.best_direction_angstrom, state.worst_direction_angstrom
     if state.sphericity is not None and best is not None and worst is not None:
-        yield f"  {best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
+        yield f"{best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
     if state.orientation_sentence:
-        yield f"  {state.orientation_sentence}"
+        yield f"{state.orientation_sentence}"
     if state.discarded_share is not None:
-        yield f"  {state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
+        yield f"{state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
     if state.map_class_sentence:
-        yield f"  {state.map_class_sentence}"
+        yield f"{state.map_class_sentence}"
     low, high = state.b_factor_low_a2, state.b_factor_high_a2
     if state.b_factor_a2 is not None and low is not None and high is not None:
-        yield f"  B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
+        yield f"B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
+
+
+def side_sentence(before: SideOfChange | None, after: SideOfChange | None) -> str:
+    """What the movies around a change say of it, in words; never an arrow from a figure to itself."""
+    if before is None or after is None:
+        return "too few movies on one side of it to compare"
+    parts = []
+    for words, first, first_se, then, then_se in (
+        ("CTF fit", before.ctf_fit_angstrom, before.ctf_fit_se_angstrom, after.ctf_fit_angstrom,
+         after.ctf_fit_se_angstrom),
+        ("motion, first 4 e/A2,", before.motion_early_angstrom, before.motion_early_se_angstrom,
+         after.motion_early_angstrom, after.motion_early_se_angstrom),
+    ):  # fmt: skip
+        if first is None or then is None or first_se is None or then_se is None:
+            continue
+        change, half = then - first, _TWO_SIDED_95 * math.hypot(first_se, then_se)
+        if abs(change) <= half:
+            parts.append(f"{words} no sure change ({change:+.2f} +- {half:.2f} A)")
+        else:
+            parts.append(f"{words} {first:.2f} -> {then:.2f} A ({change:+.2f} +- {half:.2f})")
+    movies = f"{before.movies} movies before, {after.movies} after"
+    return f"{'; '.join(parts) or 'nothing to compare'} ({movies})"
 
 
 def _people(summary: SessionSummary) -> Iterator[str]:
+    if summary.taken:
+        yield "What was done, and the movies around it (95 %)"
+        for one in summary.taken:
+            yield f"  {utc_text(one.utc_us)} UTC, {one.who}: {one.sentence}"
+            yield f"      {side_sentence(one.before, one.after)}"
+        yield ""
     if summary.verdicts:
         yield "What people said"
         for verdict in summary.verdicts:
@@ -214,7 +299,7 @@ def _advice(summary: SessionSummary) -> Iterator[str]:
         yield f"RELION files: frazil export {summary.session_dir} --star OUT"
 
 
-_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _people, _advice)
+_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _verdicts, _people, _advice)
 
 
 def figure(metric: Metric, value: float) -> str:
@@ -224,7 +309,13 @@ def figure(metric: Metric, value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def _hours(hours: float) -> str:
+def arrow(before: str, after: str) -> str:
+    """`3.4 -> 3.7`; the figure alone where both read the same."""
+    return f"{before}, steady" if before == after else f"{before} -> {after}"
+
+
+def hours_text(hours: float) -> str:
+    """`3 h 20 min`."""
     minutes = round(hours * 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 

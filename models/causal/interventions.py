@@ -264,7 +264,7 @@ def _sentence(words: str, advice: Advice) -> str:
         ("map", advice.map_resolution_from_angstrom, advice.map_resolution_to_angstrom),
         ("CTF fit", advice.fit_resolution_from_angstrom, advice.fit_resolution_to_angstrom),
     ):
-        if start is not None and moved is not None and f"{start:.1f}" != f"{moved[1]:.1f}":
+        if start is not None and moved is not None and f"{start:.1f}" != f"{moved[0]:.1f}":
             parts.append(f"{name} {start:.1f} -> {moved[0]:.1f} A ({moved[1]:.1f}-{moved[2]:.1f})")
     gained = f"signal at 5 A x{np.exp(advice.gain_ln_ssnr):.2f}"
     gained += f" (x{np.exp(advice.gain_low):.2f}-{np.exp(advice.gain_high):.2f})"

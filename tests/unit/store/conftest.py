@@ -99,12 +99,12 @@ def movie_result(index: int, *, frames: int = 8) -> MovieResult:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_movie() -> MakeMovie:
     return movie_row
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_result() -> Callable[..., MovieResult]:
     return movie_result
 

@@ -24,7 +24,7 @@ def _session(folder: Path, *rows: ScoreRow) -> Path:
 
 
 def _row(number: int, evaluator: str, verdict: float | None) -> ScoreRow:
-    evidence = json.dumps({"claims": 12, "refuted": [], "does_not_know": ["symmetry"]})
+    evidence = json.dumps({"proved": 11, "refuted": 1, "unknown": 0, "does_not_know": ["symmetry"]})
     return ScoreRow(number, evaluator, 1, evidence, verdict, 0.02 if verdict is not None else None, 0.9, "0-1")
 
 
@@ -34,9 +34,11 @@ def test_the_newest_round_speaks_with_its_evidence(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "round 2" in shown.output
     assert "round 1" not in shown.output
-    assert "0.75 +- 0.02 (0-1)" in shown.output
-    assert "nothing can be said" in shown.output
-    assert "claims: 12" in shown.output
+    assert "what must hold [logic]: 75 % (+- 2 %)" in shown.output
+    assert "[novelty]: nothing can be said" in shown.output
+    assert "11 of 12 claims that must hold are proved" in shown.output
+    assert "not known: symmetry" in shown.output
+    assert "{" not in shown.output, "evidence is told in words"
 
 
 def test_json_has_every_round_when_asked(tmp_path: Path) -> None:

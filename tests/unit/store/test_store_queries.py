@@ -20,6 +20,7 @@ REQUIRED: dict[str, Scalar] = {
     "metric": "lag_s",
     "now_utc_us": 10_000_000,
     "upto": "zzz",
+    "utc_us": 3_000_000,
     "evaluator": "logic",
 }
 

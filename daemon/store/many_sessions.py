@@ -1,0 +1,89 @@
+"""One question to many sessions: each is read on its own, by its daemon where one runs, and the answers put together.
+
+A session that cannot be asked (held by a daemon that does not answer, of another version, damaged, or without what the
+question names) is named with its remedy and left out: one of them must not spoil the answer of the others. That is also
+why they are not attached to one database: DuckDB refuses a file of another process, and the schema of each may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from frazil.config.errors import FrazilError, UsageError
+from frazil.daemon.store import engine
+from frazil.daemon.store.reading import SessionReader, open_session
+from frazil.daemon.store.table import Scalar, Table
+
+SESSION_COLUMN = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A session that could not be asked, and why (with what to do)."""
+
+    folder: Path
+    why: str
+
+
+def find_sessions(pattern: str) -> list[Path]:
+    """Folders that hold a session: those that the pattern names (`*` and `?` as in a shell, `**` for any depth), else
+    those directly below. In the order of their names.
+
+    Raises `UsageError` where there is none.
+    """
+    path = Path(pattern).expanduser()
+    root = Path(path.anchor or ".")
+    parts = path.parts[1:] if path.anchor else path.parts
+    named = sorted(root.glob(str(Path(*parts)))) if any(c in pattern for c in "*?[") else [path]
+    folders = [folder for folder in named if _is_session(folder)]
+    if not folders:
+        folders = [folder for parent in named if parent.is_dir() for folder in sorted(parent.iterdir())]
+        folders = [folder for folder in folders if _is_session(folder)]
+    if not folders:
+        raise UsageError(
+            "there is no frazil session among these folders",
+            path=path,
+            remedy="give a pattern in quotes, such as --sessions '/data/*', whose folders hold a session.duckdb",
+        )
+    return folders
+
+
+def _is_session(folder: Path) -> bool:
+    return (folder / engine.DATABASE_NAME).is_file()
+
+
+def ask_all(folders: Iterable[Path], ask: Callable[[SessionReader], Table]) -> tuple[Table, list[Skipped]]:
+    """The answers of all sessions one below the other, with the session's name in the first column.
+
+    Columns are those of all answers, in the order in which they first come; what an answer lacks is null there.
+    Sessions of the same name are told apart by as much of their path as that needs.
+    """
+    folders = list(folders)
+    names = session_names(folders)
+    answers: list[tuple[str, Table]] = []
+    skipped: list[Skipped] = []
+    for folder, name in zip(folders, names, strict=True):
+        try:
+            with open_session(folder) as reader:
+                answers.append((name, ask(reader)))
+        except FrazilError as error:
+            skipped.append(Skipped(folder, str(error)))
+    columns = tuple(
+        dict.fromkeys(column for _, table in answers for column in table.columns if column != SESSION_COLUMN)
+    )
+    rows: list[tuple[Scalar, ...]] = []
+    for name, table in answers:
+        rows += [(name, *(row.get(column) for column in columns)) for row in table.as_dicts()]
+    return Table((SESSION_COLUMN, *columns), tuple(rows), any(table.truncated for _, table in answers)), skipped
+
+
+def session_names(folders: Iterable[Path]) -> list[str]:
+    """The last parts of their paths, as many as tell all of them apart."""
+    parts = [folder.absolute().parts for folder in folders]
+    for count in range(1, max(map(len, parts), default=1) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names

@@ -1,0 +1,114 @@
+"""The texts of the questions that people ask the morning after; by square, hole, hour and day, one row a group.
+
+As in `named_sql.py`: kept movies are those in state `ready`, finished ones are kept or rejected, hours are UTC and
+those in which a movie became ready. `kept_percent` is of the finished ones.
+"""
+
+from __future__ import annotations
+
+_FINISHED = "m.state IN ('ready', 'rejected')"
+_ALL = "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)"
+_VERDICT = (
+    "count(*) AS finished, count(*) FILTER (m.state = 'ready') AS kept, "
+    "round(100.0 * count(*) FILTER (m.state = 'ready') / count(*), 1) AS kept_percent"
+)
+_QUALITY = (
+    "median(c.fit_resolution_angstrom) AS ctf_fit_angstrom, median(q.motion_total_angstrom) AS motion_total_angstrom, "
+    "median(q.relative_ice_thickness) AS relative_ice_thickness"
+)
+_HOUR = "time_bucket(INTERVAL 1 HOUR, make_timestamp(m.ready_utc_us)) AS hour_utc"
+
+ACCEPTANCE_BY_SQUARE = (
+    f"SELECT m.grid_square, {_VERDICT}, mode(m.rejection_reason) AS usual_reason, {_QUALITY} {_ALL} "
+    f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square ORDER BY kept_percent, m.grid_square"
+)
+ACCEPTANCE_BY_POSITION = (
+    "SELECT m.optics_group, avg(m.image_shift_x_um) AS image_shift_x_um, avg(m.image_shift_y_um) AS image_shift_y_um, "
+    f"{_VERDICT}, {_QUALITY} {_ALL} WHERE {_FINISHED} AND m.optics_group IS NOT NULL "
+    "GROUP BY m.optics_group ORDER BY m.optics_group"
+)
+ACCEPTANCE_BY_HOUR = (
+    f"SELECT {_HOUR}, {_VERDICT}, {_QUALITY} {_ALL} WHERE {_FINISHED} GROUP BY hour_utc ORDER BY hour_utc"
+)
+LAG_BY_HOUR = (
+    f"SELECT {_HOUR}, count(lag_s) AS movies, median(lag_s) AS lag_median_s, quantile_cont(lag_s, 0.95) AS lag_p95_s, "
+    f"max(lag_s) AS lag_max_s FROM movies m WHERE {_FINISHED} GROUP BY hour_utc ORDER BY hour_utc"
+)
+PARTICLES_BY_HOUR = (
+    f"SELECT {_HOUR}, count(*) AS kept, sum(q.particle_count) AS particles, "
+    "round(avg(q.particle_count), 1) AS particles_per_movie FROM movies m JOIN quality q USING (movie_id) "
+    "WHERE m.state = 'ready' GROUP BY hour_utc ORDER BY hour_utc"
+)
+BEST_SQUARES = (
+    f"SELECT m.grid_square, {_VERDICT}, {_QUALITY}, "
+    f"sum(q.particle_count) FILTER (m.state = 'ready') AS particles {_ALL} "
+    f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square HAVING count(*) >= $least_movies "
+    "ORDER BY median(c.fit_resolution_angstrom) * count(*) / count(*) FILTER (m.state = 'ready') NULLS LAST, "
+    "m.grid_square LIMIT $limit"
+)
+ICE_BY_SQUARE = (
+    "SELECT m.grid_square, count(*) AS movies, median(q.relative_ice_thickness) AS relative_ice_thickness, "
+    "stddev_samp(q.relative_ice_thickness) AS spread_relative_ice_thickness, "
+    "median(c.ice_ring_density) AS ice_ring_density, count(*) FILTER (k.named_cause = 'ice') AS movies_with_ice_named, "
+    f"avg(m.stage_x_um) AS stage_x_um, avg(m.stage_y_um) AS stage_y_um {_ALL} "
+    "LEFT JOIN named_causes k USING (movie_id) "
+    f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square "
+    "ORDER BY relative_ice_thickness DESC NULLS LAST, m.grid_square"
+)
+# The stage is said to have moved where two exposures, one after the other, are more than half a micrometre apart: image
+# shifts leave its reading as it is, and readings repeat to a few hundred nanometres.
+DRIFT_AFTER_STAGE_MOVES = (
+    "WITH ordered AS (SELECT m.movie_id, m.state, row_number() OVER w AS place, "
+    "sqrt(pow(m.stage_x_um - lag(m.stage_x_um) OVER w, 2) + pow(m.stage_y_um - lag(m.stage_y_um) OVER w, 2)) "
+    "AS step_um, "
+    "(m.acquired_utc_us - lag(m.acquired_utc_us) OVER w) / 1e6 AS gap_s FROM movies m "
+    "WHERE m.state <> 'outdated' AND m.stage_x_um IS NOT NULL AND m.stage_y_um IS NOT NULL "
+    "WINDOW w AS (ORDER BY m.acquired_utc_us, m.sequence)), "
+    "marked AS (SELECT *, max(CASE WHEN step_um > $least_move_um THEN place END) OVER (ORDER BY place) AS moved_at "
+    "FROM ordered) "
+    "SELECT least(place - moved_at + 1, 10) AS movie_after_move, count(*) AS movies, "
+    "median(q.motion_early_angstrom) AS motion_early_angstrom, median(q.motion_total_angstrom) "
+    "AS motion_total_angstrom, quantile_cont(q.motion_total_angstrom, 0.9) AS motion_total_p90_angstrom, "
+    "median(step_um) AS step_um, median(gap_s) AS gap_s FROM marked JOIN quality q USING (movie_id) "
+    "WHERE moved_at IS NOT NULL AND state IN ('ready', 'rejected') GROUP BY movie_after_move ORDER BY movie_after_move"
+)
+ALERTS_BY_DAY = (
+    "SELECT CAST(make_timestamp(coalesce(opened_utc_us, created_utc_us)) AS DATE) AS day_utc, severity, subject, "
+    "count(*) AS alerts, count(*) FILTER (acknowledged_utc_us IS NULL AND cleared_utc_us IS NULL) AS still_open, "
+    "arg_max(text, created_utc_us) AS newest FROM alerts GROUP BY ALL ORDER BY day_utc, alerts DESC, severity, subject"
+)
+HOLES = (
+    "SELECT m.grid_square, m.hole, avg(m.stage_x_um) AS stage_x_um, avg(m.stage_y_um) AS stage_y_um, "
+    f"{_VERDICT}, avg(c.fit_resolution_angstrom) AS ctf_fit_angstrom, avg(q.motion_total_angstrom) "
+    "AS motion_total_angstrom, avg(q.relative_ice_thickness) AS relative_ice_thickness, "
+    f"avg(q.particle_count) AS particles_per_movie {_ALL} WHERE {_FINISHED} AND m.stage_x_um IS NOT NULL "
+    "AND m.stage_y_um IS NOT NULL GROUP BY m.grid_square, m.hole ORDER BY m.grid_square, m.hole"
+)
+# A movie that must be told from others by what a person sees of it: the CTF fit, or where its signal ends.
+RANKED_MOVIES = (
+    "SELECT m.movie_id, m.relative_path, m.state, m.rejection_reason, m.grid_square, c.fit_resolution_angstrom "
+    "AS ctf_fit_angstrom, q.motion_total_angstrom, q.relative_ice_thickness, q.particle_count, k.named_cause, "
+    f"q.thumbnail_path {_ALL} LEFT JOIN named_causes k USING (movie_id) WHERE {_FINISHED} "
+    "AND c.fit_resolution_angstrom IS NOT NULL ORDER BY "
+)
+BEST_MOVIES = f"{RANKED_MOVIES} c.fit_resolution_angstrom, m.movie_id LIMIT $limit"
+WORST_MOVIES = f"{RANKED_MOVIES} c.fit_resolution_angstrom DESC, m.movie_id LIMIT $limit"
+TYPICAL_MOVIES = (
+    f"{RANKED_MOVIES} abs(c.fit_resolution_angstrom - (SELECT median(fit_resolution_angstrom) FROM ctf "
+    "JOIN movies USING (movie_id) WHERE state = 'ready')), m.movie_id LIMIT $limit"
+)
+SOFTWARE = (
+    "SELECT code_version, parameter_hash, count(DISTINCT movie_id) AS movies, min(finished_utc_us) AS first_utc_us, "
+    "max(finished_utc_us) AS last_utc_us FROM stages GROUP BY ALL ORDER BY last_utc_us"
+)
+# Movies nearest to a moment, on both sides of it: what a change that somebody made at that time did.
+BEFORE_AND_AFTER = (
+    "WITH near AS (SELECT *, found_utc_us >= $utc_us AS after FROM movies WHERE state IN ('ready', 'rejected')), "
+    "chosen AS (SELECT * FROM near QUALIFY row_number() OVER "
+    "(PARTITION BY after ORDER BY abs(found_utc_us - $utc_us), movie_id) <= $last) "
+    "SELECT after, count(*) AS movies, avg(c.fit_resolution_angstrom) AS ctf_fit_angstrom, "
+    "stddev_samp(c.fit_resolution_angstrom) / sqrt(count(c.fit_resolution_angstrom)) AS ctf_fit_se_angstrom, "
+    "avg(q.motion_early_angstrom) AS motion_early_angstrom, "
+    "stddev_samp(q.motion_early_angstrom) / sqrt(count(q.motion_early_angstrom)) AS motion_early_se_angstrom "
+    "FROM chosen m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id) GROUP BY after ORDER BY after"
+)

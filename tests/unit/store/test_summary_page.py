@@ -1,0 +1,229 @@
+"""The session's page: its numbers are those of the JSON, nothing is fetched, nothing from outside gets through."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from frazil.daemon.store import session_writes, summary, writes
+from frazil.daemon.store.html_pictures import Pictures, collect
+from frazil.daemon.store.rows import (
+    AlertRow,
+    FeedbackRow,
+    InterventionRow,
+    MovieRow,
+    ReconstructionRow,
+    ScoreRow,
+    SessionRow,
+)
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary_html import to_html
+from frazil.daemon.store.summary_records import Curve, Hole, SessionSummary
+from frazil.daemon.store.summary_text import to_json, to_text
+from frazil.models.records import MovieResult
+
+NOW_UTC_US = 3_600_000_000
+SESSION = Path("/data/night")
+EVIL = "<script>alert('x')</script>&\"'"
+
+
+def fetched(page: str) -> list[str]:
+    """What a browser would ask somebody else for."""
+    links = re.findall(r"(?:src|href|srcset|data|poster|action)\s*=\s*['\"]?([^'\" >]+)", page)
+    links += re.findall(r"url\(([^)]*)\)|@import\s+(\S+)", page)
+    return [str(link) for link in links if not str(link).startswith("data:")]
+
+
+def full(filled: Store) -> SessionSummary:
+    """A session with everything, and with mischief in every text that comes from outside."""
+    session = SessionRow(
+        "s1", f"night {EVIL}", f"/raw{EVIL}", 1, f"webhooks:\n- slack https://hooks.example/{EVIL}\nnote: {EVIL}\n",
+        "0.1.0", microscope=EVIL,
+    )  # fmt: skip
+    rounds = [
+        ReconstructionRow(
+            number, 10, 4, 240 * number, "D2", resolution_0143_angstrom=12.5 / number,
+            resolution_05_angstrom=20.0 / number, map_path="maps/map.mrc",
+            frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143),
+            fsc_uniform=(1.0, 0.7, 0.1), orientation_sentence=EVIL,
+        )
+        for number in (1, 2)
+    ]  # fmt: skip
+    evidence = json.dumps(
+        {"contradictions": [{"severity": 0.3, "sentence": f"the FSC levels off {EVIL}"}], "weird": {"raw": 1}}
+    )
+    for work, row in (
+        (session_writes.create_session, session),
+        *((session_writes.record_reconstruction, one) for one in rounds),
+        (session_writes.record_intervention, InterventionRow("a", 10, "motion", "session", f"wait: {EVIL}", "frazil")),
+        (session_writes.record_intervention, InterventionRow("b", 11, "ice", "session", f"did {EVIL}", EVIL)),
+        (session_writes.record_feedback, FeedbackRow("f", 12, "note", EVIL, None, f"noted {EVIL}")),
+        (session_writes.record_alert, AlertRow("error", "gain", EVIL, 10, remedy=EVIL)),
+        *(
+            (session_writes.record_score, ScoreRow(number, name, 10, evidence, verdict=value, unit=EVIL))
+            for number in (1, 2)
+            for name, value in (("meta", 0.7), ("value", 0.8), ("hyperscore", 101.0), (EVIL, 0.5))
+        ),
+    ):
+        filled.submit(work, row).result()
+    return summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+
+
+def test_everything_from_outside_is_escaped_and_nothing_is_fetched(filled: Store) -> None:
+    found = full(filled)
+    page = to_html(found, '<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+    assert "<script" not in page
+    assert "alert('x')" not in page
+    assert page.count("&lt;script&gt;") >= 12
+    assert fetched(page) == []
+    assert "http" not in page
+    assert "hooks.example" not in page, "addresses of chat programs are secrets"
+    assert "an address, not shown" in page
+    assert '{"' not in page, "no JSON"
+
+
+def test_numbers_of_the_page_are_those_of_the_json(filled: Store) -> None:
+    found = full(filled)
+    record, page = json.loads(to_json(found)), to_html(found)
+    words = re.sub(r"<[^>]+>", " ", page)
+    for sentence in record["headline"][0], record["map"]["forecast"]:
+        assert not sentence or sentence in words
+    assert f"{record['kept']} of {record['kept'] + record['rejected']} movies" in words
+    for metric in record["metrics"]:
+        if metric["name"] == "motion_total_angstrom":
+            assert metric["median"] == 11.5
+            assert re.search(r"motion, whole\s+11\.5 A\s+10\.8 to 12\.2", words)
+    for loss in record["losses"]:
+        assert f"{loss['loss_ln_ssnr']:.2f} ± {loss['loss_sd']:.2f}" in words
+    assert f"{record['map']['resolution_0143_angstrom']:.2f} A at 0.143" in words
+    assert f"{record['map']['resolution_05_angstrom']:.2f} A at 0.5" in words
+    for score in record["scores"]:
+        assert score["value"] in page or "&" in score["value"] or "<" in score["value"]
+    assert "Take care: the FSC levels off" in words
+    assert "take care: the FSC levels off" in to_text(found)
+
+
+def test_what_was_done_is_told_with_the_movies_around_it(
+    store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[[int], MovieResult]
+) -> None:
+    for index in range(24):
+        result = make_result(index)
+        early = (8.0 if index < 12 else 3.0) + 0.01 * (index % 3)
+        result = replace(
+            result,
+            shifts=replace(result.shifts, early_angstrom=early),
+            ctf=replace(result.ctf, fit_resolution_angstrom=4.0 + 0.1 * (index % 2)),
+        )
+        store.submit(writes.register_movie, make_movie(index))
+        store.submit(writes.record_result, result, ready_utc_us=index, lag_s=1.0).result()
+    did = InterventionRow("b", 12_000_000, "motion", "session", "waits 10 s now", "Ann")
+    store.submit(session_writes.record_intervention, did).result()
+    text = to_text(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False))
+    assert "Ann: waits 10 s now" in text
+    assert "motion, first 4 e/A2, 8.01 -> 3.01 A (-5.00 +- 0.01)" in text
+    assert re.search(r"CTF fit no sure change \(\+0\.00 \+- 0\.04 A\)", text), "no arrow from a figure to itself"
+
+
+def test_figures_that_read_alike_get_no_arrow(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    steady = replace(found.metrics[0], first_quarter_median=3.301, last_quarter_median=3.299)
+    text = to_text(replace(found, metrics=(steady, *found.metrics[1:])))
+    assert "3.30, steady" in text
+    assert not re.search(r"(\d+\.?\d*) -> \1\b", text)
+
+
+def test_rates_say_over_which_time_and_agree_with_the_screens(
+    store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[[int], MovieResult]
+) -> None:
+    hour_us = 3_600_000_000
+    for index, hour in enumerate((0.0, 0.5, 3.2, 3.4, 3.6, 4.0)):
+        when = int(hour * hour_us)
+        store.submit(writes.register_movie, replace(make_movie(index), found_utc_us=when))
+        store.submit(writes.record_result, make_result(index), ready_utc_us=when, lag_s=1.0).result()
+    found = summarise(store, SESSION, now_utc_us=9 * hour_us, live=False)
+    assert (found.finished_per_hour, found.last_hour_finished_per_hour) == (pytest.approx(1.5), pytest.approx(4.0))
+    header = store.named("rate_per_hour", {"now_utc_us": 4 * hour_us}).as_dicts()[0]
+    assert found.last_hour_finished_per_hour == header["ready_per_hour"]
+    text = to_text(found)
+    assert "2 found and 2 finished per hour, mean of all 4 h 0 min" in text
+    assert "4 found and 4 finished per hour in its last 1 h 0 min (as on the screen)" in text
+
+
+def test_the_verdict_names_what_is_wrong(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert found.headline[0].startswith("Too few movies to judge")
+    round_beam = tuple(replace(m, median=50.0) if m.name == "astigmatism_angstrom" else m for m in found.metrics)
+    many = replace(found, counts={"ready": 60, "rejected": 40}, metrics=round_beam)
+    assert summary.headline(many)[0].startswith("A fair session (too many movies are rejected): 60 of 100 finished")
+    bad = tuple(replace(m, median=7.5) if m.name == "ctf_fit_angstrom" else m for m in many.metrics)
+    assert summary.headline(replace(many, metrics=bad))[0].startswith("A poor session (")
+    good = summary.headline(replace(many, counts={"ready": 99, "rejected": 1}))
+    assert good[0].startswith("A good session: 99 of 100 finished movies kept (99 %), CTF fits to")
+    assert "Most signal is lost to motion inside frames (0.75 +- 0.10" in good[1]
+
+
+def test_a_session_with_nothing_in_it_has_a_page(store: Store) -> None:
+    page = to_html(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=True))
+    assert "No movie is finished yet" in page
+    assert "The map" not in page
+    assert fetched(page) == []
+
+
+def test_long_sessions_are_told_in_bands(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "TREND_POINTS", 3)
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert found.bands[0].median[:2] == (pytest.approx(4.0), pytest.approx(4.1))
+    page = to_html(found)
+    assert "class=area" in page
+    assert "class=kept cx" not in page.split("<h2>The grid</h2>")[0]
+
+
+def test_a_page_of_very_many_movies_stays_small(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    rng = np.random.default_rng(1)
+    holes = tuple(
+        Hole(f"S{n // 50}", str(n), *(1000 * rng.random(2)).tolist(), 3, int(rng.integers(0, 4)), 3 + 3 * rng.random())
+        for n in range(20_000)
+    )
+    count = 5000
+    times, kept = tuple(range(count)), tuple(bool(n % 7) for n in range(count))
+    trend = tuple(Curve(curve.name, times, tuple(rng.random(count).tolist()), kept) for curve in found.trend)
+    page = to_html(replace(found, holes=holes, trend=trend))
+    assert "400 squares, by the median of their holes" in page
+    assert len(page) < 2_000_000
+    assert page.count("h0M") > 4000, "dots are strokes of one path"
+
+
+def test_pictures_are_in_the_page_and_only_those_of_the_session(filled: Store, tmp_path: Path) -> None:
+    session, outside = tmp_path / "session_with_pictures", tmp_path / "secret.png"
+    (session / "thumbnails").mkdir(parents=True)
+    (session / "maps").mkdir()
+    gray = np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8)
+    for path in (session / "thumbnails" / "foil_0.png", session / "maps" / "sections.png", outside):
+        path.write_bytes(imagecodecs.png_encode(gray))
+    (session / "thumbnails" / "foil_1.png").write_bytes(b"not a picture")
+    found = summarise(filled, session, now_utc_us=NOW_UTC_US, live=False)
+    assert [example.group for example in found.examples] == ["best", "typical", "worst"], "of five movies"
+    assert len({example.movie_id for example in found.examples}) == len(found.examples)
+    stolen = replace(found.examples[-1], thumbnail_path="../secret.png", movie_id="thief")
+    pictures = collect(session, replace(found, examples=(*found.examples, stolen)))
+    assert list(pictures.thumbnails) == ["m00000"]
+    assert [words for words, _ in pictures.of_map] == ["Central sections through the map"]
+    page = to_html(full(filled), pictures=pictures)
+    assert page.count("<img src='data:image/jpeg;base64,") == 1
+    assert page.count("<img src='data:image/png;base64,") == 1
+    assert "no thumbnail" in page
+    assert fetched(page) == []
+
+
+def test_without_pictures_the_page_says_so(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert to_html(found, pictures=Pictures()).count("no thumbnail") == len(found.examples)

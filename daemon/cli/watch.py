@@ -60,7 +60,11 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Process what is there, then end")] = False,
     exit_when_idle: Annotated[float | None, typer.Option(help="End after so many seconds without anything new")] = None,
     http: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Serve the session read-only on this port of 127.0.0.1")
+        int | None, typer.Option(min=1, max=65535, help="Serve the session over HTTP on this port of 127.0.0.1")
+    ] = None,
+    http_token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the token that writing over HTTP needs [default: nothing can be written]"),
     ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Print the state as a JSON object a line")] = False,
 ) -> None:
@@ -105,6 +109,7 @@ def watch(
             "particles.initial_map": None if initial_map is None else str(initial_map),
             "workers.count": workers,
             "workers.device": device,
+            "http.token": None if http_token_file is None else f"file:{http_token_file.absolute()}",
         },
     )
     show = _print_json if json_lines else ProgressLine()

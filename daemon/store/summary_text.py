@@ -12,6 +12,8 @@ from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
 
+SUMMARY_COUNTS = ("total", "kept", "rejected", "waiting")
+"""What the JSON has beside the record's own fields."""
 _RESOLVED_FSC = 0.143
 _STATES = (
     ("ready", "kept"),
@@ -37,7 +39,7 @@ def to_json(summary: SessionSummary, *, with_trend: bool = False) -> str:
     record = asdict(summary)
     if not with_trend:
         del record["trend"]
-    record |= {"total": summary.total, "kept": summary.kept, "rejected": summary.rejected, "waiting": summary.waiting}
+    record |= {name: getattr(summary, name) for name in SUMMARY_COUNTS}
     return json.dumps(_finite(record), indent=2)
 
 

@@ -81,7 +81,7 @@ class HttpRules:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as a server has read it: path and parameters decoded, headers by their meaning ('' where absent)."""
+    """A request as a server has read it: path and parameters decoded, headers by their meaning ('' or None where absent)."""
 
     method: str
     path: str
@@ -89,7 +89,7 @@ class HttpRequest:
     params: tuple[tuple[str, str], ...] = ()
     authorization: str = ""
     content_type: str = ""
-    idempotency_key: str = ""
+    idempotency_key: str | None = None
     body: bytes = b""
 
 
@@ -132,7 +132,13 @@ class SessionApi:
         self._source, self._rules = source, rules
         self._routes = make_routes(queries)
         self._names = frozenset({"127.0.0.1", "localhost", *(name.lower() for name in rules.host_names)})
-        document = make_document(self._routes, schemas, version=version, reading_needs_token=rules.reading_needs_token)
+        document = make_document(
+            self._routes,
+            schemas,
+            version=version,
+            writing=rules.token_digest is not None,
+            reading_needs_token=rules.reading_needs_token,
+        )
         self._document = json.dumps(document).encode()
 
     def answer(self, request: HttpRequest) -> HttpReply:
@@ -220,12 +226,12 @@ class SessionApi:
 
     def _ordered(self, route: Route, request: HttpRequest) -> HttpReply:
         key = request.idempotency_key
-        if key and not _KEY.fullmatch(key):
+        if key is not None and not _KEY.fullmatch(key):
             raise UsageError(
                 "Idempotency-Key is not a name", remedy="give 1 to 64 letters, digits, underscores or hyphens"
             )
         body = b"{}" if not request.body and not route.body_required else request.body
-        message = self._source.order(read_order(route.body or "", body), key)
+        message = self._source.order(read_order(route.body or "", body), key or "")
         return HttpReply(200, JSON, json.dumps({"message": message}).encode())
 
 

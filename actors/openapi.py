@@ -49,12 +49,17 @@ _DONE: dict[str, Any] = {
 
 
 def make_document(
-    routes: Sequence[Route], schemas: Mapping[str, Any], *, version: str, reading_needs_token: bool
+    routes: Sequence[Route], schemas: Mapping[str, Any], *, version: str, writing: bool, reading_needs_token: bool
 ) -> dict[str, Any]:
-    """The document. `schemas` describes what the session's source returns (`State`, `Rows`, `Summary`)."""
+    """The document. `schemas` describes what the session's source returns (`State`, `Rows`, `Summary`).
+
+    `writing`: there is a token; without one no header helps, and none is asked for.
+    """
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        operation = _operation(route, guarded=route.method == "POST" or (reading_needs_token and not route.open))
+        operation = _operation(
+            route, guarded=writing if route.method == "POST" else reading_needs_token and not route.open
+        )
         paths.setdefault("/" + "/".join(route.path), {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",

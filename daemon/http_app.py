@@ -40,6 +40,10 @@ class HttpApp:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="frazil-http")
         self._under_way = 0
 
+    def close(self) -> None:
+        """Waits for what is under way."""
+        self._threads.shutdown()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3, HTTP alone."""
         if scope["type"] == "http":
@@ -75,7 +79,7 @@ async def _read(request: Request) -> HttpRequest:
         tuple(request.query_params.multi_items()),
         headers.get("authorization", ""),
         headers.get("content-type", ""),
-        headers.get("idempotency-key", ""),
+        headers.get("idempotency-key"),
         await _body(request) if request.method == "POST" else b"",
     )
 

@@ -108,6 +108,11 @@ class DaemonSource:
             for cache in (self._states, self._answers, self._files):
                 cache.clear()  # who has written wants to read it
 
+    def close(self) -> None:
+        """Leave the daemon."""
+        for line in (self._state_line, self._order_line, self._line):
+            line.close()
+
     def _movie(self, movie_id: str) -> dict[str, Scalar]:
         def make(daemon: Client) -> dict[str, Scalar]:
             rows = daemon.named("movie", movie_id=movie_id).as_dicts()
@@ -155,6 +160,12 @@ class _Line:
             finally:
                 if self._budget is not None:
                     self._budget.spend(self._clock() - began_s)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
 
     def _daemon(self) -> Client:
         if self._client is None:

@@ -81,7 +81,7 @@ class HttpRules:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as a server has read it: path and parameters decoded, headers by their meaning ('' or None where absent)."""
+    """A request as a server has read it: path and parameters decoded, headers by meaning ('' or None: absent)."""
 
     method: str
     path: str

@@ -6,7 +6,8 @@ One session of `frazil watch --http`, fed so that each worker always has one mov
 without clients, with dashboards (each client asks for the state, a page of movies and a thumbnail once a second) and
 with greedy clients (other pages, trends and micrographs every time, as fast as they are answered) follow each other in
 rounds, so that what drifts, drifts for all. A rate is the number of movies a phase has finished by the time from its
-first to its last; a lag is from found to ready. The clients run with niceness 19: they stand for other machines.
+first to its last; a lag is from found to ready; beside it: how many cores the daemon, Serve and all others used. The
+clients run with niceness 19: they stand for other machines.
 The claim: with dashboards the stream has 95 % of its rate and at most 105 % of its lag (exit 1 if not).
 """
 
@@ -112,6 +113,35 @@ def crowd_process(port: int, kind: str, movie_ids: list[str], clients: int, for_
     return found
 
 
+# --- who uses the cores --------------------------------------------------------------------------------------------
+
+
+def cpu_s(root: int) -> dict[str, float]:
+    """Processor seconds so far of the daemon, of Serve's processes and of all others below the daemon."""
+    parents: dict[int, list[int]] = {}
+    used: dict[int, float] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+            used[int(entry.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    found = {"daemon": used.get(root, 0.0), "serve": 0.0, "others": 0.0}
+    todo = list(parents.get(root, []))
+    while todo:
+        pid = todo.pop()
+        todo += parents.get(pid, [])
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:
+            continue
+        serve = any(name in words for name in ("ServeReplica", "ProxyActor", "ServeController"))
+        found["serve" if serve else "others"] += used.get(pid, 0.0)
+    return found
+
+
 # --- the stream ----------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +231,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
     phases: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     crowds: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+    cores: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
     with open(folder / "watch.log", "wb") as sink:
         watch = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
     try:
@@ -214,13 +245,18 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         with connect(session) or client as asking:
             movie_ids = wait_for_http(port, watch, asking)
             for number, kind in itertools.product(range(args.rounds), KINDS):
-                begin = time.time()
+                begin, used = time.time(), cpu_s(watch.pid)
                 if kind == "without":
                     time.sleep(args.phase_s)
                 else:
                     crowds[kind].append(crowd_process(port, kind, movie_ids, args.clients, args.phase_s))
-                phases[kind].append((begin, time.time()))
-                print(f"round {number + 1}: {kind} {crowds[kind][-1] if crowds[kind] else ''}", flush=True)
+                end = time.time()
+                phases[kind].append((begin, end))
+                cores[kind].append({who: (s - used[who]) / (end - begin) for who, s in cpu_s(watch.pid).items()})
+                said = " ".join(f"{who} {share:.2f}" for who, share in cores[kind][-1].items())
+                print(
+                    f"round {number + 1}: {kind}: cores: {said} {crowds[kind][-1] if crowds[kind] else ''}", flush=True
+                )
             feeder.close()
             rows = asking.sql("SELECT found_utc_us, ready_utc_us FROM movies WHERE ready_utc_us IS NOT NULL").rows
         client.close()
@@ -233,6 +269,10 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         "cores": os.cpu_count(), "workers": args.workers, "clients": args.clients, "size_px": args.size,
         "rounds": args.rounds, "phase_s": args.phase_s, "phases": found, "crowds": crowds,
+        "cores_used": {
+            kind: {who: round(statistics.fmean(one[who] for one in cores[kind]), 3) for who in cores[kind][0]}
+            for kind in KINDS
+        },
         "rate_ratio": {kind: round(found[kind]["movies_per_h"] / base["movies_per_h"], 3) for kind in KINDS},
         "lag_ratio": {kind: round(found[kind]["lag_mean_s"] / base["lag_mean_s"], 3) for kind in KINDS},
     }  # fmt: skip

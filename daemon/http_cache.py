@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -58,8 +57,6 @@ class AnswerCache(Generic[T]):
             with self._lock:
                 self._drop(question, entry)
             entry.answer.set_exception(error)
-            with suppress(Exception):
-                entry.answer.exception()  # nobody else may be waiting
             raise
         with self._lock:
             if self._entries.get(question) is entry:  # else: cleared meanwhile, and what we have is of before

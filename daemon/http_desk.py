@@ -100,8 +100,8 @@ class HttpDesk:
                     name="frazil", num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=256
                 )(HttpReplica)
                 serve.run(deployment.bind(str(self._session_dir), self._rules), name="frazil", logging_config=quiet)
-                _give_way(ray)
             _log.info("HTTP on %s:%d", self._address, self._port)
+            _give_way(ray)
         except Exception as error:  # thread boundary: the session goes on without HTTP
             _log.exception("HTTP did not start")
             self._alert(f"the session is not served over HTTP: {error}")
@@ -151,10 +151,13 @@ def http_rules(settings: HttpSettings, environ: Mapping[str, str]) -> HttpRules:
 
 def _give_way(ray: Any) -> None:
     """Serve's own processes ask for the cores after everybody else, as the replica does."""
-    controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-    proxies = ray.get(controller.get_proxies.remote(), timeout=_CALL_TIMEOUT_S)
-    for process in (controller, *proxies.values()):
-        ray.get(process.__ray_call__.remote(be_nice, _NICENESS), timeout=_CALL_TIMEOUT_S)
+    try:
+        controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+        proxies = ray.get(controller.get_proxies.remote(), timeout=_CALL_TIMEOUT_S)
+        for process in (controller, *proxies.values()):
+            ray.get(process.__ray_call__.remote(be_nice, _NICENESS), timeout=_CALL_TIMEOUT_S)
+    except Exception:  # boundary to names that are Ray's own: it serves all the same
+        _log.warning("Serve's processes keep their niceness", exc_info=True)
 
 
 def _keep_serve_on_loopback() -> None:

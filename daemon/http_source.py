@@ -34,7 +34,7 @@ from frazil.daemon.transport.messages import Command, CommandName, LiveState, Sc
 
 T = TypeVar("T")
 
-_STATE_S, _ROWS_S, _SUMMARY_S, _FILES_S = 1.0, 1.0, 10.0, 10.0
+_STATE_S, _ROWS_S, _SUMMARY_S, _PICTURE_S = 1.0, 1.0, 10.0, 10.0
 """How old an answer may be; the daemon makes a new state once a second."""
 _CACHE_BYTES = 64 << 20
 _SHARE_OF_CORES = 0.05
@@ -94,7 +94,7 @@ class DaemonSource:
             gray = np.frombuffer(drawn.gray, dtype=np.uint8).reshape(drawn.height_px, drawn.width_px)
             return bytes(imagecodecs.png_encode(gray))
 
-        return self._answers.get((movie_id, kind, small, width_px), _FILES_S, make)
+        return self._answers.get((movie_id, kind, small, width_px), _PICTURE_S, make)
 
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
         return self._file(self._movie(movie_id), _COLUMNS[kind])
@@ -120,7 +120,7 @@ class DaemonSource:
                 raise NotThereError(f"no movie {movie_id[:80]} in this session")
             return rows[0]
 
-        return self._files.get(movie_id, _FILES_S, lambda: self._line.ask(make))
+        return self._files.get(movie_id, _ROWS_S, lambda: self._line.ask(make))
 
     def _small(self, movie: Mapping[str, Scalar], kind: str) -> Path:
         if kind == "power_spectrum":

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.daemon.session_folder import SETTINGS_FILE
@@ -84,6 +85,8 @@ def watch(
     from frazil.daemon.app import Daemon  # torch and Ray: not for --help
     from frazil.daemon.options import DaemonOptions
 
+    if http_token_file is not None and http is None:
+        raise UsageError("--http-token-file is of no use without --http", remedy="give --http PORT, too")
     session_dir = session if session is not None else raw.parent / f"{raw.resolve().name}-frazil"
     kept = session_dir / SETTINGS_FILE
     settings: Settings = load_settings(

@@ -243,7 +243,7 @@ def test_schemathesis_finds_nothing(port: int, tmp_path: Path) -> None:
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
             *("run", f"http://127.0.0.1:{port}/openapi.json", "--header", f"Authorization: Bearer {TOKEN}"),
             *("--phases", "examples,coverage,fuzzing", "--max-examples", "3", "--seed", "1"),
-            *("--generation-deterministic", "--generation-database", "none", "--no-color"),
+            *("--generation-deterministic", "--no-color"),
         ],
         capture_output=True,
         text=True,

@@ -30,7 +30,7 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.models.formats.mrc_write import write_mrc
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -126,7 +126,7 @@ def port(session: Path) -> Iterator[int]:
     alerts: list[str] = []
     desk = HttpDesk(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))
     try:
-        deadline_s = time.monotonic() + 100
+        deadline_s = time.monotonic() + 300  # Serve starts in 10 s of processor time, on a busy machine much later
         while True:
             assert not alerts, alerts
             assert time.monotonic() < deadline_s, "HTTP did not come up"
@@ -142,7 +142,6 @@ def port(session: Path) -> Iterator[int]:
         runtime.close()
 
 
-@pytest.mark.timeout(180)
 def test_state_summary_and_queries(port: int) -> None:
     status, kind, body = _get(port, "/state")
     assert (status, kind) == (200, "application/json")
@@ -227,12 +226,11 @@ def test_serve_gives_way_to_movies(port: int) -> None:
         return found
 
     deadline_s = time.monotonic() + 60
-    while not (len(found := niceness()) == 3 and set().union(*found.values()) == {15}):
+    while not (len(found := niceness()) == 3 and set().union(*found.values()) == {19}):
         assert time.monotonic() < deadline_s, found
         time.sleep(0.2)
 
 
-@pytest.mark.timeout(600)
 def test_schemathesis_finds_nothing(port: int, tmp_path: Path) -> None:
     """All paths, through the proxy; told to come back later (503) is no fault."""
     pytest.importorskip("schemathesis", reason="schemathesis is not installed (pip install -e '.[dev]')")

@@ -14,9 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from frazil.actors.api import digest_of
-from frazil.config.errors import NotThereError, SettingsError
+from frazil.config.errors import NotThereError, SettingsError, UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import HttpSettings
+from frazil.daemon.cli.watch import watch
 from frazil.daemon.http_cache import AnswerCache, TimeBudget
 from frazil.daemon.http_desk import http_rules
 from frazil.daemon.http_documents import answer_schemas, named_queries
@@ -244,3 +245,8 @@ def test_a_token_that_others_can_read_or_guess_is_refused(tmp_path: Path) -> Non
 def test_settings_of_http_are_checked(flags: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         load_settings(environ={}, flags=flags)
+
+
+def test_a_token_without_http_is_asked_about(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="of no use without --http"):
+        watch(tmp_path, http_token_file=tmp_path / "token")

@@ -80,7 +80,6 @@ def watch(
     What flags leave out is taken from sidecars (EPU XML, SerialEM mdoc) and headers; what two sources contradict, and
     what nobody says, is an error that names it. Stop with Ctrl-C: the next run goes on from there.
     """
-    from frazil.config.errors import UsageError
     from frazil.daemon import session_folder
     from frazil.daemon.app import Daemon  # torch and Ray: not for --help
     from frazil.daemon.options import DaemonOptions

@@ -6,6 +6,7 @@ each key is the text of docs/configuration.md (`frazil.config.reference` makes t
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -475,6 +476,41 @@ class AlertSettings(_Section):
         return self
 
 
+class HttpSettings(_Section):
+    """The session over HTTP (`frazil watch --http PORT`, docs/http.md)."""
+
+    token: str | None = None
+    """Where the token is with which the session may be written to: `env:NAME` or `file:PATH`. Never the token itself:
+    settings are stored and shown. null: read-only."""
+    address: str = "127.0.0.1"
+    """The address of this machine that is listened on. Any but loopback needs `token`, also to
+    read."""
+    host_names: tuple[str, ...] = ()
+    """Names, beside the address and `localhost`, by which clients may call this machine: those of a reverse proxy. A
+    web page that was led here under another name is refused."""
+
+    @field_validator("token", mode="after")
+    @classmethod
+    def _no_secret(cls, value: str | None) -> str | None:
+        if value is not None and not _is_secret_place(value):
+            raise ValueError("give env:NAME (an environment variable) or file:PATH, not the token itself")
+        return value
+
+    @field_validator("address", mode="after")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        try:
+            return str(ipaddress.IPv4Address(value))
+        except ValueError:
+            raise ValueError("give an IPv4 address such as 127.0.0.1 or 0.0.0.0, not a name") from None
+
+    @model_validator(mode="after")
+    def _open_only_with_a_token(self) -> HttpSettings:
+        if self.token is None and not ipaddress.IPv4Address(self.address).is_loopback:
+            raise ValueError("an http.address that others can reach needs http.token (env:NAME or file:PATH)")
+        return self
+
+
 class StoreSettings(_Section):
     """Disk and queries."""
 
@@ -520,6 +556,7 @@ class Settings(_Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     store: StoreSettings = StoreSettings()
     alerts: AlertSettings = AlertSettings()
+    http: HttpSettings = HttpSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.
     Written by `frazil.config.loading`."""

@@ -16,13 +16,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from frazil.config.errors import RefusedError, RetryLaterError, SettingsError
 from frazil.config.settings import AlertSettings
 from frazil.daemon.alert_plan import Message
 from frazil.daemon.alert_words import as_json, as_mail
+from frazil.daemon.secret_places import read_secret
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0
@@ -66,36 +66,17 @@ def channels_of(
     if settings.smtp_host is not None:
         password = None
         if settings.smtp_password is not None:
-            password = _secret(settings.smtp_password, "alerts.smtp_password", environ)
+            password = read_secret(settings.smtp_password, "alerts.smtp_password", environ)
         found.append(_Mail(settings, password, about, utc_us))
     for hook in settings.webhooks:
         shape, _, place = hook.partition(" ")
-        address = place if place.startswith("http") else _secret(place, "alerts.webhooks", environ)
+        address = place if place.startswith("http") else read_secret(place, "alerts.webhooks", environ)
         if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
             raise SettingsError(
                 f"alerts.webhooks: what {place} holds is not an address", remedy="it must begin with https://"
             )
         found.append(_Webhook(shape, address, about))
     return found
-
-
-def _secret(place: str, key: str, environ: Mapping[str, str]) -> str:
-    kind, _, where = place.partition(":")
-    if kind == "env":
-        value = environ.get(where, "")
-        if not value:
-            raise SettingsError(
-                f"{key}: the environment variable {where} is not set", remedy=f"export {where}, then start again"
-            )
-        return value.strip()
-    path = Path(where).expanduser()
-    try:
-        value = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{key}: cannot be read ({error})", path=path, remedy="correct the path") from error
-    if not value:
-        raise SettingsError(f"{key}: the file is empty", path=path, remedy="put the secret into it")
-    return value
 
 
 class _Mail:

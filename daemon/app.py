@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from frazil.actors.api import HttpRules
 from frazil.actors.gpu_pool import WorkerPool, plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FrazilError, RetryLaterError, SettingsError, StopDaemonError, UsageError
@@ -27,7 +28,7 @@ from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.disk_watch import DiskWatch
 from frazil.daemon.dispatch_desk import DispatchDesk
 from frazil.daemon.gain_desk import GainDesk
-from frazil.daemon.http_desk import HttpDesk
+from frazil.daemon.http_desk import HttpDesk, http_rules
 from frazil.daemon.inbox import FailedWrite, Inbox, Item, Order
 from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
@@ -96,6 +97,7 @@ class Daemon:
         self._last_activity_s = clock()
         self._last_publish_s = float("-inf")
         self._workers: WorkerDesk | None = None
+        self._http_rules = HttpRules()
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -114,6 +116,8 @@ class Daemon:
         with SessionLock(options.session_dir):
             settings_before = session_folder.read_settings_text(options.session_dir)
             channels = self._alert_channels()
+            if options.http_port is not None:
+                self._http_rules = http_rules(self._settings.http, environment())
             self._open_store()
             self._start_courier(channels)
             try:
@@ -285,6 +289,8 @@ class Daemon:
                     options.http_port,
                     own_ray=settings.workers.ray_address is None,
                     alert=lambda text: self._notices.alert("warning", "http", text),
+                    address=settings.http.address,
+                    rules=self._http_rules,
                 )
                 if rebuilt.adopted:
                     self._notices.alert(

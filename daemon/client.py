@@ -122,6 +122,10 @@ class Client:
     def command(self, name: CommandName, /, **args: Scalar) -> Done:
         return self._ask(make_command(name, args), Done)
 
+    def order(self, command: Command) -> Done:
+        """A command whose identity and author are known already (`command` makes them)."""
+        return self._ask(command, Done)
+
     def _ask(self, request: Request, expected: type[R], timeout_s: float | None = None) -> R:
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         deadline_s = time.monotonic() + wait_s

@@ -1,36 +1,37 @@
-"""`frazil watch --http PORT`: the session over HTTP on 127.0.0.1, read-only, by Ray Serve.
+"""`frazil watch --http PORT`: the session over HTTP by Ray Serve, on loopback unless a person says otherwise.
 
 The one replica is a process of its own and a client of the daemon's socket like any other: a slow or hostile request
-cannot hold up the daemon. Whoever has an account on this machine can read the port; the default is no HTTP.
+cannot hold up the daemon. Whoever has an account on this machine can read the port; the default is no HTTP. Writing
+needs a token (`http.token`).
 """
 
 from __future__ import annotations
 
-import asyncio
+import ipaddress
 import logging
 import socket
+import stat
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
-import msgspec
-import numpy as np
-
-from frazil.actors.api import SessionApi
-from frazil.config.errors import DaemonGoneError, QueryError, StopDaemonError, UsageError
-from frazil.daemon.client import Client, connect
-from frazil.daemon.store.queries import NAMED, Param
-from frazil.daemon.store.reading import LiveReader
-from frazil.daemon.store.summary import summarise
-from frazil.daemon.store.summary_text import to_json
-from frazil.daemon.store.table import Scalar
+from frazil.actors.api import HttpRules, digest_of
+from frazil.actors.niceness import be_nice
+from frazil.config.errors import SettingsError, StopDaemonError, UsageError
+from frazil.config.settings import HttpSettings
+from frazil.daemon.http_app import HttpApp, make_api
+from frazil.daemon.http_source import DaemonSource, time_budget
+from frazil.daemon.secret_places import read_secret
 
 _log = logging.getLogger(__name__)
-_HOST = "127.0.0.1"
-_THUMBNAIL_PX = 1024
+_LOOPBACK = "127.0.0.1"
+_TOKEN_KEY = "http.token"
+_LEAST_TOKEN = 16
+_NICENESS = 19
+"""Movie workers have 5: on a machine without a free core a process of this niceness gets 4 % of one (its weight in
+Linux's scheduler is 15, theirs 335)."""
+_CALL_TIMEOUT_S = 30.0
 
 
 class HttpDesk:
@@ -42,6 +43,10 @@ class HttpDesk:
     ----------
     port:
         None: no HTTP.
+    address:
+        What is listened on.
+    rules:
+        See `http_rules`.
     own_ray:
         It is one that frazil has started, on loopback.
     alert:
@@ -53,8 +58,18 @@ class HttpDesk:
         If the port is taken, or the Ray is not frazil's own.
     """
 
-    def __init__(self, session_dir: Path, port: int | None, *, own_ray: bool, alert: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        session_dir: Path,
+        port: int | None,
+        *,
+        own_ray: bool,
+        alert: Callable[[str], None],
+        address: str = _LOOPBACK,
+        rules: HttpRules = HttpRules(),
+    ) -> None:
         self._session_dir, self._port, self._alert = session_dir.resolve(), port, alert
+        self._address, self._rules = address, rules
         self._closing = threading.Lock()
         self._closed = port is None
         if port is not None:
@@ -63,11 +78,12 @@ class HttpDesk:
                     "--http is not for a Ray cluster that others use: its Serve listens where they chose",
                     remedy="leave --http out, or leave workers.ray_address out",
                 )
-            _refuse_taken_port(port)
+            _refuse_taken_port(address, port)
             threading.Thread(target=self._start, name="frazil-http", daemon=True).start()
 
     def _start(self) -> None:
         try:
+            import ray
             from ray import serve  # late: it takes a second, and most sessions have no HTTP
 
             logging.getLogger("ray.serve").setLevel(logging.ERROR)
@@ -76,13 +92,17 @@ class HttpDesk:
                 if self._closed:
                     return
                 serve.start(
-                    proxy_location="HeadOnly", http_options={"host": _HOST, "port": self._port}, logging_config=quiet
+                    proxy_location="HeadOnly",
+                    http_options={"host": self._address, "port": self._port},
+                    logging_config=quiet,
                 )
+                # More than the replica takes at once: it is the one that says so in words.
                 deployment = serve.deployment(
-                    name="frazil", num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=16
+                    name="frazil", num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=256
                 )(HttpReplica)
-                serve.run(deployment.bind(str(self._session_dir)), name="frazil", logging_config=quiet)
-            _log.info("HTTP on %s:%d", _HOST, self._port)
+                serve.run(deployment.bind(str(self._session_dir), self._rules), name="frazil", logging_config=quiet)
+            _log.info("HTTP on %s:%d", self._address, self._port)
+            _give_way(ray)
         except Exception as error:  # thread boundary: the session goes on without HTTP
             _log.exception("HTTP did not start")
             self._alert(f"the session is not served over HTTP: {error}")
@@ -96,71 +116,49 @@ class HttpDesk:
 class HttpReplica:
     """The class behind Serve: lives in a worker process."""
 
-    def __init__(self, session_dir: str) -> None:
+    def __init__(self, session_dir: str, rules: HttpRules) -> None:
         _keep_serve_on_loopback()
-        self._api = SessionApi(DaemonSource(Path(session_dir)))
+        be_nice(None, _NICENESS)
+        self._app = HttpApp(make_api(DaemonSource(Path(session_dir), time_budget()), rules))
 
     async def __call__(self, request: Any) -> Any:
         """Starlette request in, Starlette response out."""
-        from starlette.responses import Response
+        return await self._app.respond(request)
 
-        reply = await asyncio.to_thread(
-            self._api.answer,
-            request.method,
-            request.url.path,
-            dict(request.query_params),
-            request.headers.get("host", ""),
+
+def http_rules(settings: HttpSettings, environ: Mapping[str, str]) -> HttpRules:
+    """Who may do what. The token itself is forgotten here: what Ray carries to the replica is its digest.
+
+    Raises
+    ------
+    SettingsError
+        The token is not where the settings say, is short enough to be guessed, or others can read its file.
+    """
+    names = (settings.address, *settings.host_names)
+    if settings.token is None:
+        return HttpRules(host_names=names)
+    token = read_secret(settings.token, _TOKEN_KEY, environ)
+    kind, _, where = settings.token.partition(":")
+    if kind == "file" and (path := Path(where).expanduser()).stat().st_mode & stat.S_IROTH:
+        raise SettingsError(f"{_TOKEN_KEY}: everybody can read it", path=path, remedy=f"chmod o-rwx {path}")
+    if len(token) < _LEAST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingsError(
+            f"{_TOKEN_KEY}: what {settings.token} holds is no token of {_LEAST_TOKEN} or more ASCII characters",
+            remedy="make one with `openssl rand -hex 32`",
         )
-        return Response(reply.body, status_code=reply.status, media_type=reply.content_type)
+    beyond = not ipaddress.ip_address(settings.address).is_loopback
+    return HttpRules(digest_of(token), reading_needs_token=beyond, host_names=names)
 
 
-class DaemonSource:
-    """Implements `frazil.actors.api.SessionSource` by asking the daemon's socket."""
-
-    def __init__(self, session_dir: Path) -> None:
-        self._session_dir = session_dir
-        self._client: Client | None = None
-        self._lock = threading.Lock()
-
-    def state(self) -> bytes:
-        return msgspec.json.encode(self._daemon().snapshot())
-
-    def summary(self) -> bytes:
-        reader = LiveReader(self._daemon())
-        found = summarise(reader, self._session_dir, now_utc_us=time.time_ns() // 1000, live=True)
-        return to_json(found).encode()
-
-    def query(self, name: str, params: Mapping[str, str]) -> bytes:
-        known = NAMED[name].params if name in NAMED else {}
-        typed = {key: _typed(key, known.get(key), text) for key, text in params.items()}
-        return msgspec.json.encode(self._daemon().named(name, **typed))
-
-    def thumbnail(self, movie_id: str) -> bytes:
-        picture = self._daemon().picture(movie_id, "thumbnail", _THUMBNAIL_PX, _THUMBNAIL_PX)
-        gray = np.frombuffer(picture.gray, dtype=np.uint8).reshape(picture.height_px, picture.width_px)
-        return bytes(imagecodecs.png_encode(gray))
-
-    def _daemon(self) -> Client:
-        with self._lock:
-            if self._client is None:
-                self._client = connect(self._session_dir)
-            if self._client is None:
-                raise DaemonGoneError("the session's daemon does not answer", remedy="try again in a moment")
-            return self._client
-
-
-def _typed(key: str, param: Param | None, text: str) -> Scalar:
-    """A value of the address line as what the query wants; what cannot be is left to the query to refuse."""
-    if param is None or param.kind is str:
-        return text
+def _give_way(ray: Any) -> None:
+    """Serve's own processes ask for the cores after everybody else, as the replica does."""
     try:
-        if param.kind is bool:
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        return int(text) if param.kind is int else float(text)
-    except (ValueError, KeyError):
-        raise QueryError(
-            f"{key} is {text!r}, and must be of type {param.kind.__name__}", remedy=f"correct {key}"
-        ) from None
+        controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+        proxies = ray.get(controller.get_proxies.remote(), timeout=_CALL_TIMEOUT_S)
+        for process in (controller, *proxies.values()):
+            ray.get(process.__ray_call__.remote(be_nice, _NICENESS), timeout=_CALL_TIMEOUT_S)
+    except Exception:  # boundary to names that are Ray's own: it serves all the same
+        _log.warning("Serve's processes keep their niceness", exc_info=True)
 
 
 def _keep_serve_on_loopback() -> None:
@@ -176,17 +174,17 @@ def _keep_serve_on_loopback() -> None:
     add_port = replica.add_port_to_grpc_server
 
     def on_loopback(server: Any, address: str) -> Any:
-        return add_port(server, f"{_HOST}:{address.rsplit(':', 1)[1]}")
+        return add_port(server, f"{_LOOPBACK}:{address.rsplit(':', 1)[1]}")
 
     replica.add_port_to_grpc_server = on_loopback
 
 
-def _refuse_taken_port(port: int) -> None:
+def _refuse_taken_port(address: str, port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port))
+            probe.bind((address, port))
         except (OSError, OverflowError) as error:
             raise UsageError(
-                f"port {port} of {_HOST} cannot be used for HTTP ({error})", remedy="choose another with --http"
+                f"port {port} of {address} cannot be used for HTTP ({error})", remedy="choose another with --http"
             ) from error

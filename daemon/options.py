@@ -18,7 +18,7 @@ class DaemonOptions:
     exit_when_idle_s: float | None = None
     """End when nothing has happened this long; None: run until told to stop."""
     http_port: int | None = None
-    """Serve the session read-only over HTTP on this port of 127.0.0.1; None: not at all."""
+    """Serve the session over HTTP on this port (settings `http`); None: not at all."""
     gpu_count: int | None = None
     """Tests: GPUs to declare to Ray; None: let it look."""
 

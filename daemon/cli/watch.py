@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.daemon.session_folder import SETTINGS_FILE
@@ -60,7 +61,11 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Process what is there, then end")] = False,
     exit_when_idle: Annotated[float | None, typer.Option(help="End after so many seconds without anything new")] = None,
     http: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Serve the session read-only on this port of 127.0.0.1")
+        int | None, typer.Option(min=1, max=65535, help="Serve the session over HTTP on this port of 127.0.0.1")
+    ] = None,
+    http_token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the token that writing over HTTP needs [default: nothing can be written]"),
     ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Print the state as a JSON object a line")] = False,
 ) -> None:
@@ -75,11 +80,12 @@ def watch(
     What flags leave out is taken from sidecars (EPU XML, SerialEM mdoc) and headers; what two sources contradict, and
     what nobody says, is an error that names it. Stop with Ctrl-C: the next run goes on from there.
     """
-    from frazil.config.errors import UsageError
     from frazil.daemon import session_folder
     from frazil.daemon.app import Daemon  # torch and Ray: not for --help
     from frazil.daemon.options import DaemonOptions
 
+    if http_token_file is not None and http is None:
+        raise UsageError("--http-token-file is of no use without --http", remedy="give --http PORT, too")
     session_dir = session if session is not None else raw.parent / f"{raw.resolve().name}-frazil"
     kept = session_dir / SETTINGS_FILE
     settings: Settings = load_settings(
@@ -105,6 +111,7 @@ def watch(
             "particles.initial_map": None if initial_map is None else str(initial_map),
             "workers.count": workers,
             "workers.device": device,
+            "http.token": None if http_token_file is None else f"file:{http_token_file.absolute()}",
         },
     )
     show = _print_json if json_lines else ProgressLine()

@@ -27,6 +27,9 @@ class Param:
     choices: tuple[str, ...] = ()
     several: bool = False
     """A comma-separated list of choices."""
+    least: int | None = None
+    """Smallest number that makes sense; None: there is none."""
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,16 @@ class NamedQuery:
 RATE_IDLE_US = 120_000_000
 """Rates of a running session (`rate_per_hour`) end so long after its last event: longer pauses are no part of them."""
 _MOVIE = {"movie_id": Param(str, required=True)}
-_PAGE = {"limit": Param(int, 100), "offset": Param(int, 0)}
-_LAST = {"last": Param(int, 200)}
+_MOST = 1_000_000_000
+"""DuckDB adds LIMIT and OFFSET up, in 64 bits."""
+
+
+def _rows(default: int) -> Param:
+    return Param(int, default, least=0, most=_MOST)
+
+
+_PAGE = {"limit": _rows(100), "offset": _rows(0)}
+_LAST = {"last": _rows(200)}
 _RESOLUTION = {"resolution_angstrom": Param(float, 5.0)}
 
 NAMED: Mapping[str, NamedQuery] = {
@@ -133,16 +144,16 @@ NAMED: Mapping[str, NamedQuery] = {
     "alerts": NamedQuery(
         "What a person should know, newest first.",
         named_sql.ALERTS,
-        {"open_only": Param(bool, False), "limit": Param(int, 50)},
+        {"open_only": Param(bool, False), "limit": _rows(50)},
     ),
     "alert_deliveries": NamedQuery(
         "Which alert went where, by mail or webhook, newest first.",
         named_sql.ALERT_DELIVERIES,
-        {"limit": Param(int, 100)},
+        {"limit": _rows(100)},
     ),
     "stage_timings": NamedQuery("Seconds by stage over the last movies.", named_sql.STAGE_TIMINGS, _LAST),
     "devices": NamedQuery("What the workers really computed on.", named_sql.DEVICES, {}),
-    "scores": NamedQuery("The evaluators' verdicts, newest round first.", named_sql.SCORES, {"limit": Param(int, 100)}),
+    "scores": NamedQuery("The evaluators' verdicts, newest round first.", named_sql.SCORES, {"limit": _rows(100)}),
     "verdicts": NamedQuery(
         "The evaluators' verdicts of the last rounds without their evidence, oldest round first.",
         named_sql.VERDICTS,
@@ -156,11 +167,11 @@ NAMED: Mapping[str, NamedQuery] = {
     "value_weights": NamedQuery(
         "The weights of V by round, newest first, and what moved them.",
         named_sql.VALUE_WEIGHTS,
-        {"limit": Param(int, 100)},
+        {"limit": _rows(100)},
     ),
-    "priors": NamedQuery("Versions of the causal prior, newest first.", named_sql.PRIORS, {"limit": Param(int, 20)}),
+    "priors": NamedQuery("Versions of the causal prior, newest first.", named_sql.PRIORS, {"limit": _rows(20)}),
     "interventions": NamedQuery(
-        "Advice and what people did, newest first.", named_sql.INTERVENTIONS, {"limit": Param(int, 20)}
+        "Advice and what people did, newest first.", named_sql.INTERVENTIONS, {"limit": _rows(20)}
     ),
     "reconstructions": NamedQuery("Rounds of the running map.", named_sql.RECONSTRUCTIONS, {}),
     "fsc": NamedQuery(
@@ -176,7 +187,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "orientations": NamedQuery(
         "How many particles of kept movies are seen from where: bins of equal area by rot and tilt.",
         named_sql.ORIENTATIONS,
-        {"rot_bins": Param(int, 24), "tilt_bins": Param(int, 12)},
+        {"rot_bins": Param(int, 24, least=1, most=360), "tilt_bins": Param(int, 12, least=1, most=180)},
     ),
     "classes": NamedQuery("2D classes of a round; without one, the last.", named_sql.CLASSES, {"round": Param(int)}),
     "map_classes": NamedQuery(
@@ -188,7 +199,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "particle_evidence": NamedQuery(
         "What the particles of kept movies say: their number and the beam tilt, newest first.",
         named_sql.PARTICLE_EVIDENCE,
-        {"limit": Param(int, 100)},
+        {"limit": _rows(100)},
     ),
     "particle_frc": NamedQuery("FRC of a movie's particles with the other half's map.", named_sql.PARTICLE_FRC, _MOVIE),
     "particle_ssnr": NamedQuery(
@@ -200,7 +211,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "threshold_facts": NamedQuery(
         "What thresholds judge of each processed movie, a page after a movie id, with its loss at a resolution.",
         named_sql.THRESHOLD_FACTS,
-        {**_RESOLUTION, "after": Param(str, ""), "limit": Param(int, 20_000)},
+        {**_RESOLUTION, "after": Param(str, ""), "limit": _rows(20_000)},
     ),
     "map_gains": NamedQuery("The newest map with fewer and with more particles.", named_sql.MAP_GAINS, {}),
     "optics_groups": NamedQuery(
@@ -208,11 +219,11 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.OPTICS_GROUPS,
         {},
     ),
-    "feedback": NamedQuery("What people said, newest first.", named_sql.FEEDBACK, {"limit": Param(int, 100)}),
+    "feedback": NamedQuery("What people said, newest first.", named_sql.FEEDBACK, {"limit": _rows(100)}),
     "export_movies": NamedQuery(
         "What an export writes of each movie, a page after a movie id.",
         named_sql.EXPORT_MOVIES,
-        {"after": Param(str, ""), "limit": Param(int, 500)},
+        {"after": Param(str, ""), "limit": _rows(500)},
     ),
     "export_shifts": NamedQuery(
         "Frame shifts of a page of movies: those after one id up to another.",
@@ -328,8 +339,11 @@ def _checked(name: str, key: str, param: Param, value: Scalar) -> Scalar:
         raise QueryError(
             f"{name}: {key} is {value!r}, and must be of type {param.kind.__name__}", remedy=f"correct {key}"
         )
-    if key in ("limit", "offset", "last") and isinstance(value, int) and value < 0:
-        raise QueryError(f"{name}: {key} is negative", remedy=f"correct {key}")
+    if isinstance(value, int | float) and (
+        (param.least is not None and value < param.least) or (param.most is not None and value > param.most)
+    ):
+        between = f"at least {param.least}" if param.most is None else f"from {param.least} to {param.most}"
+        raise QueryError(f"{name}: {key} is {value}, and must be {between}", remedy=f"correct {key}")
     return value
 
 

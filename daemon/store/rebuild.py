@@ -86,6 +86,8 @@ def adopt_missing(
     )
     report = rebuild_from(store, wanted, now_utc_us=now_utc_us)
     _adopt_feedback(store, session_dir)
+    for row in result_files.read_interventions(session_dir):
+        store.submit(session_writes.record_intervention, row).result()
     return report
 
 

@@ -11,15 +11,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from frazil.config.errors import FormatError
-from frazil.daemon.store.rows import FeedbackRow, MovieRow
+from frazil.daemon.store.rows import FeedbackRow, InterventionRow, MovieRow
 from frazil.models.records import MovieResult
+
+R = TypeVar("R")
 
 RESULTS_NAME = "results"
 FEEDBACK_NAME = "feedback.jsonl"
+INTERVENTIONS_NAME = "interventions.jsonl"
 _FORMAT = 1
 _SUFFIX = ".msgpack"
 MAX_RESULT_BYTES = 64 << 20
@@ -128,7 +132,25 @@ def read_results(session_dir: Path, movie_ids: set[str] | None = None) -> Iterat
 
 def append_feedback(session_dir: Path, row: FeedbackRow) -> None:
     """Keep a person's verdict where the database's loss does not take it. Raises OSError."""
-    path = session_dir / RESULTS_NAME / FEEDBACK_NAME
+    _append(session_dir / RESULTS_NAME / FEEDBACK_NAME, row)
+
+
+def read_feedback(session_dir: Path) -> list[FeedbackRow]:
+    """All verdicts in the order in which they were given; a torn line is passed over."""
+    return _read_lines(session_dir / RESULTS_NAME / FEEDBACK_NAME, FeedbackRow)
+
+
+def append_intervention(session_dir: Path, row: InterventionRow) -> None:
+    """Keep what a person changed at the microscope, likewise. Raises OSError."""
+    _append(session_dir / RESULTS_NAME / INTERVENTIONS_NAME, row)
+
+
+def read_interventions(session_dir: Path) -> list[InterventionRow]:
+    """What people changed, in that order; a torn line is passed over."""
+    return _read_lines(session_dir / RESULTS_NAME / INTERVENTIONS_NAME, InterventionRow)
+
+
+def _append(path: Path, row: FeedbackRow | InterventionRow) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
         # A line cut by a crash is closed first, so that it spoils only itself.
@@ -138,16 +160,15 @@ def append_feedback(session_dir: Path, row: FeedbackRow) -> None:
         os.fsync(file.fileno())
 
 
-def read_feedback(session_dir: Path) -> list[FeedbackRow]:
-    """All verdicts in the order in which they were given; a torn line is passed over."""
+def _read_lines(path: Path, kind: type[R]) -> list[R]:
     try:
-        lines = (session_dir / RESULTS_NAME / FEEDBACK_NAME).read_bytes().splitlines()
+        lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return []
     rows = []
     for line in lines:
         try:
-            rows.append(msgspec.json.decode(line, type=FeedbackRow))
+            rows.append(msgspec.json.decode(line, type=kind))
         except msgspec.DecodeError:
             continue
     return rows

@@ -15,6 +15,10 @@ from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
 
+SUMMARY_MOVIE_BY_MOVIE = ("trend", "bands")
+"""What the JSON leaves out unless it is asked for."""
+SUMMARY_COUNTS = ("total", "kept", "rejected", "waiting")
+"""What the JSON has beside the record's own fields."""
 _RESOLVED_FSC = 0.143
 _TWO_SIDED_95 = 1.96
 _WIDTH = 118
@@ -47,8 +51,9 @@ def to_json(summary: SessionSummary, *, with_trend: bool = False) -> str:
     """One object; the metrics movie by movie only on request (`frazil query` has them too)."""
     record = asdict(summary)
     if not with_trend:
-        del record["trend"], record["bands"]
-    record |= {"total": summary.total, "kept": summary.kept, "rejected": summary.rejected, "waiting": summary.waiting}
+        for name in SUMMARY_MOVIE_BY_MOVIE:
+            del record[name]
+    record |= {name: getattr(summary, name) for name in SUMMARY_COUNTS}
     return json.dumps(_finite(record), indent=2)
 
 

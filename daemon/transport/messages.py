@@ -39,6 +39,7 @@ CommandName = Literal[
     "accept",
     "reject",
     "note",
+    "intervention",
     "requeue",
     "pause",
     "resume",
@@ -93,7 +94,8 @@ class Command(Request, frozen=True, tag="command"):
 
     name: CommandName
     args: dict[str, Scalar] = {}
-    """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; acknowledge: alert_id;
+    """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; intervention (what
+    a person changed at the microscope): sentence, factor (the cause it is aimed at); acknowledge: alert_id;
     what-if (changes nothing, answers JSON) and thresholds (puts them in force): thresholds by name, `cuts` joined by
     `;`; what is left out stays as it is."""
     command_id: str = ""

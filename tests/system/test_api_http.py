@@ -6,6 +6,8 @@ import ipaddress
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +18,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
+from frazil.actors.api import HttpRules, digest_of
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import UsageError
 from frazil.daemon.http_desk import HttpDesk
@@ -25,12 +28,23 @@ from frazil.daemon.store.rows import MovieRow, ScoreRow, SessionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
+from frazil.models.formats.mrc_write import write_mrc
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def _get(port: int, path: str, host: str | None = None) -> tuple[int, str, bytes]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host} if host else {})
+TOKEN = "a-token-of-the-tests-0123456789"
+
+
+def _get(
+    port: int, path: str, host: str | None = None, *, body: object = None, token: str | None = None
+) -> tuple[int, str, bytes]:
+    """A GET, or with a body a POST."""
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    headers |= {"Host": host} if host else {}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=20) as reply:
             return reply.status, reply.headers["content-type"], reply.read()
@@ -88,9 +102,14 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "thumbnails").mkdir()
         gradient = np.tile(np.arange(64, dtype=np.uint8), (48, 1))
         (folder / "thumbnails" / "m1.png").write_bytes(imagecodecs.png_encode(gradient))
+        (folder / "restored").mkdir()
+        write_mrc(folder / "restored" / "m1.mrc", gradient.astype(np.float32), pixel_size_angstrom=1.5)
 
         def picture(connection: object) -> None:
-            connection.execute("INSERT INTO quality (movie_id, thumbnail_path) VALUES ('m1', 'thumbnails/m1.png')")  # type: ignore[attr-defined]
+            connection.execute(  # type: ignore[attr-defined]
+                "INSERT INTO quality (movie_id, thumbnail_path, restored_path) VALUES "
+                "('m1', 'thumbnails/m1.png', 'restored/m1.mrc')"
+            )
 
         store.submit(picture).result()
         service = DaemonService(store, folder, lambda command: "", lambda: LiveState(session_name="grid 4"))
@@ -105,9 +124,9 @@ def port(session: Path) -> Iterator[int]:
         number: int = probe.getsockname()[1]
     runtime = RayRuntime(cpu_count=1)
     alerts: list[str] = []
-    desk = HttpDesk(session, number, own_ray=True, alert=alerts.append)
+    desk = HttpDesk(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))
     try:
-        deadline_s = time.monotonic() + 100
+        deadline_s = time.monotonic() + 300  # Serve starts in 10 s of processor time, on a busy machine much later
         while True:
             assert not alerts, alerts
             assert time.monotonic() < deadline_s, "HTTP did not come up"
@@ -123,7 +142,6 @@ def port(session: Path) -> Iterator[int]:
         runtime.close()
 
 
-@pytest.mark.timeout(180)
 def test_state_summary_and_queries(port: int) -> None:
     status, kind, body = _get(port, "/state")
     assert (status, kind) == (200, "application/json")
@@ -147,7 +165,7 @@ def test_thumbnail_is_the_picture(port: int) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 404), ("/thumbnail/none", 404), ("/query/nothing", 400), ("/query/scores?limit=many", 400)],
+    [("/", 404), ("/thumbnail/none", 404), ("/query/nothing", 404), ("/query/scores?limit=many", 400)],
 )
 def test_what_is_not_there_is_said_with_a_remedy(port: int, path: str, status: int) -> None:
     got, kind, body = _get(port, path)
@@ -161,6 +179,78 @@ def test_a_web_page_cannot_lead_a_browser_here(port: int) -> None:
 
 def test_nothing_listens_beyond_loopback(port: int) -> None:
     assert _open_addresses() == set()
+
+
+def test_metrics_and_the_description(port: int) -> None:
+    status, kind, body = _get(port, "/metrics")
+    assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b'frazil_session_info{preset="",session="grid 4"} 1.0' in body
+    document = json.loads(_get(port, "/openapi.json")[2])
+    assert document["openapi"] == "3.1.0"
+    assert "/query/movies" in document["paths"]
+
+
+def test_a_micrograph_as_a_picture_and_as_the_file_itself(port: int, session: Path) -> None:
+    status, kind, body = _get(port, "/micrograph/m1?width_px=32")
+    assert (status, kind) == (200, "image/png")
+    assert imagecodecs.png_decode(body).shape == (24, 32)
+    status, kind, body = _get(port, "/micrograph/m1?format=mrc")
+    assert (status, kind) == (200, "application/octet-stream")
+    assert body == (session / "restored" / "m1.mrc").read_bytes()
+
+
+def test_only_the_token_writes(port: int) -> None:
+    def said() -> list[str]:
+        table = json.loads(_get(port, "/query/feedback?limit=1000")[2])
+        return [row[table["columns"].index("note")] for row in table["rows"]]
+
+    note = {"verdict": "note", "note": "by the token", "who": "anna"}
+    assert _get(port, "/feedback", body=note)[0] == 401
+    assert _get(port, "/feedback", body=note, token=TOKEN + "x")[0] == 401
+    assert "by the token" not in said()
+    assert _get(port, "/feedback", body=note, token=TOKEN)[0] == 200
+    assert "by the token" in said()
+    assert _get(port, "/feedback", body={**note, "note": "x" * 20_000}, token=TOKEN)[0] == 413
+
+
+def test_serve_gives_way_to_movies(port: int) -> None:
+    """All threads of Serve's own processes; the last to give way is the proxy."""
+
+    def niceness() -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for pid in _descendants(os.getpid()):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+            if any(name in words for name in ("ServeReplica", "ProxyActor", "ServeController")):
+                tasks = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+                found[words] = {os.getpriority(os.PRIO_PROCESS, task) for task in tasks}
+        return found
+
+    deadline_s = time.monotonic() + 60
+    while not (len(found := niceness()) == 3 and set().union(*found.values()) == {19}):
+        assert time.monotonic() < deadline_s, found
+        time.sleep(0.2)
+
+
+def test_schemathesis_finds_nothing(port: int, tmp_path: Path) -> None:
+    """Through Serve's proxy; told to come back later (503) is no fault. Of the named queries, which are all answered by
+    the same lines, two: tests/system/test_http_schema.py asks for all."""
+    pytest.importorskip("schemathesis", reason="schemathesis is not installed (pip install -e '.[dev]')")
+    config = tmp_path / "schemathesis.toml"
+    config.write_text('[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 503]\n')
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
+            *("run", f"http://127.0.0.1:{port}/openapi.json", "--header", f"Authorization: Bearer {TOKEN}"),
+            *("--include-path-regex", r"^/[a-z.]+$|{movie_id}$|^/query/(movies|trend)$"),
+            *("--phases", "examples,coverage,fuzzing", "--max-examples", "3", "--seed", "1"),
+            *("--generation-deterministic", "--no-color"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
 
 
 def test_a_taken_port_and_a_foreign_ray_are_refused(tmp_path: Path) -> None:

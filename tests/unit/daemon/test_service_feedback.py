@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from frazil.config.errors import RetryLaterError
+from frazil.config.errors import NotThereError, RetryLaterError, UsageError
 from frazil.daemon.service import DaemonService
-from frazil.daemon.store import result_files
+from frazil.daemon.store import causal_writes, rebuild, result_files
 from frazil.daemon.transport.messages import Command
 
 
@@ -26,3 +26,37 @@ def test_a_verdict_that_cannot_be_kept_is_refused(store, put, tmp_path):
     with pytest.raises(RetryLaterError, match="Free disk space"):
         service.command(Command(name="reject", args={"movie_id": movie_id}, command_id="c1"))
     assert store.named("feedback").rows == ()
+
+
+def test_a_verdict_on_no_movie_is_not_kept(store, tmp_path):
+    service = DaemonService(store, tmp_path, lambda _: "", lambda: None)
+    with pytest.raises(NotThereError, match="no movie x"):
+        service.command(Command(name="accept", args={"movie_id": "x"}, command_id="c1"))
+    assert result_files.read_feedback(tmp_path) == []
+
+
+def test_what_a_person_changed_outlives_the_database(store, tmp_path):
+    service = DaemonService(store, tmp_path, lambda _: "", lambda: None)
+    told = {"sentence": "waited 5 s longer", "factor": "motion"}
+    for _ in range(2):  # sent again after a lost answer
+        service.command(Command(name="intervention", args=told, command_id="c1", who="frazil"))
+    service.command(Command(name="intervention", args={"sentence": "new grid"}, command_id="c2", who="anna"))
+    store.submit(causal_writes.replace_advice, [], []).result()
+    wanted = {("c1", "motion", "unknown", None), ("c2", "unexplained", "anna", None)}
+
+    def seen():
+        rows = store.named("interventions").as_dicts()
+        return {(row["intervention_id"], row["factor"], row["who"], row["place"]) for row in rows}
+
+    assert seen() == wanted, "people's changes are no advice"
+    store.submit(lambda connection: connection.execute("DELETE FROM interventions")).result()
+    rebuild.adopt_missing(store, tmp_path, now_utc_us=1)
+    assert seen() == wanted
+
+
+@pytest.mark.parametrize("args", [{}, {"sentence": "x", "factor": "luck"}])
+def test_an_intervention_says_what_and_why(store, tmp_path, args):
+    service = DaemonService(store, tmp_path, lambda _: "", lambda: None)
+    with pytest.raises(UsageError):
+        service.command(Command(name="intervention", args=args, command_id="c1"))
+    assert store.named("interventions").rows == ()

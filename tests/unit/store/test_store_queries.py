@@ -118,7 +118,7 @@ def test_verdicts_of_the_last_rounds_and_the_evidence_of_one(filled: Store) -> N
         ("movies", {"order": "sideways"}, "order cannot be"),
         ("movies", {"limit": "many"}, "must be of type int"),
         ("movies", {"limit": True}, "must be of type int"),
-        ("movies", {"offset": -1}, "negative"),
+        ("movies", {"offset": -1}, "must be from 0 to"),
         ("movies", {"colour": "red"}, "no parameter colour"),
         ("movie", {}, "needs the parameter movie_id"),
         ("trend", {"metrics": "lag_s,password"}, "metrics cannot be 'password'"),

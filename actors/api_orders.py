@@ -1,0 +1,114 @@
+"""What may be written over HTTP: the bodies of the POST requests, checked and described by msgspec."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from frazil.config.errors import UsageError
+
+MAX_BODY_BYTES = 16 << 10
+
+# No control characters: what is written here is shown on terminals and stands in tables and STAR files.
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_PLAIN)]
+_Who = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_PLAIN)]
+_Text = Annotated[str, msgspec.Meta(max_length=2000, pattern=_PLAIN)]
+_Words = Annotated[str, msgspec.Meta(min_length=1, max_length=2000, pattern=_PLAIN)]
+
+Factor = Literal[
+    "motion",
+    "radiation_damage",
+    "spatial_coherence",
+    "temporal_coherence",
+    "ice",
+    "detector",
+    "coincidence",
+    "heterogeneity",
+    "unexplained",
+    "aberrations",
+    "defocus_spread",
+    "motion_uncorrected",
+]
+"""`frazil.models.causal.factors.ALL_FACTORS` (a test compares)."""
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    who: _Who = "http"
+
+
+class Accept(_Body, frozen=True, tag_field="verdict", tag="accept"):
+    """Keep a processed movie, whatever the thresholds say."""
+
+    movie_id: _Id
+    note: _Text = ""
+
+
+class Reject(_Body, frozen=True, tag_field="verdict", tag="reject"):
+    """Set a processed movie aside; the note is the reason."""
+
+    movie_id: _Id
+    note: _Text = ""
+
+
+class Note(_Body, frozen=True, tag_field="verdict", tag="note"):
+    """Something to remember of a movie, or, without one, of the session."""
+
+    note: _Words
+    movie_id: _Id | None = None
+
+
+class Intervention(_Body, frozen=True):
+    """Something was changed at the microscope just now: what, and the cause it is aimed at."""
+
+    sentence: _Words
+    factor: Factor = "unexplained"
+
+
+class Acknowledge(_Body, frozen=True):
+    """An open alert has been seen to."""
+
+    alert_id: _Id
+
+
+class Pause(_Body, frozen=True):
+    """Start no further movie; movies are still found."""
+
+
+class Resume(_Body, frozen=True):
+    """Go on."""
+
+
+Feedback: TypeAlias = Accept | Reject | Note
+Order: TypeAlias = Feedback | Intervention | Acknowledge | Pause | Resume
+
+BODIES: dict[str, Any] = {
+    "Feedback": Feedback,
+    "Intervention": Intervention,
+    "Acknowledge": Acknowledge,
+    "Pause": Pause,
+    "Resume": Resume,
+}
+"""By the name that the OpenAPI document has for it."""
+
+_DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in BODIES.items()}
+
+
+def read_order(name: str, body: bytes) -> Order:
+    """The order in a request's body. Raises `UsageError` saying which field is wrong."""
+    try:
+        order: Order = _DECODERS[name].decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the body is not what is wanted: {error}", remedy=f"send the JSON that /openapi.json calls {name}"
+        ) from None
+    return order
+
+
+def body_schemas() -> dict[str, Any]:
+    """JSON Schemas for the `components` of an OpenAPI document."""
+    roots, parts = msgspec.json.schema_components(BODIES.values(), ref_template="#/components/schemas/{name}")
+    named = dict(zip(BODIES, roots, strict=True))
+    own = {name: root for name, root in named.items() if root != {"$ref": f"#/components/schemas/{name}"}}
+    return {**parts, **own}

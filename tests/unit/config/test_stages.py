@@ -9,6 +9,7 @@ from frazil.config.loading import load_settings, parameter_hash, said_by_a_perso
 from frazil.config.reference import KNOWN_KEYS
 from frazil.config.stages import HASH_DIGITS, MOVIE_STAGES, STAGE_WORDS, TOUCHES, Stage, first_stage, outdated_from
 
+IN_RESULTS = (*MOVIE_STAGES, Stage.RECONSTRUCTION)
 OTHER = {
     "gain": "/other.mrc",
     "no_gain": True,

@@ -34,6 +34,17 @@ class MadeWith:
     code_version: str
 
 
+def goes_on_with(in_force: MadeWith, *, newest: MadeWith | None, redo: bool) -> MadeWith:
+    """With what the chain of versions goes on. While results are made again (`redo`) it goes on as it was made, so that
+    no movie from the microscope waits for them; when they are through, it is made anew from all of them.
+
+    `newest`: of the newest version that is stored.
+    """
+    if redo and newest is not None and newest.code_version == in_force.code_version:
+        return newest
+    return in_force
+
+
 class EpochBook:
     """Knows which epochs are closed: all of their movies have ended."""
 

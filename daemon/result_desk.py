@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from frazil.config.errors import RetryLaterError
+from frazil.config.errors import FormatError, RetryLaterError
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.movie_book import MovieBook
@@ -72,6 +73,7 @@ class ResultDesk:
             row = self._book.row(result.movie_id)
             stored = result_files.StoredResult(row, result, self._utc_us(), lag_s, reason)
             try:
+                stored = self._with_first_times(stored)
                 result_files.write_result(self._session_dir, stored)
                 written = self._store.submit(rebuild.adopt, stored).result()
             except (RetryLaterError, OSError) as error:
@@ -83,6 +85,18 @@ class ResultDesk:
                 self._movies.forget(result.movie_id)  # its row says that a newer file has taken its place
             else:
                 self._finish(result)
+
+    def _with_first_times(self, stored: result_files.StoredResult) -> result_files.StoredResult:
+        """A result that was made again keeps the time and the lag of the first one: lag and pace are about movies that
+        come from the microscope. Raises OSError."""
+        movie_id = stored.result.movie_id
+        if not self._book.is_redo(movie_id):
+            return stored
+        try:
+            first = result_files.read_result(result_files.result_path(self._session_dir, movie_id))
+        except (FormatError, FileNotFoundError):
+            return stored
+        return replace(stored, ready_utc_us=first.ready_utc_us, lag_s=first.lag_s)
 
     def _finish(self, result: MovieResult) -> None:
         self.last_movie_id = result.movie_id

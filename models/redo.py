@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from frazil.config.stages import MOVIE_STAGES, Stage, outdated_from
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.records import MovieResult
@@ -34,3 +36,24 @@ def stage_again(
 def timings_of_both(earlier: MovieResult, again: MovieResult) -> dict[str, float]:
     """Seconds by stage: those of now, and of before where a stage was not run again."""
     return {t.stage: t.seconds for t in (*earlier.timings, *again.timings)}
+
+
+_AFTER_MOTION = ("open", "ctf", "quality", "attribute", "restore", "pick", "extract", "write")
+_PICKING = ("pick", "extract", "write")
+
+
+def seconds_again(stage: Stage, seconds: Mapping[str, float], *, halves_kept: bool) -> float:
+    """What a movie costs a worker from a stage on, by what the stages of movies have cost (`StageTiming.stage`).
+
+    Without the halves of the exposure (`motion.save_even_odd`) the movie is read and summed again for the CTF.
+    """
+    match stage:
+        case Stage.MOTION:
+            return sum(seconds.values())
+        case Stage.CTF:
+            names = _AFTER_MOTION if halves_kept else (*_AFTER_MOTION, "read", "sum")
+        case Stage.PICKING:
+            names = _PICKING
+        case _:
+            names = ()
+    return sum(seconds.get(name, 0.0) for name in names)

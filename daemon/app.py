@@ -43,7 +43,6 @@ from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.movie_desk import MovieDesk
 from frazil.daemon.notices import Notices
 from frazil.daemon.options import DaemonOptions, ExitReport
-from frazil.daemon.prior_desk import learnt_with
 from frazil.daemon.prior_epochs import MadeWith
 from frazil.daemon.result_desk import ResultDesk
 from frazil.daemon.scheduler import Scheduler
@@ -254,11 +253,10 @@ class Daemon:
         self._store.submit(judge_again, settings.thresholds).result()  # they may be others than before
         self._store.submit(writes.mark_results, *astuple(self._made_with)).result()
         self._book = MovieBook.restore(self._store, **asdict(self._made_with))
-        self._learnt_with = prior_epochs.goes_on_with(
-            self._made_with,
-            newest=learnt_with(self._store),
-            redo=self._book.redo_left > 0,
-        )
+        self._learnt_with = self._made_with
+        if self._book.redo_left:
+            self._learnt_with = replace(self._made_with, parameter_hash=prior_epochs.OUTDATED)
+            self._store.submit(causal_writes.rename_versions, *astuple(self._learnt_with)).result()
         for movie_id in self._book.interrupted:
             self._store.submit(writes.give_attempt_back, movie_id)
         self._gate = GainDesk(settings, stored=self._stored_gain_verdict())

@@ -33,15 +33,6 @@ _IN_MEMORY = 16
 """Versions that are at hand; each is tens of kilobytes, and a long session has thousands. Others are read again."""
 
 
-def learnt_with(store: Store) -> MadeWith | None:
-    """From what kind of results the newest version of the session was learnt; None: there is none."""
-    rows = store.rows(
-        "SELECT parameter_hash, code_version FROM priors WHERE version > 0 AND parameter_hash IS NOT NULL "
-        "ORDER BY version DESC LIMIT 1"
-    )
-    return MadeWith(str(rows[0][0]), str(rows[0][1])) if rows else None
-
-
 class PriorDesk:
     """The causal prior of one session.
 

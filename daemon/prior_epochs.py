@@ -26,23 +26,18 @@ def prior_version_for(sequence: int) -> int:
     return max(0, epoch_of(sequence) - _LAG_EPOCHS + 1)
 
 
+OUTDATED = "outdated"
+"""In place of a parameter hash: versions that were learnt, or are being learnt, while results are made again with other
+settings. The chain goes on with them, so that no movie from the microscope waits; when all results are of one kind, it
+is made anew (docs/decisions/0026)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeWith:
     """What results have to have in common so that one prior may learn from them."""
 
     parameter_hash: str
     code_version: str
-
-
-def goes_on_with(in_force: MadeWith, *, newest: MadeWith | None, redo: bool) -> MadeWith:
-    """With what the chain of versions goes on. While results are made again (`redo`) it goes on as it was made, so that
-    no movie from the microscope waits for them; when they are through, it is made anew from all of them.
-
-    `newest`: of the newest version that is stored.
-    """
-    if redo and newest is not None and newest.code_version == in_force.code_version:
-        return newest
-    return in_force
 
 
 class EpochBook:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -163,17 +164,7 @@ def process_movie(
         fixed_pattern=0.0 if gain_pattern is None else _pattern_left(corrected_sum, gain_pattern),
         fixed_pattern_rms=fixed_pattern_rms,
     )
-    optics = {
-        "pixel_size_angstrom": acquisition.pixel_size_angstrom,
-        "voltage_kv": acquisition.voltage_kv,
-        "dose_per_frame_e_per_a2": counted.dose_per_frame_e_per_a2(acquisition),
-        "pre_exposure_e_per_a2": acquisition.pre_exposure_e_per_a2,
-    }
-    if known_motion is None:
-        aligned = align_movie(source, **optics, settings=settings.motion, device=device, on_stage=on_stage)
-    else:
-        known = known_motion.shifts, known_motion.local_motion, known_motion.modes
-        aligned = sum_again(source, *known, **optics, settings=settings.motion, device=device, on_stage=on_stage)
+    aligned = _aligned(source, known_motion, counted, acquisition, settings, device, on_stage)
     return process_sums(
         aligned,
         counted,
@@ -186,6 +177,28 @@ def process_movie(
         network=network,
         network_version=network_version,
         make_lessons=make_lessons,
+    )
+
+
+def _aligned(
+    source: FrameSource,
+    known: KnownMotion | None,
+    counted: Counted,
+    acquisition: AcquisitionParameters,
+    settings: Settings,
+    device: torch.device,
+    on_stage: Callable[[str], None],
+) -> AlignedMovie:
+    make = align_movie if known is None else partial(sum_again, known.shifts, known.local_motion, known.modes)
+    return make(
+        source,
+        pixel_size_angstrom=acquisition.pixel_size_angstrom,
+        voltage_kv=acquisition.voltage_kv,
+        dose_per_frame_e_per_a2=counted.dose_per_frame_e_per_a2(acquisition),
+        pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
+        settings=settings.motion,
+        device=device,
+        on_stage=on_stage,
     )
 
 

@@ -47,13 +47,12 @@ def seconds_again(stage: Stage, seconds: Mapping[str, float], *, halves_kept: bo
 
     Without the halves of the exposure (`motion.save_even_odd`) the movie is read and summed again for the CTF.
     """
+    again: tuple[str, ...] = ()
     match stage:
         case Stage.MOTION:
-            return sum(seconds.values())
+            again = tuple(seconds)
         case Stage.CTF:
-            names = _AFTER_MOTION if halves_kept else (*_AFTER_MOTION, "read", "sum")
+            again = _AFTER_MOTION if halves_kept else (*_AFTER_MOTION, "read", "sum")
         case Stage.PICKING:
-            names = _PICKING
-        case _:
-            names = ()
-    return sum(seconds.get(name, 0.0) for name in names)
+            again = _PICKING
+    return sum(seconds.get(name, 0.0) for name in again)

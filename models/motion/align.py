@@ -130,10 +130,10 @@ def align_movie(
 
 
 def sum_again(
-    source: FrameSource,
     shifts: FrameShifts,
     local: LocalMotion | None,
     modes: LocalModes,
+    source: FrameSource,
     *,
     pixel_size_angstrom: float,
     voltage_kv: float,

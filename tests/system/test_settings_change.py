@@ -10,9 +10,7 @@ import frazil.models.movie_pipeline as movie_pipeline
 from frazil.config.errors import FrazilError, SettingsError
 
 CTF = "SELECT relative_path, c.* EXCLUDE (movie_id) FROM ctf c JOIN movies USING (movie_id) ORDER BY relative_path"
-SHIFTS = (
-    "SELECT relative_path, f.* EXCLUDE (movie_id) FROM frame_shift_arrays f JOIN movies USING (movie_id) ORDER BY 1"
-)
+SHIFTS = "SELECT stem, f.* EXCLUDE (movie_id) FROM frame_shift_arrays f JOIN movies USING (movie_id) ORDER BY 1"
 MADE = "SELECT DISTINCT parameter_hash FROM stages"
 GIVEN = {"camera__no_gain": True, "microscope__cs_mm": 2.7, "thresholds__max_ctf_fit_resolution_angstrom": None}
 

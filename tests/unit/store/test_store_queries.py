@@ -21,6 +21,7 @@ REQUIRED: dict[str, Scalar] = {
     "now_utc_us": 10_000_000,
     "upto": "zzz",
     "evaluator": "logic",
+    "name": "cs_mm",
 }
 
 

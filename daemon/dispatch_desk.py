@@ -35,7 +35,7 @@ _STEADY_MOVIES = 10
 class _Again:
     """A result that is to be made again."""
 
-    result: MovieResult
+    stored: result_files.StoredResult
     written_ns: int
     stage: Stage | None
     """From which on; None: its file says that it has been made again."""
@@ -96,7 +96,7 @@ class DispatchDesk:
                 if again is not None and again.stage is None:
                     # We ended between its file and its row: there is nothing to do but to write the row.
                     self._scheduler.finished(dispatch.worker)
-                    self._results.add(again.result)
+                    self._results.add_stored(again.stored)
                     continue
             else:
                 # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
@@ -114,7 +114,7 @@ class DispatchDesk:
                 prior=self._analysis.prior_for(sequence),
                 network_version=self._analysis.network_version_for(sequence),
                 make_lessons=self._analysis.makes_lessons(sequence),
-                earlier=None if again is None else again.result,
+                earlier=None if again is None else again.stored.result,
                 earlier_written_ns=0 if again is None else again.written_ns,
                 from_stage=Stage.MOTION if again is None or again.stage is None else again.stage,
                 next_movie_path=str(self._movies.in_hand[coming[0]].movie.path) if coming else None,
@@ -133,11 +133,11 @@ class DispatchDesk:
         """The result that a movie has; None: it cannot be read, and the movie is processed as a whole."""
         path = result_files.result_path(self._session_dir, movie_id)
         try:
-            written_ns, result = path.stat().st_mtime_ns, result_files.read_result(path).result
+            written_ns, stored = path.stat().st_mtime_ns, result_files.read_result(path)
         except (FormatError, OSError):
             return None
-        stage = stage_again(result, known.acquisition, **asdict(self._made_with))
-        return _Again(result, written_ns, stage)
+        stage = stage_again(stored.result, known.acquisition, **asdict(self._made_with))
+        return _Again(stored, written_ns, stage)
 
     def take(self, outcome: Outcome) -> None:
         """A call has ended, one way or another."""

@@ -42,7 +42,7 @@ class ResultDesk:
         self._analysis, self._notices = analysis, notices
         self._session_dir, self._thresholds = session_dir, thresholds
         self._clock, self._utc_us = clock, utc_us
-        self._pending: list[tuple[MovieResult, float]] = []
+        self._pending: list[tuple[MovieResult, float, result_files.StoredResult | None]] = []
         self._not_before_s = float("-inf")
         self.last_movie_id: str | None = None
 
@@ -53,7 +53,11 @@ class ResultDesk:
 
     def add(self, result: MovieResult) -> None:
         """A worker brought a result."""
-        self._pending.append((result, self._clock()))
+        self._pending.append((result, self._clock(), None))
+
+    def add_stored(self, stored: result_files.StoredResult) -> None:
+        """A result is in its file and has no row yet: we ended in between."""
+        self._pending.append((stored.result, self._clock(), stored))
 
     def use(self, thresholds: ThresholdSettings) -> None:
         """From the next result on."""
@@ -64,7 +68,7 @@ class ResultDesk:
         if not self._pending or self._clock() < self._not_before_s:
             return
         pending, self._pending = self._pending, []
-        for position, (result, came_s) in enumerate(pending):
+        for position, (result, came_s, there) in enumerate(pending):
             known = self._movies.in_hand.get(result.movie_id)
             if known is None:
                 continue  # replaced while it was being processed
@@ -73,8 +77,11 @@ class ResultDesk:
             row = self._book.row(result.movie_id)
             stored = result_files.StoredResult(row, result, self._utc_us(), lag_s, reason)
             try:
-                stored = self._with_first_times(stored)
-                result_files.write_result(self._session_dir, stored)
+                if there is None:
+                    stored = self._with_first_times(stored)
+                    result_files.write_result(self._session_dir, stored)
+                else:
+                    stored = replace(there, rejection_reason=reason)
                 written = self._store.submit(rebuild.adopt, stored).result()
             except (RetryLaterError, OSError) as error:
                 self._notices.alert("error", "disk", f"results cannot be written: {error}", "free disk space")

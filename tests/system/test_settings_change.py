@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
 import frazil.models.movie_pipeline as movie_pipeline
 from frazil.config.errors import FrazilError, SettingsError
+from frazil.config.loading import load_settings, settings_to_yaml
+from frazil.daemon.change_desk import change_without_daemon
+from frazil.daemon.store.reading import open_session
 
 CTF = "SELECT relative_path, c.* EXCLUDE (movie_id) FROM ctf c JOIN movies USING (movie_id) ORDER BY relative_path"
 SHIFTS = "SELECT stem, f.* EXCLUDE (movie_id) FROM frame_shift_arrays f JOIN movies USING (movie_id) ORDER BY 1"
@@ -121,8 +127,6 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
 
 
 def test_a_change_without_a_daemon_and_a_stop_in_the_middle(kit, live, monkeypatch):
-    from frazil.daemon.change_desk import change_without_daemon
-
     for number in range(5):
         kit.put_movie(live.raw / f"m{number}.tiff", number, count=4)
     live.start(**GIVEN)
@@ -150,3 +154,68 @@ def test_a_change_without_a_daemon_and_a_stop_in_the_middle(kit, live, monkeypat
     assert live.sql(SHIFTS) == shifts
     assert len(fitted) <= 5 + 1, f"{first} before the stop: only what was under way is done twice"
     assert set(live.states().values()) <= {"ready", "rejected"}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_in_the_middle_of_it_all_is_as_if_it_had_been_so_from_the_beginning(kit, tmp_path):
+    raw, movies = tmp_path / "raw", 8
+    for number in range(movies):
+        kit.put_movie(raw / f"m{number}.tiff", number, count=4)
+    environ = kit.child_environment()
+
+    def config(name: str, **more) -> Path:
+        path = tmp_path / f"{name}.yaml"
+        flags = kit.quick | {"camera.no_gain": True, "microscope.cs_mm": 2.7} | more
+        path.write_text(settings_to_yaml(load_settings(preset="simulated", yaml_path=None, environ={}, flags=flags)))
+        return path
+
+    def watch(session: Path, *words: str) -> subprocess.Popen[bytes]:
+        dose = ("--dose-per-frame-e-per-a2", "1.0")
+        return kit.start_watch(raw, session, *dose, *words, log=session.with_suffix(".log"), environ=environ)
+
+    def frazil(*words: str | Path) -> str:
+        return subprocess.run(
+            kit.frazil_command(*words), env=environ, capture_output=True, text=True, check=True, timeout=120
+        ).stdout
+
+    session, fresh = tmp_path / "session", tmp_path / "fresh"
+    first = watch(session, "--config", str(config("first")), "--once")
+    assert first.wait(400) == 0, session.with_suffix(".log").read_text()[-3000:]
+    change = ("microscope.cs_mm=0.5", "particles.diameter_angstrom=40")
+    looked = frazil("set", session, *change, "--dry-run", "--json")
+    assert json.loads(looked)["movies"] == {"ctf": movies}
+    assert "takes it up" in frazil("set", session, *change)
+    results = session / "results"
+    before = {path.name: path.stat().st_mtime_ns for path in results.glob("[!.]*.msgpack")}
+    again = watch(session)
+
+    def made() -> list[str]:
+        return [name for name, then in before.items() if (results / name).stat().st_mtime_ns != then]
+
+    kit.wait_for(lambda: len(made()) >= 3 or again.poll() is not None, "three movies to be made again", 300.0)
+    again.send_signal(signal.SIGKILL)
+    again.wait()
+    finished = {name: (results / name).stat().st_mtime_ns for name in made()}
+    assert 3 <= len(finished) < movies
+    last = watch(session, "--once")
+    assert last.wait(400) == 0, session.with_suffix(".log").read_text()[-3000:]
+    for name, then in finished.items():
+        assert (results / name).stat().st_mtime_ns == then, "what was finished is not done again"
+    told = {"microscope.cs_mm": 0.5, "particles.diameter_angstrom": 40.0}
+    other = watch(fresh, "--config", str(config("fresh", **told)), "--once")
+    assert other.wait(400) == 0, fresh.with_suffix(".log").read_text()[-3000:]
+    tables = {
+        "ctf": CTF,
+        "shifts": SHIFTS,
+        "states": "SELECT relative_path, state, attempts, flags, failure_stage FROM movies ORDER BY 1",
+        "made with": MADE,
+        "picks": "SELECT stem, x_px, y_px, half_set FROM particle_arrays JOIN movies USING (movie_id) ORDER BY 1",
+        "priors": "SELECT version, parameter_hash, movie_count, mean, sd FROM priors ORDER BY version",
+    }
+    with open_session(session) as mine, open_session(fresh) as its:
+        for name, text in tables.items():
+            # As text: NaN is equal to itself there.
+            one, two = repr(mine.sql(text).rows), repr(its.sql(text).rows)
+            assert one == two, name

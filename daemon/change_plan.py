@@ -15,6 +15,7 @@ from frazil.config.loading import one_key, with_changes
 from frazil.config.settings import Settings
 from frazil.config.stages import MOVIE_STAGES, STAGE_WORDS, TOUCHES, Stage, first_stage, outdated_from
 from frazil.daemon.alert_channels import About, channels_of, environment
+from frazil.daemon.movie_from_store import is_of_settings
 from frazil.daemon.session_folder import made_with
 from frazil.daemon.store.table import Scalar, Table
 from frazil.models.causal.graph import causal_graph
@@ -24,7 +25,6 @@ from frazil.models.formats.symmetry_model import read_symmetry_model
 from frazil.models.redo import seconds_again
 
 _ONLY_AT_START = ("workers.ray_address",)
-_FROM_A_PERSON = ("flag ", "environment ", "set by ", "preset ")
 
 
 class Reader(Protocol):
@@ -159,7 +159,7 @@ def _refuse_contradiction(reader: Reader, one: Changed, settings: Settings) -> N
         source = dict(json.loads(str(row["sources"] or "[]"))).get(name, "")
         value = float(str(row["value"]))
         apart = abs(value - one.after) > RELATIVE_TOLERANCE[name] * max(abs(value), abs(one.after))
-        if apart and source and source not in ("default", "settings") and not source.startswith(_FROM_A_PERSON):
+        if apart and not is_of_settings(source, settings):
             unit = UNITS[name]
             raise SettingsError(
                 f"{name} would be {one.after:g} {unit}; the {source} of {row['movies']} movies says {value:g} {unit}",

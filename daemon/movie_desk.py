@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from frazil.config.errors import NotThereError, SettingsError, UsageError
+from frazil.config.errors import FormatError, NotThereError, SettingsError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
@@ -16,10 +16,11 @@ from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.events import Reconsider
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.movie_from_store import movie_from_store
 from frazil.daemon.notices import Notices
 from frazil.daemon.optics_desk import OpticsDesk
 from frazil.daemon.scheduler import Scheduler
-from frazil.daemon.store import writes
+from frazil.daemon.store import result_files, writes
 from frazil.daemon.store.store import Store
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.records import AcquisitionMetadata, MovieState
@@ -103,7 +104,7 @@ class MovieDesk:
                 self._store.submit(writes.mark_outdated, path, old_generation + 1)
                 self.forget(movie_id)
             case intake.Vanished(movie_id=movie_id) if self._book.is_redo(movie_id):
-                self.keep_result(movie_id, "the movie's file is gone")
+                self._redo_without_file(movie_id)
             case intake.Vanished(movie_id=movie_id):
                 # Outdated, not quarantined: if the file comes back, it is taken up again.
                 self.forget(movie_id)
@@ -242,6 +243,15 @@ class MovieDesk:
         if movie_id in self._book:
             self._book.no_redo(movie_id)
             self._analysis.movie_ended(self._book.sequence(movie_id), None)
+
+    def _redo_without_file(self, movie_id: str) -> None:
+        """Its stored sums may be all that is needed; where they are not, the worker finds no movie and it stays."""
+        try:
+            stored = result_files.read_result(result_files.result_path(self._store.session_dir, movie_id))
+        except (FormatError, OSError):
+            self.keep_result(movie_id, "the movie's file is gone")
+        else:
+            self._complete(movie_from_store(stored, self._settings, now_s=self._clock()))
 
     def keep_result(self, movie_id: str, why: str) -> None:
         """A result that was to be made again with other settings stays, because it cannot be."""

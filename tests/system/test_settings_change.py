@@ -110,6 +110,8 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
     assert (live.session_dir / "settings.yaml").read_text() == text
     (live.raw / "m1.tiff").unlink()
     before = live.movies()["m1.tiff"]
+    set_settings(live, particles__diameter_angstrom="40")
+    kit.wait_for(through(live), "all three picked again, from the micrographs alone")
     set_settings(live, particles__symmetry="D2")
     set_settings(live, microscope__amplitude_contrast="0.07")
     kit.wait_for(lambda: live.movies()["m1.tiff"]["failure_stage"] == "redo", "the movie without a file to be told")

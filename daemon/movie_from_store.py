@@ -31,7 +31,7 @@ def said_by_the_sidecar(merged: AcquisitionMetadata, settings: Settings) -> Acqu
         if not is_of_settings(source, settings) and not source.startswith("header")
     }
     gone = {name: None for name in _MERGED if name not in sources}
-    return replace(merged, **_SCALED, **gone, sources=tuple(sources.items()))  # type: ignore[arg-type]
+    return replace(merged, **_SCALED, **gone, sources=tuple(sources.items()))
 
 
 def movie_from_store(stored: StoredResult, settings: Settings, *, now_s: float) -> CompleteMovie:

@@ -50,7 +50,7 @@ def test_another_cs_changes_the_ctf_and_leaves_the_motion(kit, live, monkeypatch
     align = movie_pipeline.align_movie
     monkeypatch.setattr(movie_pipeline, "align_movie", lambda *a, **k: (aligned.append(1), align(*a, **k))[1])
     for number in range(6):
-        kit.put_movie(live.raw / f"m{number}.tiff", number, count=4, size_px=192)
+        kit.put_movie(live.raw / f"m{number}.tiff", number, count=4)
     live.start(**GIVEN)
     kit.wait_for(finished(live, 6), "six results")
     shifts, before, times = live.sql(SHIFTS), live.sql(CTF), live.movies()
@@ -79,7 +79,7 @@ def test_another_cs_changes_the_ctf_and_leaves_the_motion(kit, live, monkeypatch
     # A session that had these settings from the beginning.
     fresh = type(live)(tmp_path_factory.mktemp("fresh"))
     for number in range(6):
-        kit.put_movie(fresh.raw / f"m{number}.tiff", number, count=4, size_px=192)
+        kit.put_movie(fresh.raw / f"m{number}.tiff", number, count=4)
     told = GIVEN | {"microscope__cs_mm": 0.5, "ctf__max_defocus_angstrom": 20000.0}
     try:
         fresh.start(**told)
@@ -128,6 +128,7 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
     assert live.movies()["m1.tiff"] == kept, "it is not tried at every start"
 
 
+@pytest.mark.slow
 def test_a_change_without_a_daemon_and_a_stop_in_the_middle(kit, live, monkeypatch):
     for number in range(5):
         kit.put_movie(live.raw / f"m{number}.tiff", number, count=4)

@@ -45,7 +45,7 @@ def set_settings(live, **changes):
     return live.client().command("settings", **{key.replace("__", "."): text for key, text in changes.items()})
 
 
-def test_another_cs_changes_the_ctf_and_leaves_the_motion(kit, live, monkeypatch, tmp_path_factory):
+def test_another_cs_changes_the_ctf_and_leaves_the_motion(kit, live, monkeypatch):
     aligned = []
     align = movie_pipeline.align_movie
     monkeypatch.setattr(movie_pipeline, "align_movie", lambda *a, **k: (aligned.append(1), align(*a, **k))[1])
@@ -75,21 +75,6 @@ def test_another_cs_changes_the_ctf_and_leaves_the_motion(kit, live, monkeypatch
     assert "2.7 -> 0.5" in said[0]
     assert "cs_mm: 0.5" in (live.session_dir / "settings.yaml").read_text()
     assert live.sql("SELECT cs_mm FROM session") == [{"cs_mm": 0.5}]
-    live.stop()
-    # A session that had these settings from the beginning.
-    fresh = type(live)(tmp_path_factory.mktemp("fresh"))
-    for number in range(6):
-        kit.put_movie(fresh.raw / f"m{number}.tiff", number, count=4)
-    told = GIVEN | {"microscope__cs_mm": 0.5, "ctf__max_defocus_angstrom": 20000.0}
-    try:
-        fresh.start(**told)
-        kit.wait_for(finished(fresh, 6), "six fresh results")
-        for mine, its in zip(after, fresh.sql(CTF), strict=True):
-            for name, value in its.items():
-                assert mine[name] == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value), name
-        assert fresh.sql(MADE)
-    finally:
-        fresh.stop()
 
 
 def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its_result(kit, live):

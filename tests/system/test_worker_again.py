@@ -126,6 +126,7 @@ def test_that_is_what_a_fresh_run_with_those_settings_finds(bench, first, fresh)
     assert np.allclose(bench.image(again.files.micrograph), bench.image(fresh.files.micrograph), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_with_the_halves_kept_the_movie_is_not_needed_for_the_ctf(bench, fresh):
     kept = with_changes(bench.base, {"motion.save_even_odd": True}, origin="test")
     earlier = bench.run(kept, "halves")

@@ -17,7 +17,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,7 +26,8 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
-from frazil.actors.movie_output import lessons_path, network_path, write_bytes, write_products
+from frazil.actors.movie_again import counted, known_motion, stored_micrograph, stored_sums
+from frazil.actors.movie_output import lessons_path, network_path, write_bytes, write_particles, write_products
 from frazil.config.errors import (
     FormatError,
     QuarantineError,
@@ -36,6 +37,7 @@ from frazil.config.errors import (
     UsageError,
 )
 from frazil.config.settings import GainOrientation, Settings
+from frazil.config.stages import Stage
 from frazil.models.deconvolution.lessons import lessons_bytes, network_from_bytes
 from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.movie import MovieReader, open_movie
@@ -44,8 +46,9 @@ from frazil.models.gain_evidence import mean_counts_by_half, pattern_left_rms, r
 from frazil.models.gain_gate import GainDecision, decide, relative_residual
 from frazil.models.gain_reference import Reference, read_defects, read_reference
 from frazil.models.motion.held_frames import HeldFrames
-from frazil.models.movie_pipeline import process_movie
-from frazil.models.records import DeviceReport, MovieHeader, MovieResult, StageTiming
+from frazil.models.movie_pipeline import MovieProducts, pick_and_extract, process_movie, process_sums
+from frazil.models.records import DeviceReport, MovieEvidence, MovieFiles, MovieHeader, MovieResult, StageTiming
+from frazil.models.redo import timings_of_both
 
 _log = logging.getLogger(__name__)
 _READ_AHEAD_BYTES = 1 << 22
@@ -222,6 +225,8 @@ class FrameWorker:
         stages = _Stages()
         header: MovieHeader | None = None
         try:
+            if task.earlier is not None and (again := self._from_stored(task, task.earlier, stages)) is not None:
+                return again
             reader_context = self._open(Path(task.movie_path), task.acquisition.pixel_size_angstrom)
             with reader_context as reader:
                 header = reader.header
@@ -266,6 +271,7 @@ class FrameWorker:
             counts_per_electron=settings.camera.counts_per_electron,
         )
         network_version, network = self._network_of(task.network_version)
+        earlier = None if task.from_stage is Stage.MOTION else task.earlier
         products = process_movie(
             source,
             corrected_sum=corrected_sum / settings.camera.counts_per_electron,
@@ -281,17 +287,94 @@ class FrameWorker:
             network=network,
             network_version=network_version,
             make_lessons=task.make_lessons,
+            known_motion=None if earlier is None else known_motion(earlier),
+        )
+        return self._written(task, reader.header, products, stages)
+
+    def _from_stored(self, task: MovieTask, earlier: MovieResult, stages: _Stages) -> MovieResult | None:
+        """Of a movie that has a result: what comes from `task.from_stage` on, made from the sums that are kept. None:
+        the movie has to be read for it."""
+        settings = self._config.settings
+        if task.from_stage is Stage.PICKING and earlier.evidence is not None:
+            micrograph = stored_micrograph(self._session_dir, earlier, written_before_ns=task.earlier_written_ns)
+            if micrograph is not None:
+                return self._pick_again(task, earlier, earlier.evidence, micrograph, stages)
+        if task.from_stage is Stage.MOTION:
+            return None
+        aligned = stored_sums(self._session_dir, earlier, settings, written_before_ns=task.earlier_written_ns)
+        if aligned is None:
+            return None
+        network_version, network = self._network_of(task.network_version)
+        products = process_sums(
+            aligned,
+            counted(earlier),
+            acquisition=task.acquisition,
+            settings=settings,
+            prior=task.prior,
+            reference_counts_per_px=task.prior.empty_counts_per_px,
+            device=self._device,
+            on_stage=stages,
+            network=network,
+            network_version=network_version,
+            make_lessons=task.make_lessons,
+        )
+        return self._written(task, earlier.header, products, stages, sums=earlier.files)
+
+    def _pick_again(
+        self, task: MovieTask, earlier: MovieResult, evidence: MovieEvidence, micrograph: torch.Tensor, stages: _Stages
+    ) -> MovieResult:
+        settings, pixel_size_angstrom = self._config.settings, earlier.pixel_size_angstrom
+        picks, particles = pick_and_extract(
+            micrograph.to(self._device),
+            earlier.ctf,
+            pixel_size_angstrom=pixel_size_angstrom,
+            acquisition=task.acquisition,
+            settings=settings,
+            device=self._device,
+            on_stage=stages,
         )
         stages("write")
-        files = write_products(self._session_dir, task.stem, products, settings)
+        path = write_particles(self._session_dir, task.stem, particles, pixel_size_angstrom)
+        return self._with_timings(
+            task,
+            replace(
+                earlier,
+                parameter_hash=task.parameter_hash,
+                picks=picks,
+                files=replace(earlier.files, particles=path),
+                evidence=replace(evidence, particle_diameter_angstrom=settings.particles.diameter_angstrom),
+                device=self.describe(),
+                timings=stages.close(),
+            ),
+        )
+
+    @staticmethod
+    def _with_timings(task: MovieTask, result: MovieResult) -> MovieResult:
+        """What was not done again keeps the time that it took."""
+        if task.earlier is None or task.from_stage is Stage.MOTION:
+            return result
+        both = timings_of_both(task.earlier, result)
+        return replace(result, timings=tuple(StageTiming(stage, seconds) for stage, seconds in both.items()))
+
+    def _written(
+        self,
+        task: MovieTask,
+        header: MovieHeader,
+        products: MovieProducts,
+        stages: _Stages,
+        *,
+        sums: MovieFiles | None = None,
+    ) -> MovieResult:
+        stages("write")
+        files = write_products(self._session_dir, task.stem, products, self._config.settings, sums=sums)
         if task.make_lessons:
             write_bytes(self._session_dir / lessons_path(task.stem), lessons_bytes(products.lessons))
-        return MovieResult(
+        result = MovieResult(
             movie_id=task.movie_id,
             parameter_hash=task.parameter_hash,
             code_version=version("frazil"),
             prior_version=task.prior.version,
-            header=reader.header,
+            header=header,
             pixel_size_angstrom=products.pixel_size_angstrom,
             shifts=products.shifts,
             local_motion=products.local_motion,
@@ -305,7 +388,9 @@ class FrameWorker:
             evidence=products.evidence,
             restoration=products.restoration,
             timings=stages.close(),
+            local_modes=products.local_modes,
         )
+        return self._with_timings(task, result)
 
     def _network_of(self, version: int) -> tuple[int, ResidualNetwork | None]:
         """The learned residual of this version and its number, kept until another is asked for; (0, None): the one that

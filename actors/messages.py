@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from frazil.config.stages import Stage
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.gain_gate import GainDecision
@@ -28,6 +29,11 @@ class MovieTask:
     """Of the learned residual that restores it (`restored/networks`); 0: the one that ships."""
     make_lessons: bool = False
     """Leave in `restored/lessons` what the residual can learn from this movie."""
+    earlier: MovieResult | None = None
+    """The result that there is already, of which all before `from_stage` stays as it is."""
+    earlier_written_ns: int = 0
+    """When that result was written; files that are newer are not its own."""
+    from_stage: Stage = Stage.MOTION
     next_movie_path: str | None = None
     """What will come after this one: read ahead while this one computes."""
 

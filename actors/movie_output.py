@@ -18,8 +18,11 @@ from frazil.models.records import MovieFiles
 _THUMBNAIL_PX = 512
 
 
-def write_products(session_dir: Path, stem: str, products: MovieProducts, settings: Settings) -> MovieFiles:
-    """Write the images of one movie below the session folder and name them, relative to it.
+def write_products(
+    session_dir: Path, stem: str, products: MovieProducts, settings: Settings, *, sums: MovieFiles | None = None
+) -> MovieFiles:
+    """Write the images of one movie below the session folder and name them, relative to it. `sums`: the aligned sums
+    are there already, in these files.
 
     Raises
     ------
@@ -29,33 +32,51 @@ def write_products(session_dir: Path, stem: str, products: MovieProducts, settin
     pixel_size = products.pixel_size_angstrom
 
     def mrc(folder: str, suffix: str, image: torch.Tensor) -> str:
-        relative = f"{folder}/{stem}{suffix}"
-        path = session_dir / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_mrc(path, image.numpy(), pixel_size_angstrom=pixel_size)
-        return relative
+        return _mrc(session_dir, f"{folder}/{stem}{suffix}", image, pixel_size)
 
-    micrograph = mrc("motion", ".mrc", products.micrograph)
-    plain = mrc("motion", "_noDW.mrc", products.plain) if settings.motion.save_no_dose_weighting else None
-    even = odd = None
-    if settings.motion.save_even_odd:
-        even, odd = mrc("motion", "_EVN.mrc", products.even), mrc("motion", "_ODD.mrc", products.odd)
-    if not len(products.particles):
-        # Of an earlier attempt with other settings: whoever looks into the folder must not take it for this result's.
-        (session_dir / f"particles/{stem}.mrcs").unlink(missing_ok=True)
+    if sums is None:
+        even = odd = None
+        if settings.motion.save_even_odd:
+            even, odd = mrc("motion", "_EVN.mrc", products.even), mrc("motion", "_ODD.mrc", products.odd)
+        sums = MovieFiles(
+            micrograph=mrc("motion", ".mrc", products.micrograph),
+            micrograph_no_dose_weighting=mrc("motion", "_noDW.mrc", products.plain)
+            if settings.motion.save_no_dose_weighting
+            else None,
+            even=even,
+            odd=odd,
+        )
     # Beside the plain thumbnail, by the same name: what the restoration shows of it.
     _png(session_dir, f"thumbnails/{stem}_restored.png", _thumbnail(products.restored_small))
     return MovieFiles(
-        micrograph=micrograph,
-        micrograph_no_dose_weighting=plain,
-        even=even,
-        odd=odd,
+        micrograph=sums.micrograph,
+        micrograph_no_dose_weighting=sums.micrograph_no_dose_weighting,
+        even=sums.even,
+        odd=sums.odd,
         motion_star=None,  # written by `frazil export` from the store, where it can be made anew
         thumbnail=_png(session_dir, f"thumbnails/{stem}.png", _thumbnail(products.micrograph)),
         power_spectrum=_png(session_dir, f"ctf/{stem}_ps.png", products.power_spectrum),
         restored=mrc("restored", ".mrc", products.restored),
-        particles=mrc("particles", ".mrcs", products.particles) if len(products.particles) else None,
+        particles=write_particles(session_dir, stem, products.particles, pixel_size),
     )
+
+
+def write_particles(session_dir: Path, stem: str, particles: torch.Tensor, pixel_size_angstrom: float) -> str | None:
+    """Write the particles (n, box, box) of one movie; None: there are none, and none of an earlier attempt are left.
+    Raises OSError."""
+    relative = f"particles/{stem}.mrcs"
+    if len(particles):
+        return _mrc(session_dir, relative, particles, pixel_size_angstrom)
+    # Of an earlier attempt with other settings: whoever looks into the folder must not take it for this result's.
+    (session_dir / relative).unlink(missing_ok=True)
+    return None
+
+
+def _mrc(session_dir: Path, relative: str, image: torch.Tensor, pixel_size_angstrom: float) -> str:
+    path = session_dir / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mrc(path, image.numpy(), pixel_size_angstrom=pixel_size_angstrom)
+    return relative
 
 
 def lessons_path(stem: str) -> str:

@@ -27,11 +27,9 @@ from frazil.config.presets import PRESET_ORIGIN, load_preset
 from frazil.config.reference import KNOWN_KEYS, allowed_values, nearest_keys
 from frazil.config.safe_yaml import MAX_YAML_BYTES, parse_yaml_mapping
 from frazil.config.settings import PATH_KEYS, Settings
+from frazil.config.stages import HASH_DIGITS, MOVIE_STAGES, keys_of
 
 ENVIRONMENT_PREFIX = "FRAZIL_"
-RESULT_SECTIONS = ("microscope", "camera", "motion", "ctf", "particles")
-"""Sections that change what comes out of a movie; the others say how it gets there or what is done with it."""
-_LABELS = {"microscope": {"name"}, "camera": {"name"}}
 _NULL_WORDS = frozenset({"null", "none", "~"})
 
 
@@ -108,22 +106,48 @@ def settings_of(text: str) -> Settings:
     return _validated({**filled, **told}, preset=None if preset is None else str(preset))
 
 
-def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Name of "processed in this way": equal for equal results, 32 hexadecimal digits (BLAKE2b, 128 bits).
+def with_changes(settings: Settings, changes: Mapping[str, Any], *, origin: str) -> Settings:
+    """Settings with some of them other: `section.key` (or just the key where one section alone has it) to a value, or
+    to a text as it would stand in the environment (`null`, `a,b`). `origin` says who gave them.
 
-    Covers the sections in `RESULT_SECTIONS` without their labels (names of microscope and camera). `inputs` may add
-    facts about files that the settings only name, such as a digest of the gain reference.
+    Raises
+    ------
+    SettingsError
+        A key that nobody knows, a value out of range, two settings that exclude each other.
     """
-    sections = {
-        section: {
-            key: value
-            for key, value in getattr(settings, section).model_dump(mode="json").items()
-            if key not in _LABELS.get(section, set())
-        }
-        for section in RESULT_SECTIONS
+    told, filled = _yaml_layers(settings.model_dump(mode="json"), Path())
+    layer = {
+        key: _Entry(_anchored(key, _from_text(key, value), Path.cwd()) if isinstance(value, str) else value, origin)
+        for key, value in ((one_key(name), value) for name, value in changes.items())
     }
-    canonical = json.dumps({"settings": sections, "inputs": dict(inputs)}, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+    return _validated({**filled, **told, **layer}, preset=settings.preset)
+
+
+def one_key(name: str) -> str:
+    """`section.key` of a key that may come without its section. Raises `SettingsError`."""
+    matches = [key for key in KNOWN_KEYS if key == name or ("." not in name and key.split(".")[1] == name)]
+    if len(matches) != 1:
+        raise _unknown(name, "asked for", matches)
+    return matches[0]
+
+
+def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Name of "processed in this way": equal for equal results, 32 hexadecimal digits (BLAKE2b).
+
+    Each stage of `frazil.config.stages.MOVIE_STAGES` has digits of its own, so that two hashes tell from which stage on
+    results differ (`outdated_from`). `inputs` may add facts about files that the settings only name, such as a digest
+    of the gain reference; they belong to the first stage.
+    """
+    names = []
+    for stage in MOVIE_STAGES:
+        values: dict[str, object] = {}
+        for key in keys_of(stage):
+            section, _, leaf = key.partition(".")
+            values[key] = getattr(settings, section).model_dump(mode="json", include={leaf})[leaf]
+        asked = {"settings": values, "inputs": dict(inputs) if stage is MOVIE_STAGES[0] else {}}
+        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        names.append(hashlib.blake2b(canonical.encode(), digest_size=HASH_DIGITS[stage] // 2).hexdigest())
+    return "".join(names)
 
 
 def said_by_a_person(settings: Settings, key: str) -> str | None:

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from frazil.config.presets import list_presets, load_preset
 from frazil.config.settings import PATH_KEYS, Settings
+from frazil.config.stages import STAGE_WORDS, TOUCHES, Stage
 
 _UNITS = {
     # Longest suffix first.
@@ -189,12 +190,45 @@ camera:
 thresholds:
   max_ctf_fit_resolution_angstrom: 6
 ```
+
+## Changing settings of a session
+
+```sh
+frazil set /data/session1 microscope.cs_mm=2.7 --dry-run     # what it would touch, how many movies, how long
+frazil set /data/session1 microscope.cs_mm=2.7 particles.diameter_angstrom=180
+```
+
+What a setting touches is made again, and only that: *motion* stands for the whole movie, *CTF* for the CTF fit and
+what follows (losses, restoration, picking), *picking* for picks and particles. Movies that come from the microscope go
+first. Until a movie's new result is there, its old one counts; the movie carries the flag `outdated-ctf` (or `-motion`,
+`-picking`). `frazil status` and the screen's header say how far it is. A running daemon takes a change up at once, in
+the middle of a session or after it; without one the next `frazil watch` does. A movie whose file is gone keeps its
+result, and says so (`failure_reason`). Flags and `--config` of `frazil watch` on a session that is there have the same
+effect.
+
+| touches | settings |
+|---|---|
+@TOUCHES@
+
+With `motion.save_even_odd` the CTF is made again without reading the movies.
 """
+
+
+def _touches() -> list[str]:
+    """Rows of the table of what settings touch; whole sections by name."""
+    rows = []
+    for stage in Stage:
+        keys = [key for key in KNOWN_KEYS if TOUCHES[key] is stage]
+        whole = [name for name in SECTIONS if all(TOUCHES[k] is stage for k in KNOWN_KEYS if k.startswith(f"{name}."))]
+        shown = [f"all of `{name}`" for name in whole]
+        shown += [f"`{key}`" for key in keys if key.partition(".")[0] not in whole]
+        rows.append(f"| {STAGE_WORDS[stage]} | {', '.join(shown)} |")
+    return rows
 
 
 def configuration_page() -> str:
     """docs/configuration.md: every key with unit, default, allowed values and meaning, and the presets."""
-    lines = [_INTRODUCTION]
+    lines = [_INTRODUCTION.replace("@TOUCHES@", "\n".join(_touches()))]
     for section, model in SECTIONS.items():
         lines.append(f"## {section}\n")
         if model.__doc__:

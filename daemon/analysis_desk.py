@@ -38,6 +38,7 @@ class AnalysisDesk:
         book: MovieBook,
         *,
         made_with: MadeWith,
+        taught_with: MadeWith,
         utc_us: Callable[[], int],
     ) -> None:
         self._prior = PriorDesk(
@@ -54,7 +55,7 @@ class AnalysisDesk:
             runtime,
             store,
             session_dir,
-            made_with=made_with,
+            made_with=taught_with,
             enabled=settings.restoration.learn,
             utc_us=utc_us,
         )
@@ -127,6 +128,8 @@ class AnalysisDesk:
 
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""
+        self._prior.close()
+        self._lessons.close()
         self._map.close()
         self._sandbox.close()
         self._scores.close()

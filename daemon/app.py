@@ -7,9 +7,11 @@ is durable. This file only carries.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,17 @@ from frazil.actors.api import HttpRules
 from frazil.actors.gpu_pool import WorkerPool, plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FrazilError, RetryLaterError, SettingsError, StopDaemonError, UsageError
-from frazil.config.loading import parameter_hash
-from frazil.daemon import session_folder
+from frazil.config.loading import settings_to_yaml
+from frazil.config.stages import Stage
+from frazil.daemon import prior_epochs, session_folder
 from frazil.daemon.alert_channels import About, Channel, channels_of, environment
 from frazil.daemon.alert_courier import AlertCourier
 from frazil.daemon.alert_desk import AlertDesk
 from frazil.daemon.alert_plan import SendingRules
 from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.change_desk import origin_of
+from frazil.daemon.change_desk import put_in_force as put_settings_in_force
+from frazil.daemon.change_plan import plan_change
 from frazil.daemon.disk_watch import DiskWatch
 from frazil.daemon.dispatch_desk import DispatchDesk
 from frazil.daemon.gain_desk import GainDesk
@@ -32,6 +38,7 @@ from frazil.daemon.http_desk import HttpDesk, http_rules
 from frazil.daemon.inbox import FailedWrite, Inbox, Item, Order
 from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
+from frazil.daemon.lesson_desk import taught_with
 from frazil.daemon.live_state import LiveStateBuilder
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.movie_desk import MovieDesk
@@ -98,6 +105,8 @@ class Daemon:
         self._last_publish_s = float("-inf")
         self._workers: WorkerDesk | None = None
         self._http_rules = HttpRules()
+        self._turning = False
+        """The settings are others than those that everything was built with: nothing new is begun with these."""
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -164,7 +173,12 @@ class Daemon:
         )
         self._notices = Notices(self._store, utc_us=self._utc_us, quiet_s=60.0 * settings.alerts.quiet_minutes)
         self._session_before = self._store.named("session").as_dicts()
-        settings_yaml = session_folder.write_settings(options.session_dir, settings)
+        session_folder.write_settings(options.session_dir, settings)
+        self._write_session(now)
+
+    def _write_session(self, now_utc_us: int) -> None:
+        """The session's row says what is in force."""
+        options, settings = self._options, self._settings
         microscope = settings.microscope
         self._store.submit(
             session_writes.create_session,
@@ -172,8 +186,8 @@ class Daemon:
                 session_id=options.session_dir.resolve().name,
                 name=options.session_dir.resolve().name,
                 raw_root=str(options.raw_root.resolve()),
-                created_utc_us=now,
-                settings_yaml=settings_yaml,
+                created_utc_us=now_utc_us,
+                settings_yaml=settings_to_yaml(settings),
                 code_version=version("frazil"),
                 preset=settings.preset,
                 microscope=microscope.name,
@@ -189,27 +203,70 @@ class Daemon:
 
     def _run_locked(self) -> ExitReport:
         options, settings = self._options, self._settings
+        rebuilt = rebuild.adopt_missing(self._store, options.session_dir, now_utc_us=self._utc_us())
+        if rebuilt.adopted:
+            self._notices.alert("info", "store", f"{len(rebuilt.adopted)} results were read back from their files")
+        service = DaemonService(self._store, options.session_dir, self._inbox.order, lambda: self._builder.newest)
+        self._builder = LiveStateBuilder(options, self._store, self._utc_us, self._clock)
+        with contextlib.ExitStack() as held:
+            runtime: RayRuntime | None = None
+            while True:
+                self._open_turn()
+                if runtime is None:
+                    self._server = held.enter_context(
+                        QueryServer(options.session_dir, service, version=version("frazil"))
+                    )
+                    self._publish(force=True)
+                    runtime = RayRuntime(address=settings.workers.ray_address, gpu_count=options.gpu_count)
+                    held.callback(runtime.close)
+                    http = HttpDesk(
+                        options.session_dir,
+                        options.http_port,
+                        own_ray=settings.workers.ray_address is None,
+                        alert=lambda text: self._notices.alert("warning", "http", text),
+                        address=settings.http.address,
+                        rules=self._http_rules,
+                    )
+                    held.callback(http.close)
+                report = self._turn(runtime)
+                if report is not None:
+                    break
+                self._take_up_settings()
+            self._store.submit(session_writes.finish_session, self._utc_us()).result()
+            self._publish(force=True, status=_last_status(report))
+            return report
+
+    def _take_up_settings(self) -> None:
+        """Between two turns: what the session remembers of its settings, and what was built with them for its life."""
+        alerts_before = self._options.settings.alerts
+        self._options = replace(self._options, settings=self._settings)
+        self._builder.use(self._options)
+        self._write_session(self._utc_us())
+        if self._settings.alerts != alerts_before:
+            self._courier.close()
+            self._start_courier(self._alert_channels())
+        self._notices.use(quiet_s=60.0 * self._settings.alerts.quiet_minutes)
+
+    def _open_turn(self) -> None:
+        """What is known of the session, as a restart knows it: from the store alone."""
+        options, settings = self._options, self._settings
         # First of all: a graph or a model that is wrong stops the start, not the session in the middle.
         graph = causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
         if settings.evaluation.model is not None:
             read_symmetry_model(Path(settings.evaluation.model))
         self._store.submit(causal_writes.replace_graph, graph).result()
-        self._hash = parameter_hash(
-            settings,
-            inputs={
-                "gain": session_folder.file_digest(settings.camera.gain),
-                "defects": session_folder.file_digest(settings.camera.defects),
-            },
-        )
-        rebuilt = rebuild.adopt_missing(self._store, options.session_dir, now_utc_us=self._utc_us())
+        self._made_with = MadeWith(session_folder.made_with(settings), version("frazil"))
         self._store.submit(judge_again, settings.thresholds).result()  # they may be others than before
-        self._book = MovieBook.restore(self._store, parameter_hash=self._hash, code_version=version("frazil"))
+        self._store.submit(writes.mark_results, *astuple(self._made_with)).result()
+        self._book = MovieBook.restore(self._store, **asdict(self._made_with))
+        self._learnt_with = self._made_with
+        if self._book.redo_left:
+            self._learnt_with = replace(self._made_with, parameter_hash=prior_epochs.OUTDATED)
+            self._store.submit(causal_writes.rename_versions, *astuple(self._learnt_with)).result()
         for movie_id in self._book.interrupted:
             self._store.submit(writes.give_attempt_back, movie_id)
         self._gate = GainDesk(settings, stored=self._stored_gain_verdict())
         self._scheduler = Scheduler(max_attempts=settings.workers.max_attempts)
-        service = DaemonService(self._store, options.session_dir, self._inbox.order, lambda: self._builder.newest)
-        self._builder = LiveStateBuilder(options, self._store, self._utc_us, self._clock)
         self._intake = IntakeService(
             options.raw_root,
             self._intake_settings(),
@@ -220,95 +277,80 @@ class Daemon:
         self._intake.restore(self._book.for_intake())
         self._notices.over(ROOT_LOST)  # `prepare` has seen the folder
         self._disk = DiskWatch(options.session_dir, settings.store.min_free_disk_gb, self._notices, self._intake.post)
-        with QueryServer(options.session_dir, service, version=version("frazil")) as self._server:
-            self._publish(force=True)
-            runtime = RayRuntime(address=settings.workers.ray_address, gpu_count=options.gpu_count)
-            try:
-                configs = plan_workers(
-                    settings,
-                    options.session_dir.resolve(),
-                    gpu_total=runtime.gpu_total(),
-                    accelerator_types=runtime.accelerator_types(),
-                    cpu_count=usable_cpu_count(),
-                )
-                pool = WorkerPool(runtime, configs)
-                workers = WorkerDesk(pool, clock=self._clock)
-                self._analysis = AnalysisDesk(
-                    runtime,
-                    self._store,
-                    options.session_dir,
-                    settings,
-                    self._book,
-                    made_with=MadeWith(self._hash, version("frazil")),
-                    utc_us=self._utc_us,
-                )
-                self._movies = MovieDesk(
-                    store=self._store,
-                    book=self._book,
-                    gate=self._gate,
-                    scheduler=self._scheduler,
-                    analysis=self._analysis,
-                    notices=self._notices,
-                    settings=settings,
-                    ask_when_unknown=options.once,
-                    reconsider=self._intake.post,
-                    clock=self._clock,
-                    utc_us=self._utc_us,
-                )
-                self._alerts = AlertDesk(
-                    settings.alerts, self._store, self._notices, late_sidecars=self._movies.late_sidecars
-                )
-                self._results = ResultDesk(
-                    store=self._store,
-                    book=self._book,
-                    movies=self._movies,
-                    analysis=self._analysis,
-                    notices=self._notices,
-                    session_dir=options.session_dir,
-                    thresholds=settings.thresholds,
-                    clock=self._clock,
-                    utc_us=self._utc_us,
-                )
-                self._dispatch = DispatchDesk(
-                    store=self._store,
-                    book=self._book,
-                    gate=self._gate,
-                    scheduler=self._scheduler,
-                    workers=workers,
-                    movies=self._movies,
-                    results=self._results,
-                    analysis=self._analysis,
-                    notices=self._notices,
-                    settings=settings,
-                    parameter_hash=self._hash,
-                    clock=self._clock,
-                )
-                self._workers = workers
-                http = HttpDesk(
-                    options.session_dir,
-                    options.http_port,
-                    own_ray=settings.workers.ray_address is None,
-                    alert=lambda text: self._notices.alert("warning", "http", text),
-                    address=settings.http.address,
-                    rules=self._http_rules,
-                )
-                if rebuilt.adopted:
-                    self._notices.alert(
-                        "info", "store", f"{len(rebuilt.adopted)} results were read back from their files"
-                    )
-                self._intake.start()
-                try:
-                    report = self._loop(workers)
-                finally:
-                    self._intake.stop()
-                    http.close()
-                    self._analysis.close()
-                    pool.close()
-                self._store.submit(session_writes.finish_session, self._utc_us()).result()
-                self._publish(force=True, status=_last_status(report))
-                return report
-            finally:
-                runtime.close()
+
+    def _turn(self, runtime: RayRuntime) -> ExitReport | None:
+        """Work with one state of the settings. None: they have changed, or what they touch is through, and another
+        turn begins as a restart does, only that sockets and Ray stay."""
+        options, settings = self._options, self._settings
+        configs = plan_workers(
+            settings,
+            options.session_dir.resolve(),
+            gpu_total=runtime.gpu_total(),
+            accelerator_types=runtime.accelerator_types(),
+            cpu_count=usable_cpu_count(),
+        )
+        pool = WorkerPool(runtime, configs)
+        workers = WorkerDesk(pool, clock=self._clock)
+        self._analysis = AnalysisDesk(
+            runtime,
+            self._store,
+            options.session_dir,
+            settings,
+            self._book,
+            made_with=self._learnt_with,
+            taught_with=taught_with(self._store, self._made_with),
+            utc_us=self._utc_us,
+        )
+        self._movies = MovieDesk(
+            store=self._store,
+            book=self._book,
+            gate=self._gate,
+            scheduler=self._scheduler,
+            analysis=self._analysis,
+            notices=self._notices,
+            settings=settings,
+            ask_when_unknown=options.once,
+            reconsider=self._intake.post,
+            clock=self._clock,
+            utc_us=self._utc_us,
+        )
+        self._alerts = AlertDesk(settings.alerts, self._store, self._notices, late_sidecars=self._movies.late_sidecars)
+        self._results = ResultDesk(
+            store=self._store,
+            book=self._book,
+            movies=self._movies,
+            analysis=self._analysis,
+            notices=self._notices,
+            session_dir=options.session_dir,
+            thresholds=settings.thresholds,
+            clock=self._clock,
+            utc_us=self._utc_us,
+        )
+        self._dispatch = DispatchDesk(
+            store=self._store,
+            book=self._book,
+            gate=self._gate,
+            scheduler=self._scheduler,
+            workers=workers,
+            movies=self._movies,
+            results=self._results,
+            analysis=self._analysis,
+            notices=self._notices,
+            settings=settings,
+            session_dir=options.session_dir,
+            made_with=self._made_with,
+            clock=self._clock,
+        )
+        self._workers = workers
+        self._turning = False
+        self._intake.start()
+        try:
+            return self._loop(workers)
+        finally:
+            self._intake.stop()
+            self._inbox.forget_intake()
+            self._analysis.close()
+            pool.close()
 
     def _intake_settings(self) -> Any:
         settings = self._settings.intake
@@ -330,7 +372,7 @@ class Daemon:
 
     # --- the loop --------------------------------------------------------------------------------------------------
 
-    def _loop(self, workers: WorkerDesk) -> ExitReport:
+    def _loop(self, workers: WorkerDesk) -> ExitReport | None:
         while self._stopping is None:
             for item in self._inbox.take_all():
                 self._take(item)
@@ -340,8 +382,12 @@ class Daemon:
                 self._dispatch.take(outcome)
             self._results.step()
             self._analysis.step(quiet=self._clock() - self._last_activity_s > _QUIET_S)
-            self._dispatch.ask_gate(nothing_more_comes=self._intake_idle() and self._inbox.empty)
-            if not (self._paused or self._disk.low or self._intake.status().root_lost):
+            if not self._turning:
+                self._dispatch.ask_gate(nothing_more_comes=self._intake_idle() and self._inbox.empty)
+            self._turning = self._turning or self._redo_is_through()
+            if self._turning and not self._scheduler.in_flight() and not self._results.busy and not self._gate.asking:
+                return None
+            if not (self._turning or self._paused or self._disk.low or self._intake.status().root_lost):
                 self._dispatch.start_movies()
             self._publish()
             reason = self._reason_to_end(workers)
@@ -351,6 +397,11 @@ class Daemon:
                 self._inbox.wait(_LOOP_WAIT_S)  # with calls under way, `collect` has waited
         self._inbox.refuse_orders("the daemon is ending")
         return self._stopping
+
+    def _redo_is_through(self) -> bool:
+        """Every result is one of the settings in force, or stays for good: what was learnt from the old ones is learnt
+        anew (docs/decisions/0027)."""
+        return self._learnt_with != self._made_with and self._book.redo_left == 0 and not self._results.busy
 
     def _take(self, item: Item) -> None:
         self._last_activity_s = self._clock()
@@ -368,6 +419,8 @@ class Daemon:
             raise StopDaemonError(
                 "no worker is left", remedy="see logs/daemon.log and `frazil doctor`, then start again"
             )
+        if self._turning:
+            return None
         idle = self._is_idle()
         if not idle:
             self._last_activity_s = self._clock()
@@ -431,6 +484,11 @@ class Daemon:
                     order.done.set_result(self._set_thresholds(command.args, command.who))
                 except (SettingsError, RetryLaterError, OSError) as error:
                     order.done.set_exception(error)
+            case "settings":
+                try:
+                    order.done.set_result(self._set_settings(command.args, command.who))
+                except (FrazilError, OSError) as error:
+                    order.done.set_exception(error)
             case _:
                 order.done.set_exception(UsageError(f"not an order for the daemon: {command.name}"))
 
@@ -445,6 +503,24 @@ class Daemon:
         self._results.use(thresholds)
         _log.info("thresholds are %s (%s)", thresholds, origin)
         return f"{rejected} movies set aside, {again} kept again"
+
+    def _set_settings(self, changes: Mapping[str, object], who: str) -> str:
+        """A person changes settings while the session runs; kept with it, and taken up when the movies in the workers'
+        hands are through."""
+        now_utc_us = self._utc_us()
+        plan = plan_change(self._store, self._settings, changes, origin=origin_of(who, now_utc_us))
+        if not plan.changed:
+            return plan.sentence()
+        put_settings_in_force(
+            self._store, self._options.session_dir, plan, before=self._settings, who=who, now_utc_us=now_utc_us
+        )
+        self._settings = plan.settings
+        _log.info("settings by %s: %s", who or "a client", "; ".join(plan.lines()))
+        if plan.stage is Stage.THRESHOLDS:
+            self._results.use(plan.settings.thresholds)
+        else:
+            self._turning = True
+        return plan.sentence()
 
     def _publish(self, *, force: bool = False, status: str | None = None) -> None:
         now = self._clock()
@@ -463,6 +539,7 @@ class Daemon:
                 gate=self._gate.state(),
                 queue_depth=self._scheduler.queue_depth + len(self._movies.waiting_for_gate),
                 analysis=self._analysis.summary(),
+                redo=self._book.redo,
             )
             self._alerts.step(state, expecting=not (self._options.once or self._finishing or status is not None))
         self._server.publish(state)

@@ -301,11 +301,15 @@ class AsyncClient:
 
 def make_command(name: CommandName, args: dict[str, Scalar]) -> Command:
     """With an identity of its own, so that it counts once, and the name of the person's account."""
+    return Command(name, args, uuid.uuid4().hex, user_name())
+
+
+def user_name() -> str:
+    """Of the person's account; empty: it has none (containers)."""
     try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # an account without a name (containers)
-        who = ""
-    return Command(name, args, uuid.uuid4().hex, who)
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _prepare(sock: zmq.Socket[bytes] | zmq.asyncio.Socket, curve: CurveClientKeys | None) -> None:

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from frazil.actors.messages import MovieFailure, MovieTask
-from frazil.config.errors import StopDaemonError
+from frazil.config.errors import FormatError, StopDaemonError
 from frazil.config.settings import Settings
+from frazil.config.stages import Stage
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
 from frazil.daemon.movie_book import MovieBook
-from frazil.daemon.movie_desk import MovieDesk
+from frazil.daemon.movie_desk import InHand, MovieDesk
 from frazil.daemon.notices import Notices
+from frazil.daemon.prior_epochs import MadeWith
 from frazil.daemon.result_desk import ResultDesk
 from frazil.daemon.scheduler import FailureKind, Scheduler
-from frazil.daemon.store import session_writes, writes
+from frazil.daemon.store import result_files, session_writes, writes
 from frazil.daemon.store.store import Store
 from frazil.daemon.worker_desk import Outcome, WorkerDesk, WorkerDiedError
 from frazil.models.gain_gate import GainDecision
 from frazil.models.records import MovieResult
+from frazil.models.redo import stage_again
 
 _log = logging.getLogger(__name__)
 _STEADY_MOVIES = 10
 """After so many results a worker that was restarted is as good as any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A result that is to be made again."""
+
+    stored: result_files.StoredResult
+    written_ns: int
+    stage: Stage | None
+    """From which on; None: its file says that it has been made again."""
 
 
 class DispatchDesk:
@@ -43,13 +57,14 @@ class DispatchDesk:
         analysis: AnalysisDesk,
         notices: Notices,
         settings: Settings,
-        parameter_hash: str,
+        session_dir: Path,
+        made_with: MadeWith,
         clock: Callable[[], float],
     ) -> None:
+        self._session_dir, self._made_with = session_dir, made_with
         self._store, self._book, self._gate, self._scheduler = store, book, gate, scheduler
         self._workers, self._movies, self._results = workers, movies, results
         self._analysis, self._notices, self._settings = analysis, notices, settings
-        self._hash = parameter_hash
         self._clock = clock
         self._results_since_start: dict[str, int] = {}
         """Of each worker's process."""
@@ -75,8 +90,17 @@ class DispatchDesk:
         for dispatch in self._scheduler.dispatches(self._clock(), eligible_below=self._analysis.eligible_below):
             known = self._movies.in_hand[dispatch.movie_id]
             known.stale = False
-            # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
-            self._store.submit(writes.start_attempt, dispatch.movie_id).result()
+            again: _Again | None = None
+            if self._book.is_redo(dispatch.movie_id):
+                again = self._earlier(dispatch.movie_id, known)
+                if again is not None and again.stage is None:
+                    # We ended between its file and its row: there is nothing to do but to write the row.
+                    self._scheduler.finished(dispatch.worker)
+                    self._results.add_stored(again.stored)
+                    continue
+            else:
+                # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
+                self._store.submit(writes.start_attempt, dispatch.movie_id).result()
             coming = [movie_id for movie_id in self._scheduler.peek(1) if movie_id in self._movies.in_hand]
             sequence = self._book.sequence(dispatch.movie_id)
             task = MovieTask(
@@ -86,10 +110,13 @@ class DispatchDesk:
                 attempt=dispatch.attempt,
                 acquisition=known.acquisition,
                 gain=self._gate.decision_for(known.movie),
-                parameter_hash=self._hash,
+                parameter_hash=self._made_with.parameter_hash,
                 prior=self._analysis.prior_for(sequence),
                 network_version=self._analysis.network_version_for(sequence),
                 make_lessons=self._analysis.makes_lessons(sequence),
+                earlier=None if again is None else again.stored.result,
+                earlier_written_ns=0 if again is None else again.written_ns,
+                from_stage=Stage.MOTION if again is None or again.stage is None else again.stage,
                 next_movie_path=str(self._movies.in_hand[coming[0]].movie.path) if coming else None,
             )
             self._workers.call(
@@ -101,6 +128,16 @@ class DispatchDesk:
                 text=known.movie.relative_path,
                 limit_s=self._settings.workers.movie_timeout_s,
             )
+
+    def _earlier(self, movie_id: str, known: InHand) -> _Again | None:
+        """The result that a movie has; None: it cannot be read, and the movie is processed as a whole."""
+        path = result_files.result_path(self._session_dir, movie_id)
+        try:
+            written_ns, stored = path.stat().st_mtime_ns, result_files.read_result(path)
+        except (FormatError, OSError):
+            return None
+        stage = stage_again(stored.result, known.acquisition, **asdict(self._made_with))
+        return _Again(stored, written_ns, stage)
 
     def take(self, outcome: Outcome) -> None:
         """A call has ended, one way or another."""
@@ -120,7 +157,8 @@ class DispatchDesk:
                 self._works_again(worker)
                 if known is not None and known.stale:
                     known.stale = False
-                    self._store.submit(writes.give_attempt_back, movie_id)
+                    if not self._book.is_redo(movie_id):
+                        self._store.submit(writes.give_attempt_back, movie_id)
                     self._movies.queue(movie_id)
                 elif attempt:
                     self._results.add(outcome.value)
@@ -165,7 +203,11 @@ class DispatchDesk:
         _log.warning("movie %s failed on %s (%s): %s", movie_id, worker, kind.value, reason)
         self._workers.count(worker, failed=True)
         after = self._scheduler.failed(worker, kind, self._clock())
-        if movie_id in self._movies.in_hand:  # else it was replaced or set aside meanwhile: its row stays as it is
+        if self._book.is_redo(movie_id) and movie_id in self._movies.in_hand:
+            gone = kind is FailureKind.WORLD and not self._movies.in_hand[movie_id].movie.path.exists()
+            if after.quarantine or gone:
+                self._movies.keep_result(movie_id, "the movie's file is gone" if gone else reason)
+        elif movie_id in self._movies.in_hand:  # else it was replaced or set aside meanwhile: its row stays as it is
             if kind in (FailureKind.DEATH, FailureKind.DEVICE, FailureKind.WORLD):
                 self._store.submit(writes.give_attempt_back, movie_id)
             if after.quarantine:

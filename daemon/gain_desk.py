@@ -82,6 +82,11 @@ class GainDesk:
     def blocked(self) -> bool:
         return self.decision is not None and not self.decision.passes
 
+    @property
+    def asking(self) -> bool:
+        """A worker has the question."""
+        return self._asking
+
     def busy(self) -> bool:
         """A worker is looking at the movies, or would be asked to if nothing more came."""
         return self._asking or self._has_question(nothing_more_comes=True)

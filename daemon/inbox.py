@@ -59,6 +59,12 @@ class Inbox:
         """Wait until something comes in, at most so long."""
         self._arrived.wait(timeout_s)
 
+    def forget_intake(self) -> None:
+        """Drop what an intake that has ended said of movies: the next one begins from the store, and says it again."""
+        for item in self.take_all():
+            if isinstance(item, Order | FrazilError | FailedWrite):
+                self._put(item)
+
     def refuse_orders(self, why: str) -> None:
         """Answer the orders that nobody will carry out any more."""
         for item in self.take_all():

@@ -52,6 +52,14 @@ def is_check(sequence: int) -> bool:
     return sequence // _EVERY % _CHECKED == _CHECKED - 1
 
 
+def taught_with(store: Store, in_force: MadeWith) -> MadeWith:
+    """Under which name the session's rounds go on. What the restoration was taught stays when settings change: it has
+    earned its place on halves that were held out, and the lessons of early movies are gone."""
+    rows = store.rows("SELECT parameter_hash, code_version FROM restoration_rounds ORDER BY round DESC LIMIT 1")
+    newest = MadeWith(str(rows[0][0]), str(rows[0][1])) if rows else None
+    return newest if newest is not None and newest.code_version == in_force.code_version else in_force
+
+
 class LessonDesk:
     """The learned restoration of one session. `enabled` False: the shipped weights for all movies."""
 
@@ -108,6 +116,11 @@ class LessonDesk:
         if not self._line.step() and not self._line.busy and ended_movies >= (self.rounds + 1) * ROUND_MOVIES:
             self._ask()
         return self._line.busy
+
+    def close(self) -> None:
+        """End the process; a round that it has in hand is taught again."""
+        if self._line is not None:
+            self._line.close()
 
     def _ask(self) -> None:
         assert self._line is not None

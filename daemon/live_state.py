@@ -33,6 +33,18 @@ class AnalysisSummary:
     particle_count: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class RedoSummary:
+    """How far results are made again with changed settings; `stage` is empty where none are."""
+
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+
+
+NO_REDO = RedoSummary()
+
+
 class LiveStateBuilder:
     """Keeps what needs a memory (disk use, sequence number); everything else is asked of the store each time."""
 
@@ -48,6 +60,10 @@ class LiveStateBuilder:
         self.last_movie_id: str | None = None
         self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
 
+    def use(self, options: DaemonOptions) -> None:
+        """From now on: the settings have changed."""
+        self._options = options
+
     def build(
         self,
         *,
@@ -56,12 +72,15 @@ class LiveStateBuilder:
         gate: GateState,
         queue_depth: int,
         analysis: AnalysisSummary | None,
+        redo: RedoSummary = NO_REDO,
     ) -> LiveState:
         """Ask the store and make the next state. When the store or the disk does not answer (a query that ran too long
         on a busy machine), the numbers stay as they were: a screen must never end a night's run."""
         self._sequence += 1
         try:
-            return self._build(status=status, workers=workers, gate=gate, queue_depth=queue_depth, analysis=analysis)
+            return self._build(
+                status=status, workers=workers, gate=gate, queue_depth=queue_depth, analysis=analysis, redo=redo
+            )
         except (QueryError, OSError) as error:
             _log.warning("the screen shows older numbers: %s", error)
             self.newest = msgspec.structs.replace(
@@ -72,6 +91,9 @@ class LiveStateBuilder:
                 workers=workers,
                 gate=gate,
                 queue_depth=queue_depth,
+                redo_stage=redo.stage,
+                redo_done=redo.done,
+                redo_total=redo.total,
             )
             return self.newest
 
@@ -83,6 +105,7 @@ class LiveStateBuilder:
         gate: GateState,
         queue_depth: int,
         analysis: AnalysisSummary | None,
+        redo: RedoSummary = NO_REDO,
     ) -> LiveState:
         options, settings = self._options, self._options.settings
         session = self._one("session")
@@ -121,6 +144,9 @@ class LiveStateBuilder:
             lag_p50_s=_float(lag.get("p50_s")),
             lag_p95_s=_float(lag.get("p95_s")),
             queue_depth=queue_depth,
+            redo_stage=redo.stage,
+            redo_done=redo.done,
+            redo_total=redo.total,
             free_disk_bytes=free,
             written_bytes_per_s=written_per_s,
             disk_full_in_h=max(0.0, free - floor) / written_per_s / 3600 if written_per_s else None,

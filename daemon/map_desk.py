@@ -28,8 +28,11 @@ _log = logging.getLogger(__name__)
 _MAX_DEATHS = 3
 _ENDED_SQL = """
 SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected', 'outdated', 'quarantined')
+AND NOT (contains(coalesce(flags, ''), 'outdated-') AND failure_stage IS NULL)
 ORDER BY sequence
 """
+"""A result that is to be made again waits outside: a map has particles of one kind of settings, and what a movie left
+in its sums cannot be taken out when the new result comes."""
 
 
 class MapDesk:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from frazil.config.settings import Settings
+from frazil.config.stages import Stage, first_stage, outdated_from
 from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.events import RestoredMovie
 from frazil.daemon.intake.identity import CompleteMovie, FileStat
+from frazil.daemon.live_state import NO_REDO, RedoSummary
 from frazil.daemon.session_folder import output_stem
+from frazil.daemon.store import writes
 from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.store import Store
 from frazil.models.formats.acquisition import AcquisitionParameters, merge_metadata, resolve
@@ -21,7 +25,8 @@ INTERRUPTED_PRIORITY = 5
 """Movies that a worker had in hand when the daemon ended come behind the others: one that takes the whole machine down
 with it must not be the first thing that every restart tries."""
 REPROCESS_PRIORITY = 10
-"""Movies that were done with other settings wait behind those that come from the microscope now."""
+"""Movies that were done with other settings wait behind those that come from the microscope now, and behind those that
+a worker had in hand."""
 
 _RESTORE_SQL = """
 SELECT movie_id, relative_path, generation, state, size_bytes, mtime_ns, inode, frame_count, file_format, sidecar_path,
@@ -41,6 +46,8 @@ class _Entry:
     attempts: int = 0
     """Of an earlier run, failed for reasons of the movie's own; the scheduler counts on from here."""
     row: MovieRow | None = None
+    redo: bool = False
+    """It has a result, which counts until the one that is made with the present settings takes its place."""
 
 
 @dataclass(slots=True)
@@ -57,6 +64,10 @@ class MovieBook:
     """Of movies that were complete and had no result."""
     interrupted: list[str] = field(default_factory=list)
     """Ids of movies that were in a worker's hands when the earlier run ended: that attempt does not count."""
+    redo_stages: Counter[Stage] = field(default_factory=Counter)
+    """Movies whose results were to be made again when the session was resumed, by the stage from which on."""
+    redo_left: int = 0
+    """How many of them still are."""
     any_resolved: bool = False
     """At least one movie's acquisition parameters were complete: what is missing later is that movie's fault."""
 
@@ -64,7 +75,8 @@ class MovieBook:
 
     @classmethod
     def restore(cls, store: Store, *, parameter_hash: str, code_version: str) -> MovieBook:
-        """The movies of an earlier run. Those done with other settings or another frazil are to be done again."""
+        """The movies of an earlier run. Those done with other settings are to be done again, and count as done until
+        then; those of another frazil are to be done as if they never had been."""
         book = cls()
         cursor = store.cursor()
         try:
@@ -85,9 +97,16 @@ class MovieBook:
         self._next_sequence = max(self._next_sequence, sequence + 1)
         self._stems[stem] = row["relative_path"]
         done = state in (MovieState.READY, MovieState.REJECTED)
-        if done and (row["parameter_hash"], row["code_version"]) != (parameter_hash, code_version):
+        if done and row["code_version"] != code_version:
             state, entry.priority = MovieState.FAILED, REPROCESS_PRIORITY
             done = False
+        elif done and row["failure_stage"] != writes.REDO_STAGE:
+            stage = outdated_from(row["parameter_hash"], parameter_hash)
+            if stage is not None:
+                # The intake looks at the file again. For its epoch and for the map it has ended.
+                state, entry.priority, entry.redo = MovieState.FAILED, REPROCESS_PRIORITY, True
+                self.redo_stages[stage] += 1
+                self.redo_left += 1
         self.any_resolved = self.any_resolved or done
         if state is MovieState.QUARANTINED and row["failure_stage"] == "metadata":
             state = MovieState.FAILED  # what was missing or contradicted may have been said since
@@ -130,6 +149,14 @@ class MovieBook:
         """What the intake starts from; handed over once."""
         restored, self._restored = self._restored, []
         return restored
+
+    @property
+    def redo(self) -> RedoSummary:
+        """How far it is with what is made again."""
+        if not self.redo_left:
+            return NO_REDO
+        total = self.redo_stages.total()
+        return RedoSummary(first_stage(self.redo_stages).value, total - self.redo_left, total)
 
     # --- a movie's life --------------------------------------------------------------------------------------------
 
@@ -203,6 +230,19 @@ class MovieBook:
         """The result is durable: forget what only processing needed."""
         entry = self._entries[movie_id]
         entry.row, entry.priority = None, LIVE_PRIORITY
+        self.no_redo(movie_id)
+
+    def is_redo(self, movie_id: str) -> bool:
+        """It has a result that is to be made again with other settings."""
+        entry = self._entries.get(movie_id)
+        return entry is not None and entry.redo
+
+    def no_redo(self, movie_id: str) -> None:
+        """Its result was made again, or stays, or is no concern any more."""
+        entry = self._entries.get(movie_id)
+        if entry is not None and entry.redo:
+            entry.redo = False
+            self.redo_left -= 1
 
     @property
     def newest_sequence(self) -> int:

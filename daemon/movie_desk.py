@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from frazil.config.errors import NotThereError, SettingsError, UsageError
+from frazil.config.errors import FormatError, NotThereError, SettingsError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
@@ -16,10 +16,11 @@ from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.events import Reconsider
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.movie_book import MovieBook
+from frazil.daemon.movie_from_store import movie_from_store
 from frazil.daemon.notices import Notices
 from frazil.daemon.optics_desk import OpticsDesk
 from frazil.daemon.scheduler import Scheduler
-from frazil.daemon.store import writes
+from frazil.daemon.store import result_files, writes
 from frazil.daemon.store.store import Store
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.records import AcquisitionMetadata, MovieState
@@ -94,17 +95,23 @@ class MovieDesk:
                 self._store.submit(writes.register_movie, self._book.found(item))
             case intake.Settling(movie_id=movie_id, reason=reason) | intake.Revived(movie_id=movie_id, reason=reason):
                 self._asked_again.pop(item.path, None)
-                self._fail(movie_id, reason, MovieState.SETTLING)
+                if not self._book.is_redo(movie_id):
+                    self._fail(movie_id, reason, MovieState.SETTLING)
             case intake.Announce(movie=movie):
                 self._asked_again.pop(movie.relative_path, None)
                 self._complete(movie)
             case intake.Replaced(path=path, old_generation=old_generation, old_movie_id=movie_id):
                 self._store.submit(writes.mark_outdated, path, old_generation + 1)
                 self.forget(movie_id)
+            case intake.Vanished(movie_id=movie_id) if self._book.is_redo(movie_id):
+                self._redo_without_file(movie_id)
             case intake.Vanished(movie_id=movie_id):
                 # Outdated, not quarantined: if the file comes back, it is taken up again.
                 self.forget(movie_id)
                 self._fail(movie_id, "the file went away before it was processed", MovieState.OUTDATED)
+            case intake.Quarantine(path=path, movie_id=movie_id, reason=reason) if self._book.is_redo(movie_id):
+                self._asked_again.pop(path, None)
+                self.keep_result(movie_id, reason)
             case intake.Quarantine(path=path, movie_id=movie_id, reason=reason, evidence=evidence):
                 self._asked_again.pop(path, None)
                 self.forget(movie_id)
@@ -124,9 +131,14 @@ class MovieDesk:
 
     def _complete(self, movie: CompleteMovie) -> None:
         now_utc_us = self._utc_us()
+        redo = self._book.is_redo(movie.movie_id)
         try:
             acquisition = self._resolve_and_store(movie, now_utc_us)
         except SettingsError as error:
+            if redo:
+                self._notices.alert("error", "metadata", error.what, error.remedy)
+                self.keep_result(movie.movie_id, str(error))
+                return
             self._store.submit(writes.register_movie, self._book.complete(movie, now_utc_us)).result()
             if not self._book.any_resolved and (self._ask_when_unknown or movie.sidecar is not None):
                 # Nobody ever said it, and the person who has just started this is still there to be asked.
@@ -136,9 +148,10 @@ class MovieDesk:
             self._store.submit(writes.quarantine, movie.movie_id, stage="metadata", reason=str(error))
             self.forget(movie.movie_id)
             return
-        self._store.submit(writes.set_state, movie.movie_id, MovieState.QUEUED, complete_utc_us=now_utc_us)
         self.in_hand[movie.movie_id] = InHand(movie, acquisition)
-        self._analysis.movie_begins(self._book.sequence(movie.movie_id))
+        if not redo:  # else its result counts until the new one is there, and holds nobody up
+            self._store.submit(writes.set_state, movie.movie_id, MovieState.QUEUED, complete_utc_us=now_utc_us)
+            self._analysis.movie_begins(self._book.sequence(movie.movie_id))
         if self._gate.needs_gate(movie) and not self._gate.open:
             self._gate.offer(movie)
             self.waiting_for_gate[movie.movie_id] = None
@@ -228,7 +241,32 @@ class MovieDesk:
         self.in_hand.pop(movie_id, None)
         self.waiting_for_gate.pop(movie_id, None)
         if movie_id in self._book:
+            self._book.no_redo(movie_id)
             self._analysis.movie_ended(self._book.sequence(movie_id), None)
+
+    def _redo_without_file(self, movie_id: str) -> None:
+        """Its stored sums may be all that is needed; where they are not, the worker finds no movie and it stays."""
+        try:
+            stored = result_files.read_result(result_files.result_path(self._store.session_dir, movie_id))
+        except (FormatError, OSError):
+            self.keep_result(movie_id, "the movie's file is gone")
+        else:
+            self._complete(movie_from_store(stored, self._settings, now_s=self._clock()))
+
+    def keep_result(self, movie_id: str, why: str) -> None:
+        """A result that was to be made again with other settings stays, because it cannot be."""
+        self._scheduler.remove(movie_id)
+        self.in_hand.pop(movie_id, None)
+        self.waiting_for_gate.pop(movie_id, None)
+        reason = f"the result of the earlier settings stays: {why}"
+        self._store.submit(writes.keep_result, movie_id, reason).result()
+        self._book.done(movie_id)
+        self._notices.alert(
+            "warning",
+            "movie",
+            "results of movies that cannot be processed again stay as they were (flag outdated)",
+            "`frazil query SESSION \"SELECT relative_path, failure_reason FROM movies WHERE failure_stage = 'redo'\"`",
+        )
 
     def finished(self, movie_id: str) -> None:
         """The result is durable."""
@@ -252,6 +290,7 @@ class MovieDesk:
             raise UsageError("this file was replaced by a newer one", path=path, remedy="re-queue the newer one")
         if movie_id in self.in_hand or state not in _REQUEUE_STATES:
             return f"{path} is on its way already ({state.value})"
+        self._book.no_redo(movie_id)
         self._store.submit(writes.requeue, movie_id).result()
         self._ask_again(Reconsider(path, accept_as_is=accept_as_is))
         return f"{path} is queued again"

@@ -21,6 +21,10 @@ class Notices:
         self._utc_us = utc_us
         self._quiet_us = int(quiet_s * 1e6)
 
+    def use(self, *, quiet_s: float) -> None:
+        """From now on."""
+        self._quiet_us = int(quiet_s * 1e6)
+
     def alert(self, severity: str, subject: str, text: str, remedy: str | None = None, alert_id: str = "") -> None:
         """`severity`: info, warning or error; `subject`: gain, disk, worker, movie, ...; without an `alert_id` the same
         text is the same alert."""

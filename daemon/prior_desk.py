@@ -178,6 +178,10 @@ class PriorDesk:
             return True
         return self._counsel.ask_next(self._newest, quiet=quiet, final=final)
 
+    def close(self) -> None:
+        """End the process; an epoch that it has in hand is learnt from again."""
+        self._line.close()
+
     # --- learning --------------------------------------------------------------------------------------------------
 
     def _ask(self, epoch: int) -> None:

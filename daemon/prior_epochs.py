@@ -26,6 +26,12 @@ def prior_version_for(sequence: int) -> int:
     return max(0, epoch_of(sequence) - _LAG_EPOCHS + 1)
 
 
+OUTDATED = "outdated"
+"""In place of a parameter hash: versions that were learnt, or are being learnt, while results are made again with other
+settings. The chain goes on with them, so that no movie from the microscope waits; when all results are of one kind, it
+is made anew (docs/decisions/0027)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeWith:
     """What results have to have in common so that one prior may learn from them."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from frazil.config.errors import RetryLaterError
+from frazil.config.errors import FormatError, RetryLaterError
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.movie_book import MovieBook
@@ -41,7 +42,7 @@ class ResultDesk:
         self._analysis, self._notices = analysis, notices
         self._session_dir, self._thresholds = session_dir, thresholds
         self._clock, self._utc_us = clock, utc_us
-        self._pending: list[tuple[MovieResult, float]] = []
+        self._pending: list[tuple[MovieResult, float, result_files.StoredResult | None]] = []
         self._not_before_s = float("-inf")
         self.last_movie_id: str | None = None
 
@@ -52,7 +53,11 @@ class ResultDesk:
 
     def add(self, result: MovieResult) -> None:
         """A worker brought a result."""
-        self._pending.append((result, self._clock()))
+        self._pending.append((result, self._clock(), None))
+
+    def add_stored(self, stored: result_files.StoredResult) -> None:
+        """A result is in its file and has no row yet: we ended in between."""
+        self._pending.append((stored.result, self._clock(), stored))
 
     def use(self, thresholds: ThresholdSettings) -> None:
         """From the next result on."""
@@ -63,7 +68,7 @@ class ResultDesk:
         if not self._pending or self._clock() < self._not_before_s:
             return
         pending, self._pending = self._pending, []
-        for position, (result, came_s) in enumerate(pending):
+        for position, (result, came_s, there) in enumerate(pending):
             known = self._movies.in_hand.get(result.movie_id)
             if known is None:
                 continue  # replaced while it was being processed
@@ -72,7 +77,11 @@ class ResultDesk:
             row = self._book.row(result.movie_id)
             stored = result_files.StoredResult(row, result, self._utc_us(), lag_s, reason)
             try:
-                result_files.write_result(self._session_dir, stored)
+                if there is None:
+                    stored = self._with_first_times(stored)
+                    result_files.write_result(self._session_dir, stored)
+                else:
+                    stored = replace(there, rejection_reason=reason)
                 written = self._store.submit(rebuild.adopt, stored).result()
             except (RetryLaterError, OSError) as error:
                 self._notices.alert("error", "disk", f"results cannot be written: {error}", "free disk space")
@@ -83,6 +92,18 @@ class ResultDesk:
                 self._movies.forget(result.movie_id)  # its row says that a newer file has taken its place
             else:
                 self._finish(result)
+
+    def _with_first_times(self, stored: result_files.StoredResult) -> result_files.StoredResult:
+        """A result that was made again keeps the time and the lag of the first one: lag and pace are about movies that
+        come from the microscope. Raises OSError."""
+        movie_id = stored.result.movie_id
+        if not self._book.is_redo(movie_id):
+            return stored
+        try:
+            first = result_files.read_result(result_files.result_path(self._session_dir, movie_id))
+        except (FormatError, FileNotFoundError):
+            return stored
+        return replace(stored, ready_utc_us=first.ready_utc_us, lag_s=first.lag_s)
 
     def _finish(self, result: MovieResult) -> None:
         self.last_movie_id = result.movie_id

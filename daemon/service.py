@@ -10,6 +10,7 @@ from pathlib import Path
 
 from frazil.config.errors import NotThereError, RetryLaterError, UsageError
 from frazil.config.loading import settings_of
+from frazil.daemon.change_plan import plan_change
 from frazil.daemon.pictures import load_picture
 from frazil.daemon.store import causal_writes, result_files, session_writes
 from frazil.daemon.store.rows import FeedbackRow, InterventionRow
@@ -135,6 +136,11 @@ class DaemonService:
                     "thresholds": thresholds.model_dump(mode="json"),
                 }
                 return Done(json.dumps(said))
+            case "settings-preview":
+                rows = self._store.named("session").as_dicts()
+                before = settings_of(str(rows[0]["settings_yaml"]))
+                plan = plan_change(self._store, before, request.args, origin="")
+                return Done(json.dumps({**plan.to_dict(), "lines": plan.lines()}))
             case _:
                 return Done(self._order(request))
 

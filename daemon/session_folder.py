@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from frazil.config.errors import UsageError
-from frazil.config.loading import settings_to_yaml
+from frazil.config.loading import parameter_hash, settings_to_yaml
 from frazil.config.settings import Settings
 
 SUBFOLDERS = ("motion", "ctf", "restored", "particles", "classes", "maps", "thumbnails", "results", "logs", "export")
@@ -93,6 +93,12 @@ def file_digest(path: str | None) -> str:
             f"cannot be read: {error.strerror or error}", path=path, remedy="correct the path of --gain or --defects"
         ) from error
     return digest.hexdigest()
+
+
+def made_with(settings: Settings) -> str:
+    """The parameter hash of these settings, with the files that they name as they are now. Raises `UsageError`."""
+    camera = settings.camera
+    return parameter_hash(settings, inputs={"gain": file_digest(camera.gain), "defects": file_digest(camera.defects)})
 
 
 def output_stem(relative_path: str, taken: dict[str, str]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from frazil.models.deconvolution.restoration import Restored, restore_micrograph
 from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.gain_gate import relative_residual
-from frazil.models.motion.align import AlignedMovie, align_movie
+from frazil.models.motion.align import AlignedMovie, align_movie, sum_again
+from frazil.models.motion.field import local_modes
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
 from frazil.models.particles.picking import pick_particles
@@ -29,6 +31,7 @@ from frazil.models.records import (
     CausalLosses,
     CtfEstimate,
     FrameShifts,
+    LocalModes,
     LocalMotion,
     MovieEvidence,
     ParticlePicks,
@@ -77,6 +80,40 @@ class MovieProducts:
     restoration: RestorationFacts
     lessons: tuple[Lesson, ...]
     """What the learned residual can learn from this movie, where it was asked for."""
+    local_modes: LocalModes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMotion:
+    """Of a movie that was aligned before, under the same settings of motion."""
+
+    shifts: FrameShifts
+    local_motion: LocalMotion | None
+    modes: LocalModes
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is known of a movie's counts besides its sums."""
+
+    frame_count: int
+    counts_per_px: float
+    """Electrons per pixel of the corrected sum over all frames."""
+    bad_pixel_count: int
+    fixed_pattern: float
+    """`Quality.fixed_pattern`."""
+    fixed_pattern_rms: float | None
+
+    @property
+    def dose_per_frame_e_per_px(self) -> float:
+        return self.counts_per_px / self.frame_count
+
+    def dose_per_frame_e_per_a2(self, acquisition: AcquisitionParameters) -> float:
+        """What was said of the dose, else what was counted."""
+        # Counted electrons are the dose where nobody gave one: they miss coincidence and scattering, by a few per cent.
+        counted = self.dose_per_frame_e_per_px / acquisition.pixel_size_angstrom**2
+        # An image that somebody has normalised has no counts: its dose is then as good as none, never negative.
+        return max(acquisition.dose_per_frame_e_per_a2 or counted, 1e-6)
 
 
 def process_movie(
@@ -95,6 +132,7 @@ def process_movie(
     network: ResidualNetwork | None = None,
     network_version: int = 0,
     make_lessons: bool = False,
+    known_motion: KnownMotion | None = None,
 ) -> MovieProducts:
     """Align, sum, fit, attribute, restore, pick and extract.
 
@@ -116,24 +154,70 @@ def process_movie(
         The learned residual as the session has taught it by now. None: as it ships, which is version 0.
     make_lessons:
         Also return what the residual can learn from this movie.
+    known_motion:
+        Not looked for again; only the sums are made.
     """
-    frame_count = source.frame_count
-    counts_per_px = float(corrected_sum.mean(dtype=np.float64))
-    dose_per_frame_e_per_px = counts_per_px / frame_count
-    # Counted electrons are the dose where nobody gave one: they miss coincidence and scattering, by a few per cent.
-    counted = dose_per_frame_e_per_px / acquisition.pixel_size_angstrom**2
-    # An image that somebody has normalised has no counts: its dose is then as good as none, never negative.
-    dose_per_frame = max(acquisition.dose_per_frame_e_per_a2 or counted, 1e-6)
-    aligned = align_movie(
+    counted = Counted(
+        frame_count=source.frame_count,
+        counts_per_px=float(corrected_sum.mean(dtype=np.float64)),
+        bad_pixel_count=bad_pixel_count,
+        fixed_pattern=0.0 if gain_pattern is None else _pattern_left(corrected_sum, gain_pattern),
+        fixed_pattern_rms=fixed_pattern_rms,
+    )
+    aligned = _aligned(source, known_motion, counted, acquisition, settings, device, on_stage)
+    return process_sums(
+        aligned,
+        counted,
+        acquisition=acquisition,
+        settings=settings,
+        prior=prior,
+        reference_counts_per_px=reference_counts_per_px,
+        device=device,
+        on_stage=on_stage,
+        network=network,
+        network_version=network_version,
+        make_lessons=make_lessons,
+    )
+
+
+def _aligned(
+    source: FrameSource,
+    known: KnownMotion | None,
+    counted: Counted,
+    acquisition: AcquisitionParameters,
+    settings: Settings,
+    device: torch.device,
+    on_stage: Callable[[str], None],
+) -> AlignedMovie:
+    make = align_movie if known is None else partial(sum_again, known.shifts, known.local_motion, known.modes)
+    return make(
         source,
         pixel_size_angstrom=acquisition.pixel_size_angstrom,
         voltage_kv=acquisition.voltage_kv,
-        dose_per_frame_e_per_a2=dose_per_frame,
+        dose_per_frame_e_per_a2=counted.dose_per_frame_e_per_a2(acquisition),
         pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
         settings=settings.motion,
         device=device,
         on_stage=on_stage,
     )
+
+
+def process_sums(
+    aligned: AlignedMovie,
+    counted: Counted,
+    *,
+    acquisition: AcquisitionParameters,
+    settings: Settings,
+    prior: PriorSnapshot,
+    reference_counts_per_px: float | None,
+    device: torch.device,
+    on_stage: Callable[[str], None],
+    network: ResidualNetwork | None = None,
+    network_version: int = 0,
+    make_lessons: bool = False,
+) -> MovieProducts:
+    """All that follows the motion: fit, attribute, restore, pick and extract. As `process_movie`."""
+    frame_count, counts_per_px = counted.frame_count, counted.counts_per_px
     on_stage("ctf")
     several = frame_count > 1
     fit = fit_ctf(
@@ -151,10 +235,7 @@ def process_movie(
         device=device,
     )
     on_stage("quality")
-    quality = replace(
-        _quality(aligned, fit, corrected_sum, bad_pixel_count, gain_pattern, reference_counts_per_px, frame_count),
-        fixed_pattern_rms=fixed_pattern_rms,
-    )
+    quality = _quality(aligned.shifts, fit, counted, reference_counts_per_px)
     on_stage("attribute")
     evidence = collect_evidence(
         shifts=aligned.shifts,
@@ -163,7 +244,7 @@ def process_movie(
         spectra=fit.spectra,
         quality=quality,
         acquisition=acquisition,
-        dose_per_frame_e_per_a2=dose_per_frame,
+        dose_per_frame_e_per_a2=counted.dose_per_frame_e_per_a2(acquisition),
         frame_count=frame_count,
         field_angstrom=(
             aligned.plain.shape[0] * aligned.pixel_size_angstrom,
@@ -186,26 +267,14 @@ def process_movie(
         blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),
         learn_from=make_lessons,
     )
-    on_stage("pick")
-    picks = pick_particles(
+    picks, particles = pick_and_extract(
         aligned.dose_weighted,
+        fit.estimate,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
-        diameter_angstrom=settings.particles.diameter_angstrom,
-        least_diameter_angstrom=settings.particles.least_diameter_angstrom,
-        ctf=fit.estimate,
         acquisition=acquisition,
+        settings=settings,
         device=device,
-    )
-    on_stage("extract")
-    box_px = particle_box_px(settings, aligned.pixel_size_angstrom)
-    diameter_angstrom = settings.particles.diameter_angstrom or picks.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM
-    height_px, width_px = aligned.dose_weighted.shape
-    picks = keep(picks, boxes_inside(picks, height_px, width_px, box_px))
-    particles = extract_particles(
-        aligned.dose_weighted,
-        picks,
-        box_px=box_px,
-        diameter_px=diameter_angstrom / aligned.pixel_size_angstrom,
+        on_stage=on_stage,
     )
     return MovieProducts(
         micrograph=aligned.dose_weighted.cpu(),
@@ -215,7 +284,7 @@ def process_movie(
         restored=restored.image.cpu(),
         restored_small=restored.small.cpu(),
         power_spectrum=fit.diagnostic,
-        particles=particles.cpu(),
+        particles=particles,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         shifts=aligned.shifts,
         local_motion=aligned.local_motion,
@@ -227,7 +296,43 @@ def process_movie(
         evidence=evidence,
         restoration=_restoration_facts(restored, network_version),
         lessons=restored.lessons,
+        local_modes=local_modes(aligned.field),
     )
+
+
+def pick_and_extract(
+    micrograph: torch.Tensor,
+    ctf: CtfEstimate,
+    *,
+    pixel_size_angstrom: float,
+    acquisition: AcquisitionParameters,
+    settings: Settings,
+    device: torch.device,
+    on_stage: Callable[[str], None],
+) -> tuple[ParticlePicks, torch.Tensor]:
+    """Picks of a dose-weighted micrograph (h, w), and their (n, box, box) pictures on the CPU."""
+    on_stage("pick")
+    picks = pick_particles(
+        micrograph,
+        pixel_size_angstrom=pixel_size_angstrom,
+        diameter_angstrom=settings.particles.diameter_angstrom,
+        least_diameter_angstrom=settings.particles.least_diameter_angstrom,
+        ctf=ctf,
+        acquisition=acquisition,
+        device=device,
+    )
+    on_stage("extract")
+    box_px = particle_box_px(settings, pixel_size_angstrom)
+    diameter_angstrom = settings.particles.diameter_angstrom or picks.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM
+    height_px, width_px = micrograph.shape
+    picks = keep(picks, boxes_inside(picks, height_px, width_px, box_px))
+    particles = extract_particles(
+        micrograph,
+        picks,
+        box_px=box_px,
+        diameter_px=diameter_angstrom / pixel_size_angstrom,
+    )
+    return picks, particles.cpu()
 
 
 def _restoration_facts(restored: Restored, network_version: int) -> RestorationFacts:
@@ -250,28 +355,20 @@ def particle_box_px(settings: Settings, pixel_size_angstrom: float) -> int:
     return max(2 * round(1.6 * diameter_px / 2), 16)
 
 
-def _quality(
-    aligned: AlignedMovie,
-    fit: CtfFit,
-    corrected_sum: NDArray[np.float32],
-    bad_pixel_count: int,
-    gain_pattern: NDArray[np.float32] | None,
-    reference_counts_per_px: float | None,
-    frame_count: int,
-) -> Quality:
-    counts_per_px = float(corrected_sum.mean(dtype=np.float64))
-    per_frame = counts_per_px / frame_count
+def _quality(shifts: FrameShifts, fit: CtfFit, counted: Counted, reference_counts_per_px: float | None) -> Quality:
+    counts_per_px, per_frame = counted.counts_per_px, counted.dose_per_frame_e_per_px
+    frame_count = counted.frame_count
     thickness = None
     if reference_counts_per_px is not None and per_frame > 0:
         thickness = float(np.log(reference_counts_per_px / per_frame))
     flags = []
     if frame_count == 1:
         flags.append("single-frame")
-    elif not aligned.shifts.converged:
+    elif not shifts.converged:
         flags.append("alignment-uncertain")
-    if aligned.shifts.total_angstrom > _LARGE_MOTION_ANGSTROM:
+    if shifts.total_angstrom > _LARGE_MOTION_ANGSTROM:
         flags.append("large-motion")
-    steps = np.hypot(np.diff(aligned.shifts.shift_x_angstrom), np.diff(aligned.shifts.shift_y_angstrom))
+    steps = np.hypot(np.diff(shifts.shift_x_angstrom), np.diff(shifts.shift_y_angstrom))
     if steps.size and float(steps.max()) > _JUMP_ANGSTROM:
         flags.append("drift-burst")
     if fit.estimate.ice_ring_density > _STRONG_ICE_RING:
@@ -283,11 +380,12 @@ def _quality(
     return Quality(
         mean_counts_per_px=counts_per_px,
         dose_per_frame_e_per_px=per_frame,
-        hot_pixel_count=bad_pixel_count,
+        hot_pixel_count=counted.bad_pixel_count,
         relative_ice_thickness=thickness,
-        fixed_pattern=0.0 if gain_pattern is None else _pattern_left(corrected_sum, gain_pattern),
+        fixed_pattern=counted.fixed_pattern,
         already_summed=frame_count == 1,
         flags=tuple(flags),
+        fixed_pattern_rms=counted.fixed_pattern_rms,
     )
 
 

@@ -156,6 +156,19 @@ class LocalMotion:
     """False: the model was not better than none, and whole-frame motion alone was used."""
 
 
+@dataclass(frozen=True, slots=True)
+class LocalModes:
+    """The local motion with which a movie's sums were made, without the restriction to RELION's polynomial: with the
+    whole-frame shifts of `FrameShifts` the sums can be made again without looking for the motion
+    (`frazil.models.motion.field`)."""
+
+    basis: str
+    """`polynomial` or `spline`."""
+    order: int
+    modes_angstrom: bytes
+    """Coefficients (F, M - 1, 2), little-endian float32 in C order; empty: the movie moved as a whole."""
+
+
 ASTIGMATISM_UNCERTAIN = "astigmatism uncertain"
 """Flag of a CTF whose mean defocus is sound."""
 
@@ -375,3 +388,5 @@ class MovieResult:
     """What the causal prior learns from."""
     restoration: RestorationFacts | None = None
     timings: tuple[StageTiming, ...] = field(default=())
+    local_modes: LocalModes | None = None
+    """None: a result of an earlier frazil, which kept only RELION's polynomial of them."""

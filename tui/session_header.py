@@ -77,6 +77,7 @@ def _flow(state: LiveState, short: bool) -> list[Text]:
         Text(_warn(behind) + lag if begun else "", ORANGE if behind else ""),
         Text(_warn(disk_short) + disk, VERMILION if disk_short else ""),
         Text(f"queue {state.queue_depth}"),
+        Text(_redoing(state)),
         Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
     ]
     return sorted(parts, key=lambda part: not part.plain.startswith("! "))  # what warns is never left out
@@ -89,6 +90,13 @@ def _idle_s(state: LiveState) -> float | None:
     since = (state.utc_us - state.last_found_utc_us) / 1e6
     usual = 3600 / state.found_per_hour if state.found_per_hour else 0.0
     return since if since > max(_IDLE_S, _IDLE_GAPS * usual) else None
+
+
+def _redoing(state: LiveState) -> str:
+    if not state.redo_stage:
+        return ""
+    what = "CTF" if state.redo_stage == "ctf" else state.redo_stage
+    return f"redoing {state.redo_done} of {state.redo_total} ({what})"
 
 
 def _warn(needed: bool) -> str:

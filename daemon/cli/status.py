@@ -63,6 +63,8 @@ def status_text(state: LiveState) -> str:
     if state.lag_p50_s is not None and state.lag_p95_s is not None:
         lines.append(f"lag         {state.lag_p50_s:.1f} s median, {state.lag_p95_s:.1f} s at 95 %")
     lines.append(f"queue       {state.queue_depth}")
+    if state.redo_stage:
+        lines.append(f"redoing     {state.redo_done} of {state.redo_total} ({redo_word(state.redo_stage)}) beside them")
     if state.free_disk_bytes is not None:
         until = "" if state.disk_full_in_h is None else f", full in {state.disk_full_in_h:.1f} h at this rate"
         lines.append(f"disk        {state.free_disk_bytes / 1e9:.1f} GB left{until}")
@@ -74,6 +76,11 @@ def status_text(state: LiveState) -> str:
     if state.alerts_open:
         lines.append(f"alerts      {state.alerts_open} open: {state.newest_alert or ''}")
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+
+
+def redo_word(stage: str) -> str:
+    """CTF is an abbreviation; the other stages are words."""
+    return "CTF" if stage == "ctf" else stage
 
 
 def _worker(worker: WorkerState) -> str:

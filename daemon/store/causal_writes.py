@@ -33,6 +33,13 @@ def record_version(
             session_writes.record_alert(connection, alert)
 
 
+def rename_versions(connection: Connection, parameter_hash: str, code_version: str) -> None:
+    """From now on all versions that this frazil learnt count as learnt from results of this kind."""
+    connection.execute(
+        "UPDATE priors SET parameter_hash = ? WHERE version > 0 AND code_version = ?", [parameter_hash, code_version]
+    )
+
+
 def replace_graph(connection: Connection, graph: nx.DiGraph) -> None:
     """The causal graph that the session is explained with from now on."""
     nodes = [node_of(graph, name) for name in nx.lexicographical_topological_sort(graph)]

@@ -320,6 +320,22 @@ THRESHOLD_FACTS = (
     "WHERE factor NOT IN ('aberrations', 'defocus_spread', 'motion_uncorrected') GROUP BY movie_id) l USING (movie_id) "
     "WHERE m.state IN ('ready', 'rejected') AND m.movie_id > $after ORDER BY m.movie_id LIMIT $limit"
 )
+# What a change of settings would do: with which parameters results were made, what stages cost, and what files and
+# sidecars say of the exposure (`sources` names who said it).
+RESULT_HASHES = (
+    "SELECT s.parameter_hash, s.code_version, count(*) AS movies FROM movies m JOIN (SELECT movie_id, "
+    "any_value(parameter_hash) AS parameter_hash, any_value(code_version) AS code_version FROM stages "
+    "GROUP BY movie_id) s USING (movie_id) WHERE m.state IN ('ready', 'rejected') GROUP BY ALL ORDER BY ALL"
+)
+STAGE_SECONDS = (
+    "SELECT stage, avg(seconds) AS seconds, (SELECT count(DISTINCT worker) FROM stages) AS workers FROM stages "
+    "GROUP BY stage ORDER BY stage"
+)
+STATED_EXPOSURES = (
+    "SELECT (metadata_json::JSON->>$name)::DOUBLE AS value, (metadata_json::JSON->'sources')::VARCHAR AS sources, "
+    "count(*) AS movies FROM movies WHERE metadata_json IS NOT NULL AND state IN ('ready', 'rejected') "
+    "AND (metadata_json::JSON->>$name) IS NOT NULL GROUP BY ALL ORDER BY movies DESC LIMIT 100"
+)
 MAP_GAINS = (
     "SELECT g.*, r.resolution_0143_angstrom FROM map_gains g JOIN reconstructions r USING (round) "
     "WHERE round = (SELECT max(round) FROM reconstructions) ORDER BY gain"

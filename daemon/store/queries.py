@@ -213,6 +213,15 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.THRESHOLD_FACTS,
         {**_RESOLUTION, "after": Param(str, ""), "limit": _rows(20_000)},
     ),
+    "result_hashes": NamedQuery("With which parameters results were made.", named_sql.RESULT_HASHES, {}),
+    "stage_seconds": NamedQuery(
+        "What each stage of a movie takes, and how many workers there were.", named_sql.STAGE_SECONDS, {}
+    ),
+    "stated_exposures": NamedQuery(
+        "What is known of one number of the exposures, and who said it.",
+        named_sql.STATED_EXPOSURES,
+        {"name": Param(str, required=True)},
+    ),
     "map_gains": NamedQuery("The newest map with fewer and with more particles.", named_sql.MAP_GAINS, {}),
     "optics_groups": NamedQuery(
         "Optics groups by beam shift: movies, astigmatism (of the CTF fits) and coma (beam tilt from the particles).",

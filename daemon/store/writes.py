@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from frazil.config.stages import Stage, outdated_from
 from frazil.daemon.store.causal_writes import insert_losses
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import KnownMovie, MovieRow
@@ -247,6 +248,55 @@ def requeue(connection: Connection, movie_id: str) -> bool:
         [movie_id],
     ).fetchone()
     return row is not None
+
+
+REDO_STAGE = "redo"
+"""`movies.failure_stage` of a movie whose result was to be made again and could not: the old one stays."""
+
+
+def mark_results(connection: Connection, parameter_hash: str, code_version: str) -> dict[Stage, int]:
+    """Mark each result with what in it is outdated under the settings in force (`outdated-ctf` among the movie's
+    flags), and take the mark from those that are right (again). State and result stay until a new one takes their
+    place. Returns how many movies are to be done again, by the stage from which on.
+
+    What another frazil made is not marked: it is done again as a whole, as a movie that never had a result. A movie
+    whose mark changes is tried again, also where an earlier try was given up (`keep_result`).
+    """
+    known = connection.execute(
+        "SELECT DISTINCT parameter_hash FROM stages JOIN movies USING (movie_id) WHERE code_version = ? "
+        "AND state IN ('ready', 'rejected')",
+        [code_version],
+    ).fetchall()
+    for (made_with,) in known:
+        stage = outdated_from(made_with, parameter_hash)
+        mark = "" if stage is None else f"outdated-{stage.value}"
+        connection.execute(
+            "UPDATE movies SET flags = concat_ws(',', nullif(trim(regexp_replace(coalesce(flags, ''), "
+            "'(^|,)outdated-[a-z]+', ''), ','), ''), nullif($mark, '')), "
+            "failure_reason = CASE WHEN failure_stage = $redo THEN NULL ELSE failure_reason END, "
+            "failure_evidence = CASE WHEN failure_stage = $redo THEN NULL ELSE failure_evidence END, "
+            "failure_stage = CASE WHEN failure_stage = $redo THEN NULL ELSE failure_stage END "
+            "WHERE state IN ('ready', 'rejected') AND movie_id IN "
+            "(SELECT movie_id FROM stages WHERE parameter_hash = $made_with AND code_version = $code_version) "
+            "AND regexp_extract(coalesce(flags, ''), 'outdated-[a-z]+') <> $mark",
+            {"mark": mark, "redo": REDO_STAGE, "made_with": made_with, "code_version": code_version},
+        )
+    counts = connection.execute(
+        "SELECT regexp_extract(flags, 'outdated-([a-z]+)', 1) AS stage, count(*) FROM movies "
+        "WHERE state IN ('ready', 'rejected') AND contains(flags, 'outdated-') "
+        "AND failure_stage IS DISTINCT FROM ? GROUP BY stage",
+        [REDO_STAGE],
+    ).fetchall()
+    return {Stage(stage): int(count) for stage, count in counts}
+
+
+def keep_result(connection: Connection, movie_id: str, reason: str) -> None:
+    """A result that was to be made again stays as it is, and why; it is not tried again until settings change again or
+    a person asks for it."""
+    connection.execute(
+        "UPDATE movies SET failure_stage = ?, failure_reason = ? WHERE movie_id = ? AND state IN ('ready', 'rejected')",
+        [REDO_STAGE, reason, movie_id],
+    )
 
 
 def mark_outdated(connection: Connection, relative_path: str, before_generation: int) -> int:

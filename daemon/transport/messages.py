@@ -48,6 +48,8 @@ CommandName = Literal[
     "acknowledge",
     "what-if",
     "thresholds",
+    "settings-preview",
+    "settings",
 ]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
 ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
@@ -97,7 +99,8 @@ class Command(Request, frozen=True, tag="command"):
     """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; intervention (what
     a person changed at the microscope): sentence, factor (the cause it is aimed at); acknowledge: alert_id;
     what-if (changes nothing, answers JSON) and thresholds (puts them in force): thresholds by name, `cuts` joined by
-    `;`; what is left out stays as it is."""
+    `;`; what is left out stays as it is; settings-preview (changes nothing, answers JSON) and settings (puts them in
+    force): settings by `section.key`, values as texts."""
     command_id: str = ""
     who: str = ""
     """Name of the person's account on the machine where the order was given."""
@@ -166,6 +169,11 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """Found to ready, of the recent movies."""
     lag_p95_s: float | None = None
     queue_depth: int = 0
+    redo_stage: str = ""
+    """Results are made again with changed settings, from this stage on (`frazil.config.stages.Stage`); empty: none."""
+    redo_done: int = 0
+    redo_total: int = 0
+    """Since the daemon started or the settings changed."""
     free_disk_bytes: int | None = None
     written_bytes_per_s: float | None = None
     disk_full_in_h: float | None = None

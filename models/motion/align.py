@@ -12,14 +12,14 @@ from torch import Tensor
 
 from frazil.config.settings import MotionSettings
 from frazil.models.motion.binning import build_small_stack
-from frazil.models.motion.field import MotionField, polynomial_coefficients
+from frazil.models.motion.field import MotionField, polynomial_coefficients, stored_field
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.motion.local_motion import LocalFit, fit_local_motion
 from frazil.models.motion.patches import cut_patches
 from frazil.models.motion.sum_filters import fourier_crop
 from frazil.models.motion.sum_movie import sum_movie
 from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frames
-from frazil.models.records import FrameShifts, LocalMotion
+from frazil.models.records import FrameShifts, LocalModes, LocalMotion
 
 EARLY_EXPOSURE_E_PER_A2 = 4.0
 """Where RELION divides early from late motion (`--dose_motionstats_cutoff` of its import of motion)."""
@@ -114,6 +114,73 @@ def align_movie(
         del patches
     del small
     mark("sum")
+    shifts = frame_shifts(field.whole_frame_angstrom, whole_sd, dose_per_frame_e_per_a2, trusted(motion))
+    return _summed(
+        source,
+        field,
+        shifts,
+        local,
+        pixel_size_angstrom=pixel_size_angstrom,
+        voltage_kv=voltage_kv,
+        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        settings=settings,
+        device=device,
+    )
+
+
+def sum_again(
+    shifts: FrameShifts,
+    local: LocalMotion | None,
+    modes: LocalModes,
+    source: FrameSource,
+    *,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    settings: MotionSettings,
+    device: torch.device,
+    on_stage: Callable[[str], None] | None = None,
+) -> AlignedMovie:
+    """The sums of a movie whose motion is known from before, in one pass over its frames and without any search.
+
+    Under the settings with which the motion was found they are those of `align_movie` (but for the rounding of the
+    stored modes). Raises ValueError if shifts or modes are those of another number of frames.
+    """
+    mark = on_stage if on_stage is not None else _ignore
+    mark("sum")
+    if len(shifts.shift_x_angstrom) != source.frame_count:
+        raise ValueError(f"the movie has {source.frame_count} frames, its shifts are of {len(shifts.shift_x_angstrom)}")
+    if source.frame_count == 1:
+        return _single_frame(source, pixel_size_angstrom, settings.fourier_crop, device)
+    return _summed(
+        source,
+        stored_field(shifts, modes),
+        shifts,
+        local,
+        pixel_size_angstrom=pixel_size_angstrom,
+        voltage_kv=voltage_kv,
+        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        settings=settings,
+        device=device,
+    )
+
+
+def _summed(
+    source: FrameSource,
+    field: MotionField,
+    shifts: FrameShifts,
+    local: LocalMotion | None,
+    *,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+    settings: MotionSettings,
+    device: torch.device,
+) -> AlignedMovie:
     sums = sum_movie(
         source,
         field,
@@ -127,7 +194,6 @@ def align_movie(
     even, odd = fourier_crop(sums.even, settings.fourier_crop), fourier_crop(sums.odd, settings.fourier_crop)
     plain = even + odd
     weighted = fourier_crop(sums.dose_weighted, settings.fourier_crop) if settings.dose_weighting else plain
-    shifts = frame_shifts(field.whole_frame_angstrom, whole_sd, dose_per_frame_e_per_a2, trusted(motion))
     pixel_out = pixel_size_angstrom * source.width_px / plain.shape[1]
     return AlignedMovie(shifts, local, weighted, plain, even, odd, pixel_out, field)
 

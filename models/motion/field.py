@@ -8,12 +8,13 @@ motion decays after the beam comes on. `polynomial_coefficients` makes RELION's 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.models.motion.spatial_basis import SpatialBasis
-from frazil.models.records import LocalMotion
+from frazil.models.records import FrameShifts, LocalModes, LocalMotion
 
 Array = npt.NDArray[np.float64]
 RIGID = SpatialBasis("polynomial", 0)
@@ -41,6 +42,20 @@ class MotionField:
     @classmethod
     def rigid(cls, whole_frame_angstrom: Array) -> MotionField:
         return cls(whole_frame_angstrom, np.zeros((len(whole_frame_angstrom), 0, 2)), RIGID)
+
+
+def local_modes(field: MotionField) -> LocalModes:
+    """The local part of a field, as it is kept: to a millionth of an angstrom."""
+    return LocalModes(field.basis.kind, field.basis.order, field.modes_angstrom.astype("<f4").tobytes())
+
+
+def stored_field(shifts: FrameShifts, modes: LocalModes) -> MotionField:
+    """The field of a movie whose shifts and modes were kept. Raises ValueError if the two do not belong together."""
+    whole = np.stack((np.asarray(shifts.shift_x_angstrom), np.asarray(shifts.shift_y_angstrom)), axis=-1)
+    kind: Literal["polynomial", "spline"] = "spline" if modes.basis == "spline" else "polynomial"
+    basis = SpatialBasis(kind, modes.order)
+    flat = np.frombuffer(modes.modes_angstrom, dtype="<f4").astype(np.float64)
+    return MotionField(whole, flat.reshape(len(whole), len(basis) - 1, 2), basis)
 
 
 def polynomial_coefficients(field: MotionField) -> tuple[Array, Array]:

@@ -146,6 +146,12 @@ def test_header_says_since_when_nothing_came() -> None:
     assert "nothing new" not in header_lines(slow, 198)[1].plain, "every six minutes: twice that is nothing"
 
 
+def test_header_says_how_far_results_are_made_again() -> None:
+    again = replace(STATE, redo_stage="ctf", redo_done=120, redo_total=312)
+    assert "redoing 120 of 312 (CTF)" in header_lines(again, 198)[1].plain
+    assert "redoing" not in header_lines(STATE, 198)[1].plain
+
+
 PATH = "Images-Disc1/GridSquare_1/Data/FoilHole_71_Data_7200000_9_20260101_000300_Fractions.tiff"
 
 

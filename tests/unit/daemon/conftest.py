@@ -122,6 +122,11 @@ def desk_result(
 
 
 @pytest.fixture
+def make_result() -> Callable[..., MovieResult]:
+    return desk_result
+
+
+@pytest.fixture
 def ray() -> FakeRay:
     return FakeRay()
 

@@ -9,7 +9,7 @@ from frazil.config.settings import MicroscopeSettings, Settings
 from frazil.daemon.map_desk import MapDesk
 from frazil.daemon.map_queue import MapQueue
 from frazil.daemon.movie_book import MovieBook
-from frazil.daemon.store import session_writes
+from frazil.daemon.store import session_writes, writes
 from frazil.daemon.store.rows import FeedbackRow
 
 SETTINGS = Settings(microscope=MicroscopeSettings(voltage_kv=300.0, cs_mm=2.7))
@@ -104,6 +104,30 @@ def test_a_movie_done_again_replaces_its_particles(open_desk, put, actor):
     finish(desk)
     assert len(actor.checkpoint) == 12
     assert actor.checkpoint["m004"] != before
+
+
+def test_results_that_are_to_be_made_again_wait_outside_and_come_in_with_their_new_particles(
+    open_desk, put, actor, store
+):
+    for sequence in range(12):
+        put(sequence)
+    finish(open_desk())
+    before = dict(actor.checkpoint)
+    # Settings change: all but two, which a worker was quick with, are outdated.
+    store.submit(lambda c: c.execute("UPDATE movies SET flags = 'few-counts,outdated-picking'") and None).result()
+    for sequence in (3, 7):
+        put(sequence, picks=5)
+    desk = open_desk()
+    finish(desk)
+    assert list(actor.checkpoint) == ["m003", "m007"], "no particles of two kinds of settings together"
+    for sequence in (0, 5):
+        put(sequence, picks=4)
+        desk.ends(sequence, f"m{sequence:03d}")
+    store.submit(writes.keep_result, "m011", "its file is gone").result()
+    finish(desk)
+    assert sorted(actor.checkpoint) == ["m000", "m003", "m005", "m007", "m011"]
+    assert actor.checkpoint["m005"] != before["m005"]
+    assert actor.checkpoint["m011"] == before["m011"], "what stays counts again"
 
 
 def test_the_same_change_is_found_at_a_restart(open_desk, put, actor):

@@ -9,8 +9,8 @@ import pytest
 
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
-from frazil.daemon.prior_epochs import EPOCH_MOVIES, MadeWith, eligible_below
-from frazil.daemon.store import result_files
+from frazil.daemon.prior_epochs import EPOCH_MOVIES, OUTDATED, MadeWith, eligible_below
+from frazil.daemon.store import causal_writes, result_files
 from frazil.models.causal.prior import physics_prior
 
 FIRST_USER = eligible_below(0)
@@ -116,18 +116,29 @@ def test_damaged_and_missing_results_are_no_evidence(open_desk, epoch, alerts, t
 
 def test_what_was_learnt_from_results_of_other_settings_is_not_used(open_desk, epoch, put, ray):
     run(open_desk())
-    desk = open_desk("other")
-    assert desk.newest_version == 0, "all movies are to be done again"
-    run(desk)
-    assert desk.newest_version == 0
     for sequence in range(EPOCH_MOVIES):
         put(sequence, parameter_hash="other")
-        desk.ends(sequence)
+    desk = open_desk("other")
+    assert desk.newest_version == 0, "all movies were done again"
     run(desk)
     assert [arguments[0].version for _, arguments in ray.calls] == [0, 0]
     assert {result.parameter_hash for result in ray.calls[-1][1][1]} == {"other"}
     assert open_desk("other").newest_version == 1
     assert open_desk("h").newest_version == 0
+
+
+def test_versions_go_on_under_another_name_while_results_are_made_again(open_desk, epoch, put, store, ray):
+    run(open_desk())
+    store.submit(causal_writes.rename_versions, OUTDATED, "1").result()
+    desk = open_desk(OUTDATED)
+    assert desk.newest_version == 1, "no movie waits for a chain that begins anew"
+    for sequence in range(EPOCH_MOVIES, 2 * EPOCH_MOVIES):
+        put(sequence, parameter_hash="other")
+        desk.begins(sequence)
+        desk.ends(sequence)
+    run(desk)
+    assert desk.newest_version == 2
+    assert open_desk("h").newest_version == open_desk("other").newest_version == 0
 
 
 def test_versions_that_are_no_longer_in_memory_are_read_again(open_desk, epoch, put):

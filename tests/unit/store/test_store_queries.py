@@ -22,6 +22,7 @@ REQUIRED: dict[str, Scalar] = {
     "upto": "zzz",
     "utc_us": 3_000_000,
     "evaluator": "logic",
+    "name": "cs_mm",
 }
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -37,6 +38,9 @@ def test_text_says_what_is_known() -> None:
                      "1000.0 GB left, full in 31.0 h", "gpu0 (A100): working", "1 open: drift"):  # fmt: skip
         assert expected in text
     assert "failed," not in text
+    assert "redoing" not in text
+    again = msgspec.structs.replace(STATE, redo_stage="motion", redo_done=3, redo_total=9)
+    assert "redoing     3 of 9 (motion)" in status_text(again)
     assert "\x1b" not in text
     assert "None" not in status_text(LiveState())
 

@@ -88,6 +88,7 @@ _BY_STAGE: Mapping[Stage, tuple[str, ...]] = {
         *_keys("alerts", "cause_movies", "cause_share", "late_sidecars", "least_severity", "mute", "quiet_minutes"),
         *_keys("alerts", "bell", "smtp_host", "smtp_port", "smtp_security", "smtp_from", "smtp_to", "smtp_user"),
         *_keys("alerts", "smtp_password", "webhooks"),
+        *_keys("http", "token", "address", "host_names"),
     ),
 }
 TOUCHES: Mapping[str, Stage] = MappingProxyType({key: stage for stage, keys in _BY_STAGE.items() for key in keys})

@@ -410,16 +410,16 @@ _MACHINERY = {
 
 _TOLD = {
     "interventions": Rows(
-        ("place", "factor", "action", "scope", "sentence", "who"),
+        ("place", "factor", "action", "scope", "sentence", "who", "created_utc_us"),
         (
             (1, "motion", "settle+10s", "session",
              "wait 10 s longer after moving the stage: map 3.4 -> 3.2 A (3.0-3.3); signal at 5 A "
-             "x1.42 (x1.20-1.71); the same map from 29 % fewer movies; costs 70 movies/h", "frazil"),
+             "x1.42 (x1.20-1.71); the same map from 29 % fewer movies; costs 70 movies/h", "frazil", START_UTC_US),
             (2, "ice", "thin-ice", "session",
              "keep to holes with ice of at most 28 nm (the best quarter of those seen): "
              "map 3.4 -> 3.3 A (3.2-3.4); signal at 5 A x1.21 (x1.08-1.44); the same map from 17 % fewer movies",
-             "frazil"),
-            (None, "motion", None, "session", "waited 5 s longer since 14:20", "anna"),
+             "frazil", START_UTC_US),
+            (None, "motion", None, "session", "5 s more wait after stage moves", "anna", START_UTC_US + 900_000_000),
         ),
     ),
     "change_points": Rows(

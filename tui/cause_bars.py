@@ -105,7 +105,11 @@ def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[
         since = f"from movie {movie + 1} on" if isinstance(movie, int) else "since then"
         when = "" if row.get("acquired_utc_us") is None else f" ({clock(row['acquired_utc_us'])})"
         text.append("! ", f"bold {ORANGE}").append(f"{since}{when}: {clean(row['sentence'])}\n")
-    if not changes:
+    people = [row for row in advice if row.get("place") is None]
+    for row in people:
+        when = clock(row.get("created_utc_us"))
+        text.append("· ", BLUE).append(f"{when} {clean(row.get('who'))}: {clean(row['sentence'])}\n")
+    if not changes and not people:
         text.append("✓ nothing: one session from its first movie on\n", GRAY)
     text.append("\nhow sure\n", f"bold {BLUE}")
     text.append_text(_sure(shares, prior))

@@ -15,6 +15,7 @@ from textual.widgets import Footer, Static
 from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Scalar
+from frazil.tui.dialogs import TextPrompt
 from frazil.tui.formatting import clean
 from frazil.tui.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.pages import Row
@@ -58,6 +59,7 @@ def mode_keys(present: str) -> Keys:
 
 SHARED_KEYS: Keys = (
     ("k", "acknowledge the alert that is shown first"),
+    ("i", "say what you have changed at the microscope: the summary tells what it did"),
     ("p", "pause: no new movie is started; again: go on"),
     ("?", "this help"),
     ("q", "leave the screen; the daemon goes on"),
@@ -104,6 +106,7 @@ class ModeScreen(Screen[object]):
     SHARED_BINDINGS: ClassVar[list[Binding]] = [
         Binding("p", "pause", "pause"),
         Binding("k", "acknowledge", "acknowledge", show=False),
+        Binding("i", "changed", "I changed", show=False),
         *(Binding(str(number), f"pane_number({number})", "pane", show=False) for number in range(1, 5)),
     ]
 
@@ -260,6 +263,16 @@ class ModeScreen(Screen[object]):
     def action_pause(self) -> None:
         paused = self.seen is not None and self.seen.status == "paused"
         self.order("resume" if paused else "pause", {}, "")
+
+    def action_changed(self) -> None:
+        """What a person did belongs to the session: losses before and after it are compared."""
+
+        def then(text: str | None) -> None:
+            if text:
+                self.order("intervention", {"sentence": text}, text)
+
+        asked = TextPrompt("What have you changed?", placeholder="e.g. waiting 20 s after stage moves", required=True)
+        self.app.push_screen(asked, then)
 
     @work(group="command")
     async def action_acknowledge(self) -> None:

@@ -63,6 +63,10 @@ def test_the_tree_goes_from_losses_to_what_acts_on_them() -> None:
 def test_escape_sequences_in_advice_are_not_obeyed() -> None:
     row: Any = {"place": 1, "sentence": "\x1b[31mred [bold]x[/]", "movie_number": 3, "acquired_utc_us": None}
     text = advice_text([row], [row], [], None).plain
+    done = {"place": None, "who": "ada", "sentence": "waits 20 s", "created_utc_us": 0}
+    people = advice_text([done], [], [], None).plain
+    assert "ada: waits 20 s" in people
+    assert "nothing: one session" not in people
     assert "\x1b" not in text
     assert "[bold]x[/]" in text
     assert "from movie 4 on" in text
@@ -104,7 +108,8 @@ async def test_the_key_leads_to_the_selected_movie_and_back(session: Any, tools:
         assert app.movie_id == selected
         assert "motion inside frames +0.62" in text
         assert "wait 10 s longer after moving the stage" in text
-        assert "waited 5 s longer" not in text, "what people did is no advice"
+        assert "anna: 5 s more wait after stage moves" in text
+        assert "4. " not in text, "what people did is no advice"
         assert "from movie 181 on" in text
         for key in ("c", "escape"):
             await pilot.press(key)

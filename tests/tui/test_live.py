@@ -320,6 +320,22 @@ async def test_a_large_terminal_shows_more_than_one_alert(
         assert sum(text in tools.screen_text(app) for text in told) == lines
 
 
+@pytest.mark.parametrize("mode", ["", "c", "m"])
+async def test_what_a_person_changed_is_kept(session: Any, tools: Any, mode: str) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        if mode:
+            await pilot.press(mode)
+            await tools.settle(pilot)
+        await pilot.press("i")
+        await tools.until(pilot, lambda: "What have you changed?" in tools.screen_text(app))
+        await pilot.press(*"C2 50", "enter")
+        await tools.until(pilot, lambda: session.service.commands)
+        (command,) = session.service.commands
+        assert (command.name, command.args) == ("intervention", {"sentence": "C2 50"})
+
+
 async def test_hostile_names_are_only_text(session: Any, tools: Any) -> None:
     name = "[bold red]x[/] \x1b[2J\x07[link=a](@click=app.quit).tiff"
     for row in session.service.rows[-8:]:

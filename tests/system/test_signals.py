@@ -13,7 +13,7 @@ from frazil.daemon.client import connect
 pytestmark = pytest.mark.ray
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_running_daemon_ends_in_order(kit, tmp_path, sent):
     raw, session, log = tmp_path / "raw", tmp_path / "session", tmp_path / "watch.log"
     raw.mkdir()

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from frazil.actors.api import HttpRules
+from frazil.actors.frame_worker import WorkerConfig
 from frazil.actors.gpu_pool import WorkerPool, plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.errors import FrazilError, RetryLaterError, SettingsError, StopDaemonError, UsageError
+from frazil.config.errors import FrazilError, QueryError, RetryLaterError, SettingsError, StopDaemonError, UsageError
 from frazil.config.loading import settings_to_yaml
+from frazil.config.settings import Settings
 from frazil.config.stages import Stage
 from frazil.daemon import prior_epochs, session_folder
 from frazil.daemon.alert_channels import About, Channel, channels_of, environment
@@ -68,11 +70,7 @@ _LOOP_WAIT_S = 0.1
 _PUBLISH_INTERVAL_S = 1.0
 _QUIET_S = 30.0
 """After so long without anything new there is time for what concerns movies that are done."""
-_FIXED_PATTERN_LIMIT = 0.25
-"""Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
 _BYTES_PER_GB = 1 << 30
-_RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
-"""What a late sidecar can say that changes the result of a movie."""
 
 
 def _last_status(report: ExitReport) -> str:
@@ -105,6 +103,8 @@ class Daemon:
         self._last_publish_s = float("-inf")
         self._workers: WorkerDesk | None = None
         self._http_rules = HttpRules()
+        self._first_turn = True
+        """Nothing that a person has not said at this start is in force yet."""
         self._turning = False
         """The settings are others than those that everything was built with: nothing new is begun with these."""
 
@@ -132,7 +132,7 @@ class Daemon:
             try:
                 return self._run_locked()
             except FrazilError as error:
-                if isinstance(error, UsageError):
+                if self._first_turn and isinstance(error, UsageError) and not isinstance(error, QueryError):
                     # A flag that was refused must not be remembered with the session.
                     session_folder.restore_settings_text(options.session_dir, settings_before)
                     self._store.submit(session_writes.take_back_start, self._session_before).result()
@@ -209,32 +209,53 @@ class Daemon:
         service = DaemonService(self._store, options.session_dir, self._inbox.order, lambda: self._builder.newest)
         self._builder = LiveStateBuilder(options, self._store, self._utc_us, self._clock)
         with contextlib.ExitStack() as held:
-            runtime: RayRuntime | None = None
-            while True:
-                self._open_turn()
-                if runtime is None:
-                    self._server = held.enter_context(
-                        QueryServer(options.session_dir, service, version=version("frazil"))
-                    )
-                    self._publish(force=True)
-                    runtime = RayRuntime(address=settings.workers.ray_address, gpu_count=options.gpu_count)
-                    held.callback(runtime.close)
-                    http = HttpDesk(
-                        options.session_dir,
-                        options.http_port,
-                        own_ray=settings.workers.ray_address is None,
-                        alert=lambda text: self._notices.alert("warning", "http", text),
-                        address=settings.http.address,
-                        rules=self._http_rules,
-                    )
-                    held.callback(http.close)
-                report = self._turn(runtime)
-                if report is not None:
-                    break
-                self._take_up_settings()
+            self._open_turn()
+            self._server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
+            self._publish(force=True)
+            self._runtime = RayRuntime(address=settings.workers.ray_address, gpu_count=options.gpu_count)
+            held.callback(self._runtime.close)
+            http = HttpDesk(
+                options.session_dir,
+                options.http_port,
+                own_ray=settings.workers.ray_address is None,
+                alert=lambda text: self._notices.alert("warning", "http", text),
+                address=settings.http.address,
+                rules=self._http_rules,
+            )
+            held.callback(http.close)
+            while (report := self._turn(self._runtime, self._worker_plan(self._settings))) is None:
+                self._first_turn = False
+                self._next_turn()
             self._store.submit(session_writes.finish_session, self._utc_us()).result()
             self._publish(force=True, status=_last_status(report))
             return report
+
+    def _next_turn(self) -> None:
+        """With the changed settings; where they cannot be taken up after all, with those of before."""
+        before = self._options.settings
+        try:
+            self._take_up_settings()
+            self._open_turn()
+            self._worker_plan(self._settings)
+        except (UsageError, OSError) as error:
+            if self._settings == before:
+                raise
+            what = error.what if isinstance(error, FrazilError) else str(error)
+            self._notices.alert("error", "daemon", f"settings are as they were before the last change: {what}")
+            self._settings = before
+            session_folder.write_settings(self._options.session_dir, before)
+            self._take_up_settings()
+            self._open_turn()
+
+    def _worker_plan(self, settings: Settings) -> list[WorkerConfig]:
+        """Raises `UsageError` if this machine does not have what the settings want."""
+        return plan_workers(
+            settings,
+            self._options.session_dir.resolve(),
+            gpu_total=self._runtime.gpu_total(),
+            accelerator_types=self._runtime.accelerator_types(),
+            cpu_count=usable_cpu_count(),
+        )
 
     def _take_up_settings(self) -> None:
         """Between two turns: what the session remembers of its settings, and what was built with them for its life."""
@@ -278,17 +299,10 @@ class Daemon:
         self._notices.over(ROOT_LOST)  # `prepare` has seen the folder
         self._disk = DiskWatch(options.session_dir, settings.store.min_free_disk_gb, self._notices, self._intake.post)
 
-    def _turn(self, runtime: RayRuntime) -> ExitReport | None:
+    def _turn(self, runtime: RayRuntime, configs: list[WorkerConfig]) -> ExitReport | None:
         """Work with one state of the settings. None: they have changed, or what they touch is through, and another
         turn begins as a restart does, only that sockets and Ray stay."""
         options, settings = self._options, self._settings
-        configs = plan_workers(
-            settings,
-            options.session_dir.resolve(),
-            gpu_total=runtime.gpu_total(),
-            accelerator_types=runtime.accelerator_types(),
-            cpu_count=usable_cpu_count(),
-        )
         pool = WorkerPool(runtime, configs)
         workers = WorkerDesk(pool, clock=self._clock)
         self._analysis = AnalysisDesk(
@@ -385,7 +399,8 @@ class Daemon:
             if not self._turning:
                 self._dispatch.ask_gate(nothing_more_comes=self._intake_idle() and self._inbox.empty)
             self._turning = self._turning or self._redo_is_through()
-            if self._turning and not self._scheduler.in_flight() and not self._results.busy and not self._gate.asking:
+            calm = not (self._scheduler.in_flight() or self._results.busy or self._gate.asking or self._disk.low)
+            if self._turning and calm:
                 return None
             if not (self._turning or self._paused or self._disk.low or self._intake.status().root_lost):
                 self._dispatch.start_movies()
@@ -457,6 +472,8 @@ class Daemon:
 
     def _on_order(self, order: Order) -> None:
         command = order.command
+        if not order.done.set_running_or_notify_cancel():
+            return  # whoever asked has been told that it was not done
         match command.name:
             case "pause":
                 self._paused = True
@@ -511,12 +528,13 @@ class Daemon:
         plan = plan_change(self._store, self._settings, changes, origin=origin_of(who, now_utc_us))
         if not plan.changed:
             return plan.sentence()
+        self._worker_plan(plan.settings)
         put_settings_in_force(
             self._store, self._options.session_dir, plan, before=self._settings, who=who, now_utc_us=now_utc_us
         )
         self._settings = plan.settings
         _log.info("settings by %s: %s", who or "a client", "; ".join(plan.lines()))
-        if plan.stage is Stage.THRESHOLDS:
+        if {one.stage for one in plan.changed} == {Stage.THRESHOLDS}:
             self._results.use(plan.settings.thresholds)
         else:
             self._turning = True

@@ -53,6 +53,7 @@ def put_in_force(
 
 def _apply(connection: Connection, settings: Settings, parameter_hash: str, note: AlertRow) -> None:
     session_writes.set_settings(connection, settings_to_yaml(settings))
+    writes.try_kept_again(connection)
     judge_again(connection, settings.thresholds)
     writes.mark_results(connection, parameter_hash, version("frazil"))
     session_writes.record_alert(connection, note)

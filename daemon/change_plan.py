@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +23,14 @@ from frazil.models.causal.graph import causal_graph
 from frazil.models.formats.acquisition import RELATIVE_TOLERANCE, UNITS
 from frazil.models.formats.image import read_image_2d
 from frazil.models.formats.symmetry_model import read_symmetry_model
+from frazil.models.gain_reference import read_reference
+from frazil.models.reconstruction.initial_map import check_initial_map
 from frazil.models.redo import seconds_again
 
-_ONLY_AT_START = ("workers.ray_address",)
+_ONLY_AT_START = ("workers.ray_address", "http.", "store.")
+"""Keys and sections that a daemon builds on for its whole life."""
+_ADDRESS = re.compile(r"\w+://\S+")
+"""A webhook's address is a secret; what is told of a change goes to the log and to pages."""
 
 
 class Reader(Protocol):
@@ -111,7 +117,7 @@ def plan_change(reader: Reader, settings: Settings, changes: Mapping[str, Any], 
     """
     keys = [one_key(name) for name in changes]
     for key in keys:
-        if key in _ONLY_AT_START:
+        if key.startswith(_ONLY_AT_START):
             raise SettingsError(
                 f"{key} cannot be changed while the daemon runs", remedy="stop it, and start `frazil watch` with it"
             )
@@ -143,7 +149,13 @@ def _readable(settings: Settings, changed: set[str]) -> None:
     if settings.evaluation.model is not None:
         read_symmetry_model(Path(settings.evaluation.model))
     if "camera.gain" in changed and settings.camera.gain is not None:
-        read_image_2d(Path(settings.camera.gain))
+        read_reference(Path(settings.camera.gain))
+    if "camera.defects" in changed and settings.camera.defects is not None:
+        path = Path(settings.camera.defects)
+        if path.suffix.lower() != ".txt":  # a list's rectangles need the movies' size, which the workers know
+            read_image_2d(path)
+    if "particles.initial_map" in changed and settings.particles.initial_map is not None:
+        check_initial_map(Path(settings.particles.initial_map))
     if any(key.startswith("alerts.") for key in changed):
         channels_of(settings.alerts, About("", ""), environ=environment(), utc_us=lambda: 0)
 
@@ -183,8 +195,8 @@ def _plain(value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, tuple):
-        return list(value)
-    return value if isinstance(value, bool | int | float | dict) else str(value)
+        return [_plain(one) for one in value]
+    return value if isinstance(value, bool | int | float | dict) else _ADDRESS.sub("(address)", str(value))
 
 
 def _duration(minutes: float) -> str:

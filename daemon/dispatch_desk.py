@@ -113,7 +113,7 @@ class DispatchDesk:
                 parameter_hash=self._made_with.parameter_hash,
                 prior=self._analysis.prior_for(sequence),
                 network_version=self._analysis.network_version_for(sequence),
-                make_lessons=self._analysis.makes_lessons(sequence),
+                make_lessons=again is None and self._analysis.makes_lessons(sequence),
                 earlier=None if again is None else again.stored.result,
                 earlier_written_ns=0 if again is None else again.written_ns,
                 from_stage=Stage.MOTION if again is None or again.stage is None else again.stage,
@@ -233,7 +233,11 @@ class DispatchDesk:
             self._notices.alert("warning", "worker", text, remedy, _restart_alert(worker))
         else:
             self._notices.alert(
-                "error", "worker", f"worker {worker} does not come back: {why}", "look at logs/ and `frazil doctor`"
+                "error",
+                "worker",
+                f"worker {worker} does not come back: {why}",
+                "look at logs/ and `frazil doctor`",
+                _restart_alert(worker),
             )
 
 

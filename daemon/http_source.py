@@ -6,6 +6,7 @@ not twice a second; pictures are drawn here.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import threading
@@ -101,7 +102,9 @@ class DaemonSource:
 
     def order(self, order: Order, key: str) -> str:
         name, args = _command(order)
-        command = Command(name, args, f"http-{key}" if key else uuid.uuid4().hex, order.who)
+        # The same key with another order, or of another person, is another order.
+        said = hashlib.sha256(repr((key, name, sorted(args.items()), order.who)).encode()).hexdigest()[:32]
+        command = Command(name, args, f"http-{said}" if key else uuid.uuid4().hex, order.who)
         try:
             return self._order_line.ask(lambda daemon: daemon.order(command)).message
         finally:

@@ -13,7 +13,7 @@ from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.transport.messages import Command
 
-_ORDER_TIMEOUT_S = 30.0
+_ORDER_TIMEOUT_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,12 @@ class Inbox:
         """Hand over a command and wait for the answer. Called from the sockets' threads."""
         order = Order(command)
         self._put(order)
-        return order.done.result(timeout=_ORDER_TIMEOUT_S)
+        try:
+            return order.done.result(timeout=_ORDER_TIMEOUT_S)
+        except TimeoutError:
+            if not order.done.cancel():  # it is being carried out
+                return order.done.result()
+            raise RetryLaterError("the daemon is busy; nothing was done", remedy="try again in a moment") from None
 
     def found(self, movie: intake.Found) -> None:
         self._put(movie)

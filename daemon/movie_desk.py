@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from frazil.config.errors import FormatError, NotThereError, SettingsError, UsageError
 from frazil.config.settings import Settings
@@ -133,7 +134,7 @@ class MovieDesk:
         now_utc_us = self._utc_us()
         redo = self._book.is_redo(movie.movie_id)
         try:
-            acquisition = self._resolve_and_store(movie, now_utc_us)
+            acquisition = self._resolve_and_store(movie, now_utc_us, redo=redo)
         except SettingsError as error:
             if redo:
                 self._notices.alert("error", "metadata", error.what, error.remedy)
@@ -158,7 +159,9 @@ class MovieDesk:
         else:
             self.queue(movie.movie_id)
 
-    def _resolve_and_store(self, movie: CompleteMovie, now_utc_us: int) -> AcquisitionParameters:
+    def _resolve_and_store(self, movie: CompleteMovie, now_utc_us: int, *, redo: bool = False) -> AcquisitionParameters:
+        """What a movie was taken with. Of a `redo` the store has what the old result was made with until the new one
+        brings its own."""
         row = self._book.complete(movie, now_utc_us)
         metadata, acquisition = self._book.resolve(movie, self._settings)
         row = replace(
@@ -169,7 +172,8 @@ class MovieDesk:
             dose_per_frame_e_per_a2=acquisition.dose_per_frame_e_per_a2,
         )
         self._book.set_row(movie.movie_id, row)
-        self._store.submit(writes.register_movie, row)
+        if not redo:
+            self._store.submit(writes.register_movie, row)
         self._optics.add(movie.movie_id, movie.relative_path, metadata)
         return acquisition
 
@@ -181,6 +185,8 @@ class MovieDesk:
             previous = item.previous or AcquisitionMetadata()
             self._store.submit(writes.update_metadata, item.movie_id, item.metadata, item.sidecar_path)
             self._optics.add(item.movie_id, item.path, item.metadata)
+            if self._book.is_redo(item.movie_id):
+                return  # it is done again in any case, with what the store says then
             if any(getattr(item.metadata, name) not in (None, getattr(previous, name)) for name in _RESULT_FIELDS):
                 self._notices.alert(
                     "info", "metadata", f"the sidecar of {item.path} came late: it is processed again with it"
@@ -190,7 +196,8 @@ class MovieDesk:
             return
         movie = replace(known.movie, sidecar=item.metadata, sidecar_path=item.sidecar_path)
         try:
-            acquisition = self._resolve_and_store(movie, self._utc_us())
+            redo = self._book.is_redo(item.movie_id)
+            acquisition = self._resolve_and_store(movie, self._utc_us(), redo=redo)
         except SettingsError as error:
             self._notices.alert("warning", "metadata", str(error))
             return
@@ -290,6 +297,9 @@ class MovieDesk:
             raise UsageError("this file was replaced by a newer one", path=path, remedy="re-queue the newer one")
         if movie_id in self.in_hand or state not in _REQUEUE_STATES:
             return f"{path} is on its way already ({state.value})"
+        raw_root = str(self._store.named("session").as_dicts()[0]["raw_root"])
+        if state in (MovieState.READY, MovieState.REJECTED) and not (Path(raw_root) / path).exists():
+            raise UsageError("the movie's file is gone; its result stays", path=path, remedy="put the file back first")
         self._book.no_redo(movie_id)
         self._store.submit(writes.requeue, movie_id).result()
         self._ask_again(Reconsider(path, accept_as_is=accept_as_is))

@@ -23,6 +23,7 @@ _ASKED = 12
 """Three times what a group shows: none must repeat what another one has."""
 _HISTORY_ROUNDS = 2000
 _ALL_ADVICE = 100
+_ALL_FEEDBACK = 10_000
 _FEWEST_FOR_A_SIDE = 5
 
 
@@ -106,7 +107,7 @@ def taken(ask: Asker) -> tuple[Taken, ...]:
     ]
     did += [
         (integer(row["created_utc_us"]) or 0, str(row["who"]), str(row["note"]))
-        for row in ask.rows("feedback", limit=_ALL_ADVICE)
+        for row in ask.rows("feedback", limit=_ALL_FEEDBACK)
         if row["movie_id"] is None and row["note"]
     ]
     found = []

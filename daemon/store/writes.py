@@ -290,6 +290,15 @@ def mark_results(connection: Connection, parameter_hash: str, code_version: str)
     return {Stage(stage): int(count) for stage, count in counts}
 
 
+def try_kept_again(connection: Connection) -> None:
+    """Settings have changed: whatever stood in the way of making a result again may be gone."""
+    connection.execute(
+        "UPDATE movies SET failure_stage = NULL, failure_reason = NULL, failure_evidence = NULL "
+        "WHERE failure_stage = ?",
+        [REDO_STAGE],
+    )
+
+
 def keep_result(connection: Connection, movie_id: str, reason: str) -> None:
     """A result that was to be made again stays as it is, and why; it is not tried again until settings change again or
     a person asks for it."""

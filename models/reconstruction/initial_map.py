@@ -41,8 +41,7 @@ def initial_map(
     FormatError
         If it is neither a cubic map with a pixel size nor an atomic model.
     """
-    if not path.is_file():
-        raise UsageError("the initial map does not exist", path=path, remedy="correct particles.initial_map")
+    _refuse_missing(path)
     if path.name.lower().endswith(_MODEL_SUFFIXES):
         volume = potential_map(
             read_atoms(path), box_px=box_px, pixel_size_angstrom=pixel_size_angstrom, b_factor_a2=_MODEL_B_FACTOR_A2
@@ -72,6 +71,20 @@ def low_pass(volume: Tensor, resolution_angstrom: float, pixel_size_angstrom: fl
     cut = n * pixel_size_angstrom / resolution_angstrom
     gain = 0.5 + 0.5 * torch.cos(math.pi * ((shell_index(n) - cut + 1.5) / 3.0).clamp(0, 1))
     return centred_ifft_real(centred_fft(volume, 3) * gain, 3)
+
+
+def check_initial_map(path: Path) -> None:
+    """Raises what `initial_map` raises of the file."""
+    _refuse_missing(path)
+    if path.name.lower().endswith(_MODEL_SUFFIXES):
+        read_atoms(path)
+    else:
+        _read_map(path)
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError("the initial map does not exist", path=path, remedy="correct particles.initial_map")
 
 
 def _read_map(path: Path) -> tuple[NDArray[np.float32], float]:

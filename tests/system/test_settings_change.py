@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import frazil.models.movie_pipeline as movie_pipeline
-from frazil.config.errors import FrazilError, SettingsError
+from frazil.config.errors import FrazilError
 from frazil.config.loading import load_settings, settings_to_yaml
 from frazil.daemon.change_desk import change_without_daemon
 from frazil.daemon.store.reading import open_session
@@ -83,18 +83,24 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
     live.start(**GIVEN)
     kit.wait_for(finished(live, 3), "three results")
     text = (live.session_dir / "settings.yaml").read_text()
-    for bad in (
-        {"microscope.cs_mm": "much"},
-        {"microscope.cs": "2"},
-        {"camera.gain": "/nowhere.mrc"},
-        {"workers.ray_address": "auto"},
-        {"microscope.pixel_size_angstrom": "2.6"},  # the movies' headers say 1.3
+    for bad, said in (
+        ({"microscope.cs_mm": "much"}, "cs_mm"),
+        ({"microscope.cs": "2"}, "cs"),
+        ({"camera.gain": "/nowhere.mrc"}, "exclude each other"),
+        ({"particles.initial_map": "/nowhere.mrc"}, "does not exist"),
+        ({"workers.ray_address": "auto"}, "while the daemon runs"),
+        ({"http.token": "env:NOWHERE"}, "while the daemon runs"),
+        ({"workers.device": "cuda"}, "no GPU"),
+        ({"microscope.pixel_size_angstrom": "2.6"}, "headers? of|header of"),  # they say 1.3
     ):
-        with pytest.raises((SettingsError, FrazilError)):
+        with pytest.raises(FrazilError, match=said):
             live.client().command("settings", **bad)
     assert (live.session_dir / "settings.yaml").read_text() == text
     (live.raw / "m1.tiff").unlink()
     before = live.movies()["m1.tiff"]
+    # A threshold among others: those are taken up, too.
+    set_settings(live, thresholds__max_total_motion_angstrom="500", alerts__bell="false")
+    kit.wait_for(lambda: not live.client().snapshot().bell, "the bell to be off")
     set_settings(live, particles__diameter_angstrom="40")
     kit.wait_for(through(live), "all three picked again, from the micrographs alone")
     set_settings(live, particles__symmetry="D2")
@@ -105,6 +111,8 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
     assert row["state"] == before["state"]
     assert "file is gone" in row["failure_reason"]
     assert "outdated-ctf" in row["flags"]
+    for column in ("voltage_kv", "dose_per_frame_e_per_a2", "pixel_size_angstrom", "metadata_json"):
+        assert row[column] == before[column], "what the result that stays was made with"
     kept = row
     live.stop()
     told = {"microscope__amplitude_contrast": 0.07, "particles__symmetry": "D2", "particles__diameter_angstrom": 40.0}

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -19,6 +20,7 @@ from frazil.daemon.cli.set import set as set_verb
 from frazil.daemon.store import session_writes, writes
 from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
+from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.records import AcquisitionMetadata, StageTiming
 
 GIVEN = {"pixel_size_angstrom": 1.0, "camera.no_gain": True, "workers.count": 2}
@@ -105,6 +107,23 @@ def test_a_change_is_kept_with_who_and_when_and_marks_what_it_outdates(made):
     assert plan(made, motion__b_factor_px2="100").movies == {Stage.MOTION: 6}
 
 
+def test_a_kept_result_is_tried_again_after_any_change(made):
+    change_without_daemon(made, {"ctf.box_px": "256"}, who="ann", now_utc_us=2)
+    with Store.open(made, now_utc_us=2) as store:
+        (movie_id,) = store.rows("SELECT min(movie_id) FROM movies")[0]
+        store.submit(writes.keep_result, movie_id, "its sidecar says otherwise").result()
+    change_without_daemon(made, {"microscope.amplitude_contrast": "0.08"}, who="ann", now_utc_us=3)
+    with Store.open(made, now_utc_us=4) as store:
+        assert store.rows("SELECT count(*) FROM movies WHERE failure_stage IS NOT NULL") == [(0,)]
+        assert {row[0] for row in store.rows("SELECT flags FROM movies")} == {"outdated-ctf"}
+
+
+def test_the_address_of_a_webhook_is_told_nowhere(made):
+    found = plan(made, alerts__webhooks="slack https://hooks.example.org/secret")
+    assert "secret" not in "".join(found.lines()) + json.dumps(found.to_dict())
+    assert "slack (address)" in found.lines()[0]
+
+
 def test_a_file_that_cannot_be_written_leaves_all_as_it_was(made, monkeypatch):
     def full(*_):
         raise OSError("no space left on device")
@@ -133,7 +152,9 @@ def test_the_verb_looks_sets_and_says_when_it_is_taken_up(made, tmp_path, monkey
     assert "next `frazil watch`" in run(made, "diameter_angstrom=180").stdout
     monkeypatch.chdir(tmp_path)
     (tmp_path / "graph.yaml").write_text("nodes: []\n")
-    assert isinstance(run(made, "particles.initial_map=map.mrc").exception, type(None))
+    assert "does not exist" in str(run(made, "particles.initial_map=map.mrc").exception)
+    write_mrc(tmp_path / "map.mrc", np.zeros((8, 8, 8), dtype=np.float32), pixel_size_angstrom=2.0, is_volume=True)
+    assert run(made, "particles.initial_map=map.mrc").exception is None
     assert settings_of((made / "settings.yaml").read_text()).particles.initial_map == str(tmp_path / "map.mrc")
     assert isinstance(run(made, "nonsense").exception, UsageError)
     assert isinstance(run(made, "cs=2").exception, SettingsError)

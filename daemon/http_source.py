@@ -102,9 +102,7 @@ class DaemonSource:
 
     def order(self, order: Order, key: str) -> str:
         name, args = _command(order)
-        # The same key with another order, or of another person, is another order.
-        said = hashlib.sha256(repr((key, name, sorted(args.items()), order.who)).encode()).hexdigest()[:32]
-        command = Command(name, args, f"http-{said}" if key else uuid.uuid4().hex, order.who)
+        command = Command(name, args, command_id(key, name, args, order.who), order.who)
         try:
             return self._order_line.ask(lambda daemon: daemon.order(command)).message
         finally:
@@ -176,6 +174,14 @@ class _Line:
         if self._client is None:
             raise DaemonGoneError("the session's daemon does not answer", remedy="try again in a moment")
         return self._client
+
+
+def command_id(key: str, name: str, args: Mapping[str, Scalar], who: str) -> str:
+    """Under which an order counts once. The same key with another order, or of another person, is another order."""
+    if not key:
+        return uuid.uuid4().hex
+    said = repr((key, name, sorted(args.items()), who))
+    return f"http-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
 def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:

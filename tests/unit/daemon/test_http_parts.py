@@ -22,6 +22,7 @@ from frazil.daemon.http_cache import AnswerCache, TimeBudget
 from frazil.daemon.http_desk import http_rules
 from frazil.daemon.http_documents import answer_schemas, named_queries
 from frazil.daemon.http_metrics import metrics_text
+from frazil.daemon.http_source import command_id
 from frazil.daemon.store.queries import NAMED
 from frazil.daemon.transport.messages import LiveState, Rows, WorkerState
 
@@ -206,6 +207,18 @@ def _file(tmp_path: Path, text: str, mode: int = 0o600) -> str:
     path.write_text(text)
     path.chmod(mode)
     return f"file:{path}"
+
+
+def test_a_key_counts_once_for_one_order_and_not_for_another() -> None:
+    order = {"movie_id": "m1", "reason": "crack"}
+    first = command_id("a1", "reject", order, "anna")
+    assert command_id("a1", "reject", dict(reversed(order.items())), "anna") == first
+    others = {
+        command_id("a1", "reject", order | {"movie_id": "m2"}, "anna"), command_id("a1", "note", order, "anna"),
+        command_id("a1", "reject", order, "ben"), command_id("a2", "reject", order, "anna"),
+    }  # fmt: skip
+    assert len(others | {first}) == 5
+    assert command_id("", "reject", order, "anna") != command_id("", "reject", order, "anna")
 
 
 def test_the_token_comes_from_where_the_settings_say(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import shutil
 from pathlib import Path
 
 from frazil.config.errors import UsageError
 from frazil.config.loading import parameter_hash, settings_to_yaml
 from frazil.config.settings import Settings
+from frazil.models.formats.atomic import atomic_path
 
 SUBFOLDERS = ("motion", "ctf", "restored", "particles", "classes", "maps", "thumbnails", "results", "logs", "export")
 SETTINGS_FILE = "settings.yaml"
@@ -52,10 +52,13 @@ def take_back(session_dir: Path) -> None:
 def write_settings(session_dir: Path, settings: Settings) -> str:
     """Write the whole effective configuration beside the results; returns the text."""
     text = settings_to_yaml(settings)
-    temporary = session_dir / f".{SETTINGS_FILE}.{os.getpid()}.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(session_dir / SETTINGS_FILE)
+    _write(session_dir, text)
     return text
+
+
+def _write(session_dir: Path, text: str) -> None:
+    with atomic_path(session_dir / SETTINGS_FILE) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_settings_text(session_dir: Path) -> str | None:
@@ -66,11 +69,10 @@ def read_settings_text(session_dir: Path) -> str | None:
 
 def restore_settings_text(session_dir: Path, text: str | None) -> None:
     """Put the settings of the earlier run back, or leave none where there was none."""
-    path = session_dir / SETTINGS_FILE
     if text is None:
-        path.unlink(missing_ok=True)
+        (session_dir / SETTINGS_FILE).unlink(missing_ok=True)
     else:
-        path.write_text(text, encoding="utf-8")
+        _write(session_dir, text)
 
 
 def file_digest(path: str | None) -> str:

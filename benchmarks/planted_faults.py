@@ -158,7 +158,14 @@ async def play(
         raw,
         work / "session",
         *("--config", work / "config.yaml", "--gain", made / "gain.mrc", "--workers", 2),
-        *("--pixel-size-angstrom", instrument["pixel_size_angstrom"], "--cs-mm", instrument["cs_mm"]),
+        *(
+            "--pixel-size-angstrom",
+            instrument["pixel_size_angstrom"],
+            "--cs-mm",
+            instrument["cs_mm"],
+            "--voltage-kv",
+            300,
+        ),
     )
     delivery = Delivery(made, raw, before if fault == "sidecars" else None)
     app = FrazilApp(work / "session")

@@ -101,6 +101,15 @@ class LiveScreen(ModeScreen):
     def on_mount(self) -> None:
         self.query_one("#workers").border_title = "workers"
 
+    def show_pane(self, pane: str) -> None:
+        super().show_pane(pane)
+        if pane == "movies":  # hidden it has lost the keys
+            self.call_after_refresh(self.movies.take_keys)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.movies.take_keys()
+
     # ---- what the daemon says
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:

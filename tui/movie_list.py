@@ -48,7 +48,7 @@ class MovieList(Vertical):
         yield MovieTable(id="table")
 
     def on_mount(self) -> None:
-        self._field.display = False
+        self._show_field(shown=False)
         self.table.border_title = "movies"
         self.table.focus()
 
@@ -59,6 +59,15 @@ class MovieList(Vertical):
     @property
     def _field(self) -> Input:
         return self.query_one("#filter", Input)
+
+    def take_keys(self) -> None:
+        """Keys move the cursor, unless somebody is typing."""
+        if not self._field.has_focus:
+            self.table.focus()
+
+    def _show_field(self, *, shown: bool) -> None:
+        """Hidden it takes no keys, whatever else is hidden."""
+        self._field.display = self._field.can_focus = shown
 
     @property
     def _mode(self) -> ModeScreen:
@@ -138,8 +147,7 @@ class MovieList(Vertical):
     @on(MovieTable.Highlighted)
     def _highlighted(self, event: MovieTable.Highlighted) -> None:
         # Also when rows moved under the cursor: an order is about the movie on which the cursor stands.
-        if not self.table.follows_newest:
-            self._mean(str(event.row["movie_id"]))
+        self._mean(self._newest if self.table.follows_newest else str(event.row["movie_id"]))
         self._title()
 
     # ---- order and filter
@@ -183,13 +191,13 @@ class MovieList(Vertical):
 
     def ask_filter(self) -> None:
         """Opens the line for the text."""
-        self._field.display = True
+        self._show_field(shown=True)
         self._field.focus()
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self, event: Input.Submitted) -> None:
         self._set_view(replace(self.table.pages.view, search=event.value.strip()))
-        event.input.display = bool(event.value.strip())
+        self._show_field(shown=bool(event.value.strip()))
         # After the screen has been laid out anew: an input that is hidden now would keep the keys otherwise.
         self.table.focus()
         self.call_after_refresh(self.table.focus)
@@ -199,7 +207,7 @@ class MovieList(Vertical):
         view = self.table.pages.view
         if self._field.display and (self._field.has_focus or view.search):
             self._field.value = ""
-            self._field.display = False
+            self._show_field(shown=False)
             if view.search:
                 self._set_view(replace(view, search=""))
         self.table.focus()

@@ -12,6 +12,7 @@ import pytest
 from textual.widgets import Input
 
 from frazil.tui.dialogs import HelpScreen, SortDialog, TextPrompt
+from frazil.tui.live_screen import LiveScreen
 from frazil.tui.movie_panel import MoviePanel
 from frazil.tui.movie_table import MovieTable
 from frazil.tui.notices import GateBanner, GoneBanner
@@ -318,6 +319,38 @@ async def test_a_large_terminal_shows_more_than_one_alert(
         await tools.settle(pilot)
         await tools.until(pilot, lambda: "! 4 alerts less than 2 GB are free" in tools.screen_text(app))
         assert sum(text in tools.screen_text(app) for text in told) == lines
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_home_means_the_newest_movie(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    """Without any new movie: nothing else would tell."""
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        newest = app.movie_id
+        await pilot.press("down", "down")
+        await tools.settle(pilot)
+        assert app.movie_id != newest
+        await pilot.press("home")
+        await tools.until(pilot, lambda: app.movie_id == newest == app.screen.movie.movie_id)
+
+
+async def test_keys_of_a_small_terminal_are_not_swallowed(session: Any, tools: Any) -> None:
+    """The pane of one movie, another mode, and back: no hidden field takes the keys."""
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("2", "c")
+        await tools.settle(pilot)
+        await pilot.press("c")
+        await tools.until(pilot, lambda: isinstance(app.screen, LiveScreen))
+        await pilot.press("m")
+        await tools.until(pilot, lambda: app.current_mode == "map")
+        await pilot.press("m", "1")
+        await tools.until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.movies.table.has_focus)
+        before = app.movie_id
+        await pilot.press("down", "down")
+        await tools.until(pilot, lambda: app.movie_id != before)
 
 
 @pytest.mark.parametrize("mode", ["", "c", "m"])

@@ -60,6 +60,7 @@ def demo(
         log,
     )
     daemon: subprocess.Popen[bytes] | None = None
+    stopped = False
     try:
         _wait_for_raw(simulated, microscope)
         daemon = _start(
@@ -79,12 +80,21 @@ def demo(
         code = daemon.wait()
         if microscope.wait() != 0 or code != 0:
             raise UsageError("the demo failed", path=folder / "demo.log", remedy="read this log for the reason")
+    except KeyboardInterrupt:
+        stopped = True
     finally:
         for process in (daemon, microscope):
             if process is not None and process.poll() is None:
                 process.terminate()
                 process.wait()
         log.close()
+    if stopped:
+        typer.echo(
+            f"\nstopped. What there is: frazil summary {session}\n"
+            f"To go on with it: frazil watch {simulated / 'raw'} --session {session} --once",
+            err=True,
+        )
+        return
     _print_summary(session)
 
 

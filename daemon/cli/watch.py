@@ -159,7 +159,9 @@ class ProgressLine:
     def __call__(self, state: LiveState) -> None:
         if state.newest_alert is not None and state.newest_alert != self._last_alert:
             self._last_alert = state.newest_alert
-            self._write(f"! {state.newest_alert}\n")
+            begin = "\r\x1b[K" if sys.stderr.isatty() else ""  # an unfinished line may stand there
+            self._write(f"{begin}! {state.newest_alert}\n")
+            self._last = ""
         counts = " ".join(f"{name} {number}" for name, number in sorted(state.counts.items())) or "no movies yet"
         lag = "" if state.lag_p50_s is None else f", lag {state.lag_p50_s:.0f} s"
         line = f"{state.status}: {counts}{lag}"

@@ -121,6 +121,7 @@ def plan_change(reader: Reader, settings: Settings, changes: Mapping[str, Any], 
             raise SettingsError(
                 f"{key} cannot be changed while the daemon runs", remedy="stop it, and start `frazil watch` with it"
             )
+    with_changes(settings, changes, origin="frazil set")  # an error does not say that it was set
     after = with_changes(settings, changes, origin=origin)
     moved = []
     for key in sorted(keys):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from frazil.config.errors import SettingsError
 from frazil.config.loading import one_key, with_changes
@@ -18,7 +18,7 @@ from frazil.config.stages import MOVIE_STAGES, STAGE_WORDS, TOUCHES, Stage, firs
 from frazil.daemon.alert_channels import About, channels_of, environment
 from frazil.daemon.movie_from_store import is_of_settings
 from frazil.daemon.session_folder import made_with
-from frazil.daemon.store.table import Scalar, Table
+from frazil.daemon.threshold_desk import Reader
 from frazil.models.causal.graph import causal_graph
 from frazil.models.formats.acquisition import RELATIVE_TOLERANCE, UNITS
 from frazil.models.formats.image import read_image_2d
@@ -31,13 +31,6 @@ _ONLY_AT_START = ("workers.ray_address", "http.", "store.")
 """Keys and sections that a daemon builds on for its whole life."""
 _ADDRESS = re.compile(r"\w+://\S+")
 """A webhook's address is a secret; what is told of a change goes to the log and to pages."""
-
-
-class Reader(Protocol):
-    """A store, or a session's reader."""
-
-    def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
-        """One of the named queries."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Inbox:
     def refuse_orders(self, why: str) -> None:
         """Answer the orders that nobody will carry out any more."""
         for item in self.take_all():
-            if isinstance(item, Order):
+            if isinstance(item, Order) and item.done.set_running_or_notify_cancel():
                 item.done.set_exception(RetryLaterError(why, remedy="start it again first"))
 
     def _put(self, item: Item) -> None:

@@ -11,10 +11,10 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from frazil.actors import ray_leftovers
@@ -77,6 +77,8 @@ class RayRuntime:
         What to declare to a private Ray; `None` lets Ray look. Tests declare GPUs that are not there.
     resources:
         Further resources to declare to a private Ray (tests: `{"accelerator_type:A100": 1}`).
+    environment:
+        Variables for this process and all that Ray starts; what is there already stays.
     """
 
     def __init__(
@@ -86,7 +88,10 @@ class RayRuntime:
         cpu_count: int | None = None,
         gpu_count: int | None = None,
         resources: dict[str, float] | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        for name, value in environment.items():
+            os.environ.setdefault(name, value)
         self.ray: Any = import_ray(loopback=address is None)
         self._temp_dir: Path | None = None
         if address is not None:

@@ -250,6 +250,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="the screen as SVG, into this folder")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.pictures is not None:
+        args.pictures.mkdir(parents=True, exist_ok=True)
     figures: dict[str, object] = {}
     base = args.keep or Path(tempfile.mkdtemp(prefix="frazil-faults-"))
     for number, fault in enumerate(args.faults):

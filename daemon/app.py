@@ -36,7 +36,7 @@ from frazil.daemon.change_plan import plan_change
 from frazil.daemon.disk_watch import DiskWatch
 from frazil.daemon.dispatch_desk import DispatchDesk
 from frazil.daemon.gain_desk import GainDesk
-from frazil.daemon.http_desk import HttpDesk, http_rules
+from frazil.daemon.http_desk import HttpDesk, http_rules, serve_environment
 from frazil.daemon.inbox import FailedWrite, Inbox, Item, Order
 from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
@@ -212,7 +212,11 @@ class Daemon:
             self._open_turn()
             self._server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
             self._publish(force=True)
-            self._runtime = RayRuntime(address=settings.workers.ray_address, gpu_count=options.gpu_count)
+            self._runtime = RayRuntime(
+                address=settings.workers.ray_address,
+                gpu_count=options.gpu_count,
+                environment=serve_environment(options.http_port),
+            )
             held.callback(self._runtime.close)
             http = HttpDesk(
                 options.session_dir,

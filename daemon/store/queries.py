@@ -91,7 +91,10 @@ NAMED: Mapping[str, NamedQuery] = {
     "trend_band": NamedQuery(
         "One metric over the whole session: median and the middle 80 % of groups of movies in the order of time.",
         named_sql.TREND_BAND,
-        {"metric": Param(str, required=True, choices=tuple(TREND_METRICS)), "bins": Param(int, 300)},
+        {
+            "metric": Param(str, required=True, choices=tuple(TREND_METRICS)),
+            "bins": Param(int, 300, least=1, most=_MOST),
+        },
     ),
     "distribution": NamedQuery(
         "Median, quartiles and extremes of one metric over all kept movies.",
@@ -265,7 +268,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "best_squares": NamedQuery(
         "Squares to go on with: the CTF fit over the share that is kept, best first.",
         people_sql.BEST_SQUARES,
-        {"limit": Param(int, 10), "least_movies": Param(int, 5)},
+        {"limit": _rows(10), "least_movies": Param(int, 5)},
     ),
     "ice_by_square": NamedQuery("Ice by grid square, thickest first.", people_sql.ICE_BY_SQUARE, {}),
     "drift_after_stage_moves": NamedQuery(
@@ -275,18 +278,18 @@ NAMED: Mapping[str, NamedQuery] = {
     ),
     "alerts_by_day": NamedQuery("Alerts by day, severity and subject.", people_sql.ALERTS_BY_DAY, {}),
     "holes": NamedQuery("Quality and acceptance by hole, with its stage position.", people_sql.HOLES, {}),
-    "best_movies": NamedQuery("Movies with the best CTF fit.", people_sql.BEST_MOVIES, {"limit": Param(int, 10)}),
+    "best_movies": NamedQuery("Movies with the best CTF fit.", people_sql.BEST_MOVIES, {"limit": _rows(10)}),
     "typical_movies": NamedQuery(
-        "Movies nearest to the median CTF fit.", people_sql.TYPICAL_MOVIES, {"limit": Param(int, 10)}
+        "Movies nearest to the median CTF fit.", people_sql.TYPICAL_MOVIES, {"limit": _rows(10)}
     ),
-    "worst_movies": NamedQuery("Movies with the worst CTF fit.", people_sql.WORST_MOVIES, {"limit": Param(int, 10)}),
+    "worst_movies": NamedQuery("Movies with the worst CTF fit.", people_sql.WORST_MOVIES, {"limit": _rows(10)}),
     "software": NamedQuery(
         "Versions of frazil and settings that the movies were processed with.", people_sql.SOFTWARE, {}
     ),
     "before_and_after": NamedQuery(
         "The movies nearest to a moment, before and after it: what a change at that time did.",
         people_sql.BEFORE_AND_AFTER,
-        {"utc_us": Param(int, required=True), "last": Param(int, 50)},
+        {"utc_us": Param(int, required=True), "last": _rows(50)},
     ),
 }
 

@@ -153,3 +153,15 @@ def test_every_question_for_people_exists_and_says_what_it_is() -> None:
 def test_a_moment_must_be_given(known: Store) -> None:
     with pytest.raises(QueryError, match="needs the parameter utc_us"):
         known.named("before_and_after")
+
+
+def test_no_question_takes_a_number_of_rows_below_none() -> None:
+    """`LIMIT -1` is the database's error, not an answer."""
+    rows = {
+        f"{name}.{key}": param
+        for name, query in NAMED.items()
+        for key, param in query.params.items()
+        if key in ("limit", "offset", "last")
+    }
+    assert len(rows) > 20
+    assert {where for where, param in rows.items() if param.least != 0} == set()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from frazil.models.causal.attribution import attribute, session_of
+from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.convergence import Share, shares
 from frazil.models.causal.interventions import Advice, advise
 from frazil.models.causal.particles import SessionParticles
@@ -27,10 +28,17 @@ class Counsel:
 class CausalPriorActor:
     """Stateless: what it knows comes and goes with each call, so that a restart loses nothing."""
 
-    def learn(self, prior: PriorSnapshot, results: Sequence[MovieResult], forgetting: float = 1.0) -> PriorSnapshot:
-        """The next version from an epoch's results; what the evaluators doubt moves it less."""
+    def learn(
+        self,
+        prior: PriorSnapshot,
+        results: Sequence[MovieResult],
+        forgetting: float = 1.0,
+        announced: Sequence[Announcement] = (),
+    ) -> PriorSnapshot:
+        """The next version from an epoch's results and what people announced before its last movie; what the evaluators
+        doubt moves it less."""
         evidence = [result.evidence for result in results if result.evidence is not None]
-        return update(prior, evidence, temper=epoch_temper(results), forgetting=forgetting)
+        return update(prior, evidence, temper=epoch_temper(results), forgetting=forgetting, announced=announced)
 
     def counsel(
         self,

@@ -26,6 +26,7 @@ _PAUSE = 10.0
 """A gap of so many times the median is a pause, not the pace."""
 _WORTH_A_WORD_LN_SSNR = 0.05
 _SECONDS_PER_HOUR = 3600.0
+_AS_ANNOUNCED = "nothing if this is what was meant"
 _OTHERWISE = "look at what was changed at the microscope then"
 _REMEDIES = {
     "illumination": "check spot size, C2 aperture and beam centring, and measure the dose again",
@@ -50,7 +51,7 @@ def change_rows(prior: PriorSnapshot, found_with: Mapping[int, int]) -> tuple[Ch
             value_before=point.before,
             value_after=point.after,
             likelihood_ratio=point.likelihood_ratio,
-            sentence=point.sentence,
+            sentence=_told(point),
             prior_version=found_with.get(number, prior.version),
         )
         for number, point in enumerate(prior.change_points, 1)
@@ -59,14 +60,20 @@ def change_rows(prior: PriorSnapshot, found_with: Mapping[int, int]) -> tuple[Ch
 
 def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
     """A word to a person, by an id that is the same however often the change is found."""
+    meant = bool(point.announced)
     return AlertRow(
-        severity="warning",
+        severity="info" if meant else "warning",
         subject="change",
-        text=f"from movie {point.movie_number + 1} on: {point.sentence}",
+        text=f"from movie {point.movie_number + 1} on: {_told(point)}",
         created_utc_us=utc_us,
-        remedy=_REMEDIES.get(point.channel) or _REMEDIES.get(point.cause, _OTHERWISE),
+        remedy=_AS_ANNOUNCED if meant else _REMEDIES.get(point.channel) or _REMEDIES.get(point.cause, _OTHERWISE),
         alert_id=f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}",
     )
+
+
+def _told(point: ChangePoint) -> str:
+    """What a change is, and what a person said of it."""
+    return f"{point.sentence}; announced: {point.announced}" if point.announced else point.sentence
 
 
 def before_change(prior: PriorSnapshot, movie: MovieEvidence, sequence: int) -> ChangePoint | None:

@@ -23,6 +23,7 @@ from frazil.daemon.prior_epochs import EpochBook, MadeWith
 from frazil.daemon.store import causal_writes, result_files
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.store import Store
+from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot, physics_prior
 from frazil.models.records import MovieResult
@@ -188,7 +189,14 @@ class PriorDesk:
         def take_in(answer: Answer) -> None:
             self._learnt(epoch, answer)
 
-        self._line.ask(take_in, "learn", self.snapshot(epoch), self._results_of(epoch), self._forgetting)
+        self._line.ask(
+            take_in,
+            "learn",
+            self.snapshot(epoch),
+            self._results_of(epoch),
+            self._forgetting,
+            self._announced(epoch),
+        )
 
     def _learnt(self, epoch: int, answer: Answer) -> None:
         if answer.process_ended:
@@ -237,6 +245,22 @@ class PriorDesk:
             self._counsel.has_read(result)
             results.append(result)
         return results
+
+    def _announced(self, epoch: int) -> list[Announcement]:
+        """What people said they changed before the last movie of an epoch was found, the newest first. A restart asks
+        again and gets the same: both times are this machine's."""
+        rows = self._store.rows(
+            "SELECT i.sentence, i.factor, min(m.sequence), arg_min(m.acquired_utc_us, m.sequence) "
+            "FROM interventions i JOIN movies m ON m.found_utc_us > i.created_utc_us "
+            "WHERE i.place IS NULL AND i.who <> ? AND m.sequence < ? "
+            "GROUP BY i.intervention_id, i.sentence, i.factor, i.created_utc_us ORDER BY i.created_utc_us DESC",
+            causal_writes.ADVISER,
+            (epoch + 1) * prior_epochs.EPOCH_MOVIES,
+        )
+        return [
+            Announcement(str(sentence), str(factor), int(number), None if utc_us is None else int(utc_us))
+            for sentence, factor, number, utc_us in rows
+        ]
 
     def _record(self, snapshot: PriorSnapshot) -> bool:
         """Store a version and tell of changes that it found; returns whether there are any."""

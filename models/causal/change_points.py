@@ -4,12 +4,16 @@ The newest movies are kept in a few numbers each. After every epoch each channel
 the generalised likelihood ratio (Page 1955, Biometrika 42, 523; Siegmund & Venkatraman 1995, Ann. Statist. 23, 255),
 with the scatter taken from differences of neighbours so that a step does not inflate it. Which channels stepped
 together says what changed.
+
+Where a person has announced a change, a step is expected: it is looked for at that place alone, and less has to speak
+for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +29,20 @@ _SUPPORTING = 12.0
 """The same for a channel that steps together with one that is sure ..."""
 _TOGETHER_MOVIES = 2
 """... within so many movies."""
+_ANNOUNCED_THRESHOLD = 18.0
+"""For a step that was announced: with five places and seven channels, looked at after each of eight epochs, chance
+reaches it in less than one announcement of a hundred."""
+_ANNOUNCED_WITHIN_MOVIES = 2
+"""People speak a movie or two before or after they turn a knob."""
+_MOVED_BY = {
+    "motion": ("ln_drift_speed",),
+    "radiation_damage": ("counts", "ln_stated_rate"),
+    "coincidence": ("counts", "ln_stated_rate"),
+    "ice": ("counts", "ring_level", "ring_fall"),
+    "detector": ("fixed_pattern", "pattern_rms"),
+    "motion_uncorrected": ("ln_drift_speed",),
+}
+"""The channels that an announced change of a cause may move; of the other causes all."""
 _LEAST_STEP = {
     "counts": 0.04,
     "fixed_pattern": 0.1,
@@ -67,6 +85,30 @@ class WindowRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a person says was changed at the microscope."""
+
+    sentence: str
+    factor: str
+    """Of `factors.ALL_FACTORS`."""
+    movie_number: int
+    """From 0, in the order of acquisition, of the first movie after it."""
+    utc_us: int | None = None
+    """When that movie was acquired, by the microscope's clock."""
+
+    def place_in(self, rows: Sequence[WindowRow], first_number: int) -> int:
+        """The index of the first row after it; `first_number` is the number in the session of the first row."""
+        times = [row.utc_us for row in rows if row.utc_us is not None]
+        if self.utc_us is not None and len(times) == len(rows):
+            return sum(time < self.utc_us for time in times)
+        return self.movie_number - first_number
+
+    def may_move(self, channel: str) -> bool:
+        """Whether a step in this channel can be what was announced."""
+        return channel in _MOVED_BY.get(self.factor, CHANNELS)
+
+
+@dataclass(frozen=True, slots=True)
 class ChangePoint:
     """A step that was found between two movies."""
 
@@ -83,6 +125,8 @@ class ChangePoint:
     likelihood_ratio: float
     together: tuple[str, ...] = ()
     """All channels that stepped there."""
+    announced: str = ""
+    """What a person said of it; empty: nobody did."""
 
     @property
     def forgets_counts(self) -> bool:
@@ -95,12 +139,37 @@ def in_time(rows: Sequence[WindowRow]) -> list[WindowRow]:
     return sorted(rows, key=lambda row: row.utc_us or 0) if all(row.utc_us is not None for row in rows) else list(rows)
 
 
-def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoint, int] | None:
+def find_change(
+    rows: Sequence[WindowRow], first_number: int, announced: Sequence[Announcement] = ()
+) -> tuple[ChangePoint, int] | None:
     """The clearest step in a window in order of time, and the index of the first row after it; None: there is none.
 
-    `first_number` is the number in the session of the first row.
+    `first_number` is the number in the session of the first row. A step that nobody announced has to be clearer.
     """
-    found: dict[str, tuple[float, int, float, float]] = {}
+    found = _steps(rows)
+    sure = {channel: step for channel, step in found.items() if step[0] > _THRESHOLD}
+    if sure:
+        channel = _speaker(sure)
+        told = next((one for one in announced if _is_of(one, channel, found[channel][1], rows, first_number)), None)
+        return _change(rows, first_number, channel, found, told)
+    for told in announced:
+        place = told.place_in(rows, first_number)
+        if not 0 < place < len(rows):
+            continue
+        found = _steps(rows, range(place - _ANNOUNCED_WITHIN_MOVIES, place + _ANNOUNCED_WITHIN_MOVIES + 1))
+        sure = {c: step for c, step in found.items() if step[0] > _ANNOUNCED_THRESHOLD and told.may_move(c)}
+        if sure:
+            return _change(rows, first_number, _speaker(sure), found, told)
+    return None
+
+
+_Step: TypeAlias = tuple[float, int, float, float]
+"""Likelihood ratio, first index after, mean before, mean after."""
+
+
+def _steps(rows: Sequence[WindowRow], places: range | None = None) -> dict[str, _Step]:
+    """The largest step of each channel in which one is worth a word; `places`: only at these rows."""
+    found = {}
     for column, channel in enumerate(CHANNELS):
         # Rows of an earlier frazil end before channels that came later.
         known = [(index, row.channels[column]) for index, row in enumerate(rows) if column < len(row.channels)]
@@ -108,7 +177,8 @@ def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoi
         if len(pairs) < _LEAST_BEFORE + _LEAST_AFTER:
             continue
         index = np.array([i for i, _ in pairs])
-        step = _largest_step(np.array([v for _, v in pairs]), _SCATTER_FLOOR[channel])
+        allowed = None if places is None else np.isin(index, np.array(places))
+        step = _largest_step(np.array([v for _, v in pairs]), _SCATTER_FLOOR[channel], allowed)
         if step is None:
             continue
         ratio, place, before, after = step
@@ -116,10 +186,20 @@ def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoi
             ratio = min(ratio, _among_squares(rows, column, int(index[place]), _SQUARE_SD[channel]))
         if ratio > _SUPPORTING and abs(after - before) > _LEAST_STEP[channel]:
             found[channel] = (ratio, int(index[place]), before, after)
-    sure = {channel: step for channel, step in found.items() if step[0] > _THRESHOLD}
-    if not sure:
-        return None
-    channel = _speaker(sure)
+    return found
+
+
+def _is_of(told: Announcement, channel: str, place: int, rows: Sequence[WindowRow], first_number: int) -> bool:
+    return told.may_move(channel) and abs(told.place_in(rows, first_number) - place) <= _ANNOUNCED_WITHIN_MOVIES
+
+
+def _change(
+    rows: Sequence[WindowRow],
+    first_number: int,
+    channel: str,
+    found: Mapping[str, _Step],
+    told: Announcement | None,
+) -> tuple[ChangePoint, int]:
     ratio, place, before, after = found[channel]
     together = {name for name, step in found.items() if abs(step[1] - place) <= _TOGETHER_MOVIES}
     cause, sentence = _cause(channel, together, before, after, rows, place)
@@ -134,16 +214,17 @@ def find_change(rows: Sequence[WindowRow], first_number: int) -> tuple[ChangePoi
         float(after),
         float(ratio),
         tuple(sorted(together)),
+        "" if told is None else told.sentence,
     )
     return change, place
 
 
-def _largest_step(values: Array, floor: float) -> tuple[float, int, float, float] | None:
-    """(likelihood ratio, first index after, mean before, mean after), robust to single outliers."""
+def _largest_step(values: Array, floor: float, allowed: NDArray[np.bool_] | None = None) -> _Step | None:
+    """Robust to single outliers. `allowed`: (n,) the places that are looked at, all where left out."""
     n = values.size
     scatter = max(1.4826 * float(np.median(np.abs(np.diff(values)))) / np.sqrt(2), floor)
     best: tuple[float, int, float, float, Array] | None = None
-    for place in _likely_places(values):
+    for place in _likely_places(values, allowed):
         before, after = _clipped_mean(values[:place], scatter), _clipped_mean(values[place:], scatter)
         rest = np.concatenate([values[:place] - before, values[place:] - after])
         rest = np.clip(rest, -_FAR * scatter, _FAR * scatter)
@@ -184,10 +265,12 @@ def _among_squares(rows: Sequence[WindowRow], column: int, place: int, usual_sd:
     return step**2 / (variance * (1 / before.size + 1 / after.size))
 
 
-def _likely_places(values: Array) -> NDArray[np.int64]:
+def _likely_places(values: Array, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
     """Where plain means explain most: the robust ones are looked at there only."""
     n = values.size
     places = np.arange(_LEAST_BEFORE, n - _LEAST_AFTER + 1)
+    if allowed is not None:
+        places = places[allowed[places]]
     total = np.cumsum(values - values.mean())
     explained = total[places - 1] ** 2 * n / (places * (n - places))
     return np.asarray(np.sort(places[np.argsort(-explained)[:_PLACES]]))
@@ -198,7 +281,7 @@ def _clipped_mean(values: Array, scatter: float) -> float:
     return float(np.mean(np.clip(values, middle - _OUTLIER * scatter, middle + _OUTLIER * scatter)))
 
 
-def _speaker(found: dict[str, tuple[float, int, float, float]]) -> str:
+def _speaker(found: Mapping[str, _Step]) -> str:
     """The channel that names the change: the most specific one first."""
     for channel in ("fixed_pattern", "pattern_rms", "ln_stated_rate"):
         if channel in found:

@@ -9,7 +9,15 @@ import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.attribution import attribute
-from frazil.models.causal.change_points import CHANNELS, WINDOW_MOVIES, ChangePoint, WindowRow, find_change, in_time
+from frazil.models.causal.change_points import (
+    CHANNELS,
+    WINDOW_MOVIES,
+    Announcement,
+    ChangePoint,
+    WindowRow,
+    find_change,
+    in_time,
+)
 from frazil.models.causal.draws import unit_losses
 from frazil.models.causal.factors import BAND_COUNT, Array, curves_at
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
@@ -29,7 +37,11 @@ _RINGS_KNOWN_MOVIES = 10
 
 
 def update(
-    prior: PriorSnapshot, evidence: Sequence[MovieEvidence], temper: float = 1.0, forgetting: float = 1.0
+    prior: PriorSnapshot,
+    evidence: Sequence[MovieEvidence],
+    temper: float = 1.0,
+    forgetting: float = 1.0,
+    announced: Sequence[Announcement] = (),
 ) -> PriorSnapshot:
     """The next version: `prior` and a batch of movies.
 
@@ -42,6 +54,9 @@ def update(
     forgetting:
         0 to 1: share of what was learnt from earlier movies that is kept, for a session that drifts slowly; 1 forgets
         nothing.
+    announced:
+        What people say they changed at the microscope: a step there needs less to speak for it, and what it makes
+        worthless is forgotten sooner.
     """
     movies, last, moved = settle.with_settle_times(evidence, prior.last_exposure, prior.stage_moved_utc_us)
     physics = physics_prior()
@@ -58,7 +73,7 @@ def update(
     rows = [row for row in rows if row.utc_us is None or row.utc_us >= since]
     window = in_time([*prior.window, *rows])
     movie_count = prior.movie_count + len(movies)
-    change = find_change(window, movie_count - len(window))
+    change = find_change(window, movie_count - len(window), announced)
     changes = prior.change_points
     if change is not None:
         learnt.after(change[0], physics)

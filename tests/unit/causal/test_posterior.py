@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.attribution import attribute
+from frazil.models.causal.change_points import Announcement, ChangePoint
 from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import (
     ALL_FACTORS,
@@ -298,6 +299,40 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
     assert abs(prior.change_points[0].movie_number - 32) <= 1
     assert found_at is not None
     assert found_at <= 42
+
+
+@pytest.mark.parametrize("unit", ["clock", "number"])
+def test_a_small_change_that_was_announced_is_found_and_only_then(known_movie: Make, unit: str) -> None:
+    """5 % less beam: within what ice does in a few movies, so that nobody would be told; told, it is believed."""
+    random = np.random.default_rng(41)
+
+    def session(share_after: float) -> list[MovieEvidence]:
+        found = []
+        for index in range(45):
+            movie = known_movie(
+                float(np.clip(random.normal(50, 15), 20, 90)),
+                acquired_utc_us=START_UTC_US + index * 20 * S_TO_US if unit == "clock" else None,
+                grid_square="A",
+            )
+            share = share_after if index >= 22 else 1.0
+            found.append(replace(movie, dose_per_frame_e_per_px=share * movie.dose_per_frame_e_per_px))
+        return found
+
+    def changes(movies: list[MovieEvidence], announced: Sequence[Announcement]) -> tuple[ChangePoint, ...]:
+        prior = physics_prior()
+        for start in range(0, len(movies), 5):
+            prior = update(prior, movies[start : start + 5], announced=announced)
+        return prior.change_points
+
+    when = START_UTC_US + 21 * 20 * S_TO_US if unit == "clock" else None
+    announced = Announcement("spot size 5", "coincidence", 21, when)
+    weaker = session(0.95)
+    assert changes(weaker, ()) == ()
+    (point,) = changes(weaker, (announced,))
+    assert (point.cause, point.announced) == ("illumination", "spot size 5")
+    assert abs(point.movie_number - 22) <= 2
+    assert changes(weaker, (replace(announced, factor="motion"),)) == ()
+    assert changes(session(1.0), (announced,)) == ()
 
 
 def _two_grids(known_movie: Make, random: np.random.Generator) -> list[MovieEvidence]:

@@ -69,7 +69,7 @@ def movies(put, ray):
     for sequence in range(count):
         known = evidence(sequence)
         put(sequence, evidence=known, losses=attribute(known, physics_prior()).losses)
-    ray.answers["learn"] = lambda prior, results, forgetting: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting, announced: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
     ray.answers["counsel"] = lambda *_: Counsel((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, True),))
@@ -201,7 +201,7 @@ CHANGE = ChangePoint(
 )
 
 
-def learn_a_change(prior, results, forgetting):
+def learn_a_change(prior, results, forgetting, announced):
     changed = (*prior.change_points, CHANGE) if prior.version == 0 else prior.change_points
     return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 
@@ -220,6 +220,13 @@ def test_a_change_is_told_once(open_desk, movies, ray, store):
     finish(open_desk())  # the same change is found again
     (again,) = [row for row in store.named("alerts").as_dicts() if row["subject"] == "change"]
     assert again["acknowledged_by"] == "anna"
+
+
+def test_a_change_that_was_announced_is_no_warning():
+    (said, meant) = (counsel.change_alert(one, utc_us=1) for one in (CHANGE, replace(CHANGE, announced="spot size 5")))
+    assert (said.severity, meant.severity) == ("warning", "info")
+    assert meant.text == "from movie 4 on: the beam is +12 % as counted; announced: spot size 5"
+    assert meant.remedy == "nothing if this is what was meant"
 
 
 def test_a_process_that_always_dies_delays_nothing(open_desk, movies, ray, store, alerts):
@@ -311,7 +318,7 @@ def test_advice_comes_with_every_second_version_and_with_every_change(open_desk,
     for sequence in range(7 * EPOCH_MOVIES):
         put(sequence, evidence=evidence(sequence), losses=attribute(evidence(sequence), physics_prior()).losses)
 
-    def learn(prior, results, forgetting):
+    def learn(prior, results, forgetting, announced):
         changed = (*prior.change_points, replace(CHANGE, cause="stage")) if prior.version == 4 else prior.change_points
         return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 

@@ -10,7 +10,9 @@ import pytest
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.prior_desk import PriorDesk
 from frazil.daemon.prior_epochs import EPOCH_MOVIES, OUTDATED, MadeWith, eligible_below
-from frazil.daemon.store import causal_writes, result_files
+from frazil.daemon.store import causal_writes, result_files, session_writes
+from frazil.daemon.store.rows import InterventionRow
+from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.prior import physics_prior
 
 FIRST_USER = eligible_below(0)
@@ -32,7 +34,7 @@ def epoch(put, ray):
     """The finished movies of one epoch, and an actor that counts them."""
     for sequence in range(EPOCH_MOVIES):
         put(sequence)
-    ray.answers["learn"] = lambda prior, results, forgetting: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting, announced: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
 
@@ -174,3 +176,25 @@ def test_the_session_says_how_much_is_forgotten(runtime, store, tmp_path, epoch,
     made_with = MadeWith("h", "1")
     run(PriorDesk(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1, forgetting=0.97))
     assert [arguments[2] for method, arguments in ray.calls if method == "learn"] == [0.97]
+
+
+def test_what_a_person_announced_before_the_last_movie_is_learnt_with(open_desk, epoch, ray, store):
+    """Advice is no announcement, nor is what was said when all of the epoch's movies had been found."""
+    for sequence in range(EPOCH_MOVIES):
+        store.submit(
+            lambda c, n=sequence: (
+                c.execute(
+                    "UPDATE movies SET found_utc_us = ?, acquired_utc_us = ? WHERE sequence = ?", [10 * n, 1000 * n, n]
+                )
+                and None
+            )
+        ).result()
+    for name, utc_us, who in (("a", 25, "anna"), ("b", 12, "ben"), ("c", 99, "anna"), ("d", 12, causal_writes.ADVISER)):
+        row = InterventionRow(name, utc_us, "motion", "session", f"said {name}", who)
+        store.submit(session_writes.record_intervention, row).result()
+    run(open_desk())
+    ((_, (_, _, _, announced)),) = [call for call in ray.calls if call[0] == "learn"]
+    assert announced == [
+        Announcement("said a", "motion", 3, 3000),
+        Announcement("said b", "motion", 2, 2000),
+    ]

@@ -68,6 +68,10 @@ _SQUARE_SD = {"counts": 0.12, "ring_level": 0.35, "ring_fall": 0.2}
 window's own squares show counts with it, this with the weight of ..."""
 _SQUARE_WEIGHT = 2.0
 """... so many squares."""
+_DOUBTED = {"ln_stated_rate": 20}
+"""Where exposures are ended by counted dose the stated rate follows the ice, and neighbours are alike: the scatter of a
+small window says too little there. Its likelihood ratio is that of an unknown variance (Student's t), known as well as
+from so many movies more."""
 _NEAR_BORDER = 3
 _OUTLIER, _FAR = 3.0, 6.0
 _PLACES = 6
@@ -182,6 +186,9 @@ def _steps(rows: Sequence[WindowRow], places: range | None = None) -> dict[str, 
         if step is None:
             continue
         ratio, place, before, after = step
+        if channel in _DOUBTED:
+            known_movies = len(pairs) + _DOUBTED[channel]
+            ratio = known_movies * float(np.log1p(ratio / (known_movies - 2)))
         if channel in _SQUARE_SD:
             ratio = min(ratio, _among_squares(rows, column, int(index[place]), _SQUARE_SD[channel]))
         if ratio > _SUPPORTING and abs(after - before) > _LEAST_STEP[channel]:

@@ -301,6 +301,18 @@ def test_a_planted_change_is_found_within_ten_movies_with_its_cause(known_movie:
     assert found_at <= 42
 
 
+def test_exposures_that_follow_the_ice_are_no_change_of_the_dose_rate(known_movie: Make) -> None:
+    """Seconds of a dose-controlled session: the seventh movie on has thinner ice for a while."""
+    seconds = (8.70, 8.24, 8.10, 8.28, 7.93, 7.98, 8.20, 7.07, 7.34, 7.30, 6.83, 7.55, 7.59, 7.80, 9.67, 7.71, 8.09)
+    prior = physics_prior()
+    movies = [
+        known_movie(acquired_utc_us=START_UTC_US + i * 30 * S_TO_US, exposure_time_s=s) for i, s in enumerate(seconds)
+    ]
+    for start in range(0, len(movies), 5):
+        prior = update(prior, movies[start : start + 5])
+        assert prior.change_points == ()
+
+
 @pytest.mark.parametrize("unit", ["clock", "number"])
 def test_a_small_change_that_was_announced_is_found_and_only_then(known_movie: Make, unit: str) -> None:
     """5 % less beam: within what ice does in a few movies, so that nobody would be told; told, it is believed."""

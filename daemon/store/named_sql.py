@@ -46,10 +46,18 @@ MOVIE_COLUMNS: Mapping[str, str] = {
 }
 """Columns of the movie table, in its order, and their expressions."""
 
-_JOINED = (
-    "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id) "
-    "LEFT JOIN named_causes k USING (movie_id)"
-)
+_BESIDE = {"c": "ctf", "q": "quality", "k": "named_causes"}
+
+
+def joins_for(expressions: str) -> str:
+    """Of the tables beside `movies m`, those that the expressions name."""
+    return " ".join(
+        f"LEFT JOIN {table} {alias} USING (movie_id)" for alias, table in _BESIDE.items() if f"{alias}." in expressions
+    )
+
+
+_ALL_BESIDE = joins_for("c. q. k.")
+_JOINED = f"FROM movies m {_ALL_BESIDE}"
 _MOVIE_LIST = ", ".join(f"{expression} AS {name}" for name, expression in MOVIE_COLUMNS.items())
 _FILTER = (
     "WHERE ($state IS NULL OR m.state = $state) AND ($search IS NULL OR $search = '' OR contains(lower(concat_ws(' ', "
@@ -62,9 +70,12 @@ _LAST_RESULTS = (
 
 SESSION = "SELECT * FROM session ORDER BY created_utc_us DESC LIMIT 1"
 COUNTS_BY_STATE = "SELECT state, count(*) AS movies FROM movies GROUP BY state ORDER BY state"
+_IN_ORDER = "ORDER BY {sort} {order} NULLS LAST, m.movie_id"
+# Which movies stand on the page is found first: sorting fifty thousand with all their columns takes twice as long.
 MOVIES_PAGE = (
-    f"SELECT {_MOVIE_LIST} {_JOINED} {_FILTER} ORDER BY {{sort}} {{order}} NULLS LAST, m.movie_id "
-    "LIMIT $limit OFFSET $offset"
+    f"WITH page AS MATERIALIZED (SELECT m.movie_id FROM movies m {{sort_joins}} {_FILTER} {_IN_ORDER} "
+    f"LIMIT $limit OFFSET $offset) SELECT {_MOVIE_LIST} FROM page JOIN movies m USING (movie_id) {_ALL_BESIDE} "
+    f"{_IN_ORDER}"
 )
 MOVIES_COUNT = f"SELECT count(*) FROM movies m {_FILTER}"
 MOVIE = (

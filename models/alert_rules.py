@@ -263,7 +263,7 @@ class AlertRules:
             f"cause:{cause}",
             "warning",
             "cause",
-            f"{words} costs {movies} of the last {len(recent)} movies more than is usual in this session",
+            f"{words}: {movies} of the last {len(recent)} movies lose more to it than is usual in this session",
             remedy,
         )
         return movies >= share * many, False, found

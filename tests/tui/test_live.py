@@ -310,7 +310,7 @@ async def test_alerts_are_acknowledged_by_key(session: Any, tools: Any) -> None:
 async def test_a_large_terminal_shows_more_than_one_alert(
     session: Any, tools: Any, size: tuple[int, int], lines: int
 ) -> None:
-    told = ("less than 2 GB are free", "motion inside frames costs 5 of the last 10 movies", "sidecars come late")
+    told = ("less than 2 GB are free", "motion inside frames: 5 of the last 10 movies", "sidecars come late")
     make = session.service.snapshot
     session.service.snapshot = lambda: msgspec.structs.replace(make(), alerts_open=4, urgent_alerts=told)
     session.publish()

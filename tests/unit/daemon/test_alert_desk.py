@@ -31,7 +31,7 @@ def test_a_common_cause_is_told_once_the_session_has_taught(
         desk.step(LiveState(utc_us=second * 1_000_000), expecting=False)
     texts = alerts()
     assert len(texts) == told
-    assert all("motion inside frames costs 6 of the last 8 movies" in text for text in texts)
+    assert all("motion inside frames: 6 of the last 8 movies" in text for text in texts)
 
 
 def test_causes_that_are_named_again_end_the_alert(

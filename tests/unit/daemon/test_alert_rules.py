@@ -107,7 +107,7 @@ def test_a_common_cause_is_named_and_another_one_after_it() -> None:
     (raised,) = rules.step(at(5, named_causes=recent))
     assert isinstance(raised, Raised)
     assert (raised.found.rule, raised.found.remedy) == ("cause:ice", "thinner areas")
-    assert raised.found.text.startswith("ice thickness costs 5 of the last 10 movies")
+    assert raised.found.text.startswith("ice thickness: 5 of the last 10 movies")
     told = []
     for minute in range(6, 20):
         recent = ["motion", *recent][:10]

@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from frazil.config.cuts import CUT_METRICS
 from frazil.config.errors import SettingsError
+from frazil.config.loading import first_fault
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.thresholds import Facts, reason_for
 
@@ -179,10 +181,11 @@ def changed(thresholds: ThresholdSettings, changes: Mapping[str, object]) -> Thr
         values["cuts"] = tuple(part.strip() for part in values["cuts"].split(";") if part.strip())
     try:
         return ThresholdSettings(**values)
-    except ValueError as error:
-        first = error.errors()[0] if hasattr(error, "errors") else {}
-        where = ".".join(str(part) for part in first.get("loc", ())) or "thresholds"
-        raise SettingsError(f"thresholds.{where}: {first.get('msg', error)}", remedy="correct the value") from error
+    except ValidationError as error:
+        where, what = first_fault(error)
+        # A rule between several thresholds names them itself.
+        said = f"thresholds.{where}: {what[:1].lower()}{what[1:]}" if where else what
+        raise SettingsError(said, remedy="correct the value") from error
 
 
 def to_dict(found: WhatIf) -> dict[str, Any]:

@@ -6,8 +6,9 @@ lists. `run_named` is the only way in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from frazil.config.errors import QueryError
 from frazil.daemon.store import named_sql, people_sql
@@ -310,7 +311,7 @@ def run_named(
     """Run a query of `NAMED`. Raises `QueryError` for a name, a parameter or a value that is not known."""
     query = NAMED.get(name)
     if query is None:
-        raise QueryError(f"there is no query named {name!r}", remedy=f"use one of: {', '.join(NAMED)}")
+        raise QueryError(f"there is no query named {name!r}", remedy=_meant(name, NAMED))
     chosen, bound = _split(name, query, params)
     text = query.text.format(**chosen)
     connection = new_cursor()
@@ -325,10 +326,18 @@ def run_named(
     return Table(table.columns, table.rows, table.truncated, total if isinstance(total, int) else None)
 
 
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The names that are most like what was asked for; where none is, where they are listed."""
+    near = get_close_matches(name.lower().replace("-", "_"), known, n=3)
+    all_of_them = "`frazil query --list` names all questions"
+    return f"did you mean {' or '.join(near)}? {all_of_them}" if near else all_of_them
+
+
 def _split(name: str, query: NamedQuery, params: Mapping[str, Scalar]) -> tuple[dict[str, str], dict[str, Scalar]]:
     unknown = sorted(set(params) - set(query.params))
     if unknown:
-        raise QueryError(f"{name} has no parameter {', '.join(unknown)}", remedy=f"it takes: {', '.join(query.params)}")
+        takes = f"it takes {', '.join(query.params)}" if query.params else "it takes none"
+        raise QueryError(f"{name} has no parameter {', '.join(unknown)}", remedy=takes)
     chosen: dict[str, str] = {}
     bound: dict[str, Scalar] = {}
     for key, param in query.params.items():

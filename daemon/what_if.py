@@ -21,6 +21,7 @@ from frazil.config.errors import SettingsError
 from frazil.config.loading import first_fault
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.thresholds import Facts, reason_for
+from frazil.models.interval_words import eighty
 
 Row = Mapping[str, Any]
 _KEPT, _REJECTED = "ready", "rejected"
@@ -213,8 +214,8 @@ def to_lines(found: WhatIf, *, most: int = 10) -> list[str]:
     else:
         m = found.map
         lines.append(
-            f"map        {m.resolution_from_angstrom:.2f} A now, {m.resolution_to_angstrom:.2f} A then "
-            f"(80 %: {m.best_angstrom:.2f} to {m.worst_angstrom:.2f})"
+            f"map        {m.resolution_from_angstrom:.2f} A now, {m.resolution_to_angstrom:.2f} A then"
+            f"{eighty(m.best_angstrom, m.worst_angstrom, 2)}"
         )
     if found.by_hand:
         lines.append(f"by hand    {found.by_hand} movies were accepted or rejected by a person and stay what they are")

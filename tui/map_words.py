@@ -68,7 +68,7 @@ def _orientations(text: Text, last: Row) -> None:
 
 def _kinds(text: Text, last: Row) -> None:
     share = last.get("discarded_share")
-    if isinstance(share, int | float):
+    if isinstance(share, int | float) and round(100 * share):
         text.append(f"\n{share:.0%} of the particles hardly count: nothing is seen in their boxes")
     if last.get("map_class_sentence"):
         text.append("\n" + clean(last["map_class_sentence"]).replace("+-", "±"))

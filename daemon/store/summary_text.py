@@ -14,6 +14,7 @@ from frazil.daemon.store.score_sentences import CONTRADICTION
 from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
+from frazil.models.interval_words import eighty
 
 SUMMARY_MOVIE_BY_MOVIE = ("trend", "bands")
 """What the JSON leaves out unless it is asked for."""
@@ -248,13 +249,13 @@ def evenness(state: MapState) -> Iterator[str]:
         yield f"{best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
     if state.orientation_sentence:
         yield f"{state.orientation_sentence}"
-    if state.discarded_share is not None:
+    if state.discarded_share is not None and round(100 * state.discarded_share):
         yield f"{state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
     if state.map_class_sentence:
         yield f"{state.map_class_sentence}"
     low, high = state.b_factor_low_a2, state.b_factor_high_a2
     if state.b_factor_a2 is not None and low is not None and high is not None:
-        yield f"B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
+        yield f"B-factor {state.b_factor_a2:.0f} A2{eighty(low, high, 0)}"
 
 
 def side_sentence(before: SideOfChange | None, after: SideOfChange | None) -> str:

@@ -50,6 +50,7 @@ def test_the_map_in_words() -> None:
 def test_what_is_not_known_is_not_said() -> None:
     assert "no round yet" in map_text([], [], []).plain
     assert "no forecast yet" in map_text([ROUND], [], []).plain
+    assert "hardly count" not in map_text([ROUND | {"discarded_share": 0.004}], [], []).plain, "not of 0 %"
     bare: Any = dict.fromkeys(ROUND) | {"movie_count": 10, "particle_count": 90, "map_path": "maps/map.mrc"}
     text = map_text([bare], [], []).plain
     assert text.splitlines() == ["not resolved yet", "from 90 particles of 10 movies, C1"]

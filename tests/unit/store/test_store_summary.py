@@ -103,6 +103,21 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     assert "http" not in page, "one file, nothing fetched"
 
 
+def test_a_share_that_reads_as_nothing_and_an_interval_that_reads_as_a_point_are_not_said(filled: Store) -> None:
+    row = ReconstructionRow(
+        1, 10, 10, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/a.mrc", discarded_share=0.004,
+        frequency_per_angstrom=(0.05, 0.16), fsc=(1.0, 0.143), b_factor_a2=180.0, b_factor_low_a2=180.0,
+        b_factor_high_a2=180.02,
+    )  # fmt: skip
+    filled.submit(session_writes.record_reconstruction, row).result()
+    text = to_text(summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False))
+    assert "hardly count" not in text
+    assert "B-factor 180 A2\n" in text
+    filled.submit(session_writes.record_reconstruction, replace(row, discarded_share=0.034)).result()
+    text = to_text(summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False))
+    assert "3% of the particles hardly count" in text
+
+
 def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
     for index in range(40):
         movie, result = make_movie(index), make_result(index)

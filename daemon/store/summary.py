@@ -36,6 +36,8 @@ from frazil.daemon.store.why import changes, named_counts
 
 TREND_POINTS = 5000
 """The newest movies, which trends are told from."""
+_OF_A_RUN = ("rule-no-movie", "rule-lag", "rule-disk-hours")
+"""Alerts that speak of what is happening now (`models.alert_rules`); when the daemon ends so do they."""
 _WEIGHTS_IN_USE = "weights_in_use"
 """In the evidence of V (`models.evaluation.term_weights.KEY`)."""
 METRICS: tuple[tuple[str, str, str, bool], ...] = (
@@ -104,6 +106,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         alerts=tuple(
             AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
             for row in ask.rows("alerts", open_only=True, limit=20)
+            if live or row["alert_id"] not in _OF_A_RUN
         ),
         squares=_squares(ask),
         stages=tuple(

@@ -176,8 +176,9 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """Since the daemon started or the settings changed."""
     free_disk_bytes: int | None = None
     written_bytes_per_s: float | None = None
+    """0: nothing to speak of; None: not known yet."""
     disk_full_in_h: float | None = None
-    """At the present rate; None: nothing is being written."""
+    """At the present rate; None: nothing is being written, or the rate is not known yet."""
     workers: tuple[WorkerState, ...] = ()
     gate: GateState = GateState()
     last_movie_id: str | None = None

@@ -118,6 +118,16 @@ def test_a_share_that_reads_as_nothing_and_an_interval_that_reads_as_a_point_are
     assert "3% of the particles hardly count" in text
 
 
+def test_what_was_happening_when_the_daemon_ended_is_no_longer_told_of(filled: Store) -> None:
+    full = AlertRow("warning", "disk", "the disk is full in 3.0 h at this rate", 9, alert_id="rule-disk-hours")
+    short = AlertRow("warning", "disk", "12 GB are free", 9, alert_id="rule-disk-free")
+    for row in (full, short):
+        filled.submit(session_writes.record_alert, row).result()
+    running, over = (summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=live) for live in (True, False))
+    assert {alert.text for alert in running.alerts} == {full.text, short.text}
+    assert [alert.text for alert in over.alerts] == [short.text]
+
+
 def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
     for index in range(40):
         movie, result = make_movie(index), make_result(index)

@@ -144,7 +144,7 @@ def _feasibility(evidence: Evidence) -> list[str]:
         told.append(f"the goal is {goal:g} A" + (f"; the map is at {now:.2f} A" if _is_number(now) else ""))
     more, between = evidence.get("more_movies"), evidence.get("more_movies_80")
     if _is_number(more):
-        span = eighty(*between, 0) if isinstance(between, list) and len(between) == 2 else ""
+        span = eighty(between[0], between[-1], 0) if isinstance(between, list) and len(between) == 2 else ""
         told.append(f"{more} more movies{span}")
     scarcest = evidence.get("scarcest")
     if scarcest:

@@ -33,6 +33,7 @@ from frazil.daemon.store.summary_records import (
     Verdict,
 )
 from frazil.daemon.store.why import changes, named_counts
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
 
 TREND_POINTS = 5000
 """The newest movies, which trends are told from."""
@@ -74,6 +75,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
     finished = counts.get("ready", 0) + counts.get("rejected", 0)
     frames = ask.one("frame_count_mode")
     rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
+    map_state = _map(ask)
     summary = SessionSummary(
         name=str(session.get("name") or session_dir.name),
         session_dir=str(session_dir),
@@ -106,7 +108,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         alerts=tuple(
             AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
             for row in ask.rows("alerts", open_only=True, limit=20)
-            if live or row["alert_id"] not in _OF_A_RUN
+            if (live or row["alert_id"] not in _OF_A_RUN) and not (map_state and row["alert_id"] == MAP_BEGUN_ANEW)
         ),
         squares=_squares(ask),
         stages=tuple(
@@ -117,7 +119,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         named_causes=named_counts(reader),
         changes=changes(reader),
         particles=integer(ask.one("particles_total").get("particles")) or 0,
-        map=_map(ask),
+        map=map_state,
         scores=_scores(ask),
         verdicts=tuple(
             Verdict(str(row["verdict"]), text(row["relative_path"]), text(row["note"]), str(row["who"]))
@@ -249,6 +251,9 @@ def _map(ask: Asker) -> MapState | None:
         map_class_sentence=text(last["map_class_sentence"]),
         forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
         fsc_uniform=tuple(number(row["fsc_uniform"]) for row in curve),
+        begun_anew=next(
+            (text(row["text"]) for row in ask.rows("alerts", limit=1000) if row["alert_id"] == MAP_BEGUN_ANEW), None
+        ),
     )
 
 

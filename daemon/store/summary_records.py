@@ -213,6 +213,8 @@ class MapState:
     """The end of the session first, then the next steps."""
     fsc_uniform: tuple[float | None, ...] = ()
     """Of the same particles when all count alike."""
+    begun_anew: str | None = None
+    """When and why its rounds began again from 1, as a sentence; None: they did not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,8 @@ def map_sentences(state: MapState) -> Iterator[str]:
     uniform = state.uniform_resolution_0143_angstrom
     if resolution is not None and uniform is not None:
         yield f"without the causal model's weights {uniform:.2f} A"
+    if state.begun_anew:
+        yield state.begun_anew
 
 
 def evenness(state: MapState) -> Iterator[str]:

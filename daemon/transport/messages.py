@@ -22,6 +22,9 @@ MAX_REPLY_BYTES = 64 << 20
 MAX_PICTURE_PX = 4096
 """Longest side of a picture that may be asked for."""
 
+MAP_BEGUN_ANEW = "map-begun-anew"
+"""The alert that says when and why the running map was begun anew; the newest one holds."""
+
 Scalar: TypeAlias = bool | int | float | str | None
 """A value of one column. Times are integers (UTC microseconds)."""
 

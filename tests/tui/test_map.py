@@ -73,6 +73,15 @@ def test_points_of_the_plots() -> None:
     assert apart([(0.5, "c"), (0.0, "a"), (0.01, "b"), (0.45, "d")], 1.0) == ([0.0, 0.5], ["a", "c"])
 
 
+def test_a_map_that_was_begun_anew_says_so() -> None:
+    sentence = "the map of 40 movies was begun anew at 2026-09-21 12:30 UTC: particles.symmetry changed"
+    told: list[Any] = [{"alert_id": "another", "text": "x"}, {"alert_id": "map-begun-anew", "text": sentence}]
+    assert sentence in map_text([ROUND], [], [], told).plain
+    classes: list[Any] = [{"particle_count": 50}]
+    assert sentence in map_text([ROUND | {"map_path": None}], [], classes, told).plain
+    assert "anew" not in map_text([ROUND], [], [], told[:1]).plain
+
+
 async def test_keys_lead_there_and_back(session: Any, tools: Any) -> None:
     app = session.app()
     async with app.run_test(size=(120, 40)) as pilot:

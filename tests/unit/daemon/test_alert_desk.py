@@ -52,9 +52,7 @@ def test_the_disk_alert_ends_with_the_writing(store: Store) -> None:
     desk = AlertDesk(AlertSettings(), store, Notices(store, utc_us=lambda: 100), late_sidecars=lambda newest: None)
 
     def look(minute: int, written_bytes_per_s: float | None, full_in_h: float | None) -> list[tuple[str, int | None]]:
-        state = LiveState(
-            utc_us=minute * 60_000_000, written_bytes_per_s=written_bytes_per_s, disk_full_in_h=full_in_h
-        )
+        state = LiveState(utc_us=minute * 60_000_000, written_bytes_per_s=written_bytes_per_s, disk_full_in_h=full_in_h)
         desk.step(state, expecting=False)
         store.flush()
         return [(str(text), cleared) for text, cleared in store.rows("SELECT text, cleared_utc_us FROM alerts")]

@@ -128,6 +128,17 @@ def test_what_was_happening_when_the_daemon_ended_is_no_longer_told_of(filled: S
     assert [alert.text for alert in over.alerts] == [short.text]
 
 
+def test_a_map_that_was_begun_anew_says_so_once(filled: Store) -> None:
+    anew = AlertRow("info", "reconstruction", "the map was begun anew: x changed", 9, alert_id="map-begun-anew")
+    filled.submit(session_writes.record_alert, anew).result()
+    before = to_text(summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=True))
+    assert "Noted (reconstruction): the map was begun anew" in before
+    filled.submit(session_writes.record_reconstruction, ReconstructionRow(1, 10, 4, 480, "C1")).result()
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=True)
+    assert to_text(found).count("begun anew") == 1
+    assert "the map was begun anew: x changed" in to_html(found)
+
+
 def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
     for index in range(40):
         movie, result = make_movie(index), make_result(index)

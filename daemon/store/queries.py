@@ -102,7 +102,11 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.DISTRIBUTION,
         {"metric": Param(str, required=True, choices=tuple(TREND_METRICS))},
     ),
-    "lag_percentiles": NamedQuery("Found to ready, over the last movies.", named_sql.LAG_PERCENTILES, _LAST),
+    "lag_percentiles": NamedQuery(
+        "Found to ready, over the last movies; and of how many this leaves out a stop of the daemon.",
+        named_sql.LAG_PERCENTILES,
+        _LAST,
+    ),
     "rate_per_hour": NamedQuery(
         "Movies found and finished per hour over the window that ends at now_utc_us.",
         named_sql.RATE_PER_HOUR,

@@ -100,6 +100,8 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         lag_p50_s=number(lag.get("p50_s")),
         lag_p95_s=number(lag.get("p95_s")),
         lag_max_s=number(lag.get("max_s")),
+        over_a_stop=integer(lag.get("over_a_stop")) or 0,
+        over_a_stop_max_s=number(lag.get("over_a_stop_max_s")),
         metrics=_metrics(ask, trend),
         reasons=tuple(
             Reason(str(row["state"]), text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))

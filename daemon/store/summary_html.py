@@ -23,8 +23,10 @@ from frazil.daemon.store.summary_text import (
     figure,
     hours_text,
     instrument_text,
+    lag_sentences,
     map_sentences,
     rate_sentences,
+    seconds_text,
     side_sentence,
     state_counts,
     utc_text,
@@ -105,7 +107,7 @@ def _tiles(summary: SessionSummary) -> str:
         reached = summary.map.resolution_0143_angstrom
         tiles.append(("map", f"{reached:.2f} A", f"FSC 0.143, round {summary.map.round}"))
     if summary.lag_p50_s is not None:
-        tiles.append(("result after", _seconds(summary.lag_p50_s), f"95 %: {_seconds(summary.lag_p95_s or 0.0)}"))
+        tiles.append(("result after", seconds_text(summary.lag_p50_s), f"95 %: {seconds_text(summary.lag_p95_s or 0.0)}"))
     cells = "".join(
         f"<div><span>{escape(words)}</span><b>{escape(value)}</b><small>{escape(small)}</small></div>"
         for words, value, small in tiles
@@ -142,14 +144,7 @@ def _todo(summary: SessionSummary) -> str:
 
 def _collected(summary: SessionSummary) -> str:
     counts = table([(f"{count:,}", words) for count, words in state_counts(summary)])
-    said = paragraphs(rate_sentences(summary))
-    if summary.lag_p50_s is not None:
-        said += paragraphs(
-            [
-                f"From found to ready: {_seconds(summary.lag_p50_s)} in the median, 95 % within "
-                f"{_seconds(summary.lag_p95_s or 0.0)}, {_seconds(summary.lag_max_s or 0.0)} at most."
-            ]
-        )
+    said = paragraphs([*rate_sentences(summary), *lag_sentences(summary)])
     rows = [
         (f"{reason.movies:,}", reason.state + (f" ({reason.stage})" if reason.stage else ""), reason.example)
         for reason in summary.reasons
@@ -357,7 +352,3 @@ def _version(package: str) -> str | None:
 
 def _signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"

@@ -313,6 +313,10 @@ class SessionSummary:
     software: tuple[Software, ...] = ()
     alert_days: tuple[AlertDay, ...] = ()
     settings_yaml: str = ""
+    over_a_stop: int = 0
+    """Movies that waited before the daemon was started again, or took up other settings: their lag counts from there."""
+    over_a_stop_max_s: float | None = None
+    """Of these, the longest from found to ready by the wall clock."""
 
     @property
     def kept(self) -> int:

@@ -104,12 +104,25 @@ def _collected(summary: SessionSummary) -> Iterator[str]:
         yield f"  {summary.particles} particles picked in the kept movies"
     for sentence in rate_sentences(summary):
         yield f"  {sentence}"
-    if summary.lag_p50_s is not None and summary.lag_p95_s is not None:
-        yield (
-            f"  from found to ready: {summary.lag_p50_s:.1f} s (median), {summary.lag_p95_s:.1f} s (95 % are faster), "
-            f"{summary.lag_max_s or 0.0:.1f} s at most"
-        )
+    for sentence in lag_sentences(summary):
+        yield f"  {sentence}"
     yield ""
+
+
+def lag_sentences(summary: SessionSummary) -> Iterator[str]:
+    """From found to ready, and what this leaves out."""
+    if summary.lag_p50_s is None or summary.lag_p95_s is None:
+        return
+    yield (
+        f"from found to ready: {seconds_text(summary.lag_p50_s)} (median), {seconds_text(summary.lag_p95_s)} (95 % are "
+        f"faster), {seconds_text(summary.lag_max_s or 0.0)} at most"
+    )
+    if summary.over_a_stop:
+        many = "1 movie" if summary.over_a_stop == 1 else f"{summary.over_a_stop:,} movies"
+        yield (
+            f"this leaves out what {many} waited before frazil was started again or took up other settings; with it "
+            f"{seconds_text(summary.over_a_stop_max_s or 0.0)} at most"
+        )
 
 
 def rate_sentences(summary: SessionSummary) -> Iterator[str]:
@@ -326,6 +339,11 @@ def hours_text(hours: float) -> str:
     """`3 h 20 min`."""
     minutes = round(hours * 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def seconds_text(value: float) -> str:
+    """`8.2 s`, `4.1 min`, `2.3 h`."""
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
 def _finite(value: Any) -> Any:

@@ -139,6 +139,20 @@ def test_a_map_that_was_begun_anew_says_so_once(filled: Store) -> None:
     assert "the map was begun anew: x changed" in to_html(found)
 
 
+def test_a_lag_says_that_it_leaves_a_stop_out(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
+    hours_us = 3_600_000_000
+    for index, waited_us in enumerate((4_000_000, 4_000_000, 2 * hours_us, 3 * hours_us)):
+        store.submit(writes.register_movie, make_movie(index))
+        ready_utc_us = make_movie(index).found_utc_us + waited_us
+        store.submit(writes.record_result, make_result(index), ready_utc_us=ready_utc_us, lag_s=4.0).result()
+    found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert (found.lag_max_s, found.over_a_stop, found.over_a_stop_max_s) == (4.0, 2, 3 * 3600.0)
+    said = "this leaves out what 2 movies waited before frazil was started again or took up other settings; with it 3.0 h"
+    assert "4.0 s at most" in to_text(found)
+    assert said in to_text(found)
+    assert said in to_html(found)
+
+
 def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
     for index in range(40):
         movie, result = make_movie(index), make_result(index)

@@ -215,7 +215,7 @@ NAMED: Mapping[str, NamedQuery] = {
     ),
     "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),
     "frame_count_mode": NamedQuery("The session's most common frame count.", named_sql.FRAME_COUNT_MODE, {}),
-    "squares": NamedQuery("Means and counts by grid square.", named_sql.SQUARES, {}),
+    "squares": NamedQuery("Medians and counts by grid square.", named_sql.SQUARES, {}),
     "threshold_facts": NamedQuery(
         "What thresholds judge of each processed movie, a page after a movie id, with its loss at a resolution.",
         named_sql.THRESHOLD_FACTS,
@@ -283,6 +283,11 @@ NAMED: Mapping[str, NamedQuery] = {
     ),
     "alerts_by_day": NamedQuery("Alerts by day, severity and subject.", people_sql.ALERTS_BY_DAY, {}),
     "holes": NamedQuery("Quality and acceptance by hole, with its stage position.", people_sql.HOLES, {}),
+    "places": NamedQuery(
+        "Quality and acceptance by hole and position in its template, with stage position and image shift.",
+        people_sql.PLACES,
+        {},
+    ),
     "best_movies": NamedQuery("Movies with the best CTF fit.", people_sql.BEST_MOVIES, {"limit": _rows(10)}),
     "typical_movies": NamedQuery(
         "Movies nearest to the median CTF fit.", people_sql.TYPICAL_MOVIES, {"limit": _rows(10)}

@@ -107,7 +107,9 @@ def _tiles(summary: SessionSummary) -> str:
         reached = summary.map.resolution_0143_angstrom
         tiles.append(("map", f"{reached:.2f} A", f"FSC 0.143, round {summary.map.round}"))
     if summary.lag_p50_s is not None:
-        tiles.append(("result after", seconds_text(summary.lag_p50_s), f"95 %: {seconds_text(summary.lag_p95_s or 0.0)}"))
+        tiles.append(
+            ("result after", seconds_text(summary.lag_p50_s), f"95 %: {seconds_text(summary.lag_p95_s or 0.0)}")
+        )
     cells = "".join(
         f"<div><span>{escape(words)}</span><b>{escape(value)}</b><small>{escape(small)}</small></div>"
         for words, value, small in tiles
@@ -217,15 +219,17 @@ def _grid(summary: SessionSummary) -> str:
         )
         for one in squares[:_SQUARES_SHOWN]
     ]
-    names = ("square", "movies", "kept", "mean CTF fit")
+    names = ("square", "movies", "kept", "median CTF fit")
     listed = (
-        table(rows, names) if len(rows) <= 12 else folded(f"{len(squares)} squares, best first", table(rows, names))
+        table(rows, names)
+        if len(rows) <= 12
+        else folded(f"{len(squares)} squares, best median first", table(rows, names))
     )
     return section(
         "The grid",
-        grid_maps(summary.holes),
+        grid_maps(summary.holes, summary.squares),
         listed,
-        note="Holes where the stage was, by how far their CTF fits." if summary.holes else "",
+        note="Where the stage was, by the median CTF fit of the movies." if summary.holes else "",
     )
 
 

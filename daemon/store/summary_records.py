@@ -75,12 +75,12 @@ class Square:
     movies: int
     kept: int
     ctf_fit_angstrom: float | None
-    """Mean."""
+    """Median of its finished movies: what "best" and "worst" square mean wherever squares are told of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """One hole at its place on the grid."""
+    """One hole, or one position of the template that is laid on it, at its place on the grid."""
 
     square: str
     name: str
@@ -89,7 +89,10 @@ class Hole:
     finished: int
     kept: int
     ctf_fit_angstrom: float | None
-    """Mean."""
+    """Median of its finished movies."""
+    image_shift_um: tuple[float, float] | None = None
+    """In the image shift's own axes; how they lie to those of the stage is not known."""
+    optics_group: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +317,7 @@ class SessionSummary:
     alert_days: tuple[AlertDay, ...] = ()
     settings_yaml: str = ""
     over_a_stop: int = 0
-    """Movies that waited before the daemon was started again, or took up other settings: their lag counts from there."""
+    """Movies that waited before the daemon was started again or took up other settings: their lag counts from there."""
     over_a_stop_max_s: float | None = None
     """Of these, the longest from found to ready by the wall clock."""
 

@@ -163,8 +163,8 @@ def _quality(summary: SessionSummary) -> Iterator[str]:
         best = min(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
         worst = max(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
         yield (
-            f"  best grid square {best.name} (CTF to {best.ctf_fit_angstrom:.1f} A on average, {best.kept} of "
-            f"{best.movies} kept), worst {worst.name} ({worst.ctf_fit_angstrom:.1f} A, {worst.kept} of {worst.movies})"
+            f"  best grid square by median CTF fit: {best.name} ({best.ctf_fit_angstrom:.1f} A, {best.kept} of "
+            f"{best.movies} kept), worst: {worst.name} ({worst.ctf_fit_angstrom:.1f} A, {worst.kept} of {worst.movies})"
         )
     yield ""
 

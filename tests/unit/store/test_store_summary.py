@@ -147,7 +147,9 @@ def test_a_lag_says_that_it_leaves_a_stop_out(store: Store, make_movie: MakeMovi
         store.submit(writes.record_result, make_result(index), ready_utc_us=ready_utc_us, lag_s=4.0).result()
     found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
     assert (found.lag_max_s, found.over_a_stop, found.over_a_stop_max_s) == (4.0, 2, 3 * 3600.0)
-    said = "this leaves out what 2 movies waited before frazil was started again or took up other settings; with it 3.0 h"
+    said = (
+        "this leaves out what 2 movies waited before frazil was started again or took up other settings; with it 3.0 h"
+    )
     assert "4.0 s at most" in to_text(found)
     assert said in to_text(found)
     assert said in to_html(found)

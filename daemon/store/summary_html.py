@@ -26,6 +26,7 @@ from frazil.daemon.store.summary_text import (
     lag_sentences,
     map_sentences,
     rate_sentences,
+    raw_text,
     seconds_text,
     side_sentence,
     state_counts,
@@ -85,7 +86,8 @@ def _head(summary: SessionSummary) -> str:
     first, *rest = summary.headline or ("",)
     return (
         f"<header><p class=dim>session summary</p><h1>{escape(summary.name)}</h1>"
-        f"<p class=dim>{escape(instrument_text(summary))}<br>{escape(when)}<br>{escape(summary.session_dir)}</p>"
+        f"<p class=dim>{escape(instrument_text(summary))}<br>{escape(when)}<br>{escape(summary.session_dir)}, "
+        f"{escape(raw_text(summary))}</p>"
         f"<div class=verdict><p class=lead>{escape(first)}</p>{paragraphs(rest)}</div>{_tiles(summary)}</header>"
     )
 
@@ -289,7 +291,8 @@ def _rounds(state: MapState) -> str:
 
 def _verdicts(summary: SessionSummary) -> str:
     rows = "".join(
-        f"<tr><td>{escape(score.question)}<small>{escape(score.evaluator)}</small></td><td><b>{escape(score.value)}</b></td>"
+        f"<tr><td>{escape(score.question)}<small>{escape(score.evaluator)}</small></td><td><b>{escape(score.value)}</b>"
+        f"<small>{escape(score.scale)}</small></td>"
         f"<td>{paragraphs(score.says if score.verdict is not None else [score.unknown or ''])}</td></tr>"
         for score in summary.scores
     )

@@ -216,6 +216,8 @@ class MapState:
     """The end of the session first, then the next steps."""
     fsc_uniform: tuple[float | None, ...] = ()
     """Of the same particles when all count alike."""
+    initial_map: str | None = None
+    """The file that it started from; None: from its particles alone."""
     begun_anew: str | None = None
     """When and why its rounds began again from 1, as a sentence; None: they did not."""
 
@@ -234,6 +236,8 @@ class Score:
     """What it judges, in words."""
     value: str = ""
     """The verdict as a person reads it."""
+    scale: str = ""
+    """Its range, and which end of it is good."""
     says: tuple[str, ...] = ()
     """What it rests on, as sentences."""
 
@@ -316,6 +320,8 @@ class SessionSummary:
     software: tuple[Software, ...] = ()
     alert_days: tuple[AlertDay, ...] = ()
     settings_yaml: str = ""
+    raw_is_there: bool = True
+    """Whether `raw_root` is still a folder."""
     over_a_stop: int = 0
     """Movies that waited before the daemon was started again or took up other settings: their lag counts from there."""
     over_a_stop_max_s: float | None = None

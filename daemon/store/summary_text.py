@@ -79,9 +79,16 @@ def instrument_text(summary: SessionSummary) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def raw_text(summary: SessionSummary) -> str:
+    """Where the movies are, or were."""
+    if summary.raw_is_there:
+        return f"movies from {summary.raw_root}"
+    return f"movies were at {summary.raw_root} (not there now)"
+
+
 def _head(summary: SessionSummary) -> Iterator[str]:
     yield f"Session {summary.name}" + (" (running)" if summary.live else "")
-    yield f"  {summary.session_dir}, movies from {summary.raw_root}"
+    yield f"  {summary.session_dir}, {raw_text(summary)}"
     yield f"  {instrument_text(summary)}"
     yield f"  {utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC, {hours_text(summary.hours)}"
     yield ""
@@ -234,6 +241,8 @@ def _verdicts(summary: SessionSummary) -> Iterator[str]:
         weights = f", weights {score.weights}" if score.weights else ""
         because = f": {score.unknown}" if score.verdict is None and score.unknown else ""
         yield f"  {score.question}: {score.value}{weights}{because}"
+        if score.scale and score.verdict is not None:
+            yield f"      ({score.scale})"
         for sentence in score.says if score.verdict is not None else ():
             yield from wrap(sentence, width=_WIDTH, initial_indent="      ", subsequent_indent="        ")
     yield ""
@@ -253,6 +262,8 @@ def map_sentences(state: MapState) -> Iterator[str]:
     uniform = state.uniform_resolution_0143_angstrom
     if resolution is not None and uniform is not None:
         yield f"without the causal model's weights {uniform:.2f} A"
+    if state.map_path is not None:
+        yield f"started from {state.initial_map or 'the particles alone, without an initial map'}"
     if state.begun_anew:
         yield state.begun_anew
 

@@ -14,7 +14,7 @@ from frazil.daemon.store import session_writes, writes
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.rows import AlertRow, ForecastRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary import raw_folder, summarise
 from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.summary_text import to_json, to_text
 from frazil.models.records import MovieResult
@@ -90,7 +90,7 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     assert "B-factor 180 A2 (80 %: 120 to 260)" in text
     assert "after 8 movies: 5.5 A" in text
     assert json.loads(to_json(found))["map"]["forecast"] == ["after 8 movies: 5.5 A"]
-    assert "what must hold: 88 %" in text
+    assert "what must hold: 88 %\n      (100 % is best" in text
     assert re.search(r"motion inside frames +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
     assert "Noted (gain): multiply" in text
     assert text.index("Noted") < text.index("What went wrong") < text.index("error gain: the gain is <wrong>")
@@ -153,6 +153,34 @@ def test_a_lag_says_that_it_leaves_a_stop_out(store: Store, make_movie: MakeMovi
     assert "4.0 s at most" in to_text(found)
     assert said in to_text(found)
     assert said in to_html(found)
+
+
+def test_movies_that_were_moved_were_at_their_place(filled: Store) -> None:
+    here, gone = (
+        summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False, raw_is_there=there) for there in (True, False)
+    )
+    assert raw_folder(filled) == Path("/raw")
+    assert "movies from /raw" in to_text(here)
+    for shown in (to_text(gone), to_html(gone)):
+        assert "movies were at /raw (not there now)" in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "started"),
+    [
+        ("particles:\n  initial_map: /data/start.mrc\n", "started from /data/start.mrc"),
+        ("particles:\n  initial_map: null\n", "started from the particles alone"),
+        ("a: 1\n", "started from the particles alone"),
+        ("][", "started from the particles alone"),
+    ],
+)
+def test_the_map_says_what_it_started_from(filled: Store, settings: str, started: str) -> None:
+    filled.submit(session_writes.set_settings, settings).result()
+    row = ReconstructionRow(1, 10, 10, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/a.mrc")
+    filled.submit(session_writes.record_reconstruction, row).result()
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert started in to_text(found)
+    assert started in to_html(found)
 
 
 def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:

@@ -119,3 +119,5 @@ class Resumed:
     """Movie ids in the order in which they were added."""
     movie_count: int
     particle_count: int
+    begun_anew: str = ""
+    """Why a checkpoint that is there was not gone on with; empty: it was, or there is none."""

@@ -59,6 +59,8 @@ AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
 _FORMAT = 6
+_KEY_SETTINGS = ("symmetry", "diameter_angstrom", "box_px", "map_classes", "initial_map")
+"""Of `particles`, those that the sums depend on."""
 _NICENESS = 10
 _CHECKPOINT = "maps/checkpoint.npz"
 MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
@@ -415,20 +417,26 @@ class Reconstructor:
         """
         self._forget()
         try:
-            self._load(expected)
+            begun_anew = self._load(expected)
+        except FileNotFoundError:
+            begun_anew = ""
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             self._forget()  # damaged, or of another frazil: it is made again from the movies
-        return Resumed(tuple(self._movies), len(self._movies), self._particle_count)
+            begun_anew = "its checkpoint cannot be read"
+        return Resumed(tuple(self._movies), len(self._movies), self._particle_count, begun_anew)
 
-    def _load(self, expected: dict[str, str]) -> None:
+    def _load(self, expected: dict[str, str]) -> str:
+        """Empty, or why the checkpoint cannot be gone on with."""
         with np.load(self._session_dir / _CHECKPOINT, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(str(arrays.pop("header")))
-        if header["key"] != self._key():
-            return
+        if (why := _what_changed(header["key"], self._key())) != "":
+            return why
         movies = msgspec.convert(header["movies"], list[MapMovie])
-        if any(expected.get(movie.movie_id) != movie.result_id for movie in movies):
-            return  # a movie was replaced, rejected or done again since: what it left cannot be taken out
+        # What a movie left in the sums cannot be taken out.
+        other = sum(expected.get(movie.movie_id) != movie.result_id for movie in movies)
+        if other:
+            return f"{other} of its {len(movies)} movies are made again, or no longer kept"
         if header["grid"] is not None:
             self._set_grid(int(header["grid"][0]), float(header["grid"][1]), float(header["grid"][2]))
             assert self._plane is not None
@@ -444,6 +452,7 @@ class Reconstructor:
             self._waiting, self._waiting_count = own["waiting"], int(header["waiting_count"])
         self._class_ids = {movie_id: tuple(ids) for movie_id, ids in header["class_ids"].items()}
         self._movies = {movie.movie_id: movie for movie in movies}
+        return ""
 
     def _save(self) -> None:
         grid = None
@@ -467,7 +476,7 @@ class Reconstructor:
             np.savez(file, **arrays)
 
     def _key(self) -> list[object]:
-        """What the sums depend on besides the movies."""
+        """What the sums depend on besides the movies: the format, then `_KEY_SETTINGS`."""
         particles = self._settings.particles
         start: list[object] = []
         if particles.initial_map is not None:
@@ -484,6 +493,16 @@ class Reconstructor:
             particles.map_classes,
             start,
         ]
+
+
+def _what_changed(before: list[Any], now: list[object]) -> str:
+    """Between two keys; empty: nothing."""
+    if before == now:
+        return ""
+    if before[:1] != now[:1] or len(before) != len(now):
+        return "another version of frazil made it"
+    names = [name for name, was, value in zip(_KEY_SETTINGS, before[1:], now[1:], strict=True) if was != value]
+    return f"{' and '.join(f'particles.{name}' for name in names)} changed"
 
 
 def _of(arrays: dict[str, NDArray[Any]], owner: str) -> dict[str, NDArray[Any]]:

@@ -312,11 +312,15 @@ def _validated(merged: _Layer, *, preset: str | None) -> Settings:
         raise _readable(error, merged) from error
 
 
-def _readable(error: ValidationError, merged: _Layer) -> SettingsError:
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where (`section.key`, or what there is of it) and what, in words for a person."""
     first = error.errors(include_url=False)[0]
     location = [part for part in first["loc"] if isinstance(part, str)]
-    key = ".".join(location[:2])
-    message = first["msg"].removeprefix("Value error, ")
+    return ".".join(location[:2]), first["msg"].removeprefix("Value error, ")
+
+
+def _readable(error: ValidationError, merged: _Layer) -> SettingsError:
+    key, message = first_fault(error)
     if key not in KNOWN_KEYS:
         # A rule between several keys of a section: its own message names them.
         sources = sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 
 from frazil.config.settings import AlertSettings
@@ -68,7 +69,7 @@ class AlertDesk:
             found_per_hour=state.found_per_hour,
             ready_per_hour=state.ready_per_hour,
             free_bytes=state.free_disk_bytes,
-            disk_full_in_h=state.disk_full_in_h,
+            disk_full_in_h=math.inf if state.written_bytes_per_s == 0 else state.disk_full_in_h,
             named_causes=[row[0] for row in self._store.rows(_CAUSES_SQL, self._movies)],
             late_sidecars=self._late_sidecars(self._movies),
         )

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from frazil.config.errors import UsageError
 from frazil.config.loading import settings_of, settings_to_yaml
 from frazil.config.settings import Settings
 from frazil.daemon import session_folder
 from frazil.daemon.change_plan import ChangePlan, plan_change
+from frazil.daemon.people_desk import store_without_daemon
 from frazil.daemon.store import session_writes, writes
-from frazil.daemon.store.engine import DATABASE_NAME, Connection
-from frazil.daemon.store.lock import SessionLock
+from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.reading import open_session
 from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.store.store import Store
@@ -71,13 +70,7 @@ def change_without_daemon(session_dir: Path, changes: Mapping[str, object], *, w
 
     Raises what `plan_change` and `put_in_force` raise, and `SessionLockedError` if a daemon has just begun.
     """
-    if not (session_dir / DATABASE_NAME).is_file():
-        raise UsageError(
-            "there is no frazil session here",
-            path=session_dir,
-            remedy="give the folder that `frazil watch --session` was given",
-        )
-    with SessionLock(session_dir), Store.open(session_dir, now_utc_us=now_utc_us) as store:
+    with store_without_daemon(session_dir, now_utc_us=now_utc_us) as store:
         before = settings_of(str(store.named("session").as_dicts()[0]["settings_yaml"]))
         plan = plan_change(store, before, changes, origin=origin_of(who, now_utc_us))
         if plan.changed:

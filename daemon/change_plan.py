@@ -89,7 +89,8 @@ class ChangePlan:
             return f"{words}: it is made again from the particles that are there"
         total = sum(self.movies.values())
         cost = "" if self.minutes is None or not total else f", about {_duration(self.minutes)} of the workers"
-        return f"{words}: {total} movie{'' if total == 1 else 's'}{cost} beside the stream"
+        anew = "; the running map begins anew with them" if total else ""
+        return f"{words}: {total} movie{'' if total == 1 else 's'}{cost} beside the stream{anew}"
 
     def lines(self) -> list[str]:
         """One setting a line, then the sentence."""

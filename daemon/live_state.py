@@ -19,6 +19,8 @@ from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 _log = logging.getLogger(__name__)
 _WINDOW_S = 600.0
 """Disk use is averaged over ten minutes: movies come in bursts."""
+_LEAST_WRITTEN_BYTES_PER_S = 1e5
+"""What logs and the database's own upkeep write is no session that fills a disk."""
 _BYTES_PER_GB = 1 << 30
 _TOLD_ALERTS = 3
 _RECENT_MOVIES = 25
@@ -173,15 +175,16 @@ class LiveStateBuilder:
         return rows[0] if rows else {}
 
     def _disk(self) -> tuple[int, float | None]:
-        """Free bytes, and how fast they become fewer (None: not at all, or not known yet)."""
+        """Free bytes, and how fast they become fewer (0: not so that it matters; None: not known yet)."""
         now, free = self._clock(), shutil.disk_usage(self._options.session_dir).free
         self._free.append((now, free))
         while len(self._free) > 2 and self._free[0][0] < now - _WINDOW_S:
             self._free.popleft()
         first_s, first_free = self._free[0]
-        if now - first_s < 10.0 or free >= first_free:
+        if now - first_s < 10.0:
             return free, None
-        return free, (first_free - free) / (now - first_s)
+        rate = (first_free - free) / (now - first_s)
+        return free, rate if rate >= _LEAST_WRITTEN_BYTES_PER_S else 0.0
 
 
 def _float(value: object) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.store import particle_writes, result_files, session_writes
 from frazil.daemon.store.rows import AlertRow, ClassRow, MapClassRow, ParticleRows, ReconstructionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
 from frazil.models.reconstruction.running_map import ROUND_MOVIES
 
 _log = logging.getLogger(__name__)
@@ -205,6 +207,17 @@ class MapDesk:
         else:
             self._alert("warning", f"the map cannot be written: {error}", "free disk space")
 
+    def _tell_begun_anew(self, why: str) -> None:
+        """Its rounds count from 1 again, which nobody should have to guess at."""
+        now_utc_us = self._utc_us()
+        at = datetime.fromtimestamp(now_utc_us / 1e6, UTC)
+        text = f"the map of {self._recorded_movie_count} movies was begun anew at {at:%Y-%m-%d %H:%M} UTC: {why}"
+        _log.info("%s", text)
+        row = AlertRow("info", "reconstruction", text, now_utc_us, alert_id=MAP_BEGUN_ANEW)
+        # An alert that is open keeps its words: the one before is over.
+        self._store.submit(session_writes.clear_alert, MAP_BEGUN_ANEW, utc_us=now_utc_us - 1)
+        self._store.submit(session_writes.record_alert, row)
+
     def _give_up(self, why: str) -> None:
         self._off = True
         _log.error("no running map: %s", why)
@@ -216,6 +229,8 @@ class MapDesk:
 
     def _on_resumed(self, resumed: Resumed) -> None:
         included = set(resumed.included)
+        if resumed.begun_anew and self._recorded_movie_count:
+            self._tell_begun_anew(resumed.begun_anew)
         self._movie_count, self.particle_count = resumed.movie_count, resumed.particle_count
         if not self._given:  # the daemon has just started: the checkpoint is where it goes on
             self._given, self._given_ids = list(resumed.included), set(included)
@@ -343,6 +358,7 @@ class MapDesk:
         self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
         try:
             self._record_round(done)
+            self._recorded_movie_count = done.movie_count
         except FrazilError as error:
             self._alert("warning", f"the map's round after {done.movie_count} movies is not in the store: {error}")
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from frazil.config.errors import NotThereError, RetryLaterError, UsageError
+from frazil.config.errors import NotThereError
 from frazil.config.loading import settings_of
 from frazil.daemon.change_plan import plan_change
+from frazil.daemon.people_desk import kept_or_later, note_change
 from frazil.daemon.pictures import load_picture
-from frazil.daemon.store import causal_writes, result_files, session_writes
-from frazil.daemon.store.rows import FeedbackRow, InterventionRow
+from frazil.daemon.store import result_files, session_writes
+from frazil.daemon.store.rows import FeedbackRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Table
 from frazil.daemon.threshold_desk import look
 from frazil.daemon.transport.messages import Command, Done, LiveState, NamedQuery, Picture, PictureReply, Rows, Sql
 from frazil.daemon.what_if import changed, to_dict, to_lines
-from frazil.models.causal.factors import ALL_FACTORS
 
 _PICTURE_COLUMNS = {
     "thumbnail": "thumbnail_path",
@@ -111,12 +110,22 @@ class DaemonService:
                     movie_id=None if movie_id is None else str(movie_id),
                     note=None if note is None else str(note),
                 )
-                with _kept_or_later():
+                with kept_or_later():
                     result_files.append_feedback(self._session_dir, feedback)
                 state = self._store.submit(session_writes.record_feedback, feedback).result()
                 return Done("noted" if state is None else f"the movie is {state.value}")
             case "intervention":
-                return self._intervention(request, now_utc_us)
+                sentence, factor = request.args.get("sentence"), request.args.get("factor")
+                note_change(
+                    self._store,
+                    self._session_dir,
+                    sentence=None if sentence is None else str(sentence),
+                    factor=None if factor is None else str(factor),
+                    who=request.who,
+                    now_utc_us=now_utc_us,
+                    intervention_id=request.command_id,
+                )
+                return Done("noted")
             case "acknowledge":
                 alert_id = str(request.args.get("alert_id"))
                 known = self._store.submit(
@@ -143,38 +152,6 @@ class DaemonService:
                 return Done(json.dumps({**plan.to_dict(), "lines": plan.lines()}))
             case _:
                 return Done(self._order(request))
-
-    def _intervention(self, request: Command, now_utc_us: int) -> Done:
-        """What a person has changed at the microscope."""
-        sentence, factor = request.args.get("sentence"), request.args.get("factor") or "unexplained"
-        if not sentence:
-            raise UsageError("an intervention needs a sentence", remedy="say what was changed")
-        if factor not in ALL_FACTORS:
-            raise UsageError(f"no cause is called {factor!r}", remedy=f"use one of: {', '.join(ALL_FACTORS)}")
-        # Under the adviser's name it would be taken for advice, and go with the next one.
-        who = request.who if request.who != causal_writes.ADVISER else "unknown"
-        row = InterventionRow(
-            intervention_id=request.command_id or f"{now_utc_us}-intervention",
-            created_utc_us=now_utc_us,
-            factor=str(factor),
-            scope="session",
-            sentence=str(sentence),
-            who=who or "unknown",
-        )
-        with _kept_or_later():
-            result_files.append_intervention(self._session_dir, row)
-        self._store.submit(session_writes.record_intervention, row).result()
-        return Done("noted")
-
-
-@contextlib.contextmanager
-def _kept_or_later() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RetryLaterError(
-            f"what was said cannot be kept: {error}", remedy="free disk space, then say it again"
-        ) from error
 
 
 def _rows(table: Table) -> Rows:

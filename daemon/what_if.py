@@ -14,11 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from frazil.config.cuts import CUT_METRICS
 from frazil.config.errors import SettingsError
+from frazil.config.loading import first_fault
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.thresholds import Facts, reason_for
+from frazil.models.interval_words import eighty
 
 Row = Mapping[str, Any]
 _KEPT, _REJECTED = "ready", "rejected"
@@ -179,10 +182,11 @@ def changed(thresholds: ThresholdSettings, changes: Mapping[str, object]) -> Thr
         values["cuts"] = tuple(part.strip() for part in values["cuts"].split(";") if part.strip())
     try:
         return ThresholdSettings(**values)
-    except ValueError as error:
-        first = error.errors()[0] if hasattr(error, "errors") else {}
-        where = ".".join(str(part) for part in first.get("loc", ())) or "thresholds"
-        raise SettingsError(f"thresholds.{where}: {first.get('msg', error)}", remedy="correct the value") from error
+    except ValidationError as error:
+        where, what = first_fault(error)
+        # A rule between several thresholds names them itself.
+        said = f"thresholds.{where}: {what[:1].lower()}{what[1:]}" if where else what
+        raise SettingsError(said, remedy="correct the value") from error
 
 
 def to_dict(found: WhatIf) -> dict[str, Any]:
@@ -210,8 +214,8 @@ def to_lines(found: WhatIf, *, most: int = 10) -> list[str]:
     else:
         m = found.map
         lines.append(
-            f"map        {m.resolution_from_angstrom:.2f} A now, {m.resolution_to_angstrom:.2f} A then "
-            f"(80 %: {m.best_angstrom:.2f} to {m.worst_angstrom:.2f})"
+            f"map        {m.resolution_from_angstrom:.2f} A now, {m.resolution_to_angstrom:.2f} A then"
+            f"{eighty(m.best_angstrom, m.worst_angstrom, 2)}"
         )
     if found.by_hand:
         lines.append(f"by hand    {found.by_hand} movies were accepted or rejected by a person and stay what they are")

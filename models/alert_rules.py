@@ -58,7 +58,7 @@ class Measured:
     ready_per_hour: float | None = None
     free_bytes: int | None = None
     disk_full_in_h: float | None = None
-    """None: nothing is being written."""
+    """Infinite: nothing is being written."""
     named_causes: Sequence[str | None] = ()
     """Of the newest results, newest first; None: nothing stands out."""
     late_sidecars: int | None = 0

@@ -18,6 +18,9 @@ from frazil.tui.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.pages import Row
 from frazil.tui.picture import Picture
 
+_ALERTS_LOOKED_AT = 1000
+"""The one that says that the map was begun anew may be an old one."""
+
 
 class MapScreen(ModeScreen):
     """Asks anew every ten seconds while it is seen: a round takes longer."""
@@ -73,14 +76,18 @@ class MapScreen(ModeScreen):
 
     @work(exclusive=True, group="map")
     async def _fetch(self) -> None:
-        rounds, fsc, forecast, classes = await asyncio.gather(
-            self.rows("reconstructions"), self.rows("fsc"), self.rows("forecast"), self.rows("classes")
+        rounds, fsc, forecast, classes, alerts = await asyncio.gather(
+            self.rows("reconstructions"),
+            self.rows("fsc"),
+            self.rows("forecast"),
+            self.rows("classes"),
+            self.rows("alerts", limit=_ALERTS_LOOKED_AT),
         )
         if self.unanswered:
             self.say_unanswered()
             return
         self.answered = True
-        self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes))
+        self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes, alerts))
         self.query_one(FscPlot).show_rows(fsc)
         self.query_one(GrowthPlot).show_rows(rounds)
         self._show_pictures(rounds[-1] if rounds else None, with_classes=bool(classes))

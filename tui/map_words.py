@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
 from frazil.tui.formatting import clean, count, number, quantity
 from frazil.tui.pages import Row
 from frazil.tui.palette import BLUE, GRAY, GREEN, ORANGE
@@ -15,13 +16,16 @@ _ANGSTROM = re.compile(r"(?<=\d )A\b")
 _MASKS = {"map": "the map's own outline", "sphere": "a sphere"}
 
 
-def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[Row]) -> Text:
-    """Of the answers to `reconstructions`, `forecast` and `classes`."""
+def map_text(
+    rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[Row], alerts: Sequence[Row] = ()
+) -> Text:
+    """Of the answers to `reconstructions`, `forecast`, `classes` and `alerts`."""
     if not rounds:
         return Text("no round yet: the map is renewed every ten movies, and at the end", GRAY)
     last = rounds[-1]
+    begun_anew = next((row.get("text") for row in alerts if row.get("alert_id") == MAP_BEGUN_ANEW), None)
     if last.get("map_path") is None and classes:
-        return _classes(last, classes)
+        return _begun_anew(_classes(last, classes), begun_anew)
     text = Text()
     resolution = last.get("resolution_0143_angstrom")
     head = "not resolved yet" if resolution is None else quantity(resolution, "Å", 2)
@@ -36,6 +40,7 @@ def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[R
     mask = _MASKS.get(str(last.get("mask")))
     if mask is not None:
         text.append(f"; mask: {mask}")
+    _begun_anew(text, begun_anew)
     best, worst = last.get("best_direction_angstrom"), last.get("worst_direction_angstrom")
     if best is not None:
         text.append(f"\nby direction {number(best, 1)} to {quantity(worst, 'Å', 1)}")
@@ -56,6 +61,10 @@ def map_text(rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[R
     return text
 
 
+def _begun_anew(text: Text, sentence: object) -> Text:
+    return text.append(f"\n{clean(sentence)}", ORANGE) if sentence else text
+
+
 def _orientations(text: Text, last: Row) -> None:
     efficiency = last.get("orientation_efficiency")
     if not isinstance(efficiency, int | float):
@@ -68,7 +77,7 @@ def _orientations(text: Text, last: Row) -> None:
 
 def _kinds(text: Text, last: Row) -> None:
     share = last.get("discarded_share")
-    if isinstance(share, int | float):
+    if isinstance(share, int | float) and round(100 * share):
         text.append(f"\n{share:.0%} of the particles hardly count: nothing is seen in their boxes")
     if last.get("map_class_sentence"):
         text.append("\n" + clean(last["map_class_sentence"]).replace("+-", "±"))

@@ -31,15 +31,15 @@ WORDS: dict[str, str] = {
 }
 """What a person reads for an evaluator, in the order of the list: the sum first, then its terms."""
 MEANS: dict[str, str] = {
-    "hyperscore": "the verdicts in one number: 100 to 200, steeper where V is high",
-    "value": "the weighted mean of the terms that are defined; the weights, their version and last step are below",
-    "logic": "the share of what must hold that was proved from the session's numbers",
-    "novelty": "how far the map is from what is known",
+    "hyperscore": "V, steeper where it is high: 100 is worst, 111 all terms at best; more only with citations to come",
+    "value": "weighted mean of the terms that are defined: 0 is worst, 1 best; weights and their last step are below",
+    "logic": "the share of what must hold that was proved from the session's numbers; 1 is best",
+    "novelty": "how far the map is from what is known: 0 known, 1 like nothing known; neither is better",
     "impact": "what the structure may mean to others",
-    "reproducibility": "whether what was found comes again: half-sets, even and odd frames, reruns, cost",
-    "meta": "how far the other verdicts can be believed: contradictions, steadiness, calibration, drift",
-    "temper": "how far this round's evidence moves the causal prior",
-    "sandbox": "the share of results that stand when the instrument is off by its errors, found by running them again",
+    "reproducibility": "whether what was found comes again: half-sets, even and odd frames, reruns, cost; 1 is best",
+    "meta": "how far the other verdicts can be believed: contradictions, steadiness, calibration, drift; 1 is best",
+    "temper": "how far this round's evidence moves the causal prior; 1: it counts in full",
+    "sandbox": "the share of results that stand when run again with the instrument off by its errors; 1 is best",
     "feasibility": "what the goal needs over what is left, of the scarcest; below 1 it is within reach (no term of V)",
 }
 SETTLED: dict[str, Look] = {

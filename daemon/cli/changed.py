@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from frazil.config.errors import DaemonGoneError
-from frazil.daemon.client import connect
+from frazil.daemon.client import connect, user_name
 
 
 def changed(
@@ -20,13 +20,21 @@ def changed(
 ) -> None:
     """Say what was changed at the microscope just now; the summary tells what became better or worse after it.
 
+    Without a running daemon it is kept with the session all the same.
+
     \b
     Example:
       frazil changed /data/s1 "waiting 20 s after stage moves" --factor motion
     """
     client = connect(session)
     if client is None:
-        raise DaemonGoneError("no daemon is running on this session", path=session, remedy="start `frazil watch`")
+        from frazil.daemon.people_desk import note_change, store_without_daemon  # slow, and not for --help
+
+        now_utc_us = time.time_ns() // 1000
+        with store_without_daemon(session, now_utc_us=now_utc_us) as store:
+            note_change(store, session, sentence=what, factor=factor, who=user_name(), now_utc_us=now_utc_us)
+        typer.echo("noted with the session; no daemon is running on it")
+        return
     told = {"sentence": what} | ({} if factor is None else {"factor": factor})
     with client:
         typer.echo(client.command("intervention", **told).message)

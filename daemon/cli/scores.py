@@ -68,6 +68,8 @@ def _verdict(one: dict[str, Any]) -> Iterator[str]:
     name, evidence = str(one["evaluator"]), one["evidence"] if isinstance(one["evidence"], dict) else {}
     value = score_sentences.value_words(name, one["verdict"], one["uncertainty"], one["unit"], evidence)
     yield f"  {score_sentences.title(name)} [{name}]: {value}"
+    if one["verdict"] is not None and (scale := score_sentences.scale(name)):
+        yield f"      ({scale})"
     for sentence in score_sentences.sentences(name, evidence):
         yield from wrap(clean(sentence), _WIDTH, initial_indent="      ", subsequent_indent="        ")
     for sentence in score_sentences.unknown(evidence):

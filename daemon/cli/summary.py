@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from frazil.daemon.store.html_pictures import collect
 from frazil.daemon.store.many_sessions import ask_all, find_sessions
 from frazil.daemon.store.reading import LiveReader, open_session
 from frazil.daemon.store.sessions_overview import overview
-from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary import raw_folder, summarise
 from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.summary_text import to_json, to_text
 from frazil.daemon.store.table import to_json as table_json
@@ -51,7 +52,16 @@ def summary(
         return
     with open_session(session) as reader:
         live = isinstance(reader, LiveReader)
-        found = summarise(reader, session.resolve(), now_utc_us=time.time_ns() // 1000, live=live)
+        raw = raw_folder(reader)
+        found = summarise(
+            reader,
+            session.resolve(),
+            now_utc_us=time.time_ns() // 1000,
+            live=live,
+            raw_is_there=live
+            or raw is None
+            or os.path.isdir(raw),  # a running daemon may see another machine's folders
+        )
         causes_svg = ""
         if html is not None:
             causes_svg = as_svg(session_graph(reader), losses_at_5_angstrom(why_session(reader)))

@@ -68,7 +68,9 @@ def what_if(
         client = connect(session)
         if client is None:
             raise DaemonGoneError(
-                "no daemon is running on this session", path=session, remedy="start `frazil watch` on it"
+                "no daemon is running on this session",
+                path=session,
+                remedy="start `frazil watch` on it, or keep them for its next start with `frazil set`",
             )
         with client:
             done = client.command("thresholds", **changes)

@@ -1,4 +1,4 @@
-"""Where on the grid the session was good: squares and their holes at stage positions, by how far their CTF fits.
+"""Where on the grid the session was good: squares and their holes at stage positions, by the median CTF fit.
 
 Quarters of the holes have shapes and colours; a cross is a place of which nothing was kept. Both axes of a plot have
 one scale, x grows to the right and y upwards, as the stage says them.
@@ -7,12 +7,13 @@ one scale, x grows to the right and y upwards, as the stage says them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from frazil.daemon.store.html_parts import Frame, crosses, dots, label, line, svg
-from frazil.daemon.store.summary_records import Hole
+from frazil.daemon.store.html_parts import Frame, crosses, dots, label, line, paragraphs, svg
+from frazil.daemon.store.html_spread import spread, spread_words
+from frazil.daemon.store.summary_records import Hole, Square
 
 _MOST_PANELS = 24
 _FEWEST_PLACES = 3
@@ -33,32 +34,36 @@ class _Place:
     group: int
 
 
-def grid_maps(holes: Sequence[Hole]) -> str:
-    """An overview, and of few squares each with its holes; empty where too few places are known."""
+def grid_maps(holes: Sequence[Hole], known_squares: Sequence[Square]) -> str:
+    """An overview, and of few squares each with its holes; empty where too few places are known. A square's fit is that
+    of `known_squares`, as in the list beside the picture."""
+    fit_of = {square.name: square.ctf_fit_angstrom for square in known_squares if square.kept}
     fits = sorted(hole.ctf_fit_angstrom for hole in holes if hole.kept and hole.ctf_fit_angstrom is not None)
     if len(holes) < _FEWEST_PLACES or not fits:
         return ""
     squares: dict[str, list[Hole]] = {}
-    for hole in holes:
+    for hole in spread(holes):
         squares.setdefault(hole.square, []).append(hole)
     if len(squares) > _MOST_PANELS:
         # Holes of so many squares would lie on each other, and the worst on top.
-        middles = sorted(fit for of_square in squares.values() if (fit := _middle_fit(of_square)) is not None)
+        middles = sorted(fit for of_square in squares.values() if (fit := _middle_fit(of_square, fit_of)) is not None)
         limits = _limits(middles)
-        places = [_middle_place(of_square, limits) for of_square in squares.values()]
-        title = f"{len(squares):,} squares, by the median of their holes"
+        places = [_middle_place(of_square, limits, fit_of) for of_square in squares.values()]
+        title = f"{len(squares):,} squares, by the median of their movies"
         return _plot(places, 900.0, 560.0, title) + _legend(middles, limits, lost=len(middles) < len(squares))
     limits = _limits(fits)
     legend = _legend(fits, limits, lost=any(not hole.kept for hole in holes))
+    legend += paragraphs(filter(None, [spread_words(holes)]), "dim")
     if len(squares) == 1:
-        return _plot(_places(holes, limits), 900.0, 560.0, f"{len(holes):,} holes") + legend
-    overview = [_middle_place(of_square, limits) for of_square in squares.values()]
+        (places_of_one,) = squares.values()
+        return _plot(_places(places_of_one, limits), 900.0, 560.0, f"{len(holes):,} places") + legend
+    overview = [_middle_place(of_square, limits, fit_of) for of_square in squares.values()]
     panels = [
         _plot(_places(of_square, limits), 190.0, 170.0, name or "no square")
         for name, of_square in sorted(squares.items())
     ]
     return (
-        f"<div class=grids><div>{_plot(overview, 440.0, 330.0, 'squares, by the median of their holes')}</div>"
+        f"<div class=grids><div>{_plot(overview, 440.0, 330.0, 'squares, by the median of their movies')}</div>"
         f"<div class=squares>{''.join(panels)}</div></div>{legend}"
     )
 
@@ -72,13 +77,15 @@ def _limits(ordered: Sequence[float]) -> list[float]:
     return [ordered[min(len(ordered) * place // 4, len(ordered) - 1)] for place in (1, 2, 3)]
 
 
-def _middle_fit(holes: Sequence[Hole]) -> float | None:
+def _middle_fit(holes: Sequence[Hole], fit_of: Mapping[str, float | None]) -> float | None:
+    if holes[0].square in fit_of:
+        return fit_of[holes[0].square]
     fits = [hole.ctf_fit_angstrom for hole in holes if hole.kept and hole.ctf_fit_angstrom is not None]
     return median(fits) if fits else None
 
 
-def _middle_place(holes: Sequence[Hole], limits: Sequence[float]) -> _Place:
-    fit = _middle_fit(holes)
+def _middle_place(holes: Sequence[Hole], limits: Sequence[float], fit_of: Mapping[str, float | None]) -> _Place:
+    fit = _middle_fit(holes, fit_of)
     x, y = (sum(values) / len(holes) for values in ([h.stage_x_um for h in holes], [h.stage_y_um for h in holes]))
     return _Place(x, y, _group(fit, fit is not None, limits))
 

@@ -106,9 +106,14 @@ DISTRIBUTION = (
     "median({metric}) AS median, quantile_cont({metric}, 0.75) AS quartile_3, max({metric}) AS maximum, "
     f"avg({{metric}}) AS mean {_JOINED} WHERE m.state = 'ready'"
 )
+# A daemon that begins (anew, or with other settings) counts the lag from there: by the wall clock some waited longer.
+# Ten seconds are more than clocks are set by.
 LAG_PERCENTILES = (
     "SELECT count(lag_s) AS movies, quantile_cont(lag_s, 0.5) AS p50_s, quantile_cont(lag_s, 0.95) AS p95_s, "
-    f"max(lag_s) AS max_s FROM movies WHERE movie_id IN {_LAST_RESULTS}"
+    "max(lag_s) AS max_s, count(*) FILTER (wall_s > lag_s + 10) AS over_a_stop, "
+    "max(wall_s) FILTER (wall_s > lag_s + 10) AS over_a_stop_max_s "
+    "FROM (SELECT lag_s, (ready_utc_us - found_utc_us) / 1e6 AS wall_s FROM movies "
+    f"WHERE movie_id IN {_LAST_RESULTS})"
 )
 # A session younger than the window is measured over its own age.
 RATE_PER_HOUR = (
@@ -309,9 +314,10 @@ FRAME_COUNT_MODE = (
 )
 SQUARES = (
     "SELECT m.grid_square, count(*) AS movies, count(*) FILTER (m.state = 'ready') AS kept, "
-    "avg(c.fit_resolution_angstrom) AS ctf_fit_angstrom, avg((c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4) "
-    "AS defocus_um, avg(q.motion_total_angstrom) AS motion_total_angstrom, avg(c.ice_ring_density) AS "
-    "ice_ring_density, avg(q.relative_ice_thickness) AS relative_ice_thickness, avg(m.stage_x_um) AS stage_x_um, "
+    "median(c.fit_resolution_angstrom) AS ctf_fit_angstrom, "
+    "median((c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4) AS defocus_um, "
+    "median(q.motion_total_angstrom) AS motion_total_angstrom, median(c.ice_ring_density) AS ice_ring_density, "
+    "median(q.relative_ice_thickness) AS relative_ice_thickness, avg(m.stage_x_um) AS stage_x_um, "
     f"avg(m.stage_y_um) AS stage_y_um {_JOINED} WHERE m.grid_square IS NOT NULL AND m.state <> 'outdated' "
     "GROUP BY m.grid_square ORDER BY m.grid_square"
 )

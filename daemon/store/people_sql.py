@@ -77,12 +77,21 @@ ALERTS_BY_DAY = (
     "count(*) AS alerts, count(*) FILTER (acknowledged_utc_us IS NULL AND cleared_utc_us IS NULL) AS still_open, "
     "arg_max(text, created_utc_us) AS newest FROM alerts GROUP BY ALL ORDER BY day_utc, alerts DESC, severity, subject"
 )
+_WHERE_THE_STAGE_WAS = (
+    "avg(m.stage_x_um) AS stage_x_um, avg(m.stage_y_um) AS stage_y_um, "
+    f"{_VERDICT}, {_QUALITY}, avg(q.particle_count) AS particles_per_movie"
+)
+_STAGE_KNOWN = f"{_FINISHED} AND m.stage_x_um IS NOT NULL AND m.stage_y_um IS NOT NULL"
 HOLES = (
-    "SELECT m.grid_square, m.hole, avg(m.stage_x_um) AS stage_x_um, avg(m.stage_y_um) AS stage_y_um, "
-    f"{_VERDICT}, avg(c.fit_resolution_angstrom) AS ctf_fit_angstrom, avg(q.motion_total_angstrom) "
-    "AS motion_total_angstrom, avg(q.relative_ice_thickness) AS relative_ice_thickness, "
-    f"avg(q.particle_count) AS particles_per_movie {_ALL} WHERE {_FINISHED} AND m.stage_x_um IS NOT NULL "
-    "AND m.stage_y_um IS NOT NULL GROUP BY m.grid_square, m.hole ORDER BY m.grid_square, m.hole"
+    f"SELECT m.grid_square, m.hole, {_WHERE_THE_STAGE_WAS} {_ALL} WHERE {_STAGE_KNOWN} "
+    "GROUP BY m.grid_square, m.hole ORDER BY m.grid_square, m.hole"
+)
+# With beam shift, one name of a hole and one position of the stage may stand for many holes.
+PLACES = (
+    f"SELECT m.grid_square, m.hole, m.optics_group, {_WHERE_THE_STAGE_WAS}, "
+    f"avg(m.image_shift_x_um) AS image_shift_x_um, avg(m.image_shift_y_um) AS image_shift_y_um {_ALL} "
+    f"WHERE {_STAGE_KNOWN} GROUP BY m.grid_square, m.hole, m.optics_group "
+    "ORDER BY m.grid_square, m.hole, m.optics_group"
 )
 # A movie that must be told from others by what a person sees of it: the CTF fit, or where its signal ends.
 RANKED_MOVIES = (

@@ -6,8 +6,9 @@ lists. `run_named` is the only way in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from frazil.config.errors import QueryError
 from frazil.daemon.store import named_sql, people_sql
@@ -101,7 +102,11 @@ NAMED: Mapping[str, NamedQuery] = {
         named_sql.DISTRIBUTION,
         {"metric": Param(str, required=True, choices=tuple(TREND_METRICS))},
     ),
-    "lag_percentiles": NamedQuery("Found to ready, over the last movies.", named_sql.LAG_PERCENTILES, _LAST),
+    "lag_percentiles": NamedQuery(
+        "Found to ready, over the last movies; and of how many this leaves out a stop of the daemon.",
+        named_sql.LAG_PERCENTILES,
+        _LAST,
+    ),
     "rate_per_hour": NamedQuery(
         "Movies found and finished per hour over the window that ends at now_utc_us.",
         named_sql.RATE_PER_HOUR,
@@ -210,7 +215,7 @@ NAMED: Mapping[str, NamedQuery] = {
     ),
     "particles_total": NamedQuery("Particles of all kept movies.", named_sql.PARTICLES_TOTAL, {}),
     "frame_count_mode": NamedQuery("The session's most common frame count.", named_sql.FRAME_COUNT_MODE, {}),
-    "squares": NamedQuery("Means and counts by grid square.", named_sql.SQUARES, {}),
+    "squares": NamedQuery("Medians and counts by grid square.", named_sql.SQUARES, {}),
     "threshold_facts": NamedQuery(
         "What thresholds judge of each processed movie, a page after a movie id, with its loss at a resolution.",
         named_sql.THRESHOLD_FACTS,
@@ -278,6 +283,11 @@ NAMED: Mapping[str, NamedQuery] = {
     ),
     "alerts_by_day": NamedQuery("Alerts by day, severity and subject.", people_sql.ALERTS_BY_DAY, {}),
     "holes": NamedQuery("Quality and acceptance by hole, with its stage position.", people_sql.HOLES, {}),
+    "places": NamedQuery(
+        "Quality and acceptance by hole and position in its template, with stage position and image shift.",
+        people_sql.PLACES,
+        {},
+    ),
     "best_movies": NamedQuery("Movies with the best CTF fit.", people_sql.BEST_MOVIES, {"limit": _rows(10)}),
     "typical_movies": NamedQuery(
         "Movies nearest to the median CTF fit.", people_sql.TYPICAL_MOVIES, {"limit": _rows(10)}
@@ -310,7 +320,7 @@ def run_named(
     """Run a query of `NAMED`. Raises `QueryError` for a name, a parameter or a value that is not known."""
     query = NAMED.get(name)
     if query is None:
-        raise QueryError(f"there is no query named {name!r}", remedy=f"use one of: {', '.join(NAMED)}")
+        raise QueryError(f"there is no query named {name!r}", remedy=_meant(name, NAMED))
     chosen, bound = _split(name, query, params)
     text = query.text.format(**chosen)
     connection = new_cursor()
@@ -325,10 +335,18 @@ def run_named(
     return Table(table.columns, table.rows, table.truncated, total if isinstance(total, int) else None)
 
 
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The names that are most like what was asked for; where none is, where they are listed."""
+    near = get_close_matches(name.lower().replace("-", "_"), known, n=3)
+    all_of_them = "`frazil query --list` names all questions"
+    return f"did you mean {' or '.join(near)}? {all_of_them}" if near else all_of_them
+
+
 def _split(name: str, query: NamedQuery, params: Mapping[str, Scalar]) -> tuple[dict[str, str], dict[str, Scalar]]:
     unknown = sorted(set(params) - set(query.params))
     if unknown:
-        raise QueryError(f"{name} has no parameter {', '.join(unknown)}", remedy=f"it takes: {', '.join(query.params)}")
+        takes = f"it takes {', '.join(query.params)}" if query.params else "it takes none"
+        raise QueryError(f"{name} has no parameter {', '.join(unknown)}", remedy=takes)
     chosen: dict[str, str] = {}
     bound: dict[str, Scalar] = {}
     for key, param in query.params.items():

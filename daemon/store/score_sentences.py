@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from frazil.models.interval_words import eighty
+
 Evidence = Mapping[str, Any]
 
 TITLES: Mapping[str, str] = {
@@ -26,6 +28,19 @@ TITLES: Mapping[str, str] = {
 }
 """What a person reads for an evaluator, in the order in which they are told. By name, so that telling them needs
 none of what judging needs (a test compares these with the panel's)."""
+SCALES: Mapping[str, str] = {
+    "hyperscore": "100 is worst, 111 has every term at its best; above that only with citations to come, at most 200",
+    "value": "0 is worst, 1 has every term at its best; citations to come can lift it higher",
+    "logic": "100 % is best: all that must hold is proved",
+    "reproducibility": "100 % is best: all comes again",
+    "meta": "100 % is best: nothing speaks against the verdicts",
+    "feasibility": "up to 1 it is within reach",
+    "sandbox": "100 % is best: every result stands",
+    "temper": "1: new evidence counts in full; 0: it is not believed at all",
+    "novelty": "0 %: known, 100 %: like nothing known; neither is better",
+    "impact": "the median of what is foretold for five years; there is no best",
+}
+"""Which value is good, for a person who has never seen the evaluator."""
 _PARTS = {
     "half_sets": "the map's halves",
     "rings": "rings in even and odd frames",
@@ -47,6 +62,11 @@ def title(evaluator: str) -> str:
     return TITLES.get(evaluator, evaluator.replace("_", " "))
 
 
+def scale(evaluator: str) -> str:
+    """Its range, and which end of it is good; empty where the evaluator is not known here."""
+    return SCALES.get(evaluator, "")
+
+
 def place(evaluator: str) -> tuple[int, str]:
     """To sort by: known ones in the order of `TITLES`, then the others."""
     known = list(TITLES)
@@ -66,12 +86,9 @@ def value_words(
     if evaluator in ("logic", "sandbox", "reproducibility", "meta", "novelty"):
         text = f"{100 * verdict:.0f} %"
         return text if not uncertainty or uncertainty < 0.005 else f"{text} (+- {100 * uncertainty:.0f} %)"
-    of = {
-        "hyperscore": " (100 to 200)",
-        "value": " (0 to 1)",
-        "impact": " citations in five years",
-        "temper": " (1: fully)",
-    }.get(evaluator, f" ({unit})" if unit else "")
+    if evaluator == "impact":
+        return f"{_with_error(verdict, uncertainty)} citations in five years"
+    of = f" ({unit})" if unit and evaluator not in SCALES else ""
     return f"{_with_error(verdict, uncertainty)}{of}"
 
 
@@ -142,7 +159,7 @@ def _feasibility(evidence: Evidence) -> list[str]:
         told.append(f"the goal is {goal:g} A" + (f"; the map is at {now:.2f} A" if _is_number(now) else ""))
     more, between = evidence.get("more_movies"), evidence.get("more_movies_80")
     if _is_number(more):
-        span = f" (80 %: {between[0]} to {between[1]})" if isinstance(between, list) and len(between) == 2 else ""
+        span = eighty(between[0], between[-1], 0) if isinstance(between, list) and len(between) == 2 else ""
         told.append(f"{more} more movies{span}")
     scarcest = evidence.get("scarcest")
     if scarcest:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from scipy.stats import mannwhitneyu
 
+from frazil.config.errors import SettingsError
+from frazil.config.safe_yaml import parse_yaml_mapping
 from frazil.daemon.store import score_sentences, summary_extras
 from frazil.daemon.store.causal_writes import ADVISER
 from frazil.daemon.store.queries import RATE_IDLE_US
@@ -33,9 +35,12 @@ from frazil.daemon.store.summary_records import (
     Verdict,
 )
 from frazil.daemon.store.why import changes, named_counts
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
 
 TREND_POINTS = 5000
 """The newest movies, which trends are told from."""
+_OF_A_RUN = ("rule-no-movie", "rule-lag", "rule-disk-hours")
+"""Alerts that speak of what is happening now (`models.alert_rules`); when the daemon ends so do they."""
 _WEIGHTS_IN_USE = "weights_in_use"
 """In the evidence of V (`models.evaluation.term_weights.KEY`)."""
 METRICS: tuple[tuple[str, str, str, bool], ...] = (
@@ -51,10 +56,13 @@ METRICS: tuple[tuple[str, str, str, bool], ...] = (
 """Name, words for a person, unit, whether less is better."""
 
 
-def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live: bool) -> SessionSummary:
+def summarise(
+    reader: SessionReader, session_dir: Path, *, now_utc_us: int, live: bool, raw_is_there: bool = True
+) -> SessionSummary:
     """Everything worth telling of a session.
 
     `now_utc_us` ends the measured time of a live session; a finished one ends with its last movie.
+    `raw_is_there`: whether the movies' folder is still where it was (`raw_folder` asks the disk).
     Raises what the reader raises.
     """
     ask = Asker(reader)
@@ -72,11 +80,14 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
     finished = counts.get("ready", 0) + counts.get("rejected", 0)
     frames = ask.one("frame_count_mode")
     rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
+    settings_yaml = str(session.get("settings_yaml") or "")
+    map_state = _map(ask, _initial_map(settings_yaml))
     summary = SessionSummary(
         name=str(session.get("name") or session_dir.name),
         session_dir=str(session_dir),
         raw_root=str(session.get("raw_root") or ""),
         live=live,
+        raw_is_there=raw_is_there,
         code_version=str(session.get("code_version") or ""),
         preset=text(session.get("preset")),
         microscope=text(session.get("microscope")),
@@ -96,6 +107,8 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         lag_p50_s=number(lag.get("p50_s")),
         lag_p95_s=number(lag.get("p95_s")),
         lag_max_s=number(lag.get("max_s")),
+        over_a_stop=integer(lag.get("over_a_stop")) or 0,
+        over_a_stop_max_s=number(lag.get("over_a_stop_max_s")),
         metrics=_metrics(ask, trend),
         reasons=tuple(
             Reason(str(row["state"]), text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))
@@ -104,6 +117,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         alerts=tuple(
             AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
             for row in ask.rows("alerts", open_only=True, limit=20)
+            if (live or row["alert_id"] not in _OF_A_RUN) and not (map_state and row["alert_id"] == MAP_BEGUN_ANEW)
         ),
         squares=_squares(ask),
         stages=tuple(
@@ -114,7 +128,7 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         named_causes=named_counts(reader),
         changes=changes(reader),
         particles=integer(ask.one("particles_total").get("particles")) or 0,
-        map=_map(ask),
+        map=map_state,
         scores=_scores(ask),
         verdicts=tuple(
             Verdict(str(row["verdict"]), text(row["relative_path"]), text(row["note"]), str(row["who"]))
@@ -136,10 +150,16 @@ def summarise(reader: SessionReader, session_dir: Path, *, now_utc_us: int, live
         history=summary_extras.history(ask),
         software=summary_extras.software(ask),
         alert_days=summary_extras.alert_days(ask),
-        settings_yaml=str(session.get("settings_yaml") or ""),
+        settings_yaml=settings_yaml,
     )
     summary = advice(summary)
     return replace(summary, headline=headline(summary))
+
+
+def raw_folder(reader: SessionReader) -> Path | None:
+    """Where the session took its movies from; None: it does not say. Raises what the reader raises."""
+    found = text(Asker(reader).one("session").get("raw_root"))
+    return None if found is None else Path(found)
 
 
 def _last_hour(ask: Asker, last_utc_us: int | None, now_utc_us: int | None) -> Row:
@@ -216,7 +236,17 @@ def _losses(ask: Asker) -> tuple[FactorLoss, ...]:
     )
 
 
-def _map(ask: Asker) -> MapState | None:
+def _initial_map(settings_yaml: str) -> str | None:
+    """That the settings name."""
+    try:
+        particles = parse_yaml_mapping(settings_yaml, source="the session's settings").get("particles")
+    except SettingsError:
+        return None  # kept by a frazil that wrote them otherwise: what is known is told without it
+    named = particles.get("initial_map") if isinstance(particles, dict) else None
+    return None if named is None else str(named)
+
+
+def _map(ask: Asker, initial_map: str | None) -> MapState | None:
     rounds = ask.rows("reconstructions")
     if not rounds:
         return None
@@ -246,6 +276,10 @@ def _map(ask: Asker) -> MapState | None:
         map_class_sentence=text(last["map_class_sentence"]),
         forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
         fsc_uniform=tuple(number(row["fsc_uniform"]) for row in curve),
+        initial_map=initial_map,
+        begun_anew=next(
+            (text(row["text"]) for row in ask.rows("alerts", limit=1000) if row["alert_id"] == MAP_BEGUN_ANEW), None
+        ),
     )
 
 
@@ -276,6 +310,7 @@ def _score(row: Row) -> Score:
         weights=str(weights["version"]) if isinstance(weights, dict) and "version" in weights else None,
         question=score_sentences.title(evaluator),
         value=score_sentences.value_words(evaluator, verdict, error, text(unit), evidence),
+        scale=score_sentences.scale(evaluator),
         says=score_sentences.sentences(evaluator, evidence),
     )
 

@@ -40,8 +40,9 @@ def advice(summary: SessionSummary) -> SessionSummary:
             "\"SELECT relative_path, failure_reason FROM movies WHERE state = 'quarantined'\"`"
         )
     if summary.waiting and not summary.live:
+        raw = summary.raw_root if summary.raw_is_there else "RAW (where the movies are now)"
         said.append(
-            f"{_were(summary.waiting, 'is', 'are')} not processed yet: start `frazil watch {summary.raw_root} "
+            f"{_were(summary.waiting, 'is', 'are')} not processed yet: start `frazil watch {raw} "
             f"--session {summary.session_dir}` again and it goes on where it stopped"
         )
     if not said and summary.kept:

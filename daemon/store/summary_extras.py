@@ -17,6 +17,7 @@ from frazil.daemon.store.summary_records import (
     Software,
     Taken,
 )
+from frazil.daemon.store.table import Scalar
 from frazil.daemon.store.why import cause_words
 
 _ASKED = 12
@@ -38,9 +39,16 @@ def holes(ask: Asker) -> tuple[Hole, ...]:
             finished=integer(row["finished"]) or 0,
             kept=integer(row["kept"]) or 0,
             ctf_fit_angstrom=number(row["ctf_fit_angstrom"]),
+            image_shift_um=_pair(row["image_shift_x_um"], row["image_shift_y_um"]),
+            optics_group=integer(row["optics_group"]),
         )
-        for row in ask.rows("holes")
+        for row in ask.rows("places")
     )
+
+
+def _pair(x: Scalar, y: Scalar) -> tuple[float, float] | None:
+    known_x, known_y = number(x), number(y)
+    return None if known_x is None or known_y is None else (known_x, known_y)
 
 
 def bands(ask: Asker, metrics: Sequence[str]) -> tuple[Band, ...]:

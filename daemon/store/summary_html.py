@@ -23,8 +23,11 @@ from frazil.daemon.store.summary_text import (
     figure,
     hours_text,
     instrument_text,
+    lag_sentences,
     map_sentences,
     rate_sentences,
+    raw_text,
+    seconds_text,
     side_sentence,
     state_counts,
     utc_text,
@@ -83,7 +86,8 @@ def _head(summary: SessionSummary) -> str:
     first, *rest = summary.headline or ("",)
     return (
         f"<header><p class=dim>session summary</p><h1>{escape(summary.name)}</h1>"
-        f"<p class=dim>{escape(instrument_text(summary))}<br>{escape(when)}<br>{escape(summary.session_dir)}</p>"
+        f"<p class=dim>{escape(instrument_text(summary))}<br>{escape(when)}<br>{escape(summary.session_dir)}, "
+        f"{escape(raw_text(summary))}</p>"
         f"<div class=verdict><p class=lead>{escape(first)}</p>{paragraphs(rest)}</div>{_tiles(summary)}</header>"
     )
 
@@ -105,7 +109,9 @@ def _tiles(summary: SessionSummary) -> str:
         reached = summary.map.resolution_0143_angstrom
         tiles.append(("map", f"{reached:.2f} A", f"FSC 0.143, round {summary.map.round}"))
     if summary.lag_p50_s is not None:
-        tiles.append(("result after", _seconds(summary.lag_p50_s), f"95 %: {_seconds(summary.lag_p95_s or 0.0)}"))
+        tiles.append(
+            ("result after", seconds_text(summary.lag_p50_s), f"95 %: {seconds_text(summary.lag_p95_s or 0.0)}")
+        )
     cells = "".join(
         f"<div><span>{escape(words)}</span><b>{escape(value)}</b><small>{escape(small)}</small></div>"
         for words, value, small in tiles
@@ -142,14 +148,7 @@ def _todo(summary: SessionSummary) -> str:
 
 def _collected(summary: SessionSummary) -> str:
     counts = table([(f"{count:,}", words) for count, words in state_counts(summary)])
-    said = paragraphs(rate_sentences(summary))
-    if summary.lag_p50_s is not None:
-        said += paragraphs(
-            [
-                f"From found to ready: {_seconds(summary.lag_p50_s)} in the median, 95 % within "
-                f"{_seconds(summary.lag_p95_s or 0.0)}, {_seconds(summary.lag_max_s or 0.0)} at most."
-            ]
-        )
+    said = paragraphs([*rate_sentences(summary), *lag_sentences(summary)])
     rows = [
         (f"{reason.movies:,}", reason.state + (f" ({reason.stage})" if reason.stage else ""), reason.example)
         for reason in summary.reasons
@@ -222,15 +221,17 @@ def _grid(summary: SessionSummary) -> str:
         )
         for one in squares[:_SQUARES_SHOWN]
     ]
-    names = ("square", "movies", "kept", "mean CTF fit")
+    names = ("square", "movies", "kept", "median CTF fit")
     listed = (
-        table(rows, names) if len(rows) <= 12 else folded(f"{len(squares)} squares, best first", table(rows, names))
+        table(rows, names)
+        if len(rows) <= 12
+        else folded(f"{len(squares)} squares, best median first", table(rows, names))
     )
     return section(
         "The grid",
-        grid_maps(summary.holes),
+        grid_maps(summary.holes, summary.squares),
         listed,
-        note="Holes where the stage was, by how far their CTF fits." if summary.holes else "",
+        note="Where the stage was, by the median CTF fit of the movies." if summary.holes else "",
     )
 
 
@@ -290,7 +291,8 @@ def _rounds(state: MapState) -> str:
 
 def _verdicts(summary: SessionSummary) -> str:
     rows = "".join(
-        f"<tr><td>{escape(score.question)}<small>{escape(score.evaluator)}</small></td><td><b>{escape(score.value)}</b></td>"
+        f"<tr><td>{escape(score.question)}<small>{escape(score.evaluator)}</small></td><td><b>{escape(score.value)}</b>"
+        f"<small>{escape(score.scale)}</small></td>"
         f"<td>{paragraphs(score.says if score.verdict is not None else [score.unknown or ''])}</td></tr>"
         for score in summary.scores
     )
@@ -357,7 +359,3 @@ def _version(package: str) -> str | None:
 
 def _signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"

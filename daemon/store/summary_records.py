@@ -75,12 +75,12 @@ class Square:
     movies: int
     kept: int
     ctf_fit_angstrom: float | None
-    """Mean."""
+    """Median of its finished movies: what "best" and "worst" square mean wherever squares are told of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """One hole at its place on the grid."""
+    """One hole, or one position of the template that is laid on it, at its place on the grid."""
 
     square: str
     name: str
@@ -89,7 +89,10 @@ class Hole:
     finished: int
     kept: int
     ctf_fit_angstrom: float | None
-    """Mean."""
+    """Median of its finished movies."""
+    image_shift_um: tuple[float, float] | None = None
+    """In the image shift's own axes; how they lie to those of the stage is not known."""
+    optics_group: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,10 @@ class MapState:
     """The end of the session first, then the next steps."""
     fsc_uniform: tuple[float | None, ...] = ()
     """Of the same particles when all count alike."""
+    initial_map: str | None = None
+    """The file that it started from; None: from its particles alone."""
+    begun_anew: str | None = None
+    """When and why its rounds began again from 1, as a sentence; None: they did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +236,8 @@ class Score:
     """What it judges, in words."""
     value: str = ""
     """The verdict as a person reads it."""
+    scale: str = ""
+    """Its range, and which end of it is good."""
     says: tuple[str, ...] = ()
     """What it rests on, as sentences."""
 
@@ -311,6 +320,12 @@ class SessionSummary:
     software: tuple[Software, ...] = ()
     alert_days: tuple[AlertDay, ...] = ()
     settings_yaml: str = ""
+    raw_is_there: bool = True
+    """Whether `raw_root` is still a folder."""
+    over_a_stop: int = 0
+    """Movies that waited before the daemon was started again or took up other settings: their lag counts from there."""
+    over_a_stop_max_s: float | None = None
+    """Of these, the longest from found to ready by the wall clock."""
 
     @property
     def kept(self) -> int:

@@ -14,6 +14,7 @@ from frazil.daemon.store.score_sentences import CONTRADICTION
 from frazil.daemon.store.summary_records import MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.store.table import json_value
 from frazil.daemon.store.why import cause_words
+from frazil.models.interval_words import eighty
 
 SUMMARY_MOVIE_BY_MOVIE = ("trend", "bands")
 """What the JSON leaves out unless it is asked for."""
@@ -78,9 +79,16 @@ def instrument_text(summary: SessionSummary) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def raw_text(summary: SessionSummary) -> str:
+    """Where the movies are, or were."""
+    if summary.raw_is_there:
+        return f"movies from {summary.raw_root}"
+    return f"movies were at {summary.raw_root} (not there now)"
+
+
 def _head(summary: SessionSummary) -> Iterator[str]:
     yield f"Session {summary.name}" + (" (running)" if summary.live else "")
-    yield f"  {summary.session_dir}, movies from {summary.raw_root}"
+    yield f"  {summary.session_dir}, {raw_text(summary)}"
     yield f"  {instrument_text(summary)}"
     yield f"  {utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC, {hours_text(summary.hours)}"
     yield ""
@@ -103,12 +111,25 @@ def _collected(summary: SessionSummary) -> Iterator[str]:
         yield f"  {summary.particles} particles picked in the kept movies"
     for sentence in rate_sentences(summary):
         yield f"  {sentence}"
-    if summary.lag_p50_s is not None and summary.lag_p95_s is not None:
-        yield (
-            f"  from found to ready: {summary.lag_p50_s:.1f} s (median), {summary.lag_p95_s:.1f} s (95 % are faster), "
-            f"{summary.lag_max_s or 0.0:.1f} s at most"
-        )
+    for sentence in lag_sentences(summary):
+        yield f"  {sentence}"
     yield ""
+
+
+def lag_sentences(summary: SessionSummary) -> Iterator[str]:
+    """From found to ready, and what this leaves out."""
+    if summary.lag_p50_s is None or summary.lag_p95_s is None:
+        return
+    yield (
+        f"from found to ready: {seconds_text(summary.lag_p50_s)} (median), {seconds_text(summary.lag_p95_s)} (95 % are "
+        f"faster), {seconds_text(summary.lag_max_s or 0.0)} at most"
+    )
+    if summary.over_a_stop:
+        many = "1 movie" if summary.over_a_stop == 1 else f"{summary.over_a_stop:,} movies"
+        yield (
+            f"this leaves out what {many} waited before frazil was started again or took up other settings; with it "
+            f"{seconds_text(summary.over_a_stop_max_s or 0.0)} at most"
+        )
 
 
 def rate_sentences(summary: SessionSummary) -> Iterator[str]:
@@ -149,8 +170,8 @@ def _quality(summary: SessionSummary) -> Iterator[str]:
         best = min(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
         worst = max(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
         yield (
-            f"  best grid square {best.name} (CTF to {best.ctf_fit_angstrom:.1f} A on average, {best.kept} of "
-            f"{best.movies} kept), worst {worst.name} ({worst.ctf_fit_angstrom:.1f} A, {worst.kept} of {worst.movies})"
+            f"  best grid square by median CTF fit: {best.name} ({best.ctf_fit_angstrom:.1f} A, {best.kept} of "
+            f"{best.movies} kept), worst: {worst.name} ({worst.ctf_fit_angstrom:.1f} A, {worst.kept} of {worst.movies})"
         )
     yield ""
 
@@ -220,6 +241,8 @@ def _verdicts(summary: SessionSummary) -> Iterator[str]:
         weights = f", weights {score.weights}" if score.weights else ""
         because = f": {score.unknown}" if score.verdict is None and score.unknown else ""
         yield f"  {score.question}: {score.value}{weights}{because}"
+        if score.scale and score.verdict is not None:
+            yield f"      ({score.scale})"
         for sentence in score.says if score.verdict is not None else ():
             yield from wrap(sentence, width=_WIDTH, initial_indent="      ", subsequent_indent="        ")
     yield ""
@@ -239,6 +262,10 @@ def map_sentences(state: MapState) -> Iterator[str]:
     uniform = state.uniform_resolution_0143_angstrom
     if resolution is not None and uniform is not None:
         yield f"without the causal model's weights {uniform:.2f} A"
+    if state.map_path is not None:
+        yield f"started from {state.initial_map or 'the particles alone, without an initial map'}"
+    if state.begun_anew:
+        yield state.begun_anew
 
 
 def evenness(state: MapState) -> Iterator[str]:
@@ -248,13 +275,13 @@ def evenness(state: MapState) -> Iterator[str]:
         yield f"{best:.1f} to {worst:.1f} A by direction (sphericity {state.sphericity:.2f})"
     if state.orientation_sentence:
         yield f"{state.orientation_sentence}"
-    if state.discarded_share is not None:
+    if state.discarded_share is not None and round(100 * state.discarded_share):
         yield f"{state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
     if state.map_class_sentence:
         yield f"{state.map_class_sentence}"
     low, high = state.b_factor_low_a2, state.b_factor_high_a2
     if state.b_factor_a2 is not None and low is not None and high is not None:
-        yield f"B-factor {state.b_factor_a2:.0f} A2 (80 %: {low:.0f} to {high:.0f})"
+        yield f"B-factor {state.b_factor_a2:.0f} A2{eighty(low, high, 0)}"
 
 
 def side_sentence(before: SideOfChange | None, after: SideOfChange | None) -> str:
@@ -323,6 +350,11 @@ def hours_text(hours: float) -> str:
     """`3 h 20 min`."""
     minutes = round(hours * 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def seconds_text(value: float) -> str:
+    """`8.2 s`, `4.1 min`, `2.3 h`."""
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
 def _finite(value: Any) -> Any:

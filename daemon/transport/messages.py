@@ -22,6 +22,9 @@ MAX_REPLY_BYTES = 64 << 20
 MAX_PICTURE_PX = 4096
 """Longest side of a picture that may be asked for."""
 
+MAP_BEGUN_ANEW = "map-begun-anew"
+"""The alert that says when and why the running map was begun anew; the newest one holds."""
+
 Scalar: TypeAlias = bool | int | float | str | None
 """A value of one column. Times are integers (UTC microseconds)."""
 
@@ -176,8 +179,9 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """Since the daemon started or the settings changed."""
     free_disk_bytes: int | None = None
     written_bytes_per_s: float | None = None
+    """0: nothing to speak of; None: not known yet."""
     disk_full_in_h: float | None = None
-    """At the present rate; None: nothing is being written."""
+    """At the present rate; None: nothing is being written, or the rate is not known yet."""
     workers: tuple[WorkerState, ...] = ()
     gate: GateState = GateState()
     last_movie_id: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frazil.models.interval_words import eighty
 from frazil.models.reconstruction.forecast import Interval, Ssnr
 
 _STEPS_ANGSTROM = (30, 25, 20, 17, 15, 12, 10, 9, 8, 7, 6, 5, 4.5, 4, 3.5, 3.2, 3, 2.8, 2.5, 2.2, 2, 1.8, 1.5)
@@ -98,8 +99,8 @@ def _end(ssnr: Ssnr, movie_count: int, end: int, particle_count: int, movies_per
         reachable=True,
         limited_by=_PIXEL if at_limit else None,
         sentence=(
-            f"after {end} movies ({round(particle_count * end / movie_count):,} particles): {found.median:.1f} A "
-            f"(80 %: {found.low:.1f} to {found.high:.1f}){limit}"
+            f"after {end} movies ({round(particle_count * end / movie_count):,} particles): {found.median:.1f} A"
+            f"{eighty(found.low, found.high, 1)}{limit}"
         ),
     )
 
@@ -134,7 +135,7 @@ def _step(
         reachable=True,
         limited_by=None,
         sentence=(
-            f"{more} more movies{time} to reach {step:g} A (80 %: {low - movie_count} to {high - movie_count} movies)"
+            f"{more} more movies{time} to reach {step:g} A{eighty(low - movie_count, high - movie_count, 0, ' movies')}"
         ),
     )
 

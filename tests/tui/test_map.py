@@ -50,6 +50,7 @@ def test_the_map_in_words() -> None:
 def test_what_is_not_known_is_not_said() -> None:
     assert "no round yet" in map_text([], [], []).plain
     assert "no forecast yet" in map_text([ROUND], [], []).plain
+    assert "hardly count" not in map_text([ROUND | {"discarded_share": 0.004}], [], []).plain, "not of 0 %"
     bare: Any = dict.fromkeys(ROUND) | {"movie_count": 10, "particle_count": 90, "map_path": "maps/map.mrc"}
     text = map_text([bare], [], []).plain
     assert text.splitlines() == ["not resolved yet", "from 90 particles of 10 movies, C1"]
@@ -70,6 +71,15 @@ def test_points_of_the_plots() -> None:
     assert curve_of(rows, "fsc") == ([0.1, 0.2], [0.9, 0.1])
     assert curve_of(rows, "fsc_unmasked") == ([0.2], [0.05])
     assert apart([(0.5, "c"), (0.0, "a"), (0.01, "b"), (0.45, "d")], 1.0) == ([0.0, 0.5], ["a", "c"])
+
+
+def test_a_map_that_was_begun_anew_says_so() -> None:
+    sentence = "the map of 40 movies was begun anew at 2026-09-21 12:30 UTC: particles.symmetry changed"
+    told: list[Any] = [{"alert_id": "another", "text": "x"}, {"alert_id": "map-begun-anew", "text": sentence}]
+    assert sentence in map_text([ROUND], [], [], told).plain
+    classes: list[Any] = [{"particle_count": 50}]
+    assert sentence in map_text([ROUND | {"map_path": None}], [], classes, told).plain
+    assert "anew" not in map_text([ROUND], [], [], told[:1]).plain
 
 
 async def test_keys_lead_there_and_back(session: Any, tools: Any) -> None:

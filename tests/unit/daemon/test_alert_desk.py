@@ -46,3 +46,20 @@ def test_causes_that_are_named_again_end_the_alert(
     desk.step(LiveState(utc_us=1_000_000), expecting=False)
     store.flush()
     assert store.rows("SELECT cleared_utc_us FROM alerts") == [(100,)]
+
+
+def test_the_disk_alert_ends_with_the_writing(store: Store) -> None:
+    desk = AlertDesk(AlertSettings(), store, Notices(store, utc_us=lambda: 100), late_sidecars=lambda newest: None)
+
+    def look(minute: int, written_bytes_per_s: float | None, full_in_h: float | None) -> list[tuple[str, int | None]]:
+        state = LiveState(utc_us=minute * 60_000_000, written_bytes_per_s=written_bytes_per_s, disk_full_in_h=full_in_h)
+        desk.step(state, expecting=False)
+        store.flush()
+        return [(str(text), cleared) for text, cleared in store.rows("SELECT text, cleared_utc_us FROM alerts")]
+
+    for minute in range(3):
+        told = look(minute, 1e8, 2.0)
+    full = "the session's disk is full in 2.0 h at this rate"
+    assert told == [(full, None)]
+    assert look(4, None, None) == [(full, None)], "after a start nothing is known for a moment"
+    assert look(5, 0.0, None) == [(full, 100)]

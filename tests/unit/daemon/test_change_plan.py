@@ -64,7 +64,8 @@ def test_the_plan_says_what_is_touched_and_what_it_costs(made):
     assert (ctf.stage, ctf.movies) == (Stage.CTF, {Stage.CTF: 6})
     assert ctf.minutes == pytest.approx(6 * (10 + 20 + 8 + 3 + 1 + 2) / 60 / 2), "read and summed, not aligned"
     assert ctf.sentence() == (
-        "touches the CTF and what follows: 6 movies, about 2 min of the workers beside the stream"
+        "touches the CTF and what follows: 6 movies, about 2 min of the workers beside the stream; the running map "
+        "begins anew with them"
     )
     halves = plan(made, particles__diameter_angstrom="180")
     assert (halves.stage, halves.minutes) == (Stage.PICKING, pytest.approx(6 * 6 / 60 / 2))

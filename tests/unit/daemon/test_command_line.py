@@ -50,7 +50,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (("watch", "nowhere", "--preset", "krios-k2"), 2, "krios-k3"),
         (("summary", "nowhere"), 2, "nowhere"),
         (("query", "--help"), 0, "Example"),
-        (("changed", "nowhere", "C2 aperture 50"), 1, "no daemon"),
+        (("changed", "nowhere", "C2 aperture 50"), 2, "no frazil session"),
     ],
 )
 def test_words_and_exit_codes(words: tuple[str, ...], code: int, said: str, here: Callable[..., Any]) -> None:

@@ -25,7 +25,7 @@ class FakeReconstructor:
     def resume(self, expected):
         same = all(expected.get(movie_id) == made_with for movie_id, made_with in self.checkpoint.items())
         self.included = dict(self.checkpoint) if same else {}
-        return Resumed(tuple(self.included), len(self.included), 0)
+        return Resumed(tuple(self.included), len(self.included), 0, "" if same else "its movies changed")
 
     def add(self, movie):
         if movie.movie_id in self.poison:
@@ -138,6 +138,22 @@ def test_the_same_change_is_found_at_a_restart(open_desk, put, actor):
     put(1, picks=5)
     finish(open_desk())
     assert actor.checkpoint["m001"] != before
+
+
+def test_a_map_that_begins_anew_says_when_and_why(open_desk, put, actor, store, alerts):
+    for sequence in range(12):
+        put(sequence)
+    finish(open_desk())
+    desk = open_desk()
+    finish(desk)
+    assert alerts() == [], "a first map, and one that goes on, are no news"
+    say(store, "m005", "reject")
+    desk = open_desk()
+    finish(desk)
+    assert alerts() == ["the map of 12 movies was begun anew at 1970-01-01 00:00 UTC: its movies changed"]
+    say(store, "m006", "reject")
+    finish(desk)
+    assert alerts() == ["the map of 11 movies was begun anew at 1970-01-01 00:00 UTC: its movies changed"]
 
 
 def test_a_persons_verdict_is_followed(open_desk, put, actor, store):

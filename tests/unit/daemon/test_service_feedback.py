@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from frazil.config.errors import NotThereError, RetryLaterError, UsageError
+from frazil.config.errors import NotThereError, RetryLaterError, SessionLockedError, UsageError
+from frazil.daemon.cli.changed import changed
 from frazil.daemon.service import DaemonService
 from frazil.daemon.store import causal_writes, rebuild, result_files
+from frazil.daemon.store.lock import SessionLock
+from frazil.daemon.store.reading import open_session
+from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import Command
 
 
@@ -60,3 +64,21 @@ def test_an_intervention_says_what_and_why(store, tmp_path, args):
     with pytest.raises(UsageError):
         service.command(Command(name="intervention", args=args, command_id="c1"))
     assert store.named("interventions").rows == ()
+
+
+def test_a_change_is_noted_with_a_session_that_no_daemon_has(tmp_path, capsys):
+    with pytest.raises(UsageError, match="no frazil session"):
+        changed(tmp_path, "C2 aperture 50")
+    assert not list(tmp_path.iterdir())
+    Store.open(tmp_path, now_utc_us=1).close()
+    changed(tmp_path, "waiting 20 s after stage moves", factor="motion")
+    assert "no daemon is running" in capsys.readouterr().out
+    with open_session(tmp_path) as reader:
+        (row,) = reader.named("interventions").as_dicts()
+    assert (row["sentence"], row["factor"], row["place"]) == ("waiting 20 s after stage moves", "motion", None)
+    assert [kept.sentence for kept in result_files.read_interventions(tmp_path)] == [row["sentence"]]
+    with pytest.raises(UsageError, match="no cause is called 'luck'"):
+        changed(tmp_path, "new grid", factor="luck")
+    with SessionLock(tmp_path), pytest.raises(SessionLockedError):
+        changed(tmp_path, "new grid")
+    assert len(result_files.read_interventions(tmp_path)) == 1, "what is refused is kept nowhere"

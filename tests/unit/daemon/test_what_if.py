@@ -261,6 +261,12 @@ def test_wrong_cuts_are_refused_with_their_names() -> None:
         changed(ThresholdSettings(), {"max_ice": 1.0})
     with pytest.raises(SettingsError, match="greater than 0"):
         changed(ThresholdSettings(), {"max_ctf_fit_resolution_angstrom": -1.0})
+    with pytest.raises(SettingsError) as between:
+        changed(ThresholdSettings(), {"min_defocus_um": 3.0, "max_defocus_um": 1.0})
+    assert str(between.value).startswith("thresholds.min_defocus_um must be below thresholds.max_defocus_um")
+    with pytest.raises(SettingsError) as one:
+        changed(ThresholdSettings(), {"cuts": "ice < 3"})
+    assert str(one.value).startswith("thresholds.cuts: 'ice < 3' is not a cut")
     two = changed(ThresholdSettings(), {"cuts": "particle_count >= 20; ctf_score >= 0.1", "max_defocus_um": None})
     assert two.cuts == ("particle_count >= 20", "ctf_score >= 0.1")
 

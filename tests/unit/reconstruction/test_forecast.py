@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.interval_words import eighty
 from frazil.models.reconstruction.accumulator import shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.forecast import Ssnr, ssnr_of
@@ -139,6 +140,20 @@ def test_the_end_of_the_session_and_the_next_steps_in_words(ln_power: np.ndarray
     _, beyond = told(belief(values), 5.02).rows
     assert not beyond.reachable
     assert beyond.limited_by == "pixel size of the running map"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "digits", "said"),
+    [
+        (4.6, 4.8, 1, " (80 %: 4.6 to 4.8)"),
+        (4.68, 4.72, 1, " (80 %: 4.68 to 4.72)"),  # "4.7 to 4.7" says nothing
+        (4.701, 4.702, 1, ""),
+        (12, 40, 0, " (80 %: 12 to 40)"),
+        (12, 12, 0, ""),
+    ],
+)
+def test_the_ends_of_an_interval_are_told_apart_or_not_told(low: float, high: float, digits: int, said: str) -> None:
+    assert eighty(low, high, digits) == said
 
 
 @pytest.mark.parametrize("movies_per_hour", [10.0, None])

@@ -62,7 +62,8 @@ def fresh(session: Path, tmp_path: Path, **options: Any) -> Reconstructor:
 
 def test_map_poses_and_files(session: Path, tmp_path: Path, simulate: Callable[..., Any]) -> None:
     worker = fresh(session, tmp_path)
-    assert worker.resume({}).included == ()
+    first = worker.resume({})
+    assert (first.included, first.begun_anew) == ((), "")
     added = [worker.add(movie(number)) for number in range(3)]
     assert [answer.movie_count for answer in added] == [1, 2, 3]
     assert added[-1].particle_count == 3 * PARTICLES
@@ -138,9 +139,13 @@ def test_what_cannot_be_taken_out_is_made_anew(session: Path, tmp_path: Path, ex
     worker.add(movie(0))
     worker.add(movie(1))
     worker.finish_round()
-    assert fresh(session, tmp_path).resume(expected).included == ()
+    anew = fresh(session, tmp_path).resume(expected)
+    assert anew.included == ()
+    assert anew.begun_anew == "1 of its 2 movies are made again, or no longer kept"
     assert fresh(session, tmp_path).resume({"id0": "hash", "id1": "hash"}).included == ("id0", "id1")
-    assert fresh(session, tmp_path, symmetry="C1").resume({"id0": "hash", "id1": "hash"}).included == ()
+    assert fresh(session, tmp_path).resume({"id0": "hash", "id1": "hash"}).begun_anew == ""
+    other = fresh(session, tmp_path, symmetry="C1").resume({"id0": "hash", "id1": "hash"})
+    assert (other.included, other.begun_anew) == ((), "particles.symmetry changed")
 
 
 def test_a_damaged_checkpoint_is_made_anew(session: Path, tmp_path: Path) -> None:
@@ -149,7 +154,8 @@ def test_a_damaged_checkpoint_is_made_anew(session: Path, tmp_path: Path) -> Non
     worker.finish_round()
     path = tmp_path / "maps/checkpoint.npz"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert fresh(session, tmp_path).resume({"id0": "hash"}).included == ()
+    damaged = fresh(session, tmp_path).resume({"id0": "hash"})
+    assert (damaged.included, damaged.begun_anew) == ((), "its checkpoint cannot be read")
 
 
 def test_unusable_movies_are_counted_and_said(session: Path, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from frazil.daemon.store.score_sentences import CONTRADICTION, TITLES, sentences, unknown, value_words
+from frazil.daemon.store.score_sentences import CONTRADICTION, SCALES, TITLES, scale, sentences, unknown, value_words
 from frazil.models.evaluation import term_weights
+from frazil.models.evaluation.hyperscore import hyperscore
 from frazil.models.evaluation.panel import ALL
 
 
 def test_every_evaluator_of_the_panel_has_its_words() -> None:
-    assert set(TITLES) == set(ALL)
+    assert set(TITLES) == set(ALL) == set(SCALES)
     assert term_weights.KEY == "weights_in_use", "the summary looks V's weights up by this name"
 
 
@@ -43,8 +44,8 @@ def test_what_was_refuted_is_named() -> None:
         ("feasibility", 1.5, 0.25, {"reached": False}, "no: 1.5 +- 0.2 of what is left is needed"),
         ("logic", 1.0, 0.0, {}, "100 %"),
         ("reproducibility", 0.7297, 0.0312, {}, "73 % (+- 3 %)"),
-        ("hyperscore", 102.451, 0.0607, {}, "102.45 +- 0.06 (100 to 200)"),
-        ("value", 0.82, 0.00241, {}, "0.820 +- 0.002 (0 to 1)"),
+        ("hyperscore", 102.451, 0.0607, {}, "102.45 +- 0.06"),
+        ("value", 0.82, 0.00241, {}, "0.820 +- 0.002"),
         ("impact", 12.0, 4.2, {}, "12 +- 4 citations in five years"),
         ("of-tomorrow", 3.14159, None, {}, "3.14 (a unit)"),
         ("logic", None, None, {}, "nothing can be said"),
@@ -67,3 +68,10 @@ def test_an_evaluator_that_is_not_known_is_told_by_its_plain_numbers() -> None:
 def test_evidence_of_another_form_does_no_harm(evaluator: str, evidence: dict[str, object]) -> None:
     assert all(isinstance(sentence, str) for sentence in sentences(evaluator, evidence))
     assert unknown(evidence) == ()
+
+
+def test_a_new_reader_sees_which_value_is_good() -> None:
+    """The ends that are named are those of the formula."""
+    assert hyperscore(0.0) == 100.0
+    assert f"{hyperscore(1.0):.0f} has every term at its best" in scale("hyperscore")
+    assert scale("of-tomorrow") == ""

@@ -55,6 +55,21 @@ def test_every_column_can_be_sorted_by_and_unknown_values_come_last(read_only: S
     assert values[: len(known)] == known
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("best_squar", "best_squares"), ("Best-Squares", "best_squares"), ("change_point", "change_points")],
+)
+def test_a_mistyped_question_is_answered_with_the_nearest_names(read_only: Store, typed: str, meant: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        read_only.named(typed)
+    assert f"Did you mean {meant}" in str(refused.value)
+    assert "frazil query --list" in str(refused.value)
+    assert len(str(refused.value)) < 200  # not the whole list
+    with pytest.raises(QueryError) as nothing_near:
+        read_only.named("zzzzzz")
+    assert "mean" not in str(nothing_near.value)
+
+
 def test_a_trend_is_the_last_movies_oldest_first(read_only: Store) -> None:
     trend = read_only.named("trend", {"metrics": "defocus_um, lag_s", "last": 3})
     assert trend.columns == ("movie_id", "relative_path", "state", "ready_utc_us", "defocus_um", "lag_s")

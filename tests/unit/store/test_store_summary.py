@@ -14,7 +14,7 @@ from frazil.daemon.store import session_writes, writes
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.rows import AlertRow, ForecastRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import summarise
+from frazil.daemon.store.summary import raw_folder, summarise
 from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.summary_text import to_json, to_text
 from frazil.models.records import MovieResult
@@ -90,7 +90,7 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     assert "B-factor 180 A2 (80 %: 120 to 260)" in text
     assert "after 8 movies: 5.5 A" in text
     assert json.loads(to_json(found))["map"]["forecast"] == ["after 8 movies: 5.5 A"]
-    assert "what must hold: 88 %" in text
+    assert "what must hold: 88 %\n      (100 % is best" in text
     assert re.search(r"motion inside frames +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
     assert "Noted (gain): multiply" in text
     assert text.index("Noted") < text.index("What went wrong") < text.index("error gain: the gain is <wrong>")
@@ -101,6 +101,86 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     kept, rejected = page.count("<circle class=kept"), page.count("path class='lost cross'")
     assert (kept, rejected) == (4 * 6, 6), "four kept movies and one rejected, six metrics that are known"
     assert "http" not in page, "one file, nothing fetched"
+
+
+def test_a_share_that_reads_as_nothing_and_an_interval_that_reads_as_a_point_are_not_said(filled: Store) -> None:
+    row = ReconstructionRow(
+        1, 10, 10, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/a.mrc", discarded_share=0.004,
+        frequency_per_angstrom=(0.05, 0.16), fsc=(1.0, 0.143), b_factor_a2=180.0, b_factor_low_a2=180.0,
+        b_factor_high_a2=180.02,
+    )  # fmt: skip
+    filled.submit(session_writes.record_reconstruction, row).result()
+    text = to_text(summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False))
+    assert "hardly count" not in text
+    assert "B-factor 180 A2\n" in text
+    filled.submit(session_writes.record_reconstruction, replace(row, discarded_share=0.034)).result()
+    text = to_text(summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False))
+    assert "3% of the particles hardly count" in text
+
+
+def test_what_was_happening_when_the_daemon_ended_is_no_longer_told_of(filled: Store) -> None:
+    full = AlertRow("warning", "disk", "the disk is full in 3.0 h at this rate", 9, alert_id="rule-disk-hours")
+    short = AlertRow("warning", "disk", "12 GB are free", 9, alert_id="rule-disk-free")
+    for row in (full, short):
+        filled.submit(session_writes.record_alert, row).result()
+    running, over = (summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=live) for live in (True, False))
+    assert {alert.text for alert in running.alerts} == {full.text, short.text}
+    assert [alert.text for alert in over.alerts] == [short.text]
+
+
+def test_a_map_that_was_begun_anew_says_so_once(filled: Store) -> None:
+    anew = AlertRow("info", "reconstruction", "the map was begun anew: x changed", 9, alert_id="map-begun-anew")
+    filled.submit(session_writes.record_alert, anew).result()
+    before = to_text(summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=True))
+    assert "Noted (reconstruction): the map was begun anew" in before
+    filled.submit(session_writes.record_reconstruction, ReconstructionRow(1, 10, 4, 480, "C1")).result()
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=True)
+    assert to_text(found).count("begun anew") == 1
+    assert "the map was begun anew: x changed" in to_html(found)
+
+
+def test_a_lag_says_that_it_leaves_a_stop_out(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
+    hours_us = 3_600_000_000
+    for index, waited_us in enumerate((4_000_000, 4_000_000, 2 * hours_us, 3 * hours_us)):
+        store.submit(writes.register_movie, make_movie(index))
+        ready_utc_us = make_movie(index).found_utc_us + waited_us
+        store.submit(writes.record_result, make_result(index), ready_utc_us=ready_utc_us, lag_s=4.0).result()
+    found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert (found.lag_max_s, found.over_a_stop, found.over_a_stop_max_s) == (4.0, 2, 3 * 3600.0)
+    said = (
+        "this leaves out what 2 movies waited before frazil was started again or took up other settings; with it 3.0 h"
+    )
+    assert "4.0 s at most" in to_text(found)
+    assert said in to_text(found)
+    assert said in to_html(found)
+
+
+def test_movies_that_were_moved_were_at_their_place(filled: Store) -> None:
+    here, gone = (
+        summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False, raw_is_there=there) for there in (True, False)
+    )
+    assert raw_folder(filled) == Path("/raw")
+    assert "movies from /raw" in to_text(here)
+    for shown in (to_text(gone), to_html(gone)):
+        assert "movies were at /raw (not there now)" in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "started"),
+    [
+        ("particles:\n  initial_map: /data/start.mrc\n", "started from /data/start.mrc"),
+        ("particles:\n  initial_map: null\n", "started from the particles alone"),
+        ("a: 1\n", "started from the particles alone"),
+        ("][", "started from the particles alone"),
+    ],
+)
+def test_the_map_says_what_it_started_from(filled: Store, settings: str, started: str) -> None:
+    filled.submit(session_writes.set_settings, settings).result()
+    row = ReconstructionRow(1, 10, 10, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/a.mrc")
+    filled.submit(session_writes.record_reconstruction, row).result()
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert started in to_text(found)
+    assert started in to_html(found)
 
 
 def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from frazil.daemon.store import session_writes, summary, writes
 from frazil.daemon.store.html_pictures import Pictures, collect
+from frazil.daemon.store.html_spread import spread, spread_words
 from frazil.daemon.store.rows import (
     AlertRow,
     FeedbackRow,
@@ -28,6 +29,7 @@ from frazil.daemon.store.summary import summarise
 from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.summary_records import Curve, Hole, SessionSummary
 from frazil.daemon.store.summary_text import to_json, to_text
+from frazil.daemon.store.table import Scalar
 from frazil.models.records import MovieResult
 
 NOW_UTC_US = 3_600_000_000
@@ -197,9 +199,77 @@ def test_a_page_of_very_many_movies_stays_small(filled: Store) -> None:
     times, kept = tuple(range(count)), tuple(bool(n % 7) for n in range(count))
     trend = tuple(Curve(curve.name, times, tuple(rng.random(count).tolist()), kept) for curve in found.trend)
     page = to_html(replace(found, holes=holes, trend=trend))
-    assert "400 squares, by the median of their holes" in page
+    assert "400 squares, by the median of their movies" in page
     assert len(page) < 2_000_000
     assert page.count("h0M") > 4000, "dots are strokes of one path"
+
+
+def places(*shifts: tuple[float, float] | None, pitch_um: float = 10.0) -> tuple[Hole, ...]:
+    """Two stage positions, each with the same template."""
+    return tuple(
+        Hole("S", f"h{centre}{number}", centre * pitch_um, 5.0, 1, 1, 4.0, shift, number)
+        for centre in range(2)
+        for number, shift in enumerate(shifts)
+    )
+
+
+def test_places_of_one_stage_position_are_drawn_apart_by_their_image_shift() -> None:
+    shifts = [(x, y) for x in (-3.0, 0.0, 3.0) for y in (-3.0, 0.0, 3.0)]
+    drawn = spread(places(*shifts))
+    assert {(one.stage_x_um, one.stage_y_um) for one in drawn} == {
+        (centre + x, 5.0 + y) for centre in (0.0, 10.0) for x, y in shifts
+    }
+    assert "turned or mirrored" in spread_words(places(*shifts))
+
+
+@pytest.mark.parametrize("shift", [None, (0.0, 0.0), (0.1, 0.05)], ids=["not said", "kept zero", "centring alone"])
+def test_without_a_shift_in_um_they_stand_on_a_ring(shift: tuple[float, float] | None) -> None:
+    given = places(shift, shift, shift, shift)
+    drawn = spread(given)
+    assert len(drawn) == len(given)
+    apart = [
+        np.hypot(one.stage_x_um - other.stage_x_um, one.stage_y_um - other.stage_y_um)
+        for place, one in enumerate(drawn)
+        for other in drawn[:place]
+    ]
+    assert min(apart) > 2.0, "none on another, nor on those of the next position"
+    for one in drawn:
+        assert np.hypot(one.stage_x_um - 10.0 * int(one.name[1]), one.stage_y_um - 5.0) == pytest.approx(3.0)
+    assert "stand on a ring" in spread_words(given)
+
+
+def test_places_that_the_stage_went_to_stay_where_it_was() -> None:
+    given = places(None)
+    assert spread(given) == list(given)
+    assert spread_words(given) == ""
+
+
+def test_a_square_is_called_best_by_one_figure_everywhere(
+    store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[[int], MovieResult]
+) -> None:
+    """Square 0 has the better mean, square 1 the better median."""
+    fits = {0: (4.0, 4.0, 4.0), 1: (3.5, 3.5, 9.0)}
+    index = 0
+    for shot in range(3):
+        for square in (0, 1):
+            row, result = make_movie(index), make_result(index)
+            changed = replace(result, ctf=replace(result.ctf, fit_resolution_angstrom=fits[square][shot]))
+            store.submit(writes.register_movie, row)
+            store.submit(writes.record_result, changed, ready_utc_us=index, lag_s=1.0).result()
+            index += 1
+    found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert "best grid square by median CTF fit: GridSquare_1 (3.5 A, 3 of 3 kept), worst: GridSquare_0" in to_text(
+        found
+    )
+    assert "<th>median CTF fit</th>" in to_html(found)
+    given: tuple[tuple[str, dict[str, Scalar]], ...] = (
+        ("squares", {}),
+        ("best_squares", {"least_movies": 3}),
+        ("acceptance_by_square", {}),
+    )
+    for name, params in given:
+        rows = {row["grid_square"]: row["ctf_fit_angstrom"] for row in store.named(name, params).as_dicts()}
+        assert rows == {"GridSquare_0": 4.0, "GridSquare_1": 3.5}, name
 
 
 def test_pictures_are_in_the_page_and_only_those_of_the_session(filled: Store, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-import frazil.daemon.app as app
+import frazil.daemon.turn as turn
 from frazil.actors.frame_worker import FrameWorker
 from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import preset
@@ -33,7 +33,7 @@ def test_xml_that_comes_late_is_taken_in_and_what_it_changes_is_computed_again(k
     assert first["sidecar_path"] is None
     (live.raw / f"{STEM}.xml").write_text(xml)
 
-    kit.wait_for(lambda: live._daemon._workers.states()[0].done == 2, "the movie to be processed again")
+    kit.wait_for(lambda: live._daemon._turn.workers.states()[0].done == 2, "the movie to be processed again")
     row = live.wait_state(name, "ready", "rejected")
     assert row["sidecar_path"].endswith(".xml")
     assert row["dose_per_frame_e_per_a2"] == pytest.approx(2.0)
@@ -104,8 +104,8 @@ class _FailsOnSome(FrameWorker):
 @pytest.fixture
 def failing_workers(kit, live, monkeypatch):
     worker = type("FailsOnSome", (_FailsOnSome,), {"kills": kit.kills_its_process})
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
     return live
 
 
@@ -165,8 +165,8 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
                 kit.wait_for(gate.exists, "the test")
             return result
 
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
     name = f"{STEM}_Fractions.tiff"
     kit.put_movie(live.raw / name, 1)
     live.start(camera__no_gain=True)
@@ -176,7 +176,7 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
     gate.touch()
     row = live.wait_state(name, "ready", "rejected")
     assert row["attempts"] == 1
-    calls = live._daemon._workers.states()[0].done
+    calls = live._daemon._turn.workers.states()[0].done
     assert calls == 2
 
 
@@ -192,15 +192,15 @@ def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer
                 kit.wait_for(gate.exists, "the test")
             return super().process(task)
 
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
     kit.put_movie(live.raw / "m.tiff", 1, e_per_px=1.0)
     live.start(camera__no_gain=True, workers__count=2)
     kit.wait_for((tmp_path / "started").exists, "the first generation to be in hand")
     kit.put_movie(live.raw / "m.tiff", 2, e_per_px=9.0)
     kit.wait_for(lambda: live.movies()["m.tiff"]["generation"] == 2, "the second generation")
     live.wait_state("m.tiff", "queued")
-    held_back = live._daemon._movies._behind
+    held_back = live._daemon._turn.movies._behind
     kit.wait_for(lambda: held_back, "the second to stand behind the first")
     gate.touch()
     live.wait_state("m.tiff", "ready", "rejected")

@@ -29,6 +29,7 @@ from frazil.models.redo import stage_again
 _log = logging.getLogger(__name__)
 _STEADY_MOVIES = 10
 """After so many results a worker that was restarted is as good as any."""
+_RESTARTED_SQL = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, ?) AND cleared_utc_us IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,13 @@ class DispatchDesk:
         self._clock = clock
         self._results_since_start: dict[str, int] = {}
         """Of each worker's process."""
+
+    def end_alerts_of_workers_that_are_no_more(self) -> None:
+        """Other settings may want fewer of them; nobody is left to show that one works again."""
+        there = {_restart_alert(name) for name in self._workers.names}
+        for (alert_id,) in self._store.rows(_RESTARTED_SQL, _restart_alert("")):
+            if alert_id not in there:
+                self._notices.over(str(alert_id))
 
     def ask_gate(self, *, nothing_more_comes: bool) -> None:
         """Give the gate's question, if it has one, to an idle worker."""

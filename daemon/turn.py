@@ -193,6 +193,7 @@ class Turn:
             made_with=self._made_with,
             clock=self._clock,
         )
+        self._dispatch.end_alerts_of_workers_that_are_no_more()
         self._orders = OrderDesk(
             self._wishes,
             store=self._store,

@@ -131,6 +131,33 @@ def test_movies_that_kill_or_break_their_worker_are_set_aside_and_the_others_go_
     kit.wait_for(lambda: not live.sql(f"{restarts} AND cleared_utc_us IS NULL"), "a worker that works again")
 
 
+def test_a_restarted_worker_that_a_change_of_settings_takes_away_is_no_alert_any_more(kit, live, monkeypatch, tmp_path):
+    died = tmp_path / "died"
+
+    class SecondDiesOnce(FrameWorker):
+        def process(self, task):
+            if self._config.name == "cpu-1" and not died.exists():
+                died.touch()
+                raise kit.kills_its_process
+            kit.wait_for(died.exists, "the second worker to have its movie")
+            return super().process(task)
+
+    pool = turn.WorkerPool
+    monkeypatch.setattr(
+        turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=SecondDiesOnce)
+    )
+    for name in ("a", "b"):
+        kit.put_movie(live.raw / f"{name}.tiff", 1, count=3)
+    live.start(camera__no_gain=True, workers__count=2)
+    for name in ("a", "b"):
+        live.wait_state(f"{name}.tiff", "ready", "rejected", timeout_s=90)
+    open_alerts = "SELECT alert_id FROM alerts WHERE subject = 'worker' AND cleared_utc_us IS NULL"
+    assert live.sql(open_alerts) == [{"alert_id": "worker-restart:cpu-1"}]
+    live.client().command("settings", **{"workers.count": "1"})
+    kit.wait_for(lambda: len(live.client().snapshot().workers) == 1, "one worker only")
+    kit.wait_for(lambda: not live.sql(open_alerts), "nobody to be told of the other")
+
+
 def test_restart_counts_on_where_failed_attempts_ended(kit, failing_workers):
     live = failing_workers
     kit.put_movie(live.raw / "bug.tiff", 1, count=3)

@@ -9,13 +9,14 @@ from pathlib import Path
 from frazil.config.errors import FormatError, RetryLaterError
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.movie_desk import MovieDesk
 from frazil.daemon.notices import Notices
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.store import Store
 from frazil.daemon.thresholds import rejection_reason
-from frazil.models.records import MovieResult
+from frazil.models.records import ACCEPTED_AS_IS, MovieResult
 
 _FIXED_PATTERN_LIMIT = 0.25
 """Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
@@ -75,7 +76,8 @@ class ResultDesk:
             reason = rejection_reason(result, self._thresholds)
             lag_s = came_s - known.movie.found_monotonic_s
             row = self._book.row(result.movie_id)
-            stored = result_files.StoredResult(row, result, self._utc_us(), lag_s, reason)
+            kept = _with_what_was_said(result, known.movie)
+            stored = result_files.StoredResult(row, kept, self._utc_us(), lag_s, reason)
             try:
                 if there is None:
                     stored = self._with_first_times(stored)
@@ -116,3 +118,12 @@ class ResultDesk:
                 "the corrected movies still carry the gain pattern: the camera's gain has changed",
                 "take a new gain reference and start a new session with it",
             )
+
+
+def _with_what_was_said(result: MovieResult, movie: CompleteMovie) -> MovieResult:
+    """A person's word on the movie goes with its result: the same file is taken as it is whenever it is looked at
+    again."""
+    flags = tuple(flag for flag in result.quality.flags if flag != ACCEPTED_AS_IS)
+    if ACCEPTED_AS_IS in movie.flags:
+        flags = (*flags, ACCEPTED_AS_IS)
+    return replace(result, quality=replace(result.quality, flags=flags))

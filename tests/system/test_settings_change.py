@@ -123,6 +123,29 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
     assert row == kept, "it is not tried at every start"
 
 
+def test_a_movie_taken_as_it_is_stays_so_over_a_change_and_a_restart(kit, live):
+    kit.put_movie(live.raw / "whole.tiff", 1, count=4)
+    kit.put_movie(live.raw / "short.tiff", 2, count=3)
+    given = GIVEN | {"intake__expected_frames": 4, "intake__incomplete_timeout_s": 1.0}
+    live.start(**given)
+    row = live.wait_state("short.tiff", "quarantined")
+    live.client().command("requeue", movie_id=row["movie_id"], accept_as_is=True)
+    live.wait_state("short.tiff", "ready", "rejected")
+    set_settings(live, microscope__cs_mm="0.5")
+    kit.wait_for(through(live), "both with another Cs")
+    kit.wait_for(finished(live, 2), "both to be done")
+    assert "accepted-as-is" in live.movies()["short.tiff"]["flags"]
+    live.stop()
+    for path in live.session_dir.glob("session.duckdb*"):
+        path.unlink()  # the result's own file knows it, too
+    live.start(**(given | {"microscope__cs_mm": 1.0}))
+    kit.wait_for(through(live), "both once more")
+    kit.wait_for(finished(live, 2), "both to be done")
+    row = live.movies()["short.tiff"]
+    assert (row["failure_stage"], row["frame_count"]) == (None, 3)
+    assert "accepted-as-is" in row["flags"]
+
+
 @pytest.mark.slow
 def test_a_change_without_a_daemon_and_a_stop_in_the_middle(kit, live, monkeypatch):
     for number in range(5):

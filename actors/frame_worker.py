@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import platform
+import shutil
 import threading
 import time
 import traceback
@@ -235,6 +236,8 @@ class FrameWorker:
                 return self._process(task, reader, stages)
         except Exception as error:  # the actor's boundary: recorded, judged and handed to the daemon
             self._release()
+            if task.output:
+                shutil.rmtree(self._session_dir / task.output, ignore_errors=True)
             return self._failure(task.movie_id, error, stages.current, header)
 
     def _process(self, task: MovieTask, reader: MovieReader, stages: _Stages) -> MovieResult:
@@ -334,7 +337,7 @@ class FrameWorker:
             on_stage=stages,
         )
         stages("write")
-        path = write_particles(self._session_dir, task.stem, particles, pixel_size_angstrom)
+        path = write_particles(self._output(task), task.stem, particles, pixel_size_angstrom)
         return self._with_timings(
             task,
             replace(
@@ -347,6 +350,16 @@ class FrameWorker:
                 timings=stages.close(),
             ),
         )
+
+    def _output(self, task: MovieTask) -> Path:
+        """Where the movie's pictures go; without those of an earlier try. Raises OSError."""
+        if not task.output:
+            return self._session_dir
+        folder = self._session_dir / task.output
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
 
     @staticmethod
     def _with_timings(task: MovieTask, result: MovieResult) -> MovieResult:
@@ -366,9 +379,10 @@ class FrameWorker:
         sums: MovieFiles | None = None,
     ) -> MovieResult:
         stages("write")
-        files = write_products(self._session_dir, task.stem, products, self._config.settings, sums=sums)
+        output = self._output(task)
+        files = write_products(output, task.stem, products, self._config.settings, sums=sums)
         if task.make_lessons:
-            write_bytes(self._session_dir / lessons_path(task.stem), lessons_bytes(products.lessons))
+            write_bytes(output / lessons_path(task.stem), lessons_bytes(products.lessons))
         result = MovieResult(
             movie_id=task.movie_id,
             parameter_hash=task.parameter_hash,

@@ -19,7 +19,7 @@ from frazil.actors.gpu_pool import plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FrazilError, QueryError, UsageError
 from frazil.config.settings import Settings
-from frazil.daemon import session_folder
+from frazil.daemon import redo_files, session_folder
 from frazil.daemon.alert_channels import About, Channel, channels_of, environment
 from frazil.daemon.alert_courier import AlertCourier
 from frazil.daemon.alert_plan import SendingRules
@@ -141,6 +141,7 @@ class Daemon:
 
     def _run_locked(self) -> ExitReport:
         options = self._options
+        redo_files.settle(self._store, options.session_dir)
         rebuilt = rebuild.adopt_missing(self._store, options.session_dir, now_utc_us=self._utc_us())
         if rebuilt.adopted:
             self._notices.alert("info", "store", f"{len(rebuilt.adopted)} results were read back from their files")

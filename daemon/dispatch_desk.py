@@ -11,6 +11,7 @@ from frazil.actors.messages import MovieFailure, MovieTask
 from frazil.config.errors import FormatError, StopDaemonError
 from frazil.config.settings import Settings
 from frazil.config.stages import Stage
+from frazil.daemon import redo_files
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
 from frazil.daemon.movie_book import MovieBook
@@ -99,7 +100,8 @@ class DispatchDesk:
             known = self._movies.in_hand[dispatch.movie_id]
             known.stale = False
             again: _Again | None = None
-            if self._book.is_redo(dispatch.movie_id):
+            redo = self._book.is_redo(dispatch.movie_id)
+            if redo:
                 again = self._earlier(dispatch.movie_id, known)
                 if again is not None and again.stage is None:
                     # We ended between its file and its row: there is nothing to do but to write the row.
@@ -125,6 +127,7 @@ class DispatchDesk:
                 earlier=None if again is None else again.stored.result,
                 earlier_written_ns=0 if again is None else again.written_ns,
                 from_stage=Stage.MOTION if again is None or again.stage is None else again.stage,
+                output=redo_files.folder_of(dispatch.movie_id) if redo else "",
                 next_movie_path=str(self._movies.in_hand[coming[0]].movie.path) if coming else None,
             )
             self._workers.call(

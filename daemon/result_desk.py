@@ -8,6 +8,7 @@ from pathlib import Path
 
 from frazil.config.errors import FormatError, RetryLaterError
 from frazil.config.settings import ThresholdSettings
+from frazil.daemon import redo_files
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.movie_book import MovieBook
@@ -72,6 +73,7 @@ class ResultDesk:
         for position, (result, came_s, there) in enumerate(pending):
             known = self._movies.in_hand.get(result.movie_id)
             if known is None:
+                redo_files.discard(self._session_dir, result.movie_id)
                 continue  # replaced while it was being processed
             reason = rejection_reason(result, self._thresholds)
             lag_s = came_s - known.movie.found_monotonic_s
@@ -80,8 +82,7 @@ class ResultDesk:
             stored = result_files.StoredResult(row, kept, self._utc_us(), lag_s, reason)
             try:
                 if there is None:
-                    stored = self._with_first_times(stored)
-                    result_files.write_result(self._session_dir, stored)
+                    self._write(stored := self._with_first_times(stored))
                 else:
                     stored = replace(there, rejection_reason=reason)
                 written = self._store.submit(rebuild.adopt, stored).result()
@@ -90,10 +91,17 @@ class ResultDesk:
                 self._pending = pending[position:] + self._pending
                 self._not_before_s = self._clock() + _PAUSE_AFTER_FAILURE_S
                 return
+            redo_files.discard(self._session_dir, result.movie_id)
             if written is None:
                 self._movies.forget(result.movie_id)  # its row says that a newer file has taken its place
             else:
                 self._finish(result)
+
+    def _write(self, stored: result_files.StoredResult) -> None:
+        if self._book.is_redo(stored.result.movie_id):
+            redo_files.put_in_place(self._session_dir, stored)
+        else:
+            result_files.write_result(self._session_dir, stored)
 
     def _with_first_times(self, stored: result_files.StoredResult) -> result_files.StoredResult:
         """A result that was made again keeps the time and the lag of the first one: lag and pace are about movies that

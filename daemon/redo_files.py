@@ -43,10 +43,13 @@ def put_in_place(session_dir: Path, stored: StoredResult) -> None:
             target = session_dir / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, target)
-    # Whoever looks into the folders must not take what only the earlier result had for this one's.
-    for name in _earlier_files(session_dir, stored.result.movie_id) - _names(stored.result.files):
-        (session_dir / name).unlink(missing_ok=True)
-    result_files.write_result(session_dir, stored)
+    earlier = _in_place(session_dir, stored.result.movie_id)
+    if earlier is not None:
+        # Whoever looks into the folders must not take what only the earlier result had for this one's.
+        for name in _names(earlier.result.files) - _names(stored.result.files):
+            (session_dir / name).unlink(missing_ok=True)
+    if earlier is None or result_files.encode(earlier) != result_files.encode(stored):
+        result_files.write_result(session_dir, stored)
 
 
 def discard(session_dir: Path, movie_id: str) -> None:
@@ -73,12 +76,11 @@ def settle(store: Store, session_dir: Path) -> None:
         discard(session_dir, folder.name)
 
 
-def _earlier_files(session_dir: Path, movie_id: str) -> set[str]:
+def _in_place(session_dir: Path, movie_id: str) -> StoredResult | None:
     try:
-        earlier = result_files.read_result(result_files.result_path(session_dir, movie_id))
+        return result_files.read_result(result_files.result_path(session_dir, movie_id))
     except (FormatError, FileNotFoundError):
-        return set()
-    return _names(earlier.result.files)
+        return None
 
 
 def _names(files: MovieFiles) -> set[str]:

@@ -76,7 +76,11 @@ def test_wherever_it_ends_the_next_start_finds_one_result_with_its_pictures(stor
                 whole = False
             else:
                 whole = True  # and the process ended before the rows were written
+        written_ns = result_files.result_path(tmp_path, "m001").stat().st_mtime_ns
         redo_files.settle(store, tmp_path)
+        if whole:
+            now_ns = result_files.result_path(tmp_path, "m001").stat().st_mtime_ns
+            assert now_ns == written_ns, "only its rows were missing"
         found = there(store, tmp_path)
         assert found in (("old", "old", OLD), ("new", "new", NEW)), f"ended at step {last}"
         assert not list((tmp_path / ".redo").iterdir())

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import platform
+import shutil
 import threading
 import time
 import traceback
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -38,8 +40,10 @@ from frazil.config.errors import (
 )
 from frazil.config.settings import GainOrientation, Settings
 from frazil.config.stages import Stage
+from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.deconvolution.lessons import lessons_bytes, network_from_bytes
 from frazil.models.deconvolution.network import ResidualNetwork
+from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
 from frazil.models.gain_evidence import mean_counts_by_half, pattern_left_rms, residuals
@@ -89,6 +93,20 @@ class _Stages:
         for timing in self.timings:
             total[timing.stage] = total.get(timing.stage, 0.0) + timing.seconds
         return tuple(StageTiming(stage, seconds) for stage, seconds in total.items())
+
+
+class _Asked(TypedDict):
+    """What `process_movie` and `process_sums` are told alike."""
+
+    acquisition: AcquisitionParameters
+    settings: Settings
+    prior: PriorSnapshot
+    reference_counts_per_px: float | None
+    device: torch.device
+    on_stage: _Stages
+    network: ResidualNetwork | None
+    network_version: int
+    make_lessons: bool
 
 
 class FrameWorker:
@@ -235,6 +253,8 @@ class FrameWorker:
                 return self._process(task, reader, stages)
         except Exception as error:  # the actor's boundary: recorded, judged and handed to the daemon
             self._release()
+            if task.output:
+                shutil.rmtree(self._session_dir / task.output, ignore_errors=True)
             return self._failure(task.movie_id, error, stages.current, header)
 
     def _process(self, task: MovieTask, reader: MovieReader, stages: _Stages) -> MovieResult:
@@ -270,24 +290,15 @@ class FrameWorker:
             bad=BadPixels.from_mask(mask),
             counts_per_electron=settings.camera.counts_per_electron,
         )
-        network_version, network = self._network_of(task.network_version)
         earlier = None if task.from_stage is Stage.MOTION else task.earlier
         products = process_movie(
             source,
             corrected_sum=corrected_sum / settings.camera.counts_per_electron,
             bad_pixel_count=int(mask.sum()),
             gain_pattern=self._pattern,
-            acquisition=task.acquisition,
-            settings=settings,
-            prior=task.prior,
-            reference_counts_per_px=task.prior.empty_counts_per_px,
-            device=self._device,
-            on_stage=stages,
             fixed_pattern_rms=pattern_rms,
-            network=network,
-            network_version=network_version,
-            make_lessons=task.make_lessons,
             known_motion=None if earlier is None else known_motion(earlier),
+            **self._asked(task, stages),
         )
         return self._written(task, reader.header, products, stages)
 
@@ -304,21 +315,22 @@ class FrameWorker:
         aligned = stored_sums(self._session_dir, earlier, settings, written_before_ns=task.earlier_written_ns)
         if aligned is None:
             return None
-        network_version, network = self._network_of(task.network_version)
-        products = process_sums(
-            aligned,
-            counted(earlier),
-            acquisition=task.acquisition,
-            settings=settings,
-            prior=task.prior,
-            reference_counts_per_px=task.prior.empty_counts_per_px,
-            device=self._device,
-            on_stage=stages,
-            network=network,
-            network_version=network_version,
-            make_lessons=task.make_lessons,
-        )
+        products = process_sums(aligned, counted(earlier), **self._asked(task, stages))
         return self._written(task, earlier.header, products, stages, sums=earlier.files)
+
+    def _asked(self, task: MovieTask, stages: _Stages) -> _Asked:
+        network_version, network = self._network_of(task.network_version)
+        return {
+            "acquisition": task.acquisition,
+            "settings": self._config.settings,
+            "prior": task.prior,
+            "reference_counts_per_px": task.prior.empty_counts_per_px,
+            "device": self._device,
+            "on_stage": stages,
+            "network": network,
+            "network_version": network_version,
+            "make_lessons": task.make_lessons,
+        }
 
     def _pick_again(
         self, task: MovieTask, earlier: MovieResult, evidence: MovieEvidence, micrograph: torch.Tensor, stages: _Stages
@@ -334,7 +346,7 @@ class FrameWorker:
             on_stage=stages,
         )
         stages("write")
-        path = write_particles(self._session_dir, task.stem, particles, pixel_size_angstrom)
+        path = write_particles(self._output(task), task.stem, particles, pixel_size_angstrom)
         return self._with_timings(
             task,
             replace(
@@ -347,6 +359,16 @@ class FrameWorker:
                 timings=stages.close(),
             ),
         )
+
+    def _output(self, task: MovieTask) -> Path:
+        """Where the movie's pictures go; without those of an earlier try. Raises OSError."""
+        if not task.output:
+            return self._session_dir
+        folder = self._session_dir / task.output
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
 
     @staticmethod
     def _with_timings(task: MovieTask, result: MovieResult) -> MovieResult:
@@ -366,9 +388,10 @@ class FrameWorker:
         sums: MovieFiles | None = None,
     ) -> MovieResult:
         stages("write")
-        files = write_products(self._session_dir, task.stem, products, self._config.settings, sums=sums)
+        output = self._output(task)
+        files = write_products(output, task.stem, products, self._config.settings, sums=sums)
         if task.make_lessons:
-            write_bytes(self._session_dir / lessons_path(task.stem), lessons_bytes(products.lessons))
+            write_bytes(output / lessons_path(task.stem), lessons_bytes(products.lessons))
         result = MovieResult(
             movie_id=task.movie_id,
             parameter_hash=task.parameter_hash,

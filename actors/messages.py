@@ -34,6 +34,9 @@ class MovieTask:
     earlier_written_ns: int = 0
     """When that result was written; files that are newer are not its own."""
     from_stage: Stage = Stage.MOTION
+    output: str = ""
+    """Folder below the session's, laid out as it is, for the pictures of a movie that has others already: those stay
+    until this result takes their place. Empty: the session folder itself."""
     next_movie_path: str | None = None
     """What will come after this one: read ahead while this one computes."""
 

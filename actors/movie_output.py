@@ -19,10 +19,10 @@ _THUMBNAIL_PX = 512
 
 
 def write_products(
-    session_dir: Path, stem: str, products: MovieProducts, settings: Settings, *, sums: MovieFiles | None = None
+    output: Path, stem: str, products: MovieProducts, settings: Settings, *, sums: MovieFiles | None = None
 ) -> MovieFiles:
-    """Write the images of one movie below the session folder and name them, relative to it. `sums`: the aligned sums
-    are there already, in these files.
+    """Write the images of one movie below the session folder (or one laid out as it is) and name them, relative to it.
+    `sums`: the aligned sums are there already, in these files.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def write_products(
     pixel_size = products.pixel_size_angstrom
 
     def mrc(folder: str, suffix: str, image: torch.Tensor) -> str:
-        return _mrc(session_dir, f"{folder}/{stem}{suffix}", image, pixel_size)
+        return _mrc(output, f"{folder}/{stem}{suffix}", image, pixel_size)
 
     if sums is None:
         even = odd = None
@@ -47,33 +47,33 @@ def write_products(
             odd=odd,
         )
     # Beside the plain thumbnail, by the same name: what the restoration shows of it.
-    _png(session_dir, f"thumbnails/{stem}_restored.png", _thumbnail(products.restored_small))
+    _png(output, f"thumbnails/{stem}_restored.png", _thumbnail(products.restored_small))
     return MovieFiles(
         micrograph=sums.micrograph,
         micrograph_no_dose_weighting=sums.micrograph_no_dose_weighting,
         even=sums.even,
         odd=sums.odd,
         motion_star=None,  # written by `frazil export` from the store, where it can be made anew
-        thumbnail=_png(session_dir, f"thumbnails/{stem}.png", _thumbnail(products.micrograph)),
-        power_spectrum=_png(session_dir, f"ctf/{stem}_ps.png", products.power_spectrum),
+        thumbnail=_png(output, f"thumbnails/{stem}.png", _thumbnail(products.micrograph)),
+        power_spectrum=_png(output, f"ctf/{stem}_ps.png", products.power_spectrum),
         restored=mrc("restored", ".mrc", products.restored),
-        particles=write_particles(session_dir, stem, products.particles, pixel_size),
+        particles=write_particles(output, stem, products.particles, pixel_size),
     )
 
 
-def write_particles(session_dir: Path, stem: str, particles: torch.Tensor, pixel_size_angstrom: float) -> str | None:
+def write_particles(output: Path, stem: str, particles: torch.Tensor, pixel_size_angstrom: float) -> str | None:
     """Write the particles (n, box, box) of one movie; None: there are none, and none of an earlier attempt are left.
     Raises OSError."""
     relative = f"particles/{stem}.mrcs"
     if len(particles):
-        return _mrc(session_dir, relative, particles, pixel_size_angstrom)
+        return _mrc(output, relative, particles, pixel_size_angstrom)
     # Of an earlier attempt with other settings: whoever looks into the folder must not take it for this result's.
-    (session_dir / relative).unlink(missing_ok=True)
+    (output / relative).unlink(missing_ok=True)
     return None
 
 
-def _mrc(session_dir: Path, relative: str, image: torch.Tensor, pixel_size_angstrom: float) -> str:
-    path = session_dir / relative
+def _mrc(output: Path, relative: str, image: torch.Tensor, pixel_size_angstrom: float) -> str:
+    path = output / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mrc(path, image.numpy(), pixel_size_angstrom=pixel_size_angstrom)
     return relative
@@ -105,8 +105,8 @@ def _thumbnail(image: torch.Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(small.numpy()[::-1])
 
 
-def _png(session_dir: Path, relative: str, image: NDArray[np.float32]) -> str:
+def _png(output: Path, relative: str, image: NDArray[np.float32]) -> str:
     low, high = np.percentile(image, (1.0, 99.0))
     gray = np.clip((image - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255).astype(np.uint8)
-    write_bytes(session_dir / relative, bytes(imagecodecs.png_encode(gray)))
+    write_bytes(output / relative, bytes(imagecodecs.png_encode(gray)))
     return relative

@@ -11,6 +11,7 @@ from frazil.actors.messages import MovieFailure, MovieTask
 from frazil.config.errors import FormatError, StopDaemonError
 from frazil.config.settings import Settings
 from frazil.config.stages import Stage
+from frazil.daemon import redo_files
 from frazil.daemon.analysis_desk import AnalysisDesk
 from frazil.daemon.gain_desk import GainDesk
 from frazil.daemon.movie_book import MovieBook
@@ -29,6 +30,7 @@ from frazil.models.redo import stage_again
 _log = logging.getLogger(__name__)
 _STEADY_MOVIES = 10
 """After so many results a worker that was restarted is as good as any."""
+_RESTARTED_SQL = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, ?) AND cleared_utc_us IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,13 @@ class DispatchDesk:
         self._results_since_start: dict[str, int] = {}
         """Of each worker's process."""
 
+    def end_alerts_of_workers_that_are_no_more(self) -> None:
+        """Other settings may want fewer of them; nobody is left to show that one works again."""
+        there = {_restart_alert(name) for name in self._workers.names}
+        for (alert_id,) in self._store.rows(_RESTARTED_SQL, _restart_alert("")):
+            if alert_id not in there:
+                self._notices.over(str(alert_id))
+
     def ask_gate(self, *, nothing_more_comes: bool) -> None:
         """Give the gate's question, if it has one, to an idle worker."""
         idle = [name for name in self._workers.idle() if name not in self._scheduler.in_flight()]
@@ -91,7 +100,8 @@ class DispatchDesk:
             known = self._movies.in_hand[dispatch.movie_id]
             known.stale = False
             again: _Again | None = None
-            if self._book.is_redo(dispatch.movie_id):
+            redo = self._book.is_redo(dispatch.movie_id)
+            if redo:
                 again = self._earlier(dispatch.movie_id, known)
                 if again is not None and again.stage is None:
                     # We ended between its file and its row: there is nothing to do but to write the row.
@@ -117,6 +127,7 @@ class DispatchDesk:
                 earlier=None if again is None else again.stored.result,
                 earlier_written_ns=0 if again is None else again.written_ns,
                 from_stage=Stage.MOTION if again is None or again.stage is None else again.stage,
+                output=redo_files.folder_of(dispatch.movie_id) if redo else "",
                 next_movie_path=str(self._movies.in_hand[coming[0]].movie.path) if coming else None,
             )
             self._workers.call(

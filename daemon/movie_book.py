@@ -18,7 +18,7 @@ from frazil.daemon.store import writes
 from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.store import Store
 from frazil.models.formats.acquisition import AcquisitionParameters, merge_metadata, resolve
-from frazil.models.records import AcquisitionMetadata, MovieState
+from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata, MovieState
 
 LIVE_PRIORITY = 0
 INTERRUPTED_PRIORITY = 5
@@ -30,7 +30,8 @@ a worker had in hand."""
 
 _RESTORE_SQL = """
 SELECT movie_id, relative_path, generation, state, size_bytes, mtime_ns, inode, frame_count, file_format, sidecar_path,
-       metadata_json, failure_stage, found_utc_us, complete_utc_us, sequence, stem, attempts, complete_utc_us,
+       metadata_json, failure_stage, found_utc_us, complete_utc_us, sequence, stem, attempts,
+       list_contains(string_split(coalesce(flags, ''), ','), $accepted_as_is) AS accept_as_is,
        (SELECT any_value(parameter_hash) FROM stages s WHERE s.movie_id = movies.movie_id) AS parameter_hash,
        (SELECT any_value(code_version) FROM stages s WHERE s.movie_id = movies.movie_id) AS code_version
 FROM movies ORDER BY sequence
@@ -80,7 +81,7 @@ class MovieBook:
         book = cls()
         cursor = store.cursor()
         try:
-            rows = cursor.execute(_RESTORE_SQL).fetchall()
+            rows = cursor.execute(_RESTORE_SQL, {"accepted_as_is": ACCEPTED_AS_IS}).fetchall()
             columns = [column[0] for column in cursor.description or ()]
         finally:
             cursor.close()
@@ -142,6 +143,7 @@ class MovieBook:
                 metadata=metadata,
                 quarantined_by_intake=state is MovieState.QUARANTINED and row["failure_stage"] == "intake",
                 announced=row["complete_utc_us"] is not None,
+                accept_as_is=row["accept_as_is"],
             )
         )
 

@@ -301,7 +301,7 @@ class MovieDesk:
         if state in (MovieState.READY, MovieState.REJECTED) and not (Path(raw_root) / path).exists():
             raise UsageError("the movie's file is gone; its result stays", path=path, remedy="put the file back first")
         self._book.no_redo(movie_id)
-        self._store.submit(writes.requeue, movie_id).result()
+        self._store.submit(writes.requeue, movie_id, accept_as_is=accept_as_is).result()
         self._ask_again(Reconsider(path, accept_as_is=accept_as_is))
         return f"{path} is queued again"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from frazil.config.settings import Settings
 from frazil.daemon.intake.identity import CompleteMovie, FileStat
 from frazil.daemon.store.result_files import StoredResult
-from frazil.models.records import AcquisitionMetadata
+from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata
 
 _OF_SETTINGS = ("flag ", "environment ", "set by ", "preset ", "default", "settings")
 _SETTINGS_FILES = (".yaml", ".yml")
@@ -46,7 +46,7 @@ def movie_from_store(stored: StoredResult, settings: Settings, *, now_s: float) 
         header=header,
         sidecar=said_by_the_sidecar(row.metadata, settings),
         sidecar_path=row.sidecar_path,
-        flags=(),
+        flags=tuple(flag for flag in stored.result.quality.flags if flag == ACCEPTED_AS_IS),
         found_monotonic_s=now_s,
         found_utc_us=row.found_utc_us,
         complete_monotonic_s=now_s,

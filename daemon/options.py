@@ -1,11 +1,14 @@
-"""What one run of the daemon is told."""
+"""What one run of the daemon is told, and how it ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
+from frazil.config.loading import settings_to_yaml
 from frazil.config.settings import Settings
+from frazil.daemon.store.rows import SessionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,26 @@ class ExitReport:
     remedy: str | None = None
     stopped: bool = False
     """A person or a signal ended it before its work was done."""
+
+
+def session_row(options: DaemonOptions, created_utc_us: int) -> SessionRow:
+    """What the session's row says of the settings in force. `created_utc_us` counts for a new session only."""
+    settings = options.settings
+    microscope, name = settings.microscope, options.session_dir.resolve().name
+    return SessionRow(
+        session_id=name,
+        name=name,
+        raw_root=str(options.raw_root.resolve()),
+        created_utc_us=created_utc_us,
+        settings_yaml=settings_to_yaml(settings),
+        code_version=version("frazil"),
+        preset=settings.preset,
+        microscope=microscope.name,
+        camera=settings.camera.name,
+        voltage_kv=microscope.voltage_kv,
+        cs_mm=microscope.cs_mm,
+        amplitude_contrast=microscope.amplitude_contrast,
+        pixel_size_angstrom=microscope.pixel_size_angstrom,
+        dose_per_frame_e_per_a2=microscope.dose_per_frame_e_per_a2,
+        gain_path=settings.camera.gain,
+    )

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from frazil.config.errors import FormatError, RetryLaterError
 from frazil.config.settings import ThresholdSettings
+from frazil.daemon import redo_files
 from frazil.daemon.analysis_desk import AnalysisDesk
+from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.movie_desk import MovieDesk
 from frazil.daemon.notices import Notices
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.store import Store
 from frazil.daemon.thresholds import rejection_reason
-from frazil.models.records import MovieResult
+from frazil.models.records import ACCEPTED_AS_IS, MovieResult
 
 _FIXED_PATTERN_LIMIT = 0.25
 """Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
@@ -71,15 +73,16 @@ class ResultDesk:
         for position, (result, came_s, there) in enumerate(pending):
             known = self._movies.in_hand.get(result.movie_id)
             if known is None:
+                redo_files.discard(self._session_dir, result.movie_id)
                 continue  # replaced while it was being processed
             reason = rejection_reason(result, self._thresholds)
             lag_s = came_s - known.movie.found_monotonic_s
             row = self._book.row(result.movie_id)
-            stored = result_files.StoredResult(row, result, self._utc_us(), lag_s, reason)
+            kept = _with_what_was_said(result, known.movie)
+            stored = result_files.StoredResult(row, kept, self._utc_us(), lag_s, reason)
             try:
                 if there is None:
-                    stored = self._with_first_times(stored)
-                    result_files.write_result(self._session_dir, stored)
+                    self._write(stored := self._with_first_times(stored))
                 else:
                     stored = replace(there, rejection_reason=reason)
                 written = self._store.submit(rebuild.adopt, stored).result()
@@ -88,10 +91,17 @@ class ResultDesk:
                 self._pending = pending[position:] + self._pending
                 self._not_before_s = self._clock() + _PAUSE_AFTER_FAILURE_S
                 return
+            redo_files.discard(self._session_dir, result.movie_id)
             if written is None:
                 self._movies.forget(result.movie_id)  # its row says that a newer file has taken its place
             else:
                 self._finish(result)
+
+    def _write(self, stored: result_files.StoredResult) -> None:
+        if self._book.is_redo(stored.result.movie_id):
+            redo_files.put_in_place(self._session_dir, stored)
+        else:
+            result_files.write_result(self._session_dir, stored)
 
     def _with_first_times(self, stored: result_files.StoredResult) -> result_files.StoredResult:
         """A result that was made again keeps the time and the lag of the first one: lag and pace are about movies that
@@ -116,3 +126,12 @@ class ResultDesk:
                 "the corrected movies still carry the gain pattern: the camera's gain has changed",
                 "take a new gain reference and start a new session with it",
             )
+
+
+def _with_what_was_said(result: MovieResult, movie: CompleteMovie) -> MovieResult:
+    """A person's word on the movie goes with its result: the same file is taken as it is whenever it is looked at
+    again."""
+    flags = tuple(flag for flag in result.quality.flags if flag != ACCEPTED_AS_IS)
+    if ACCEPTED_AS_IS in movie.flags:
+        flags = (*flags, ACCEPTED_AS_IS)
+    return replace(result, quality=replace(result.quality, flags=flags))

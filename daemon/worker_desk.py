@@ -120,6 +120,11 @@ class WorkerDesk:
         return True
 
     @property
+    def names(self) -> list[str]:
+        """All there are, at work or gone."""
+        return list(self._lives)
+
+    @property
     def calling(self) -> bool:
         """At least one call is under way."""
         return bool(self._calls)

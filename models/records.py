@@ -221,6 +221,10 @@ class Spectra:
     """Fourier ring correlation of the even- and odd-frame sums."""
 
 
+ACCEPTED_AS_IS = "accepted-as-is"
+"""Flag of a movie that a person takes with the frames that it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """What is judged about a micrograph at a glance."""

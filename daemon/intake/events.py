@@ -153,14 +153,16 @@ class RestoredMovie:
     announced: bool | None = None
     """This generation was handed on at some time (`complete_utc_us` is set): a changed file is a new generation.
     `None`: guessed from the state."""
+    accept_as_is: bool = False
+    """A person has said so of this very file (`Reconsider`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconsider:
-    """A person wants a quarantined file looked at again; `accept_as_is`: with the frames that it has."""
+    """A file is to be looked at again; `accept_as_is`: with the frames that it has (`None`: as was said before)."""
 
     path: str
-    accept_as_is: bool = False
+    accept_as_is: bool | None = None
 
 
 Event = (

@@ -34,7 +34,7 @@ from frazil.daemon.intake.record import (
 from frazil.daemon.intake.sidecar_desk import RETRY_S, SidecarDesk, no_candidates
 from frazil.daemon.intake.surroundings import Surroundings
 from frazil.daemon.intake.verdict import CountVerdict, incomplete_reason, judge_count, norm_key, structure_evidence
-from frazil.models.records import AcquisitionMetadata
+from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata
 
 MAX_RECHECK_S = 30.0
 MAX_CRASHES = 3
@@ -431,7 +431,7 @@ class IntakeMachine:
         if record.report is None:
             raise RuntimeError(f"{record.path}: judged without a report")
         if record.accept_as_is:
-            return CountVerdict(True, True, flags=("accepted-as-is",))
+            return CountVerdict(True, True, flags=(ACCEPTED_AS_IS,))
         return judge_count(
             record.report,
             sidecar=record.sidecar.metadata,
@@ -660,7 +660,8 @@ class IntakeMachine:
             self._revive(record, "it is to be looked at again")
         self._start_over(record)
         record.reason = ""
-        record.accept_as_is = event.accept_as_is
+        if event.accept_as_is is not None:
+            record.accept_as_is = event.accept_as_is
         record.sidecar = SidecarState()
         self._seek_sidecar(record)
 

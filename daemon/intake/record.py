@@ -82,6 +82,7 @@ class MovieRecord:
     """Why it is not handed on yet, as last said."""
     held_by_count: bool = False
     accept_as_is: bool = False
+    """A person takes it with the frames that it has; until the file changes."""
     frame_count_flags: tuple[str, ...] = ()
     look_pending: bool = False
 
@@ -116,6 +117,7 @@ def restored_record(event: RestoredMovie, order: int, now_s: float) -> MovieReco
         phase=phase,
         claimed=finished or (not (before or by_intake) if event.announced is None else event.announced),
         resumed=True,
+        accept_as_is=event.accept_as_is,
     )
 
 

@@ -18,7 +18,7 @@ from frazil.daemon.store.causal_writes import insert_losses
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import KnownMovie, MovieRow
 from frazil.models.particles.half_sets import half_sets
-from frazil.models.records import AcquisitionMetadata, MovieResult, MovieState
+from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata, MovieResult, MovieState
 
 _UNFINISHED = (
     MovieState.FOUND,
@@ -234,20 +234,39 @@ def record_failure(
 def quarantine(
     connection: Connection, movie_id: str, *, stage: str, reason: str, evidence: Mapping[str, object] | None = None
 ) -> bool:
-    """Set a movie aside for good with its evidence (error class, traceback, header, versions)."""
+    """Set a movie aside for good with its evidence (error class, traceback, header, versions).
+
+    That the intake sets it aside also ends that a person took it as it is: the file is not even that, and what may
+    come in its place is judged as any other.
+    """
+    if stage == "intake":
+        for (flags,) in connection.execute("SELECT flags FROM movies WHERE movie_id = ?", [movie_id]).fetchall():
+            if flags and ACCEPTED_AS_IS in flags:
+                _set_accepted(connection, movie_id, flags, False)
     return record_failure(
         connection, movie_id, stage=stage, reason=reason, evidence=evidence, state=MovieState.QUARANTINED
     )
 
 
-def requeue(connection: Connection, movie_id: str) -> bool:
-    """A person wants it tried again: attempts from zero, the old failure forgotten. False: no such movie."""
+def requeue(connection: Connection, movie_id: str, *, accept_as_is: bool | None = None) -> bool:
+    """A person wants it tried again: attempts from zero, the old failure forgotten. False: no such movie.
+
+    `accept_as_is`: with the frames that it has, which is kept among its flags; None: as was said before.
+    """
     row = connection.execute(
         "UPDATE movies SET state = 'queued', attempts = 0, failure_stage = NULL, failure_reason = NULL, "
-        "failure_evidence = NULL, rejection_reason = NULL WHERE movie_id = ? RETURNING movie_id",
+        "failure_evidence = NULL, rejection_reason = NULL WHERE movie_id = ? RETURNING flags",
         [movie_id],
     ).fetchone()
+    if row is not None and accept_as_is is not None:
+        _set_accepted(connection, movie_id, row[0], accept_as_is)
     return row is not None
+
+
+def _set_accepted(connection: Connection, movie_id: str, flags: str | None, accepted: bool) -> None:
+    words = [word for word in (flags or "").split(",") if word not in ("", ACCEPTED_AS_IS)]
+    words += [ACCEPTED_AS_IS] * accepted
+    connection.execute("UPDATE movies SET flags = ? WHERE movie_id = ?", [",".join(words) or None, movie_id])
 
 
 REDO_STAGE = "redo"

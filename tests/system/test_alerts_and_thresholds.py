@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import frazil.daemon.app as app
+import frazil.daemon.turn as turn
 from frazil.actors.frame_worker import FrameWorker
 from frazil.daemon.cli.alerts import listed
 from frazil.daemon.store.reading import LiveReader
@@ -38,8 +38,8 @@ class _DiesOnPoison(FrameWorker):
 
 def test_a_dead_worker_is_mailed_and_posted_once_also_over_a_restart(kit, live, monkeypatch, sinks):
     worker = type("DiesOnPoison", (_DiesOnPoison,), {"kills": kit.kills_its_process})
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
     told = {
         "camera__no_gain": True,
         **{f"alerts__{name}": value for name, value in sinks.settings().items()},
@@ -93,7 +93,7 @@ def test_what_if_counts_are_those_after_applying_and_last_over_a_restart(kit, li
     # A start with other thresholds judges again, and processes nothing again.
     live.start(camera__no_gain=True, thresholds__cuts=("particle_count >= 100000",))
     assert set(live.states().values()) == {"rejected"}
-    assert live._daemon._workers is None or all(state.done == 0 for state in live._daemon._workers.states())
+    assert live._daemon._turn.workers is None or all(state.done == 0 for state in live._daemon._turn.workers.states())
 
 
 def test_late_sidecars_are_named_on_the_screen_within_ten_movies(kit, live):

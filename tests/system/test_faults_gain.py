@@ -126,12 +126,12 @@ def test_resumed_session_does_not_ask_again_unless_the_reference_changed(live, r
     assert live.join().ok
     live.start(camera__gain=path)
     live.client()
-    assert live._daemon._gate.open
+    assert live._daemon._turn.gate.open
     live.stop()
     write_gain(tmp_path / "gain.mrc", sensitivity)
     live.start(camera__gain=path)
     live.client()
-    assert not live._daemon._gate.open
+    assert not live._daemon._turn.gate.open
     for name in raw_movies:
         live.wait_state(name, "ready", "rejected")
 

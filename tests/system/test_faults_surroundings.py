@@ -9,7 +9,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-import frazil.daemon.app as app
+import frazil.daemon.turn as turn
 from frazil.actors.frame_worker import FrameWorker
 from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import preset
@@ -33,7 +33,7 @@ def test_xml_that_comes_late_is_taken_in_and_what_it_changes_is_computed_again(k
     assert first["sidecar_path"] is None
     (live.raw / f"{STEM}.xml").write_text(xml)
 
-    kit.wait_for(lambda: live._daemon._workers.states()[0].done == 2, "the movie to be processed again")
+    kit.wait_for(lambda: live._daemon._turn.workers.states()[0].done == 2, "the movie to be processed again")
     row = live.wait_state(name, "ready", "rejected")
     assert row["sidecar_path"].endswith(".xml")
     assert row["dose_per_frame_e_per_a2"] == pytest.approx(2.0)
@@ -104,8 +104,8 @@ class _FailsOnSome(FrameWorker):
 @pytest.fixture
 def failing_workers(kit, live, monkeypatch):
     worker = type("FailsOnSome", (_FailsOnSome,), {"kills": kit.kills_its_process})
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
     return live
 
 
@@ -129,6 +129,33 @@ def test_movies_that_kill_or_break_their_worker_are_set_aside_and_the_others_go_
     restarts = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, 'worker-restart:')"
     assert live.sql(restarts)
     kit.wait_for(lambda: not live.sql(f"{restarts} AND cleared_utc_us IS NULL"), "a worker that works again")
+
+
+def test_a_restarted_worker_that_a_change_of_settings_takes_away_is_no_alert_any_more(kit, live, monkeypatch, tmp_path):
+    died = tmp_path / "died"
+
+    class SecondDiesOnce(FrameWorker):
+        def process(self, task):
+            if self._config.name == "cpu-1" and not died.exists():
+                died.touch()
+                raise kit.kills_its_process
+            kit.wait_for(died.exists, "the second worker to have its movie")
+            return super().process(task)
+
+    pool = turn.WorkerPool
+    monkeypatch.setattr(
+        turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=SecondDiesOnce)
+    )
+    for name in ("a", "b"):
+        kit.put_movie(live.raw / f"{name}.tiff", 1, count=3)
+    live.start(camera__no_gain=True, workers__count=2)
+    for name in ("a", "b"):
+        live.wait_state(f"{name}.tiff", "ready", "rejected", timeout_s=90)
+    open_alerts = "SELECT alert_id FROM alerts WHERE subject = 'worker' AND cleared_utc_us IS NULL"
+    assert live.sql(open_alerts) == [{"alert_id": "worker-restart:cpu-1"}]
+    live.client().command("settings", **{"workers.count": "1"})
+    kit.wait_for(lambda: len(live.client().snapshot().workers) == 1, "one worker only")
+    kit.wait_for(lambda: not live.sql(open_alerts), "nobody to be told of the other")
 
 
 def test_restart_counts_on_where_failed_attempts_ended(kit, failing_workers):
@@ -165,8 +192,8 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
                 kit.wait_for(gate.exists, "the test")
             return result
 
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
     name = f"{STEM}_Fractions.tiff"
     kit.put_movie(live.raw / name, 1)
     live.start(camera__no_gain=True)
@@ -176,7 +203,7 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
     gate.touch()
     row = live.wait_state(name, "ready", "rejected")
     assert row["attempts"] == 1
-    calls = live._daemon._workers.states()[0].done
+    calls = live._daemon._turn.workers.states()[0].done
     assert calls == 2
 
 
@@ -192,15 +219,15 @@ def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer
                 kit.wait_for(gate.exists, "the test")
             return super().process(task)
 
-    pool = app.WorkerPool
-    monkeypatch.setattr(app, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    pool = turn.WorkerPool
+    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
     kit.put_movie(live.raw / "m.tiff", 1, e_per_px=1.0)
     live.start(camera__no_gain=True, workers__count=2)
     kit.wait_for((tmp_path / "started").exists, "the first generation to be in hand")
     kit.put_movie(live.raw / "m.tiff", 2, e_per_px=9.0)
     kit.wait_for(lambda: live.movies()["m.tiff"]["generation"] == 2, "the second generation")
     live.wait_state("m.tiff", "queued")
-    held_back = live._daemon._movies._behind
+    held_back = live._daemon._turn.movies._behind
     kit.wait_for(lambda: held_back, "the second to stand behind the first")
     gate.touch()
     live.wait_state("m.tiff", "ready", "rejected")

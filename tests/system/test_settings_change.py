@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import frazil.actors.frame_worker as frame_worker
 import frazil.models.movie_pipeline as movie_pipeline
 from frazil.config.errors import FrazilError
 from frazil.config.loading import load_settings, settings_to_yaml
@@ -121,6 +122,71 @@ def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its
     with open_session(live.session_dir) as reader:
         row = reader.sql("SELECT * FROM movies WHERE relative_path = 'm1.tiff'").as_dicts()[0]
     assert row == kept, "it is not tried at every start"
+
+
+def test_tries_that_end_among_their_pictures_leave_those_of_the_earlier_result(kit, live, monkeypatch):
+    kit.put_movie(live.raw / "m.tiff", 1, count=4)
+    live.start(**GIVEN)
+    kit.wait_for(finished(live, 1), "a result")
+
+    def pictures() -> dict[str, bytes]:
+        folders = ("motion", "ctf", "restored", "particles", "thumbnails")
+        return {
+            str(path.relative_to(live.session_dir)): path.read_bytes()
+            for folder in folders
+            for path in (live.session_dir / folder).rglob("*.*")
+            if "lessons" not in path.parts
+        }
+
+    before, rows = pictures(), (live.sql(CTF), live.sql(SHIFTS))
+    write = frame_worker.write_products
+    written = []
+
+    def writes_and_ends(*arguments, **more):
+        written.append(write(*arguments, **more))
+        raise kit.kills_its_process
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frame_worker, "write_products", writes_and_ends)
+        set_settings(live, motion__b_factor_px2="20")
+        kit.wait_for(lambda: live.movies()["m.tiff"]["failure_stage"] == "redo", "it to be given up")
+    assert len(written) == 3
+    assert {written[0].micrograph, written[0].restored} <= set(before)
+    assert pictures() == before
+    assert (live.sql(CTF), live.sql(SHIFTS)) == rows
+    live.stop()
+    live.start(**(GIVEN | {"motion__b_factor_px2": 20}))
+    live.client()  # it answers when the session has been put in order
+    assert not list((live.session_dir / ".redo").iterdir()), "what the last try had written"
+    set_settings(live, microscope__cs_mm="0.5")
+    kit.wait_for(through(live), "it to be made again after all")
+    after = pictures()
+    assert set(after) == set(before)
+    assert all(after[name] != before[name] for name in after if name.startswith("motion/"))
+    kit.wait_for(lambda: not list((live.session_dir / ".redo").iterdir()), "nothing to be left over")
+
+
+def test_a_movie_taken_as_it_is_stays_so_over_a_change_and_a_restart(kit, live):
+    kit.put_movie(live.raw / "whole.tiff", 1, count=4)
+    kit.put_movie(live.raw / "short.tiff", 2, count=3)
+    given = GIVEN | {"intake__expected_frames": 4, "intake__incomplete_timeout_s": 1.0}
+    live.start(**given)
+    row = live.wait_state("short.tiff", "quarantined")
+    live.client().command("requeue", movie_id=row["movie_id"], accept_as_is=True)
+    live.wait_state("short.tiff", "ready", "rejected")
+    set_settings(live, microscope__cs_mm="0.5")
+    kit.wait_for(through(live), "both with another Cs")
+    kit.wait_for(finished(live, 2), "both to be done")
+    assert "accepted-as-is" in live.movies()["short.tiff"]["flags"]
+    live.stop()
+    for path in live.session_dir.glob("session.duckdb*"):
+        path.unlink()  # the result's own file knows it, too
+    live.start(**(given | {"microscope__cs_mm": 1.0}))
+    kit.wait_for(through(live), "both once more")
+    kit.wait_for(finished(live, 2), "both to be done")
+    row = live.movies()["short.tiff"]
+    assert (row["failure_stage"], row["frame_count"]) == (None, 3)
+    assert "accepted-as-is" in row["flags"]
 
 
 @pytest.mark.slow

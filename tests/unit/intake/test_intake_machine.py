@@ -10,6 +10,7 @@ from frazil.daemon.intake import instructions as do
 from frazil.daemon.intake.identity import FileStat, movie_id
 from frazil.daemon.intake.machine import IntakeMachine
 from frazil.daemon.intake.norm import CHANGED_AFTER
+from frazil.daemon.intake.record import Phase
 from frazil.models.records import AcquisitionMetadata, MovieState
 
 HINT_CLOSED = ev.HintKind.CLOSED
@@ -508,6 +509,29 @@ def test_quarantined_movie_can_be_taken_as_it_is(world, whole, kit):
     world.later(5)
     assert ("cut.tif", 1) in world.taken()
     assert "accepted-as-is" in world.announced[-1].movie.flags
+    world.tell(ev.Reconsider("cut.tif"))  # for its sidecar, say: nobody has taken back what was said
+    world.later(5)
+    assert [said.movie.relative_path for said in world.announced[-2:]] == ["cut.tif", "cut.tif"]
+    assert "accepted-as-is" in world.announced[-1].movie.flags
+    world.tell(ev.Reconsider("cut.tif", accept_as_is=False))
+    world.later(700)
+    assert world.machine.describe("cut.tif")[0] is Phase.QUARANTINED
+
+
+def test_what_was_taken_as_it_is_is_taken_so_after_a_restart_until_the_file_changes(kit, whole):
+    short = kit.replace(whole, frames=12)
+    settings = IntakeSettings(settle_s=1.0, sidecar="ignore", expected_frames=40)
+    for changed in (False, True):
+        world = kit.World(settings)
+        world.put("cut.tif", short)
+        stat = world.names["cut.tif"].stat
+        world.rows["cut.tif", 1] = kit.Row(MovieState.FAILED, stat, 0, announced=True)
+        world.tell(ev.RestoredMovie("cut.tif", 1, MovieState.FAILED, stat, 0, announced=True, accept_as_is=True))
+        if changed:
+            world.put("cut.tif", short)
+        world.later(700)
+        assert world.taken() == ([] if changed else [("cut.tif", 1)])
+        assert bool(world.of(do.Quarantine)) is changed
 
 
 # ---- sidecars

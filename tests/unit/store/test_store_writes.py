@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from frazil.config.errors import UsageError
+from frazil.daemon.movie_book import MovieBook
 from frazil.daemon.store import session_writes, writes
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import (
@@ -133,6 +134,32 @@ def test_failure_quarantine_and_requeue(filled: Store) -> None:
     (movie,) = filled.named("movie", {"movie_id": "m00005"}).as_dicts()
     assert (movie["state"], movie["attempts"], movie["failure_reason"]) == ("queued", 0, None)
     assert [m.movie_id for m in filled.submit(writes.unfinished_movies).result()] == ["m00005"]
+
+
+def test_a_movie_taken_as_it_is_is_known_as_such_until_somebody_takes_it_back(filled: Store) -> None:
+    def restored(movie_id: str) -> bool:
+        book = MovieBook.restore(filled, parameter_hash="other", code_version="other")
+        paths = {movie.path: movie.accept_as_is for movie in book.for_intake()}
+        return paths[str(filled.named("movie", {"movie_id": movie_id}).as_dicts()[0]["relative_path"])]
+
+    def flags(movie_id: str) -> object:
+        return filled.named("movie", {"movie_id": movie_id}).as_dicts()[0]["flags"]
+
+    for movie_id in ("m00001", "m00005"):  # with a result, and set aside
+        before = flags(movie_id)
+        assert not restored(movie_id)
+        filled.submit(writes.requeue, movie_id, accept_as_is=True).result()
+        assert restored(movie_id)
+        filled.submit(writes.requeue, movie_id).result()
+        assert restored(movie_id), "queued again for another reason"
+        filled.submit(writes.requeue, movie_id, accept_as_is=False).result()
+        assert not restored(movie_id)
+        assert (flags(movie_id) or None) == (before or None)
+    filled.submit(writes.requeue, "m00005", accept_as_is=True).result()
+    filled.submit(writes.quarantine, "m00005", stage="metadata", reason="no pixel size").result()
+    assert restored("m00005"), "what is missing may be said later"
+    filled.submit(writes.quarantine, "m00005", stage="intake", reason="damaged").result()
+    assert not restored("m00005"), "it was to no avail: the next file by this name is judged as any other"
 
 
 def test_resume_knows_what_was_made_with_which_parameters(filled: Store) -> None:

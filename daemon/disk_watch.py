@@ -49,7 +49,7 @@ class DiskWatch:
             self._notices.alert(
                 "error",
                 "disk",
-                f"less than {self._floor_gb:g} GB are free: no new movie is started",
+                f"less than {self._floor_gb:.4g} GB are free: no new movie is started",
                 "free disk space; processing goes on by itself, and movies on the disk are not lost",
                 _ALERT,
             )

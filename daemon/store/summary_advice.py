@@ -37,7 +37,7 @@ def advice(summary: SessionSummary) -> SessionSummary:
     if summary.set_aside:
         said.append(
             f"{_were(summary.set_aside, 'was', 'were')} set aside; see why with `frazil query {summary.session_dir} "
-            "\"SELECT relative_path, failure_reason FROM movies WHERE state = 'quarantined'\"`"
+            "--named failures`; have one tried again with `frazil requeue` (`--as-is`: with the frames that it has)"
         )
     if summary.waiting and not summary.live:
         raw = summary.raw_root if summary.raw_is_there else "RAW (where the movies are now)"

@@ -81,6 +81,7 @@ class AlertsLine(Static):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._state: LiveState | None = None
+        self._drawn: Text | None = None
 
     def show_state(self, state: LiveState) -> None:
         self._state = state
@@ -90,12 +91,16 @@ class AlertsLine(Static):
         self._draw()
 
     def _draw(self) -> None:
-        state = self._state
-        if state is None:
+        if self._state is None:
             return
+        text = self._text(self._state)
+        if text != self._drawn:  # another text may need another height: the whole screen is laid out anew
+            self._drawn = text
+            self.update(text)
+
+    def _text(self, state: LiveState) -> Text:
         if not state.alerts_open:
-            self.update(Text("✓ no open alerts", GRAY))
-            return
+            return Text("✓ no open alerts", GRAY)
         told = state.urgent_alerts or (state.newest_alert or "",)
         if self.app.size.height < _TALL:
             told = told[:1]
@@ -108,4 +113,4 @@ class AlertsLine(Static):
             words.truncate(room, overflow="ellipsis")
             head = Text(begin, f"bold {ORANGE}") if number == 0 else Text(" " * len(begin))
             lines.append(head.append_text(words).append(key if number == 0 else "", GRAY))
-        self.update(Text("\n").join(lines))
+        return Text("\n").join(lines)

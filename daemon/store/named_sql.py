@@ -91,9 +91,10 @@ MOVIE_BY_PATH = (
     "ORDER BY relative_path, generation DESC LIMIT 100"
 )
 TREND = (
-    f"SELECT * FROM (SELECT m.movie_id, m.relative_path, m.state, m.ready_utc_us, {{metrics}} {_JOINED} "
-    "WHERE m.ready_utc_us IS NOT NULL AND m.state IN ('ready', 'rejected') "
-    "ORDER BY m.ready_utc_us DESC, m.movie_id DESC LIMIT $last) ORDER BY ready_utc_us, movie_id"
+    "WITH newest AS MATERIALIZED (SELECT movie_id FROM movies WHERE ready_utc_us IS NOT NULL "
+    "AND state IN ('ready', 'rejected') ORDER BY ready_utc_us DESC, movie_id DESC LIMIT $last) "
+    "SELECT m.movie_id, m.relative_path, m.state, m.ready_utc_us, {metrics} "
+    "FROM newest JOIN movies m USING (movie_id) {metrics_joins} ORDER BY m.ready_utc_us, m.movie_id"
 )
 TREND_BAND = (
     "SELECT CAST((min(utc_us) + max(utc_us)) // 2 AS BIGINT) AS utc_us, count(value) AS movies, "

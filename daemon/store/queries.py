@@ -353,8 +353,8 @@ def _split(name: str, query: NamedQuery, params: Mapping[str, Scalar]) -> tuple[
         value = _checked(name, key, param, params.get(key, param.default))
         if param.choices:
             chosen[key] = _chosen(name, key, param, str(value))
-            if key == "sort":
-                chosen["sort_joins"] = named_sql.joins_for(chosen[key])
+            if key in ("sort", "metrics"):
+                chosen[f"{key}_joins"] = named_sql.joins_for(chosen[key])
         else:
             bound[key] = value
     return chosen, bound

@@ -152,7 +152,7 @@ def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, fl
     """Best of three wall-clock times of every named query with its default parameters, and of the summary."""
     given: dict[str, Scalar] = {
         "movie_id": movie_id, "path": "FoilHole_777_Fractions.tiff", "metric": "ctf_fit_angstrom",
-        "now_utc_us": now_utc_us, "upto": "00100000", "utc_us": now_utc_us // 2, "evaluator": "logic", "name": "a",
+        "now_utc_us": now_utc_us, "upto": "00100000", "utc_us": now_utc_us // 2, "evaluator": "logic", "name": "cs_mm",
     }  # fmt: skip
     times = {}
     for name, query in queries.NAMED.items():

@@ -125,8 +125,8 @@ class HttpDesk:
                 )(HttpReplica)
                 bound = deployment.bind(str(self._session_dir), self._rules, self._address)
                 serve.run(bound, name="frazil", logging_config=quiet)
-            _log.info("HTTP on %s:%d", self._address, self._port)
-            _give_way(ray)
+                _log.info("HTTP on %s:%d", self._address, self._port)
+                _give_way(ray)  # before the lock goes: asked of a Ray that has ended, Ray would start another
         except Exception as error:  # thread boundary: the session goes on without HTTP
             _log.exception("HTTP did not start")
             self._alert(f"the session is not served over HTTP: {error}")

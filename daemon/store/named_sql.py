@@ -350,9 +350,9 @@ STAGE_SECONDS = (
     "GROUP BY stage ORDER BY stage"
 )
 STATED_EXPOSURES = (
-    "SELECT (metadata_json::JSON->>$name)::DOUBLE AS value, (metadata_json::JSON->'sources')::VARCHAR AS sources, "
+    "SELECT (metadata_json::JSON->>'{name}')::DOUBLE AS value, (metadata_json::JSON->'sources')::VARCHAR AS sources, "
     "count(*) AS movies FROM movies WHERE metadata_json IS NOT NULL AND state IN ('ready', 'rejected') "
-    "AND (metadata_json::JSON->>$name) IS NOT NULL GROUP BY ALL ORDER BY movies DESC LIMIT 100"
+    "AND (metadata_json::JSON->>'{name}') IS NOT NULL GROUP BY ALL ORDER BY movies DESC LIMIT 100"
 )
 MAP_GAINS = (
     "SELECT g.*, r.resolution_0143_angstrom FROM map_gains g JOIN reconstructions r USING (round) "

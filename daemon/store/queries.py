@@ -16,6 +16,7 @@ from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.sql_guard import QueryLimits, run_read_only
 from frazil.daemon.store.table import Scalar, Table
+from frazil.models.formats.acquisition import RELATIVE_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ RATE_IDLE_US = 120_000_000
 _MOVIE = {"movie_id": Param(str, required=True)}
 _MOST = 1_000_000_000
 """DuckDB adds LIMIT and OFFSET up, in 64 bits."""
+
+
+_LAST_UTC_US = 253_402_300_800_000_000
+"""The end of the year 9999."""
+
+
+def _when() -> Param:
+    return Param(int, required=True, least=0, most=_LAST_UTC_US)
 
 
 def _rows(default: int) -> Param:
@@ -110,7 +119,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "rate_per_hour": NamedQuery(
         "Movies found and finished per hour over the window that ends at now_utc_us.",
         named_sql.RATE_PER_HOUR,
-        {"now_utc_us": Param(int, required=True), "window_s": Param(float, 3600.0)},
+        {"now_utc_us": _when(), "window_s": Param(float, 3600.0)},
     ),
     "time_span": NamedQuery("When the first movie was found and the last thing happened.", named_sql.TIME_SPAN, {}),
     "acquisition": NamedQuery("The most common acquisition parameters of the movies.", named_sql.ACQUISITION, {}),
@@ -228,7 +237,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "stated_exposures": NamedQuery(
         "What is known of one number of the exposures, and who said it.",
         named_sql.STATED_EXPOSURES,
-        {"name": Param(str, required=True)},
+        {"name": Param(str, required=True, choices=tuple(RELATIVE_TOLERANCE))},
     ),
     "map_gains": NamedQuery("The newest map with fewer and with more particles.", named_sql.MAP_GAINS, {}),
     "optics_groups": NamedQuery(
@@ -299,7 +308,7 @@ NAMED: Mapping[str, NamedQuery] = {
     "before_and_after": NamedQuery(
         "The movies nearest to a moment, before and after it: what a change at that time did.",
         people_sql.BEFORE_AND_AFTER,
-        {"utc_us": Param(int, required=True), "last": _rows(50)},
+        {"utc_us": _when(), "last": _rows(50)},
     ),
 }
 

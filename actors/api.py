@@ -23,7 +23,7 @@ from frazil.actors.openapi import make_document
 from frazil.config.errors import FrazilError, NotThereError, RetryLaterError, UsageError
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_RETRY_AFTER_S = 1.0
+_RETRY_AFTER_S = "1"
 
 
 class FullError(RetryLaterError):
@@ -189,9 +189,11 @@ class SessionApi:
             return _failure(404, error.what, error.remedy)
         except UsageError as error:
             return _failure(400, error.what, error.remedy)
+        except FullError as error:
+            retry_after = str(max(1, math.ceil(error.retry_after_s)))
+            return _failure(429, error.what, error.remedy, {"Retry-After": retry_after})
         except RetryLaterError as error:
-            wait_s = error.retry_after_s if isinstance(error, FullError) else _RETRY_AFTER_S
-            return _failure(503, error.what, error.remedy, {"Retry-After": str(max(1, math.ceil(wait_s)))})
+            return _failure(503, error.what, error.remedy, {"Retry-After": _RETRY_AFTER_S})
         except FrazilError as error:
             return _failure(500, error.what, error.remedy)
 

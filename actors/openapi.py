@@ -10,7 +10,7 @@ from frazil.actors.api_orders import body_schemas
 from frazil.actors.api_routes import JSON, Route
 
 _TOKEN = "token"
-_ALWAYS = (400, 401, 403, 405, 500, 503)
+_ALWAYS = (400, 401, 403, 405, 429, 500, 503)
 _WHEN = {
     400: "A parameter or the body is not what this document says.",
     401: "The token is missing or wrong.",
@@ -19,12 +19,14 @@ _WHEN = {
     405: "This path has no such method.",
     413: "The body is too large.",
     415: "The body is not JSON.",
+    429: "Too much is asked of the session at once: ask again after `Retry-After` seconds.",
     500: "The daemon could not do it; its log says why.",
-    503: "The daemon does not answer, or too much is asked of it at once: ask again after `Retry-After` seconds.",
+    503: "The daemon does not answer: ask again after `Retry-After` seconds.",
 }
 _HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}},
     405: {"Allow": {"schema": {"type": "string"}, "required": True}},
+    429: {"Retry-After": {"schema": {"type": "string"}, "required": True}},
     503: {"Retry-After": {"schema": {"type": "string"}, "required": True}},
 }
 _KEY = {

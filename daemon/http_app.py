@@ -53,7 +53,7 @@ class HttpApp:
     async def respond(self, request: Request) -> Response:
         """Never raises, but when the client has gone."""
         if self._under_way >= _MOST_AT_ONCE:
-            return Response(json.dumps(_FULL), 503, {**_ALWAYS, "Retry-After": "1"}, JSON)
+            return Response(json.dumps(_FULL), 429, {**_ALWAYS, "Retry-After": "1"}, JSON)
         self._under_way += 1
         try:
             asked = await _read(request)

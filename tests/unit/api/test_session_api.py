@@ -118,7 +118,7 @@ def test_errors_keep_their_meaning(error: FrazilError, status: int) -> None:
 
 def test_who_asks_too_much_is_told_when_to_come_back() -> None:
     reply = make_api(Source(FullError("full", retry_after_s=3.2))).answer(get("/state"))
-    assert (reply.status, reply.headers["Retry-After"]) == (503, "4")
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "4")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,16 @@ def test_the_document_says_what_is_answered() -> None:
         "in": "query",
         "schema": {"type": "integer", "format": "int64", "minimum": 0, "maximum": INT64_MAX, "default": 100},
     }
-    assert set(document["paths"]["/feedback"]["post"]["responses"]) >= {"200", "400", "401", "403", "404", "413", "503"}
+    assert set(document["paths"]["/feedback"]["post"]["responses"]) >= {
+        "200",
+        "400",
+        "401",
+        "403",
+        "404",
+        "413",
+        "429",
+        "503",
+    }
     assert document["paths"]["/feedback"]["post"]["security"] == [{"token": []}]
     assert "security" not in movies
     operations = [one["operationId"] for path in document["paths"].values() for one in path.values()]

@@ -69,6 +69,17 @@ SHARED_KEYS: Keys = (
 class KeysLine(Footer):
     """The footer; on a narrow terminal only the keys that nobody can do without."""
 
+    _told: tuple[tuple[str, str, bool], ...] | None = None
+
+    def bindings_changed(self, screen: Screen[Any]) -> None:
+        """Drawn anew only when other keys are told: Textual keeps some of the widgets that it replaces."""
+        told = tuple((key, one.binding.description, one.enabled) for key, one in screen.active_bindings.items())
+        if told == self._told:
+            return
+        if self.is_attached and screen is self.screen and screen.app.app_focus:
+            self._told = told
+        super().bindings_changed(screen)
+
     def __init__(self, less: frozenset[str]) -> None:
         super().__init__(compact=True, show_command_palette=False)
         self._less = less

@@ -78,7 +78,7 @@ class RayRuntime:
     resources:
         Further resources to declare to a private Ray (tests: `{"accelerator_type:A100": 1}`).
     environment:
-        Variables for this process and all that Ray starts; what is there already stays.
+        Variables for this process and all that Ray starts, in the place of what is there.
     """
 
     def __init__(
@@ -90,8 +90,7 @@ class RayRuntime:
         resources: dict[str, float] | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        for name, value in environment.items():
-            os.environ.setdefault(name, value)
+        os.environ.update(environment)
         self.ray: Any = import_ray(loopback=address is None)
         self._temp_dir: Path | None = None
         if address is not None:

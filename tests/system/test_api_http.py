@@ -123,6 +123,13 @@ def port(session: Path) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         number: int = probe.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in serve_environment(number):
+            patch.setenv(name, "1")  # what another session has left in the environment does not matter
+        yield from _served(session, number)
+
+
+def _served(session: Path, number: int) -> Iterator[int]:
     runtime = RayRuntime(cpu_count=1, environment=serve_environment(number))
     alerts: list[str] = []
     desk = HttpDesk(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))

@@ -86,6 +86,20 @@ def connect(session_dir: Path, timeout_s: float = 2.0) -> Client | None:
     return client
 
 
+def connected(session_dir: Path, *, remedy: str) -> Client:
+    """The same, for what cannot be done without a daemon.
+
+    Raises
+    ------
+    DaemonGoneError
+        None is running, and `remedy` is what to do then; and what `connect` raises.
+    """
+    client = connect(session_dir)
+    if client is None:
+        raise DaemonGoneError("no daemon is running on this session", path=session_dir, remedy=remedy)
+    return client
+
+
 class Client:
     """Asks and waits. Thread-safe: one request at a time.
 

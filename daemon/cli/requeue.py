@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from frazil.config.errors import DaemonGoneError, NotThereError, UsageError
-from frazil.daemon.client import Client, connect
+from frazil.config.errors import NotThereError, UsageError
+from frazil.daemon.client import Client, connected
 
 
 def requeue(
@@ -26,10 +26,7 @@ def requeue(
       frazil requeue /data/s1 FoilHole_123_Data_1.tiff
       frazil requeue /data/s1 grid2/movie_0007.eer --as-is
     """
-    client = connect(session)
-    if client is None:
-        raise DaemonGoneError("no daemon is running on this session", path=session, remedy="start `frazil watch` on it")
-    with client:
+    with connected(session, remedy="start `frazil watch` on it") as client:
         for movie_id in [found for name in movies for found in _movie_ids(client, name)]:
             typer.echo(client.command("requeue", movie_id=movie_id, accept_as_is=as_is).message)
 

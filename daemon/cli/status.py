@@ -8,8 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from frazil.config.errors import DaemonGoneError
-from frazil.daemon.client import connect
+from frazil.daemon.client import connected
 from frazil.daemon.transport.messages import LiveState, WorkerState
 
 
@@ -28,14 +27,8 @@ def status(
       frazil status /data/2026-09-21_apoferritin --json | jq .lag_p95_s
     """
     session = session or session_option or Path()
-    client = connect(session)
-    if client is None:
-        raise DaemonGoneError(
-            "no daemon is running on this session",
-            path=session.resolve(),
-            remedy="start it with `frazil watch RAW --session SESSION`; `frazil summary` reads a finished one",
-        )
-    with client:
+    remedy = "start it with `frazil watch RAW --session SESSION`; `frazil summary` reads a finished one"
+    with connected(session.resolve(), remedy=remedy) as client:
         state = client.snapshot()
     typer.echo(msgspec.json.format(msgspec.json.encode(state)).decode() if as_json else status_text(state))
     if state.gate.blocking:

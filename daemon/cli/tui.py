@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from frazil.config.errors import DaemonGoneError
-from frazil.daemon.client import connect
+from frazil.daemon.client import connected
 
 
 def tui(
@@ -28,14 +27,8 @@ def tui(
     """
     session = session or session_option or Path()
     if not wait:
-        client = connect(session)
-        if client is None:
-            raise DaemonGoneError(
-                "no daemon is running on this session",
-                path=session.resolve(),
-                remedy="start it with `frazil watch RAW --session SESSION`, or give --wait to wait for it",
-            )
-        client.close()
+        remedy = "start it with `frazil watch RAW --session SESSION`, or give --wait to wait for it"
+        connected(session.resolve(), remedy=remedy).close()
     from frazil.tui.app import FrazilApp  # Textual: not for the other verbs
 
     app = FrazilApp(session)

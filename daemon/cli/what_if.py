@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from frazil.config.cuts import CUT_METRICS
-from frazil.config.errors import DaemonGoneError
 from frazil.config.loading import settings_of
-from frazil.daemon.client import connect
+from frazil.daemon.client import connected
 from frazil.daemon.store.reading import open_session
 from frazil.daemon.threshold_desk import look
 from frazil.daemon.what_if import changed, to_dict, to_lines
@@ -65,14 +64,8 @@ def what_if(
     else:
         typer.echo("\n".join(to_lines(found)))
     if apply:
-        client = connect(session)
-        if client is None:
-            raise DaemonGoneError(
-                "no daemon is running on this session",
-                path=session,
-                remedy="start `frazil watch` on it, or keep them for its next start with `frazil set`",
-            )
-        with client:
+        remedy = "start `frazil watch` on it, or keep them for its next start with `frazil set`"
+        with connected(session, remedy=remedy) as client:
             done = client.command("thresholds", **changes)
         typer.echo(f"applied: {done.message}", err=as_json)
 

@@ -12,7 +12,7 @@ from frazil.models.causal.interventions import Advice, advise
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
-from frazil.models.evaluation.temper import epoch_temper
+from frazil.models.evaluation.value.temper import epoch_temper
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
 

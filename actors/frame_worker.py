@@ -45,10 +45,10 @@ from frazil.models.deconvolution.lessons import lessons_bytes, network_from_byte
 from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.movie import MovieReader, open_movie
-from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
-from frazil.models.gain_evidence import mean_counts_by_half, pattern_left_rms, residuals
-from frazil.models.gain_gate import GainDecision, decide, relative_residual
-from frazil.models.gain_reference import Reference, read_defects, read_reference
+from frazil.models.gain.correction import BadPixels, CorrectedFrames, hot_pixels
+from frazil.models.gain.evidence import mean_counts_by_half, pattern_left_rms, residuals
+from frazil.models.gain.gate import GainDecision, decide, relative_residual
+from frazil.models.gain.reference import Reference, read_defects, read_reference
 from frazil.models.motion.held_frames import HeldFrames
 from frazil.models.movie_pipeline import MovieProducts, pick_and_extract, process_movie, process_sums
 from frazil.models.records import DeviceReport, MovieEvidence, MovieFiles, MovieHeader, MovieResult, StageTiming

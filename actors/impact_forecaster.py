@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from frazil.config.errors import FrazilError
-from frazil.models.evaluation import impact
-from frazil.models.evaluation.citation_graph import CitationGraph
-from frazil.models.evaluation.impact_weights import shipped_network
+from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact.citation_graph import CitationGraph
+from frazil.models.evaluation.impact.weights import shipped_network
 from frazil.models.evaluation.verdict import Verdict
 
 _NICENESS = 10

@@ -18,9 +18,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from frazil.actors.prover_process import Ended, run_limited
-from frazil.models.evaluation.proving import lean
-from frazil.models.evaluation.proving.outcome import Outcome, unknown
-from frazil.models.evaluation.statements import Claim
+from frazil.models.evaluation.logic.proving import lean
+from frazil.models.evaluation.logic.proving.outcome import Outcome, unknown
+from frazil.models.evaluation.logic.statements import Claim
 
 _FILE = "Claims.lean"
 _LAKEFILE = 'name = "claims"\ndefaultTargets = ["Claims"]\n\n[[lean_lib]]\nname = "Claims"\n'

@@ -11,7 +11,7 @@ from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.image import read_image_2d
 from frazil.models.motion.align import AlignedMovie
-from frazil.models.motion.field import stored_field
+from frazil.models.motion.estimate.field import stored_field
 from frazil.models.movie_pipeline import Counted, KnownMotion
 from frazil.models.records import MovieResult
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from frazil.actors import lean_project
 from frazil.actors.prover_process import Ended, run_limited
-from frazil.models.evaluation.proving import coq, smt
-from frazil.models.evaluation.proving.outcome import ORACLE, Outcome, ProverRun, Settled, by_exact, unknown
-from frazil.models.evaluation.statements import ABOUT_MOVIES, Claim
+from frazil.models.evaluation.logic.proving import coq, smt
+from frazil.models.evaluation.logic.proving.outcome import ORACLE, Outcome, ProverRun, Settled, by_exact, unknown
+from frazil.models.evaluation.logic.statements import ABOUT_MOVIES, Claim
 
 PROVERS = ("exact", "z3", "coq", "lean")
 _RESOURCE_LIMIT = 50_000_000

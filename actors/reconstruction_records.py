@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frazil.models.particle_evidence import ParticleEvidence
-from frazil.models.reconstruction.round_report import RoundReport
+from frazil.models.reconstruction.refine.round_report import RoundReport
 from frazil.models.records import CausalLosses, CtfEstimate
 
 

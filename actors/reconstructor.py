@@ -1,9 +1,9 @@
 """The actor that keeps the running reconstruction: the map, and 2-D classes where no initial map was given.
 
-A plain class; `frazil.daemon.map_desk` wraps it in Ray. It reads particle stacks from the session folder itself: those
-of a new movie, and again those of the earlier ones that the map wants to search once more. Without an initial map the
-first `AB_INITIO_PARTICLES` particles make one (`models/reconstruction/ab_initio.py`), and all goes on as if it had been
-given.
+A plain class; `frazil.daemon.analysis.map.reconstruction` wraps it in Ray. It reads particle stacks from the session
+folder itself: those of a new movie, and again those of the earlier ones that the map wants to search once more. Without
+an initial map the first `AB_INITIO_PARTICLES` particles make one (`models/reconstruction/refine/ab_initio.py`), and all
+goes on as if it had been given.
 
 Its state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the
 last round is given again by the desk after a restart, and a movie that is included is never added twice.
@@ -42,17 +42,17 @@ from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction import map_picture
-from frazil.models.reconstruction.ab_initio import ab_initio_map
-from frazil.models.reconstruction.class_averages import ClassAssignment, StreamingClasses
-from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
-from frazil.models.reconstruction.orientation_search import FoundPoses
-from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
-from frazil.models.reconstruction.rotations import euler_deg_from_matrices
-from frazil.models.reconstruction.round_report import round_report
-from frazil.models.reconstruction.running_map import MapRound, RunningMap
-from frazil.models.reconstruction.symmetry import symmetry_matrices
-from frazil.models.reconstruction.weights import relative_ssnr
+from frazil.models.reconstruction.classes.class_averages import ClassAssignment, StreamingClasses
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
+from frazil.models.reconstruction.orientation.rotations import euler_deg_from_matrices
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
+from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
+from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
+from frazil.models.reconstruction.refine.round_report import round_report
+from frazil.models.reconstruction.refine.running_map import MapRound, RunningMap
+from frazil.models.reconstruction.refine.weights import relative_ssnr
 
 _log = logging.getLogger(__name__)
 AB_INITIO_PARTICLES = 700

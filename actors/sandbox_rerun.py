@@ -11,8 +11,8 @@ from pathlib import Path
 
 import frazil.models.compiled as compiled
 from frazil.actors.sandbox_process import SandboxLimits, SandboxRun, run_sandboxed
-from frazil.models.evaluation import sandbox
-from frazil.models.evaluation.rerun import Findings, RerunJob, findings_of
+from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.robustness.rerun import Findings, RerunJob, findings_of
 from frazil.models.evaluation.verdict import Verdict
 
 _NICENESS = 15
@@ -22,7 +22,7 @@ import json, os, pickle
 os.environ["NUMBA_CACHE_DIR"] = os.path.join(os.getcwd(), {_COMPILED!r})
 import torch
 torch.set_num_threads(1)
-from frazil.models.evaluation.rerun import rerun
+from frazil.models.evaluation.robustness.rerun import rerun
 
 def tell(found):
     with open("{_FOUND}.new", "w") as file:
@@ -71,7 +71,7 @@ class Rerunner:
         if not run.finished:
             stopped = run.text if run.stopped is None else f"{run.stopped}: {run.text}"
         took = findings.seconds | {"cpu": run.cpu_seconds, "peak_memory_mib": run.peak_memory_mib}
-        return Rerun(sandbox.evaluate(findings, run.walls, stopped), run.wall_seconds, took)
+        return Rerun(robustness.evaluate(findings, run.walls, stopped), run.wall_seconds, took)
 
 
 def _found(run: SandboxRun, job: RerunJob) -> Findings:

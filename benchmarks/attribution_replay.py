@@ -26,13 +26,13 @@ from frazil.actors.frame_worker import FrameWorker, WorkerConfig
 from frazil.actors.messages import MovieFailure, MovieTask
 from frazil.config.loading import load_settings
 from frazil.config.settings import GainOrientation
-from frazil.daemon.prior_epochs import EPOCH_MOVIES, prior_version_for
+from frazil.daemon.session.epochs import EPOCH_MOVIES, prior_version_for
 from frazil.models import movie_pipeline
 from frazil.models.causal.prior import physics_prior
 from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.sidecar import read_sidecar
-from frazil.models.gain_gate import GainDecision, GainVerdict
+from frazil.models.gain.gate import GainDecision, GainVerdict
 from frazil.models.records import MovieFiles, MovieResult, ParticlePicks
 
 _IMAGES = ("dose_weighted", "plain", "even", "odd")

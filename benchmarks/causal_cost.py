@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import msgspec
 import numpy as np
 
-from frazil.daemon.prior_epochs import EPOCH_MOVIES
+from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.models.causal.attribution import attribute
 from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.posterior import update

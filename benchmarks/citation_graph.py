@@ -2,8 +2,8 @@
 
     python benchmarks/citation_graph.py OUT.parquet [--seed 1]
 
-The process is that of models/evaluation/citation_growth.py. Prints a work of the last year and what it cites, for
-`evaluation.work_id` and `evaluation.reference_work_ids`.
+The process is that of models/evaluation/impact/citation_growth.py. Prints a work of the last year and what it cites,
+for `evaluation.work_id` and `evaluation.reference_work_ids`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from frazil.daemon.store.citation_files import write_citation_graph
-from frazil.models.evaluation.citation_growth import synthetic_graph
+from frazil.models.evaluation.impact.citation_growth import synthetic_graph
 
 
 def main() -> None:

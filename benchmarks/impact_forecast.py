@@ -29,15 +29,14 @@ import numpy as np
 import torch
 from scipy import stats
 
-from frazil.models.evaluation.citation_graph import CitationGraph, Indices
-from frazil.models.evaluation.citation_growth import draw_parameters, grow, synthetic_graph
-from frazil.models.evaluation.growth_law import Mixture
-from frazil.models.evaluation.impact_baselines import (
+from frazil.models.evaluation.impact.baselines import (
     FeatureRegression,
     fit_preferential_attachment,
     fit_regression,
 )
-from frazil.models.evaluation.impact_forecast import (
+from frazil.models.evaluation.impact.citation_graph import CitationGraph, Indices
+from frazil.models.evaluation.impact.citation_growth import draw_parameters, grow, synthetic_graph
+from frazil.models.evaluation.impact.forecast import (
     HORIZON_YEARS,
     forecast_laws,
     forecast_of_graph,
@@ -46,7 +45,8 @@ from frazil.models.evaluation.impact_forecast import (
     pit,
     shipped_layer,
 )
-from frazil.models.evaluation.impact_weights import shipped_network
+from frazil.models.evaluation.impact.growth_law import Mixture
+from frazil.models.evaluation.impact.weights import shipped_network
 
 CPU = torch.device("cpu")
 BASELINES = ("preferential attachment", "regression, own past", "regression, 40 graphs")

@@ -4,7 +4,7 @@
 
 2048 x 2048 x 40 movies (drifting and settling, 0.3 and 1 e/px) by `motion_movies.py`. For each basis: what the log
 likelihood of held-out Fourier coefficients gains over no local motion, and the RMS error of the local displacement
-against the truth. Nothing here chooses: `frazil.models.motion.local_motion.LOCAL_BASIS` is what was chosen
+against the truth. Nothing here chooses: `frazil.models.motion.estimate.local_motion.LOCAL_BASIS` is what was chosen
 (docs/decisions/0011-local-motion-on-splines.md). Claim (exit 1): the chosen basis has the best sum of held-out gains,
 within 2 %.
 """
@@ -21,12 +21,12 @@ import torch
 from motion_movies import make_scene, movie_frames, true_motion
 from motion_score import grid, motion_errors
 
-from frazil.models.motion.binning import build_small_stack
+from frazil.models.motion.estimate.binning import build_small_stack
+from frazil.models.motion.estimate.local_motion import LOCAL_BASIS, fit_local_motion
+from frazil.models.motion.estimate.patches import cut_patches
+from frazil.models.motion.estimate.spatial_basis import SpatialBasis
+from frazil.models.motion.estimate.whole_frame import align_whole_frames
 from frazil.models.motion.frame_source import StackFrames
-from frazil.models.motion.local_motion import LOCAL_BASIS, fit_local_motion
-from frazil.models.motion.patches import cut_patches
-from frazil.models.motion.spatial_basis import SpatialBasis
-from frazil.models.motion.whole_frame import align_whole_frames
 
 SIZE_PX, FRAMES, PIXEL_SIZE_ANGSTROM, VOLTAGE_KV = 2048, 40, 1.0, 300.0
 MOVIES = (("drifting", 1.0, 11), ("drifting", 0.3, 12), ("settling", 1.0, 13), ("settling", 0.3, 14))

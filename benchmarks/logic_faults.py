@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import logic_models
 
 from frazil.actors.provers import Provers, described
-from frazil.models.evaluation.proving.outcome import ORACLE, Outcome, Settled, by_exact
-from frazil.models.evaluation.statements import Claim
+from frazil.models.evaluation.logic.proving.outcome import ORACLE, Outcome, Settled, by_exact
+from frazil.models.evaluation.logic.statements import Claim
 
 _BATCH = 150
 _SECONDS = 1800.0

@@ -26,10 +26,10 @@ import reconstruction_scenes as scenes
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
-from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
-from frazil.models.reconstruction.running_map import RunningMap
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
+from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
+from frazil.models.reconstruction.refine.running_map import RunningMap
 
 CPU = torch.device("cpu")
 _COMPARED_ANGSTROM = 14.0

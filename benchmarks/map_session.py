@@ -35,14 +35,14 @@ from numpy.typing import NDArray
 from reconstruction_relion import read_mrc
 
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.accumulator import FourierAccumulator
-from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.fsc import FscCurve, fourier_shell_correlation, spherical_mask
-from frazil.models.reconstruction.half_map_fsc import half_map_fsc
-from frazil.models.reconstruction.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
-from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra
-from frazil.models.reconstruction.rotations import angle_between_deg, matrices_from_euler_deg
-from frazil.models.reconstruction.symmetry import symmetry_matrices
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
+from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
+from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
+from frazil.models.reconstruction.resolution.fsc import FscCurve, fourier_shell_correlation, spherical_mask
+from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
 
 Array = NDArray[np.float64]
 CPU = torch.device("cpu")

@@ -25,7 +25,7 @@ from frazil.config.settings import MotionSettings, WorkerSettings
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.relion_motion import MovieMotion, write_motion
-from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
+from frazil.models.gain.correction import BadPixels, CorrectedFrames, hot_pixels
 from frazil.models.motion.align import AlignedMovie, align_movie
 from frazil.models.motion.held_frames import HeldFrames
 

@@ -31,8 +31,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.evaluation.shape_descriptor import DIMENSION, descriptor
-from frazil.models.evaluation.shape_map import describe_map
+from frazil.models.evaluation.novelty.shape_descriptor import DIMENSION, descriptor
+from frazil.models.evaluation.novelty.shape_map import describe_map
 from frazil.models.simulation.projection import potential_map
 from frazil.models.simulation.specimen import Atoms
 
@@ -126,7 +126,7 @@ class OwnIndex:
     """`VectorIndex` as frazil uses it."""
 
     def __init__(self, folder: Path) -> None:
-        from frazil.models.evaluation.vector_index import VectorIndex
+        from frazil.models.evaluation.novelty.vector_index import VectorIndex
 
         self.index = VectorIndex(folder / "vectors", DIMENSION)
 

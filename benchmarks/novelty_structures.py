@@ -33,14 +33,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from frazil.models.evaluation.novelty import judge_shape
-from frazil.models.evaluation.reference_index import ReferenceIndex
-from frazil.models.evaluation.shape_comparison import ShapeComparison, compare
-from frazil.models.evaluation.shape_map import level_of
-from frazil.models.reconstruction.accumulator import shell_index
+from frazil.models.evaluation.novelty.novelty import judge_shape
+from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
+from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison, compare
+from frazil.models.evaluation.novelty.shape_map import level_of
 from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
-from frazil.models.reconstruction.running_map import ROUND_MOVIES, RunningMap
+from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
+from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
 
 RESOLUTIONS_ANGSTROM = (8.0, 12.0, 15.0, 20.0)
 FOLDS = (("4v1w", "6z6u"), ("1aon", "1mnf"), ("4v4r", "4v5a"), ("1qvr", "3cf3"))

@@ -35,7 +35,7 @@ from frazil.models.causal.factors import band_frequencies_per_angstrom, curves_a
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import physics_prior
 from frazil.models.particle_evidence import ParticleEvidence
-from frazil.models.reconstruction.running_map import RunningMap
+from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.records import ExposureFacts, MovieEvidence
 
 Array = NDArray[np.float64]

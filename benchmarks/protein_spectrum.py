@@ -4,8 +4,8 @@
 
 Prints ln of the rotationally averaged power of the potential (B-factor 0), its mean over 15 to 4 A set to 0, averaged
 over the structures, and the scatter about it after a Guinier line of each structure's own.
-`models/reconstruction/forecast.py` holds the table of GroEL-GroES (1AON), Rubisco (1BXN), an IgG1 (1IGY), Norwalk's
-capsid unit (1IHM), GroEL (1MNF), ClpB (1QVR), p97 (3CF3) and beta-galactosidase (5A1A).
+`models/reconstruction/resolution/forecast.py` holds the table of GroEL-GroES (1AON), Rubisco (1BXN), an IgG1 (1IGY),
+Norwalk's capsid unit (1IHM), GroEL (1MNF), ClpB (1QVR), p97 (3CF3) and beta-galactosidase (5A1A).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from frazil.models.reconstruction.accumulator import shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft
+from frazil.models.reconstruction.refine.accumulator import shell_index
 from frazil.models.simulation.projection import potential_map
 from frazil.models.simulation.specimen import read_atoms
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from frazil.models.formats.relion_motion import read_motion
 from frazil.models.formats.star import read_star
-from frazil.models.motion.field import evaluate_polynomial
+from frazil.models.motion.estimate.field import evaluate_polynomial
 from frazil.models.records import LocalMotion
 from frazil.models.simulation.delivery import write_session
 from frazil.models.simulation.layout import DeliverySettings

@@ -16,7 +16,7 @@ import numpy as np
 import shared_data
 import torch
 
-from frazil.models.reconstruction.fourier_slices import FourierPlane
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
 
 _OPTICS = """
 data_optics

@@ -16,9 +16,9 @@ import torch
 
 from frazil.actors.sandbox_process import SandboxLimits, run_sandboxed
 from frazil.config.settings import EvaluationSettings, Settings
-from frazil.models.evaluation.rerun import instrument_errors
-from frazil.models.evaluation.rerun_parts import Sums, align, ctf_part, motion_part
-from frazil.models.evaluation.sensitivity import Part, run_part, sensitivities
+from frazil.models.evaluation.robustness.rerun import instrument_errors
+from frazil.models.evaluation.robustness.rerun_parts import Sums, align, ctf_part, motion_part
+from frazil.models.evaluation.robustness.sensitivity import Part, run_part, sensitivities
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.simulation import SimulatedSession, preset
 

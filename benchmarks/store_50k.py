@@ -28,14 +28,15 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from frazil.daemon.store import queries, session_writes, writes
-from frazil.daemon.store.html_pictures import collect
+from frazil.daemon.report.html_pictures import collect
+from frazil.daemon.report.summary import summarise
+from frazil.daemon.report.summary_html import to_html
+from frazil.daemon.report.why import losses_at_5_angstrom, session_graph, why_session
+from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.rows import AlertRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow, SessionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import summarise
-from frazil.daemon.store.summary_html import to_html
 from frazil.daemon.store.table import Scalar
-from frazil.daemon.store.why import losses_at_5_angstrom, session_graph, why_session
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.causal.graph import as_svg
 from frazil.models.evaluation.panel import ALL
 from frazil.models.records import (
@@ -116,12 +117,14 @@ def write_batch(store: Store, start: int, count: int, rng: np.random.Generator) 
     for index, (row, result) in enumerate(movies, start=start):
         when_utc_us = index * INTERVAL_US + 9_000_000
         reason = "CTF fits to 12 A, the limit is 10 A" if index % 17 == 0 else None
-        pending.append(store.submit(writes.register_movie, row))
+        pending.append(store.submit(movie_writes.register_movie, row))
         pending.append(
-            store.submit(writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason)
+            store.submit(
+                movie_writes.record_result, result, ready_utc_us=when_utc_us, lag_s=9.0, rejection_reason=reason
+            )
         )
     groups = {row.movie_id: index % SHOTS_A_HOLE + 1 for index, (row, _) in enumerate(movies, start=start)}
-    pending.append(store.submit(writes.set_optics_groups, groups))
+    pending.append(store.submit(movie_writes.set_optics_groups, groups))
     for future in pending:
         future.result()
     return time.process_time() - started_s
@@ -155,7 +158,7 @@ def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, fl
         "now_utc_us": now_utc_us, "upto": "00100000", "utc_us": now_utc_us // 2, "evaluator": "logic", "name": "cs_mm",
     }  # fmt: skip
     times = {}
-    for name, query in queries.NAMED.items():
+    for name, query in catalogue.NAMED.items():
         params = {key: given[key] for key, param in query.params.items() if param.required}
         times[name] = best_of_three(lambda name=name, params=params: store.named(name, params))
     worst_page: dict[str, Scalar] = {"sort": "motion_total_angstrom", "search": "hole_1", "offset": 5000}

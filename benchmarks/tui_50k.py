@@ -122,9 +122,9 @@ def rss_mb() -> float:
 async def look(session: Path, started_s: float, live_s: float) -> dict[str, float]:
     """Opens the screen and uses it; all times in seconds, memory in MB."""
     from frazil.tui.app import FrazilApp
-    from frazil.tui.mode_screen import MODES
-    from frazil.tui.movie_list import MovieList
-    from frazil.tui.movie_table import MovieTable
+    from frazil.tui.live.movie_list import MovieList
+    from frazil.tui.live.movie_table import MovieTable
+    from frazil.tui.widgets.mode_screen import MODES
 
     result: dict[str, float] = {}
     app = FrazilApp(session)

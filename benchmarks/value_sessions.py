@@ -30,19 +30,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.evaluation.facts import MapFacts, MapForecast, MovieFacts, RoundFacts
+from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
+from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison, compare
+from frazil.models.evaluation.novelty.shape_map import level_of
 from frazil.models.evaluation.panel import judge
-from frazil.models.evaluation.reference_index import ReferenceIndex
-from frazil.models.evaluation.shape_comparison import ShapeComparison, compare
-from frazil.models.evaluation.shape_map import level_of
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.optics.ctf import CtfParameters, chi_2d
-from frazil.models.reconstruction.accumulator import FourierAccumulator, shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.forecast import ssnr_of
-from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
-from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_correlation
-from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc
-from frazil.models.reconstruction.masks import map_mask
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.refine.accumulator import FourierAccumulator, shell_index
+from frazil.models.reconstruction.resolution.forecast import ssnr_of
+from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation
+from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
+from frazil.models.reconstruction.resolution.masks import map_mask
 from frazil.models.records import (
     AcquisitionMetadata,
     CtfEstimate,

@@ -11,7 +11,7 @@ Spearman correlation over five folds of the learning sessions, each with one fif
 each fold, to see what learning promises where it has not looked. Printed too: regression of quality on the terms, and
 of what was achieved on the weights, over all trials.
 
-`--write` writes the weights as they ship (models/evaluation/value_weights.json); `--sessions` keeps the sessions'
+`--write` writes the weights as they ship (models/evaluation/value/value_weights.json); `--sessions` keeps the sessions'
 figures, and takes them from there the next time. Needs optuna (`pip install frazil[dev]`).
 """
 
@@ -37,12 +37,13 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parent))
 import value_sessions
 
-from frazil.models.evaluation import hyperscore, impact
-from frazil.models.evaluation.citation_growth import synthetic_graph
-from frazil.models.evaluation.hyperscore import EQUAL_WEIGHTS
-from frazil.models.evaluation.impact_weights import shipped_network
-from frazil.models.evaluation.reference_index import ReferenceIndex
-from frazil.models.evaluation.term_weights import LEAST_WEIGHT
+from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact.citation_growth import synthetic_graph
+from frazil.models.evaluation.impact.weights import shipped_network
+from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
+from frazil.models.evaluation.value import hyperscore
+from frazil.models.evaluation.value.hyperscore import EQUAL_WEIGHTS
+from frazil.models.evaluation.value.term_weights import LEAST_WEIGHT
 from frazil.models.evaluation.verdict import Verdict
 
 TERMS = tuple(EQUAL_WEIGHTS)

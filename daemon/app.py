@@ -1,5 +1,5 @@
 """The daemon: holds the session's lock, store and sockets for its whole life, and works in turns, one for each state of
-the settings (`turn.py`).
+the settings (`run.py`).
 
 One thread (`run`) owns all the state here; intake and sockets put what they have into its inbox.
 """
@@ -13,29 +13,31 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 
-from frazil.actors.api import HttpRules
 from frazil.actors.frame_worker import WorkerConfig
 from frazil.actors.gpu_pool import plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FrazilError, QueryError, UsageError
 from frazil.config.settings import Settings
-from frazil.daemon import redo_files, session_folder
-from frazil.daemon.alert_channels import About, Channel, channels_of, environment
-from frazil.daemon.alert_courier import AlertCourier
-from frazil.daemon.alert_plan import SendingRules
-from frazil.daemon.http_desk import HttpDesk, http_rules, serve_environment
-from frazil.daemon.inbox import Inbox
-from frazil.daemon.live_state import LiveStateBuilder
-from frazil.daemon.notices import Notices
-from frazil.daemon.options import DaemonOptions, ExitReport, session_row
-from frazil.daemon.order_desk import Wishes
-from frazil.daemon.service import DaemonService
-from frazil.daemon.store import rebuild, session_writes
+from frazil.daemon.alerts.channels import About, Channel, channels_of, environment
+from frazil.daemon.alerts.courier import AlertCourier
+from frazil.daemon.alerts.sending import SendingRules
+from frazil.daemon.commands import StandingRequests
+from frazil.daemon.http.api import HttpRules
+from frazil.daemon.http.server import HttpServer, http_rules, serve_environment
+from frazil.daemon.processing import redo_files
+from frazil.daemon.run import SessionRun
+from frazil.daemon.session import folder as session_folder
+from frazil.daemon.session.inbox import Inbox
+from frazil.daemon.session.notices import Notices
+from frazil.daemon.session.options import DaemonOptions, ExitReport, session_row
+from frazil.daemon.status.answers import DaemonService
+from frazil.daemon.status.live_state import LiveStateBuilder
+from frazil.daemon.store import rebuild
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import session_writes
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
-from frazil.daemon.turn import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Daemon:
         self._clock, self._utc_us = clock, utc_us
         self._on_state = on_state
         self._inbox = Inbox()
-        self._wishes = Wishes()
+        self._requests = StandingRequests()
         self._last_publish_s = float("-inf")
         self._http_rules = HttpRules()
         self._first_turn = True
@@ -120,7 +122,7 @@ class Daemon:
 
     def stop(self, sentence: str = "stopped as asked") -> None:
         """End soon; what is under way is done again when the session is resumed. Callable from a signal handler."""
-        self._wishes.stop(sentence)
+        self._requests.stop(sentence)
 
     def _open_store(self) -> None:
         options, settings = self._options, self._options.settings
@@ -157,7 +159,7 @@ class Daemon:
                 environment=serve_environment(options.http_port),
             )
             held.callback(self._runtime.close)
-            http = HttpDesk(
+            http = HttpServer(
                 options.session_dir,
                 options.http_port,
                 own_ray=options.settings.workers.ray_address is None,
@@ -176,10 +178,10 @@ class Daemon:
 
     # --- turns -----------------------------------------------------------------------------------------------------
 
-    def _new_turn(self) -> Turn:
-        return Turn(
+    def _new_turn(self) -> SessionRun:
+        return SessionRun(
             self._options,
-            self._wishes,
+            self._requests,
             store=self._store,
             inbox=self._inbox,
             notices=self._notices,

@@ -21,9 +21,9 @@ from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.deconvolution.restoration import Restored, restore_micrograph
 from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.gain_gate import relative_residual
+from frazil.models.gain.gate import relative_residual
 from frazil.models.motion.align import AlignedMovie, align_movie, sum_again
-from frazil.models.motion.field import local_modes
+from frazil.models.motion.estimate.field import local_modes
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
 from frazil.models.particles.picking import pick_particles

@@ -23,7 +23,7 @@ class ParticleEvidence:
     Only differences between movies mean something: how sharp the specimen is, is the map's as well as the movie's."""
     log_ssnr_sd: tuple[float | None, ...]
     beam_tilt_x_mrad: float | None
-    """Signs: `frazil.models.reconstruction.beam_tilt`. None: the particles do not say."""
+    """Signs: `frazil.models.reconstruction.refine.beam_tilt`. None: the particles do not say."""
     beam_tilt_y_mrad: float | None
     beam_tilt_covariance_mrad2: tuple[float, float, float] | None
     """xx, xy, yy."""

@@ -160,7 +160,7 @@ class LocalMotion:
 class LocalModes:
     """The local motion with which a movie's sums were made, without the restriction to RELION's polynomial: with the
     whole-frame shifts of `FrameShifts` the sums can be made again without looking for the motion
-    (`frazil.models.motion.field`)."""
+    (`frazil.models.motion.estimate.field`)."""
 
     basis: str
     """`polynomial` or `spline`."""

@@ -15,14 +15,14 @@ from textual.theme import Theme
 
 from frazil.daemon.client import AsyncClient, Gone
 from frazil.daemon.transport.messages import LiveState
-from frazil.tui.causes_screen import CausesScreen
-from frazil.tui.dialogs import HelpScreen
-from frazil.tui.live_screen import LiveScreen
-from frazil.tui.map_screen import MapScreen
-from frazil.tui.mode_screen import MODES, ModeScreen
-from frazil.tui.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
-from frazil.tui.scores_screen import ScoresScreen
-from frazil.tui.system_screen import SystemScreen
+from frazil.tui.causes.screen import CausesScreen
+from frazil.tui.live.screen import LiveScreen
+from frazil.tui.map.screen import MapScreen
+from frazil.tui.scores.screen import ScoresScreen
+from frazil.tui.system.screen import SystemScreen
+from frazil.tui.widgets.dialogs import HelpScreen
+from frazil.tui.widgets.mode_screen import MODES, ModeScreen
+from frazil.tui.widgets.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
 
 THEME = Theme(
     name="frazil",

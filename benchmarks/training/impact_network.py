@@ -1,11 +1,11 @@
-"""Trains the weights of the citation-graph network that frazil ships (models/evaluation/impact_weights).
+"""Trains the weights of the citation-graph network that frazil ships (models/evaluation/impact/weights).
 
     python benchmarks/training/impact_network.py [--graphs 320] [--steps 3000] [--seed 1] [--out FILE.npz]
 
-Synthetic graphs (models/evaluation/citation_growth.py), each with parameters of its own, each cut 5 to 10 years before
-its end: the network sees the graph up to the cut and is asked for what the next two and five years bring, and for the
-citations by patents among them. What is kept is a running mean of the weights. Prints the log-likelihood on graphs that
-were not trained on. The same seed gives the same weights on the same machine.
+Synthetic graphs (models/evaluation/impact/citation_growth.py), each with parameters of its own, each cut 5 to 10 years
+before its end: the network sees the graph up to the cut and is asked for what the next two and five years bring, and
+for the citations by patents among them. What is kept is a running mean of the weights. Prints the log-likelihood on
+graphs that were not trained on. The same seed gives the same weights on the same machine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 import frazil.models.evaluation
-from frazil.models.evaluation.citation_growth import synthetic_graph
-from frazil.models.evaluation.impact_network import GraphTensors, ImpactNetwork, graph_tensors, mixtures
+from frazil.models.evaluation.impact.citation_growth import synthetic_graph
+from frazil.models.evaluation.impact.network import GraphTensors, ImpactNetwork, graph_tensors, mixtures
 
 CPU = torch.device("cpu")
 HORIZONS_YEARS = (2.0, 5.0)

@@ -28,7 +28,7 @@ def changed(
     """
     client = connect(session)
     if client is None:
-        from frazil.daemon.people_desk import note_change, store_without_daemon  # slow, and not for --help
+        from frazil.daemon.changes.interventions import note_change, store_without_daemon  # slow, and not for --help
 
         now_utc_us = time.time_ns() // 1000
         with store_without_daemon(session, now_utc_us=now_utc_us) as store:

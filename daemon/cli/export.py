@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from frazil.config.errors import UsageError
-from frazil.daemon.store.export import export_star
-from frazil.daemon.store.export_local_resolution import export_local_resolution
-from frazil.daemon.store.export_tables import export_all, export_table
+from frazil.daemon.export.local_resolution import export_local_resolution
+from frazil.daemon.export.relion import export_star
+from frazil.daemon.export.tables import export_all, export_table
 from frazil.daemon.store.reading import open_session
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from frazil.config.errors import UsageError
-from frazil.daemon.store.many_sessions import Skipped, ask_all, find_sessions
-from frazil.daemon.store.queries import FOR_PEOPLE, NAMED
+from frazil.daemon.store.queries.catalogue import FOR_PEOPLE, NAMED
+from frazil.daemon.store.queries.many_sessions import Skipped, ask_all, find_sessions
 from frazil.daemon.store.reading import SessionReader, open_session
 from frazil.daemon.store.table import Scalar, Table, to_json
 

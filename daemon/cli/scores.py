@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from frazil.daemon.store import score_sentences
+from frazil.daemon.report import score_sentences
+from frazil.daemon.report.summary_text import clean
 from frazil.daemon.store.reading import open_session
-from frazil.daemon.store.summary_text import clean
 from frazil.daemon.store.table import Table
 
 _ALL_ROUNDS = 1_000_000

@@ -41,7 +41,7 @@ def set(  # the verb's name
                 client.command("settings", **asked)
         when = "in force"
     else:
-        from frazil.daemon.change_desk import change_without_daemon, look  # torch: not for --help
+        from frazil.daemon.changes.apply import change_without_daemon, look  # torch: not for --help
 
         if dry_run:
             found = look(session, asked)

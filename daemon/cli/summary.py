@@ -11,15 +11,15 @@ import typer
 
 from frazil.config.errors import UsageError
 from frazil.daemon.cli.query import tell_skipped, text_table
-from frazil.daemon.store.html_pictures import collect
-from frazil.daemon.store.many_sessions import ask_all, find_sessions
+from frazil.daemon.report.html_pictures import collect
+from frazil.daemon.report.sessions_overview import overview
+from frazil.daemon.report.summary import raw_folder, summarise
+from frazil.daemon.report.summary_html import to_html
+from frazil.daemon.report.summary_text import to_json, to_text
+from frazil.daemon.report.why import losses_at_5_angstrom, session_graph, why_session
+from frazil.daemon.store.queries.many_sessions import ask_all, find_sessions
 from frazil.daemon.store.reading import LiveReader, open_session
-from frazil.daemon.store.sessions_overview import overview
-from frazil.daemon.store.summary import raw_folder, summarise
-from frazil.daemon.store.summary_html import to_html
-from frazil.daemon.store.summary_text import to_json, to_text
 from frazil.daemon.store.table import to_json as table_json
-from frazil.daemon.store.why import losses_at_5_angstrom, session_graph, why_session
 from frazil.models.causal.graph import as_svg
 
 

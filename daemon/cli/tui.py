@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from frazil.daemon.client import connected
+from frazil.daemon.client import connect, connected
 
 
 def tui(

@@ -16,7 +16,7 @@ import typer
 from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
-from frazil.daemon.session_folder import SETTINGS_FILE
+from frazil.daemon.session.folder import SETTINGS_FILE
 from frazil.daemon.transport.messages import LiveState
 
 _LOG_BYTES = 10 << 20
@@ -80,9 +80,9 @@ def watch(
     What flags leave out is taken from sidecars (EPU XML, SerialEM mdoc) and headers; what two sources contradict, and
     what nobody says, is an error that names it. Stop with Ctrl-C: the next run goes on from there.
     """
-    from frazil.daemon import session_folder
     from frazil.daemon.app import Daemon  # torch and Ray: not for --help
-    from frazil.daemon.options import DaemonOptions
+    from frazil.daemon.session import folder as session_folder
+    from frazil.daemon.session.options import DaemonOptions
 
     if http_token_file is not None and http is None:
         raise UsageError("--http-token-file is of no use without --http", remedy="give --http PORT, too")

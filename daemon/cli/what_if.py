@@ -10,10 +10,10 @@ import typer
 
 from frazil.config.cuts import CUT_METRICS
 from frazil.config.loading import settings_of
+from frazil.daemon.changes.thresholds import look
+from frazil.daemon.changes.what_if import changed, to_dict, to_lines
 from frazil.daemon.client import connected
 from frazil.daemon.store.reading import open_session
-from frazil.daemon.threshold_desk import look
-from frazil.daemon.what_if import changed, to_dict, to_lines
 
 _NAMES = ", ".join(CUT_METRICS)
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from frazil.daemon.report.why import losses_at_5_angstrom, session_graph, why_movie, why_session
+from frazil.daemon.report.why_text import to_json, to_text
 from frazil.daemon.store.engine import DATABASE_NAME
 from frazil.daemon.store.reading import open_session
-from frazil.daemon.store.why import losses_at_5_angstrom, session_graph, why_movie, why_session
-from frazil.daemon.store.why_text import to_json, to_text
 from frazil.models.causal.graph import as_svg, as_tree
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from frazil.config.errors import FormatError, SettingsError
 from frazil.daemon.store import engine
-from frazil.models.evaluation.citation_graph import ARTICLE, DATASET, KINDS, OTHER, PATENT, CitationGraph
+from frazil.models.evaluation.impact.citation_graph import ARTICLE, DATASET, KINDS, OTHER, PATENT, CitationGraph
 
 MOST_WORKS = 1_000_000
 MOST_CITATIONS = 5_000_000

@@ -12,8 +12,9 @@ import duckdb
 
 from frazil.config.errors import QueryError, UsageError
 from frazil.daemon import client
-from frazil.daemon.store import engine, queries, sql_guard
+from frazil.daemon.store import engine, sql_guard
 from frazil.daemon.store.lock import ReadersLock
+from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.table import Scalar, Table
 
 
@@ -72,7 +73,7 @@ class FileReader:
 
     def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
         """One of `queries.NAMED`. Raises `QueryError`."""
-        return queries.run_named(self._root.cursor, name, params or {}, self._limits)
+        return catalogue.run_named(self._root.cursor, name, params or {}, self._limits)
 
     def close(self) -> None:
         """Harmless when called twice."""

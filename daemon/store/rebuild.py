@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from frazil.config.errors import UsageError
-from frazil.daemon.store import result_files, session_writes, writes
+from frazil.daemon.store import result_files
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
 from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieState
 
 
@@ -53,7 +54,7 @@ def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *,
             pending.append(store.submit(adopt, item))
     # Results lie in the order of their ids: only now is it known which of a file's results is of its newest version.
     pending += [
-        store.submit(writes.mark_outdated, path, generation) for path, generation in newest.items() if generation
+        store.submit(movie_writes.mark_outdated, path, generation) for path, generation in newest.items() if generation
     ]
     for future in pending:
         future.result()
@@ -74,7 +75,7 @@ def adopt_missing(
     """
     cursor = store.cursor()
     try:
-        known = writes.known_movies(cursor)
+        known = movie_writes.known_movies(cursor)
     finally:
         cursor.close()
     done = {movie.movie_id for movie in known if movie.parameter_hash is not None or movie.state == MovieState.OUTDATED}
@@ -106,8 +107,8 @@ def _adopt_feedback(store: Store, session_dir: Path) -> None:
 
 def adopt(connection: Connection, stored: StoredResult) -> MovieState | None:
     """Registration and result of one movie in one transaction."""
-    writes.register_movie(connection, replace(stored.movie, state=MovieState.QUEUED))
-    return writes.record_result(
+    movie_writes.register_movie(connection, replace(stored.movie, state=MovieState.QUEUED))
+    return movie_writes.record_result(
         connection,
         stored.result,
         ready_utc_us=stored.ready_utc_us,

@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+import msgspec
+
+from frazil.models.gain.gate import GainDecision
 from frazil.models.records import AcquisitionMetadata, MovieState
 
 
@@ -359,3 +362,10 @@ class FeedbackRow:
     who: str
     movie_id: str | None = None
     note: str | None = None
+
+
+class StoredVerdict(msgspec.Struct, frozen=True):
+    """What the session keeps of the gate: the answer, and what was asked."""
+
+    question: str
+    decision: GainDecision

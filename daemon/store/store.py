@@ -22,8 +22,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import duckdb
 
 from frazil.config.errors import RetryLaterError, StopDaemonError
-from frazil.daemon.store import engine, queries, sql_guard
+from frazil.daemon.store import engine, sql_guard
 from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.table import Scalar, Table
 
 P = ParamSpec("P")
@@ -144,7 +145,7 @@ class Store:
 
     def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
         """Run one of `queries.NAMED`. Raises `QueryError` for unknown names, bad parameters and time-outs."""
-        return queries.run_named(self._root.cursor, name, params or {}, self._limits)
+        return catalogue.run_named(self._root.cursor, name, params or {}, self._limits)
 
     def sql(self, text: str, *, timeout_s: float | None = None) -> Table:
         """Run one read-only statement of a person's. Raises `QueryError`; see `sql_guard`."""

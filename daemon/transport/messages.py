@@ -71,7 +71,7 @@ class Snapshot(Request, frozen=True, tag="snapshot"):
 
 
 class NamedQuery(Request, frozen=True, tag="named"):
-    """One of the store's named queries (`frazil.daemon.store.queries`)."""
+    """One of the store's named queries (`frazil.daemon.store.queries.catalogue`)."""
 
     name: str
     params: dict[str, Scalar] = {}

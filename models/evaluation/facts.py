@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from frazil.config.settings import CtfSettings
-from frazil.models.evaluation.shape_comparison import ShapeComparison
-from frazil.models.evaluation.symmetry_model import SymmetryModel
+from frazil.models.evaluation.logic.symmetry_model import SymmetryModel
+from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.records import AcquisitionMetadata, CtfEstimate, MovieResult
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from frazil.models.evaluation import (
-    feasibility,
-    hyperscore,
-    impact,
-    logic,
-    meta,
-    novelty,
-    reproducibility,
-    sandbox,
-    temper,
-    term_weights,
-)
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.proving.outcome import Prove, prove_exactly
+from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.logic import logic
+from frazil.models.evaluation.logic.proving.outcome import Prove, prove_exactly
+from frazil.models.evaluation.novelty import novelty
+from frazil.models.evaluation.reproducibility import reproducibility
+from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.value import feasibility, hyperscore, meta, temper, term_weights
 from frazil.models.evaluation.verdict import Verdict
 
 EVALUATORS = (
@@ -33,7 +27,7 @@ EVALUATORS = (
     feasibility.NAME,
 )
 """In the order of the verdicts."""
-ALL = (*EVALUATORS, sandbox.NAME)
+ALL = (*EVALUATORS, robustness.NAME)
 """With the one that speaks later: it runs things again, and no other verdict waits for it."""
 
 

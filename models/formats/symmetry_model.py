@@ -24,7 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frazil.config.errors import SettingsError
 from frazil.config.safe_yaml import MAX_YAML_BYTES, parse_yaml_mapping
-from frazil.models.evaluation.symmetry_model import TRANSLATION_UNIT, Cell, Helix, Operation, Sphere, SymmetryModel
+from frazil.models.evaluation.logic.symmetry_model import (
+    TRANSLATION_UNIT,
+    Cell,
+    Helix,
+    Operation,
+    Sphere,
+    SymmetryModel,
+)
 
 _REMEDY = "describe it as docs/science.md shows (Logical consistency), or unset evaluation.model"
 _Angle = Annotated[float, Field(gt=0, lt=180)]

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from frazil.config.settings import MotionSettings
-from frazil.models.motion.binning import build_small_stack
-from frazil.models.motion.field import MotionField, polynomial_coefficients, stored_field
+from frazil.models.motion.estimate.binning import build_small_stack
+from frazil.models.motion.estimate.field import MotionField, polynomial_coefficients, stored_field
+from frazil.models.motion.estimate.local_motion import LocalFit, fit_local_motion
+from frazil.models.motion.estimate.patches import cut_patches
+from frazil.models.motion.estimate.whole_frame import WholeFrameMotion, align_whole_frames
 from frazil.models.motion.frame_source import FrameSource
-from frazil.models.motion.local_motion import LocalFit, fit_local_motion
-from frazil.models.motion.patches import cut_patches
-from frazil.models.motion.sum_filters import fourier_crop
-from frazil.models.motion.sum_movie import sum_movie
-from frazil.models.motion.whole_frame import WholeFrameMotion, align_whole_frames
+from frazil.models.motion.sum.sum_filters import fourier_crop
+from frazil.models.motion.sum.sum_movie import sum_movie
 from frazil.models.records import FrameShifts, LocalModes, LocalMotion
 
 EARLY_EXPOSURE_E_PER_A2 = 4.0

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from frazil.models.cpu_threads import run_blocks
 from frazil.models.formats.movie import MovieReader
-from frazil.models.motion.count_kernels import add_halves
 from frazil.models.motion.frame_source import as_counts
+from frazil.models.motion.kernels.count_kernels import add_halves
 
 _STREAMED_BYTES = 256 << 20
 """Held at a time where the movie is too large to be kept: memory, not speed."""

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
-from frazil.models.reconstruction.accumulator import FourierAccumulator
-from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.fsc import fourier_shell_correlation, spherical_mask
-from frazil.models.reconstruction.initial_map import low_pass
-from frazil.models.reconstruction.particle_spectra import particle_spectra
-from frazil.models.reconstruction.rotations import angle_between_deg, matrices_from_euler_deg
-from frazil.models.reconstruction.running_map import RunningMap
-from frazil.models.reconstruction.symmetry import symmetry_matrices
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
+from frazil.models.reconstruction.refine.initial_map import low_pass
+from frazil.models.reconstruction.refine.particle_spectra import particle_spectra
+from frazil.models.reconstruction.refine.running_map import RunningMap
+from frazil.models.reconstruction.resolution.fsc import fourier_shell_correlation, spherical_mask
 from frazil.models.simulation.projection import potential_map, project_atoms, random_euler_deg
 from frazil.models.simulation.specimen import read_atoms
 from frazil.models.simulation.structures import structure_path

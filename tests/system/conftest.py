@@ -23,7 +23,7 @@ import frazil.daemon.app as app
 from frazil.config.loading import load_settings
 from frazil.daemon.app import Daemon
 from frazil.daemon.client import Client, connect
-from frazil.daemon.options import DaemonOptions, ExitReport
+from frazil.daemon.session.options import DaemonOptions, ExitReport
 from frazil.models.formats.tiff_write import write_movie_tiff
 
 PIXEL_SIZE_ANGSTROM = 1.3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import frazil.daemon.turn as turn
+import frazil.daemon.run as run
 from frazil.actors.frame_worker import FrameWorker
 from frazil.daemon.cli.alerts import listed
 from frazil.daemon.store.reading import LiveReader
@@ -38,8 +38,8 @@ class _DiesOnPoison(FrameWorker):
 
 def test_a_dead_worker_is_mailed_and_posted_once_also_over_a_restart(kit, live, monkeypatch, sinks):
     worker = type("DiesOnPoison", (_DiesOnPoison,), {"kills": kit.kills_its_process})
-    pool = turn.WorkerPool
-    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
+    pool = run.WorkerPool
+    monkeypatch.setattr(run, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
     told = {
         "camera__no_gain": True,
         **{f"alerts__{name}": value for name, value in sinks.settings().items()},

@@ -19,14 +19,14 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from frazil.actors.api import HttpRules, digest_of
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import UsageError
-from frazil.daemon.http_desk import HttpDesk, serve_environment
-from frazil.daemon.service import DaemonService
-from frazil.daemon.store import session_writes, writes
+from frazil.daemon.http.api import HttpRules, digest_of
+from frazil.daemon.http.server import HttpServer, serve_environment
+from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.rows import MovieRow, ScoreRow, SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.models.formats.mrc_write import write_mrc
@@ -98,7 +98,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("s")
     with Store.open(folder, now_utc_us=1) as store:
         store.submit(session_writes.create_session, SessionRow("s", "grid 4", "/raw", 1, "{}", "0")).result()
-        store.submit(writes.register_movie, MovieRow("m1", "a/m1.tif", 0, 1, sequence=0)).result()
+        store.submit(movie_writes.register_movie, MovieRow("m1", "a/m1.tif", 0, 1, sequence=0)).result()
         store.submit(session_writes.record_score, ScoreRow(0, "logic", 1, "{}", verdict=0.75)).result()
         (folder / "thumbnails").mkdir()
         gradient = np.tile(np.arange(64, dtype=np.uint8), (48, 1))
@@ -132,7 +132,7 @@ def port(session: Path) -> Iterator[int]:
 def _served(session: Path, number: int) -> Iterator[int]:
     runtime = RayRuntime(cpu_count=1, environment=serve_environment(number))
     alerts: list[str] = []
-    desk = HttpDesk(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))
+    desk = HttpServer(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))
     try:
         deadline_s = time.monotonic() + 300  # Serve starts in 10 s of processor time, on a busy machine much later
         while True:
@@ -285,6 +285,6 @@ def test_a_taken_port_and_a_foreign_ray_are_refused(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UsageError, match="cannot be used"):
-            HttpDesk(tmp_path, taken.getsockname()[1], own_ray=True, alert=lambda text: None)
+            HttpServer(tmp_path, taken.getsockname()[1], own_ray=True, alert=lambda text: None)
     with pytest.raises(UsageError, match="cluster"):
-        HttpDesk(tmp_path, 1, own_ray=False, alert=lambda text: None)
+        HttpServer(tmp_path, 1, own_ray=False, alert=lambda text: None)

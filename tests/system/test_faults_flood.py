@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import frazil.daemon.turn as turn
+import frazil.daemon.run as run
 from frazil.actors.frame_worker import FrameWorker
-from frazil.daemon.prior_epochs import EPOCH_MOVIES
+from frazil.daemon.session.epochs import EPOCH_MOVIES
 
 REAL = 5
 """So many movies a worker really computes; the others get the first one's result under their own name."""
@@ -27,9 +27,9 @@ class _QuickAfterSome(FrameWorker):
 @pytest.mark.parametrize("count", [100, pytest.param(5000, marks=pytest.mark.slow)])
 @pytest.mark.timeout(1800)
 def test_flood_of_files_is_finished_and_nothing_is_lost_or_done_twice(kit, live, monkeypatch, tmp_path, count):
-    pool = turn.WorkerPool
+    pool = run.WorkerPool
     monkeypatch.setattr(
-        turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=_QuickAfterSome)
+        run, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=_QuickAfterSome)
     )
     data = kit.put_movie(tmp_path / "one.tiff", 1, count=2, size_px=64).read_bytes()
     names = [f"sq{index % 7}/m{index:05d}.tiff" for index in range(count)]

@@ -9,7 +9,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-import frazil.daemon.turn as turn
+import frazil.daemon.run as run
 from frazil.actors.frame_worker import FrameWorker
 from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import preset
@@ -104,13 +104,13 @@ class _FailsOnSome(FrameWorker):
 @pytest.fixture
 def failing_workers(kit, live, monkeypatch):
     worker = type("FailsOnSome", (_FailsOnSome,), {"kills": kit.kills_its_process})
-    pool = turn.WorkerPool
-    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
+    pool = run.WorkerPool
+    monkeypatch.setattr(run, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=worker))
     return live
 
 
 def test_movies_that_kill_or_break_their_worker_are_set_aside_and_the_others_go_on(kit, failing_workers, monkeypatch):
-    monkeypatch.setattr("frazil.daemon.dispatch_desk._STEADY_MOVIES", 1)
+    monkeypatch.setattr("frazil.daemon.processing.dispatch._STEADY_MOVIES", 1)
     live = failing_workers
     for name in ("a-good", "poison", "unlucky", "bug", "z-good"):
         kit.put_movie(live.raw / f"{name}.tiff", 1, count=3)
@@ -142,10 +142,8 @@ def test_a_restarted_worker_that_a_change_of_settings_takes_away_is_no_alert_any
             kit.wait_for(died.exists, "the second worker to have its movie")
             return super().process(task)
 
-    pool = turn.WorkerPool
-    monkeypatch.setattr(
-        turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=SecondDiesOnce)
-    )
+    pool = run.WorkerPool
+    monkeypatch.setattr(run, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=SecondDiesOnce))
     for name in ("a", "b"):
         kit.put_movie(live.raw / f"{name}.tiff", 1, count=3)
     live.start(camera__no_gain=True, workers__count=2)
@@ -192,8 +190,8 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
                 kit.wait_for(gate.exists, "the test")
             return result
 
-    pool = turn.WorkerPool
-    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    pool = run.WorkerPool
+    monkeypatch.setattr(run, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
     name = f"{STEM}_Fractions.tiff"
     kit.put_movie(live.raw / name, 1)
     live.start(camera__no_gain=True)
@@ -219,8 +217,8 @@ def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer
                 kit.wait_for(gate.exists, "the test")
             return super().process(task)
 
-    pool = turn.WorkerPool
-    monkeypatch.setattr(turn, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
+    pool = run.WorkerPool
+    monkeypatch.setattr(run, "WorkerPool", lambda runtime, configs: pool(runtime, configs, worker_class=Waits))
     kit.put_movie(live.raw / "m.tiff", 1, e_per_px=1.0)
     live.start(camera__no_gain=True, workers__count=2)
     kit.wait_for((tmp_path / "started").exists, "the first generation to be in hand")

@@ -16,14 +16,14 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from frazil.actors.api import HttpRules, digest_of
-from frazil.daemon.http_app import HttpApp, make_api
-from frazil.daemon.http_cache import TimeBudget
-from frazil.daemon.http_source import DaemonSource
-from frazil.daemon.service import DaemonService
-from frazil.daemon.store import session_writes, writes
+from frazil.daemon.http.api import HttpRules, digest_of
+from frazil.daemon.http.app import HttpApp, make_api
+from frazil.daemon.http.cache import TimeBudget
+from frazil.daemon.http.source import DaemonSource
+from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.rows import AlertRow, MovieRow, ScoreRow, SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.daemon.transport.messages import Command, GateState, LiveState, WorkerState
 from frazil.daemon.transport.server import QueryServer
 from frazil.models.formats.mrc_write import write_mrc
@@ -48,7 +48,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
     )
     with Store.open(folder, now_utc_us=1) as store:
         store.submit(session_writes.create_session, SessionRow("s", "grid 4", "/raw", 1, "{}", "0")).result()
-        store.submit(writes.register_movie, MovieRow("m1", "a/m1.tif", 0, 1, sequence=0)).result()
+        store.submit(movie_writes.register_movie, MovieRow("m1", "a/m1.tif", 0, 1, sequence=0)).result()
         store.submit(session_writes.record_score, ScoreRow(0, "logic", 1, "{}", verdict=0.75)).result()
         store.submit(session_writes.record_alert, AlertRow("warning", "disk", "nearly full", 1)).result()
         for name in ("thumbnails", "motion", "restored"):

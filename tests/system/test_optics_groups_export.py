@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frazil.daemon.optics_desk import OpticsDesk
-from frazil.daemon.store import session_writes, writes
-from frazil.daemon.store.export import export_star
+from frazil.daemon.export.relion import export_star
+from frazil.daemon.processing.optics_groups import OpticsGroupsOfMovies
 from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.star import read_star
 from frazil.models.records import (
@@ -82,15 +82,15 @@ def session(tmp_path: Path) -> Path:
                 pixel_size_angstrom=1.5, dose_per_frame_e_per_a2=1.2,
             )  # fmt: skip
             store.submit(session_writes.create_session, row).result()
-            desk = OpticsDesk(store)
+            desk = OpticsGroupsOfMovies(store)
             for index in range(start, end):
                 write_mrc(folder / "motion" / f"{index}.mrc", np.ones((SIDE_PX, SIDE_PX), np.float32), 1.5)
                 movie = MovieRow(
                     f"m{index:02d}", f"{index}.tif", 0, 1, sequence=index, stem=f"{index}", metadata=metadata(index)
                 )
-                store.submit(writes.register_movie, movie).result()
+                store.submit(movie_writes.register_movie, movie).result()
                 desk.add(movie.movie_id, movie.relative_path, movie.metadata)
-                store.submit(writes.record_result, result(index), ready_utc_us=2, lag_s=1.0).result()
+                store.submit(movie_writes.record_result, result(index), ready_utc_us=2, lag_s=1.0).result()
     return folder
 
 

@@ -12,10 +12,10 @@ import mrcfile
 import numpy as np
 import pytest
 
-from frazil.daemon.store import session_writes, writes
-from frazil.daemon.store.export import export_star
+from frazil.daemon.export.relion import export_star
 from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.star import read_star
 from frazil.models.records import (
@@ -91,9 +91,9 @@ def exported(tmp_path: Path) -> Path:
                 pixel_size_angstrom=1.5, voltage_kv=300.0, dose_per_frame_e_per_a2=1.2,
             )  # fmt: skip
             reason = 'astigmatism 6000 A, the limit is "5000" A' if index == 2 else None
-            store.submit(writes.register_movie, movie).result()
+            store.submit(movie_writes.register_movie, movie).result()
             store.submit(
-                writes.record_result,
+                movie_writes.record_result,
                 replace(result(index, folder), movie_id=f"m{index}"),
                 ready_utc_us=2,
                 lag_s=1.0,

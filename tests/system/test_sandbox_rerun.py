@@ -10,7 +10,7 @@ import torch
 
 from frazil.actors.sandbox_rerun import Rerunner, compiled_code
 from frazil.config.settings import CtfSettings, EvaluationSettings, MotionSettings, Settings
-from frazil.models.evaluation.rerun import RerunJob
+from frazil.models.evaluation.robustness.rerun import RerunJob
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.tiff_write import write_movie_tiff
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
@@ -103,7 +103,7 @@ def test_the_compiled_code_goes_in_under_the_names_that_numba_looks_for() -> Non
     pytest.importorskip("numba")
     from numba.core.caching import _CacheLocator
 
-    import frazil.models.frame_correction as module
+    import frazil.models.gain.correction as module
 
     here = _CacheLocator.get_suitable_cache_subpath(module.__file__)
     names = {name.split("/")[1] for name in compiled_code()}

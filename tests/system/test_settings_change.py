@@ -13,7 +13,7 @@ import frazil.actors.frame_worker as frame_worker
 import frazil.models.movie_pipeline as movie_pipeline
 from frazil.config.errors import FrazilError
 from frazil.config.loading import load_settings, settings_to_yaml
-from frazil.daemon.change_desk import change_without_daemon
+from frazil.daemon.changes.apply import change_without_daemon
 from frazil.daemon.store.reading import open_session
 
 CTF = "SELECT relative_path, c.* EXCLUDE (movie_id) FROM ctf c JOIN movies USING (movie_id) ORDER BY relative_path"

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import synthetic_session
 
-from frazil.daemon.store.named_sql import MOVIE_COLUMNS, TREND_METRICS
-from frazil.daemon.store.queries import NAMED
+from frazil.daemon.store.queries.catalogue import NAMED
+from frazil.daemon.store.queries.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import NamedQuery
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
 from frazil.models.evaluation.panel import ALL
-from frazil.tui import cause_words, score_words
-from frazil.tui.movie_columns import COLUMNS
-from frazil.tui.pages import View
-from frazil.tui.trend_plots import METRICS
+from frazil.tui.causes import words
+from frazil.tui.live.movie_columns import COLUMNS
+from frazil.tui.live.pages import View
+from frazil.tui.live.trend_plots import METRICS
+from frazil.tui.scores import words as score_words
 
 ASKED = {
     "movies": {"limit", "offset", *View().params()},
@@ -81,12 +82,12 @@ def test_evaluators_and_stages_have_words() -> None:
 
 
 def test_causes_have_the_models_words() -> None:
-    assert cause_words.WORDS == FACTOR_WORDS
-    assert cause_words.BESIDE_TOTAL == BESIDE_TOTAL
-    assert set(cause_words.SHORT) == set(FACTOR_WORDS)
-    assert set(cause_words.MEDIUM) == set(FACTOR_WORDS)
-    assert max(map(len, cause_words.SHORT.values())) <= 7
-    assert max(map(len, cause_words.MEDIUM.values())) <= 12
+    assert words.WORDS == FACTOR_WORDS
+    assert words.BESIDE_TOTAL == BESIDE_TOTAL
+    assert set(words.SHORT) == set(FACTOR_WORDS)
+    assert set(words.MEDIUM) == set(FACTOR_WORDS)
+    assert max(map(len, words.SHORT.values())) <= 7
+    assert max(map(len, words.MEDIUM.values())) <= 12
 
 
 def test_the_synthetic_session_has_the_stores_columns() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.cause_bars import Loss, advice_text, bar, bars_text, causes_tree, losses_of, movie_heading, scale_of
-from frazil.tui.causes_screen import CausesScreen
-from frazil.tui.live_screen import LiveScreen
-from frazil.tui.loss_plot import curves_of
-from frazil.tui.pages import Row
+from frazil.tui.causes.bars import Loss, advice_text, bar, bars_text, causes_tree, losses_of, movie_heading, scale_of
+from frazil.tui.causes.loss_plot import curves_of
+from frazil.tui.causes.screen import CausesScreen
+from frazil.tui.live.pages import Row
+from frazil.tui.live.screen import LiveScreen
 
 
 def test_a_bar_ends_at_the_interval_and_at_the_loss() -> None:

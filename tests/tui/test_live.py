@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from textual.widgets import Input
 
-from frazil.tui.dialogs import HelpScreen, SortDialog, TextPrompt
-from frazil.tui.live_screen import LiveScreen
-from frazil.tui.movie_panel import MoviePanel
-from frazil.tui.movie_table import MovieTable
-from frazil.tui.notices import GateBanner, GoneBanner
-from frazil.tui.pages import MAX_PAGES, PAGE_ROWS
-from frazil.tui.picture import Picture
+from frazil.tui.live.movie_panel import MoviePanel
+from frazil.tui.live.movie_table import MovieTable
+from frazil.tui.live.pages import MAX_PAGES, PAGE_ROWS
+from frazil.tui.live.screen import LiveScreen
+from frazil.tui.widgets.dialogs import HelpScreen, SortDialog, TextPrompt
+from frazil.tui.widgets.notices import GateBanner, GoneBanner
+from frazil.tui.widgets.picture import Picture
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 

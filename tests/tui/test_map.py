@@ -9,12 +9,12 @@ import pytest
 
 from frazil.config.errors import DaemonGoneError
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.causes_screen import CausesScreen
-from frazil.tui.live_screen import LiveScreen
-from frazil.tui.map_plots import apart, curve_of, growth_of
-from frazil.tui.map_screen import MapScreen
-from frazil.tui.map_words import map_text
-from frazil.tui.picture import Picture
+from frazil.tui.causes.screen import CausesScreen
+from frazil.tui.live.screen import LiveScreen
+from frazil.tui.map.plots import apart, curve_of, growth_of
+from frazil.tui.map.screen import MapScreen
+from frazil.tui.map.words import map_text
+from frazil.tui.widgets.picture import Picture
 
 ROUND: dict[str, Any] = {
     "round": 3, "movie_count": 30, "particle_count": 4200, "resolution_0143_angstrom": 7.25,

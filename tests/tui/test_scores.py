@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.choice_list import ChoiceList
-from frazil.tui.live_screen import LiveScreen
-from frazil.tui.score_plot import points_of
-from frazil.tui.score_words import change_mark, evidence_text, heading, in_order, value_text, verdict_line
-from frazil.tui.scores_screen import ScoresScreen
+from frazil.tui.live.screen import LiveScreen
+from frazil.tui.scores.plot import points_of
+from frazil.tui.scores.screen import ScoresScreen
+from frazil.tui.scores.words import change_mark, evidence_text, heading, in_order, value_text, verdict_line
+from frazil.tui.widgets.choice_list import ChoiceList
 
 ROW: dict[str, Any] = {
     "round": 3, "evaluator": "reproducibility", "verdict": 0.75, "uncertainty": 0.125, "reliability": 0.4,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from frazil.tui.picture import Picture
-from frazil.tui.scores_screen import ScoresScreen
+from frazil.tui.scores.screen import ScoresScreen
+from frazil.tui.widgets.picture import Picture
 
 FOLDER = Path(__file__).parent / "snapshots"
 

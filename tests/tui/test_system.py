@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from frazil.daemon.transport.messages import LiveState, Pong
-from frazil.tui.dialogs import HelpScreen
-from frazil.tui.live_screen import LiveScreen
-from frazil.tui.mode_screen import MODES, ModeScreen
-from frazil.tui.system_screen import SystemScreen
-from frazil.tui.system_words import aside_text, daemon_text, journal_text, queue_text, stages_text
+from frazil.tui.live.screen import LiveScreen
+from frazil.tui.system.screen import SystemScreen
+from frazil.tui.system.words import aside_text, daemon_text, journal_text, queue_text, stages_text
+from frazil.tui.widgets.dialogs import HelpScreen
+from frazil.tui.widgets.mode_screen import MODES, ModeScreen
 
 STATE = LiveState(
     counts={"queued": 30, "processing": 2, "ready": 9}, queue_depth=30, found_per_hour=200.0, ready_per_hour=300.0,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from textual.widgets import Input
 
-from frazil.tui.what_if_screen import FIELDS, changes_of
+from frazil.tui.live.what_if_screen import FIELDS, changes_of
 
 PRESENT = {**dict.fromkeys((name for name, _ in FIELDS)), "max_astigmatism_angstrom": 5000.0, "cuts": ["a >= 1"]}
 

@@ -6,15 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
-from frazil.tui import formatting as f
-from frazil.tui.halfblocks import middle, picture_strips
-from frazil.tui.motion_plot import square_limits
-from frazil.tui.movie_facts import facts, facts_text, reason_text
-from frazil.tui.notices import words_first
-from frazil.tui.palette import MOVIE_STATES, SESSION_STATES, WORKER_STATES
-from frazil.tui.session_header import header_lines
-from frazil.tui.trend_plots import TRENDS, headline, plot_range
-from frazil.tui.workers_panel import worker_line
+from frazil.tui.live.motion_plot import square_limits
+from frazil.tui.live.movie_facts import facts, facts_text, reason_text
+from frazil.tui.live.trend_plots import TRENDS, headline, plot_range
+from frazil.tui.system.workers_panel import worker_line
+from frazil.tui.widgets import formatting as f
+from frazil.tui.widgets.halfblocks import middle, picture_strips
+from frazil.tui.widgets.notices import words_first
+from frazil.tui.widgets.palette import MOVIE_STATES, SESSION_STATES, WORKER_STATES
+from frazil.tui.widgets.session_header import header_lines
 
 
 @pytest.mark.parametrize(

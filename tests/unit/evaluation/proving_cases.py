@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frazil.models.evaluation.statements import Claim
+from frazil.models.evaluation.logic.statements import Claim
 
 _TWO_FOLD = (1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, -1, 0, 0, 0, 1, 0, 0, 0, -1, 0, 12, 0)
 """P 21: x,y,z and -x,y+1/2,-z."""

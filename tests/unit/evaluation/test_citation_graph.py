@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from frazil.models.evaluation.citation_features import FEATURES, work_features
-from frazil.models.evaluation.citation_graph import ARTICLE, PATENT, CitationGraph
-from frazil.models.evaluation.citation_growth import GrowthParameters, draw_parameters, grow, synthetic_graph
+from frazil.models.evaluation.impact.citation_features import FEATURES, work_features
+from frazil.models.evaluation.impact.citation_graph import ARTICLE, PATENT, CitationGraph
+from frazil.models.evaluation.impact.citation_growth import GrowthParameters, draw_parameters, grow, synthetic_graph
 
 
 def graph_of(

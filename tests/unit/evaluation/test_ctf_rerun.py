@@ -13,8 +13,8 @@ import torch
 from frazil.actors.evaluator import Evaluator
 from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit.fit import fit_ctf
-from frazil.models.evaluation.ctf_rerun import fit_again
 from frazil.models.evaluation.facts import RerunRequest, RoundFacts
+from frazil.models.evaluation.reproducibility.ctf_rerun import fit_again
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
 

@@ -15,9 +15,11 @@ from frazil.actors.evaluator import Evaluator
 from frazil.models.causal.factors import BAND_COUNT
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import physics_prior
-from frazil.models.evaluation import hyperscore, meta, panel, reproducibility
+from frazil.models.evaluation import panel
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.temper import epoch_reliabilities, epoch_temper, temper
+from frazil.models.evaluation.reproducibility import reproducibility
+from frazil.models.evaluation.value import hyperscore, meta
+from frazil.models.evaluation.value.temper import epoch_reliabilities, epoch_temper, temper
 from frazil.models.evaluation.verdict import LEAST_RELIABILITY, Verdict
 from frazil.models.records import MovieEvidence
 

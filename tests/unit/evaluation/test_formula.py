@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frazil.config.errors import SettingsError
-from frazil.models.evaluation.formula import parse_formula
-from frazil.models.evaluation.quantities import formula_output
-from frazil.models.evaluation.sensitivity import Output
+from frazil.models.evaluation.robustness.formula import parse_formula
+from frazil.models.evaluation.robustness.quantities import formula_output
+from frazil.models.evaluation.robustness.sensitivity import Output
 
 KNOWN = {"defocus_u_angstrom": "", "defocus_v_angstrom": "", "total_motion_angstrom": ""}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from frazil.models.evaluation.growth_law import Mixture, growth_mixture
+from frazil.models.evaluation.impact.growth_law import Mixture, growth_mixture
 
 
 def law(

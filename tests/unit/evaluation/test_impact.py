@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.evaluation import impact
-from frazil.models.evaluation.citation_graph import CitationGraph
-from frazil.models.evaluation.citation_growth import synthetic_graph
-from frazil.models.evaluation.impact_baselines import fit_preferential_attachment, fit_regression
-from frazil.models.evaluation.impact_forecast import (
+from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact.baselines import fit_preferential_attachment, fit_regression
+from frazil.models.evaluation.impact.citation_graph import CitationGraph
+from frazil.models.evaluation.impact.citation_growth import synthetic_graph
+from frazil.models.evaluation.impact.forecast import (
     LEAST_WORKS,
     adapted_layer,
     backtest,
@@ -24,7 +24,7 @@ from frazil.models.evaluation.impact_forecast import (
     pit,
     shipped_layer,
 )
-from frazil.models.evaluation.impact_weights import shipped_network
+from frazil.models.evaluation.impact.weights import shipped_network
 from frazil.models.evaluation.verdict import LEAST_RELIABILITY, Verdict
 
 CPU = torch.device("cpu")

@@ -18,13 +18,13 @@ from scipy.spatial.transform import Rotation
 
 from frazil.actors.evaluator import Evaluator
 from frazil.config.errors import FormatError, NotThereError, TruncatedFileError
-from frazil.models.evaluation import novelty, vector_index
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.reference_index import Neighbour, ReferenceIndex
-from frazil.models.evaluation.reference_shapes import ReferenceShape, read_cube, read_shapes
-from frazil.models.evaluation.shape_comparison import ShapeComparison
-from frazil.models.evaluation.shape_descriptor import DIMENSION
-from frazil.models.evaluation.vector_index import VectorIndex
+from frazil.models.evaluation.novelty import novelty, vector_index
+from frazil.models.evaluation.novelty.reference_index import Neighbour, ReferenceIndex
+from frazil.models.evaluation.novelty.reference_shapes import ReferenceShape, read_cube, read_shapes
+from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison
+from frazil.models.evaluation.novelty.shape_descriptor import DIMENSION
+from frazil.models.evaluation.novelty.vector_index import VectorIndex
 from frazil.models.formats.mrc_write import write_mrc
 
 _PIXEL_ANGSTROM = 4.0

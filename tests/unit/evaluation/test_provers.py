@@ -16,10 +16,10 @@ import pytest
 from frazil.actors import lean_project, provers
 from frazil.actors.prover_process import run_limited
 from frazil.actors.provers import Provers
-from frazil.models.evaluation import statements
-from frazil.models.evaluation.proving import coq, lean, smt
-from frazil.models.evaluation.proving.outcome import Outcome, Settled, by_exact, joint
-from frazil.models.evaluation.statements import Claim
+from frazil.models.evaluation.logic import statements
+from frazil.models.evaluation.logic.proving import coq, lean, smt
+from frazil.models.evaluation.logic.proving.outcome import Outcome, Settled, by_exact, joint
+from frazil.models.evaluation.logic.statements import Claim
 
 from .proving_cases import TRUE_AND_FALSE, cases
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from frazil.config.settings import CtfSettings, MotionSettings
-from frazil.models.evaluation import sandbox
-from frazil.models.evaluation.rerun import Findings, findings_of
-from frazil.models.evaluation.rerun_parts import Sums, ctf_part, motion_part, path_length_sd_angstrom
-from frazil.models.evaluation.sensitivity import (
+from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.robustness.rerun import Findings, findings_of
+from frazil.models.evaluation.robustness.rerun_parts import Sums, ctf_part, motion_part, path_length_sd_angstrom
+from frazil.models.evaluation.robustness.sensitivity import (
     Output,
     Part,
     Sensitivity,
@@ -97,18 +97,18 @@ def test_the_verdict_is_the_share_of_what_stands() -> None:
     worst = most_fragile(rows)
     assert worst is not None
     assert worst.output == "b"
-    verdict = sandbox.evaluate(Findings("m", rows), {"files": "Landlock 7", "network": ""}, None)
+    verdict = robustness.evaluate(Findings("m", rows), {"files": "Landlock 7", "network": ""}, None)
     assert verdict.verdict == pytest.approx(0.75)
     assert verdict.reliability == pytest.approx(1 / 3), "one of three parts was run"
     assert verdict.evidence["most_fragile"] == "cs_mm off by its error of 0.1 moves b by 3.0 of its own stated errors"
     assert "this machine's sandbox has no wall for: network" in verdict.does_not_know
-    assert sandbox.evaluate(Findings("m", rows), {}, None) == sandbox.evaluate(Findings("m", rows), {}, None)
-    silent = sandbox.evaluate(Findings("m", []), {}, "cpu time: its CPU time was used up")
+    assert robustness.evaluate(Findings("m", rows), {}, None) == robustness.evaluate(Findings("m", rows), {}, None)
+    silent = robustness.evaluate(Findings("m", []), {}, "cpu time: its CPU time was used up")
     assert silent.verdict is None
     assert silent.does_not_know[0] == "the rerun was stopped: cpu time: its CPU time was used up"
     assert robust_share([row("c", None), row("untouched", 0.0)]) is None
     formula = replace(row("mine", 50.0), part="formulas")
-    assert sandbox.evaluate(Findings("m", [*rows, formula]), {}, None).verdict == pytest.approx(0.75)
+    assert robustness.evaluate(Findings("m", [*rows, formula]), {}, None).verdict == pytest.approx(0.75)
 
 
 def test_findings_survive_the_way_out_as_json() -> None:

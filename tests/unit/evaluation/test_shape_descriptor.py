@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from frazil.models.evaluation import shape_comparison
-from frazil.models.evaluation.shape_descriptor import DEGREES, DIMENSION, SHELLS, coefficients, descriptor
-from frazil.models.evaluation.shape_map import describe_map, level_of
+from frazil.models.evaluation.novelty import shape_comparison
+from frazil.models.evaluation.novelty.shape_descriptor import DEGREES, DIMENSION, SHELLS, coefficients, descriptor
+from frazil.models.evaluation.novelty.shape_map import describe_map, level_of
 
 _PIXEL_ANGSTROM = 3.0
 _BOX_PX = 64

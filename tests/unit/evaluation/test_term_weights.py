@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from frazil.models.evaluation import panel, term_weights
+from frazil.models.evaluation import panel
 from frazil.models.evaluation.facts import MovieFeedback, RoundFacts
-from frazil.models.evaluation.hyperscore import EQUAL_WEIGHTS
+from frazil.models.evaluation.value import term_weights
+from frazil.models.evaluation.value.hyperscore import EQUAL_WEIGHTS
 from frazil.models.evaluation.verdict import Verdict
 
 MEANS = {"logic": 0.9, "reproducibility": 0.6, "meta": 0.8}

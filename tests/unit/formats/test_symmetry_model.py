@@ -8,7 +8,7 @@ import gemmi
 import pytest
 
 from frazil.config.errors import SettingsError
-from frazil.models.evaluation.symmetry_model import Helix, Operation, Sphere
+from frazil.models.evaluation.logic.symmetry_model import Helix, Operation, Sphere
 from frazil.models.formats.symmetry_model import read_symmetry_model
 
 LYSOZYME = """

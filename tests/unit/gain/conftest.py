@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from frazil.config.settings import GainOrientation
-from frazil.models.gain_evidence import residuals
-from frazil.models.gain_gate import GainDecision, decide
-from frazil.models.gain_reference import ORIENTATIONS, Reference, orient
+from frazil.models.gain.evidence import residuals
+from frazil.models.gain.gate import GainDecision, decide
+from frazil.models.gain.reference import ORIENTATIONS, Reference, orient
 
 Halves = tuple[NDArray[np.float32], NDArray[np.float32]]
 

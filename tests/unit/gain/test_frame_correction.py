@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from frazil.models.frame_correction import BadPixels, CorrectedFrames, hot_pixels
+from frazil.models.gain.correction import BadPixels, CorrectedFrames, hot_pixels
 from frazil.models.records import MovieHeader
 
 

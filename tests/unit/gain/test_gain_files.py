@@ -9,8 +9,8 @@ import tifffile
 from frazil.config.errors import FormatError
 from frazil.config.settings import GainOrientation
 from frazil.models.formats.mrc_write import write_mrc
-from frazil.models.gain_gate import GainVerdict
-from frazil.models.gain_reference import orient, read_defects, read_reference
+from frazil.models.gain.gate import GainVerdict
+from frazil.models.gain.reference import orient, read_defects, read_reference
 
 
 def test_reference_survives_its_file_and_dead_pixels_become_zero(gain_path):

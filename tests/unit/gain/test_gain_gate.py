@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from frazil.config.settings import GainOrientation
-from frazil.models.gain_gate import GainVerdict
-from frazil.models.gain_reference import ORIENTATIONS, Reference, orient
+from frazil.models.gain.gate import GainVerdict
+from frazil.models.gain.reference import ORIENTATIONS, Reference, orient
 
 ENOUGH = {1: 30.0, 3: 6.0}
 """Electrons per pixel and frame that tell a 512 x 512 camera without a pattern from one whose pattern is hidden."""

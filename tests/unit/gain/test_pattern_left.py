@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frazil.models.gain_evidence import pattern_left_rms
+from frazil.models.gain.evidence import pattern_left_rms
 
 HALF_DOSE_E_PER_PX = 15.0
 NOTHING_BAD = np.zeros((512, 512), dtype=bool)

@@ -17,8 +17,8 @@ from scipy import ndimage
 from frazil.models.box_mean import box_mean
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.tiff_write import write_movie_tiff
-from frazil.models.frame_correction import BadPixels, CorrectedFrames
-from frazil.models.motion.binning import build_small_stack, standardised_by_torch
+from frazil.models.gain.correction import BadPixels, CorrectedFrames
+from frazil.models.motion.estimate.binning import build_small_stack, standardised_by_torch
 from frazil.models.motion.frame_source import CountBlock, StackFrames, as_counts, count_blocks
 from frazil.models.motion.held_frames import HeldFrames
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from frazil.models.motion.binning import build_small_stack
+from frazil.models.motion.estimate.binning import build_small_stack
+from frazil.models.motion.estimate.illumination import illumination
 from frazil.models.motion.frame_source import StackFrames
-from frazil.models.motion.illumination import illumination
 
 CPU = torch.device("cpu")
 

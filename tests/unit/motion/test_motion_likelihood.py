@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.motion.band import Band, BandGrid
-from frazil.models.motion.band_sums import align_sums, align_sums_torch, project, project_torch
-from frazil.models.motion.likelihood import Evaluation, evaluate, fisher_information
-from frazil.models.motion.spectra import MotionSpectra, estimate_spectra, measure_moments
+from frazil.models.motion.estimate.band import Band, BandGrid
+from frazil.models.motion.estimate.band_sums import align_sums, align_sums_torch, project, project_torch
+from frazil.models.motion.estimate.likelihood import Evaluation, evaluate, fisher_information
+from frazil.models.motion.estimate.spectra import MotionSpectra, estimate_spectra, measure_moments
 
 
 def _band(

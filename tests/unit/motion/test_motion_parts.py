@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.motion.binning import build_small_stack, halve, halvings_for, smooth_length
-from frazil.models.motion.field import MotionField, evaluate_polynomial, polynomial_coefficients
+from frazil.models.motion.estimate.binning import build_small_stack, halve, halvings_for, smooth_length
+from frazil.models.motion.estimate.field import MotionField, evaluate_polynomial, polynomial_coefficients
+from frazil.models.motion.estimate.smooth_prior import StepPrior, learn, solve, steps_to_shifts
+from frazil.models.motion.estimate.spatial_basis import SpatialBasis
 from frazil.models.motion.frame_source import StackFrames
-from frazil.models.motion.smooth_prior import StepPrior, learn, solve, steps_to_shifts
-from frazil.models.motion.spatial_basis import SpatialBasis
-from frazil.models.motion.sum_filters import fourier_crop
-from frazil.models.motion.sum_movie import sum_movie
+from frazil.models.motion.sum.sum_filters import fourier_crop
+from frazil.models.motion.sum.sum_movie import sum_movie
 from frazil.models.records import LocalMotion
 
 CPU = torch.device("cpu")

@@ -7,14 +7,14 @@ import pytest
 import torch
 from scipy import ndimage
 
-from frazil.models.motion.band import edge_window
-from frazil.models.motion.binning import SmallStack
-from frazil.models.motion.illumination import Illumination
-from frazil.models.motion.local_motion import _assemble, _climb
-from frazil.models.motion.patches import cut_patches, residual_angstrom
-from frazil.models.motion.smooth_prior import StepPrior
-from frazil.models.motion.spectra import MotionSpectra
-from frazil.models.motion.whole_frame import WholeFrameMotion
+from frazil.models.motion.estimate.band import edge_window
+from frazil.models.motion.estimate.binning import SmallStack
+from frazil.models.motion.estimate.illumination import Illumination
+from frazil.models.motion.estimate.local_motion import _assemble, _climb
+from frazil.models.motion.estimate.patches import cut_patches, residual_angstrom
+from frazil.models.motion.estimate.smooth_prior import StepPrior
+from frazil.models.motion.estimate.spectra import MotionSpectra
+from frazil.models.motion.estimate.whole_frame import WholeFrameMotion
 
 PIXEL_ANGSTROM, SIZE_PX, MARGIN_PX = 2.0, 240, 24
 SHIFT_PX = np.array([[-6, 2], [-2, -3], [0, 0], [3, 4], [5, -3]])

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from frazil.models.motion.band import Band, BandGrid
-from frazil.models.motion.coarse_search import mended, search_paths
-from frazil.models.motion.refinement import Refined, likeliest_damage, refine, split_agreement
+from frazil.models.motion.estimate.band import Band, BandGrid
+from frazil.models.motion.estimate.coarse_search import mended, search_paths
+from frazil.models.motion.estimate.refinement import Refined, likeliest_damage, refine, split_agreement
 from frazil.models.optics.dose import exposure_filter, mid_frame_exposures_e_per_a2
 
 STRENGTHS = (0.0, 0.4, 1.0, 1.4)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
-from frazil.models.reconstruction.class_averages import StreamingClasses
-from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.particle_spectra import ParticleSpectra, particle_spectra
+from frazil.models.reconstruction.classes.class_averages import StreamingClasses
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.simulation.projection import project_atoms
 from frazil.models.simulation.specimen import Atoms
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from frazil.models.interval_words import eighty
-from frazil.models.reconstruction.accumulator import shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.forecast import Ssnr, ssnr_of
-from frazil.models.reconstruction.fsc import FscCurve
-from frazil.models.reconstruction.half_map_fsc import half_map_fsc
-from frazil.models.reconstruction.outlook import Outlook, outlook
+from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.resolution.forecast import Ssnr, ssnr_of
+from frazil.models.reconstruction.resolution.fsc import FscCurve
+from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
+from frazil.models.reconstruction.resolution.outlook import Outlook, outlook
 from frazil.models.simulation.projection import potential_map
 from frazil.models.simulation.specimen import Atoms
 

@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.fourier_slices import FourierPlane, FourierVolume
-from frazil.models.reconstruction.initial_map import low_pass
-from frazil.models.reconstruction.rotations import (
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.orientation.rotations import (
     angle_between_deg,
     directions,
     euler_deg_from_matrices,
     matrices_from_euler_deg,
     pose_grid,
 )
-from frazil.models.reconstruction.symmetry import axis_rotation, symmetry_matrices
-from frazil.models.reconstruction.symmetry_alignment import asymmetry, rotated, symmetry_frame
+from frazil.models.reconstruction.orientation.symmetry import axis_rotation, symmetry_matrices
+from frazil.models.reconstruction.orientation.symmetry_alignment import asymmetry, rotated, symmetry_frame
+from frazil.models.reconstruction.refine.initial_map import low_pass
 from frazil.models.simulation.projection import euler_matrix, potential_map, project_atoms, random_euler_deg
 from frazil.models.simulation.specimen import Atoms, read_atoms
 from frazil.models.simulation.structures import structure_path

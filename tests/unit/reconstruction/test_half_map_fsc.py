@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.accumulator import shell_index
 from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.conical_fsc import conical_fsc
-from frazil.models.reconstruction.fourier_slices import FourierPlane
-from frazil.models.reconstruction.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
-from frazil.models.reconstruction.half_map_fsc import HalfMapFsc, half_map_fsc, phase_randomised
-from frazil.models.reconstruction.initial_map import low_pass
-from frazil.models.reconstruction.masks import MapMask, map_mask
-from frazil.models.reconstruction.particle_spectra import particle_spectra
-from frazil.models.reconstruction.running_map import ROUND_MOVIES, RunningMap
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.refine.initial_map import low_pass
+from frazil.models.reconstruction.refine.particle_spectra import particle_spectra
+from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
+from frazil.models.reconstruction.resolution.conical_fsc import conical_fsc
+from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
+from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc, phase_randomised
+from frazil.models.reconstruction.resolution.masks import MapMask, map_mask
 
 CPU = torch.device("cpu")
 BOX, PIXEL, DIAMETER = 48, 3.6, 105.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frazil.models.reconstruction.initial_map import low_pass
-from frazil.models.reconstruction.local_resolution import local_resolution_angstrom
+from frazil.models.reconstruction.refine.initial_map import low_pass
+from frazil.models.reconstruction.resolution.local_resolution import local_resolution_angstrom
 
 N, PIXEL_ANGSTROM = 64, 3.0
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.conical_fsc import conical_fsc, sphericity
-from frazil.models.reconstruction.half_map_fsc import half_map_fsc
-from frazil.models.reconstruction.masks import MapMask, field_mask
-from frazil.models.reconstruction.orientations import (
+from frazil.models.reconstruction.orientation.orientations import (
     fourier_sampling,
     orientation_report,
     sampling_compensation_factor,
     view_vectors,
 )
-from frazil.models.reconstruction.rotations import directions, matrices_from_euler_deg
-from frazil.models.reconstruction.symmetry import symmetry_matrices
+from frazil.models.reconstruction.orientation.rotations import directions, matrices_from_euler_deg
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.resolution.conical_fsc import conical_fsc, sphericity
+from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
+from frazil.models.reconstruction.resolution.masks import MapMask, field_mask
 from frazil.models.simulation.projection import random_euler_deg
 
 C1 = symmetry_matrices("C1")

@@ -19,8 +19,8 @@ from frazil.config.errors import UsageError
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.particles.half_sets import half_sets
-from frazil.models.reconstruction.rotations import angle_between_deg, matrices_from_euler_deg
-from frazil.models.reconstruction.symmetry import symmetry_matrices
+from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.records import CtfEstimate
 
 PIXEL = 3.6

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frazil.daemon.store import session_writes, writes
 from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import (
     AcquisitionMetadata,
     CausalLosses,
@@ -148,13 +148,13 @@ def fill(store: Store) -> Store:
     ]
     for index in range(6):
         row = movie_row(index)
-        pending.append(store.submit(writes.register_movie, row))
-        pending.append(store.submit(writes.start_attempt, row.movie_id))
+        pending.append(store.submit(movie_writes.register_movie, row))
+        pending.append(store.submit(movie_writes.start_attempt, row.movie_id))
         if index < 5:
             reason = "astigmatism 6000 A, the limit is 5000 A" if index == 4 else None
             pending.append(
                 store.submit(
-                    writes.record_result,
+                    movie_writes.record_result,
                     movie_result(index),
                     ready_utc_us=1_000_000 * index + 2_000_000,
                     lag_s=2.0 + index,
@@ -163,7 +163,7 @@ def fill(store: Store) -> Store:
             )
     evidence = {"error": "Truncated"}
     reason = "the file ends in frame 3"
-    pending.append(store.submit(writes.quarantine, "m00005", stage="read", reason=reason, evidence=evidence))
+    pending.append(store.submit(movie_writes.quarantine, "m00005", stage="read", reason=reason, evidence=evidence))
     for future in pending:
         future.result()
     return store

@@ -16,8 +16,8 @@ from frazil.daemon.store.citation_files import (
     work_id,
     write_citation_graph,
 )
-from frazil.models.evaluation.citation_graph import DATASET, OTHER, PATENT
-from frazil.models.evaluation.citation_growth import synthetic_graph
+from frazil.models.evaluation.impact.citation_graph import DATASET, OTHER, PATENT
+from frazil.models.evaluation.impact.citation_growth import synthetic_graph
 
 TODAY = date(2026, 6, 1)
 CSV = """id,publication_date,type,field,referenced_works

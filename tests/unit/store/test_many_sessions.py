@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import UsageError
 from frazil.daemon.cli.main import build
-from frazil.daemon.store import engine, writes
+from frazil.daemon.store import engine
 from frazil.daemon.store.lock import SessionLock
-from frazil.daemon.store.many_sessions import find_sessions, session_names
+from frazil.daemon.store.queries.many_sessions import find_sessions, session_names
 from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes
 from frazil.models.records import MovieResult
 
 APP = build(("query", "summary", "export"))
@@ -30,8 +31,8 @@ def nights(tmp_path: Path, make_movie: Callable[[int], MovieRow], make_result: C
         folder.mkdir(parents=True)
         with Store.open(folder, now_utc_us=1) as store:
             for index in range(count):
-                store.submit(writes.register_movie, make_movie(index))
-                store.submit(writes.record_result, make_result(index), ready_utc_us=index, lag_s=1.0).result()
+                store.submit(movie_writes.register_movie, make_movie(index))
+                store.submit(movie_writes.record_result, make_result(index), ready_utc_us=index, lag_s=1.0).result()
     (tmp_path / "nights" / "notes").mkdir()
     return tmp_path / "nights"
 

@@ -8,9 +8,9 @@ import pytest
 
 from frazil.config.loading import load_settings, parameter_hash, with_changes
 from frazil.config.stages import Stage
-from frazil.daemon.movie_book import LIVE_PRIORITY, REPROCESS_PRIORITY, MovieBook
-from frazil.daemon.scheduler import Scheduler
-from frazil.daemon.store import writes
+from frazil.daemon.processing.scheduler import Scheduler
+from frazil.daemon.session.registry import LIVE_PRIORITY, REPROCESS_PRIORITY, MovieRegistry
+from frazil.daemon.store.writes import movie_writes
 from frazil.models.records import MovieState
 
 BASE = load_settings(preset="simulated", flags={"pixel_size_angstrom": 1.0})
@@ -29,9 +29,9 @@ def movies(store, make_movie, make_result):
         movie_id = f"m{index:05d}"
         result = replace(make_result(index), movie_id=movie_id, parameter_hash=name(), code_version=CODE)
         row = replace(make_movie(index), movie_id=movie_id, sequence=index, complete_utc_us=5)
-        store.submit(writes.register_movie, row)
+        store.submit(movie_writes.register_movie, row)
         why = "too far" if index == 4 else None
-        store.submit(writes.record_result, result, ready_utc_us=index, lag_s=1.0, rejection_reason=why).result()
+        store.submit(movie_writes.record_result, result, ready_utc_us=index, lag_s=1.0, rejection_reason=why).result()
     return store
 
 
@@ -43,35 +43,35 @@ def marks(store) -> set[str]:
     return {flag for text in flags(store).values() for flag in text.split(",") if flag.startswith("outdated-")}
 
 
-def restore(store, hash_: str) -> MovieBook:
-    return MovieBook.restore(store, parameter_hash=hash_, code_version=CODE)
+def restore(store, hash_: str) -> MovieRegistry:
+    return MovieRegistry.restore(store, parameter_hash=hash_, code_version=CODE)
 
 
 def test_results_are_marked_with_the_stage_and_a_change_back_takes_the_mark_away(movies):
     before = flags(movies)
     states = movies.rows("SELECT movie_id, state, rejection_reason FROM movies ORDER BY 1")
-    assert movies.submit(writes.mark_results, name(), CODE).result() == {}
+    assert movies.submit(movie_writes.mark_results, name(), CODE).result() == {}
     assert flags(movies) == before
-    assert movies.submit(writes.mark_results, name(microscope__cs_mm=2.0), CODE).result() == {Stage.CTF: 5}
+    assert movies.submit(movie_writes.mark_results, name(microscope__cs_mm=2.0), CODE).result() == {Stage.CTF: 5}
     assert marks(movies) == {"outdated-ctf"}
     assert all(text.startswith(before[movie_id]) for movie_id, text in flags(movies).items())
     assert movies.rows("SELECT movie_id, state, rejection_reason FROM movies ORDER BY 1") == states, "they count on"
     both = name(microscope__cs_mm=2.0, motion__b_factor_px2=100)
-    assert movies.submit(writes.mark_results, both, CODE).result() == {Stage.MOTION: 5}
+    assert movies.submit(movie_writes.mark_results, both, CODE).result() == {Stage.MOTION: 5}
     assert marks(movies) == {"outdated-motion"}
-    assert movies.submit(writes.mark_results, name(particles__diameter_angstrom=99), CODE).result() == {
+    assert movies.submit(movie_writes.mark_results, name(particles__diameter_angstrom=99), CODE).result() == {
         Stage.PICKING: 5
     }
-    assert movies.submit(writes.mark_results, name(particles__symmetry="D2"), CODE).result() == {}
+    assert movies.submit(movie_writes.mark_results, name(particles__symmetry="D2"), CODE).result() == {}
     assert flags(movies) == before
 
 
 def test_a_new_result_takes_the_mark_away_and_what_was_finished_is_not_done_again(movies, make_result):
     wanted = name(microscope__cs_mm=2.0)
-    movies.submit(writes.mark_results, wanted, CODE).result()
+    movies.submit(movie_writes.mark_results, wanted, CODE).result()
     assert restore(movies, wanted).redo_left == 5
     done = replace(make_result(1), movie_id="m00001", parameter_hash=wanted, code_version=CODE)
-    movies.submit(writes.record_result, done, ready_utc_us=9, lag_s=2.0).result()
+    movies.submit(movie_writes.record_result, done, ready_utc_us=9, lag_s=2.0).result()
     assert "outdated" not in flags(movies)["m00001"]
     book = restore(movies, wanted)
     assert book.redo_left == 4
@@ -88,23 +88,25 @@ def test_movies_that_are_done_again_have_ended_for_their_epoch_and_are_looked_at
     assert book.open_sequences == []
     assert {movie.state for movie in book.for_intake()} == {MovieState.FAILED}
     assert book.priority("m00000") == REPROCESS_PRIORITY > LIVE_PRIORITY
-    other = MovieBook.restore(movies, parameter_hash=name(), code_version="8")
+    other = MovieRegistry.restore(movies, parameter_hash=name(), code_version="8")
     assert other.redo_left == 0, "what another frazil made never counts as done"
     assert other.open_sequences == [0, 1, 2, 3, 4]
 
 
 def test_a_result_that_cannot_be_made_again_stays_and_is_tried_again_after_the_next_change(movies):
     wanted = name(microscope__cs_mm=2.0)
-    movies.submit(writes.mark_results, wanted, CODE).result()
-    movies.submit(writes.keep_result, "m00003", "the file is gone").result()
-    assert movies.submit(writes.mark_results, wanted, CODE).result() == {Stage.CTF: 4}, "the same settings: no news"
+    movies.submit(movie_writes.mark_results, wanted, CODE).result()
+    movies.submit(movie_writes.keep_result, "m00003", "the file is gone").result()
+    assert movies.submit(movie_writes.mark_results, wanted, CODE).result() == {Stage.CTF: 4}, (
+        "the same settings: no news"
+    )
     book = restore(movies, wanted)
     assert book.redo_left == 4
     assert not book.is_redo("m00003")
     assert movies.rows("SELECT state, failure_reason FROM movies WHERE movie_id = 'm00003'") == [
         ("ready", "the file is gone")
     ]
-    movies.submit(writes.mark_results, name(microscope__voltage_kv=200), CODE).result()
+    movies.submit(movie_writes.mark_results, name(microscope__voltage_kv=200), CODE).result()
     assert movies.rows("SELECT failure_stage, failure_reason FROM movies WHERE movie_id = 'm00003'") == [(None, None)]
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from frazil.config.errors import QueryError
-from frazil.daemon.store import session_writes, writes
-from frazil.daemon.store.queries import FOR_PEOPLE, NAMED
+from frazil.daemon.store.queries.catalogue import FOR_PEOPLE, NAMED
 from frazil.daemon.store.rows import AlertRow, MovieRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import CausalLosses, MovieResult
 
 HOUR_US = 3_600_000_000
@@ -56,15 +56,15 @@ def _write(store: Store, index: int, row: MovieRow, result: MovieResult) -> None
         quality=replace(result.quality, relative_ice_thickness=0.1 + 0.4 * square),
         losses=losses,
     )
-    store.submit(writes.register_movie, replace(row, metadata=metadata, found_utc_us=index * HOUR_US // 6))
+    store.submit(movie_writes.register_movie, replace(row, metadata=metadata, found_utc_us=index * HOUR_US // 6))
     store.submit(
-        writes.record_result,
+        movie_writes.record_result,
         changed,
         ready_utc_us=index * HOUR_US // 6,
         lag_s=float(10 + index),
         rejection_reason="too thick" if square and shot == 2 else None,
     )
-    store.submit(writes.set_optics_groups, {row.movie_id: shot + 1}).result()
+    store.submit(movie_writes.set_optics_groups, {row.movie_id: shot + 1}).result()
 
 
 def test_acceptance_by_square_position_and_hour(known: Store) -> None:

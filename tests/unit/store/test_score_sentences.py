@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from frazil.daemon.store.score_sentences import CONTRADICTION, SCALES, TITLES, scale, sentences, unknown, value_words
-from frazil.models.evaluation import term_weights
-from frazil.models.evaluation.hyperscore import hyperscore
+from frazil.daemon.report.score_sentences import CONTRADICTION, SCALES, TITLES, scale, sentences, unknown, value_words
 from frazil.models.evaluation.panel import ALL
+from frazil.models.evaluation.value import term_weights
+from frazil.models.evaluation.value.hyperscore import hyperscore
 
 
 def test_every_evaluator_of_the_panel_has_its_words() -> None:

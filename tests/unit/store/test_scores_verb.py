@@ -8,9 +8,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from frazil.daemon.cli.main import build
-from frazil.daemon.store import session_writes
 from frazil.daemon.store.rows import ScoreRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import session_writes
 
 APP = build(("scores", "query"))
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import QueryError, SessionLockedError, UsageError
 from frazil.daemon.cli.main import build
-from frazil.daemon.store.export import export_star
+from frazil.daemon.export.relion import export_star
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.store import Store
 from frazil.models.formats.mrc_write import write_mrc

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from frazil.config.errors import QueryError
-from frazil.daemon.service import DaemonService
-from frazil.daemon.store.export import export_star
+from frazil.daemon.export.relion import export_star
+from frazil.daemon.report.summary import summarise
+from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.reading import LiveReader, open_session
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import summarise
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.models.formats.mrc_write import write_mrc

@@ -8,11 +8,12 @@ import math
 import pytest
 
 from frazil.config.errors import QueryError
-from frazil.daemon.store import queries, session_writes
-from frazil.daemon.store.named_sql import MOVIE_COLUMNS
+from frazil.daemon.store.queries import catalogue
+from frazil.daemon.store.queries.named_sql import MOVIE_COLUMNS
 from frazil.daemon.store.rows import ScoreRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar, Table, to_json
+from frazil.daemon.store.writes import session_writes
 
 REQUIRED: dict[str, Scalar] = {
     "movie_id": "m00002",
@@ -26,9 +27,9 @@ REQUIRED: dict[str, Scalar] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(queries.NAMED))
+@pytest.mark.parametrize("name", sorted(catalogue.NAMED))
 def test_every_named_query_runs_on_a_full_and_on_an_empty_session(read_only: Store, empty: Store, name: str) -> None:
-    given = {key: REQUIRED[key] for key, param in queries.NAMED[name].params.items() if param.required}
+    given = {key: REQUIRED[key] for key, param in catalogue.NAMED[name].params.items() if param.required}
     assert read_only.named(name, given).columns
     assert empty.named(name, given).columns
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from frazil.daemon.store import rebuild, session_writes, writes
+from frazil.daemon.store import rebuild
 from frazil.daemon.store.result_files import StoredResult
 from frazil.daemon.store.rows import AlertRow, MovieRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieResult, ParticlePicks
 
 MakeMovie = Callable[[int], MovieRow]
@@ -27,7 +28,7 @@ def particles(store: Store, movie_id: str) -> list[tuple[object, ...]]:
 
 
 def record(store: Store, result: MovieResult) -> None:
-    store.submit(writes.record_result, result, ready_utc_us=5, lag_s=1.0).result()
+    store.submit(movie_writes.record_result, result, ready_utc_us=5, lag_s=1.0).result()
 
 
 def test_a_movie_done_again_without_picks_has_no_particles(filled: Store, make_result: MakeResult) -> None:
@@ -82,5 +83,5 @@ def test_rebuilding_makes_only_a_files_newest_generation_ready(
     # The newest comes neither first nor last, and another one only at a second rebuild.
     rebuild.rebuild_from(store, (stored(1, 0), stored(2, 3), stored(3, 1)), now_utc_us=1)
     rebuild.rebuild_from(store, (stored(4, 2),), now_utc_us=1)
-    states = {movie.generation: movie.state.value for movie in writes.known_movies(store.cursor())}
+    states = {movie.generation: movie.state.value for movie in movie_writes.known_movies(store.cursor())}
     assert states == {0: "outdated", 1: "outdated", 2: "outdated", 3: "ready"}

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from frazil.daemon.store import session_writes, writes
+from frazil.daemon.report.summary import raw_folder, summarise
+from frazil.daemon.report.summary_html import to_html
+from frazil.daemon.report.summary_text import to_json, to_text
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.rows import AlertRow, ForecastRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import raw_folder, summarise
-from frazil.daemon.store.summary_html import to_html
-from frazil.daemon.store.summary_text import to_json, to_text
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieResult
 
 MakeMovie = Callable[[int], MovieRow]
@@ -142,9 +142,9 @@ def test_a_map_that_was_begun_anew_says_so_once(filled: Store) -> None:
 def test_a_lag_says_that_it_leaves_a_stop_out(store: Store, make_movie: MakeMovie, make_result: MakeResult) -> None:
     hours_us = 3_600_000_000
     for index, waited_us in enumerate((4_000_000, 4_000_000, 2 * hours_us, 3 * hours_us)):
-        store.submit(writes.register_movie, make_movie(index))
+        store.submit(movie_writes.register_movie, make_movie(index))
         ready_utc_us = make_movie(index).found_utc_us + waited_us
-        store.submit(writes.record_result, make_result(index), ready_utc_us=ready_utc_us, lag_s=4.0).result()
+        store.submit(movie_writes.record_result, make_result(index), ready_utc_us=ready_utc_us, lag_s=4.0).result()
     found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
     assert (found.lag_max_s, found.over_a_stop, found.over_a_stop_max_s) == (4.0, 2, 3 * 3600.0)
     said = (
@@ -188,10 +188,10 @@ def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, 
         movie, result = make_movie(index), make_result(index)
         worse = replace(result.shifts, total_angstrom=5.0 + index, early_angstrom=7.0)
         drift = replace(result, shifts=worse, ctf=replace(result.ctf, fit_resolution_angstrom=7.5))
-        store.submit(writes.register_movie, movie)
+        store.submit(movie_writes.register_movie, movie)
         reason = "motion 40 A, the limit is 20 A" if index % 3 == 0 else None
         store.submit(
-            writes.record_result, drift, ready_utc_us=index * 1_000_000, lag_s=1.0, rejection_reason=reason
+            movie_writes.record_result, drift, ready_utc_us=index * 1_000_000, lag_s=1.0, rejection_reason=reason
         ).result()
     said = " | ".join(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False).advice)
     assert "only 65 % of the finished movies were kept" in said
@@ -203,8 +203,8 @@ def test_a_session_that_gets_worse_is_told(store: Store, make_movie: MakeMovie, 
 
 
 def test_control_characters_in_names_do_not_reach_the_terminal(store: Store, make_movie: MakeMovie) -> None:
-    store.submit(writes.register_movie, make_movie(0)).result()
-    store.submit(writes.quarantine, "m00000", stage="read", reason="bad \x1b[31m name").result()
+    store.submit(movie_writes.register_movie, make_movie(0)).result()
+    store.submit(movie_writes.quarantine, "m00000", stage="read", reason="bad \x1b[31m name").result()
     text = to_text(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False))
     assert "\x1b" not in text
 
@@ -213,8 +213,8 @@ def test_the_file_reader_says_the_same_as_the_store(
     tmp_path: Path, make_movie: MakeMovie, make_result: MakeResult
 ) -> None:
     with Store.open(tmp_path, now_utc_us=1) as store:
-        store.submit(writes.register_movie, make_movie(1))
-        store.submit(writes.record_result, make_result(1), ready_utc_us=5, lag_s=1.0).result()
+        store.submit(movie_writes.register_movie, make_movie(1))
+        store.submit(movie_writes.record_result, make_result(1), ready_utc_us=5, lag_s=1.0).result()
         live = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
     with FileReader(tmp_path) as reader:
         assert summarise(reader, SESSION, now_utc_us=NOW_UTC_US, live=False) == live

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from frazil.config.errors import QueryError, RetryLaterError, SessionLockedError, StopDaemonError
-from frazil.daemon.store import engine, result_files, writes
+from frazil.daemon.store import engine, result_files
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.lock import SessionLock, is_locked
 from frazil.daemon.store.reading import FileReader
@@ -19,6 +19,7 @@ from frazil.daemon.store.rebuild import adopt_missing
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
 from frazil.daemon.store.rows import FeedbackRow, MovieRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes
 from frazil.models.records import MovieResult
 
 MakeMovie = Callable[[int], MovieRow]
@@ -38,10 +39,10 @@ def held_back(store: Store) -> threading.Event:
 
 def test_one_bad_write_among_many_fails_alone(store: Store, make_movie: MakeMovie) -> None:
     gate = held_back(store)
-    futures: list[Future[None]] = [store.submit(writes.register_movie, make_movie(i)) for i in range(5)]
-    bad = store.submit(writes.start_attempt, "nobody")
+    futures: list[Future[None]] = [store.submit(movie_writes.register_movie, make_movie(i)) for i in range(5)]
+    bad = store.submit(movie_writes.start_attempt, "nobody")
     broken = store.submit(lambda c: c.execute("SELECT * FROM nowhere") and None)
-    futures += [store.submit(writes.register_movie, make_movie(i)) for i in range(5, 10)]
+    futures += [store.submit(movie_writes.register_movie, make_movie(i)) for i in range(5, 10)]
     gate.set()
     for future in futures:
         future.result()
@@ -55,13 +56,13 @@ def test_one_bad_write_among_many_fails_alone(store: Store, make_movie: MakeMovi
 def test_a_failed_write_that_nobody_waits_for_is_told(tmp_path: Path) -> None:
     told: list[Exception] = []
     with Store.open(tmp_path, now_utc_us=1, on_failed_write=told.append) as store:
-        store.submit(writes.start_attempt, "nobody")
+        store.submit(movie_writes.start_attempt, "nobody")
     assert [type(error) for error in told] == [LookupError]
 
 
 def test_a_cancelled_write_is_not_done(store: Store, make_movie: MakeMovie) -> None:
     gate = held_back(store)
-    future = store.submit(writes.register_movie, make_movie(0))
+    future = store.submit(movie_writes.register_movie, make_movie(0))
     assert future.cancel()
     gate.set()
     store.flush()
@@ -71,14 +72,14 @@ def test_a_cancelled_write_is_not_done(store: Store, make_movie: MakeMovie) -> N
 def test_closing_finishes_what_was_submitted_and_takes_no_more(tmp_path: Path, make_movie: MakeMovie) -> None:
     store = Store.open(tmp_path, now_utc_us=1)
     gate = held_back(store)
-    futures = [store.submit(writes.register_movie, make_movie(i)) for i in range(100)]
+    futures = [store.submit(movie_writes.register_movie, make_movie(i)) for i in range(100)]
     closer = threading.Thread(target=store.close)
     closer.start()
     gate.set()
     closer.join()
     assert all(future.done() for future in futures)
     with pytest.raises(StopDaemonError, match="closed"):
-        store.submit(writes.register_movie, make_movie(101))
+        store.submit(movie_writes.register_movie, make_movie(101))
     assert engine.wal_size_bytes(tmp_path) == 0
     with FileReader(tmp_path) as reader:
         assert reader.sql("SELECT count(*) FROM movies").rows == ((100,),)
@@ -100,8 +101,8 @@ def test_two_threads_read_while_one_writes(store: Store, make_movie: MakeMovie, 
     for reader in readers:
         reader.start()
     for i in range(25):
-        store.submit(writes.register_movie, make_movie(i))
-        store.submit(writes.record_result, make_result(i), ready_utc_us=1, lag_s=1.0).result()
+        store.submit(movie_writes.register_movie, make_movie(i))
+        store.submit(movie_writes.record_result, make_result(i), ready_utc_us=1, lag_s=1.0).result()
     done.set()
     for reader in readers:
         reader.join()
@@ -111,13 +112,13 @@ def test_two_threads_read_while_one_writes(store: Store, make_movie: MakeMovie, 
 
 def test_a_full_disk_is_told_as_retry_and_nothing_is_kept(store: Store, make_movie: MakeMovie) -> None:
     def half_way(connection: Connection) -> None:
-        writes.register_movie(connection, make_movie(0))
+        movie_writes.register_movie(connection, make_movie(0))
         raise duckdb.IOException("No space left on device")
 
     with pytest.raises(RetryLaterError, match="Free disk space"):
         store.submit(half_way).result()
     assert count(store) == 0
-    store.submit(writes.register_movie, make_movie(0)).result()
+    store.submit(movie_writes.register_movie, make_movie(0)).result()
     assert count(store) == 1
 
 
@@ -128,11 +129,11 @@ def test_a_fatal_error_stops_the_daemon_and_every_later_write(tmp_path: Path, ma
         raise duckdb.FatalException("database has been invalidated")
 
     with Store.open(tmp_path, now_utc_us=1, on_fatal=told.append) as store:
-        store.submit(writes.register_movie, make_movie(0)).result()
+        store.submit(movie_writes.register_movie, make_movie(0)).result()
         with pytest.raises(StopDaemonError, match="no longer be written"):
             store.submit(die).result()
         with pytest.raises(StopDaemonError):
-            store.submit(writes.register_movie, make_movie(1)).result()
+            store.submit(movie_writes.register_movie, make_movie(1)).result()
     assert len(told) == 1
     with Store.open(tmp_path, now_utc_us=2) as again:
         assert count(again) == 1
@@ -140,7 +141,7 @@ def test_a_fatal_error_stops_the_daemon_and_every_later_write(tmp_path: Path, ma
 
 def test_no_checkpoint_on_a_nearly_full_disk(tmp_path: Path, make_movie: MakeMovie) -> None:
     with Store.open(tmp_path, now_utc_us=1, min_free_bytes=1 << 62) as store:
-        store.submit(writes.register_movie, make_movie(0)).result()
+        store.submit(movie_writes.register_movie, make_movie(0)).result()
     assert engine.wal_size_bytes(tmp_path) > 0
     with FileReader(tmp_path) as reader:  # the log is read, also without being merged
         assert reader.sql("SELECT count(*) FROM movies").rows == ((1,),)
@@ -160,8 +161,8 @@ def test_whatever_is_lost_comes_back_from_the_result_files(
     with Store.open(tmp_path, now_utc_us=1, min_free_bytes=1 << 62) as store:
         for i in range(4):
             keep(tmp_path, make_movie(i), make_result(i))
-            store.submit(writes.register_movie, make_movie(i))
-            store.submit(writes.record_result, make_result(i), ready_utc_us=5_000_000, lag_s=2.5).result()
+            store.submit(movie_writes.register_movie, make_movie(i))
+            store.submit(movie_writes.record_result, make_result(i), ready_utc_us=5_000_000, lag_s=2.5).result()
         whole = store.sql("SELECT * EXCLUDE (attempts) FROM movies ORDER BY movie_id").rows
         spectra = store.sql("SELECT * FROM spectra ORDER BY ALL").rows
     path, wal = tmp_path / "session.duckdb", tmp_path / "session.duckdb.wal"

@@ -9,8 +9,7 @@ from dataclasses import replace
 import pytest
 
 from frazil.config.errors import UsageError
-from frazil.daemon.movie_book import MovieBook
-from frazil.daemon.store import session_writes, writes
+from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import (
     AlertRow,
@@ -26,6 +25,7 @@ from frazil.daemon.store.rows import (
     SessionRow,
 )
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieResult, MovieState
 
 MakeMovie = Callable[[int], MovieRow]
@@ -73,15 +73,15 @@ def test_delivered_twice_leaves_the_tables_identical(
 ) -> None:
     before = everything(filled)
     for index in range(4):
-        filled.submit(writes.register_movie, make_movie(index))
-        filled.submit(writes.record_result, make_result(index), ready_utc_us=99_000_000, lag_s=77.0)
+        filled.submit(movie_writes.register_movie, make_movie(index))
+        filled.submit(movie_writes.record_result, make_result(index), ready_utc_us=99_000_000, lag_s=77.0)
     filled.flush()
     assert everything(filled) == before
 
 
 def test_other_parameters_replace_and_never_add(filled: Store, make_result: MakeResult) -> None:
     newer = replace(make_result(1, frames=5), parameter_hash="parameters-2", losses=None)
-    filled.submit(writes.record_result, newer, ready_utc_us=50_000_000, lag_s=9.0).result()
+    filled.submit(movie_writes.record_result, newer, ready_utc_us=50_000_000, lag_s=9.0).result()
     (movie,) = filled.named("movie", {"movie_id": "m00001"}).as_dicts()
     assert movie["ready_utc_us"] == 50_000_000
     assert len(filled.named("frame_shifts", {"movie_id": "m00001"}).rows) == 5
@@ -94,51 +94,51 @@ def test_late_results_of_replaced_and_unknown_movies_are_not_kept(
     filled: Store, make_movie: MakeMovie, make_result: MakeResult
 ) -> None:
     newer = replace(make_movie(1), movie_id="m1-again", generation=1, stem=None)
-    filled.submit(writes.register_movie, newer).result()
-    assert filled.submit(writes.mark_outdated, newer.relative_path, 1).result() == 1
+    filled.submit(movie_writes.register_movie, newer).result()
+    assert filled.submit(movie_writes.mark_outdated, newer.relative_path, 1).result() == 1
     before = everything(filled)
     late = replace(make_result(1), parameter_hash="parameters-9")
-    assert filled.submit(writes.record_result, late, ready_utc_us=1, lag_s=1.0).result() is None
+    assert filled.submit(movie_writes.record_result, late, ready_utc_us=1, lag_s=1.0).result() is None
     stranger = replace(make_result(1), movie_id="nobody")
-    assert filled.submit(writes.record_result, stranger, ready_utc_us=1, lag_s=1.0).result() is None
+    assert filled.submit(movie_writes.record_result, stranger, ready_utc_us=1, lag_s=1.0).result() is None
     assert everything(filled) == before
 
 
 def test_registering_again_keeps_state_and_takes_late_knowledge(store: Store, make_movie: MakeMovie) -> None:
     row = replace(make_movie(3), sidecar_path=None, voltage_kv=None)
-    store.submit(writes.register_movie, row)
-    store.submit(writes.set_state, row.movie_id, MovieState.QUEUED)
-    store.submit(writes.register_movie, replace(row, sidecar_path="a.xml", voltage_kv=200.0, stem="another"))
-    store.submit(writes.register_movie, replace(row, size_bytes=None)).result()
+    store.submit(movie_writes.register_movie, row)
+    store.submit(movie_writes.set_state, row.movie_id, MovieState.QUEUED)
+    store.submit(movie_writes.register_movie, replace(row, sidecar_path="a.xml", voltage_kv=200.0, stem="another"))
+    store.submit(movie_writes.register_movie, replace(row, size_bytes=None)).result()
     (movie,) = store.named("movie", {"movie_id": row.movie_id}).as_dicts()
     assert (movie["state"], movie["sidecar_path"], movie["voltage_kv"]) == ("queued", "a.xml", 200.0)
     assert (movie["size_bytes"], movie["stem"]) == (1003, "foil_3")
 
 
 def test_attempts_count_up_survive_and_can_be_given_back(store: Store, make_movie: MakeMovie) -> None:
-    store.submit(writes.register_movie, make_movie(0))
-    assert [store.submit(writes.start_attempt, "m00000").result() for _ in range(3)] == [1, 2, 3]
-    store.submit(writes.give_attempt_back, "m00000")
-    (movie,) = store.submit(writes.unfinished_movies).result()
+    store.submit(movie_writes.register_movie, make_movie(0))
+    assert [store.submit(movie_writes.start_attempt, "m00000").result() for _ in range(3)] == [1, 2, 3]
+    store.submit(movie_writes.give_attempt_back, "m00000")
+    (movie,) = store.submit(movie_writes.unfinished_movies).result()
     assert (movie.attempts, movie.state) == (2, MovieState.QUEUED)
     with pytest.raises(LookupError, match="nobody"):
-        store.submit(writes.start_attempt, "nobody").result()
+        store.submit(movie_writes.start_attempt, "nobody").result()
 
 
 def test_failure_quarantine_and_requeue(filled: Store) -> None:
     (failure,) = filled.named("failures", {"include_rejected": False}).as_dicts()
     assert failure["reason"] == "the file ends in frame 3"
     assert failure["state"] == "quarantined"
-    assert not filled.submit(writes.record_failure, "nobody", stage="read", reason="x").result()
-    assert filled.submit(writes.requeue, "m00005").result()
+    assert not filled.submit(movie_writes.record_failure, "nobody", stage="read", reason="x").result()
+    assert filled.submit(movie_writes.requeue, "m00005").result()
     (movie,) = filled.named("movie", {"movie_id": "m00005"}).as_dicts()
     assert (movie["state"], movie["attempts"], movie["failure_reason"]) == ("queued", 0, None)
-    assert [m.movie_id for m in filled.submit(writes.unfinished_movies).result()] == ["m00005"]
+    assert [m.movie_id for m in filled.submit(movie_writes.unfinished_movies).result()] == ["m00005"]
 
 
 def test_a_movie_taken_as_it_is_is_known_as_such_until_somebody_takes_it_back(filled: Store) -> None:
     def restored(movie_id: str) -> bool:
-        book = MovieBook.restore(filled, parameter_hash="other", code_version="other")
+        book = MovieRegistry.restore(filled, parameter_hash="other", code_version="other")
         paths = {movie.path: movie.accept_as_is for movie in book.for_intake()}
         return paths[str(filled.named("movie", {"movie_id": movie_id}).as_dicts()[0]["relative_path"])]
 
@@ -148,22 +148,22 @@ def test_a_movie_taken_as_it_is_is_known_as_such_until_somebody_takes_it_back(fi
     for movie_id in ("m00001", "m00005"):  # with a result, and set aside
         before = flags(movie_id)
         assert not restored(movie_id)
-        filled.submit(writes.requeue, movie_id, accept_as_is=True).result()
+        filled.submit(movie_writes.requeue, movie_id, accept_as_is=True).result()
         assert restored(movie_id)
-        filled.submit(writes.requeue, movie_id).result()
+        filled.submit(movie_writes.requeue, movie_id).result()
         assert restored(movie_id), "queued again for another reason"
-        filled.submit(writes.requeue, movie_id, accept_as_is=False).result()
+        filled.submit(movie_writes.requeue, movie_id, accept_as_is=False).result()
         assert not restored(movie_id)
         assert (flags(movie_id) or None) == (before or None)
-    filled.submit(writes.requeue, "m00005", accept_as_is=True).result()
-    filled.submit(writes.quarantine, "m00005", stage="metadata", reason="no pixel size").result()
+    filled.submit(movie_writes.requeue, "m00005", accept_as_is=True).result()
+    filled.submit(movie_writes.quarantine, "m00005", stage="metadata", reason="no pixel size").result()
     assert restored("m00005"), "what is missing may be said later"
-    filled.submit(writes.quarantine, "m00005", stage="intake", reason="damaged").result()
+    filled.submit(movie_writes.quarantine, "m00005", stage="intake", reason="damaged").result()
     assert not restored("m00005"), "it was to no avail: the next file by this name is judged as any other"
 
 
 def test_resume_knows_what_was_made_with_which_parameters(filled: Store) -> None:
-    known = filled.submit(writes.known_movies).result()
+    known = filled.submit(movie_writes.known_movies).result()
     assert [movie.movie_id for movie in known] == [f"m{i:05d}" for i in range(6)]
     assert known[0].parameter_hash == "parameters-1"
     assert known[0].sequence == 0
@@ -177,7 +177,7 @@ def test_a_person_outweighs_the_thresholds_also_after_a_replay(filled: Store, ma
     assert filled.submit(session_writes.record_feedback, reject).result() == MovieState.REJECTED
     for index, reason in ((4, "astigmatism 6000 A, the limit is 5000 A"), (0, None)):
         filled.submit(
-            writes.record_result, make_result(index), ready_utc_us=1, lag_s=1.0, rejection_reason=reason
+            movie_writes.record_result, make_result(index), ready_utc_us=1, lag_s=1.0, rejection_reason=reason
         ).result()
     states = {m["movie_id"]: (m["state"], m["reason"]) for m in filled.named("movies").as_dicts()}
     assert states["m00004"] == ("ready", None)
@@ -212,7 +212,7 @@ def test_picks_keep_what_was_found_out_about_them_and_half_sets_are_fixed(
         diameter_angstrom=picks.diameter_angstrom,
     )
     filled.submit(session_writes.record_particles, rows).result()
-    filled.submit(writes.record_result, make_result(1), ready_utc_us=1, lag_s=1.0).result()
+    filled.submit(movie_writes.record_result, make_result(1), ready_utc_us=1, lag_s=1.0).result()
     after = filled.named("particles", {"movie_id": "m00001"}).as_dicts()
     assert [row["class_id"] for row in after] == [4, None, 5]
     assert [row["certainty"] for row in after] == [0.99, 0.5, 0.0]
@@ -324,7 +324,7 @@ def test_views_are_counted_in_bins_of_equal_area(filled: Store) -> None:
     ],
 )
 def test_where_a_correlation_falls_below_a_threshold(curve: tuple[float, ...], angstrom: float | None) -> None:
-    found = writes.crossing_angstrom((0.1, 0.2, 0.3), curve, 0.143)
+    found = movie_writes.crossing_angstrom((0.1, 0.2, 0.3), curve, 0.143)
     assert found == (None if angstrom is None else pytest.approx(angstrom))
 
 

@@ -12,9 +12,13 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from frazil.daemon.store import session_writes, summary, writes
-from frazil.daemon.store.html_pictures import Pictures, collect
-from frazil.daemon.store.html_spread import spread, spread_words
+from frazil.daemon.report import summary
+from frazil.daemon.report.html_pictures import Pictures, collect
+from frazil.daemon.report.html_spread import spread, spread_words
+from frazil.daemon.report.summary import summarise
+from frazil.daemon.report.summary_html import to_html
+from frazil.daemon.report.summary_records import Curve, Hole, SessionSummary
+from frazil.daemon.report.summary_text import to_json, to_text
 from frazil.daemon.store.rows import (
     AlertRow,
     FeedbackRow,
@@ -25,11 +29,8 @@ from frazil.daemon.store.rows import (
     SessionRow,
 )
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import summarise
-from frazil.daemon.store.summary_html import to_html
-from frazil.daemon.store.summary_records import Curve, Hole, SessionSummary
-from frazil.daemon.store.summary_text import to_json, to_text
 from frazil.daemon.store.table import Scalar
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieResult
 
 NOW_UTC_US = 3_600_000_000
@@ -124,8 +125,8 @@ def test_what_was_done_is_told_with_the_movies_around_it(
             shifts=replace(result.shifts, early_angstrom=early),
             ctf=replace(result.ctf, fit_resolution_angstrom=4.0 + 0.1 * (index % 2)),
         )
-        store.submit(writes.register_movie, make_movie(index))
-        store.submit(writes.record_result, result, ready_utc_us=index, lag_s=1.0).result()
+        store.submit(movie_writes.register_movie, make_movie(index))
+        store.submit(movie_writes.record_result, result, ready_utc_us=index, lag_s=1.0).result()
     did = InterventionRow("b", 12_000_000, "motion", "session", "waits 10 s now", "Ann")
     store.submit(session_writes.record_intervention, did).result()
     text = to_text(summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False))
@@ -148,8 +149,8 @@ def test_rates_say_over_which_time_and_agree_with_the_screens(
     hour_us = 3_600_000_000
     for index, hour in enumerate((0.0, 0.5, 3.2, 3.4, 3.6, 4.0)):
         when = int(hour * hour_us)
-        store.submit(writes.register_movie, replace(make_movie(index), found_utc_us=when))
-        store.submit(writes.record_result, make_result(index), ready_utc_us=when, lag_s=1.0).result()
+        store.submit(movie_writes.register_movie, replace(make_movie(index), found_utc_us=when))
+        store.submit(movie_writes.record_result, make_result(index), ready_utc_us=when, lag_s=1.0).result()
     found = summarise(store, SESSION, now_utc_us=9 * hour_us, live=False)
     assert (found.finished_per_hour, found.last_hour_finished_per_hour) == (pytest.approx(1.5), pytest.approx(4.0))
     header = store.named("rate_per_hour", {"now_utc_us": 4 * hour_us}).as_dicts()[0]
@@ -254,8 +255,8 @@ def test_a_square_is_called_best_by_one_figure_everywhere(
         for square in (0, 1):
             row, result = make_movie(index), make_result(index)
             changed = replace(result, ctf=replace(result.ctf, fit_resolution_angstrom=fits[square][shot]))
-            store.submit(writes.register_movie, row)
-            store.submit(writes.record_result, changed, ready_utc_us=index, lag_s=1.0).result()
+            store.submit(movie_writes.register_movie, row)
+            store.submit(movie_writes.record_result, changed, ready_utc_us=index, lag_s=1.0).result()
             index += 1
     found = summarise(store, SESSION, now_utc_us=NOW_UTC_US, live=False)
     assert "best grid square by median CTF fit: GridSquare_1 (3.5 A, 3 of 3 kept), worst: GridSquare_0" in to_text(

@@ -12,7 +12,11 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import NotThereError, QueryError, UsageError
 from frazil.daemon.cli.main import build
-from frazil.daemon.store import causal_writes, particle_writes, session_writes, writes
+from frazil.daemon.report.summary import summarise
+from frazil.daemon.report.summary_html import to_html as summary_html
+from frazil.daemon.report.summary_text import to_text as summary_text
+from frazil.daemon.report.why import LossAt, session_graph, why_movie, why_session
+from frazil.daemon.report.why_text import bar, to_json, to_text
 from frazil.daemon.store.engine import SCHEMA_VERSION, Connection
 from frazil.daemon.store.rows import (
     ChangeRow,
@@ -24,11 +28,7 @@ from frazil.daemon.store.rows import (
     ShareRow,
 )
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.summary import summarise
-from frazil.daemon.store.summary_html import to_html as summary_html
-from frazil.daemon.store.summary_text import to_text as summary_text
-from frazil.daemon.store.why import LossAt, session_graph, why_movie, why_session
-from frazil.daemon.store.why_text import bar, to_json, to_text
+from frazil.daemon.store.writes import causal_writes, movie_writes, particle_writes, session_writes
 from frazil.models.causal.graph import causal_graph
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieResult
@@ -54,10 +54,10 @@ def losses(motion: float, *, named: str = "", version: int = 3) -> CausalLosses:
 def told(store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[..., MovieResult]) -> Store:
     """Three ready movies, one that waits; a change, an advice, and what is not known well enough."""
     for index, movie_losses in enumerate([losses(1.0), losses(2.0, named="motion"), losses(3.0, named="motion")]):
-        store.submit(writes.register_movie, make_movie(index)).result()
+        store.submit(movie_writes.register_movie, make_movie(index)).result()
         result = replace(make_result(index), losses=movie_losses)
-        store.submit(writes.record_result, result, ready_utc_us=10 * (index + 1), lag_s=1.0).result()
-    store.submit(writes.register_movie, make_movie(3)).result()
+        store.submit(movie_writes.record_result, result, ready_utc_us=10 * (index + 1), lag_s=1.0).result()
+    store.submit(movie_writes.register_movie, make_movie(3)).result()
     prior = PriorRow(3, 1, 15, ("motion",), (1.0,), (0.1,), "{}", change_sd=(0.25, 0.5))
     change = ChangeRow(1, 1, None, "illumination", "counts", 0.0, 0.1, 50.0, "the beam is +12 %", 3)
     store.submit(causal_writes.record_version, prior, [change], []).result()
@@ -244,9 +244,9 @@ def test_a_session_of_an_earlier_schema_is_brought_up_to_date(
     store.submit(as_schema_3).result()
     store.close()
     with Store.open(store.session_dir, now_utc_us=2) as again:
-        again.submit(writes.register_movie, make_movie(0)).result()
+        again.submit(movie_writes.register_movie, make_movie(0)).result()
         result = replace(make_result(0), losses=losses(1.0, named="ice"))
-        again.submit(writes.record_result, result, ready_utc_us=10, lag_s=1.0).result()
+        again.submit(movie_writes.record_result, result, ready_utc_us=10, lag_s=1.0).result()
         assert again.named("movie", {"movie_id": "m00000"}).column("named_cause") == ["ice"]
         assert set(new) <= set(again.named("interventions").columns)
         assert again.sql("SELECT max(version) AS v FROM schema_version").rows == ((SCHEMA_VERSION,),)
@@ -255,8 +255,8 @@ def test_a_session_of_an_earlier_schema_is_brought_up_to_date(
 def test_particles_of_schema_6_are_kept_and_can_be_told_more_of(
     store: Store, make_movie: Callable[[int], MovieRow], make_result: Callable[..., MovieResult]
 ) -> None:
-    store.submit(writes.register_movie, make_movie(0)).result()
-    store.submit(writes.record_result, make_result(0), ready_utc_us=10, lag_s=1.0).result()
+    store.submit(movie_writes.register_movie, make_movie(0)).result()
+    store.submit(movie_writes.record_result, make_result(0), ready_utc_us=10, lag_s=1.0).result()
     rows = ParticleRows("m00000", (1.0, 2.0), (3.0, 4.0), (1, 2))
     store.submit(session_writes.record_particles, rows).result()
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError, UsageError
 from frazil.daemon.cli.requeue import requeue
-from frazil.daemon.service import DaemonService
-from frazil.daemon.store import writes
+from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import movie_writes
 from frazil.daemon.transport.messages import Command, LiveState
 from frazil.daemon.transport.server import QueryServer
 
@@ -31,7 +31,7 @@ def orders(runtime: Path, tmp_path: Path) -> Iterator[list[Command]]:
 
     with Store.open(tmp_path, now_utc_us=1) as store:
         for number, (movie_id, path) in enumerate(MOVIES.items()):
-            store.submit(writes.register_movie, MovieRow(movie_id, path, 0, 1, sequence=number)).result()
+            store.submit(movie_writes.register_movie, MovieRow(movie_id, path, 0, 1, sequence=number)).result()
         with QueryServer(tmp_path, DaemonService(store, tmp_path, order, LiveState)):
             yield found
 

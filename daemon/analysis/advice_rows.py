@@ -1,0 +1,196 @@
+"""What a version of the prior says to a person, as rows: change points, advice, how well causes are known. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import mean, median
+
+from frazil.daemon.session.epochs import EPOCH_MOVIES
+from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, ShareRow
+from frazil.daemon.store.writes.causal_writes import ADVISER
+from frazil.models.causal.change_points import ChangePoint
+from frazil.models.causal.convergence import Share
+from frazil.models.causal.factors import ALL_FACTORS, FACTORS
+from frazil.models.causal.interventions import Advice
+from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.records import MovieEvidence
+
+ADVISED_MOVIES = 25
+"""The newest kept ones: what the session is like now."""
+SESSION = "session"
+_LEAST_OF_SQUARE = 5
+_PAUSE = 10.0
+"""A gap of so many times the median is a pause, not the pace."""
+_WORTH_A_WORD_LN_SSNR = 0.05
+_SECONDS_PER_HOUR = 3600.0
+_AS_ANNOUNCED = "nothing if this is what was meant"
+_OTHERWISE = "look at what was changed at the microscope then"
+_REMEDIES = {
+    "illumination": "check spot size, C2 aperture and beam centring, and measure the dose again",
+    "ln_stated_rate": "nothing if it was meant; otherwise set spot size and beam back, and check the dose on the "
+    "specimen",
+    "gain": "take a new gain reference and start a new session with it",
+    "grid": "nothing if grid or square was changed on purpose; otherwise look for crystalline or thick ice and "
+    "for contamination",
+    "stage": "check the holder and the cooling (nitrogen level, boiling), and wait longer after stage moves",
+}
+
+
+def change_rows(prior: PriorSnapshot, found_with: Mapping[int, int]) -> tuple[ChangeRow, ...]:
+    """All change points that a version knows. `found_with`: by number, the version that found those known before."""
+    return tuple(
+        ChangeRow(
+            number=number,
+            movie_number=point.movie_number,
+            acquired_utc_us=point.utc_us,
+            cause=point.cause,
+            channel=point.channel,
+            value_before=point.before,
+            value_after=point.after,
+            likelihood_ratio=point.likelihood_ratio,
+            sentence=_told(point),
+            prior_version=found_with.get(number, prior.version),
+        )
+        for number, point in enumerate(prior.change_points, 1)
+    )
+
+
+def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
+    """A word to a person, by an id that is the same however often the change is found."""
+    meant = bool(point.announced)
+    return AlertRow(
+        severity="info" if meant else "warning",
+        subject="change",
+        text=f"from movie {point.movie_number + 1} on: {_told(point)}",
+        created_utc_us=utc_us,
+        remedy=_AS_ANNOUNCED if meant else _REMEDIES.get(point.channel) or _REMEDIES.get(point.cause, _OTHERWISE),
+        alert_id=f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}",
+    )
+
+
+def _told(point: ChangePoint) -> str:
+    """What a change is, and what a person said of it."""
+    return f"{point.sentence}; announced: {point.announced}" if point.announced else point.sentence
+
+
+def before_change(prior: PriorSnapshot, movie: MovieEvidence, sequence: int) -> ChangePoint | None:
+    """The first change after a movie that made the prior forget what it knew of the movie's part of the session."""
+    for point in prior.change_points:
+        if not point.forgets_counts:
+            continue
+        acquired = movie.exposure.acquired_utc_us
+        timed = acquired is not None and point.utc_us is not None
+        if acquired < point.utc_us if timed else sequence < point.movie_number:  # type: ignore[operator]
+            return point
+    return None
+
+
+def as_of(prior: PriorSnapshot, change: ChangePoint | None, snapshot: Callable[[int], PriorSnapshot]) -> PriorSnapshot:
+    """What a version knows of the part of the session that a change ended.
+
+    With another beam the zero of the ice is another one: an earlier movie judged by it would seem to have thicker ice.
+    So counts and what is usual are as the last version knew them that had seen nothing later; the strengths of the
+    mechanisms are the newest. After a change of grid the specimen's own curve is another one, too.
+    """
+    if change is None:
+        return prior
+    earlier = snapshot(min(change.movie_number // EPOCH_MOVIES, prior.version))
+    if change.cause == "grid":
+        return replace(earlier, version=prior.version)
+    return replace(prior, count_ln_weight=earlier.count_ln_weight, window=earlier.window)
+
+
+def scopes(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, tuple[MovieEvidence, ...]]:
+    """The session, and its worst grid square (largest mean loss) where there are several."""
+    found = {SESSION: tuple(movies)}
+    losses: dict[str, list[float]] = {}
+    of_total = [ALL_FACTORS.index(name) for name in FACTORS]
+    for row in prior.window:
+        if row.grid_square:
+            losses.setdefault(row.grid_square, []).append(sum(row.losses_at_5_angstrom[place] for place in of_total))
+    own = {square: [m for m in movies if m.exposure.grid_square == square] for square in losses}
+    several = [square for square in losses if len(own[square]) >= _LEAST_OF_SQUARE]
+    if len(several) > 1:
+        worst = max(several, key=lambda square: (mean(losses[square]), square))
+        found[worst] = tuple(own[worst])
+    return found
+
+
+def seconds_per_movie(movies: Iterable[MovieEvidence]) -> float | None:
+    """The pace of acquisition, pauses left out; None: nobody said when movies were taken."""
+    times = sorted(m.exposure.acquired_utc_us for m in movies if m.exposure.acquired_utc_us is not None)
+    gaps = [(later - earlier) / 1e6 for earlier, later in itertools.pairwise(times) if later > earlier]
+    if not gaps:
+        return None
+    return mean(gap for gap in gaps if gap <= _PAUSE * median(gaps))
+
+
+def advice_rows(
+    advice: Iterable[Advice], prior_version: int, *, seconds_per_movie: float | None, utc_us: int
+) -> tuple[InterventionRow, ...]:
+    """Of each scope and cause the action that is worth most per hour; the session's first, then by gain.
+
+    Of a square only what is worth more there.
+    """
+    best: dict[tuple[str, str], Advice] = {}
+    for one in advice:
+        key = one.scope, one.factor
+        if key not in best or _per_hour(one, seconds_per_movie) > _per_hour(best[key], seconds_per_movie):
+            best[key] = one
+    told = [one for one in best.values() if one.scope == SESSION or _is_news(one, best.get((SESSION, one.factor)))]
+    ranked = sorted(told, key=lambda one: (one.scope != SESSION, -one.gain_ln_ssnr, one.action))
+    return tuple(_row(one, place, prior_version, utc_us) for place, one in enumerate(ranked, 1))
+
+
+def _is_news(of_square: Advice, of_session: Advice | None) -> bool:
+    """Whether acting on one square is worth more than acting on the whole session, which says the same."""
+    return of_session is None or of_square.gain_ln_ssnr > of_session.gain_ln_ssnr + _WORTH_A_WORD_LN_SSNR
+
+
+def _per_hour(advice: Advice, seconds_per_movie: float | None) -> float:
+    """ln of signal per hour gained: of its SSNR times the movies that are still taken."""
+    if not advice.movies_per_hour_change or not seconds_per_movie:
+        return advice.gain_ln_ssnr
+    share = 1.0 + advice.movies_per_hour_change * seconds_per_movie / _SECONDS_PER_HOUR
+    return advice.gain_ln_ssnr + math.log(max(share, 1e-6))
+
+
+def _row(advice: Advice, place: int, prior_version: int, utc_us: int) -> InterventionRow:
+    fit, of_map = advice.fit_resolution_to_angstrom, advice.map_resolution_to_angstrom
+    where = "" if advice.scope == SESSION else f"on grid square {advice.scope}: "
+    return InterventionRow(
+        intervention_id=f"advice-{place:02d}",
+        created_utc_us=utc_us,
+        factor=advice.factor,
+        scope=advice.scope,
+        sentence=where + advice.sentence,
+        who=ADVISER,
+        gain_ln_ssnr=advice.gain_ln_ssnr,
+        gain_sd=(advice.gain_high - advice.gain_low) / (2 * 1.96),
+        ctf_resolution_from_angstrom=advice.fit_resolution_from_angstrom,
+        ctf_resolution_to_angstrom=None if fit is None else fit[0],
+        place=place,
+        action=advice.action,
+        gain_low_ln_ssnr=advice.gain_low,
+        gain_high_ln_ssnr=advice.gain_high,
+        ctf_resolution_best_angstrom=None if fit is None else fit[1],
+        ctf_resolution_worst_angstrom=None if fit is None else fit[2],
+        map_resolution_from_angstrom=advice.map_resolution_from_angstrom,
+        map_resolution_to_angstrom=None if of_map is None else of_map[0],
+        map_resolution_best_angstrom=None if of_map is None else of_map[1],
+        map_resolution_worst_angstrom=None if of_map is None else of_map[2],
+        movies_saved_share=advice.movies_saved_share,
+        movies_per_hour_change=advice.movies_per_hour_change,
+        prior_version=prior_version,
+    )
+
+
+def share_rows(shares: Iterable[Share], prior_version: int, movie_count: int) -> tuple[ShareRow, ...]:
+    """How well each cause is known."""
+    return tuple(
+        ShareRow(share.factor, share.loss_ln_ssnr, share.sd, share.converged, movie_count, prior_version)
+        for share in shares
+    )

@@ -1,0 +1,111 @@
+"""What a round of the map is told to a person with: how its views are spread, and what more movies would bring."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from frazil.actors.reconstruction_records import FinishedRound
+from frazil.daemon.report.why import cause_words
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.queries import named_sql
+from frazil.daemon.store.rows import ForecastRow, GainRow
+from frazil.daemon.store.store import Store
+from frazil.models.reconstruction.orientation.orientations import OrientationReport, orientation_report
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.resolution.forecast import Ssnr, ssnr_of
+from frazil.models.reconstruction.resolution.outlook import Outlook, outlook
+
+_log = logging.getLogger(__name__)
+_ROT_BINS, _TILT_BINS = 144, 72
+"""Equal areas of some 2.5 deg: finer than a particle's views are known."""
+_PACE_WINDOW_S = 3600.0
+_GAINS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+_SESSION_SQL = """
+SELECT count(*) FILTER (state = 'ready') AS kept,
+       count(*) FILTER (state IN ('ready', 'rejected', 'quarantined')) AS ended,
+       count(*) FILTER (state <> 'outdated') AS total
+FROM movies
+"""
+_CAUSE_SQL = "SELECT factor FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """None: nothing can be said yet."""
+
+    orientations: OrientationReport | None
+    outlook: Outlook | None
+    gains: tuple[GainRow, ...] = ()
+    """The map with fewer and with more particles."""
+
+    def forecast_rows(self) -> tuple[ForecastRow, ...]:
+        """As the store keeps them."""
+        if self.outlook is None:
+            return ()
+        return tuple(ForecastRow(place, **asdict(row)) for place, row in enumerate(self.outlook.rows, start=1))
+
+
+def told(
+    store: Store,
+    done: FinishedRound,
+    *,
+    diameter_angstrom: float | None,
+    now_utc_us: int,
+    goal_angstrom: float | None = None,
+) -> Told:
+    """Of a finished round and what the store knows of its session. A curve that no forecast can be made from is
+    logged, and foretells nothing."""
+    report = done.report
+    resolution = done.resolution_0143_angstrom
+    if report is None or resolution is None:
+        return Told(None, None)
+    views = None
+    # The writer's turn comes after the poses that were submitted before.
+    view_bins, pace = store.submit(_views_and_pace, now_utc_us).result()
+    kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
+    causes = store.rows(_CAUSE_SQL)
+    try:
+        if diameter_angstrom is not None:
+            bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
+            views = orientation_report(
+                bins[:, 0],
+                bins[:, 1],
+                bins[:, 2],
+                symmetry_matrices(done.symmetry),
+                diameter_angstrom=diameter_angstrom,
+                resolution_angstrom=resolution,
+            )
+        if not done.own_orientations:
+            return Told(views, None)
+        ssnr = ssnr_of(report.corrected, np.array(report.chance_covariance))
+        foreseen = outlook(
+            ssnr,
+            movie_count=done.movie_count,
+            particle_count=done.particle_count,
+            resolution_angstrom=resolution,
+            movies_at_end=round(total * kept / ended) if ended else None,
+            movies_per_hour=pace,
+            largest_cause=cause_words(causes[0][0]) if causes else None,
+            goal_angstrom=goal_angstrom,
+        )
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        _log.warning("no forecast of the map: %s", error)
+        return Told(views, None)
+    return Told(views, foreseen, _gains(ssnr))
+
+
+def _gains(ssnr: Ssnr) -> tuple[GainRow, ...]:
+    found = [(gain, ssnr.resolution(gain)) for gain in _GAINS]
+    return tuple(GainRow(gain, one.low, one.median, one.high) for gain, one in found)
+
+
+def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:
+    """Bins of views with their counts, and kept movies per hour over the last one; None: none."""
+    given = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
+    views = connection.execute(named_sql.ORIENTATIONS, given).fetchall()
+    window = {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}
+    paces = connection.execute(f"SELECT kept_per_hour FROM ({named_sql.RATE_PER_HOUR})", window).fetchall()
+    return views, float(paces[0][0]) if paces and paces[0][0] else None

@@ -1,0 +1,460 @@
+"""Keeps the running reconstruction going: gives it movies in order, stores its rounds, brings it back when it dies.
+
+It never stops the daemon and never delays a movie: a map that cannot be made is an alert.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from frazil.actors.ray_runtime import RayRuntime
+from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
+from frazil.actors.reconstructor import Reconstructor
+from frazil.config.errors import FormatError, FrazilError, UsageError
+from frazil.config.settings import Settings
+from frazil.daemon.analysis.map.outlook import told
+from frazil.daemon.analysis.map.queue import MapQueue
+from frazil.daemon.session.registry import MovieRegistry
+from frazil.daemon.store import result_files
+from frazil.daemon.store.rows import AlertRow, ClassRow, MapClassRow, ParticleRows, ReconstructionRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import particle_writes, session_writes
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
+from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
+
+_log = logging.getLogger(__name__)
+_MAX_DEATHS = 3
+_ENDED_SQL = """
+SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected', 'outdated', 'quarantined')
+AND NOT (contains(coalesce(flags, ''), 'outdated-') AND failure_stage IS NULL)
+ORDER BY sequence
+"""
+"""A result that is to be made again waits outside: a map has particles of one kind of settings, and what a movie left
+in its sums cannot be taken out when the new result comes."""
+
+
+class RunningReconstruction:
+    """The running reconstruction of one session, as the daemon sees it."""
+
+    def __init__(
+        self,
+        runtime: RayRuntime,
+        store: Store,
+        session_dir: Path,
+        settings: Settings,
+        book: MovieRegistry,
+        *,
+        utc_us: Callable[[], int],
+    ) -> None:
+        self._ray = runtime.ray
+        self._store, self._session_dir, self._settings = store, session_dir.resolve(), settings
+        self._utc_us = utc_us
+        self._queue = MapQueue()
+        self._replay: list[str] = []
+        """Movies that the actor has to be given (again) before any of the queue."""
+        self._given: list[str] = []
+        """All movies that were given, in order."""
+        self._given_ids: set[str] = set()
+        """The same, to look one up."""
+        self._again: set[str] = set()
+        """Movies that were given and have a result once more since."""
+        self._skipped: set[str] = set()
+        """Movies that ended the actor's process time after time."""
+        self._deaths: Counter[str] = Counter()
+        """By what the actor had in hand: a movie, or another of its calls."""
+        self._in_hand = ""
+        self._off = False
+        self._call: Any = None
+        self._call_name = ""
+        self._unrecorded = False
+        """Movies were added since the last stored round."""
+        self._round_due = False
+        self._movie_count = 0
+        self._recorded_movie_count = 0
+        self.particle_count: int | None = None
+        self.resolution_angstrom: float | None = None
+        for sequence in book.open_sequences:
+            self._queue.begins(sequence)
+        ended = set(book.ended_sequences)
+        self._expected: dict[str, str] = {}
+        for movie_id, sequence, state in self._ended():
+            made_with = self._result_id(movie_id)
+            if state == "ready" and sequence in ended and made_with is not None:  # the others are to be done again
+                self._expected[movie_id] = made_with
+                self._queue.ends(sequence, movie_id)
+        self._recall_last_round()
+        self._start()
+
+    # --- told by the daemon ----------------------------------------------------------------------------------------
+
+    def begins(self, sequence: int) -> None:
+        """A movie was queued."""
+        self._queue.begins(sequence)
+
+    def ends(self, sequence: int, movie_id: str | None) -> None:
+        """A movie has its result in the store, or (None) will never have one."""
+        self._queue.ends(sequence, movie_id)
+        if movie_id in self._given_ids:
+            self._again.add(movie_id)
+        if movie_id is not None:
+            self._skipped.discard(movie_id)  # another result may do no harm
+
+    def drained(self, *, final: bool) -> bool:
+        """Nothing is under way or waits. With `final` the last round is made first."""
+        if self._off:
+            return True
+        if self._call is not None or self._replay or self._queue.waiting or self._round_due:
+            return False
+        if final and (self._catch_up() or self._queue.waiting):
+            return False
+        if final and self._unrecorded:
+            self._round_due = True
+            return False
+        return True
+
+    def step(self) -> None:
+        """Take in what the actor has finished and give it the next thing; never waits."""
+        if self._off:
+            return
+        if self._call is not None:
+            ready, _ = self._ray.wait([self._call], timeout=0)
+            if not ready:
+                return
+            self._take_in()
+        if self._off or self._call is not None:
+            return
+        if self._round_due:
+            if not self._catch_up():
+                self._ask("finish_round")
+            return
+        movie_id = self._next_movie()
+        if movie_id is not None:
+            self._give(movie_id)
+
+    def close(self) -> None:
+        """End the actor; what came after the last round is added again at the next start."""
+        self._ray.kill(self._actor, no_restart=True)
+
+    # --- the actor -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._actor = (
+            self._ray.remote(Reconstructor)
+            .options(num_cpus=0, max_restarts=0, max_task_retries=0)
+            .remote(str(self._session_dir), self._settings, polite=True)
+        )
+        self._ask("resume", dict(self._expected))
+
+    def _ask(self, name: str, *arguments: object, in_hand: str = "") -> None:
+        self._call_name, self._in_hand = name, in_hand or name
+        self._call = getattr(self._actor, name).remote(*arguments)
+
+    def _take_in(self) -> None:
+        call, self._call = self._call, None
+        try:
+            answer = self._ray.get(call)
+        except self._ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error
+            if isinstance(cause, OSError) and self._call_name == "finish_round":
+                self._on_unwritten(cause)
+            elif isinstance(cause, UsageError):
+                self._give_up(str(cause))  # the initial map cannot be used
+            else:
+                self._on_death(cause)  # also after an error: what the call had half done is not to be gone on with
+            return
+        self._deaths.pop(self._in_hand, None)
+        if isinstance(answer, Resumed):
+            self._on_resumed(answer)
+        elif isinstance(answer, Added):
+            self._on_added(answer)
+        elif isinstance(answer, FinishedRound):
+            self._on_round(answer)
+
+    def _on_death(self, error: BaseException) -> None:
+        self._deaths[self._in_hand] += 1
+        if self._deaths[self._in_hand] >= _MAX_DEATHS:
+            if self._in_hand not in self._given_ids:
+                self._give_up(f"its process ended {_MAX_DEATHS} times while it did the same ({error})")
+                return
+            self._skip(self._in_hand, error)
+        _log.warning("the reconstruction's process ended (%s); it goes on from its checkpoint", error)
+        self._restart()
+
+    def _skip(self, movie_id: str, error: BaseException) -> None:
+        self._skipped.add(movie_id)
+        self._given.remove(movie_id)
+        self._given_ids.discard(movie_id)
+        self._expected.pop(movie_id, None)
+        self._alert(
+            "warning",
+            f"movie {movie_id} is not in the map: the reconstruction ended {_MAX_DEATHS} times with it ({error})",
+            "look at this movie's particles; it is tried again when it is processed again",
+        )
+
+    def _restart(self) -> None:
+        self._ray.kill(self._actor, no_restart=True)
+        self._start()
+
+    def _on_unwritten(self, error: OSError) -> None:
+        self._deaths["finish_round"] += 1
+        self._round_due = False  # tried again after the next ten movies, or at the end
+        if self._deaths["finish_round"] >= _MAX_DEATHS:
+            self._give_up(f"it cannot be written ({error})")
+        else:
+            self._alert("warning", f"the map cannot be written: {error}", "free disk space")
+
+    def _tell_begun_anew(self, why: str) -> None:
+        """Its rounds count from 1 again, which nobody should have to guess at."""
+        now_utc_us = self._utc_us()
+        at = datetime.fromtimestamp(now_utc_us / 1e6, UTC)
+        text = f"the map of {self._recorded_movie_count} movies was begun anew at {at:%Y-%m-%d %H:%M} UTC: {why}"
+        _log.info("%s", text)
+        row = AlertRow("info", "reconstruction", text, now_utc_us, alert_id=MAP_BEGUN_ANEW)
+        # An alert that is open keeps its words: the one before is over.
+        self._store.submit(session_writes.clear_alert, MAP_BEGUN_ANEW, utc_us=now_utc_us - 1)
+        self._store.submit(session_writes.record_alert, row)
+
+    def _give_up(self, why: str) -> None:
+        self._off = True
+        _log.error("no running map: %s", why)
+        self._alert(
+            "error",
+            f"there is no running map: {why}",
+            "correct the settings of particles, or see logs; then start again",
+        )
+
+    def _on_resumed(self, resumed: Resumed) -> None:
+        included = set(resumed.included)
+        if resumed.begun_anew and self._recorded_movie_count:
+            self._tell_begun_anew(resumed.begun_anew)
+        self._movie_count, self.particle_count = resumed.movie_count, resumed.particle_count
+        if not self._given:  # the daemon has just started: the checkpoint is where it goes on
+            self._given, self._given_ids = list(resumed.included), set(included)
+            # Killed between the round's files and its row: the row is made again.
+            self._unrecorded = self._round_due = resumed.movie_count > self._recorded_movie_count
+        else:
+            self._round_due = False
+        self._replay = [movie_id for movie_id in self._given if movie_id not in included]
+
+    # --- movies ----------------------------------------------------------------------------------------------------
+
+    def _next_movie(self) -> str | None:
+        if self._replay:
+            return self._replay.pop(0)
+        while (movie_id := self._queue.take()) is not None:
+            if movie_id in self._given_ids or movie_id in self._skipped:
+                continue
+            if self._state(movie_id) == "ready":
+                self._given.append(movie_id)
+                self._given_ids.add(movie_id)
+                return movie_id
+        return None
+
+    def _catch_up(self) -> bool:
+        """Follow what became of the given movies since: rejected by a person, done again, accepted after all.
+
+        Asked before every round. What a movie left in the sums cannot be taken out, so a map with one that changed is
+        made again from the checkpoint, or from nothing if the checkpoint has it. True: there is something to do first.
+        """
+        if self._replay:
+            return False  # one thing after the other: each rebuilding gets to its end
+        ended = {movie_id: (sequence, state) for movie_id, sequence, state in self._ended()}
+        gone = {movie_id for movie_id in self._given_ids if ended.get(movie_id, (0, "ready"))[1] != "ready"}
+        again = {movie_id for movie_id in self._again if movie_id in ended}
+        changed = {movie_id for movie_id in again - gone if self._result_id(movie_id) != self._expected.get(movie_id)}
+        self._again -= again
+        for movie_id, (sequence, state) in ended.items():
+            known = movie_id in self._given_ids or movie_id in self._skipped
+            if state == "ready" and not known and not self._queue.is_open(sequence):
+                self._queue.ends(sequence, movie_id)
+        if not gone and not changed:
+            return False
+        _log.info("%d movies of the map changed and %d left it; it is made again", len(changed), len(gone))
+        self._given = [movie_id for movie_id in self._given if movie_id not in gone]
+        self._given_ids -= gone
+        for movie_id in gone | changed:
+            self._expected.pop(movie_id, None)
+        self._unrecorded = True
+        self._restart()
+        return True
+
+    def _give(self, movie_id: str) -> None:
+        made_with = self._result_id(movie_id)
+        try:
+            stored = result_files.read_result(result_files.result_path(self._session_dir, movie_id))
+        except (FormatError, OSError) as error:
+            self._alert("warning", f"movie {movie_id} is not in the map: {error}")
+            return
+        result, metadata = stored.result, stored.movie.metadata
+        evidence, microscope = result.evidence, self._settings.microscope
+        voltage_kv = evidence.voltage_kv if evidence is not None else microscope.voltage_kv
+        cs_mm = evidence.cs_mm if evidence is not None else microscope.cs_mm
+        if voltage_kv is None or cs_mm is None or made_with is None:
+            return
+        self._expected[movie_id] = made_with
+        self._ask(
+            "add",
+            MapMovie(
+                movie_id=movie_id,
+                result_id=made_with,
+                particles_path=result.files.particles,
+                pixel_size_angstrom=result.pixel_size_angstrom,
+                diameter_angstrom=result.picks.diameter_angstrom,
+                voltage_kv=voltage_kv,
+                cs_mm=cs_mm,
+                amplitude_contrast=metadata.amplitude_contrast or microscope.amplitude_contrast,
+                ctf=result.ctf,
+                losses=result.losses,
+            ),
+            in_hand=movie_id,
+        )
+
+    def _on_added(self, added: Added) -> None:
+        self._movie_count, self.particle_count = added.movie_count, added.particle_count
+        self._unrecorded = True
+        self._round_due = added.movie_count % ROUND_MOVIES == 0
+        if added.skipped is not None:
+            self._alert("warning", f"particles of a movie are not in the map: {added.skipped}")
+        for poses in added.poses:
+            self._record_poses(poses)
+
+    def _record_poses(self, poses: ParticlePoses) -> None:
+        try:
+            stored = result_files.read_result(result_files.result_path(self._session_dir, poses.movie_id))
+        except (FormatError, OSError) as error:
+            _log.warning("poses of %s are not stored: %s", poses.movie_id, error)
+            return
+        picks = stored.result.picks
+        if len(picks.x_px) != len(poses.half_set):
+            _log.warning("poses of %s are not stored: the movie was picked again", poses.movie_id)
+            return
+        self._store.submit(
+            particle_writes.record_poses,
+            ParticleRows(
+                movie_id=poses.movie_id,
+                x_px=picks.x_px,
+                y_px=picks.y_px,
+                half_set=poses.half_set,
+                score=picks.score or None,
+                class_id=poses.class_id,
+                rot_deg=poses.rot_deg,
+                tilt_deg=poses.tilt_deg,
+                psi_deg=poses.psi_deg,
+                origin_x_angstrom=poses.origin_x_angstrom,
+                origin_y_angstrom=poses.origin_y_angstrom,
+                certainty=poses.certainty,
+                map_class=poses.map_class,
+                diameter_angstrom=picks.diameter_angstrom,
+            ),
+            poses.evidence,
+        )
+
+    def _on_round(self, done: FinishedRound) -> None:
+        self._round_due = self._unrecorded = False
+        self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
+        try:
+            self._record_round(done)
+            self._recorded_movie_count = done.movie_count
+        except FrazilError as error:
+            self._alert("warning", f"the map's round after {done.movie_count} movies is not in the store: {error}")
+
+    def _record_round(self, done: FinishedRound) -> None:
+        classes = tuple(
+            ClassRow(one.class_id, one.particle_count, one.resolution_angstrom, done.averages_path)
+            for one in done.classes
+        )
+        now_utc_us = self._utc_us()
+        round_told = told(
+            self._store,
+            done,
+            diameter_angstrom=done.diameter_angstrom,
+            now_utc_us=now_utc_us,
+            goal_angstrom=self._settings.evaluation.goal_resolution_angstrom,
+        )
+        views, foreseen, report = round_told.orientations, round_told.outlook, done.report
+        b_factor = None if foreseen is None else foreseen.b_factor_a2
+        self._store.submit(
+            session_writes.record_reconstruction,
+            ReconstructionRow(
+                # A last, shorter round has the number of the full one that takes its place when more movies come.
+                round=-(-done.movie_count // ROUND_MOVIES),
+                created_utc_us=now_utc_us,
+                movie_count=done.movie_count,
+                particle_count=done.particle_count,
+                symmetry=done.symmetry,
+                resolution_0143_angstrom=done.resolution_0143_angstrom,
+                resolution_05_angstrom=done.resolution_05_angstrom,
+                map_path=done.map_path,
+                half1_path=done.half1_path,
+                half2_path=done.half2_path,
+                frequency_per_angstrom=done.frequency_per_angstrom,
+                fsc=done.fsc,
+                classes=classes,
+                fsc_unmasked=() if report is None else report.unmasked.fsc,
+                fsc_masked=() if report is None else report.masked.fsc,
+                fsc_randomised=() if report is None else report.randomised.fsc,
+                fsc_uniform=done.uniform_fsc,
+                uniform_resolution_0143_angstrom=done.uniform_resolution_0143_angstrom,
+                forecasts=round_told.forecast_rows(),
+                gains=round_told.gains,
+                mask=None if report is None else report.mask,
+                randomised_from_per_angstrom=None if report is None else report.randomised_from_per_angstrom,
+                sphericity=None if report is None else report.sphericity,
+                best_direction_angstrom=None if report is None else report.best_direction_angstrom,
+                worst_direction_angstrom=None if report is None else report.worst_direction_angstrom,
+                orientation_efficiency=None if views is None else views.scf,
+                preferred_orientation=None if views is None else views.preferred,
+                orientation_sentence=None if views is None else views.sentence,
+                b_factor_a2=None if b_factor is None else b_factor.median,
+                b_factor_low_a2=None if b_factor is None else b_factor.low,
+                b_factor_high_a2=None if b_factor is None else b_factor.high,
+                discarded_share=done.discarded_share,
+                map_class_sentence=done.map_class_sentence,
+                map_classes=tuple(
+                    MapClassRow(one.map_class, one.particle_count, one.resolution_0143_angstrom, one.map_path)
+                    for one in done.map_classes
+                ),
+            ),
+        ).result()
+        if views is not None and views.preferred:
+            text, remedy = views.sentence, "tilt the stage by 20 to 40 deg, or change grid or detergent"
+            row = AlertRow("warning", "orientation", text, now_utc_us, remedy=remedy, alert_id="preferred-orientation")
+            self._store.submit(session_writes.record_alert, row)
+
+    # --- the store -------------------------------------------------------------------------------------------------
+
+    def _ended(self) -> list[tuple[str, int, str]]:
+        return [(str(i), int(n), str(s)) for i, n, s in self._store.rows(_ENDED_SQL) if n is not None]
+
+    def _result_id(self, movie_id: str) -> str | None:
+        """Names one writing of a movie's result; None: its file is not there.
+
+        Settings do not: a late sidecar changes a result without them. Size and time of the file are had without reading
+        gigabytes at every start; a copied session only makes its map once more.
+        """
+        try:
+            status = result_files.result_path(self._session_dir, movie_id).stat()
+        except OSError:
+            return None
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def _state(self, movie_id: str) -> str | None:
+        rows = self._store.rows("SELECT state FROM movies WHERE movie_id = ?", movie_id)
+        return str(rows[0][0]) if rows else None
+
+    def _recall_last_round(self) -> None:
+        rows = self._store.named("reconstructions").as_dicts()
+        if rows:
+            value, count = rows[-1].get("resolution_0143_angstrom"), rows[-1].get("movie_count")
+            self.resolution_angstrom = float(value) if isinstance(value, int | float) else None
+            self._recorded_movie_count = int(count) if isinstance(count, int | float) else 0
+
+    def _alert(self, severity: str, text: str, remedy: str | None = None) -> None:
+        self._store.submit(
+            session_writes.record_alert, AlertRow(severity, "reconstruction", text, self._utc_us(), remedy=remedy)
+        )

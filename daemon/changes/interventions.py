@@ -1,0 +1,84 @@
+"""What a person did at the microscope, kept with the session: by its daemon, or without one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from frazil.config.errors import RetryLaterError, UsageError
+from frazil.daemon.store import result_files
+from frazil.daemon.store.engine import DATABASE_NAME
+from frazil.daemon.store.lock import SessionLock
+from frazil.daemon.store.rows import InterventionRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.writes import causal_writes, session_writes
+from frazil.models.causal.factors import ALL_FACTORS
+
+_NO_CAUSE = "unexplained"
+
+
+@contextlib.contextmanager
+def store_without_daemon(session_dir: Path, *, now_utc_us: int) -> Iterator[Store]:
+    """The store of a session that no daemon has, to write to; none can start meanwhile.
+
+    Raises `UsageError` where there is no session, and `SessionLockedError` if a daemon has just begun.
+    """
+    if not (session_dir / DATABASE_NAME).is_file():
+        raise UsageError(
+            "there is no frazil session here",
+            path=session_dir,
+            remedy="give the folder that `frazil watch --session` was given",
+        )
+    with SessionLock(session_dir), Store.open(session_dir, now_utc_us=now_utc_us) as store:
+        yield store
+
+
+def note_change(
+    store: Store,
+    session_dir: Path,
+    *,
+    sentence: str | None,
+    factor: str | None,
+    who: str,
+    now_utc_us: int,
+    intervention_id: str = "",
+) -> None:
+    """Keep what a person has changed, in its file and in the store; the same id again is the same change.
+
+    Raises
+    ------
+    UsageError
+        There is no sentence, or no such cause.
+    RetryLaterError
+        The disk refused it: it is not kept.
+    """
+    factor = factor or _NO_CAUSE
+    if not sentence:
+        raise UsageError("an intervention needs a sentence", remedy="say what was changed")
+    if factor not in ALL_FACTORS:
+        raise UsageError(f"no cause is called {factor!r}", remedy=f"use one of: {', '.join(ALL_FACTORS)}")
+    # Under the adviser's name it would be taken for advice, and go with the next one.
+    who = who if who != causal_writes.ADVISER else ""
+    row = InterventionRow(
+        intervention_id=intervention_id or f"{now_utc_us}-intervention",
+        created_utc_us=now_utc_us,
+        factor=factor,
+        scope="session",
+        sentence=sentence,
+        who=who or "unknown",
+    )
+    with kept_or_later():
+        result_files.append_intervention(session_dir, row)
+    store.submit(session_writes.record_intervention, row).result()
+
+
+@contextlib.contextmanager
+def kept_or_later() -> Iterator[None]:
+    """A disk that refuses what a person said is told with what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RetryLaterError(
+            f"what was said cannot be kept: {error}", remedy="free disk space, then say it again"
+        ) from error

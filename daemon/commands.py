@@ -1,0 +1,128 @@
+"""Carries out what people order of the daemon itself, and answers them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from frazil.config.errors import FrazilError, UsageError
+from frazil.config.settings import Settings
+from frazil.config.stages import Stage
+from frazil.daemon.changes.apply import origin_of
+from frazil.daemon.changes.apply import put_in_force as put_settings_in_force
+from frazil.daemon.changes.plan import plan_change
+from frazil.daemon.changes.thresholds import put_in_force
+from frazil.daemon.changes.what_if import changed
+from frazil.daemon.processing.movies import MovieProcessing
+from frazil.daemon.processing.results import ResultWriter
+from frazil.daemon.session.inbox import Order
+from frazil.daemon.session.options import ExitReport
+from frazil.daemon.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StandingRequests:
+    """What people have asked of the session as a whole; a change of settings does not end it."""
+
+    paused: bool = False
+    """Movies are found, none is started."""
+    finishing: bool = False
+    """The session is to end as `--once` does: when all is done, map and losses too."""
+    end: ExitReport | None = None
+    """Why the daemon ends soon; None: it goes on."""
+
+    def stop(self, sentence: str) -> None:
+        """End soon; what is under way is done again when the session is resumed."""
+        self.end = ExitReport(True, sentence, stopped=True)
+
+
+class Commands:
+    """See the module. All methods are called from the daemon's own thread."""
+
+    def __init__(
+        self,
+        requests: StandingRequests,
+        *,
+        store: Store,
+        session_dir: Path,
+        settings: Settings,
+        movies: MovieProcessing,
+        results: ResultWriter,
+        check_workers: Callable[[Settings], object],
+        utc_us: Callable[[], int],
+    ) -> None:
+        """`check_workers` raises `UsageError` if this machine does not have what settings want."""
+        self._requests, self._store, self._session_dir = requests, store, session_dir
+        self._movies, self._results, self._check_workers, self._utc_us = movies, results, check_workers, utc_us
+        self.settings = settings
+        """As people want them now; those in force until they are taken up are the ones that were given."""
+        self.turn_wanted = False
+        """They touch what was built with the ones in force."""
+
+    def take(self, order: Order) -> None:
+        """Carry it out; its answer, or why it is refused, goes to whoever asked."""
+        if not order.done.set_running_or_notify_cancel():
+            return  # whoever asked has been told that it was not done
+        try:
+            order.done.set_result(self._carry_out(order))
+        except (FrazilError, OSError) as error:
+            order.done.set_exception(error)
+
+    def _carry_out(self, order: Order) -> str:
+        command = order.command
+        match command.name:
+            case "pause":
+                self._requests.paused = True
+                return "paused: movies are still found, none is started"
+            case "resume":
+                self._requests.paused = False
+                return "going on"
+            case "finish":
+                self._requests.finishing = True
+                return "ends when all that is there is processed"
+            case "stop":
+                self._requests.stop(f"stopped by {command.who or 'a client'}")
+                return "stopping"
+            case "requeue":
+                as_is = bool(command.args.get("accept_as_is", False))
+                return self._movies.requeue(str(command.args.get("movie_id")), accept_as_is=as_is)
+            case "thresholds":
+                return self._set_thresholds(command.args, command.who)
+            case "settings":
+                return self._set_settings(command.args, command.who)
+        raise UsageError(f"not an order for the daemon: {command.name}")
+
+    def _set_thresholds(self, changes: Mapping[str, object], who: str) -> str:
+        """A person changes thresholds while the session runs; kept with it. The map follows before its next round."""
+        thresholds = changed(self.settings.thresholds, changes)
+        origin = f"set by {who or 'a client'} while the session ran"
+        origins = {**self.settings.origins, **{f"thresholds.{name}": origin for name in changes}}
+        settings = self.settings.model_copy(update={"thresholds": thresholds, "origins": origins})
+        rejected, again = put_in_force(self._store, self._session_dir, settings, before=self.settings)
+        self.settings = settings
+        self._results.use(thresholds)
+        _log.info("thresholds are %s (%s)", thresholds, origin)
+        return f"{rejected} movies set aside, {again} kept again"
+
+    def _set_settings(self, changes: Mapping[str, object], who: str) -> str:
+        """A person changes settings while the session runs; kept with it, and taken up when the movies in the workers'
+        hands are through."""
+        now_utc_us = self._utc_us()
+        plan = plan_change(self._store, self.settings, changes, origin=origin_of(who, now_utc_us))
+        if not plan.changed:
+            return plan.sentence()
+        self._check_workers(plan.settings)
+        put_settings_in_force(
+            self._store, self._session_dir, plan, before=self.settings, who=who, now_utc_us=now_utc_us
+        )
+        self.settings = plan.settings
+        _log.info("settings by %s: %s", who or "a client", "; ".join(plan.lines()))
+        if {one.stage for one in plan.changed} == {Stage.THRESHOLDS}:
+            self._results.use(plan.settings.thresholds)
+        else:
+            self.turn_wanted = True
+        return plan.sentence()

@@ -1,0 +1,107 @@
+"""RELION's particle table of a session, written movie by movie (a session may have millions)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from frazil.daemon.export.relion_tables import OpticsGroups
+from frazil.models.formats.movie import open_movie
+from frazil.models.formats.star import StarValue, appending
+
+PARTICLE_COLUMNS: Mapping[str, str] = {
+    "score": "rlnAutopickFigureOfMerit",
+    "class_id": "rlnClassNumber",
+    "map_class": "rlnClassNumber",
+    "rot_deg": "rlnAngleRot",
+    "tilt_deg": "rlnAngleTilt",
+    "psi_deg": "rlnAnglePsi",
+    "origin_x_angstrom": "rlnOriginXAngst",
+    "origin_y_angstrom": "rlnOriginYAngst",
+    "certainty": "rlnMaxValueProbDistribution",
+}
+"""What may be known of a particle besides its place, and RELION's label for it; a column is written when it is known of
+every particle. Of the two kinds of class the map's goes before the 2-D average's.
+
+RELION's `rlnMaxValueProbDistribution` is how sure the best pose is among all; frazil's certainty is how sure it is that
+there is a particle in any. Both are near 1 for what can be trusted and small for what cannot, which is what it is
+used for."""
+
+
+def write_particles(
+    path: Path,
+    kept: Sequence[Mapping[str, Any]],
+    known: Sequence[str],
+    pages: Iterable[Sequence[Mapping[str, Any]]],
+    image_name: Callable[[Mapping[str, Any]], str] | None,
+    first_stack: Path | None,
+    *,
+    groups: OpticsGroups,
+    diameter_angstrom: float | None,
+    comment: str,
+) -> int:
+    """Write `data_optics` and `data_particles`; returns the number of particles.
+
+    Parameters
+    ----------
+    kept:
+        Kept micrographs with `movie_id`, `name`, `optics`, `optics_group` and their CTF.
+    known:
+        Those names of `PARTICLE_COLUMNS` that every particle has.
+    pages:
+        Rows of `particles`, a movie's together and in order.
+    image_name, first_stack:
+        Name of a micrograph's particle stack and one such stack, for the size of its images; None: coordinates only
+        (`relion_preprocess --reextract_data_star` extracts from them).
+    groups:
+        Those of `kept`.
+    diameter_angstrom:
+        Of the particles; gives RELION a box where there are no images yet (1.6 diameters, even).
+    """
+    by_id = {row["movie_id"]: row for row in kept}
+    labels = {label: name for name, label in PARTICLE_COLUMNS.items() if name in known}
+    head = ["rlnCoordinateX", "rlnCoordinateY", "rlnMicrographName", "rlnOpticsGroup", "rlnRandomSubset"]
+    ctf = {
+        "rlnDefocusU": "defocus_u_angstrom",
+        "rlnDefocusV": "defocus_v_angstrom",
+        "rlnDefocusAngle": "astigmatism_angle_deg",
+        "rlnPhaseShift": "phase_shift_deg",
+    }
+    image = ["rlnImageName"] if image_name is not None else []
+    optics = groups.block(_image_columns(groups, first_stack, diameter_angstrom))
+    with appending(path, [optics], "particles", [*image, *head, *ctf, *labels], comment=comment) as loop:
+        for page in pages:
+            for movie_id, particles in groupby(page, key=lambda row: row["movie_id"]):
+                micrograph = by_id.get(movie_id)
+                if micrograph is None:
+                    continue
+                of_micrograph = [float(micrograph[name]) for name in ctf.values()]
+                stack = None if image_name is None else image_name(micrograph)
+                for particle in particles:
+                    place: list[StarValue] = [] if stack is None else [f"{particle['particle']:06d}@{stack}"]
+                    place += [particle["x_px"], particle["y_px"], micrograph["name"], micrograph["optics_group"]]
+                    own = [particle[name] for name in labels.values()]
+                    loop.add([(*place, particle["half_set"], *of_micrograph, *own)])
+    return loop.row_count
+
+
+def _image_columns(
+    groups: OpticsGroups, first_stack: Path | None, diameter_angstrom: float | None
+) -> dict[str, list[StarValue]]:
+    pixel_sizes: list[float] = [o.pixel_size_angstrom for o in groups.optics]
+    boxes: list[int] = []
+    if first_stack is not None:
+        with open_movie(first_stack) as stack:
+            header = stack.header
+        boxes = [header.width_px] * len(pixel_sizes)
+        if header.pixel_size_angstrom is not None:
+            pixel_sizes = [header.pixel_size_angstrom] * len(pixel_sizes)
+    elif diameter_angstrom is not None:
+        boxes = [2 * math.ceil(0.8 * diameter_angstrom / pixel) for pixel in pixel_sizes]
+    columns: dict[str, list[StarValue]] = {"rlnImagePixelSize": [*pixel_sizes]}
+    if boxes:
+        columns |= {"rlnImageSize": [*boxes], "rlnImageDimensionality": [2] * len(boxes)}
+    return columns

@@ -1,0 +1,149 @@
+"""The table of what is answered over HTTP. Requests are routed by it and the OpenAPI document is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from frazil.daemon.http.parameters import Parameter
+
+JSON = "application/json"
+PNG = "image/png"
+MRC = "application/octet-stream"
+METRICS = "text/plain"
+MAX_SIDE_PX = 4096
+
+Answer = Literal["document", "state", "summary", "metrics", "query", "thumbnail", "micrograph", "order"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDoc:
+    """A named query: what it tells, and its parameters."""
+
+    words: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path.
+
+    `answers` has the types that a good answer may have, each with the name of its schema (None: bytes of that type).
+    """
+
+    method: Literal["GET", "POST"]
+    path: tuple[str, ...]
+    answer: Answer
+    words: str
+    answers: Mapping[str, str | None] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    body: str | None = None
+    """Name of the schema of the request's body."""
+    body_required: bool = True
+    query: str | None = None
+    """The named query that is asked."""
+    failures: tuple[int, ...] = ()
+    """Statuses beside those that every request can meet."""
+    open: bool = False
+    """Answered without a token wherever it listens."""
+
+    @property
+    def operation(self) -> str:
+        """The operation's name in the OpenAPI document."""
+        words = [part for part in self.path if not part.startswith("{")]
+        return "_".join([self.method.lower(), *words]).replace(".", "_")
+
+    def of_path(self) -> tuple[Parameter, ...]:
+        """Parameters that stand in the path itself."""
+        return tuple(one for one in self.parameters if one.where == "path")
+
+    def takes(self, parts: list[str]) -> dict[str, str] | None:
+        """What the parts of a path say for its parameters; None: it is another path."""
+        if len(parts) != len(self.path):
+            return None
+        found: dict[str, str] = {}
+        for own, given in zip(self.path, parts, strict=True):
+            if own.startswith("{"):
+                found[own[1:-1]] = given
+            elif own != given:
+                return None
+        return found
+
+
+_MOVIE = Parameter("movie_id", words="As in the named query `movies`.", where="path")
+_WIDTH = Parameter(
+    "width_px", int, 1024, least=16, most=MAX_SIDE_PX, words="Longest side of the picture; it is never enlarged."
+)
+
+
+def make_routes(queries: Mapping[str, QueryDoc]) -> tuple[Route, ...]:
+    """All of them, the named queries as a path each."""
+    return (*_READING, *_of_queries(queries), *_WRITING)
+
+
+def _of_queries(queries: Mapping[str, QueryDoc]) -> Iterator[Route]:
+    for name, query in queries.items():
+        yield Route(
+            "GET", ("query", name), "query", query.words, {JSON: "Rows"}, query.parameters, query=name, failures=(404,)
+        )
+
+
+_READING = (
+    Route("GET", ("openapi.json",), "document", "This description.", {JSON: "Document"}, open=True),
+    Route("GET", ("state",), "state", "The newest state, as on the screen; at most a second old.", {JSON: "State"}),
+    Route("GET", ("summary",), "summary", "The session's summary; at most ten seconds old.", {JSON: "Summary"}),
+    Route("GET", ("metrics",), "metrics", "The state for Prometheus (text format).", {METRICS: "Text"}),
+    Route(
+        "GET",
+        ("thumbnail", "{movie_id}"),
+        "thumbnail",
+        "A small picture of a processed movie, its contrast stretched.",
+        {PNG: None},
+        (
+            _MOVIE,
+            Parameter(
+                "kind",
+                default="sum",
+                choices=("sum", "restored", "power_spectrum"),
+                words="Sum of the aligned frames, the restored micrograph without what is finer than 8 A, or the power "
+                "spectrum beside its fit.",
+            ),
+            _WIDTH,
+        ),
+        failures=(404,),
+    ),
+    Route(
+        "GET",
+        ("micrograph", "{movie_id}"),
+        "micrograph",
+        "A processed movie's micrograph: a picture of it, or the whole MRC file with its angstroms and gray values.",
+        {PNG: None, MRC: None},
+        (
+            _MOVIE,
+            Parameter(
+                "kind",
+                default="restored",
+                choices=("restored", "sum"),
+                words="Deconvolved with the causal prior, or the dose-weighted sum of the aligned frames.",
+            ),
+            Parameter("format", default="png", choices=("png", "mrc"), words="`mrc`: the file itself."),
+            _WIDTH,
+        ),
+        failures=(404,),
+    ),
+)  # fmt: skip
+
+
+def _writing(path: str, words: str, body: str, *, required: bool = True) -> Route:
+    return Route("POST", (path,), "order", words, {JSON: "Done"}, body=body, body_required=required,
+                 failures=(404, 413, 415))  # fmt: skip
+
+
+_WRITING = (
+    _writing("feedback", "Accept or reject a movie, or note something; kept when this is answered.", "Feedback"),
+    _writing("intervention", "Say what was changed at the microscope just now.", "Intervention"),
+    _writing("acknowledge", "An alert has been seen to.", "Acknowledge"),
+    _writing("pause", "Start no further movie.", "Pause", required=False),
+    _writing("resume", "Go on after a pause.", "Resume", required=False),
+)

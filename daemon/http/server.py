@@ -1,0 +1,220 @@
+"""`frazil watch --http PORT`: the session over HTTP by Ray Serve, on loopback unless a person says otherwise.
+
+The one replica is a process of its own and a client of the daemon's socket like any other: a slow or hostile request
+cannot hold up the daemon. Whoever has an account on this machine can read the port; the default is no HTTP. Writing
+needs a token (`http.token`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from frazil.actors.niceness import be_nice
+from frazil.config.errors import SettingsError, StopDaemonError, UsageError
+from frazil.config.settings import HttpSettings
+from frazil.daemon.alerts.secrets import read_secret
+from frazil.daemon.http.api import HttpRules, digest_of
+from frazil.daemon.http.app import HttpApp, make_api
+from frazil.daemon.http.source import DaemonSource, time_budget
+
+_log = logging.getLogger(__name__)
+_LOOPBACK = "127.0.0.1"
+_TOKEN_KEY = "http.token"
+_LEAST_TOKEN = 16
+_NICENESS = 19
+"""Movie workers have 5: on a machine without a free core a process of this niceness gets 4 % of one (its weight in
+Linux's scheduler is 15, theirs 335)."""
+_CALL_TIMEOUT_S = 30.0
+
+
+def serve_environment(port: int | None) -> dict[str, str]:
+    """What Ray has to be started with, so that Serve costs movies little; nothing without HTTP.
+
+    Browsers talk to the replica itself ("direct ingress"), not to Serve's proxy, and the replica's loop is its only
+    one: an answer then costs 1.1 ms of processor time instead of 8. Serve's controller looks after one replica
+    every second instead of ten times, and metrics of Serve's own are not what anybody reads here.
+    """
+    if port is None:
+        return {}
+    return {
+        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port + 1),
+        "RAY_SERVE_DIRECT_INGRESS_PORT_RETRY_COUNT": "1",
+        "RAY_SERVE_PORT_QUARANTINE_S": "0",  # a new replica has to have the port of the one that died
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+        "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "1",
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
+    }
+
+
+class HttpServer:
+    """Starts Serve beside the daemon (it takes seconds, and no movie waits for it) and ends it.
+
+    Serve runs in the Ray that this process has joined, which was started with `serve_environment`.
+
+    Parameters
+    ----------
+    port:
+        None: no HTTP.
+    address:
+        What is listened on.
+    rules:
+        See `http_rules`.
+    own_ray:
+        It is one that frazil has started, on loopback.
+    alert:
+        Told a sentence when HTTP cannot be served; the session goes on without it.
+
+    Raises
+    ------
+    UsageError
+        If the port is taken, or the Ray is not frazil's own.
+    """
+
+    def __init__(
+        self,
+        session_dir: Path,
+        port: int | None,
+        *,
+        own_ray: bool,
+        alert: Callable[[str], None],
+        address: str = _LOOPBACK,
+        rules: HttpRules = HttpRules(),
+    ) -> None:
+        self._session_dir, self._port, self._alert = session_dir.resolve(), port, alert
+        self._address, self._rules = address, rules
+        self._closing = threading.Lock()
+        self._closed = port is None
+        if port is not None:
+            if not own_ray:
+                raise UsageError(
+                    "--http is not for a Ray cluster that others use: its Serve listens where they chose",
+                    remedy="leave --http out, or leave workers.ray_address out",
+                )
+            _refuse_taken_port(address, port)
+            threading.Thread(target=self._start, name="frazil-http", daemon=True).start()
+
+    def _start(self) -> None:
+        try:
+            import ray
+            from ray import serve  # late: it takes a second, and most sessions have no HTTP
+
+            logging.getLogger("ray.serve").setLevel(logging.ERROR)
+            quiet = {"enable_access_log": False, "log_level": "WARNING"}
+            with self._closing:
+                if self._closed:
+                    return
+                # Serve wants a proxy too: nobody is told where it is.
+                serve.start(
+                    proxy_location="HeadOnly",
+                    http_options={"host": _LOOPBACK, "port": 0},
+                    logging_config=quiet,
+                )
+                # More than the replica takes at once: it is the one that says so in words.
+                deployment = serve.deployment(
+                    name="frazil", num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=256
+                )(HttpReplica)
+                bound = deployment.bind(str(self._session_dir), self._rules, self._address)
+                serve.run(bound, name="frazil", logging_config=quiet)
+                _log.info("HTTP on %s:%d", self._address, self._port)
+                _give_way(ray)  # before the lock goes: asked of a Ray that has ended, Ray would start another
+        except Exception as error:  # thread boundary: the session goes on without HTTP
+            _log.exception("HTTP did not start")
+            self._alert(f"the session is not served over HTTP: {error}")
+
+    def close(self) -> None:
+        """Start nothing any more; waits for a start that is under way. Serve itself ends with frazil's Ray."""
+        with self._closing:
+            self._closed = True
+
+
+class HttpReplica:
+    """The class behind Serve: lives in a worker process."""
+
+    def __init__(self, session_dir: str, rules: HttpRules, address: str) -> None:
+        _listen_where_told(address)
+        be_nice(None, _NICENESS)
+        self._app = HttpApp(make_api(DaemonSource(Path(session_dir), time_budget()), rules))
+
+    async def __call__(self, request: Any) -> Any:
+        """Starlette request in, Starlette response out."""
+        return await self._app.respond(request)
+
+
+def http_rules(settings: HttpSettings, environ: Mapping[str, str]) -> HttpRules:
+    """Who may do what. The token itself is forgotten here: what Ray carries to the replica is its digest.
+
+    Raises
+    ------
+    SettingsError
+        The token is not where the settings say, is short enough to be guessed, or others can read its file.
+    """
+    names = (settings.address, *settings.host_names)
+    if settings.token is None:
+        return HttpRules(host_names=names)
+    token = read_secret(settings.token, _TOKEN_KEY, environ)
+    kind, _, where = settings.token.partition(":")
+    if kind == "file" and (path := Path(where).expanduser()).stat().st_mode & stat.S_IROTH:
+        raise SettingsError(f"{_TOKEN_KEY}: everybody can read it", path=path, remedy=f"chmod o-rwx {path}")
+    if len(token) < _LEAST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise SettingsError(
+            f"{_TOKEN_KEY}: what {settings.token} holds is no token of {_LEAST_TOKEN} or more ASCII characters",
+            remedy="make one with `openssl rand -hex 32`",
+        )
+    beyond = not ipaddress.ip_address(settings.address).is_loopback
+    return HttpRules(digest_of(token), reading_needs_token=beyond, host_names=names)
+
+
+def _give_way(ray: Any) -> None:
+    """Serve's own processes ask for the cores after everybody else, as the replica does."""
+    try:
+        controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+        proxies = ray.get(controller.get_proxies.remote(), timeout=_CALL_TIMEOUT_S)
+        for process in (controller, *proxies.values()):
+            ray.get(process.__ray_call__.remote(be_nice, _NICENESS), timeout=_CALL_TIMEOUT_S)
+    except Exception:  # boundary to names that are Ray's own: it serves all the same
+        _log.warning("Serve's processes keep their niceness", exc_info=True)
+
+
+def _listen_where_told(address: str) -> None:
+    """Serve 2.60 opens a port for calls between replicas on every interface, and whoever reaches it can have pickles
+    loaded (ray/serve/_private/replica.py, `_on_initialized`, which runs after the constructor of this class; no switch
+    exists): that one is kept on loopback. HTTP goes to `address`, the proxy's stays on loopback. Raises
+    `StopDaemonError` in a Ray where this is done otherwise: better no HTTP than an open port."""
+    from ray.serve._private import replica
+
+    opener, starter = "add_port_to_grpc_server", "start_asgi_http_server"
+    if not (hasattr(replica, opener) and hasattr(replica, starter)):
+        raise StopDaemonError(
+            "this release of Ray Serve may open a port to the network", remedy="install ray[serve]>=2.60,<2.62"
+        )
+    open_port, start_server = getattr(replica, opener), getattr(replica, starter)
+
+    def on_loopback(server: Any, where: str) -> Any:
+        return open_port(server, f"{_LOOPBACK}:{where.rsplit(':', 1)[1]}")
+
+    def on_address(app: Any, options: Any, **others: Any) -> Any:
+        return start_server(app, options.model_copy(update={"host": address}), **others)
+
+    setattr(replica, opener, on_loopback)
+    setattr(replica, starter, on_address)
+
+
+def _refuse_taken_port(address: str, port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except (OSError, OverflowError) as error:
+            raise UsageError(
+                f"port {port} of {address} cannot be used for HTTP ({error})", remedy="choose another with --http"
+            ) from error

@@ -1,0 +1,327 @@
+"""What a session was like: a pure function from the store's named queries to one record.
+
+Works on a live and on a finished session alike. How it is shown is in `summary_text.py` and `summary_html.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from scipy.stats import mannwhitneyu
+
+from frazil.config.errors import SettingsError
+from frazil.config.safe_yaml import parse_yaml_mapping
+from frazil.daemon.report import score_sentences, summary_extras
+from frazil.daemon.report.summary_advice import advice
+from frazil.daemon.report.summary_asking import Asker, Row, integer, number, text
+from frazil.daemon.report.summary_headline import headline
+from frazil.daemon.report.summary_records import (
+    AlertLine,
+    Curve,
+    FactorLoss,
+    MapState,
+    Metric,
+    Reason,
+    Score,
+    SessionSummary,
+    Square,
+    StageTime,
+    Verdict,
+)
+from frazil.daemon.report.why import changes, named_counts
+from frazil.daemon.store.queries.catalogue import RATE_IDLE_US
+from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.writes.causal_writes import ADVISER
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
+
+TREND_POINTS = 5000
+"""The newest movies, which trends are told from."""
+_OF_A_RUN = ("rule-no-movie", "rule-lag", "rule-disk-hours")
+"""Alerts that speak of what is happening now (`models.alert_rules`); when the daemon ends so do they."""
+_WEIGHTS_IN_USE = "weights_in_use"
+"""In the evidence of V (`models.evaluation.term_weights.KEY`)."""
+METRICS: tuple[tuple[str, str, str, bool], ...] = (
+    ("ctf_fit_angstrom", "CTF fits to", "A", True),
+    ("defocus_um", "defocus", "um", False),
+    ("astigmatism_angstrom", "astigmatism", "A", True),
+    ("motion_total_angstrom", "motion, whole", "A", True),
+    ("motion_early_angstrom", "motion, first 4 e/A2", "A", True),
+    ("ice_ring_density", "ice rings", "", True),
+    ("relative_ice_thickness", "ice, -ln(transmission)", "", True),
+    ("particle_count", "particles a movie", "", False),
+)
+"""Name, words for a person, unit, whether less is better."""
+
+
+def summarise(
+    reader: SessionReader, session_dir: Path, *, now_utc_us: int, live: bool, raw_is_there: bool = True
+) -> SessionSummary:
+    """Everything worth telling of a session.
+
+    `now_utc_us` ends the measured time of a live session; a finished one ends with its last movie.
+    `raw_is_there`: whether the movies' folder is still where it was (`raw_folder` asks the disk).
+    Raises what the reader raises.
+    """
+    ask = Asker(reader)
+    session = ask.one("session")
+    session |= {name: value for name, value in ask.one("acquisition").items() if session.get(name) is None}
+    counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
+    trend = _trend(ask)
+    span = ask.one("time_span")
+    end_utc_us = now_utc_us if live else integer(span["last_utc_us"]) or integer(session.get("finished_utc_us"))
+    first_utc_us = integer(span["first_utc_us"])
+    hours = 0.0
+    if first_utc_us is not None and end_utc_us is not None:
+        hours = max(end_utc_us - first_utc_us, 0) / 3.6e9
+    lag = ask.one("lag_percentiles", last=1_000_000)
+    finished = counts.get("ready", 0) + counts.get("rejected", 0)
+    frames = ask.one("frame_count_mode")
+    rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
+    settings_yaml = str(session.get("settings_yaml") or "")
+    map_state = _map(ask, _initial_map(settings_yaml))
+    summary = SessionSummary(
+        name=str(session.get("name") or session_dir.name),
+        session_dir=str(session_dir),
+        raw_root=str(session.get("raw_root") or ""),
+        live=live,
+        raw_is_there=raw_is_there,
+        code_version=str(session.get("code_version") or ""),
+        preset=text(session.get("preset")),
+        microscope=text(session.get("microscope")),
+        camera=text(session.get("camera")),
+        voltage_kv=number(session.get("voltage_kv")),
+        cs_mm=number(session.get("cs_mm")),
+        pixel_size_angstrom=number(session.get("pixel_size_angstrom")),
+        dose_per_frame_e_per_a2=number(session.get("dose_per_frame_e_per_a2")),
+        frame_count=integer(frames.get("frame_count")),
+        gain_path=text(session.get("gain_path")),
+        first_utc_us=first_utc_us,
+        last_utc_us=end_utc_us,
+        hours=hours,
+        counts=counts,
+        found_per_hour=(sum(counts.values()) - counts.get("outdated", 0)) / hours if hours > 0 else None,
+        finished_per_hour=finished / hours if hours > 0 else None,
+        lag_p50_s=number(lag.get("p50_s")),
+        lag_p95_s=number(lag.get("p95_s")),
+        lag_max_s=number(lag.get("max_s")),
+        over_a_stop=integer(lag.get("over_a_stop")) or 0,
+        over_a_stop_max_s=number(lag.get("over_a_stop_max_s")),
+        metrics=_metrics(ask, trend),
+        reasons=tuple(
+            Reason(str(row["state"]), text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))
+            for row in ask.rows("reasons")
+        ),
+        alerts=tuple(
+            AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
+            for row in ask.rows("alerts", open_only=True, limit=20)
+            if (live or row["alert_id"] not in _OF_A_RUN) and not (map_state and row["alert_id"] == MAP_BEGUN_ANEW)
+        ),
+        squares=_squares(ask),
+        stages=tuple(
+            StageTime(str(row["stage"]), number(row["p50_s"]) or 0.0, number(row["total_s"]) or 0.0)
+            for row in ask.rows("stage_timings", last=1_000_000)
+        ),
+        losses=_losses(ask),
+        named_causes=named_counts(reader),
+        changes=changes(reader),
+        particles=integer(ask.one("particles_total").get("particles")) or 0,
+        map=map_state,
+        scores=_scores(ask),
+        verdicts=tuple(
+            Verdict(str(row["verdict"]), text(row["relative_path"]), text(row["note"]), str(row["who"]))
+            for row in ask.rows("feedback", limit=20)
+        ),
+        interventions=tuple(
+            str(row["sentence"]) for row in ask.rows("interventions", limit=5) if row["who"] == ADVISER
+        ),
+        trend=trend,
+        advice=(),
+        last_hour_s=number(rates.get("window_s")),
+        last_hour_found_per_hour=number(rates.get("found_per_hour")),
+        last_hour_finished_per_hour=number(rates.get("ready_per_hour")),
+        bands=summary_extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
+        holes=summary_extras.holes(ask),
+        examples=summary_extras.examples(ask),
+        advised=summary_extras.advised(ask),
+        taken=summary_extras.taken(ask),
+        history=summary_extras.history(ask),
+        software=summary_extras.software(ask),
+        alert_days=summary_extras.alert_days(ask),
+        settings_yaml=settings_yaml,
+    )
+    summary = advice(summary)
+    return replace(summary, headline=headline(summary))
+
+
+def raw_folder(reader: SessionReader) -> Path | None:
+    """Where the session took its movies from; None: it does not say. Raises what the reader raises."""
+    found = text(Asker(reader).one("session").get("raw_root"))
+    return None if found is None else Path(found)
+
+
+def _last_hour(ask: Asker, last_utc_us: int | None, now_utc_us: int | None) -> Row:
+    """Rates over the last hour, by the query and the end of the time that the screen's header has; `now_utc_us` None:
+    the session is over, and its last hour ends with its last event."""
+    if last_utc_us is None:
+        return {}
+    until = last_utc_us if now_utc_us is None else min(now_utc_us, last_utc_us + RATE_IDLE_US)
+    return ask.one("rate_per_hour", now_utc_us=until)
+
+
+def _trend(ask: Asker) -> tuple[Curve, ...]:
+    names = ",".join(name for name, *_ in METRICS)
+    table = ask.reader.named("trend", {"metrics": names, "last": TREND_POINTS})
+    kept = tuple(state == "ready" for state in table.column("state"))
+    times = tuple(integer(value) or 0 for value in table.column("ready_utc_us"))
+    return tuple(Curve(name, times, tuple(map(number, table.column(name))), kept) for name, *_ in METRICS)
+
+
+def _metrics(ask: Asker, trend: tuple[Curve, ...]) -> tuple[Metric, ...]:
+    metrics = []
+    for (name, words, unit, less_is_better), curve in zip(METRICS, trend, strict=True):
+        row = ask.one("distribution", metric=name)
+        if not number(row.get("movies")):
+            continue
+        known = [value for value, kept in zip(curve.values, curve.kept, strict=True) if kept and value is not None]
+        early, late, worse_p = quarters(known)
+        metrics.append(
+            Metric(
+                name=name,
+                words=words,
+                unit=unit,
+                less_is_better=less_is_better,
+                movies=_count(row),
+                median=number(row["median"]) or 0.0,
+                quartile_1=number(row["quartile_1"]) or 0.0,
+                quartile_3=number(row["quartile_3"]) or 0.0,
+                first_quarter_median=early,
+                last_quarter_median=late,
+                worse_p=worse_p,
+            )
+        )
+    return tuple(metrics)
+
+
+def quarters(values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """Medians of the first and the last quarter, and the chance that they differ so by accident; None: too few."""
+    quarter = len(values) // 4
+    if quarter < 5:
+        return None, None, None
+    early, late = list(values[:quarter]), list(values[-quarter:])
+    return _median(early), _median(late), chance_of_larger(early, late)
+
+
+def chance_of_larger(early: Sequence[float], late: Sequence[float]) -> float | None:
+    """One-sided p of Mann and Whitney's U test (1947) that `late` is not larger than `early`; None: one is empty."""
+    if not early or not late:
+        return None
+    return float(mannwhitneyu(late, early, alternative="greater").pvalue)
+
+
+def _squares(ask: Asker) -> tuple[Square, ...]:
+    rows = ask.rows("squares")
+    return tuple(
+        Square(str(row["grid_square"]), _count(row), int(number(row["kept"]) or 0), number(row["ctf_fit_angstrom"]))
+        for row in rows
+    )
+
+
+def _losses(ask: Asker) -> tuple[FactorLoss, ...]:
+    return tuple(
+        FactorLoss(str(row["factor"]), number(row["loss_ln_ssnr"]) or 0.0, number(row["loss_sd"]), _count(row))
+        for row in ask.rows("losses_by_factor", last=1000)
+    )
+
+
+def _initial_map(settings_yaml: str) -> str | None:
+    """That the settings name."""
+    try:
+        particles = parse_yaml_mapping(settings_yaml, source="the session's settings").get("particles")
+    except SettingsError:
+        return None  # kept by a frazil that wrote them otherwise: what is known is told without it
+    named = particles.get("initial_map") if isinstance(particles, dict) else None
+    return None if named is None else str(named)
+
+
+def _map(ask: Asker, initial_map: str | None) -> MapState | None:
+    rounds = ask.rows("reconstructions")
+    if not rounds:
+        return None
+    last, curve = rounds[-1], ask.rows("fsc")
+    return MapState(
+        round=int(number(last["round"]) or 0),
+        particle_count=int(number(last["particle_count"]) or 0),
+        symmetry=text(last["symmetry"]),
+        resolution_0143_angstrom=number(last["resolution_0143_angstrom"]),
+        resolution_05_angstrom=number(last["resolution_05_angstrom"]),
+        map_path=text(last["map_path"]),
+        frequency_per_angstrom=tuple(number(row["frequency_per_angstrom"]) or 0.0 for row in curve),
+        fsc=tuple(number(row["fsc"]) or 0.0 for row in curve),
+        by_round=tuple((int(number(r["particle_count"]) or 0), number(r["resolution_0143_angstrom"])) for r in rounds),
+        mask=text(last["mask"]),
+        uniform_resolution_0143_angstrom=number(last["uniform_resolution_0143_angstrom"]),
+        sphericity=number(last["sphericity"]),
+        best_direction_angstrom=number(last["best_direction_angstrom"]),
+        worst_direction_angstrom=number(last["worst_direction_angstrom"]),
+        orientation_efficiency=number(last["orientation_efficiency"]),
+        preferred_orientation=None if last["preferred_orientation"] is None else bool(last["preferred_orientation"]),
+        orientation_sentence=text(last["orientation_sentence"]),
+        b_factor_a2=number(last["b_factor_a2"]),
+        b_factor_low_a2=number(last["b_factor_low_a2"]),
+        b_factor_high_a2=number(last["b_factor_high_a2"]),
+        discarded_share=number(last["discarded_share"]),
+        map_class_sentence=text(last["map_class_sentence"]),
+        forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
+        fsc_uniform=tuple(number(row["fsc_uniform"]) for row in curve),
+        initial_map=initial_map,
+        begun_anew=next(
+            (text(row["text"]) for row in ask.rows("alerts", limit=1000) if row["alert_id"] == MAP_BEGUN_ANEW), None
+        ),
+    )
+
+
+def _scores(ask: Asker) -> tuple[Score, ...]:
+    rows = ask.rows("scores", limit=100)
+    newest = rows[0]["round"] if rows else None
+    scores = [_score(row) for row in rows if row["round"] == newest]
+    return tuple(sorted(scores, key=lambda score: score_sentences.place(score.evaluator)))
+
+
+def _score(row: Row) -> Score:
+    evaluator, verdict, error, unit = (
+        str(row["evaluator"]),
+        number(row["verdict"]),
+        number(row["uncertainty"]),
+        row["unit"],
+    )
+    found = json.loads(str(row["evidence_json"]))
+    evidence = found if isinstance(found, dict) else {}
+    unknown = score_sentences.unknown(evidence)
+    weights = evidence.get(_WEIGHTS_IN_USE)
+    return Score(
+        evaluator=evaluator,
+        verdict=verdict,
+        uncertainty=error,
+        unit=text(unit),
+        unknown=unknown[0] if unknown else None,
+        weights=str(weights["version"]) if isinstance(weights, dict) and "version" in weights else None,
+        question=score_sentences.title(evaluator),
+        value=score_sentences.value_words(evaluator, verdict, error, text(unit), evidence),
+        scale=score_sentences.scale(evaluator),
+        says=score_sentences.sentences(evaluator, evidence),
+    )
+
+
+def _median(values: list[float]) -> float | None:
+    if not values:
+        return None
+    middle = sorted(values)
+    half = len(middle) // 2
+    return middle[half] if len(middle) % 2 else (middle[half - 1] + middle[half]) / 2
+
+
+def _count(row: Row) -> int:
+    return int(number(row["movies"]) or 0)

@@ -1,0 +1,90 @@
+"""The whole session in two sentences: how good it is; what costs it most and what to do. Pure."""
+
+from __future__ import annotations
+
+from frazil.daemon.report.summary_advice import (
+    ASTIGMATISM_ANGSTROM,
+    CTF_FIT_ANGSTROM,
+    EARLY_MOTION_ANGSTROM,
+    KEPT_SHARE,
+    is_worse,
+)
+from frazil.daemon.report.summary_records import SessionSummary
+from frazil.daemon.report.why import cause_words
+from frazil.models.causal.factors import BESIDE_TOTAL
+
+_FEWEST_JUDGED = 8
+_GRADES = ("A good session", "A fair session", "A poor session")
+
+
+def headline(summary: SessionSummary) -> tuple[str, ...]:
+    """Needs the summary's advice. The grade counts what is beyond the limits of `summary_advice`: none is good, one is
+    fair, more are poor; the sentence says which."""
+    finished = summary.kept + summary.rejected
+    if not finished:
+        waiting = f": {summary.waiting} wait" if summary.waiting else ""
+        aside = f", {summary.set_aside} are set aside" if summary.set_aside else ""
+        return (f"No movie is finished yet{waiting}{aside}.", _what_to_do(summary))
+    against = _against(summary)
+    known = _known(summary, finished)
+    if finished < _FEWEST_JUDGED:
+        return (f"Too few movies to judge the session by: {known}.", _what_to_do(summary))
+    grade = _GRADES[min(len(against), len(_GRADES) - 1)]
+    because = f" ({'; '.join(against)})" if against else ""
+    return (f"{grade}{because}: {known}.", _costs(summary))
+
+
+def _known(summary: SessionSummary, finished: int) -> str:
+    parts = [f"{summary.kept:,} of {finished:,} finished movies kept ({100 * summary.kept / finished:.0f} %)"]
+    fit = next((metric for metric in summary.metrics if metric.name == "ctf_fit_angstrom"), None)
+    if fit is not None:
+        parts.append(f"CTF fits to {fit.median:.1f} A in the median")
+    state = summary.map
+    if state is not None and state.resolution_0143_angstrom is not None:
+        parts.append(
+            f"the running map is at {state.resolution_0143_angstrom:.2f} A from {state.particle_count:,} particles"
+        )
+    return ", ".join(parts)
+
+
+def _against(summary: SessionSummary) -> list[str]:
+    medians = {metric.name: metric.median for metric in summary.metrics}
+    finished = summary.kept + summary.rejected
+    said = []
+    if summary.kept < KEPT_SHARE * finished:
+        said.append("too many movies are rejected")
+    if medians.get("ctf_fit_angstrom", 0.0) > CTF_FIT_ANGSTROM:
+        said.append("the CTF fits badly")
+    if medians.get("motion_early_angstrom", 0.0) > EARLY_MOTION_ANGSTROM:
+        said.append("the specimen drifts")
+    if medians.get("astigmatism_angstrom", 0.0) > ASTIGMATISM_ANGSTROM:
+        said.append("astigmatism is large")
+    worse = [metric.words for metric in summary.metrics if is_worse(metric)]
+    if worse:
+        said.append(f"it got worse: {', '.join(worse)}")
+    if summary.map is not None and summary.map.preferred_orientation:
+        said.append("views are preferred")
+    return said
+
+
+def _costs(summary: SessionSummary) -> str:
+    lasting = [loss for loss in summary.losses if loss.factor not in BESIDE_TOTAL]
+    if not lasting:
+        return _what_to_do(summary)
+    first = max(lasting, key=lambda loss: loss.loss_ln_ssnr)
+    error = "" if first.loss_sd is None else f" +- {first.loss_sd:.2f}"
+    return (
+        f"Most signal is lost to {cause_words(first.factor)} ({first.loss_ln_ssnr:.2f}{error} of ln SSNR between "
+        f"10 and 4 A); {_uncapped(_what_to_do(summary))}"
+    )
+
+
+def _what_to_do(summary: SessionSummary) -> str:
+    first = summary.advice[0] if summary.advice else "wait for the first results"
+    if first in summary.interventions:
+        first = first.partition(": ")[0]  # what it would gain is told where advice is listed
+    return f"What to do: {first.rstrip('.')}."
+
+
+def _uncapped(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

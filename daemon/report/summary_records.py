@@ -1,0 +1,348 @@
+"""The parts of a session's summary. `None` is "not known"; times are UTC microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frazil.daemon.report.why import Change, NamedCount
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of merit over all kept movies."""
+
+    name: str
+    words: str
+    unit: str
+    less_is_better: bool
+    movies: int
+    median: float
+    quartile_1: float
+    quartile_3: float
+    first_quarter_median: float | None
+    """Of the first quarter of the session, to tell a trend; None with fewer than twenty movies."""
+    last_quarter_median: float | None
+    worse_p: float | None = None
+    """Chance that a session without a trend has a last quarter that is larger by so much (Mann-Whitney, one-sided)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One metric movie by movie; `kept` False: rejected."""
+
+    name: str
+    ready_utc_us: tuple[int, ...]
+    values: tuple[float | None, ...]
+    kept: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One metric of a session of very many movies: some hundred groups of movies in the order of time."""
+
+    name: str
+    utc_us: tuple[int, ...]
+    """The middle of each group."""
+    p10: tuple[float | None, ...]
+    median: tuple[float | None, ...]
+    p90: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why movies were not kept, one example of the sentence, and how often."""
+
+    state: str
+    stage: str | None
+    example: str
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    severity: str
+    subject: str
+    text: str
+    remedy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """One grid square."""
+
+    name: str
+    movies: int
+    kept: int
+    ctf_fit_angstrom: float | None
+    """Median of its finished movies: what "best" and "worst" square mean wherever squares are told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """One hole, or one position of the template that is laid on it, at its place on the grid."""
+
+    square: str
+    name: str
+    stage_x_um: float
+    stage_y_um: float
+    finished: int
+    kept: int
+    ctf_fit_angstrom: float | None
+    """Median of its finished movies."""
+    image_shift_um: tuple[float, float] | None = None
+    """In the image shift's own axes; how they lie to those of the stage is not known."""
+    optics_group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A movie that stands for others."""
+
+    group: str
+    """best, typical or worst"""
+    movie_id: str
+    relative_path: str
+    why: str
+    thumbnail_path: str | None
+    """Below the session's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """One advice of frazil: what it would gain in ln SSNR at 5 A, with its 95 % interval."""
+
+    sentence: str
+    cause: str
+    scope: str
+    gain_ln_ssnr: float | None
+    gain_low_ln_ssnr: float | None
+    gain_high_ln_ssnr: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideOfChange:
+    """Means of the movies on one side of a moment, with their standard errors."""
+
+    movies: int
+    ctf_fit_angstrom: float | None
+    ctf_fit_se_angstrom: float | None
+    motion_early_angstrom: float | None
+    motion_early_se_angstrom: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a person did or noted, and the movies just before and just after: no proof that the one made the other."""
+
+    utc_us: int
+    who: str
+    sentence: str
+    before: SideOfChange | None
+    after: SideOfChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """Movies that were processed with one version of frazil and one set of settings."""
+
+    code_version: str
+    parameter_hash: str
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDay:
+    """Alerts of one subject on one day."""
+
+    day_utc: str
+    severity: str
+    subject: str
+    alerts: int
+    still_open: int
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    stage: str
+    median_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FactorLoss:
+    """Mean loss of ln(SSNR) to one cause, 0.1 to 0.25 1/A, over the last movies."""
+
+    factor: str
+    loss_ln_ssnr: float
+    loss_sd: float | None
+    movies: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapState:
+    """The running reconstruction at its last round."""
+
+    round: int
+    particle_count: int
+    symmetry: str | None
+    resolution_0143_angstrom: float | None
+    resolution_05_angstrom: float | None
+    map_path: str | None
+    frequency_per_angstrom: tuple[float, ...]
+    fsc: tuple[float, ...]
+    by_round: tuple[tuple[int, float | None], ...]
+    """(particles, resolution at FSC 0.143) of each round."""
+    mask: str | None = None
+    """`map`: its own outline; `sphere`."""
+    uniform_resolution_0143_angstrom: float | None = None
+    """Of the same particles when all count alike, without what the causal model says of their movies."""
+    sphericity: float | None = None
+    best_direction_angstrom: float | None = None
+    worst_direction_angstrom: float | None = None
+    orientation_efficiency: float | None = None
+    preferred_orientation: bool | None = None
+    orientation_sentence: str | None = None
+    b_factor_a2: float | None = None
+    b_factor_low_a2: float | None = None
+    """Of the 80 % interval."""
+    b_factor_high_a2: float | None = None
+    discarded_share: float | None = None
+    """Of the particles, those that hardly count in the map: no particle is seen in their boxes."""
+    map_class_sentence: str | None = None
+    """Of several maps: whether there is more than one kind of particle."""
+    forecast: tuple[str, ...] = ()
+    """The end of the session first, then the next steps."""
+    fsc_uniform: tuple[float | None, ...] = ()
+    """Of the same particles when all count alike."""
+    initial_map: str | None = None
+    """The file that it started from; None: from its particles alone."""
+    begun_anew: str | None = None
+    """When and why its rounds began again from 1, as a sentence; None: they did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    evaluator: str
+    verdict: float | None
+    uncertainty: float | None
+    unit: str | None
+    unknown: str | None = None
+    """What the evaluator does not know; without a verdict: why."""
+    weights: str | None = None
+    """Of V alone: the version of its weights (`1`: as shipped, `1+3`: after three rounds of feedback)."""
+    question: str = ""
+    """What it judges, in words."""
+    value: str = ""
+    """The verdict as a person reads it."""
+    scale: str = ""
+    """Its range, and which end of it is good."""
+    says: tuple[str, ...] = ()
+    """What it rests on, as sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person said of a movie."""
+
+    verdict: str
+    movie: str | None
+    note: str | None
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """All of it."""
+
+    name: str
+    session_dir: str
+    raw_root: str
+    live: bool
+    code_version: str
+    preset: str | None
+    microscope: str | None
+    camera: str | None
+    voltage_kv: float | None
+    cs_mm: float | None
+    pixel_size_angstrom: float | None
+    dose_per_frame_e_per_a2: float | None
+    frame_count: int | None
+    """The most common one."""
+    gain_path: str | None
+    first_utc_us: int | None
+    last_utc_us: int | None
+    hours: float
+    counts: Mapping[str, int]
+    """Movies by state."""
+    found_per_hour: float | None
+    finished_per_hour: float | None
+    lag_p50_s: float | None
+    """Found to ready."""
+    lag_p95_s: float | None
+    lag_max_s: float | None
+    metrics: tuple[Metric, ...]
+    reasons: tuple[Reason, ...]
+    alerts: tuple[AlertLine, ...]
+    """Those that nobody has acknowledged."""
+    squares: tuple[Square, ...]
+    stages: tuple[StageTime, ...]
+    losses: tuple[FactorLoss, ...]
+    named_causes: tuple[NamedCount, ...]
+    """How often each cause is named first, most often first; no cause: nothing stands out."""
+    changes: tuple[Change, ...]
+    """When the session became another one."""
+    particles: int
+    map: MapState | None
+    scores: tuple[Score, ...]
+    verdicts: tuple[Verdict, ...]
+    interventions: tuple[str, ...]
+    """The causal model's own advice, best first."""
+    trend: tuple[Curve, ...]
+    advice: tuple[str, ...]
+    """What to do, most important first."""
+    headline: tuple[str, ...] = ()
+    """Two sentences: how good the session is; what costs it most and what to do."""
+    last_hour_s: float | None = None
+    """The length of what is called its last hour: a younger session is measured over its own age."""
+    last_hour_found_per_hour: float | None = None
+    """As on the screen's header."""
+    last_hour_finished_per_hour: float | None = None
+    bands: tuple[Band, ...] = ()
+    """Of a session with more movies than a picture can show one by one."""
+    holes: tuple[Hole, ...] = ()
+    examples: tuple[Example, ...] = ()
+    advised: tuple[Advised, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    history: tuple[tuple[int, float | None, float | None], ...] = ()
+    """(round, V, HyperScore)"""
+    software: tuple[Software, ...] = ()
+    alert_days: tuple[AlertDay, ...] = ()
+    settings_yaml: str = ""
+    raw_is_there: bool = True
+    """Whether `raw_root` is still a folder."""
+    over_a_stop: int = 0
+    """Movies that waited before the daemon was started again or took up other settings: their lag counts from there."""
+    over_a_stop_max_s: float | None = None
+    """Of these, the longest from found to ready by the wall clock."""
+
+    @property
+    def kept(self) -> int:
+        return self.counts.get("ready", 0)
+
+    @property
+    def rejected(self) -> int:
+        return self.counts.get("rejected", 0)
+
+    @property
+    def set_aside(self) -> int:
+        return self.counts.get("quarantined", 0)
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.counts.get(state, 0) for state in ("found", "settling", "queued", "processing", "failed"))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values()) - self.counts.get("outdated", 0)

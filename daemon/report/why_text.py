@@ -1,0 +1,110 @@
+"""Why a movie or a session is as bad as it is, as text for a person and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from frazil.daemon.report.summary_text import utc_text
+from frazil.daemon.report.why import RESOLUTIONS_ANGSTROM, CauseLoss, LossAt, MovieWhy, SessionWhy
+
+_BAR = 30
+_AT_5 = RESOLUTIONS_ANGSTROM.index(5.0)
+_HEAD = "  {:24}" + "".join(f"{f'at {resolution:g} A':>18}" for resolution in RESOLUTIONS_ANGSTROM)
+_LEAST_SHOWN = 0.005
+_WITH = {"ice": " (with the spread of heights that it allows)"}
+"""What a root cause brings with it and its excess counts."""
+
+
+def to_text(found: MovieWhy | SessionWhy) -> str:
+    """Some thirty lines."""
+    lines = _movie(found) if isinstance(found, MovieWhy) else _session(found)
+    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+
+
+def to_json(found: MovieWhy | SessionWhy) -> str:
+    """One object."""
+    return json.dumps(asdict(found), indent=2)
+
+
+def bar(loss: LossAt, full_scale: float, width: int = _BAR) -> str:
+    """A loss and its interval: `#` to the lower end, `=` to the loss itself, `-` to the upper end."""
+    scale = width / max(full_scale, 1e-9)
+    low, middle, high = (min(width, round(value * scale)) for value in (loss.low, loss.loss_ln_ssnr, loss.high))
+    return "#" * low + "=" * (middle - low) + "-" * (high - middle)
+
+
+def _movie(found: MovieWhy) -> Iterator[str]:
+    yield f"{found.relative_path} ({found.state})"
+    if found.named_words is None or found.named_excess_ln_ssnr is None:
+        yield "  nothing stands out: it loses what movies of this session usually lose"
+    else:
+        yield (
+            f"  first cause: {found.named_words}, which costs {found.named_excess_ln_ssnr:.2f} of ln SSNR at 5 A more "
+            f"than is usual in this session{_WITH.get(found.named_cause or '', '')}"
+        )
+    yield ""
+    yield "Loss of ln SSNR by cause, with 95 % credible intervals"
+    yield from _losses(found.losses, found.total_ln_ssnr)
+    yield f"  by version {found.prior_version} of the causal prior"
+
+
+def _session(found: SessionWhy) -> Iterator[str]:
+    if not found.losses:
+        yield f"Session {found.name}: no movie has been attributed yet"
+        return
+    yield f"Session {found.name}: mean loss of ln SSNR of the last {found.movies} movies, with 95 % credible intervals"
+    yield from _losses(found.losses, found.total_ln_ssnr)
+    yield f"  by version {found.losses_prior_version} of the causal prior" + (
+        f" or newer (the newest is {found.prior_version})" if found.losses_prior_version != found.prior_version else ""
+    )
+    yield ""
+    yield "Causes named, over all movies"
+    for count in found.named:
+        yield f"  {count.movies:6d}  {count.words}"
+    if found.changes:
+        yield ""
+        yield "What changed"
+        for change in found.changes:
+            when = "" if change.acquired_utc_us is None else f", {utc_text(change.acquired_utc_us)} UTC"
+            name = "" if change.relative_path is None else f" ({change.relative_path})"
+            yield f"  from movie {change.movie_number} on{name}{when}: {change.sentence}"
+    yield ""
+    yield "What to change, best first"
+    for number, advice in enumerate(found.advice, 1):
+        yield f"  {number}. {advice.sentence}"
+    if not found.advice:
+        known = "nothing that frazil can act upon would surely gain 3 % of signal" if found.shares else "not known yet"
+        yield f"  {known}"
+    yield ""
+    yield from _convergence(found)
+
+
+def _convergence(found: SessionWhy) -> Iterator[str]:
+    if not found.shares:
+        return
+    known = sum(share.converged for share in found.shares)
+    yield f"How sure: {known} of {len(found.shares)} causes are known well enough"
+    for share in found.shares:
+        if not share.converged:
+            yield f"  not yet: {share.words} ({share.loss_ln_ssnr:.2f} +- {share.sd:.2f} at 5 A)"
+    if found.last_change_sd is not None:
+        yield f"  the newest version moved no strength by more than {found.last_change_sd:.2f} of its sd"
+
+
+def _losses(losses: tuple[CauseLoss, ...], total: tuple[float, ...]) -> Iterator[str]:
+    scale = max((cause.at[_AT_5].high for cause in losses), default=1.0)
+    yield _HEAD.format("").rstrip() + f"   at 5 A, full width {scale:.2g}"
+    beside = False
+    for cause in losses:
+        if cause.beside_total and not beside:
+            beside = True
+            yield "  {:24}".format("total") + "".join(f"{value:18.2f}" for value in total)
+            yield "  beside the total, because processing can undo it or has:"
+        if max(at.high for at in cause.at) < _LEAST_SHOWN:
+            continue
+        cells = "".join(f"{at.loss_ln_ssnr:6.2f} ({at.low:4.2f}-{at.high:4.2f})" for at in cause.at)
+        yield f"  {cause.words:24}{cells}   {bar(cause.at[_AT_5], scale)}"
+    if not beside:
+        yield "  {:24}".format("total") + "".join(f"{value:18.2f}" for value in total)

@@ -1,0 +1,164 @@
+"""Answers what screen and command line ask: reads go to the store, orders to the daemon's own thread."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from frazil.config.errors import NotThereError
+from frazil.config.loading import settings_of
+from frazil.daemon.changes.interventions import kept_or_later, note_change
+from frazil.daemon.changes.plan import plan_change
+from frazil.daemon.changes.thresholds import look
+from frazil.daemon.changes.what_if import changed, to_dict, to_lines
+from frazil.daemon.report.pictures import load_picture
+from frazil.daemon.store import result_files
+from frazil.daemon.store.rows import FeedbackRow
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.table import Table
+from frazil.daemon.store.writes import session_writes
+from frazil.daemon.transport.messages import Command, Done, LiveState, NamedQuery, Picture, PictureReply, Rows, Sql
+
+_PICTURE_COLUMNS = {
+    "thumbnail": "thumbnail_path",
+    "power_spectrum": "power_spectrum_path",
+    "restored": "restored_path",
+}
+_LINES_TOLD = 5
+"""Movies by name that the screen has room for, of each kind."""
+_SESSION_PICTURES = {
+    "map_sections": "maps/sections.png",
+    "map_projections": "maps/projections.png",
+    "map_orientations": "maps/orientations.png",
+    "class_averages": "classes/strip.png",
+}
+
+
+class DaemonService:
+    """Implements `frazil.daemon.transport.service.QueryService`. Called from several threads.
+
+    Parameters
+    ----------
+    order:
+        Hands a command that concerns the daemon itself to its thread and waits for the answer.
+    snapshot:
+        The newest state.
+    """
+
+    def __init__(
+        self, store: Store, session_dir: Path, order: Callable[[Command], str], snapshot: Callable[[], LiveState]
+    ) -> None:
+        self._store = store
+        self._session_dir = session_dir.resolve()
+        self._order = order
+        self._snapshot = snapshot
+
+    def named(self, request: NamedQuery) -> Rows:
+        return _rows(self._store.named(request.name, request.params))
+
+    def sql(self, request: Sql) -> Rows:
+        return _rows(self._store.sql(request.text, timeout_s=request.timeout_s))
+
+    def snapshot(self) -> LiveState:
+        return self._snapshot()
+
+    def picture(self, request: Picture) -> PictureReply:
+        """Raises `NotThereError` for unknown movies and while the picture has not been written."""
+        of_session = _SESSION_PICTURES.get(request.kind)
+        if of_session is not None:
+            return load_picture(
+                self._session_dir / of_session,
+                max_width_px=request.max_width_px,
+                max_height_px=request.max_height_px,
+                pixel_size=0.0,
+            )
+        table = self._store.named("movie", {"movie_id": request.movie_id})
+        if not table.rows:
+            raise NotThereError(f"no movie {request.movie_id} in this session")
+        movie = dict(zip(table.columns, table.rows[0], strict=True))
+        relative = movie.get(_PICTURE_COLUMNS[request.kind])
+        if not isinstance(relative, str):
+            raise NotThereError("this movie has no such picture yet", remedy="wait until it is ready")
+        path = self._session_dir / relative
+        if request.kind == "restored":
+            # The reduced one is freed of what is finer than 8 A, which no screen shows but as noise.
+            small = self._session_dir / str(movie.get("thumbnail_path")).replace(".png", "_restored.png")
+            path = small if small.is_file() else path
+        pixel_size = movie.get("micrograph_pixel_size_angstrom")
+        return load_picture(
+            path,
+            max_width_px=request.max_width_px,
+            max_height_px=request.max_height_px,
+            pixel_size=float(pixel_size) if isinstance(pixel_size, int | float) else 0.0,
+        )
+
+    def command(self, request: Command) -> Done:
+        """Feedback is durable when this returns; orders have been taken."""
+        now_utc_us = time.time_ns() // 1000
+        match request.name:
+            case "accept" | "reject" | "note":
+                movie_id = request.args.get("movie_id")
+                if movie_id is not None and not self._store.named("movie", {"movie_id": str(movie_id)}).rows:
+                    raise NotThereError(f"no movie {movie_id} in this session")
+                note = request.args.get("reason") or request.args.get("text")
+                feedback = FeedbackRow(
+                    feedback_id=request.command_id or f"{now_utc_us}-{movie_id}-{request.name}",
+                    created_utc_us=now_utc_us,
+                    verdict=request.name,
+                    who=request.who or "unknown",
+                    movie_id=None if movie_id is None else str(movie_id),
+                    note=None if note is None else str(note),
+                )
+                with kept_or_later():
+                    result_files.append_feedback(self._session_dir, feedback)
+                state = self._store.submit(session_writes.record_feedback, feedback).result()
+                return Done("noted" if state is None else f"the movie is {state.value}")
+            case "intervention":
+                sentence, factor = request.args.get("sentence"), request.args.get("factor")
+                note_change(
+                    self._store,
+                    self._session_dir,
+                    sentence=None if sentence is None else str(sentence),
+                    factor=None if factor is None else str(factor),
+                    who=request.who,
+                    now_utc_us=now_utc_us,
+                    intervention_id=request.command_id,
+                )
+                return Done("noted")
+            case "acknowledge":
+                alert_id = str(request.args.get("alert_id"))
+                known = self._store.submit(
+                    session_writes.acknowledge_alert, alert_id, who=request.who or "unknown", utc_us=now_utc_us
+                ).result()
+                if not known:
+                    raise NotThereError(f"no open alert {alert_id}")
+                return Done("acknowledged")
+            case "what-if":
+                rows = self._store.named("session").as_dicts()
+                present = settings_of(str(rows[0]["settings_yaml"])).thresholds
+                thresholds = changed(present, request.args)
+                found = look(self._store, thresholds)
+                said = {
+                    **to_dict(found),
+                    "lines": to_lines(found, most=_LINES_TOLD),
+                    "thresholds": thresholds.model_dump(mode="json"),
+                }
+                return Done(json.dumps(said))
+            case "settings-preview":
+                rows = self._store.named("session").as_dicts()
+                before = settings_of(str(rows[0]["settings_yaml"]))
+                plan = plan_change(self._store, before, request.args, origin="")
+                return Done(json.dumps({**plan.to_dict(), "lines": plan.lines()}))
+            case _:
+                return Done(self._order(request))
+
+
+def _rows(table: Table) -> Rows:
+    return Rows(
+        columns=tuple(table.columns),
+        rows=tuple(tuple(row) for row in table.rows),
+        truncated=table.truncated,
+        total=table.total,
+    )

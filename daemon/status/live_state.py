@@ -1,0 +1,175 @@
+"""The one record that the screen shows at a glance, put together about once a second."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from frazil.config.errors import QueryError
+from frazil.daemon.analysis.coordinator import AnalysisSummary
+from frazil.daemon.session.options import DaemonOptions
+from frazil.daemon.session.registry import NO_REDO, RedoSummary
+from frazil.daemon.store.queries.catalogue import RATE_IDLE_US
+from frazil.daemon.store.store import Store
+from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
+
+_log = logging.getLogger(__name__)
+_WINDOW_S = 600.0
+"""Disk use is averaged over ten minutes: movies come in bursts."""
+_LEAST_WRITTEN_BYTES_PER_S = 1e5
+"""What logs and the database's own upkeep write is no session that fills a disk."""
+_BYTES_PER_GB = 1 << 30
+_TOLD_ALERTS = 3
+_RECENT_MOVIES = 25
+
+
+class LiveStateBuilder:
+    """Keeps what needs a memory (disk use, sequence number); everything else is asked of the store each time."""
+
+    def __init__(
+        self, options: DaemonOptions, store: Store, utc_us: Callable[[], int], clock: Callable[[], float]
+    ) -> None:
+        self._options = options
+        self._store = store
+        self._utc_us, self._clock = utc_us, clock
+        self._started_utc_us = utc_us()
+        self._sequence = 0
+        self._free: deque[tuple[float, int]] = deque()
+        self.last_movie_id: str | None = None
+        self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
+
+    def use(self, options: DaemonOptions) -> None:
+        """From now on: the settings have changed."""
+        self._options = options
+
+    def build(
+        self,
+        *,
+        status: str,
+        workers: tuple[WorkerState, ...],
+        gate: GateState,
+        queue_depth: int,
+        analysis: AnalysisSummary | None,
+        redo: RedoSummary = NO_REDO,
+    ) -> LiveState:
+        """Ask the store and make the next state. When the store or the disk does not answer (a query that ran too long
+        on a busy machine), the numbers stay as they were: a screen must never end a night's run."""
+        self._sequence += 1
+        try:
+            return self._build(
+                status=status, workers=workers, gate=gate, queue_depth=queue_depth, analysis=analysis, redo=redo
+            )
+        except (QueryError, OSError) as error:
+            _log.warning("the screen shows older numbers: %s", error)
+            self.newest = msgspec.structs.replace(
+                self.newest,
+                sequence=self._sequence,
+                utc_us=self._utc_us(),
+                status=status,
+                workers=workers,
+                gate=gate,
+                queue_depth=queue_depth,
+                redo_stage=redo.stage,
+                redo_done=redo.done,
+                redo_total=redo.total,
+            )
+            return self.newest
+
+    def _build(
+        self,
+        *,
+        status: str,
+        workers: tuple[WorkerState, ...],
+        gate: GateState,
+        queue_depth: int,
+        analysis: AnalysisSummary | None,
+        redo: RedoSummary = NO_REDO,
+    ) -> LiveState:
+        options, settings = self._options, self._options.settings
+        session = self._one("session")
+        span = self._one("time_span")
+        # While nothing happens there is no rate: the last one stays, and the screen says since when nothing came.
+        last = _int(span.get("last_utc_us"))
+        now = self._utc_us()
+        rates = self._one("rate_per_hour", now_utc_us=now if last is None else min(now, last + RATE_IDLE_US))
+        lag = self._one("lag_percentiles")
+        recent = self._one("recent_verdicts", last=_RECENT_MOVIES)
+        alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()
+        urgent = [alert for alert in alerts if alert["severity"] != "info"]
+        errors_first = sorted(urgent, key=lambda alert: alert["severity"] != "error")
+        counts = {str(row["state"]): int(row["movies"] or 0) for row in self._store.named("counts_by_state").as_dicts()}
+        free, written_per_s = self._disk()
+        instrument = " ".join(part for part in (settings.microscope.name, settings.camera.name) if part)
+        floor = settings.store.min_free_disk_gb * _BYTES_PER_GB
+        self.newest = LiveState(
+            sequence=self._sequence,
+            daemon_started_utc_us=self._started_utc_us,
+            utc_us=self._utc_us(),
+            session_name=str(session.get("name", "")),
+            session_dir=str(options.session_dir.resolve()),
+            raw_root=str(options.raw_root.resolve()),
+            session_started_utc_us=_int(session.get("created_utc_us")) or 0,
+            status=status,
+            preset=settings.preset or "",
+            instrument=instrument,
+            voltage_kv=_float(session.get("voltage_kv")),
+            pixel_size_angstrom=_float(session.get("pixel_size_angstrom")),
+            dose_per_frame_e_per_a2=_float(session.get("dose_per_frame_e_per_a2")),
+            counts=counts,
+            found_per_hour=_float(rates.get("found_per_hour")),
+            ready_per_hour=_float(rates.get("ready_per_hour")),
+            last_found_utc_us=_int(span.get("last_found_utc_us")),
+            lag_p50_s=_float(lag.get("p50_s")),
+            lag_p95_s=_float(lag.get("p95_s")),
+            queue_depth=queue_depth,
+            redo_stage=redo.stage,
+            redo_done=redo.done,
+            redo_total=redo.total,
+            free_disk_bytes=free,
+            written_bytes_per_s=written_per_s,
+            disk_full_in_h=max(0.0, free - floor) / written_per_s / 3600 if written_per_s else None,
+            workers=workers,
+            gate=gate,
+            last_movie_id=self.last_movie_id,
+            alerts_open=len(urgent),
+            newest_alert=str(urgent[0]["text"]) if urgent else None,
+            urgent_alerts=tuple(str(alert["text"]) for alert in errors_first[:_TOLD_ALERTS]),
+            error_opened_utc_us=max(
+                (_int(a["opened_utc_us"]) or 0 for a in urgent if a["severity"] == "error"), default=None
+            ),
+            bell=settings.alerts.bell,
+            recent_kept=_int(recent.get("kept")) or 0,
+            recent_total=_int(recent.get("finished")) or 0,
+            prior_version=None if analysis is None else analysis.prior_version,
+            map_resolution_angstrom=None if analysis is None else analysis.map_resolution_angstrom,
+            particle_count=None if analysis is None else analysis.particle_count,
+        )
+        return self.newest
+
+    def _one(self, name: str, **params: int) -> dict[str, bool | int | float | str | None]:
+        rows = self._store.named(name, params).as_dicts()
+        return rows[0] if rows else {}
+
+    def _disk(self) -> tuple[int, float | None]:
+        """Free bytes, and how fast they become fewer (0: not so that it matters; None: not known yet)."""
+        now, free = self._clock(), shutil.disk_usage(self._options.session_dir).free
+        self._free.append((now, free))
+        while len(self._free) > 2 and self._free[0][0] < now - _WINDOW_S:
+            self._free.popleft()
+        first_s, first_free = self._free[0]
+        if now - first_s < 10.0:
+            return free, None
+        rate = (first_free - free) / (now - first_s)
+        return free, rate if rate >= _LEAST_WRITTEN_BYTES_PER_S else 0.0
+
+
+def _float(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _int(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None

@@ -1,0 +1,106 @@
+"""Extracted particles as what the reconstruction works on: down-scaled Fourier samples, CTF and noise of one movie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frazil.models.optics.ctf import CtfParameters, chi_2d
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+
+MAX_WORKING_BOX_PX = 128
+"""A live map is for judging: 128 px show a 180 A particle to 4.7 A."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParticleSpectra:
+    """Particles of one movie on a `FourierPlane`."""
+
+    values: Tensor
+    """(n, M) complex64: transforms about the box centre, white noise of the full image has unit variance."""
+    masked: Tensor
+    """(n, M) the same of the particles under a soft circular mask: for searching, so that neighbours do not matter."""
+    ctf: Tensor
+    """(M,) of particles that are bright: -CTF in the convention of `frazil.models.optics.ctf`."""
+    whitening: Tensor
+    """(M,) 1 / power of this movie's boxes, ring by ring: the weight of a frequency in a comparison."""
+
+
+def working_box_px(box_px: int) -> int:
+    """Box of the running reconstruction for particles of a box."""
+    return min(box_px, MAX_WORKING_BOX_PX)
+
+
+def particle_spectra(
+    stack: Tensor,
+    plane: FourierPlane,
+    *,
+    pixel_size_angstrom: float,
+    diameter_angstrom: float,
+    ctf: CtfParameters,
+) -> ParticleSpectra:
+    """Transform, crop and describe a movie's particles.
+
+    Parameters
+    ----------
+    stack:
+        (n, box, box) bright particles on a background of 0 +- 1, centre at pixel box // 2, n >= 1; box x pixel size
+        must be that of the plane.
+    diameter_angstrom:
+        Longest extent of a particle; the mask is a quarter wider.
+
+    Raises
+    ------
+    ValueError
+        If the boxes are smaller than the plane or of another size in angstrom.
+    """
+    box = stack.shape[-1]
+    if box < plane.box_px or abs(box * pixel_size_angstrom / (plane.box_px * plane.pixel_size_angstrom) - 1) > 1e-3:
+        raise ValueError(
+            f"boxes of {box} px x {pixel_size_angstrom:g} A do not belong to a working box of "
+            f"{plane.box_px} px x {plane.pixel_size_angstrom:g} A"
+        )
+    device = stack.device
+    columns = torch.from_numpy(plane.kx).to(device)
+    rows = torch.from_numpy(plane.ky % box).to(device)
+
+    def samples(images: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft2(torch.fft.ifftshift(images, dim=(-2, -1)))
+        chosen: Tensor = spectrum[:, rows, columns] / box
+        return chosen
+
+    values = samples(stack)
+    mask = _circular_mask(box, 0.625 * diameter_angstrom / pixel_size_angstrom, device)
+    kx = torch.from_numpy(plane.kx).double() / (plane.box_px * plane.pixel_size_angstrom)
+    ky = torch.from_numpy(plane.ky).double() / (plane.box_px * plane.pixel_size_angstrom)
+    transfer = torch.sin(chi_2d(ctf, kx, ky)).to(torch.float32).to(device)
+    return ParticleSpectra(values, samples(stack * mask), transfer, _whitening(values, plane))
+
+
+def _whitening(values: Tensor, plane: FourierPlane) -> Tensor:
+    ring = torch.from_numpy(np.rint(plane.radius_px).astype(np.int64)).to(values.device)
+    power = torch.bincount(ring, weights=values.abs().square().mean(dim=0).double())
+    mean = power / torch.bincount(ring).clamp_min(1)
+    return (1 / mean.clamp_min(1e-6))[ring].to(torch.float32)
+
+
+def _circular_mask(box_px: int, radius_px: float, device: torch.device) -> Tensor:
+    axis = torch.arange(box_px, dtype=torch.float32, device=device) - box_px // 2
+    distance = torch.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
+    radius = min(radius_px, 0.5 * box_px - 2)
+    edge = max(0.1 * radius, 2.0)
+    return 0.5 + 0.5 * torch.cos(math.pi * ((distance - radius) / edge).clamp(0, 1))
+
+
+def shift_grid(reach_angstrom: float, step_angstrom: float, pixel_size_angstrom: float) -> NDArray[np.float64]:
+    """(S, 2) displacements (x, y) in working pixels within a circle; zero is the first."""
+    count = math.ceil(reach_angstrom / step_angstrom)
+    y, x = np.mgrid[-count : count + 1, -count : count + 1]
+    inside = x**2 + y**2 <= count**2
+    grid = np.stack([x[inside], y[inside]], axis=1) * (step_angstrom / pixel_size_angstrom)
+    return np.asarray(grid[np.argsort((grid**2).sum(axis=1), kind="stable")])

@@ -1,0 +1,411 @@
+"""The running 3-D reconstruction: each movie's particles are oriented and added, and earlier ones are oriented again.
+
+Half-sets never see each other: each half is oriented against the start and, from the first round in which the data
+reach further, against its own half map (`reference_maps`). References are renewed after every `ROUND_MOVIES` movies.
+Beside each new movie `AGAIN_PER_MOVIE` earlier ones, in turn, are searched again: what they put into the sums
+is taken out and put in where they are found now. So the sums are always those of the newest poses, a movie costs the
+same whenever it comes, and what has been learnt reaches the first particles too. All of it is counted, not timed: the
+map depends on the movies and their order alone.
+
+Two pairs of sums are kept with the same poses: particles weighted by what the causal prior says of their movie, and
+all particles alike, so that the gain can be seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frazil.models.particle_evidence import ParticleEvidence
+from frazil.models.reconstruction.classes.map_classes import MapClasses, StreamingMapClasses
+from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.orientation.orientation_search import FoundPoses, OrientationSearch
+from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
+from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM
+from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
+from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.refine.placed_particles import PlacedParticles, from_arrays, to_arrays
+from frazil.models.reconstruction.refine.reference_maps import reference_maps
+from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, spherical_mask
+from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
+from frazil.models.reconstruction.resolution.masks import MapMask
+
+ROUND_MOVIES = 10
+AGAIN_PER_MOVIE = 2
+"""Earlier movies searched again beside each new one."""
+_WEIGHTINGS = ("causal", "uniform")
+_FSC_THRESHOLD = 0.143
+_CLASSES = "classes."
+_COUNTS = 0.5
+"""Certainty from which on there rather is a particle than none."""
+_PAST_THE_START_VOXELS = 3.0
+"""Fourier voxels past a start's nominal end in which its soft edge, and the mask, still carry something of it: halves
+that agree no further agree by the start that they share."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapRound:
+    """What the reconstruction has to show: maps (n, n, n) [z, y, x] and how far they agree."""
+
+    full: Tensor
+    """Both halves, each shell multiplied with its estimated correlation with the truth; 0 outside of the mask that the
+    FSC is of."""
+    half1: Tensor
+    half2: Tensor
+    """As they are, under a soft sphere."""
+    agreement: HalfMapFsc
+    uniform_fsc: FscCurve
+    """Of the same particles in the same poses, under the same mask, when all of them count alike."""
+    pixel_size_angstrom: float
+    own_orientations: bool
+    """False: most particles still stand as the start had them."""
+    discarded_share: float | None
+    """Of the particles, how many are hardly in the map: no particle is seen in their boxes. None: there are none."""
+    classes: MapClasses | None = None
+    """None: one map was asked for, or there are no classes yet."""
+
+    @property
+    def fsc(self) -> FscCurve:
+        """Under a mask made from the map, freed of what the mask adds."""
+        return self.agreement.corrected
+
+    @property
+    def resolution_0143_angstrom(self) -> float | None:
+        return self.fsc.resolution_angstrom(_FSC_THRESHOLD)
+
+    @property
+    def resolution_05_angstrom(self) -> float | None:
+        return self.fsc.resolution_angstrom(0.5)
+
+
+class RunningMap:
+    """One session's map.
+
+    Parameters
+    ----------
+    start:
+        (n, n, n) map on the plane's box and pixel, low-passed to `start_resolution_angstrom` (`initial_map`).
+    symmetry:
+        Point group, RELION's name.
+    class_count:
+        Maps beside the common one (`map_classes`); 1: none.
+    """
+
+    def __init__(
+        self,
+        start: Tensor,
+        plane: FourierPlane,
+        *,
+        symmetry: str,
+        diameter_angstrom: float,
+        device: torch.device,
+        start_resolution_angstrom: float = INITIAL_RESOLUTION_ANGSTROM,
+        class_count: int = 1,
+    ) -> None:
+        self._plane, self._device = plane, device
+        self._diameter_angstrom = diameter_angstrom
+        self._symmetry = symmetry_matrices(symmetry)
+        self._sums = {
+            name: (FourierAccumulator(plane.box_px, device=device), FourierAccumulator(plane.box_px, device=device))
+            for name in _WEIGHTINGS
+        }
+        radius_px = min(0.55 * diameter_angstrom / plane.pixel_size_angstrom, 0.44 * plane.box_px)
+        # Waves longer than the particle are the mask's and the background's, which every box has its own of.
+        self._first_shell = math.ceil(plane.box_px * plane.pixel_size_angstrom / diameter_angstrom)
+        self._mask = spherical_mask(plane.box_px, radius_px, 0.06 * plane.box_px).to(device)
+        self._references = [start.to(device), start.to(device)]
+        self._start_resolution_angstrom = start_resolution_angstrom
+        self._reference_resolution_angstrom = start_resolution_angstrom
+        self._searches: list[OrientationSearch | None] = [None, None]
+        self._reference_fsc = FscCurve((), ())
+        self._comparison: HalfMapComparison | None = None
+        self._placed: dict[int, PlacedParticles] = {}
+        self._classes: StreamingMapClasses | None = None
+        if class_count > 1:
+            self._classes = StreamingMapClasses(
+                plane,
+                class_count,
+                symmetry=self._symmetry,
+                diameter_angstrom=diameter_angstrom,
+                mask=self._mask,
+                first_shell=self._first_shell,
+                device=device,
+            )
+        self._renewals = 0
+        self._next_again = 0
+        self.movie_count = 0
+        self.particle_count = 0
+
+    def add(
+        self, particles: ParticleSpectra | None, half_sets: tuple[int, ...], relative_ssnr: NDArray[np.float64]
+    ) -> FoundPoses | None:
+        """Orient a movie's particles and add them; None: a movie without usable particles, which is only counted.
+
+        `half_sets`: 1 or 2 per particle; `relative_ssnr`: (M,) on the plane, of this movie (`weights.relative_ssnr`).
+        """
+        found = None
+        if particles is not None and len(half_sets):
+            half_set = np.array(half_sets, dtype=np.int8)
+            found = self._place(self.movie_count, particles, half_set, self._shells(relative_ssnr))
+            self.particle_count += len(half_sets)
+        self.movie_count += 1
+        if self.movie_count % ROUND_MOVIES == 0:
+            self._renew_references()
+        return found
+
+    def due(self) -> tuple[int, ...]:
+        """Numbers (from 0, in the order of `add`) of the earlier movies that are to be searched again now.
+
+        To be asked once after each `add`: it moves on to the next ones. Nothing is due before the references were
+        renewed for the first time.
+        """
+        candidates = sorted(self._placed)
+        if not self._renewals or len(candidates) <= AGAIN_PER_MOVIE:
+            return ()
+        start = int(np.searchsorted(candidates, self._next_again))
+        chosen = [candidates[(start + step) % len(candidates)] for step in range(AGAIN_PER_MOVIE)]
+        self._next_again = chosen[-1] + 1
+        return tuple(chosen)
+
+    def count_of(self, number: int) -> int:
+        """Particles of movie `number` that are in the map."""
+        return len(self._placed[number].half_set) if number in self._placed else 0
+
+    def again(self, number: int, particles: ParticleSpectra) -> FoundPoses:
+        """Search a movie's particles against the present references; they move to where they are found now.
+
+        `particles` are those that were given to `add`, weighted as then.
+
+        Raises
+        ------
+        KeyError
+            If movie `number` has no particles in the map.
+        ValueError
+            If it has another number of them.
+        """
+        old = self._placed[number]
+        if len(old.half_set) != len(particles.values):
+            raise ValueError(
+                f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
+            )
+        self._insert(particles, old, sign=-1.0)
+        if self._classes is not None:
+            self._classes.take_out(number, particles, old)
+        return self._place(number, particles, old.half_set, old.shell_ssnr)
+
+    def evidence(
+        self, number: int, particles: ParticleSpectra, *, voltage_kv: float, cs_mm: float
+    ) -> ParticleEvidence | None:
+        """What a movie's particles, as they stand, say of its losses against the maps of the other half-sets.
+
+        None: there are no half maps yet that hold more than the start, or they are not seen in these particles.
+        `particles` are those that were given to `add` (KeyError: movie `number` has none in the map).
+        """
+        placed = self._placed[number]
+        if not self._renewals:
+            return None
+        if self._comparison is None:
+            self._comparison = HalfMapComparison(
+                self._references,
+                self._reference_fsc,
+                self._plane,
+                renewal=self._renewals,
+                first_shell=self._first_shell,
+                last_searched_per_angstrom=self._search(0).finest_per_angstrom,
+                device=self._device,
+            )
+        return self._comparison.evidence(particles, placed, voltage_kv=voltage_kv, cs_mm=cs_mm)
+
+    def _place(
+        self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
+    ) -> FoundPoses:
+        found = self._orient(particles, half_set, shell_ssnr)
+        poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
+        certainty = found.certainty.astype(np.float32)
+        added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals)
+        self._insert(particles, added, sign=1.0)
+        if self._classes is not None:
+            self._classes.put_in(number, particles, added)
+        self._placed[number] = added
+        return found
+
+    def round(self) -> MapRound:
+        """The present maps; changes nothing."""
+        first, second = self._sums["causal"]
+        halves = [first.volume(), second.volume()]
+        agreement = self._agreement(halves)
+        uniform = self._agreement([half.volume() for half in self._sums["uniform"]], agreement.mask).corrected
+        gain = agreement.corrected.map_filter()
+        gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
+        # Outside of the map's outline there is noise alone; half maps keep it, so that others can judge by it.
+        full = filtered((first + second).volume() * self._mask, gain) * agreement.mask.values.to(self._device)
+        half1, half2 = ((half * self._mask).cpu() for half in halves)
+        own = self._own_share() > 0.5
+        return MapRound(
+            full.cpu(),
+            half1,
+            half2,
+            agreement,
+            uniform,
+            self._plane.pixel_size_angstrom,
+            own,
+            self._discarded_share(),
+            None if self._classes is None else self._classes.round(),
+        )
+
+    def class_share(self, number: int) -> NDArray[np.float32] | None:
+        """(n, K) probabilities of the classes of movie `number`'s particles; None: they have none."""
+        return None if self._classes is None else self._classes.share_of(number)
+
+    def view_directions(self) -> NDArray[np.float64]:
+        """(n, 3) unit vectors, in the map, of where each particle is seen from; those that hardly count are left
+        out."""
+        seen = [one.poses[one.certainty > _COUNTS, 2] for one in self._placed.values()]
+        return np.concatenate([np.zeros((0, 3)), *seen]).astype(np.float64)
+
+    def _discarded_share(self) -> float | None:
+        certainty = [one.certainty for one in self._placed.values()]
+        return float((np.concatenate(certainty) <= _COUNTS).mean()) if certainty else None
+
+    def _own_share(self) -> float:
+        """Of the particles, by how much they count: what was oriented against the map itself and not the start."""
+        weights = [(float(one.certainty.sum()), one.renewal > 0) for one in self._placed.values()]
+        total = sum(weight for weight, _ in weights)
+        return sum(weight for weight, own in weights if own) / total if total else 0.0
+
+    def _agreement(self, halves: list[Tensor], mask: MapMask | None = None) -> HalfMapFsc:
+        """Of half maps that no mask has touched, from the particle's own size to the plane's last ring."""
+        return half_map_fsc(
+            halves[0],
+            halves[1],
+            pixel_size_angstrom=self._plane.pixel_size_angstrom,
+            diameter_angstrom=self._diameter_angstrom,
+            mask=mask,
+            first_shell=self._first_shell,
+            last_shell=int(self._plane.radius_px.max()),
+        )
+
+    def _half_maps(self, weighting: str) -> list[Tensor]:
+        return [accumulator.volume() * self._mask for accumulator in self._sums[weighting]]
+
+    def _search(self, half: int) -> OrientationSearch:
+        search = self._searches[half]
+        if search is None:
+            search = OrientationSearch(
+                self._references[half],
+                self._plane,
+                resolution_angstrom=self._reference_resolution_angstrom,
+                diameter_angstrom=self._diameter_angstrom,
+                symmetry=self._symmetry,
+                device=self._device,
+            )
+            self._searches[half] = search
+            if self._references[0] is self._references[1]:
+                self._searches = [search, search]
+        return search
+
+    def _shells(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(limit + 1,) mean of (M,) values in each ring of the plane."""
+        ring = np.rint(self._plane.radius_px).astype(np.int64)
+        count = np.bincount(ring)
+        mean = np.bincount(ring, weights=values) / np.maximum(count, 1)
+        mean[0] = mean[1]
+        return mean.astype(np.float32)
+
+    def _on_plane(self, shells: NDArray[np.float32]) -> Tensor:
+        values = np.interp(self._plane.radius_px, np.arange(len(shells)), shells)
+        return torch.from_numpy(values).to(self._device, torch.float32)
+
+    def _orient(
+        self, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
+    ) -> FoundPoses:
+        n = len(half_set)
+        found = FoundPoses(np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n), np.zeros(n))
+        damped = particles.ctf * torch.sqrt(self._on_plane(shell_ssnr))
+        for half in (0, 1):
+            chosen = np.nonzero(half_set == half + 1)[0]
+            if not chosen.size:
+                continue
+            index = torch.from_numpy(chosen).to(self._device)
+            own = replace(particles, values=particles.values[index], masked=particles.masked[index], ctf=damped)
+            part = self._search(half).find(own)
+            found.poses[chosen], found.shift_px[chosen] = part.poses, part.shift_px
+            found.score[chosen], found.certainty[chosen] = part.score, part.certainty
+        return found
+
+    def _insert(self, particles: ParticleSpectra, added: PlacedParticles, *, sign: float) -> None:
+        shifts = added.shift_px.astype(np.float64)
+        centred = particles.values * self._plane.phases(shifts, len(self._plane.kx), self._device)
+        certainty = torch.from_numpy(added.certainty).to(self._device)[:, None]
+        for name in _WEIGHTINGS:
+            ssnr = self._on_plane(added.shell_ssnr) if name == "causal" else torch.ones_like(particles.ctf)
+            damped = particles.ctf * torch.sqrt(ssnr)
+            numerator, denominator = centred * damped * certainty, damped**2 * certainty
+            for half in (0, 1):
+                chosen = np.nonzero(added.half_set == half + 1)[0]
+                if not chosen.size:
+                    continue
+                index = torch.from_numpy(chosen).to(self._device)
+                turned = np.concatenate([added.poses[chosen] @ operator for operator in self._symmetry])
+                self._sums[name][half].insert(
+                    self._plane, torch.from_numpy(turned), numerator[index], denominator[index], sign=sign
+                )
+
+    def _renew_references(self) -> None:
+        halves = self._half_maps("causal")
+        references, fsc = reference_maps(
+            halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
+        )
+        resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
+        box_angstrom = self._plane.box_px * self._plane.pixel_size_angstrom
+        start_end = 1 / self._start_resolution_angstrom + _PAST_THE_START_VOXELS / box_angstrom
+        if resolution is None or 1 / resolution <= start_end:
+            return  # the start still knows more than the data
+        if self._classes is not None:
+            self._classes.renew(references)
+        self._references, self._reference_fsc = references, fsc
+        self._reference_resolution_angstrom = resolution
+        self._searches, self._comparison = [None, None], None
+        self._renewals += 1
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that `restore` needs to go on exactly as if nothing had happened."""
+        arrays: dict[str, NDArray[Any]] = {
+            "counts": np.array([self.movie_count, self.particle_count], dtype=np.int64),
+            "resolution_angstrom": np.array([self._start_resolution_angstrom, self._reference_resolution_angstrom]),
+            "references": torch.stack(self._references).cpu().numpy(),
+            "reference_fsc": np.array([self._reference_fsc.frequency_per_angstrom, self._reference_fsc.fsc]),
+            "again": np.array([self._renewals, self._next_again], dtype=np.int64),
+        }
+        arrays |= to_arrays(self._placed)
+        for name, halves in self._sums.items():
+            for number, accumulator in enumerate(halves, start=1):
+                for part, array in accumulator.state().items():
+                    arrays[f"{name}.{number}.{part}"] = array
+        if self._classes is not None:
+            arrays |= {f"{_CLASSES}{part}": array for part, array in self._classes.state().items()}
+        return arrays
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Raises KeyError or ValueError when the arrays are not those of such a map."""
+        for name, halves in self._sums.items():
+            for number, accumulator in enumerate(halves, start=1):
+                accumulator.restore({part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")})
+        self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
+        self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
+        frequency_per_angstrom, fsc = arrays["reference_fsc"].tolist()
+        self._reference_fsc = FscCurve(tuple(frequency_per_angstrom), tuple(fsc))
+        self._searches, self._comparison = [None, None], None
+        self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
+        self._renewals, self._next_again = (int(value) for value in arrays["again"])
+        self._placed = from_arrays(arrays)
+        if self._classes is not None:
+            own = {name.removeprefix(_CLASSES): array for name, array in arrays.items() if name.startswith(_CLASSES)}
+            self._classes.restore(own)

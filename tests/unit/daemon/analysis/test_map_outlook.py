@@ -1,0 +1,82 @@
+"""What is told with a round: views from the store's poses, the session's end from its movies, the largest cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from frazil.actors.reconstruction_records import FinishedRound
+from frazil.daemon.analysis.map.outlook import told
+from frazil.daemon.store.rows import ParticleRows
+from frazil.daemon.store.writes import session_writes
+from frazil.models.reconstruction.refine.round_report import RoundReport
+from frazil.models.reconstruction.resolution.fsc import FscCurve
+
+K = np.arange(1, 40) / 200.0
+
+
+def finished(movies: int, particles: int) -> FinishedRound:
+    values = np.exp(-150 * (K**2 - 1 / 64)) / 3
+    curve = FscCurve(tuple(K.tolist()), tuple((values / (2 + values)).tolist()))
+    nothing = FscCurve(curve.frequency_per_angstrom, (0.0,) * len(K))
+    covariance = tuple(map(tuple, np.diag(1 / np.arange(1, 40) ** 2).tolist()))
+    report = RoundReport(curve, curve, curve, nothing, "map", None, 0.95, 7.0, 9.0, covariance)
+    return FinishedRound(
+        movies, particles, "C1", curve.frequency_per_angstrom, curve.fsc, curve.resolution_angstrom(0.143), None,
+        report=report, diameter_angstrom=120.0,
+    )  # fmt: skip
+
+
+def poses(store, movie_id: str, rot, tilt) -> None:
+    n = len(rot)
+    row = ParticleRows(
+        movie_id, (1.0,) * n, (1.0,) * n, tuple(1 + i % 2 for i in range(n)), rot_deg=tuple(rot), tilt_deg=tuple(tilt),
+        psi_deg=(0.0,) * n,
+    )  # fmt: skip
+    store.submit(session_writes.record_particles, row)  # not waited for: the desk does not either
+
+
+def test_a_round_is_told_with_views_end_and_cause(store, put) -> None:
+    for sequence in range(3):
+        put(sequence)
+    rng = np.random.default_rng(1)
+    poses(store, "m000", rng.normal(30, 4, 900), rng.normal(20, 4, 900))
+    poses(store, "m001", rng.uniform(-180, 180, 100), np.degrees(np.arccos(rng.uniform(-1, 1, 100))))
+    shares = [("ice", 0.9, 0.1, True, 3, 1), ("motion", 0.3, 0.1, True, 3, 1)]
+    for share in shares:
+        store.submit(
+            lambda c, s: c.execute("INSERT INTO causal_shares VALUES (?, ?, ?, ?, ?, ?)", list(s)) and None, share
+        )
+    store.flush()
+    found = told(store, finished(2, 1000), diameter_angstrom=120.0, now_utc_us=2_000_000)
+    assert found.orientations is not None
+    assert found.orientations.preferred
+    assert found.orientations.particle_count == 1000
+    end, *steps = found.forecast_rows()
+    assert (end.kind, end.movies, end.place) == ("end", 3, 1)
+    assert [row.kind for row in steps] == ["step"] * 3
+    limited = [row.limited_by for row in steps if not row.reachable]
+    assert set(limited) <= {"ice thickness", "pixel size of the running map"}
+    early = replace(finished(2, 1000), own_orientations=False)
+    found = told(store, early, diameter_angstrom=120.0, now_utc_us=2_000_000)
+    assert found.orientations is not None
+    assert found.outlook is None
+
+
+def test_a_curve_without_a_forecast_does_not_stop_the_daemon(store, put) -> None:
+    put(0)
+    done = finished(1, 100)
+    assert done.report is not None
+    found = told(
+        store,
+        replace(done, report=replace(done.report, chance_covariance=((1.0,),))),
+        diameter_angstrom=120.0,
+        now_utc_us=2_000_000,
+    )
+    assert found.outlook is None
+
+
+def test_an_unresolved_map_foretells_nothing(store) -> None:
+    found = told(store, FinishedRound(0, 0, "C1"), diameter_angstrom=None, now_utc_us=1)
+    assert (found.orientations, found.outlook, found.forecast_rows()) == (None, None, ())

@@ -1,0 +1,98 @@
+"""The screen's record never ends the daemon."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from frazil.config.errors import QueryError
+from frazil.config.settings import Settings
+from frazil.daemon.status import live_state
+from frazil.daemon.status.live_state import LiveStateBuilder
+from frazil.daemon.store.rows import AlertRow
+from frazil.daemon.store.writes import session_writes
+from frazil.daemon.transport.messages import GateState
+
+GATE = GateState("open", False, "", "")
+
+
+@pytest.mark.parametrize("error", [QueryError("ran longer than 10 s"), OSError("stale file handle")])
+def test_a_slow_query_or_a_sick_disk_keeps_the_numbers_of_before(store, put, tmp_path, monkeypatch, caplog, error):
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    put(0)
+
+    def build(status):
+        return builder.build(status=status, workers=(), gate=GATE, queue_depth=3, analysis=None)
+
+    before = build("running")
+    assert before.counts == {"ready": 1}
+
+    def fail(*_):
+        raise error
+
+    target = (store, "named") if isinstance(error, QueryError) else (live_state.shutil, "disk_usage")
+    with monkeypatch.context() as broken, caplog.at_level(logging.WARNING):
+        broken.setattr(*target, fail)
+        after = build("paused")
+    assert (after.counts, after.status, after.sequence) == ({"ready": 1}, "paused", before.sequence + 1)
+    assert builder.newest is after
+    assert str(error) in caplog.text
+    put(1)
+    assert build("running").counts == {"ready": 2}
+
+
+def test_rates_do_not_decay_while_nothing_comes(store, put, tmp_path):
+    """Ten movies, then an hour of nothing: the rate is that of the time in which they came."""
+    now = [0]
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: now[0], lambda: 0.0)
+    for number in range(10):
+        put(number)
+    last = builder._one("time_span")["last_utc_us"]
+
+    def build(utc_us):
+        now[0] = utc_us
+        return builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+
+    at_once, soon, late, next_day = (build(last + s * 1_000_000) for s in (1, 121, 3600, 86400))
+    assert at_once.found_per_hour > soon.found_per_hour > 0, "two minutes are still time that counts"
+    assert soon.found_per_hour == pytest.approx(late.found_per_hour, rel=0.02) == next_day.found_per_hour
+    assert next_day.ready_per_hour == late.ready_per_hour > 0
+    assert next_day.last_found_utc_us == builder._one("time_span")["last_found_utc_us"] <= last
+
+
+def test_errors_come_before_newer_warnings(store, put, tmp_path):
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    told = [("warning", "first"), ("error", "an error"), ("info", "a word"), ("warning", "third"), ("warning", "last")]
+    for utc_us, (severity, text) in enumerate(told):
+        store.submit(session_writes.record_alert, AlertRow(severity, "disk", text, utc_us)).result()
+    state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+    assert state.urgent_alerts == ("an error", "last", "third")
+    assert (state.alerts_open, state.newest_alert) == (4, "last")
+
+
+def test_a_disk_that_nothing_is_written_to_does_not_fill(store, tmp_path, monkeypatch):
+    """Movies for ten minutes, then only what logs write: the rate ends, and is not called unknown."""
+    clock, free = [0.0], [60 << 30]
+    monkeypatch.setattr(live_state.shutil, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: clock[0])
+
+    def after(seconds, bytes_per_s):
+        for _ in range(int(seconds / 5)):
+            clock[0] += 5.0
+            free[0] -= int(5 * bytes_per_s)
+            state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+        return state
+
+    first = after(5, 50e6)
+    assert (first.written_bytes_per_s, first.disk_full_in_h) == (None, None)
+    writing = after(600, 50e6)
+    assert writing.written_bytes_per_s == pytest.approx(50e6, rel=0.02)
+    assert 0 < writing.disk_full_in_h < 6
+    idle = after(700, 1e3)
+    assert (idle.written_bytes_per_s, idle.disk_full_in_h) == (0.0, None)

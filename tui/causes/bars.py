@@ -1,0 +1,163 @@
+"""Losses by cause as bars with their intervals, and what to do about them, as text. Pure; knows no Textual.
+
+A bar ends at the loss; its end is drawn lighter from the lower end of the 95 % credible interval on, and goes on as
+shade to the upper one: `█████▓▓▓░░░`. Glyphs tell it all, colours repeat it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from frazil.daemon.transport.messages import Scalar
+from frazil.tui.causes.words import BESIDE_TOTAL, MEDIUM, cause_word
+from frazil.tui.live.pages import Row
+from frazil.tui.widgets.formatting import clean, clock, movie_name, number
+from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE, PURPLE
+
+_TWO_SIDED_95 = 1.96
+_VALUE_WIDTH = 11
+_WORD_WIDTH = (12, 24)
+_BAR_MIN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Loss of ln SSNR to one cause with its 95 % credible interval."""
+
+    factor: str
+    loss: float
+    low: float
+    high: float
+
+    @property
+    def beside_total(self) -> bool:
+        return self.factor in BESIDE_TOTAL
+
+
+def losses_of(rows: Sequence[Row]) -> list[Loss]:
+    """Rows with factor, loss_ln_ssnr and loss_sd; those of the total first, each by size."""
+    found = []
+    for row in rows:
+        loss, sd = row.get("loss_ln_ssnr"), row.get("loss_sd")
+        if isinstance(loss, int | float) and isinstance(sd, int | float):
+            half = _TWO_SIDED_95 * sd
+            found.append(Loss(str(row["factor"]), float(loss), max(0.0, loss - half), loss + half))
+    return sorted(found, key=lambda one: (one.beside_total, -one.loss, one.factor))
+
+
+def bar(loss: Loss, full_scale: float, width: int) -> str:
+    """`█` to the lower end, `▓` to the loss, `░` to the upper end; `▸` where it goes on beyond `width`."""
+    scale = width / max(full_scale, 1e-9)
+    low, middle, high = (min(width, round(value * scale)) for value in (loss.low, loss.loss, loss.high))
+    drawn = "█" * low + "▓" * (middle - low) + "░" * (high - middle)
+    return drawn if round(loss.high * scale) <= width else drawn[:-1] + "▸"
+
+
+def scale_of(*movies: Sequence[Loss]) -> float:
+    """What a bar of full length means, so that bars side by side can be compared: the upper end of the largest loss
+    that counts in a total."""
+    return max((one.high for losses in movies for one in losses if not one.beside_total), default=1.0)
+
+
+def bars_text(losses: Sequence[Loss], full_scale: float, width: int, height: int) -> Text:
+    """One line a cause: word, bar, loss ± half the interval; the total and what stands beside it last. Of what there
+    is no room for, the smallest are left out."""
+    if not losses:
+        return Text("no losses yet", GRAY)
+    inside = [one for one in losses if not one.beside_total]
+    beside = [one for one in losses if one.beside_total]
+    word = min(_WORD_WIDTH[1], max(_WORD_WIDTH[0], width - _VALUE_WIDTH - 2 - 2 * _BAR_MIN))
+    room = max(_BAR_MIN, width - word - _VALUE_WIDTH - 2)
+    fixed = 2 + bool(beside)  # total, and the line above what stands beside it
+    inside_shown = inside[: max(1, height - fixed - len(beside) + 1)]
+    lines = [_line(one, full_scale, word, room, BLUE) for one in inside_shown]
+    lines.append(Text.assemble(("total".ljust(word), "bold"), (f" {sum(one.loss for one in inside):5.2f}", "bold")))
+    if beside:
+        lines.append(Text("can be undone, or was:", GRAY))
+        lines += [_line(one, full_scale, word, room, PURPLE) for one in beside]
+    return Text("\n").join(lines[: max(1, height)])
+
+
+def _line(loss: Loss, full_scale: float, word: int, room: int, color: str) -> Text:
+    name = cause_word(loss.factor)
+    if len(name) > word or word < _WORD_WIDTH[1]:
+        name = MEDIUM.get(loss.factor, name)[:word]
+    line = Text(name.ljust(word), no_wrap=True)
+    line.append(f" {loss.loss:5.2f}").append(f" ±{(loss.high - loss.loss):.2f}".ljust(6), GRAY).append(" ")
+    return line.append(bar(loss, full_scale, room), color)
+
+
+def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[Row], prior: Row | None) -> Text:
+    """What to change, what has changed, and how sure that is; wrapped by whoever shows it."""
+    text = Text()
+    text.append("what to change, best first\n", f"bold {BLUE}")
+    told = [row for row in advice if row.get("place") is not None]
+    for place, row in enumerate(told, 1):
+        text.append(f"{place}. ", "bold").append(clean(row["sentence"])).append("\n")
+    if not told:
+        text.append("nothing would surely gain 3 % of signal\n" if shares else "not known yet\n", GRAY)
+    text.append("\nwhat has changed\n", f"bold {BLUE}")
+    for row in changes:
+        movie = row.get("movie_number")
+        since = f"from movie {movie + 1} on" if isinstance(movie, int) else "since then"
+        when = "" if row.get("acquired_utc_us") is None else f" ({clock(row['acquired_utc_us'])})"
+        text.append("! ", f"bold {ORANGE}").append(f"{since}{when}: {clean(row['sentence'])}\n")
+    people = [row for row in advice if row.get("place") is None]
+    for row in people:
+        when = clock(row.get("created_utc_us"))
+        text.append("· ", BLUE).append(f"{when} {clean(row.get('who'))}: {clean(row['sentence'])}\n")
+    if not changes and not people:
+        text.append("✓ nothing: one session from its first movie on\n", GRAY)
+    text.append("\nhow sure\n", f"bold {BLUE}")
+    text.append_text(_sure(shares, prior))
+    return text
+
+
+def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
+    if not shares:
+        return Text("no version of the prior has been made yet", GRAY)
+    known = [row for row in shares if row.get("converged")]
+    text = Text.assemble(
+        ("✓ " if len(known) == len(shares) else "… ", GREEN if len(known) == len(shares) else ORANGE),
+        f"{len(known)} of {len(shares)} causes known well enough",
+    )
+    for row in shares:
+        if not row.get("converged"):
+            text.append(f"\n… {cause_word(row['factor'])}: {number(row['loss_ln_ssnr'], 2)} ± {number(row['sd'], 2)}")
+    if prior is not None:
+        text.append(f"\nprior v{prior.get('version')} from {prior.get('movie_count')} movies", GRAY)
+    return text
+
+
+def causes_tree(nodes: Sequence[Row], edges: Sequence[Row], losses: Sequence[Loss]) -> Text:
+    """The causal graph from its losses upwards: every factor, the largest first, and what acts on it."""
+    words = {row["name"]: clean(row["words"]) for row in nodes}
+    kinds = {row["name"]: row["kind"] for row in nodes}
+    above: dict[Scalar, list[Scalar]] = {}
+    for row in edges:
+        above.setdefault(row["effect"], []).append(row["cause"])
+    known = {one.factor: one.loss for one in losses}
+    text = Text()
+    factors = [name for name in words if kinds[name] == "factor"]
+    for factor in sorted(factors, key=lambda name: -known.get(str(name), 0.0)):
+        loss = f" {known[str(factor)]:.2f}" if str(factor) in known else ""
+        text.append(f"{words[factor]}{loss}\n")
+        for cause in above.get(factor, []):
+            further = ", ".join(words[name] for name in above.get(cause, []))
+            text.append(f"  ← {words[cause]}{f' ← {further}' if further else ''}\n", GRAY)
+    return text
+
+
+def movie_heading(row: Row | None, *, attributed: bool) -> str:
+    """First cause and name of a movie, for the title of its bars: what matters first, because titles are cut."""
+    if row is None:
+        return "no movie selected"
+    name = movie_name(row.get("relative_path", ""))
+    if not attributed:
+        return name
+    if not row.get("named_cause"):
+        return f"nothing stands out · {name}"
+    return f"{cause_word(row['named_cause'])} +{number(row.get('named_excess_ln_ssnr'), 2)} · {name}"

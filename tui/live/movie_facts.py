@@ -1,0 +1,131 @@
+"""One movie in words and numbers. Pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from frazil.tui.causes.words import cause_word
+from frazil.tui.live.pages import Row
+from frazil.tui.widgets.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
+from frazil.tui.widgets.palette import GRAY, ORANGE, VERMILION, movie_look
+
+
+def movie_title(row: Row) -> Text:
+    """State and name."""
+    look = movie_look(row.get("state"))
+    return Text.assemble((f"{look.text} ", f"bold {look.color}"), (movie_name(row.get("relative_path", "")), "bold"))
+
+
+def reason_text(row: Row) -> Text | None:
+    """Why it was set aside, if it was."""
+    reason = row.get("rejection_reason") or row.get("failure_reason")
+    if not reason or row.get("state") not in ("rejected", "failed", "quarantined"):
+        return None
+    stage = row.get("failure_stage") if not row.get("rejection_reason") else None
+    color = ORANGE if row.get("state") == "rejected" else VERMILION
+    return Text.assemble((f"{'in ' + clean(stage) + ': ' if stage else ''}{clean(reason)}", f"bold {color}"))
+
+
+def facts(row: Row) -> list[tuple[str, str]]:
+    """Pairs of name and value with unit, most wanted first; what is not known is left out."""
+    unreliable = "" if row.get("reliable") is not False else f" ({clean(row.get('flag') or 'not reliable')})"
+    pairs = [
+        ("CTF fit", quantity(row.get("fit_resolution_angstrom"), "Å") + unreliable),
+        ("first cause", _cause(row)),
+        ("defocus", _with_sd(row.get("defocus_um"), row.get("defocus_sd_angstrom"))),
+        ("astigmatism", _astigmatism(row)),
+        ("phase shift", quantity(row.get("phase_shift_deg") or None, "°", 0)),
+        ("score", number(row.get("score"), 2)),
+        ("motion", quantity(row.get("motion_total_angstrom"), "Å")),
+        ("early, late", _early_late(row)),
+        ("local motion", quantity(row.get("local_motion_rms_angstrom"), "Å rms", 2)),
+        ("half-set FRC", quantity(row.get("half_frc_0143_angstrom"), "Å")),
+        ("ice ring", number(row.get("ice_ring_density"), 2)),
+        ("ice", number(row.get("relative_ice_thickness"), 2)),
+        ("dose", quantity(row.get("dose_per_frame_e_per_px"), "e/px/frame", 2)),
+        ("counts", quantity(row.get("mean_counts_per_px"), "per px", 1)),
+        ("particles", count(_int(row.get("particle_count")))),
+        ("frames", _frames(row)),
+        ("found", clock(row.get("found_utc_us"))),
+        ("lag", duration(row.get("lag_s"))),
+        ("path", clean(row.get("relative_path") or NOT_KNOWN)),
+        ("square", clean(row.get("grid_square") or NOT_KNOWN)),
+        ("hole", clean(row.get("hole") or NOT_KNOWN)),
+        ("optics group", _group(row)),
+        ("attempts", str(row["attempts"]) if (_int(row.get("attempts")) or 0) > 1 else NOT_KNOWN),
+        ("flags", clean(row.get("flags") or NOT_KNOWN)),
+        ("hot pixels", count(_int(row.get("hot_pixel_count")))),
+        ("file", size(_int(row.get("size_bytes")))),
+    ]
+    return [(name, value) for name, value in pairs if value and not value.startswith(NOT_KNOWN)]
+
+
+def facts_text(row: Row, width: int, height: int) -> Text:
+    """The facts in as many columns of at least 30 cells as fit, at most `height` lines."""
+    pairs = facts(row)
+    columns = max(1, min(3, width // 34))
+    if len(pairs) <= height:
+        columns = 1
+    cell = width // columns
+    lines = -(-len(pairs) // columns)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for line in range(min(lines, height)):
+        if line:
+            text.append("\n")
+        for column in range(columns):
+            index = column * lines + line
+            if index >= len(pairs):
+                continue
+            name, value = pairs[index]
+            entry = Text.assemble((f"{name:12} ", GRAY), value)
+            entry.truncate(max(1, cell - 1), overflow="ellipsis")
+            entry.pad_right(max(0, cell - entry.cell_len) if column < columns - 1 else 0)
+            text.append_text(entry)
+    return text
+
+
+def _cause(row: Row) -> str:
+    """What costs it most beyond the usual, and how much."""
+    word = cause_word(row.get("named_cause"))
+    return f"{word} +{number(row.get('named_excess_ln_ssnr'), 2)}" if word else NOT_KNOWN
+
+
+def _group(row: Row) -> str:
+    """Exposures with one beam shift; where it is known, the shift."""
+    group = _int(row.get("optics_group"))
+    if group is None:
+        return NOT_KNOWN
+    x, y = number(row.get("image_shift_x_um"), 2), number(row.get("image_shift_y_um"), 2)
+    return f"{group}" if NOT_KNOWN in (x, y) else f"{group} (shift {x}, {y} µm)"
+
+
+def _with_sd(value_um: object, sd_angstrom: object) -> str:
+    text = number(value_um, 3)
+    if text == NOT_KNOWN:
+        return text
+    if isinstance(sd_angstrom, int | float):
+        return f"{text} ± {number(sd_angstrom / 1e4, 3)} µm"
+    return f"{text} µm"
+
+
+def _astigmatism(row: Row) -> str:
+    text = quantity(row.get("astigmatism_angstrom"), "Å", 0)
+    angle = number(row.get("astigmatism_angle_deg"), 0)
+    return text if angle == NOT_KNOWN else f"{text} at {angle}°"
+
+
+def _early_late(row: Row) -> str:
+    early, late = number(row.get("motion_early_angstrom")), number(row.get("motion_late_angstrom"))
+    return NOT_KNOWN if NOT_KNOWN in (early, late) else f"{early}, {late} Å"
+
+
+def _frames(row: Row) -> str:
+    frames = _int(row.get("frame_count"))
+    if frames is None:
+        return NOT_KNOWN
+    shape = f" of {row['width_px']} × {row['height_px']} px" if row.get("width_px") else ""
+    return f"{frames}{shape}"
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,116 @@
+"""What must not be overlooked: the gain gate that blocks, the daemon that is gone, the alerts that are open."""
+
+from __future__ import annotations
+
+import re
+
+from rich.text import Text
+from textual.widgets import Static
+
+from frazil.daemon.transport.messages import GateState, LiveState
+from frazil.tui.widgets.formatting import clean, duration, movie_name, shorten_left
+from frazil.tui.widgets.palette import GRAY, ORANGE, YELLOW
+
+_TALL = 40
+"""Lines of a terminal on which more than one alert has room."""
+
+
+class GateBanner(Static):
+    """Shown only while the gate blocks."""
+
+    def show_gate(self, gate: GateState) -> None:
+        self.display = gate.blocking
+        if gate.blocking:
+            text = Text.assemble(
+                ("■ BLOCKED by the gain gate ", "bold reverse"), " ", (clean(gate.evidence), "bold"), overflow="fold"
+            )
+            if gate.remedy:
+                text.append(f"\n→ {clean(gate.remedy)}", f"bold {YELLOW}")
+            self.update(text)
+
+
+ENDED = "the daemon has ended: `frazil summary` and `frazil why` tell the rest"
+ASKED_AGAIN = "no answer yet: asked again"
+
+
+class GoneBanner(Static):
+    """Shown only while no daemon answers."""
+
+    def show_gone(self, silent_s: float, last_status: str | None) -> None:
+        """`last_status`: what the daemon said last; None: it was never seen."""
+        if last_status in ("finished", "stopping"):
+            self.update(Text("✓ the daemon has ended as it was to; last state shown; q leaves the screen", "bold"))
+        else:
+            since = f"! daemon gone since {duration(round(silent_s))}"
+            then = "waiting for it" if last_status is None else "last state shown; reconnecting"
+            self.update(Text(f"{since}, {then}", "bold"))
+        self.display = True
+
+    def show_back(self) -> None:
+        self.display = False
+
+
+_PATH = r"\S+\.(?:tiff?|mrcs?|eer|gain|mdoc|xml)\b"
+_ANY_PATH = re.compile(_PATH, re.IGNORECASE)
+_LEADING = re.compile(rf"^(?:the )?(?:movie )?({_PATH})(?: is| was| has been)?[ :,]+(.+)$", re.IGNORECASE | re.DOTALL)
+_LEAST_WORDS = 24
+
+
+def words_first(text: object, width: int) -> str:
+    """An alert for a person: what happened first, then the movie's name, of a path only its last part.
+
+    Cut to `width` cells so that both can be seen; words are worth more than the beginning of a name.
+    """
+    said = clean(text)
+    found = _LEADING.match(said)
+    if found is None:
+        return _ANY_PATH.sub(lambda path: movie_name(path[0]), said)
+    name = movie_name(found[1])
+    words = found[2]
+    room = max(_LEAST_WORDS, width - len(name) - 3)
+    if len(words) > room:
+        name = shorten_left(name, max(12, width // 4))
+        room = max(_LEAST_WORDS, width - len(name) - 3)
+        words = words if len(words) <= room else words[: room - 1].rstrip() + "…"
+    return f"{words} · {name}"
+
+
+class AlertsLine(Static):
+    """How many alerts are open and the most urgent ones, words first: one, or three where the terminal is large."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._state: LiveState | None = None
+        self._drawn: Text | None = None
+
+    def show_state(self, state: LiveState) -> None:
+        self._state = state
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._state is None:
+            return
+        text = self._text(self._state)
+        if text != self._drawn:  # another text may need another height: the whole screen is laid out anew
+            self._drawn = text
+            self.update(text)
+
+    def _text(self, state: LiveState) -> Text:
+        if not state.alerts_open:
+            return Text("✓ no open alerts", GRAY)
+        told = state.urgent_alerts or (state.newest_alert or "",)
+        if self.app.size.height < _TALL:
+            told = told[:1]
+        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} "
+        key = "  k: acknowledge"
+        room = max(_LEAST_WORDS, self.size.width - 2 - len(begin) - len(key))
+        lines = []
+        for number, alert in enumerate(told):
+            words = Text(words_first(alert, room))
+            words.truncate(room, overflow="ellipsis")
+            head = Text(begin, f"bold {ORANGE}") if number == 0 else Text(" " * len(begin))
+            lines.append(head.append_text(words).append(key if number == 0 else "", GRAY))
+        return Text("\n").join(lines)

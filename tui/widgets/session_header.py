@@ -1,0 +1,167 @@
+"""The lines at the top: what is running, how fast, how late, how long the disk lasts, how good the last movies were."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widget import Widget
+
+from frazil.daemon.transport.messages import LiveState
+from frazil.tui.widgets.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
+from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_STATES, VERMILION, WHITE, Look
+
+_DISK_WARNING_H = 12.0
+_KEPT_WARNING = 0.75
+_BEHIND = 1.2
+"""Found over ready per hour: from here on movies pile up."""
+_FEWEST_JUDGED = 4
+"""One rejected movie is no trend."""
+_IDLE_S, _IDLE_GAPS = 120.0, 4.0
+_SHORT_BELOW = 100
+_MATTERS_MOST = ("ready", "rejected", "failed", "quarantined", "processing", "queued")
+
+
+def header_lines(state: LiveState, width: int) -> list[Text]:
+    """Three lines of at most `width` cells; what matters least is left out first."""
+    short = width < _SHORT_BELOW
+    return [
+        _fitted([_title(state, short), *_instrument(state, short)], width, end=clock(state.utc_us)),
+        _fitted(_flow(state, short), width),
+        _fitted([*_counts(state, short), *_science(state)], width),
+    ]
+
+
+def _title(state: LiveState, short: bool) -> Text:
+    look = SESSION_STATES.get(state.status, Look("?", state.status, WHITE))
+    text = Text() if short else Text("frazil ", f"bold {BLUE}")
+    return text.append(clean(state.session_name), "bold").append("  ").append(look.text, f"bold {look.color}")
+
+
+def _instrument(state: LiveState, short: bool) -> list[Text]:
+    settings = [
+        quantity(state.voltage_kv, "kV", 0),
+        quantity(state.pixel_size_angstrom, "Å/px", 3),
+        quantity(state.dose_per_frame_e_per_a2, "e/Å²/frame", 2),
+        quantity(state.total_dose_e_per_a2, "e/Å² in all", 0),
+    ]
+    name = clean(state.instrument or state.preset)
+    parts = [*settings, name] if short else [name, *settings]
+    return [Text(part, WHITE) for part in parts if part and part != NOT_KNOWN]
+
+
+def _flow(state: LiveState, short: bool) -> list[Text]:
+    # Nothing is too slow, too late or too bad before there is something to measure it by.
+    begun = state.recent_total > 0
+    behind = begun and state.ready_per_hour is not None and (state.found_per_hour or 0) > _BEHIND * state.ready_per_hour
+    disk_short = begun and state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
+    kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
+    few = state.recent_total >= _FEWEST_JUDGED and kept < _KEPT_WARNING
+    found, ready = number(state.found_per_hour, 0), number(state.ready_per_hour, 0)
+    idle_s = _idle_s(state)
+    if short:
+        verdict = f"kept {state.recent_kept}/{state.recent_total}" if begun else "none finished yet"
+        rate = f"found {found} ready {ready}/h" if idle_s is None else f"… idle {duration(idle_s)}"
+        lag = f"lag {duration(state.lag_p50_s)}/{duration(state.lag_p95_s)}"
+    else:
+        verdict = f"last {state.recent_total}: {state.recent_kept} kept" if begun else "nothing finished yet"
+        rate = f"found {found}/h ready {ready}/h"
+        if idle_s is not None:
+            rate = f"… nothing new for {duration(idle_s)}, before that {rate}"
+        lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
+    verdict = f"{'! ' if few else '✓ ' if begun else '… '}{verdict}"
+    disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
+    if state.disk_full_in_h is not None:
+        disk += f", {duration(state.disk_full_in_h * 3600)}"
+    parts = [
+        Text(verdict, ORANGE if few else GREEN if begun else GRAY),
+        Text(rate if begun or state.found_per_hour else ""),
+        Text(_warn(behind) + lag if begun else "", ORANGE if behind else ""),
+        Text(_warn(disk_short) + disk, VERMILION if disk_short else ""),
+        Text(f"queue {state.queue_depth}"),
+        Text(_redoing(state)),
+        Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
+    ]
+    return sorted(parts, key=lambda part: not part.plain.startswith("! "))  # what warns is never left out
+
+
+def _idle_s(state: LiveState) -> float | None:
+    """Since when no movie was found, if that is longer than their usual distance allows."""
+    if not state.last_found_utc_us or not state.utc_us:
+        return None
+    since = (state.utc_us - state.last_found_utc_us) / 1e6
+    usual = 3600 / state.found_per_hour if state.found_per_hour else 0.0
+    return since if since > max(_IDLE_S, _IDLE_GAPS * usual) else None
+
+
+def _redoing(state: LiveState) -> str:
+    if not state.redo_stage:
+        return ""
+    what = "CTF" if state.redo_stage == "ctf" else state.redo_stage
+    return f"redoing {state.redo_done} of {state.redo_total} ({what})"
+
+
+def _warn(needed: bool) -> str:
+    return "! " if needed else ""
+
+
+def _counts(state: LiveState, short: bool) -> list[Text]:
+    total = sum(number_of for name, number_of in state.counts.items() if name != "outdated")
+    if not total:
+        return [
+            Text("… no movie has come yet", GRAY),
+            Text(f"watching {clean(state.raw_root)}" if state.raw_root else "", GRAY),
+        ]
+    parts = [] if short and total else [Text(f"{count(total)} movies", "bold")]
+    for name in (*_MATTERS_MOST, *(other for other in MOVIE_STATES if other not in _MATTERS_MOST)):
+        if state.counts.get(name):
+            look = MOVIE_STATES[name]
+            parts.append(Text(f"{look.sign} {count(state.counts[name])} {look.word}", look.color))
+    return parts
+
+
+def _science(state: LiveState) -> list[Text]:
+    parts = []
+    if state.particle_count:
+        parts.append(Text(f"{count(state.particle_count)} particles"))
+    if state.map_resolution_angstrom is not None:
+        parts.append(Text(f"map {number(state.map_resolution_angstrom, 2)} Å"))
+    if state.prior_version is not None:
+        parts.append(Text(f"prior v{state.prior_version}", GRAY))
+    if state.message:
+        parts.append(Text(clean(state.message), GRAY))
+    return parts
+
+
+def _fitted(parts: list[Text], width: int, end: str = "") -> Text:
+    """Joins the parts that fit, in their order; `end` stands at the right edge."""
+    room = width - (len(end) + 2 if end else 0)
+    line = Text()
+    for part in parts:
+        if not part.plain:
+            continue
+        if not line.plain:
+            line.append_text(part)
+        elif line.cell_len + 3 + part.cell_len <= room:
+            line.append(" · ", GRAY)
+            line.append_text(part)
+    line.truncate(room, overflow="ellipsis")
+    if end:
+        line.append(" " * max(1, width - line.cell_len - len(end)))
+        line.append(end, GRAY)
+    return line
+
+
+class SessionHeader(Widget):
+    """Draws `header_lines` of the newest state."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._state: LiveState | None = None
+
+    def show_state(self, state: LiveState) -> None:
+        self._state = state
+        self.refresh()
+
+    def render(self) -> Text:
+        if self._state is None:
+            return Text("waiting for the daemon's first word …", GRAY)
+        return Text("\n").join(header_lines(self._state, max(10, self.size.width)))

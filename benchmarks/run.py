@@ -1,7 +1,8 @@
-"""`./run bench`: runs the benchmarks, each a script that prints a table and writes JSON into benchmarks/results.
+"""`./run bench`: runs the benchmarks, each a module that prints a table and writes JSON into benchmarks/results.
 
-python benchmarks/run.py            # list them
-python benchmarks/run.py NAME ...   # run some; `all` for all
+./run bench                     # list them
+./run bench NAME ...            # run some; `all` for all
+./run bench NAME --option ...   # one with arguments of its own (`--help` tells them); JSON only where `--json` says
 """
 
 from __future__ import annotations
@@ -11,44 +12,89 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from benchmarks.own_process import command_of
+
+HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-_HELPERS = {
-    "run.py", "synthetic_session.py", "screenshots.py", "shared_data.py",
-    "motion_movies.py", "motion_score.py", "motion_programs.py", "motion_frazil.py", "structure_movies.py",
-    "performance_tables.py", "protein_spectrum.py", "ctf_scenes.py", "restoration_scenes.py",
-    "attribution_truth.py", "attribution_replay.py", "attribution_score.py", "intervention_truth.py",
-    "causal_sessions.py", "causal_draws.py", "causal_physics.py", "causal_scene.py", "causal_sidecar.py",
-    "causal_check.py", "picking_disc.py", "picking_scenes.py", "picking_score.py", "picking_specimens.py",
-    "particle_stacks.py", "logic_models.py",
-    "citation_graph.py", "map_session_movies.py", "reconstruction_scenes.py", "reconstruction_relion.py",
-    "synthetic_scores.py", "value_sessions.py", "alert_sinks.py",
-}  # fmt: skip
+CLAIMS = {
+    "announced_changes": "attribution.announced_changes",
+    "attribution": "attribution.bench",
+    "causal_cost": "attribution.cost",
+    "ctf_accuracy": "ctf.bench",
+    "http_load": "operation.http_load",
+    "impact_forecast": "evaluators.impact_forecast",
+    "k3_replay": "throughput.k3_replay",
+    "local_basis": "motion.local_basis",
+    "logic_faults": "evaluators.logic_faults",
+    "map_classes": "reconstruction.map_classes",
+    "map_forecast": "reconstruction.map_forecast",
+    "map_session": "reconstruction.map_session",
+    "motion_truth": "motion.truth",
+    "motion_vs_relion": "motion.vs_relion",
+    "novelty_index": "evaluators.novelty_index",
+    "novelty_structures": "evaluators.novelty_structures",
+    "particle_evidence": "reconstruction.particle_evidence",
+    "picking": "picking.bench",
+    "planted_faults": "operation.planted_faults",
+    "real_micrographs": "real_data.micrographs",
+    "real_particles": "real_data.particles",
+    "real_trajectory": "real_data.trajectory",
+    "reconstruction": "reconstruction.bench",
+    "restoration": "restoration.bench",
+    "sandbox": "evaluators.sandbox",
+    "scaling": "throughput.scaling",
+    "simulated_truth": "simulated_truth.bench",
+    "store_50k": "operation.store_50k",
+    "throughput": "throughput.bench",
+    "tui_50k": "screen.tui_50k",
+    "value_weights": "evaluators.value_weights",
+    "whole_4k_movie": "throughput.whole_4k_movie",
+}
+"""What each benchmark is called, here and in benchmarks/results, and the module that measures it."""
+TOOLS = {
+    "attribution_truth": "attribution.truth",
+    "causal_check": "causal_world.check",
+    "causal_sessions": "causal_world.sessions",
+    "citation_graph": "evaluators.citation_graph",
+    "intervention_truth": "attribution.interventions",
+    "performance_tables": "throughput.tables",
+    "protein_spectrum": "reconstruction.protein_spectrum",
+    "screenshots": "screen.screenshots",
+}
+"""What benchmarks and docs are made with: run by name, not by `all`."""
 
 
-def claims() -> dict[str, str]:
-    """Name of each benchmark and the first line of its description."""
-    scripts = sorted(path for path in HERE.glob("*.py") if path.name not in _HELPERS)
-    return {path.stem: (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0] for path in scripts}
+def claim_of(module: str) -> str:
+    """The first line of a benchmark's description."""
+    path = HERE / (module.replace(".", "/") + ".py")
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 
-def main(names: list[str]) -> int:
-    known = claims()
-    if not names:
-        for name, claim in known.items():
-            print(f"{name:20s} {claim}")
+def main(words: list[str]) -> int:
+    """Exit status: 0 done, 1 a benchmark failed, 2 no such benchmark."""
+    known = CLAIMS | TOOLS
+    if not words:
+        for name, module in known.items():
+            print(f"{name:20s} {claim_of(module)}")
         return 0
-    chosen = list(known) if names == ["all"] else names
-    for name in chosen:
-        if name not in known:
-            print(f"no benchmark {name}; there are: {', '.join(known)}", file=sys.stderr)
-            return 2
+    first_option = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    if words[0] in TOOLS:
+        first_option = 1
+    names, options = words[:first_option], words[first_option:]
+    names = list(CLAIMS) if names == ["all"] else names
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    if len(names) > 1 and options:
+        print("options are for one benchmark at a time", file=sys.stderr)
+        return 2
     RESULTS.mkdir(exist_ok=True)
     failed = []
-    for name in chosen:
-        print(f"== {name}: {known[name]}", flush=True)
-        command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(RESULTS / f"{name}.json")]
-        if subprocess.run(command, check=False).returncode != 0:
+    for name in names:
+        print(f"== {name}: {claim_of(known[name])}", flush=True)
+        given = options or (["--json", str(RESULTS / f"{name}.json")] if name in CLAIMS else [])
+        if subprocess.run(command_of(known[name], *given), check=False).returncode != 0:
             failed.append(name)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

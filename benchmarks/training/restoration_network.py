@@ -19,10 +19,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import random_specimens
 import torch
 
 import frazil.models.deconvolution
+from benchmarks.training import random_specimens
 from frazil.models.deconvolution.network import Features, ResidualNetwork, features_of
 from frazil.models.deconvolution.occupancy import bands_of, find_occupancy, locally_filtered
 from frazil.models.deconvolution.ssnr import half_spectra_ssnr

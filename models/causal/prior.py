@@ -41,7 +41,7 @@ ice's structure, how noise falls with coincidences."""
 PRIOR_STRENGTH_SD = np.array([STRENGTH_MEAN_SD[name][1] for name in MODELLED_FACTORS])
 RING_DISCREPANCY = 0.35
 """Relative error that a strength learnt from rings keeps however many movies: ring amplitudes fall with defocus and ice
-for reasons of the fit, too (from sessions of another author, benchmarks/attribution_truth.py)."""
+for reasons of the fit, too (from sessions of another author, benchmarks/attribution/truth.py)."""
 _WASHOUT_MEAN_SD = (1.0, 0.3)
 """Of the rings' wash-out."""
 _DIGITS = 3

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 import frazil.daemon.run as run
+from benchmarks.operation.alert_sinks import alert_sinks
 from frazil.actors.frame_worker import FrameWorker
 from frazil.daemon.cli.alerts import listed
 from frazil.daemon.store.reading import LiveReader
 from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import preset
 from frazil.models.simulation.sidecars import epu_xml
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from alert_sinks import alert_sinks
 
 
 @pytest.fixture

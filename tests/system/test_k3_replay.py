@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.throughput import k3_replay as replay
+
 TABLE = Path(os.environ.get("FRAZIL_SHARED_DATA", "")) / "acquisition" / "k3_test_02_arrivals.csv"
 EVERY = 127
 """25 of the 3,200; a step that shares no factor with the 400 exposures of a mode and its 10 of a frame count."""
@@ -24,23 +22,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def replay(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The benchmark as a module: it knows the table, the mdocs and how movies are delivered."""
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location("k3_replay", BENCHMARKS / "k3_replay.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["k3_replay"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["k3_replay"]
-    patch.undo()
-
-
-def test_every_mode_and_frame_count_is_taken_once(live, replay, kit, tmp_path):
+def test_every_mode_and_frame_count_is_taken_once(live, kit, tmp_path):
     arrivals = replay.read_arrivals(TABLE)[::EVERY]
     assert len({arrival.config for arrival in arrivals}) == 8
     assert len({arrival.frame_count for arrival in arrivals}) > 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.pilot import Pilot
 
+from benchmarks.screen.synthetic_session import SyntheticService, make_rows
 from frazil.daemon.transport.server import QueryServer
 from frazil.tui.app import FrazilApp
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from synthetic_session import SyntheticService, make_rows
-
 if TYPE_CHECKING:
-    from synthetic_session import Row
+    from benchmarks.screen.synthetic_session import Row
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import synthetic_session
-
+from benchmarks.screen import synthetic_session
 from frazil.daemon.store.queries.catalogue import NAMED
 from frazil.daemon.store.queries.named_sql import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.store import Store

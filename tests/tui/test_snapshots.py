@@ -1,7 +1,7 @@
 """The screens as text, compared with files that people can read in a diff.
 
 `FRAZIL_UPDATE_SNAPSHOTS=1 pytest tests/tui/test_snapshots.py` writes them anew; look at the difference before
-committing it. Colours and pictures in full: `python benchmarks/screenshots.py OUT`.
+committing it. Colours and pictures in full: `./run bench screenshots OUT`.
 """
 
 from __future__ import annotations

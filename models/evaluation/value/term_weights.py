@@ -1,7 +1,7 @@
 """The weights of V that ship, and how operators' verdicts move them in a session: a little, bounded, and logged.
 
 The shipped weights come from Bayesian optimisation on simulated sessions against the truth of their maps
-(`benchmarks/value_weights.py`, which writes the file). In a session V is a policy: it would keep a movie m with
+(`./run bench value_weights`, which writes the file). In a session V is a policy: it would keep a movie m with
 
     p(m) = sigmoid(w . (x_m - x) / T),
 

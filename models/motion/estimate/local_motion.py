@@ -28,7 +28,7 @@ Indices = npt.NDArray[np.intp]
 _ROUNDS = 6
 """At most; the start, whole-frame motion, is nearly right."""
 LOCAL_BASIS = SpatialBasis("spline", 5)
-"""The one with the smallest error of those that `benchmarks/local_basis.py` compares."""
+"""The one with the smallest error of those that `benchmarks/motion/local_basis.py` compares."""
 _MOST_HALVINGS = 2
 """Of a step that makes the field less likely; a quarter of it that still does is no way up."""
 _WORST_CONDITION = 30.0

@@ -34,7 +34,7 @@ _PROTEIN_LN_POWER = (
     *(8.00, 4.51, 2.94, 1.54, 0.85, 0.50, 0.26, 0.20, 0.17, -0.07, -0.29, -0.42, -0.48, -0.45),
     *(-0.33, -0.14, 0.10, 0.28, 0.40, 0.39, 0.30, 0.19, 0.04, -0.07, -0.15, -0.24),
 )
-"""Mean over eight structures, B-factor 0 (`benchmarks/protein_spectrum.py`, which prints the scatter, too)."""
+"""Mean over eight structures, B-factor 0 (`./run bench protein_spectrum`, which prints the scatter, too)."""
 _WAVE_LENGTH_PER_ANGSTROM = 0.012
 _WAVE_SD = 0.2
 """0.08 among the eight past 20 A; fibres, nucleic acids and the CTFs of few movies wave more."""

@@ -83,7 +83,7 @@ def noisy_halves(signal: torch.Tensor, level: float, seed: int) -> list[torch.Te
 
 def test_a_third_of_the_movies_foretells_the_end(atoms: Atoms) -> None:
     """Three-dimensional half maps under the mask of their own: an 80 % interval misses five of eight ends in one of 100
-    such sets. `benchmarks/map_forecast.py` has more of them."""
+    such sets. `benchmarks/reconstruction/map_forecast.py` has more of them."""
     box, pixel, held, width = 48, 3.2, 0, []
     plain = centred_fft(potential_map(atoms, box_px=box, pixel_size_angstrom=pixel, b_factor_a2=0.0).double(), 3)
     square = (shell_index(box) / (box * pixel)) ** 2

@@ -1,0 +1,1 @@
+"""Losses by cause, advice and changes found, against sessions whose causes are known."""

@@ -1,0 +1,1 @@
+"""Defocus, astigmatism and their errors on micrographs by an independent image formation."""

@@ -1,0 +1,1 @@
+"""The evaluators against planted faults, known structures and known futures."""

@@ -1,0 +1,1 @@
+"""Motion correction on movies with known motion, with RELION beside it."""

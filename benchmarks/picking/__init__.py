@@ -1,0 +1,1 @@
+"""Picks against known places, with RELION's Laplacian-of-Gaussian beside them."""

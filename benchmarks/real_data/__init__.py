@@ -1,0 +1,1 @@
+"""Real micrographs, particles, trajectories; where the shared data lie."""

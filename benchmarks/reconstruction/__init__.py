@@ -1,0 +1,1 @@
+"""The running map against known structures, with RELION on the same particles."""

@@ -1,0 +1,1 @@
+"""The simulated microscope against formulas of its own physics."""

@@ -62,7 +62,7 @@ def judged(folder: Path, kind: str, seed: int, structures: Path | None) -> dict[
     replays.process(session, truth, session / "work")
     run = replays.replay(session, truth, session / "work", final_prior=True)
     complete(truth, run.kept)
-    own = [result.losses.named_cause for result in run.results]
+    own = ["" if result.losses is None else result.losses.named_cause for result in run.results]
     figures = score(attributed(truth, [losses_of(result) for result in run.results], own))
     if truth["change_point"] is not None:
         figures["change_point"] = change_found(truth["change_point"], replays.change_points(run))

@@ -28,7 +28,7 @@ from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.causal.interventions import gain_of_dose_rate, gain_of_settling
 from frazil.models.causal.settle import with_settle_times
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 SETTLE_LONGER_S, DOSE_RATE_SCALE = 10.0, 0.5
 AT_ANGSTROM = (8.0, 5.0, 4.0)
@@ -37,7 +37,7 @@ AT_ANGSTROM = (8.0, 5.0, 4.0)
 def true_mean_loss(wanted: Wanted) -> Array:
     """Mean over movies of all losses, those beside the total included, on FREQUENCIES_PER_ANGSTROM."""
     total = [
-        sum(true_losses(movie.causes, movie.session.instrument, movie.path_angstrom).values())
+        np.asarray(sum(true_losses(movie.causes, movie.session.instrument, movie.path_angstrom).values()))
         for movie in draw_movies(wanted)
     ]
     return np.asarray(np.mean(total, axis=0))

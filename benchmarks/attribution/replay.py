@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -290,7 +291,8 @@ def _caught(into: dict[str, Any]) -> Iterator[None]:
     """Keeps what alignment and fit return while a worker runs, and what the pipeline was called with."""
     from frazil.actors import frame_worker
 
-    align, fit, whole = movie_pipeline.align_movie, movie_pipeline.fit_ctf, frame_worker.process_movie
+    align, fit = vars(movie_pipeline)["align_movie"], vars(movie_pipeline)["fit_ctf"]
+    whole = vars(frame_worker)["process_movie"]
 
     def aligning(*args: Any, **kwargs: Any) -> Any:
         into["aligned"] = align(*args, **kwargs)
@@ -304,21 +306,17 @@ def _caught(into: dict[str, Any]) -> Iterator[None]:
         into["arguments"] = dict(kwargs)
         return whole(source, **kwargs)
 
-    frame_worker.process_movie = processing
-    try:
-        with _put(
-            {
-                "align_movie": aligning,
-                "fit_ctf": fitting,
-                "restore_micrograph": lambda *a, **k: _NothingRestored(),
-                "pick_particles": lambda *a, **k: ParticlePicks(),
-                "extract_particles": lambda *a, **k: torch.zeros((0, 16, 16)),
-            }
-        ):
-            frame_worker_write, frame_worker.write_products = frame_worker.write_products, lambda *a, **k: MovieFiles()
-            try:
-                yield
-            finally:
-                frame_worker.write_products = frame_worker_write
-    finally:
-        frame_worker.process_movie = whole
+    stages: dict[str, Callable[..., Any]] = {
+        "align_movie": aligning,
+        "fit_ctf": fitting,
+        "restore_micrograph": lambda *a, **k: _NothingRestored(),
+        "pick_particles": lambda *a, **k: ParticlePicks(),
+        "extract_particles": lambda *a, **k: torch.zeros((0, 16, 16)),
+    }
+    nothing_written = patch.object(frame_worker, "write_products", lambda *a, **k: MovieFiles())
+    with (
+        patch.object(frame_worker, "process_movie", processing),
+        _put(stages),
+        nothing_written,
+    ):
+        yield

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 AT_ANGSTROM = (8.0, 5.0, 4.0)
 NAMED_AT_ANGSTROM = 5.0
@@ -147,10 +147,11 @@ def named(found: Attributed) -> dict[str, Any]:
     if found.said is not None:
         own = [_ROOTS.get(found.said[i], found.said[i]) == _ROOTS.get(true[i], true[i]) for i in np.flatnonzero(clear)]
     words: dict[str, dict[str, int]] = {}
-    for index in np.flatnonzero(clear) if found.said is not None else ():
-        tally_of_words = words.setdefault(true[index], {})
-        word = found.said[index] or "none"
-        tally_of_words[word] = tally_of_words.get(word, 0) + 1
+    if found.said is not None:
+        for index in np.flatnonzero(clear):
+            tally_of_words = words.setdefault(true[index], {})
+            word = found.said[index] or "none"
+            tally_of_words[word] = tally_of_words.get(word, 0) + 1
     return {
         "own_words": words,
         "own_words_right": None if not own else float(np.mean(own)),

@@ -28,7 +28,7 @@ from benchmarks.attribution.score import Attributed, score, table
 from benchmarks.causal_world.physics import Causes, Instrument, aberration_loss, motion_left
 from benchmarks.real_data.shared_data import rows
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 NEAR_MOVIES = 5
 """A change found so far from the planted one is the same."""
 
@@ -104,10 +104,10 @@ def watched_losses(session_dir: Path, truth: dict[str, Any]) -> list[Loss]:
         factors.setdefault(str(row["factor"]), []).append((row["k"], row["loss"], row["sd"]))
     losses = []
     for movie in truth["movies"]:
-        factors = {name: np.array(values).T for name, values in by_movie[Path(movie["file"]).name].items()}
-        axis = next(iter(factors.values()))[0]
+        curves = {name: np.array(values).T for name, values in by_movie[Path(movie["file"]).name].items()}
+        axis = next(iter(curves.values()))[0]
         losses.append(
-            Loss(axis, {name: v[1] for name, v in factors.items()}, {name: v[2] for name, v in factors.items()})
+            Loss(axis, {name: v[1] for name, v in curves.items()}, {name: v[2] for name, v in curves.items()})
         )
     return losses
 
@@ -188,8 +188,8 @@ def main() -> None:
         losses = watched_losses(args.watched, truth)
     else:
         losses = [losses_of(result) for result in run.results]
-    own = [getattr(result.losses, "named_cause", None) for result in run.results]
-    figures = score(attributed(truth, losses, None if None in own else own))
+    own = [result.losses.named_cause for result in run.results if result.losses is not None]
+    figures = score(attributed(truth, losses, own if len(own) == len(run.results) else None))
     figures["seconds_per_movie"] = run.seconds_per_movie
     figures["ctf_reliable"] = sum(result.ctf.reliable for result in run.results)
     if truth["change_point"] is not None:

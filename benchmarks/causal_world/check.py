@@ -13,6 +13,7 @@ import argparse
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from benchmarks.causal_world.draws import KINDS, Wanted, draw_movies
 from benchmarks.causal_world.physics import FACTORS, FREQUENCIES_PER_ANGSTROM, exposure_weights, true_losses
 from benchmarks.causal_world.sessions import exposure_of, structure_file
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 _AT = (1, 3, 4, 6, 7, 9)
 """Of FREQUENCIES_PER_ANGSTROM."""

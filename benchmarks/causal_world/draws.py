@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Taken:
     hole: int
     stage_moved: bool
     coverage: float
-    path_angstrom: NDArray[np.float64]
+    path_angstrom: NDArray[Any]
 
 
 def draw_session(wanted: Wanted) -> Session:
@@ -245,7 +246,7 @@ def _draw_causes(
 
 def _path(
     wanted: Wanted, session: Session, causes: Causes, exposure_time_s: float, planted: str | None, index: int
-) -> NDArray[np.float64]:
+) -> NDArray[Any]:
     """(F, SUBFRAMES, 2) A: the stage goes on settling in time, the specimen moves with the dose, little steps, and
     now and then a burst."""
     random = np.random.default_rng([wanted.seed, 4, index])
@@ -272,5 +273,5 @@ def _path(
     return path.reshape(frames, SUBFRAMES, 2)
 
 
-def _towards(course: NDArray[np.float64], turn: float) -> NDArray[np.float64]:
+def _towards(course: NDArray[Any], turn: float) -> NDArray[Any]:
     return course[:, None] * np.array([math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)])

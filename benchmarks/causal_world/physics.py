@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from scipy.special import j0
 
 from benchmarks.ctf.scenes import WATER_PER_A3, interaction, scattering_factor, wavelength
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 FREQUENCIES_PER_ANGSTROM = (1 / 20, 1 / 15, 1 / 12, 1 / 10, 1 / 8, 1 / 7, 1 / 6, 1 / 5, 1 / 4.5, 1 / 4, 1 / 3.5, 1 / 3)
 FACTORS = (

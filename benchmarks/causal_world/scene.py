@@ -31,7 +31,7 @@ from benchmarks.causal_world.physics import (
 )
 from benchmarks.ctf.scenes import VOLUME_A3, WATER_VOLTS, atoms, interaction, scattering_factor, wavelength
 
-Image = NDArray[np.float32]
+Image = NDArray[Any]
 MARGIN_PX = 56
 LAYERS = 5
 VIEWS = 48
@@ -83,7 +83,7 @@ def project(path: Path, instrument: Instrument, seed: int) -> Particle:
     return Particle(path.name.split("_")[0], radius, views)
 
 
-def _rotation(random: np.random.Generator) -> NDArray[np.float64]:
+def _rotation(random: np.random.Generator) -> NDArray[Any]:
     q, r = np.linalg.qr(random.standard_normal((3, 3)))
     q *= np.sign(np.diag(r))
     return np.asarray(q * np.sign(np.linalg.det(q)))
@@ -95,7 +95,7 @@ class Exposure:
 
     instrument: Instrument
     causes: Causes
-    path_angstrom: NDArray[np.float64]
+    path_angstrom: NDArray[Any]
     """(F, SUBFRAMES, 2) displacement of the specimen, x and y."""
     coverage: float
     """Share of the frame that particles cover."""
@@ -104,7 +104,7 @@ class Exposure:
     seed: int
 
 
-def frames(exposure: Exposure, particle: Particle, sensitivity: Image) -> Iterator[NDArray[np.uint8]]:
+def frames(exposure: Exposure, particle: Particle, sensitivity: Image) -> Iterator[NDArray[Any]]:
     """Raw counts (size, size) of each frame; `sensitivity` (size, size) of the camera's pixels, mean 1."""
     instrument, causes, size = exposure.instrument, exposure.causes, exposure.size_px
     random = np.random.default_rng([exposure.seed, 5])
@@ -155,22 +155,20 @@ def _consistent(made: float, meant: float) -> None:
         raise ValueError(f"coincidence of the movie is {made:g}, of its truth {meant:g}")
 
 
-def _radial(k: NDArray[np.float64], curve: Any) -> Image:
+def _radial(k: NDArray[Any], curve: Any) -> Image:
     """A curve of |k| on the half plane, by a table."""
     at = np.linspace(0, float(k.max()), 2048)
     return np.asarray(np.interp(k, at, curve(at)), dtype=np.float32)
 
 
-def _white(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.complex64]:
+def _white(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[Any]:
     """Transform of white noise, mean power 1 (the Nyquist columns' symmetry is left to the inverse)."""
     drawn = random.standard_normal((*shape, 2), dtype=np.float32)
     drawn *= np.float32(math.sqrt(0.5))
     return np.asarray(drawn.view(np.complex64)[..., 0])
 
 
-def _phase(
-    exposure: Exposure, kx: NDArray[np.float64], ky: NDArray[np.float64], k: NDArray[np.float64], height: float
-) -> NDArray[np.float64]:
+def _phase(exposure: Exposure, kx: NDArray[Any], ky: NDArray[Any], k: NDArray[Any], height: float) -> NDArray[Any]:
     """chi with the arcsine of the amplitude contrast, for a layer `height` A further under focus."""
     instrument, causes = exposure.instrument, exposure.causes
     lam = wavelength(instrument.voltage_kv)
@@ -180,7 +178,7 @@ def _phase(
     return np.asarray(chi + math.asin(instrument.amplitude_contrast))
 
 
-def _envelope(exposure: Exposure, k: NDArray[np.float64]) -> Image:
+def _envelope(exposure: Exposure, k: NDArray[Any]) -> Image:
     instrument = exposure.instrument
     defocus = exposure.causes.defocus_angstrom
     return _radial(
@@ -188,9 +186,7 @@ def _envelope(exposure: Exposure, k: NDArray[np.float64]) -> Image:
     )
 
 
-def _ice_amplitude(
-    exposure: Exposure, k: NDArray[np.float64], kx: NDArray[np.float64], ky: NDArray[np.float64], canvas: int
-) -> Image:
+def _ice_amplitude(exposure: Exposure, k: NDArray[Any], kx: NDArray[Any], ky: NDArray[Any], canvas: int) -> Image:
     """Amplitude of the ice's contrast on the half plane; its sheets lie all through the thickness."""
     instrument, causes = exposure.instrument, exposure.causes
     through = np.sinc(wavelength(instrument.voltage_kv) * k**2 * 10 * causes.thickness_nm)
@@ -205,7 +201,7 @@ def _ice_amplitude(
 
 def _particle_spectrum(
     exposure: Exposure, particle: Particle, canvas: int, random: np.random.Generator, damp: bool = True
-) -> NDArray[np.complex64]:
+) -> NDArray[Any]:
     """Contrast of all particles without damage: each layer of heights through its own CTF, all through the coma."""
     instrument, causes = exposure.instrument, exposure.causes
     pixel = instrument.pixel_size_angstrom
@@ -267,7 +263,7 @@ def _places(exposure: Exposure, particle: Particle, canvas: int, random: np.rand
     return [(int(x), int(y)) for x, y in found]
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _step(solid, fade, state, keep, fresh, noise, ice, blur, out, first):  # type: ignore[no-untyped-def]
     """One frame on: the particles fade, the ice moves on, both are displaced and blurred into `out`."""
     for y in range(solid.shape[0]):
@@ -278,7 +274,7 @@ def _step(solid, fade, state, keep, fresh, noise, ice, blur, out, first):  # typ
             out[y, x] = (solid[y, x] + ice[y, x] * state[y, x]) * blur[y, x]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _uniform(state):  # type: ignore[no-untyped-def]
     """xorshift64*: the next state and a number in 0..1 of it."""
     state ^= state >> np.uint64(12)
@@ -287,7 +283,7 @@ def _uniform(state):  # type: ignore[no-untyped-def]
     return state, np.float64((state * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _count(image, first, sensitivity, rate, seed, out):  # type: ignore[no-untyped-def]
     """Poisson electrons of rate x sensitivity x (1 + contrast), by inversion."""
     state = seed
@@ -304,7 +300,7 @@ def _count(image, first, sensitivity, rate, seed, out):  # type: ignore[no-untyp
             out[y, x] = count
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _coincide(counts, lost_per_neighbour, weight, seed, out):  # type: ignore[no-untyped-def]
     """What is left where an electron is lost to each neighbour in its camera frame with half a chance."""
     state = seed

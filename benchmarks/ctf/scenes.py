@@ -16,13 +16,14 @@ import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 
 WATER_VOLTS = 4.6
 WATER_PER_A3 = 0.0314
@@ -101,7 +102,7 @@ def interaction(kv: float) -> float:
     return 2.0 * math.pi / (wavelength(kv) * kv * 1e3) * (rest + kv) / (2.0 * rest + kv)
 
 
-def scattering_factor(element: str, k: NDArray[np.float64]) -> NDArray[np.float64]:
+def scattering_factor(element: str, k: NDArray[Any]) -> NDArray[Any]:
     """Electron scattering factor in A (Mott-Bethe) of a free atom."""
     s2 = np.maximum(0.25 * k * k, 0.015**2)
     x_ray = gemmi.Element(element).it92
@@ -109,7 +110,7 @@ def scattering_factor(element: str, k: NDArray[np.float64]) -> NDArray[np.float6
     return np.asarray(0.0239337 * (gemmi.Element(element).atomic_number - f) / s2)
 
 
-def transfer(truth: Truth, kx: Array, ky: Array, defocus_offset: float) -> NDArray[np.float64]:
+def transfer(truth: Truth, kx: Array, ky: Array, defocus_offset: float) -> NDArray[Any]:
     """Contrast transfer of one layer: intensity = 1 + 2 phase * transfer, protein dark at low frequency."""
     lam = wavelength(truth.voltage_kv)
     k2 = kx.astype(np.float64) ** 2 + ky.astype(np.float64) ** 2
@@ -123,7 +124,7 @@ def transfer(truth: Truth, kx: Array, ky: Array, defocus_offset: float) -> NDArr
 
 
 @lru_cache(maxsize=12)
-def atoms(path: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def atoms(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """(n, 3) centred positions of the first assembly's heavy atoms and element: 0 C, 1 N, 2 O, 3 P or S."""
     structure = gemmi.read_structure(path)
     structure.remove_waters()
@@ -158,35 +159,35 @@ class Canvas:
         self.k = np.sqrt(self.kx**2 + self.ky**2)
         self.sigma = interaction(truth.voltage_kv)
 
-    def of_k(self, curve: NDArray[np.float64]) -> Array:
+    def of_k(self, curve: NDArray[Any]) -> Array:
         """A curve on 2,048 points up to the corner, on the grid."""
         top = float(self.k.max()) * 1.0001
         return (
             np.interp(self.k.ravel(), np.linspace(0, top, len(curve)), curve).reshape(self.k.shape).astype(np.float32)
         )
 
-    def axis(self) -> NDArray[np.float64]:
+    def axis(self) -> NDArray[Any]:
         return np.linspace(0, float(self.k.max()) * 1.0001, 2048)
 
-    def white(self) -> NDArray[np.complex64]:
+    def white(self) -> NDArray[Any]:
         """Transform of white noise of variance 1 per A^2."""
         noise = self.rng.standard_normal((self.size, self.size), dtype=np.float32) / self.truth.pixel_size
         return scipy.fft.rfft2(noise)
 
-    def forward(self, image: Array) -> NDArray[np.complex64]:
+    def forward(self, image: Array) -> NDArray[Any]:
         return scipy.fft.rfft2(image.astype(np.float32))
 
-    def back(self, transform: NDArray[np.complex64]) -> Array:
+    def back(self, transform: NDArray[Any]) -> Array:
         return scipy.fft.irfft2(transform.astype(np.complex64), s=(self.size, self.size))
 
-    def particles(self, layers: int) -> list[NDArray[np.complex64]]:
+    def particles(self, layers: int) -> list[NDArray[Any]]:
         """Projected phase (rad) of particles without overlap, shared out among layers of height."""
         truth, rng = self.truth, self.rng
         xyz, element = atoms(truth.structure)
         radius = float(np.percentile(np.linalg.norm(xyz, axis=1), 98))
         side = self.size * truth.pixel_size
         wanted = max(1, round(truth.coverage * side * side / (math.pi * radius * radius)))
-        centres: list[NDArray[np.float64]] = []
+        centres: list[NDArray[Any]] = []
         for _ in range(40 * wanted):
             if len(centres) >= wanted:
                 break
@@ -221,7 +222,7 @@ class Canvas:
             out.append(total / np.maximum(bilinear, 0.2))
         return out
 
-    def ice(self, thickness: float) -> list[NDArray[np.complex64]]:
+    def ice(self, thickness: float) -> list[NDArray[Any]]:
         """Phase of amorphous water in every step of the exposure: it moves on and keeps its memory only in part."""
         axis = self.axis()
         molecule = 47.878 * (scattering_factor("O", axis) + 2 * scattering_factor("H", axis))
@@ -242,7 +243,7 @@ class Canvas:
             steps.append(state * amplitude)
         return steps
 
-    def carbon(self, thickness: float) -> NDArray[np.complex64]:
+    def carbon(self, thickness: float) -> NDArray[Any]:
         axis = self.axis()
         structure = 0.25 + 0.75 / (1 + np.exp(-(axis - 0.3) / 0.04))
         power = 0.1 * thickness * (self.sigma * 47.878 * scattering_factor("C", axis)) ** 2 * structure
@@ -261,13 +262,13 @@ class Canvas:
         width = 20.0 / (self.size * self.truth.pixel_size)
         return (1.0 / (1.0 + np.exp(-np.clip((along - edge) / width, -40, 40)))).astype(np.float32)
 
-    def film(self, thickness: float) -> NDArray[np.complex64]:
+    def film(self, thickness: float) -> NDArray[Any]:
         """Residues at random places: the transform of an average residue."""
         axis = self.axis()
         residue = (47.878 * 22.3 - WATER_VOLTS * 134.0) * np.exp(-2 * (math.pi * 1.4 * axis) ** 2)
         return self.white() * self.of_k(np.sqrt(thickness / 134.0) * self.sigma * np.abs(residue))
 
-    def crystals(self, strength: float) -> NDArray[np.complex64]:
+    def crystals(self, strength: float) -> NDArray[Any]:
         """Grains of cubic and hexagonal ice: waves at 3.67-3.90 A (and some at 3.44 and 2.25 A), each a patch."""
         rng, pixel = self.rng, self.truth.pixel_size
         image = np.zeros((self.size, self.size), dtype=np.float32)
@@ -293,7 +294,7 @@ class Canvas:
         return self.forward(image) + self.white() * ring.astype(np.float32) * 2.0
 
 
-def _rotation(rng: np.random.Generator) -> NDArray[np.float64]:
+def _rotation(rng: np.random.Generator) -> NDArray[Any]:
     q = rng.standard_normal(4)
     w, x, y, z = q / np.linalg.norm(q)
     return np.array(
@@ -305,7 +306,7 @@ def _rotation(rng: np.random.Generator) -> NDArray[np.float64]:
     )
 
 
-def critical_dose(k: Array) -> NDArray[np.float64]:
+def critical_dose(k: Array) -> NDArray[Any]:
     return np.asarray(0.24499 * np.maximum(k, 1e-4) ** -1.6649 + 2.8141)
 
 
@@ -355,7 +356,7 @@ def make_scene(truth: Truth) -> Scene:
             contrast += weight * canvas.back(total + flat * kernel[layers // 2])[window, window]
         mean = 0.5 * per_step * brightness[window, window] * np.maximum(1.0 + contrast, 0.02)
         halves.append([rng.poisson(mean).astype(np.float32) for _ in range(2)])
-    even, odd = (sum(half[side] for half in halves) for side in (0, 1))
+    even, odd = (np.asarray(sum(half[side] for half in halves)) for side in (0, 1))
     return Scene(truth, even + odd, _dose_weighted(halves, exposures, truth), even, odd)
 
 
@@ -365,7 +366,8 @@ def _dose_weighted(halves: list[list[Array]], exposures: list[float], truth: Tru
     critical = critical_dose(np.sqrt(kx**2 + ky**2).astype(np.float32))
     left = [np.exp(-0.5 * exposure / critical) for exposure in exposures]
     norm = np.sqrt(sum(q * q for q in left) / len(left))
-    total = sum(scipy.fft.rfft2(h[0] + h[1]) * (q / norm).astype(np.float32) for h, q in zip(halves, left, strict=True))
+    parts = [scipy.fft.rfft2(h[0] + h[1]) * (q / norm).astype(np.float32) for h, q in zip(halves, left, strict=True)]
+    total = np.asarray(sum(parts))
     return scipy.fft.irfft2(total, s=(n, n))
 
 
@@ -428,7 +430,7 @@ def draw_truth(seed: int, kind: str, structures: list[Path]) -> Truth:
         ice_thickness=float(rng.uniform(150.0, 500.0)),
         b_factor=float(rng.uniform(40.0, 120.0)),
     )
-    tilted = {"tilt": float(rng.uniform(10.0, 40.0)), "tilt_axis": float(rng.uniform(-90.0, 90.0))}
+    tilt, tilt_axis = float(rng.uniform(10.0, 40.0)), float(rng.uniform(-90.0, 90.0))
     # The ends of the range that is asked for are drawn in every kind.
     if rng.random() < 0.15:
         truth = replace(truth, defocus=float(rng.uniform(30_000.0, 40_000.0)))
@@ -457,4 +459,4 @@ def draw_truth(seed: int, kind: str, structures: list[Path]) -> Truth:
     if kind == "phase-plate":
         dz = float(rng.uniform(4_000, 15_000))
         return replace(truth, phase_shift=float(rng.uniform(10, 150)), defocus=dz, film=float(rng.uniform(0, 20)))
-    return replace(truth, **tilted, film=float(rng.uniform(0, 20)))
+    return replace(truth, tilt=tilt, tilt_axis=tilt_axis, film=float(rng.uniform(0, 20)))

@@ -289,7 +289,7 @@ def _random_crystal(rng: np.random.Generator) -> list[Claim]:
     )
     model = SymmetryModel(
         f"random {group}",
-        Cell(tuple(lengths.tolist()), tuple(angles.tolist())),  # type: ignore[arg-type]
+        Cell(tuple(lengths.tolist()), tuple(angles.tolist())),
         tuple(operations),
         expected,
         molecules + int(rng.integers(-1, 2)),

@@ -36,7 +36,7 @@ from frazil.models.evaluation.novelty.shape_map import describe_map
 from frazil.models.simulation.projection import potential_map
 from frazil.models.simulation.specimen import Atoms
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 _BLOCK = 50_000
 _QUERIES = 200
 _PIXEL_ANGSTROM = 3.0
@@ -57,12 +57,12 @@ def seeds(folder: Path) -> Array:
     return np.stack(found)
 
 
-def _heavy(chain: Any) -> NDArray[np.float64]:
+def _heavy(chain: Any) -> NDArray[Any]:
     kept = [a.pos.tolist() for r in chain for a in r if r.name not in ("HOH", "DUM") and not a.element.is_hydrogen]
     return np.array(kept).reshape(-1, 3)
 
 
-def _described(position: NDArray[np.float64]) -> Array:
+def _described(position: NDArray[Any]) -> Array:
     radius = float(np.linalg.norm(position, axis=1).max())
     atoms = Atoms("", position.astype(np.float32), np.zeros(len(position), dtype=np.int64), ("C",), radius)
     box = 8 * int(np.ceil((radius + 40) / _PIXEL_ANGSTROM / 4))
@@ -104,7 +104,7 @@ def stored(path: Path) -> Iterator[Array]:
         yield block.reshape(-1, DIMENSION)
 
 
-def exact(seed: Array, count: int, asked: Array, path: Path) -> NDArray[np.int64]:
+def exact(seed: Array, count: int, asked: Array, path: Path) -> NDArray[Any]:
     """(q, 10) numbers of the nearest by brute force; the members are written to `path` on the way."""
     best = np.full((len(asked), 10), -np.inf, dtype=np.float32)
     number = np.zeros((len(asked), 10), dtype=np.int64)
@@ -136,7 +136,7 @@ class OwnIndex:
     def finish(self) -> None:
         self.index.refresh()
 
-    def search(self, one: Array) -> NDArray[np.int64]:
+    def search(self, one: Array) -> NDArray[Any]:
         return self.index.nearest(one[None], 10)[1][0]
 
 
@@ -157,7 +157,7 @@ class Usearch:
     def finish(self) -> None:
         self.index.save(str(self.path))
 
-    def search(self, one: Array) -> NDArray[np.int64]:
+    def search(self, one: Array) -> NDArray[Any]:
         return np.asarray(self.index.search(one, 10).keys, dtype=np.int64)
 
 
@@ -191,7 +191,7 @@ class Faiss:
         elif hasattr(self.index, "hnsw"):
             self.index.hnsw.efSearch = 128
 
-    def search(self, one: Array) -> NDArray[np.int64]:
+    def search(self, one: Array) -> NDArray[Any]:
         return np.asarray(self.index.search(one[None], 10)[1][0], dtype=np.int64)
 
 
@@ -209,7 +209,7 @@ def _made(kind: str, folder: Path, count: int) -> Any:
     return makers[kind]()
 
 
-def measure(kind: str, members: Path, asked: Array, truth: NDArray[np.int64]) -> dict[str, float | str]:
+def measure(kind: str, members: Path, asked: Array, truth: NDArray[Any]) -> dict[str, float | str]:
     """In this process: nothing else may have used much memory."""
     count = members.stat().st_size // (4 * DIMENSION)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:

@@ -52,7 +52,7 @@ _KINDS = {"C": 0, "N": 1, "O": 2, "P": 3, "S": 3}
 _LARGEST_ATOMS = 800_000
 
 
-def atoms(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def atoms(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     """Heavy atoms of the first assembly."""
     structure = gemmi.read_structure(str(path))
     structure.remove_waters()
@@ -94,7 +94,7 @@ def noisy(whole: Tensor, resolution_angstrom: float, seed: int) -> tuple[Tensor,
     spectra = [centred_fft(one, 3) for one in (signal, *noise)]
     shell = shell_index(n).flatten()
 
-    def total(first: Tensor, second: Tensor) -> NDArray[np.float64]:
+    def total(first: Tensor, second: Tensor) -> NDArray[Any]:
         values = (first * second.conj()).real.flatten().double()
         return torch.bincount(shell, weights=values)[1 : n // 2].numpy()
 

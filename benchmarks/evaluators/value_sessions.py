@@ -63,7 +63,7 @@ BOX = 64
 MOVIES, ROUND = 20, 5
 MICROGRAPH_PIXEL = 1.1
 DOSE, FRAMES = 1.0, 40
-Float = NDArray[np.float64]
+Float = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ def judged(
             if 2 * count <= MOVIES:
                 found = ssnr_of(agreement.corrected, agreement.chance_covariance(BOX, 1)).resolution(2.0)
                 forecasts.append(MapForecast(count, 2 * count, found.median, found.low, found.high))
-        shape, why = None, ("no reference structures supplied",)
+        shape = None
+        why: tuple[str, ...] = ("no reference structures supplied",)
         if last and references is not None and draw.references:
             shape, why = _shape(session, halves, agreement, references)
         facts = RoundFacts(
@@ -273,7 +274,7 @@ class _Session:
 
     def _particles(
         self, count: int, amplitude: float, b_factor: float, optics: CtfParameters, assumed: CtfParameters
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         draw, rng, plane = self.draw, self.rng, self.plane
         poses = self._views(count)
         m = len(plane.kx)
@@ -326,7 +327,7 @@ class _Session:
         number: int,
         count: int,
         in_both: NDArray[np.bool_],
-        halves: NDArray[np.int64],
+        halves: NDArray[Any],
         frames: int,
         ice: float,
         b_factor: float,

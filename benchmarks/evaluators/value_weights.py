@@ -190,7 +190,7 @@ def row(judged: value_sessions.Judged) -> dict[str, Any]:
         "truth_fsc": judged.truth_fsc,
         "claimed_angstrom": judged.claimed_angstrom,
         "verdicts": {name: said[name].verdict for name in TERMS},
-        "parts": {name: dict(said[name].evidence.get("parts", {})) for name in ("reproducibility", "meta")},  # type: ignore[call-overload, arg-type]
+        "parts": {name: dict(said[name].evidence.get("parts", {})) for name in ("reproducibility", "meta")},  # type: ignore[arg-type]
     }
 
 
@@ -215,7 +215,7 @@ def value(one: Mapping[str, Any], weights: Mapping[str, float]) -> float:
     return math.nan if found is None else found
 
 
-def spearman(rows: Rows, scores: NDArray[np.float64]) -> float:
+def spearman(rows: Rows, scores: NDArray[Any]) -> float:
     truth = np.array([one["truth_per_angstrom"] for one in rows])
     known = np.isfinite(scores)
     if known.sum() < 4 or np.ptp(scores[known]) == 0:
@@ -223,11 +223,11 @@ def spearman(rows: Rows, scores: NDArray[np.float64]) -> float:
     return float(stats.spearmanr(scores[known], truth[known]).statistic)
 
 
-def values(rows: Rows, weights: Mapping[str, float]) -> NDArray[np.float64]:
+def values(rows: Rows, weights: Mapping[str, float]) -> NDArray[Any]:
     return np.array([value(one, weights) for one in rows])
 
 
-def alone(rows: Rows, name: str) -> NDArray[np.float64]:
+def alone(rows: Rows, name: str) -> NDArray[Any]:
     return np.array([math.nan if one["verdicts"][name] is None else one["verdicts"][name] for one in rows])
 
 
@@ -272,7 +272,7 @@ def told(title: str, found: Mapping[str, Any]) -> None:
 # --- learning --------------------------------------------------------------------------------------------------------
 
 
-def folds(count: int) -> list[NDArray[np.int64]]:
+def folds(count: int) -> list[NDArray[Any]]:
     """What each of five folds leaves out."""
     order = np.random.default_rng(2).permutation(count)
     return [order[start::_FOLDS] for start in range(_FOLDS)]
@@ -353,7 +353,7 @@ def trial_regression(trials: Sequence[tuple[Mapping[str, float], float]]) -> dic
     return least_squares(columns, np.array([score for _, score in trials]))
 
 
-def least_squares(columns: Mapping[str, NDArray[np.float64]], target: NDArray[np.float64]) -> dict[str, Any]:
+def least_squares(columns: Mapping[str, NDArray[Any]], target: NDArray[Any]) -> dict[str, Any]:
     """Standardised coefficients with 95 % intervals (Student), R2, partial correlations with theirs (Fisher)."""
     names = [name for name, column in columns.items() if np.std(column) > 0]
     x = np.column_stack([(columns[name] - columns[name].mean()) / columns[name].std() for name in names])

@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 CONTRAST = 0.08
 DEFOCUS_ANGSTROM, VOLTAGE_KV, CS_MM, AMPLITUDE_CONTRAST = 12_000.0, 300.0, 2.7, 0.1
@@ -90,7 +91,7 @@ def true_motion(kind: str, frames: int, seed: int, local_px: float = 2.5) -> Tru
 
 def ctf(
     height_px: int, width_px: int, pixel_size_angstrom: float, defocus_angstrom: float = DEFOCUS_ANGSTROM
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """-sin(chi) on the half plane (Rohou & Grigorieff 2015)."""
     kx = np.fft.rfftfreq(width_px, pixel_size_angstrom)[None]
     ky = np.fft.fftfreq(height_px, pixel_size_angstrom)[:, None]
@@ -103,7 +104,7 @@ def ctf(
 
 def make_scene(
     size_px: int | tuple[int, int], pixel_size_angstrom: float, seed: int, spectrum: str = "flat"
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Relative contrast (mean 0, sd CONTRAST): balls of many blobs (globular particles) and weak ice noise.
 
     `size_px` is the side of a square or (height, width), `spectrum` one of SPECTRA.
@@ -139,7 +140,7 @@ def lattice(height_px: int, width_px: int) -> tuple[Array, Array]:
     return tuple(np.meshgrid(at * (width_px - 1) / width_px, at * (height_px - 1) / height_px))  # type: ignore[return-value]
 
 
-def _between(length: int, first: int = 0, last: int | None = None) -> NDArray[np.float32]:
+def _between(length: int, first: int = 0, last: int | None = None) -> NDArray[Any]:
     """(last - first, LATTICE) weights of linear interpolation from the lattice to pixels first .. last - 1."""
     at = np.arange(first, length if last is None else last) / (length - 1) * (LATTICE - 1)
     low = np.minimum(at.astype(int), LATTICE - 2)
@@ -157,12 +158,12 @@ class Warp:
     moves could not keep the rings of one that does not.
     """
 
-    def __init__(self, image: NDArray[np.float32]) -> None:
+    def __init__(self, image: NDArray[Any]) -> None:
         self._shape = image.shape
         self._coefficients = ndimage.spline_filter(_finer(image), order=3, output=np.float32, mode="grid-wrap")
         self._columns = _between(image.shape[1]).T.copy()
 
-    def strip(self, displacement_px: Array, first: int, last: int) -> NDArray[np.float32]:
+    def strip(self, displacement_px: Array, first: int, last: int) -> NDArray[Any]:
         """Rows first .. last - 1; `displacement_px` (LATTICE, LATTICE, 2) on `lattice`."""
         height, width = self._shape
         rows = _between(height, first, last)
@@ -175,7 +176,7 @@ class Warp:
             )
         )
 
-    def __call__(self, displacement_px: Array) -> NDArray[np.float32]:
+    def __call__(self, displacement_px: Array) -> NDArray[Any]:
         """The whole image, on all cores."""
         height = self._shape[0]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -183,7 +184,7 @@ class Warp:
             return np.concatenate(list(parts))
 
 
-def _finer(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _finer(image: NDArray[Any]) -> NDArray[Any]:
     """(2 h, 2 w): the same picture on half the pixel size; h and w even."""
     height, width = image.shape
     spectrum = fft.rfft2(image)
@@ -198,16 +199,14 @@ def strips(height_px: int) -> range:
     return range(0, height_px, _STRIP_ROWS)
 
 
-def movie_frames(
-    scene: NDArray[np.float32], motion: TrueMotion, dose_e_per_px: float, seed: int
-) -> Iterator[NDArray[np.uint8]]:
+def movie_frames(scene: NDArray[Any], motion: TrueMotion, dose_e_per_px: float, seed: int) -> Iterator[NDArray[Any]]:
     """Counted frames (h, w); what lies beyond the scene is its other side."""
     height, width = scene.shape
     warp = Warp(scene)
     sources = np.random.SeedSequence([seed, 1]).spawn(len(strips(height)))
     random = {first: np.random.default_rng(source) for first, source in zip(strips(height), sources, strict=True)}
 
-    def part(displacement: Array, first: int) -> NDArray[np.uint8]:
+    def part(displacement: Array, first: int) -> NDArray[Any]:
         moved = warp.strip(displacement, first, min(first + _STRIP_ROWS, height))
         expected = np.clip(dose_e_per_px * (1.0 + moved), 0.0, None)
         return np.minimum(random[first].poisson(expected), 127).astype(np.uint8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,9 +94,7 @@ class RingComparison:
     only part of the sums may have been lit: `light`, 0..1.
     """
 
-    def __init__(
-        self, scene: NDArray[np.float32], margin_px: int = 0, light: NDArray[np.float32] | None = None
-    ) -> None:
+    def __init__(self, scene: NDArray[Any], margin_px: int = 0, light: NDArray[Any] | None = None) -> None:
         self._warp, self._margin = Warp(scene), margin_px
         height, width = (side - 2 * margin_px for side in scene.shape)
         self._window = _fade(height)[:, None] * _fade(width)[None] * (1.0 if light is None else light)
@@ -111,7 +110,7 @@ class RingComparison:
         self.coefficients = counts * float((self._window**2).mean() ** 2 / (self._window**4).mean())
         """Independent ones per ring (the window correlates neighbours)."""
 
-    def frc(self, image: NDArray[np.float32], left_out_px: Array | None = None) -> Array:
+    def frc(self, image: NDArray[Any], left_out_px: Array | None = None) -> Array:
         """FRC per ring of `frequency_per_px`; `left_out_px` is c on `motion_movies.lattice`, (y, x, 2)."""
         displacement = np.zeros((LATTICE, LATTICE, 2)) if left_out_px is None else left_out_px
         moved, cut = self._warp(displacement), self._margin
@@ -125,11 +124,11 @@ class RingComparison:
         )
         return np.asarray(cross / np.sqrt(np.maximum(power * own, 1e-30)))
 
-    def _transform(self, image: NDArray[np.float32]) -> NDArray[np.complex64]:
+    def _transform(self, image: NDArray[Any]) -> NDArray[Any]:
         image = image - np.float32(image.mean(dtype=np.float64))
         return np.asarray(fft.rfft2((image * self._window).astype(np.float32)))
 
-    def _move(self, scene: NDArray[np.complex64], seen: NDArray[np.complex64]) -> None:
+    def _move(self, scene: NDArray[Any], seen: NDArray[Any]) -> None:
         """Shift the scene (in place) to where the sum has it: Newton steps on the cross-correlation's maximum."""
         weight = 1.0 / np.sqrt(np.maximum(_power(seen).mean() * np.maximum(_power(scene), 1e-12), 1e-30))
         cross = np.where(self._band, seen * scene.conj() * weight, 0)
@@ -144,11 +143,11 @@ class RingComparison:
         scene *= np.exp(-1j * (omega_x * shift[0] + omega_y * shift[1]))
 
 
-def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
+def _power(spectrum: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
 
-def _fade(length: int) -> NDArray[np.float32]:
+def _fade(length: int) -> NDArray[Any]:
     """1 in the middle, raised cosines at both ends."""
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(int(length * _TAPER)) + 0.5) / int(length * _TAPER))
     return np.concatenate((ramp, np.ones(length - 2 * len(ramp)), ramp[::-1])).astype(np.float32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -36,8 +37,8 @@ class Structure:
     """Positions in A about their centre, and each atom's scattering factor."""
 
     name: str
-    position_angstrom: NDArray[np.float32]
-    scattering_angstrom: NDArray[np.float32]
+    position_angstrom: NDArray[Any]
+    scattering_angstrom: NDArray[Any]
     radius_angstrom: float
 
 
@@ -69,18 +70,18 @@ class Exposure:
     dose_per_frame_e_per_a2: float
     motion: TrueMotion
     """In px; places in 0..1 of the frame."""
-    particles: NDArray[np.float32]
+    particles: NDArray[Any]
     """Relative contrast without damage."""
-    carbon: NDArray[np.float32]
+    carbon: NDArray[Any]
     """Does not fade."""
-    light: NDArray[np.float32] = field(repr=False)
+    light: NDArray[Any] = field(repr=False)
     """(SIZE_PX, SIZE_PX): share of the beam at each pixel of the camera."""
-    pattern: NDArray[np.float32] = field(repr=False)
+    pattern: NDArray[Any] = field(repr=False)
     """(SIZE_PX, SIZE_PX): what is left of the gain, mean 1."""
     damage: bool = True
 
     @property
-    def scene(self) -> NDArray[np.float32]:
+    def scene(self) -> NDArray[Any]:
         """The noise-free image."""
         return self.particles + self.carbon
 
@@ -93,7 +94,7 @@ class Exposure:
         """(F, LATTICE, LATTICE, 2) on `canvas_lattice`."""
         return self.motion.at(*canvas_lattice())
 
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
+    def frames(self) -> Iterator[NDArray[Any]]:
         """Counted frames (SIZE_PX, SIZE_PX)."""
         random = np.random.default_rng([self.seed, 7])
         k = _frequency(self.particles.shape, self.pixel_size_angstrom)
@@ -157,7 +158,7 @@ def canvas_lattice() -> tuple[Array, Array]:
     return tuple(np.meshgrid(at, at))  # type: ignore[return-value]
 
 
-def inside(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
+def inside(canvas: NDArray[Any]) -> NDArray[Any]:
     """The frame's part of a canvas."""
     return canvas[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
 
@@ -189,7 +190,7 @@ def _motion(lost_stage: bool, pixel_size_angstrom: float, random: np.random.Gene
 
 def _particles(
     structure: Structure, share: float, pixel_size_angstrom: float, canvas_px: int, random: np.random.Generator
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Phase shift (rad) of particles in random places and orientations that cover about `share` of the canvas."""
     total = np.zeros((2, canvas_px * canvas_px))
     side_angstrom = canvas_px * pixel_size_angstrom
@@ -217,7 +218,7 @@ def _rotation(random: np.random.Generator) -> Array:
     return np.asarray(q * np.sign(np.linalg.det(q)))
 
 
-def _half_plane(side_px: int, random: np.random.Generator, softness_px: float) -> NDArray[np.float32]:
+def _half_plane(side_px: int, random: np.random.Generator, softness_px: float) -> NDArray[Any]:
     """1 on one side of a random line near the middle, 0 on the other."""
     x, y = np.meshgrid(np.arange(side_px) - side_px / 2, np.arange(side_px) - side_px / 2)
     a, offset = random.uniform(0, 2 * np.pi), random.uniform(-0.15, 0.15) * side_px
@@ -225,13 +226,13 @@ def _half_plane(side_px: int, random: np.random.Generator, softness_px: float) -
     return np.asarray(0.5 + 0.5 * np.tanh(away / softness_px), dtype=np.float32)
 
 
-def _frequency(shape: tuple[int, ...], pixel_size_angstrom: float) -> NDArray[np.float32]:
+def _frequency(shape: tuple[int, ...], pixel_size_angstrom: float) -> NDArray[Any]:
     """|k| in 1/A on the half plane."""
     kx = np.fft.rfftfreq(shape[1], pixel_size_angstrom)[None]
     ky = np.fft.fftfreq(shape[0], pixel_size_angstrom)[:, None]
     return np.sqrt(kx**2 + ky**2).astype(np.float32)
 
 
-def _amplitude_left(k: NDArray[np.float32], exposure_e_per_a2: float) -> NDArray[np.float32]:
+def _amplitude_left(k: NDArray[Any], exposure_e_per_a2: float) -> NDArray[Any]:
     critical = 0.24499 * np.maximum(k, 1e-6) ** -1.6649 + 2.8141
     return np.asarray(np.exp(-exposure_e_per_a2 / (2.0 * critical)), dtype=np.float32)

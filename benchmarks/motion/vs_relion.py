@@ -55,7 +55,7 @@ class Case:
     def name(self) -> str:
         return f"{self.size_px}_{self.kind}_{self.dose_e_per_px}_{self.seed}"
 
-    def scene(self) -> NDArray[np.float32]:
+    def scene(self) -> NDArray[Any]:
         return make_scene(self.size_px, PIXEL_SIZE_ANGSTROM, self.seed, self.spectrum)
 
     def motion(self) -> TrueMotion:

@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -181,7 +182,7 @@ async def play(
                     await surroundings.kill_worker(watch.process.pid)
                 stops = fault == "disk" and index >= before
                 if not stops:
-                    await _until(pilot, lambda seen=index: _results(app) > seen, _RESULT_S)
+                    await _until(pilot, partial(_more_results, app, index), _RESULT_S)
                     watch.wait(lambda state: True, 1.0)  # raises if the daemon has ended
                 delivery.late(index)
                 if index < before:
@@ -228,6 +229,10 @@ def _lines(app: FrazilApp) -> list[str]:
 def _results(app: FrazilApp) -> int:
     counts = {} if app.state is None else app.state.counts
     return sum(counts.get(state, 0) for state in ("ready", "rejected", "quarantined"))
+
+
+def _more_results(app: FrazilApp, than: int) -> bool:
+    return _results(app) > than
 
 
 async def _until(pilot: Pilot[None], true: Callable[[], bool], limit_s: float) -> bool:

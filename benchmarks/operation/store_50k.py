@@ -97,14 +97,17 @@ def make(index: int, rng: np.random.Generator) -> tuple[MovieRow, MovieResult]:
         CtfEstimate(defocus + 200 * rng.random(), defocus, 40.0, 0.0, 20.0, 20.0, 3 + 3 * rng.random(), 0.3, 0.1, True),
         Spectra(frequency, *(numbers(rng.random(FREQUENCIES)) for _ in range(4))),
         Quality(40.0, 1.0, 10, 0.1 * rng.random(), 0.0, False, ("large-motion",) if total > 60 else ()),
-        ParticlePicks(*(numbers(4000 * rng.random(PARTICLES)) for _ in range(3)), 150.0),
+        ParticlePicks(
+            numbers(4000 * rng.random(PARTICLES)), numbers(4000 * rng.random(PARTICLES)),
+            numbers(4000 * rng.random(PARTICLES)), 150.0,
+        ),
         CausalLosses(
             FACTORS, loss_frequency, tuple(numbers(rng.random(LOSS_FREQUENCIES)) for _ in FACTORS),
             tuple((0.1,) * LOSS_FREQUENCIES for _ in FACTORS), 0, ("", "motion", "ice")[index % 3], 0.5,
         ),
         MovieFiles(f"motion/{row.stem}.mrc", thumbnail=f"thumbnails/{row.stem}.png"),
         DeviceReport(f"worker-{index % 4}", "node", "cuda:0", "a GPU", None, 1),
-        tuple(StageTiming(stage, float(rng.random())) for stage in ("read", "gain", "align", "ctf", "write")),
+        timings=tuple(StageTiming(stage, float(rng.random())) for stage in ("read", "gain", "align", "ctf", "write")),
     )  # fmt: skip
     return row, result
 

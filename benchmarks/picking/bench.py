@@ -60,19 +60,20 @@ def load(name: str, seed: int, structures: Path, work: Path) -> picking_scenes.S
             out.voxel_size = scene.truth.pixel_size
         said = json.dumps({"truth": asdict(scene.truth), "diameters": scene.diameters_angstrom})
         axes = {f"axis{number}": axis for number, axis in enumerate(scene.axes_px)}
-        np.savez(stem.with_suffix(".npz"), centres=scene.centres_px, said=np.array(said), **axes)
+        np.savez(stem.with_suffix(".npz"), **{"centres": scene.centres_px, "said": np.array(said), **axes})  # type: ignore[arg-type]
     with mrcfile.open(stem.with_suffix(".mrc")) as opened:
         image = np.array(opened.data)
     kept = np.load(stem.with_suffix(".npz"))
     said = json.loads(str(kept["said"]))
-    truth = Truth(**{key: tuple(value) if isinstance(value, list) else value for key, value in said["truth"].items()})
-    axes = tuple(kept[key] for key in kept.files if key.startswith("axis"))
-    return picking_scenes.Scene(name, truth, image, kept["centres"].reshape(-1, 2), axes, tuple(said["diameters"]))
+    fields: dict[str, Any] = {
+        k: tuple(value) if isinstance(value, list) else value for k, value in said["truth"].items()
+    }
+    truth = Truth(**fields)
+    axes_px = tuple(kept[key] for key in kept.files if key.startswith("axis"))
+    return picking_scenes.Scene(name, truth, image, kept["centres"].reshape(-1, 2), axes_px, tuple(said["diameters"]))
 
 
-def by_frazil(
-    scene: picking_scenes.Scene, diameters: tuple[float | None, float | None]
-) -> tuple[NDArray[np.float64], float]:
+def by_frazil(scene: picking_scenes.Scene, diameters: tuple[float | None, float | None]) -> tuple[NDArray[Any], float]:
     """Picks (n, 2) and the CPU seconds they cost; `diameters`: what is said of the least and of the longest, in true
     longest extents."""
     truth, extent = scene.truth, scene.diameters_angstrom[1]
@@ -93,9 +94,9 @@ def by_frazil(
     return np.array([picks.x_px, picks.y_px]).T.reshape(-1, 2), time.process_time() - started
 
 
-def by_relion(scenes: list[picking_scenes.Scene], work: Path, threshold: float) -> list[NDArray[np.float64]]:
+def by_relion(scenes: list[picking_scenes.Scene], work: Path, threshold: float) -> list[NDArray[Any]]:
     """LoG picks of each scene, best first; one run for all scenes of a pixel size and extent."""
-    found: dict[int, NDArray[np.float64]] = {}
+    found: dict[int, NDArray[Any]] = {}
     kinds: dict[tuple[float, float, float], list[int]] = {}
     for index, scene in enumerate(scenes):
         kinds.setdefault((scene.truth.pixel_size, *scene.diameters_angstrom), []).append(index)
@@ -138,7 +139,7 @@ def _star(truths: list[Truth], names: list[str], pixel: float) -> str:
     return optics + "\n".join([*head, *rows, ""])
 
 
-def _read_coordinates(path: Path) -> NDArray[np.float64]:
+def _read_coordinates(path: Path) -> NDArray[Any]:
     """x and y of a RELION coordinates file, by falling figure of merit."""
     if not path.exists():
         return np.zeros((0, 2))
@@ -157,7 +158,7 @@ def _read_coordinates(path: Path) -> NDArray[np.float64]:
     return table[order][:, [labels.index("_rlnCoordinateX"), labels.index("_rlnCoordinateY")]]
 
 
-def score(scene: picking_scenes.Scene, picks: NDArray[np.float64]) -> Score:
+def score(scene: picking_scenes.Scene, picks: NDArray[Any]) -> Score:
     diameter_px = scene.diameters_angstrom[1] / scene.truth.pixel_size
     if scene.name == "fibre":
         return score_axes(picks, scene.axes_px, diameter_px, scene.truth.size_px)
@@ -207,7 +208,7 @@ def main() -> None:
         for name in given.sets:
             seeds = range(given.first_seed, given.first_seed + given.count)
             scenes = [load(name, seed, given.structures, work) for seed in seeds]
-            methods: dict[str, tuple[list[NDArray[np.float64]], float]] = {}
+            methods: dict[str, tuple[list[NDArray[Any]], float]] = {}
             for label, diameters in TOLD.items():
                 made = [by_frazil(scene, diameters) for scene in scenes]
                 methods[label] = [picks for picks, _ in made], float(np.mean([cost for _, cost in made]))

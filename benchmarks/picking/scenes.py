@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -40,9 +41,9 @@ class Scene:
     truth: ctf_scenes.Truth
     image: Array = field(repr=False)
     """(h, w) aligned, dose-weighted electrons."""
-    centres_px: NDArray[np.float64]
+    centres_px: NDArray[Any]
     """(n, 2) x and y, those outside the field included."""
-    axes_px: tuple[NDArray[np.float64], ...]
+    axes_px: tuple[NDArray[Any], ...]
     """Fibres' axes: points x, y about 1 A apart."""
     diameters_angstrom: tuple[float, float]
     """Shortest and longest extent of the specimen; of a fibre its width; of nothing what is looked for."""
@@ -89,7 +90,7 @@ class _Sheet(ctf_scenes.Canvas):
 
     def expose(
         self, name: str, specimen: Specimen | None, contaminated: bool
-    ) -> tuple[Array, NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+    ) -> tuple[Array, NDArray[Any], tuple[NDArray[Any], ...]]:
         truth, n = self.truth, self.size
         thick = self.blobs() if contaminated else np.zeros((n, n), dtype=np.float32)
         edge = truth.carbon > 0.0 and truth.carbon_share < 1.0
@@ -140,7 +141,7 @@ class _Sheet(ctf_scenes.Canvas):
 
     def place(
         self, specimen: Specimen | None, free: NDArray[np.bool_], layers: int
-    ) -> tuple[list[Array], NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+    ) -> tuple[list[Array], NDArray[Any], tuple[NDArray[Any], ...]]:
         """Transforms of the particles' phase by layer, their centres, and the axes if they are fibres."""
         if specimen is None:
             return [np.zeros(self.k.shape, dtype=np.complex64) for _ in range(layers)], np.zeros((0, 2)), ()
@@ -158,7 +159,7 @@ class _Sheet(ctf_scenes.Canvas):
         ]
         room = room * coarse * truth.pixel_size if not free.all() else np.full(room.shape, np.inf)
         wanted = max(2, round(truth.coverage * side * side * free.mean() / (math.pi * radius * radius)))
-        centres: list[NDArray[np.float64]] = []
+        centres: list[NDArray[Any]] = []
         for _ in range(40 * wanted):
             if len(centres) >= wanted:
                 break
@@ -173,7 +174,7 @@ class _Sheet(ctf_scenes.Canvas):
             self.add(maps[index % layers], turned[:, :2] + centre.astype(np.float32), specimen.element)
         return self.phases(maps), np.array(centres) / truth.pixel_size, ()
 
-    def fibres(self, specimen: Specimen, free: NDArray[np.bool_], maps: Array) -> tuple[NDArray[np.float64], ...]:
+    def fibres(self, specimen: Specimen, free: NDArray[np.bool_], maps: Array) -> tuple[NDArray[Any], ...]:
         """Long, gently bent fibres across the field; a tenth of the usual coverage is plenty."""
         truth, rng = self.truth, self.rng
         side, step = self.size * truth.pixel_size, specimen.rise_angstrom
@@ -202,7 +203,7 @@ class _Sheet(ctf_scenes.Canvas):
             axes.append(dense[keep] / truth.pixel_size)
         return tuple(axis for axis in axes if len(axis))
 
-    def add(self, maps: Array, xy_angstrom: Array, element: NDArray[np.int64]) -> None:
+    def add(self, maps: Array, xy_angstrom: Array, element: NDArray[Any]) -> None:
         """Atoms onto their four nearest pixels."""
         x, y = xy_angstrom.T / np.float32(self.truth.pixel_size)
         x0, y0 = np.floor(x), np.floor(y)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.spatial
 from numpy.typing import NDArray
 
-Places = NDArray[np.float64]
+Places = NDArray[Any]
 NEAR = 0.3
 """A pick this near to a true centre (or to a fibre's axis), in diameters, is right."""
 REACH = 1.0
@@ -46,7 +47,9 @@ def score_centres(picks: Places, centres: Places, diameter_px: float, size_px: i
                 offset += [*step, float(step @ step)]
         elif _inside(pick[None], diameter_px / 2, size_px)[0]:
             wrong += 1
-    return Score(right, wrong, right, float(counted.sum() - right), tuple(offset))
+    return Score(
+        right, wrong, right, float(counted.sum() - right), (float(offset[0]), float(offset[1]), float(offset[2]))
+    )
 
 
 def score_axes(picks: Places, axes: tuple[Places, ...], width_px: float, size_px: int) -> Score:
@@ -98,9 +101,9 @@ def precision_recall(scores: list[Score]) -> tuple[float, float]:
 
 
 def _inside(places: Places, margin_px: float, size_px: int) -> NDArray[np.bool_]:
-    return ((places >= margin_px) & (places <= size_px - 1 - margin_px)).all(1)
+    return np.asarray(((places >= margin_px) & (places <= size_px - 1 - margin_px)).all(1))
 
 
-def _length(axis: Places) -> NDArray[np.float64]:
+def _length(axis: Places) -> NDArray[Any]:
     """From the axis's beginning; px."""
     return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(axis, axis=0).T))])

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -25,9 +26,9 @@ _BELT_ATOMS_PER_A3 = 0.25 / 16.5
 
 @dataclass(frozen=True, slots=True)
 class Specimen:
-    xyz: NDArray[np.float32]
+    xyz: NDArray[Any]
     """(n, 3) centred positions of heavy atoms (A); of a fibre one repeat, its axis along z."""
-    element: NDArray[np.int64]
+    element: NDArray[Any]
     """0 C, 1 N, 2 O, 3 P or S."""
     diameters_angstrom: tuple[float, float]
     """Shortest and longest extent; twice a fibre's radius."""
@@ -51,9 +52,7 @@ def load(name: str, folder: Path) -> Specimen:
     }[name](folder)  # fmt: skip
 
 
-def _read(
-    folder: Path, start: str, chain: str | None = None
-) -> tuple[gemmi.Structure, NDArray[np.float32], NDArray[np.int64]]:
+def _read(folder: Path, start: str, chain: str | None = None) -> tuple[gemmi.Structure, NDArray[Any], NDArray[Any]]:
     found = sorted(folder.glob(f"{start}*.gz"))
     if not found:
         raise SystemExit(f"no structure of {start} in {folder}")
@@ -73,7 +72,7 @@ def _read(
     return structure, np.array(position, dtype=np.float32), np.array(element)
 
 
-def _made(xyz: NDArray[np.float32], element: NDArray[np.int64], mass: NDArray[np.bool_] | None = None) -> Specimen:
+def _made(xyz: NDArray[Any], element: NDArray[Any], mass: NDArray[np.bool_] | None = None) -> Specimen:
     xyz = (xyz - xyz.mean(0)).astype(np.float32)
     axes = np.linalg.svd(xyz[:: max(1, len(xyz) // 20_000)], full_matrices=False)[2]
     extent = np.ptp(np.percentile(xyz @ axes.T, [1, 99], axis=0), axis=0)
@@ -110,7 +109,7 @@ def _pentamer(folder: Path) -> Specimen:
     for _ in range(20):
         radius = (low + high) / 2
         one = xyz + np.array([radius, 0, 0], dtype=np.float32)
-        away = scipy.spatial.cKDTree(one).query(one @ spin.T)[0].min()
+        away = np.min(scipy.spatial.cKDTree(one).query(one @ spin.T)[0])
         low, high = (low, radius) if away > _TOUCHING_ANGSTROM else (radius, high)
     one = xyz + np.array([high, 0, 0], dtype=np.float32)
     ring = [one @ np.linalg.matrix_power(spin, copy).T for copy in range(5)]
@@ -126,7 +125,7 @@ def _membrane(folder: Path) -> Specimen:
     low, high = 0.0, 150.0
     for _ in range(20):
         apart = (low + high) / 2
-        away = scipy.spatial.cKDTree(xyz).query(other + np.array([apart, 0, 0], dtype=np.float32))[0].min()
+        away = np.min(scipy.spatial.cKDTree(xyz).query(other + np.array([apart, 0, 0], dtype=np.float32))[0])
         low, high = (low, apart) if away > _TOUCHING_ANGSTROM else (apart, high)
     both = np.concatenate([xyz, other + np.array([high, 0, 0], dtype=np.float32)])
     rng = np.random.default_rng(5)

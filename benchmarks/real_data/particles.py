@@ -85,9 +85,9 @@ class Filaments:
     pixel_size_angstrom: float
     each: list[ParticleSpectra]
     """One image each, with its own CTF."""
-    euler_deg: NDArray[np.float64]
-    poses: NDArray[np.float64]
-    shift_px: NDArray[np.float64]
+    euler_deg: NDArray[Any]
+    poses: NDArray[Any]
+    shift_px: NDArray[Any]
 
 
 def read_filaments(data: Path, diameter_angstrom: float) -> Filaments:
@@ -139,7 +139,7 @@ def map_of(filaments: Filaments, chosen: list[int]) -> Tensor:
     return sums.volume()
 
 
-def fit(filaments: Filaments, volume: FourierVolume, number: int, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit(filaments: Filaments, volume: FourierVolume, number: int, poses: NDArray[Any]) -> NDArray[Any]:
     """(n,) correlation of an image with CTF-affected reprojections at poses (n, 3, 3), at the image's own centre."""
     plane, one = filaments.plane, filaments.each[number]
     low, high = (plane.count_within(1 / angstrom) for angstrom in _FILAMENT_BAND_ANGSTROM)
@@ -239,7 +239,7 @@ def start_maps(data: Path, plane: FourierPlane) -> dict[str, tuple[Tensor, str]]
     }
 
 
-def _gyration(density: NDArray[np.float32]) -> float:
+def _gyration(density: NDArray[Any]) -> float:
     """Radius of gyration, voxels."""
     grid = np.stack(np.meshgrid(*(np.arange(size) for size in density.shape), indexing="ij"), axis=-1).reshape(-1, 3)
     weight = density.reshape(-1).astype(np.float64)
@@ -305,7 +305,7 @@ def search_power(
     slices = FourierVolume(maps[_BETA_GAL.name][0], device=CPU).slices(poses, plane, samples) * real.ctf
     unit = slices / (slices.abs().square() * real.whitening).sum(dim=1).mean().sqrt()
 
-    def scores(strength: float) -> dict[str, NDArray[np.float64]]:
+    def scores(strength: float) -> dict[str, NDArray[Any]]:
         white = rng.standard_normal((count, samples, 2)).astype(np.float32) / np.sqrt(np.float32(2))
         images = torch.view_as_complex(torch.from_numpy(white)) / real.whitening.sqrt() + strength * unit
         return {name: search.find(replace(real, values=images, masked=images)).score for name, search in all_.items()}

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from frazil.daemon.store.reading import open_session
 
 VARIABLE = "FRAZIL_SHARED_DATA"
-Image = NDArray[np.uint8]
+Image = NDArray[Any]
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ _TURN_DEG = 5.0
 _FLAT = CtfParameters(300.0, 2.7, 0.1, 0.0, 0.0)
 """Stands in where no CTF is known; `spectra` puts a flat transfer in its place."""
 
-Stack = NDArray[np.float32]
+Stack = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +146,13 @@ def agreement(halves: tuple[Stack, Stack], facts: StackFacts) -> float:
     return total / weight
 
 
-def _rotated(average: ClassAverage, turn_deg: float) -> NDArray[np.float64]:
+def _rotated(average: ClassAverage, turn_deg: float) -> NDArray[Any]:
     image = average.image.numpy()[1:, 1:]  # so that the centre is that of an odd box
     turned = ndimage.rotate(image, turn_deg, reshape=False, order=1)
     return np.asarray(np.pad(turned, ((1, 0), (1, 0))), dtype=np.float64)
 
 
-def _unit(image: NDArray[np.float64], band: NDArray[np.bool_]) -> NDArray[np.complex128]:
+def _unit(image: NDArray[Any], band: NDArray[np.bool_]) -> NDArray[Any]:
     """Spectrum of the image in the band, of norm 1 as an image."""
     spectrum = np.fft.rfft2(image) * band
     n = image.shape[0]

@@ -44,7 +44,7 @@ LIMIT_ANGSTROM = 0.6
 EARLY_FRAMES = 3
 """Most of the local motion is over after 4 e/A2."""
 SCALE_PX_PER_ANGSTROM, PICTURE_MARGIN_PX, SUPERSAMPLING = 24, 24, 3
-Points = NDArray[np.float64]
+Points = NDArray[Any]
 
 
 def simulate(folder: Path, structure: str, local: str, star: Path, size_px: int) -> MovieTruth:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,12 +103,12 @@ class Bench:
     def halves(self, number: int) -> tuple[int, ...]:
         return tuple(1 + (number + i) % 2 for i in range(len(self.movies[number].stack)))
 
-    def true_ssnr(self, number: int) -> NDArray[np.float64]:
+    def true_ssnr(self, number: int) -> NDArray[Any]:
         movie = self.movies[number]
         at = self.plane.frequency_per_angstrom
         return np.asarray(np.exp(np.interp(at, movie.frequency_per_angstrom, movie.ln_relative_ssnr)))
 
-    def uniform_ssnr(self, number: int) -> NDArray[np.float64]:
+    def uniform_ssnr(self, number: int) -> NDArray[Any]:
         return np.ones(len(self.plane.kx))
 
     def curve(self, first: torch.Tensor, second: torch.Tensor, mask: torch.Tensor | None = None) -> FscCurve:
@@ -118,7 +119,7 @@ class Bench:
         last = int(self.plane.radius_px.max())
         return FscCurve(whole.frequency_per_angstrom[start:last], whole.fsc[start:last])
 
-    def with_true_poses(self, weights: Callable[[int], NDArray[np.float64]]) -> Reached:
+    def with_true_poses(self, weights: Callable[[int], NDArray[Any]]) -> Reached:
         halves = [FourierAccumulator(self.plane.box_px, device=CPU) for _ in range(2)]
         for number, movie in enumerate(self.movies):
             particles = self.spectra(number)
@@ -137,7 +138,7 @@ class Bench:
             self.curve(halves[0].volume(), halves[1].volume()).resolution_angstrom(0.143),
         )
 
-    def run(self, start: torch.Tensor, weights: Callable[[int], NDArray[np.float64]]) -> tuple[RunningMap, float]:
+    def run(self, start: torch.Tensor, weights: Callable[[int], NDArray[Any]]) -> tuple[RunningMap, float]:
         """The map after the session, and the median error of the newest poses (degrees)."""
         running = RunningMap(
             start,
@@ -146,7 +147,7 @@ class Bench:
             diameter_angstrom=self.diameter_angstrom,
             device=CPU,
         )
-        errors: dict[int, NDArray[np.float64]] = {}
+        errors: dict[int, NDArray[Any]] = {}
         for number in range(len(self.movies)):
             found = running.add(self.spectra(number), self.halves(number), weights(number))
             assert found is not None

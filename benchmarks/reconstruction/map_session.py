@@ -44,7 +44,7 @@ from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra
 from frazil.models.reconstruction.resolution.fsc import FscCurve, fourier_shell_correlation, spherical_mask
 from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 CPU = torch.device("cpu")
 NEAR_DIAMETERS = 0.3
 _MOVIES_SQL = """
@@ -68,7 +68,7 @@ class Picked:
     """One movie's particles as frazil left them, with their truth; particles without a true one near are false."""
 
     spectra: ParticleSpectra
-    half_set: NDArray[np.int64]
+    half_set: NDArray[Any]
     poses: Array | None
     """(n, 3, 3) frazil's; None: the map has none of them."""
     shift_px: Array

@@ -23,11 +23,13 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.ctf import scenes as ctf_scenes
 from benchmarks.reconstruction import scenes
 from benchmarks.reconstruction.bench import CPU, Bench
 from frazil.models.causal.attribution import attribute, session_of
@@ -38,14 +40,14 @@ from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.records import ExposureFacts, MovieEvidence
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 _FRAMES = 8
 _SCORED_ANGSTROM = (8.0, 5.0, 4.0)
 _HELD_68 = 1.0
 
 
 def wavelength_angstrom() -> float:
-    return scenes.ctf_scenes.wavelength(300.0)
+    return ctf_scenes.wavelength(300.0)
 
 
 def true_tilt_mrad(movie: scenes.Movie) -> Array:
@@ -218,16 +220,16 @@ def attribution_scores(
                 cell["z"].append((now - true) / sd)
     scores = {}
     for name, cell in off.items():
-        true, was, now = (np.array(cell[part]) for part in ("true", "before", "after"))
+        trues, before_off, after_off = (np.array(cell[part]) for part in ("true", "before", "after"))
         scores[name] = {
-            "true_mean": float(true.mean()),
-            "true_largest": float(true.max()),
-            "median_error_before": float(np.median(np.abs(was))),
-            "median_error_after": float(np.median(np.abs(now))),
-            "rms_error_before": float(np.sqrt((was**2).mean())),
-            "rms_error_after": float(np.sqrt((now**2).mean())),
-            "correlation_before": _correlation(was + true, true),
-            "correlation_after": _correlation(now + true, true),
+            "true_mean": float(trues.mean()),
+            "true_largest": float(trues.max()),
+            "median_error_before": float(np.median(np.abs(before_off))),
+            "median_error_after": float(np.median(np.abs(after_off))),
+            "rms_error_before": float(np.sqrt((before_off**2).mean())),
+            "rms_error_after": float(np.sqrt((after_off**2).mean())),
+            "correlation_before": _correlation(before_off + trues, trues),
+            "correlation_after": _correlation(after_off + trues, trues),
             "inside_stated_sd": float(np.mean(np.abs(cell["z"]) <= _HELD_68)),
         }
     return scores

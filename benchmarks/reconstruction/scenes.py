@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.ctf import scenes as ctf_scenes
 from benchmarks.ctf.scenes import interaction, scattering_factor
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 _ELEMENTS = {"C": (0, 1.2), "N": (1, 1.25), "O": (2, 0.2), "P": (3, 0.0), "S": (3, 0.0)}
 """Kind, and hydrogens that go with it."""
 _MEAN_FREE_PATH_ANGSTROM = 3400.0
@@ -37,9 +38,9 @@ _PAD_PX = 96
 class Specimen:
     name: str
     symmetry: str
-    position: NDArray[np.float32]
+    position: NDArray[Any]
     """(n, 3) A, axes where RELION's point group has them."""
-    kind: NDArray[np.int64]
+    kind: NDArray[Any]
     belt_angstrom: tuple[float, float, float] | None = None
     """Radius, height and thickness of a detergent torus about z."""
 
@@ -63,24 +64,24 @@ class Movie:
     optics: ctf_scenes.Truth
     stack: Array = field(repr=False)
     """(n, box, box) bright, background 0 +- 1."""
-    poses: NDArray[np.float64] = field(repr=False)
+    poses: NDArray[Any] = field(repr=False)
     """(n, 3, 3) RELION's Euler matrices."""
-    shift_px: NDArray[np.float64] = field(repr=False)
+    shift_px: NDArray[Any] = field(repr=False)
     """(n, 2) x, y displacement of the particle from pixel box // 2, in pixels of the stack."""
-    frequency_per_angstrom: NDArray[np.float64] = field(repr=False)
-    ln_relative_ssnr: NDArray[np.float64] = field(repr=False)
+    frequency_per_angstrom: NDArray[Any] = field(repr=False)
+    ln_relative_ssnr: NDArray[Any] = field(repr=False)
     """True loss of signal against noise at these frequencies, minus its value for an ideal exposure; <= 0."""
-    ln_without_coma: NDArray[np.float64] = field(repr=False)
+    ln_without_coma: NDArray[Any] = field(repr=False)
     """The same without what coma takes."""
     coma_rad: tuple[float, float]
     """Phase by coma at 1/4 A along x and y: X = C F exp(+i (k / (1/4))^2 (kx x + ky y) / (1/4))."""
     image_shift_um: tuple[float, float] = (0.0, 0.0)
     """That made the coma: 1.5 um a step, the tilt turned against it by an angle that is the session's."""
-    ln_of_heterogeneity: NDArray[np.float64] = field(repr=False, default_factory=lambda: np.zeros(120))
+    ln_of_heterogeneity: NDArray[Any] = field(repr=False, default_factory=lambda: np.zeros(120))
     """The part of `ln_relative_ssnr` that is due to `Session.flexible_angstrom`, <= 0."""
 
 
-def _load(path: Path, chains: tuple[str, ...] = ()) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _load(path: Path, chains: tuple[str, ...] = ()) -> tuple[NDArray[Any], NDArray[Any]]:
     if not chains:
         return ctf_scenes.atoms(str(path))
     structure = gemmi.read_structure(str(path))
@@ -99,8 +100,8 @@ def _load(path: Path, chains: tuple[str, ...] = ()) -> tuple[NDArray[np.float32]
 
 
 def _ring_of(
-    position: NDArray[np.float32], kind: NDArray[np.int64], order: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    position: NDArray[Any], kind: NDArray[Any], order: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Copies about z as close together as they fit (no two atoms of neighbours nearer than 3 A)."""
     turned = position @ ctf_scenes._rotation(rng).astype(np.float32).T
     angle = 2 * math.pi / order
@@ -150,7 +151,7 @@ def specimen(name: str, folder: Path, seed: int) -> Specimen:
     return Specimen(name, symmetry, position, kind)
 
 
-def _curves(kv: float, axis: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _curves(kv: float, axis: NDArray[Any]) -> list[NDArray[Any]]:
     """Phase in rad A^2 of each kind of atom against the water that it displaces, at frequencies `axis`."""
     hydrogen = scattering_factor("H", axis)
     volume = ctf_scenes.VOLUME_A3
@@ -210,7 +211,7 @@ def truth_map(shape: Specimen, box_px: int, pixel_size_angstrom: float, kv: floa
     return np.fft.fftshift(np.fft.irfftn(cropped, s=(box_px,) * 3)).astype(np.float32)
 
 
-def _random_matrix(rng: np.random.Generator) -> NDArray[np.float64]:
+def _random_matrix(rng: np.random.Generator) -> NDArray[Any]:
     return ctf_scenes._rotation(rng)
 
 
@@ -240,9 +241,7 @@ class _Projector:
             value = _belt_phase(shape, points)
             self.belt, self.belt_value = points[value > 0.02], value[value > 0.02] * 27.0 * _BELT_VOLTS
 
-    def transform(
-        self, matrix: NDArray[np.float64], shift_px: NDArray[np.float64], position: Array | None = None
-    ) -> NDArray[np.complex64]:
+    def transform(self, matrix: NDArray[Any], shift_px: NDArray[Any], position: Array | None = None) -> NDArray[Any]:
         """Of the projection along z of the turned specimen, its centre at pixel size // 2 + shift; its atoms may be
         elsewhere than usual (`position`)."""
         n = self.size
@@ -258,7 +257,7 @@ class _Projector:
         angle = -2 * math.pi * self.pixel * (self.kx * (n // 2 + shift_px[0]) + self.ky * (n // 2 + shift_px[1]))
         return (total * np.exp(1j * angle)).astype(np.complex64)
 
-    def _splat(self, points: Array, value: Array | None, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _splat(self, points: Array, value: Array | None, matrix: NDArray[Any]) -> NDArray[Any]:
         """Shared among the four pixels around each, about pixel (0, 0)."""
         n = self.size
         place = points @ matrix[:2].T.astype(np.float32) / self.pixel
@@ -372,7 +371,7 @@ def _movie(session: Session, projector: _Projector, number: int, rng: np.random.
     frequency = np.linspace(0.01, 0.5 / pixel, 120)
     ring = np.rint(k / frequency[-1] * 119).astype(np.int64).clip(0, 120)
 
-    def around(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def around(values: NDArray[Any]) -> NDArray[Any]:
         total = np.bincount(ring.ravel(), values.ravel(), 121)
         return total[:120] / np.maximum(np.bincount(ring.ravel(), minlength=121)[:120], 1)
 
@@ -420,7 +419,7 @@ def _loosened(shape: Specimen, sd_angstrom: float, rng: np.random.Generator) -> 
     return ((moved - centre) @ (u @ sign @ v) + usual.mean(axis=0)).astype(np.float32)
 
 
-def _ice_power(thickness: float, k: Array, dose: float, kv: float) -> NDArray[np.float64]:
+def _ice_power(thickness: float, k: Array, dose: float, kv: float) -> NDArray[Any]:
     """Power of the phase of amorphous water, rad^2 A^2, after its motion during the exposure (see `Canvas.ice`)."""
     molecule = 47.878 * (scattering_factor("O", k) + 2 * scattering_factor("H", k))
     step = 1.0 / (1.0 + np.exp(-(k - 0.24) / 0.02))

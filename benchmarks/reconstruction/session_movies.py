@@ -107,7 +107,7 @@ def _projector(shape: scenes.Specimen, instrument: Instrument) -> scenes._Projec
     return scenes._Projector(shape, box, instrument.pixel_size_angstrom, instrument.voltage_kv)
 
 
-def _views(projector: scenes._Projector, poses: NDArray[np.float64]) -> NDArray[np.float32]:
+def _views(projector: scenes._Projector, poses: NDArray[Any]) -> NDArray[Any]:
     """(VIEWS, box, box) projected phase (rad), centred at pixel box // 2."""
     n = projector.size
     thermal = np.exp(-_ATOM_B_ANGSTROM2 / 4 * projector.k**2)
@@ -117,7 +117,7 @@ def _views(projector: scenes._Projector, poses: NDArray[np.float64]) -> NDArray[
     return views
 
 
-def _truth(exposure: causal_scene.Exposure, particle: Particle, poses: NDArray[np.float64]) -> list[dict[str, Any]]:
+def _truth(exposure: causal_scene.Exposure, particle: Particle, poses: NDArray[Any]) -> list[dict[str, Any]]:
     """Centre (x, y in px of the undisplaced frame) and Euler matrix of each particle."""
     placed, first = placed_particles(exposure, particle)
     box = particle.views.shape[1]

@@ -56,7 +56,7 @@ from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import ctf_2d
 from frazil.models.records import CtfEstimate, FrameShifts, Quality
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 RIVALS = ("sum", "flip", "constant")
 FRAMES = 20
 """Of the exposure, for the causal model: the scenes are sums."""
@@ -144,14 +144,14 @@ def restorations(known: restoration_scenes.KnownScene, fit: CtfFit) -> tuple[dic
     return made, said
 
 
-def ring_correlation(a: Array, b: Array, pixel_size: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def ring_correlation(a: Array, b: Array, pixel_size: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """Frequencies and the smoothed FRC."""
     n, width = len(a), 1 / 300
     first, second = scipy.fft.rfft2(a), scipy.fft.rfft2(b)
     k = np.hypot(np.fft.fftfreq(n, pixel_size)[:, None], np.fft.rfftfreq(n, pixel_size)[None])
     ring, top = (k / width).astype(int).ravel(), int(0.5 / pixel_size / width)
 
-    def total(values: NDArray[Any]) -> NDArray[np.float64]:
+    def total(values: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(ring, values.ravel(), minlength=top)[:top]
 
     cross = total((first * second.conj()).real)
@@ -161,7 +161,7 @@ def ring_correlation(a: Array, b: Array, pixel_size: float) -> tuple[NDArray[np.
     return at, kernel @ curve / kernel.sum(1)
 
 
-def resolution(at: NDArray[np.float64], curve: NDArray[np.float64], threshold: float) -> float:
+def resolution(at: NDArray[Any], curve: NDArray[Any], threshold: float) -> float:
     """Where the curve falls through the threshold, from its highest point between 100 and 12 A outwards."""
     start = int(np.argmax(np.where((at > 1 / 100) & (at < 1 / 12), curve, -np.inf)))
     if curve[start] < threshold:
@@ -251,7 +251,7 @@ def score(known: restoration_scenes.KnownScene, fit: CtfFit) -> dict[str, Any]:
     return row
 
 
-def interval(values: NDArray[np.float64], statistic: Any) -> tuple[float, float, float]:
+def interval(values: NDArray[Any], statistic: Any) -> tuple[float, float, float]:
     """Statistic and its 95 % bootstrap interval."""
     values = values[np.isfinite(values)]
     if len(values) == 0:

@@ -77,7 +77,7 @@ def draw_scene(seed: int, structure_class: str, folder: Path, size_px: int = 102
     )
     # The particles are the first that a scene draws: the same generator puts them in the same places.
     canvas = ctf_scenes.Canvas(truth, np.random.default_rng(seed))
-    phase = canvas.back(sum(canvas.particles(3)))
+    phase = canvas.back(np.asarray(sum(canvas.particles(3))))
     first = (canvas.size - size_px) // 2
     image = np.ascontiguousarray(phase[first : first + size_px, first : first + size_px])
     centres, radius = _centres(truth, canvas.size)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,7 +248,7 @@ class SyntheticService:
         kept = [row for row in self.rows if row["state"] == "ready"]
         fits = [row["ctf_fit_angstrom"] for row in kept]
         lost = sum(isinstance(limit, float) and isinstance(fit, float) and fit > limit for fit in fits)
-        present = {
+        present: dict[str, object] = {
             "max_ctf_fit_resolution_angstrom": 10.0,
             "max_astigmatism_angstrom": 5000.0,
             "max_total_motion_angstrom": None,
@@ -502,7 +503,7 @@ def _shifts(row: Row) -> Rows:
     return Rows(columns, tuple((i + 1, float(x[i]), float(y[i]), 0.2) for i in range(40)))
 
 
-def _micrograph(row: Row, side: int) -> NDArray[np.float64]:
+def _micrograph(row: Row, side: int) -> NDArray[Any]:
     rng = np.random.default_rng(int(str(row["movie_id"]), 16))
     image = rng.normal(0, 0.25, (side, side)) + 0.5 * np.linspace(-0.5, 0.5, side)
     half = round(0.08 * side)
@@ -514,7 +515,7 @@ def _micrograph(row: Row, side: int) -> NDArray[np.float64]:
     return image
 
 
-def _spectrum(row: Row, side: int) -> NDArray[np.float64]:
+def _spectrum(row: Row, side: int) -> NDArray[Any]:
     defocus, fit = row["defocus_um"], row["ctf_fit_angstrom"]
     assert isinstance(defocus, float)
     assert isinstance(fit, float)

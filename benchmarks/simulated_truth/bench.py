@@ -26,7 +26,8 @@ from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.sidecar import read_sidecar
 from frazil.models.gain.gate import GainDecision, GainVerdict
-from frazil.models.simulation.delivery import DeliverySettings, write_session
+from frazil.models.simulation.delivery import write_session
+from frazil.models.simulation.layout import DeliverySettings
 from frazil.models.simulation.settings import preset
 
 SHIFT_LIMIT_ANGSTROM, DEFOCUS_LIMIT_ANGSTROM, ASTIGMATISM_LIMIT_ANGSTROM = 0.6, 150.0, 100.0

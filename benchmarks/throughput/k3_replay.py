@@ -25,6 +25,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +168,7 @@ class Courier:
             self._payloads[key] = path.read_bytes()
         return self._payloads[key]
 
-    def _frames(self, arrival: Arrival) -> NDArray[np.uint8]:
+    def _frames(self, arrival: Arrival) -> NDArray[Any]:
         size = self._size_px * (2 if arrival.super_resolution else 1)
         rng = np.random.default_rng([arrival.frame_count, size])
         return rng.poisson(E_PER_PX_PER_FRAME, (arrival.frame_count, size, size)).astype(np.uint8)
@@ -199,7 +200,7 @@ def replay(
                 memory_bytes.append(watch.memory_bytes())
         delivered_s = time.monotonic() - start_s
 
-        def done(state: dict) -> bool:
+        def done(state: dict[str, Any]) -> bool:
             memory_bytes.append(watch.memory_bytes())
             return sum(state.get("counts", {}).get(name, 0) for name in FINAL) >= len(arrivals)
 
@@ -244,7 +245,7 @@ def account(arrivals: list[Arrival], session_dir: Path, delivered_utc_us: dict[s
         "SELECT relative_path, generation, state, frame_count, flags, failure_reason, complete_utc_us, ready_utc_us, "
         "lag_s, sidecar_path FROM movies",
     )
-    by_path: dict[str, list[dict]] = {}
+    by_path: dict[str, list[dict[str, Any]]] = {}
     for movie in movies:
         by_path.setdefault(movie["relative_path"], []).append(movie)
     states: dict[str, int] = {}
@@ -258,7 +259,7 @@ def account(arrivals: list[Arrival], session_dir: Path, delivered_utc_us: dict[s
         session_dir, "SELECT count(*) AS n FROM (SELECT movie_id FROM stages WHERE stage = 'ctf' GROUP BY movie_id)"
     )
 
-    def since_delivery(name: str, chosen: list[dict]) -> dict[str, float]:
+    def since_delivery(name: str, chosen: list[dict[str, Any]]) -> dict[str, float]:
         return quantiles([(m[name] - delivered_utc_us[m["relative_path"]]) / 1e6 for m in chosen])
 
     return {
@@ -297,7 +298,7 @@ def show(name: str, figures: dict[str, object]) -> None:
         print(f"  {key.replace('_', ' '):28s} {text}")
 
 
-def holds(figures: dict) -> bool:
+def holds(figures: dict[str, Any]) -> bool:
     """None lost, none twice, nothing set aside, every frame count right."""
     bad = ("lost", "twice", "strangers", "wrong_frame_count", "set_aside")
     return not any(figures[name] for name in bad) and figures["exit_code"] == 0

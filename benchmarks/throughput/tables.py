@@ -12,6 +12,8 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,9 @@ Json = dict[str, Any]
 _KINDS = ("still", "drifting", "settling")
 
 
-def table(head: list[str], rows: list[list[object]]) -> str:
+def table(head: list[str], rows: Sequence[Sequence[object]]) -> str:
     """GitHub's Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
+    lines: list[Sequence[object]] = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
@@ -187,6 +189,11 @@ def _span(values: list[float], digits: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _filled(made: str, place: re.Match[str]) -> str:
+    """The table between its two marks on the page."""
+    return f"{place[1]}\n{made}\n\n{place[2]}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=BENCHMARKS / "results")
@@ -205,7 +212,7 @@ def main() -> int:
         except StopIteration:
             print(f"left as it is: {name} (not all cases are in {path.name})")
             continue
-        text = place.sub(lambda found, made=made: f"{found[1]}\n{made}\n\n{found[2]}", text)
+        text = place.sub(partial(_filled, made), text)
     if args.check:
         print(text)
     else:

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--graphs", type=int, default=320)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
-    default = Path(frazil.models.evaluation.__path__[0]) / "impact_weights" / "impact_network.npz"
+    default = Path(frazil.models.evaluation.__path__[0]) / "impact" / "weights" / "impact_network.npz"
     parser.add_argument("--out", type=Path, default=default)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -81,6 +81,8 @@ def main() -> None:
     print(f"{sum(p.numel() for p in network.parameters())} parameters", flush=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2)
     mean = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
+    averaged = mean.module
+    assert isinstance(averaged, ImpactNetwork)
     steps = arguments.steps
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 0.003
@@ -96,13 +98,13 @@ def main() -> None:
         mean.update_parameters(network)
         if step % 500 == 499 or step == steps - 1:
             with torch.no_grad():
-                told = torch.tensor([losses(mean.module, one) for one in held_out]).mean(0).tolist()
+                told = torch.tensor([losses(averaged, one) for one in held_out]).mean(0).tolist()
             print(
                 f"step {step + 1}, {time.monotonic() - began:.0f} s: nats a work, 2 years {told[0]:.4f} "
                 f"(patents {told[1]:.4f}), 5 years {told[2]:.4f} (patents {told[3]:.4f})",
                 flush=True,
             )
-            save(mean.module, arguments.out)
+            save(averaged, arguments.out)
 
 
 def save(network: ImpactNetwork, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from scipy import fft
 PIXEL_ANGSTROM = 4.0
 _ROD_SPACING_ANGSTROM = 9.8
 _RESIDUE_RAD_A2 = 0.3
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def draw(seed: int, size_px: int) -> Specimen:
     )
 
 
-def _cloud(rng: np.random.Generator) -> NDArray[np.float64]:
+def _cloud(rng: np.random.Generator) -> NDArray[Any]:
     """(n, 3) residues in A about their centre."""
     kind = rng.random()
     if kind < 0.2:
@@ -92,7 +93,7 @@ def _cloud(rng: np.random.Generator) -> NDArray[np.float64]:
     return _filled(centre, radius, hollow, rng)
 
 
-def _fibre(rng: np.random.Generator) -> NDArray[np.float64]:
+def _fibre(rng: np.random.Generator) -> NDArray[Any]:
     width, pitch = float(rng.uniform(20, 70)), float(rng.uniform(25, 120))
     count = int(rng.uniform(250, 800) / (pitch / 4))
     turn = np.arange(count) * rng.uniform(0.6, 2.6)
@@ -101,9 +102,7 @@ def _fibre(rng: np.random.Generator) -> NDArray[np.float64]:
     return _filled(centre, np.full(count, rng.uniform(0.4, 0.8) * width), rng.uniform(0, 0.4) * width, rng)
 
 
-def _filled(
-    centre: NDArray[np.float64], radius: NDArray[np.float64], hollow: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _filled(centre: NDArray[Any], radius: NDArray[Any], hollow: float, rng: np.random.Generator) -> NDArray[Any]:
     """Rods of seven residues on a jittered lattice inside a union of balls."""
     low, high = (centre - radius[:, None]).min(0), (centre + radius[:, None]).max(0)
     axes = [np.arange(a, b, _ROD_SPACING_ANGSTROM) for a, b in zip(low, high, strict=True)]
@@ -125,13 +124,13 @@ def _filled(
 
 
 def _field(
-    points: NDArray[np.float64], radius: float, cover: float, side: float, size_px: int, rng: np.random.Generator
+    points: NDArray[Any], radius: float, cover: float, side: float, size_px: int, rng: np.random.Generator
 ) -> Array:
     """Projections in random orientations, which may touch."""
     total = np.zeros(size_px * size_px)
     wanted = max(1, round(cover * side * side / (math.pi * radius * radius)))
     apart = float(rng.uniform(1.1, 1.9)) * radius
-    placed: list[NDArray[np.float64]] = []
+    placed: list[NDArray[Any]] = []
     for _ in range(20 * wanted):
         if len(placed) >= wanted:
             break

@@ -1,1 +1,1 @@
-"""The long-running program: the only place that knows everything. Rooms are levels: each imports only what lies below it."""
+"""The long-running program, the only place that knows everything; each room imports only what lies below it."""

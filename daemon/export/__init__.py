@@ -1,0 +1,1 @@
+"""A session for others: RELION STAR, tables as CSV, Parquet or JSON, local resolution as a map."""

@@ -1,0 +1,1 @@
+"""A movie between intake and result: its lifecycle, the gain gate, who works on it, its result made durable."""

@@ -1,0 +1,1 @@
+"""A session on disk and in memory: folder, options, registry of movies, epochs, thresholds, inbox."""

@@ -1,0 +1,1 @@
+"""The one DuckDB file: schema, one writer thread, readers, result files from which it can be rebuilt."""

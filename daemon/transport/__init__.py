@@ -1,0 +1,1 @@
+"""ZeroMQ: typed requests and replies, the newest state as it is published, where sockets lie."""

@@ -1,0 +1,1 @@
+"""Mode *Causes*: what costs signal, what changed, what would pay."""

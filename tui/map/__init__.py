@@ -1,0 +1,1 @@
+"""Mode *Map*: the running reconstruction, and how far to believe it."""

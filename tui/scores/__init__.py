@@ -1,0 +1,1 @@
+"""Mode *Scores*: the evaluators' verdicts with their evidence."""

@@ -1,0 +1,1 @@
+"""What all modes share: header, panes, pictures, dialogs, signs and colours."""

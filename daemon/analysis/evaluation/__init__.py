@@ -1,0 +1,1 @@
+"""The rounds of the evaluators: the facts they judge, their verdicts, reruns, forecasts."""

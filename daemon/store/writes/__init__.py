@@ -1,0 +1,1 @@
+"""Everything that is written into a session: idempotent functions of a connection."""

@@ -16,15 +16,15 @@ from pathlib import Path
 import torch
 
 from frazil.actors.provers import Provers
-from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.logic import logic
-from frazil.models.evaluation.novelty import novelty
+from frazil.models.evaluation.facts import RoundFacts, ShapeComparison
+from frazil.models.evaluation.logic import evaluator as logic
+from frazil.models.evaluation.novelty import evaluator as novelty
 from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
 from frazil.models.evaluation.novelty.reference_shapes import read_cube
-from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison, compare
+from frazil.models.evaluation.novelty.shape_comparison import compare
 from frazil.models.evaluation.novelty.shape_map import LEVELS_ANGSTROM, level_of
 from frazil.models.evaluation.panel import judge
-from frazil.models.evaluation.reproducibility import reproducibility
+from frazil.models.evaluation.reproducibility import evaluator as reproducibility
 from frazil.models.evaluation.reproducibility.ctf_rerun import fit_again
 from frazil.models.evaluation.verdict import Verdict
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from frazil.config.errors import FrazilError
-from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact import evaluator as impact
 from frazil.models.evaluation.impact.citation_graph import CitationGraph
 from frazil.models.evaluation.impact.weights import shipped_network
 from frazil.models.evaluation.verdict import Verdict

@@ -43,13 +43,13 @@ from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction import map_picture
 from frazil.models.reconstruction.classes.class_averages import ClassAssignment, StreamingClasses
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
 from frazil.models.reconstruction.orientation.rotations import euler_deg_from_matrices
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.refine.round_report import round_report
 from frazil.models.reconstruction.refine.running_map import MapRound, RunningMap
 from frazil.models.reconstruction.refine.weights import relative_ssnr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import frazil.models.compiled as compiled
 from frazil.actors.sandbox_process import SandboxLimits, SandboxRun, run_sandboxed
-from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.robustness import evaluator as robustness
 from frazil.models.evaluation.robustness.rerun import Findings, RerunJob, findings_of
 from frazil.models.evaluation.verdict import Verdict
 

@@ -1,0 +1,1 @@
+"""What a person sets, and the errors that a person sees."""

@@ -1,0 +1,1 @@
+"""Movies, optics, particles, maps: pure functions and records, without Ray, sockets or a database."""

@@ -17,7 +17,7 @@ from frazil.models.evaluation.facts import MapFacts
 from frazil.models.evaluation.logic.claims import group_claims, map_claims
 from frazil.models.evaluation.logic.model_claims import model_claims
 from frazil.models.evaluation.logic.statements import Claim
-from frazil.models.evaluation.logic.symmetry_model import Cell, Helix, Operation, Sphere, SymmetryModel
+from frazil.models.symmetry_model import Cell, Helix, Operation, Sphere, SymmetryModel
 
 # name, space group, a b c alpha beta gamma, molecules per cell, mass of one
 CRYSTALS: tuple[tuple[str, str, tuple[float, ...], int, float], ...] = (

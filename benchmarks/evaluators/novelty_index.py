@@ -31,10 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.own_process import command_of
+from frazil.models.atomic_model.potential import Atoms
+from frazil.models.atomic_model.projection import potential_map
 from frazil.models.evaluation.novelty.shape_descriptor import DIMENSION, descriptor
 from frazil.models.evaluation.novelty.shape_map import describe_map
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import Atoms
 
 Array = NDArray[Any]
 _BLOCK = 50_000

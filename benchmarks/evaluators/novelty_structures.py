@@ -33,12 +33,13 @@ from torch import Tensor
 
 from benchmarks.reconstruction import bench as reconstruction
 from benchmarks.reconstruction import scenes
-from frazil.models.evaluation.novelty.novelty import judge_shape
+from frazil.models.evaluation.facts import ShapeComparison
+from frazil.models.evaluation.novelty.evaluator import judge_shape
 from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
-from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison, compare
+from frazil.models.evaluation.novelty.shape_comparison import compare
 from frazil.models.evaluation.novelty.shape_map import level_of
-from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask
 

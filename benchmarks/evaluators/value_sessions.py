@@ -29,16 +29,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.evaluation.facts import MapFacts, MapForecast, MovieFacts, RoundFacts
+from frazil.models.atomic_model.potential import Atoms, read_atoms
+from frazil.models.atomic_model.projection import potential_map
+from frazil.models.evaluation.facts import MapFacts, MapForecast, MovieFacts, RoundFacts, ShapeComparison
 from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
-from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison, compare
+from frazil.models.evaluation.novelty.shape_comparison import compare
 from frazil.models.evaluation.novelty.shape_map import level_of
 from frazil.models.evaluation.panel import judge
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.optics.ctf import CtfParameters, chi_2d
-from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator, shell_index
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator, shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume
 from frazil.models.reconstruction.resolution.forecast import ssnr_of
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
@@ -56,8 +58,6 @@ from frazil.models.records import (
     Spectra,
     StageTiming,
 )
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import Atoms, read_atoms
 
 BOX = 64
 MOVIES, ROUND = 20, 5

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.evaluators import value_sessions
-from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact import evaluator as impact
 from frazil.models.evaluation.impact.citation_growth import synthetic_graph
 from frazil.models.evaluation.impact.weights import shipped_network
 from frazil.models.evaluation.novelty.reference_index import ReferenceIndex

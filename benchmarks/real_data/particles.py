@@ -49,14 +49,14 @@ from frazil.models.formats.mrc import MrcReader
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.star import read_star
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.orientation.orientation_search import OrientationSearch
 from frazil.models.reconstruction.orientation.rotations import matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.orientation.symmetry_alignment import rotated
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
 
 _SEED = 20261122
 _FILAMENT_DIAMETERS_ANGSTROM = (250.0, 400.0)

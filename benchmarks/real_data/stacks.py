@@ -15,8 +15,8 @@ from scipy import ndimage
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.optics.ctf import CtfParameters, chi_2d
 from frazil.models.reconstruction.classes.class_averages import ClassAverage, StreamingClasses
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 
 CPU = torch.device("cpu")
 _TURN_DEG = 5.0

@@ -30,14 +30,14 @@ from numpy.typing import NDArray
 from benchmarks.reconstruction import relion as reconstruction_relion
 from benchmarks.reconstruction import scenes
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.orientation.rotations import angle_between_deg, neighbours, pose_grid
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.orientation.symmetry_alignment import rotated
 from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.reconstruction.resolution.fsc import FscCurve, fourier_shell_correlation, spherical_mask
 

@@ -26,9 +26,9 @@ import torch
 
 from benchmarks.reconstruction import scenes
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.refine.running_map import RunningMap
 
 CPU = torch.device("cpu")

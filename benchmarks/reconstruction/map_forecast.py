@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from frazil.models.atomic_model.potential import Atoms, read_atoms
+from frazil.models.atomic_model.projection import potential_map, project_atoms, random_euler_deg
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import particle_spectra
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import shell_index
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import particle_spectra
 from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.reconstruction.resolution.forecast import ssnr_of
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
-from frazil.models.simulation.projection import potential_map, project_atoms, random_euler_deg
-from frazil.models.simulation.specimen import Atoms, read_atoms
 from frazil.models.simulation.structures import STRUCTURE_FILES, SYMMETRY, structure_path
 
 _THIRD = 1 / 3

@@ -35,12 +35,12 @@ from benchmarks.reconstruction import scenes
 from benchmarks.reconstruction import session_movies as map_session_movies
 from benchmarks.reconstruction.relion import read_mrc
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.resolution.fsc import FscCurve, fourier_shell_correlation, spherical_mask
 from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
 

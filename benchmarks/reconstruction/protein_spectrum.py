@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.refine.accumulator import shell_index
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import read_atoms
+from frazil.models.atomic_model.potential import read_atoms
+from frazil.models.atomic_model.projection import potential_map
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft
 
 _BOX_PX, _PIXEL_ANGSTROM, _B_FACTOR_A2 = 160, 1.6, 20.0
 

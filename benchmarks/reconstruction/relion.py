@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.real_data import shared_data
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 
 _OPTICS = """
 data_optics

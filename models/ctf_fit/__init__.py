@@ -1,0 +1,1 @@
+"""Defocus, astigmatism, phase shift and tilt from a micrograph's power spectrum."""

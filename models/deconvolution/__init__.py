@@ -1,0 +1,1 @@
+"""Micrographs restored: the Wiener filter, and the learned residual with its checks."""

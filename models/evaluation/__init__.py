@@ -1,0 +1,1 @@
+"""Evaluators of a session: each judges the facts of one round and gives a verdict with its error."""

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from frazil.config.settings import CtfSettings
-from frazil.models.evaluation.logic.symmetry_model import SymmetryModel
-from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.records import AcquisitionMetadata, CtfEstimate, MovieResult
+from frazil.models.symmetry_model import SymmetryModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,43 @@ class MapForecast:
     resolution_angstrom: float
     low_angstrom: float
     high_angstrom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A reference structure near to the map's shape."""
+
+    number: int
+    name: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeComparison:
+    """A map and what is near it among the references, all at one low-pass."""
+
+    descriptor: NDArray[np.float32] = field(repr=False, compare=False)
+    """Of the map (`novelty.shape_descriptor.descriptor`)."""
+    level_angstrom: float
+    """Low-pass at which it was compared."""
+    resolution_angstrom: float
+    """Of the map."""
+    neighbours: tuple[Neighbour, ...]
+    """Nearest first."""
+    neighbours_to_next: tuple[float, ...]
+    """Of each neighbour: how far the reference nearest to it is, of another file."""
+    distance_draws: tuple[float, ...]
+    """What the nearest distance might as well have been, had the noise of the halves been another."""
+    noise_distance: float | None
+    """Distance that the noise alone puts between two maps like this one; None: there were no half maps."""
+    leave_one_out: tuple[float, ...]
+    """Of references at the same low-pass: how far the next is, of another file."""
+    radius_of_gyration_angstrom: float
+    reference_count: int
+    pending_count: int = 0
+    """Files that are still to be described."""
+    refused: tuple[str, ...] = ()
+    """Files that could not be, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.impact import impact
-from frazil.models.evaluation.logic import logic
+from frazil.models.evaluation.impact import evaluator as impact
+from frazil.models.evaluation.logic import evaluator as logic
 from frazil.models.evaluation.logic.proving.outcome import Prove, prove_exactly
-from frazil.models.evaluation.novelty import novelty
-from frazil.models.evaluation.reproducibility import reproducibility
-from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.novelty import evaluator as novelty
+from frazil.models.evaluation.reproducibility import evaluator as reproducibility
+from frazil.models.evaluation.robustness import evaluator as robustness
 from frazil.models.evaluation.value import feasibility, hyperscore, meta, temper, term_weights
 from frazil.models.evaluation.verdict import Verdict
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frazil.config.errors import SettingsError
 from frazil.config.safe_yaml import MAX_YAML_BYTES, parse_yaml_mapping
-from frazil.models.evaluation.logic.symmetry_model import (
+from frazil.models.symmetry_model import (
     TRANSLATION_UNIT,
     Cell,
     Helix,

@@ -1,0 +1,1 @@
+"""Motion correction: a movie in, its motion and its aligned sums out (`align`)."""

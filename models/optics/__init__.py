@@ -1,0 +1,1 @@
+"""Electron optics: wavelength, CTF, envelopes, radiation damage, scattering, ice."""

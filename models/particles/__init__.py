@@ -1,0 +1,1 @@
+"""Particles in a micrograph: picked, calibrated, extracted, divided into half-sets."""

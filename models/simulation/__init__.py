@@ -1,4 +1,4 @@
-"""A simulated microscope with known truth."""
+"""A simulated microscope with known truth, for tests, benchmarks and the demo: no science depends on it."""
 
 from frazil.models.simulation.delivery import write_session
 from frazil.models.simulation.layout import DeliverySettings

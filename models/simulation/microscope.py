@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from frazil.models.atomic_model.projection import spline_transform
 from frazil.models.optics.ctf import CtfParameters, chi_2d, frequency_grid
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
-from frazil.models.simulation.projection import spline_transform
 from frazil.models.simulation.settings import OpticsSettings
 
 

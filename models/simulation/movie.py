@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.atomic_model.potential import atom_transform
+from frazil.models.atomic_model.projection import euler_matrix, scatter_2d
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.optics.dose import critical_exposure_e_per_a2
 from frazil.models.optics.ice import frame_average_amplitude, ice_decorrelation_rate, ice_power
@@ -38,8 +40,6 @@ from frazil.models.simulation.microscope import (
     warp,
     white_spectrum,
 )
-from frazil.models.simulation.projection import euler_matrix, scatter_2d
-from frazil.models.simulation.specimen import atom_transform
 from frazil.models.simulation.trajectory import Trajectory
 from frazil.models.simulation.truth import MovieTruth
 

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from frazil.models.atomic_model.potential import Atoms, read_atoms
+from frazil.models.atomic_model.projection import potential_map, random_euler_deg
 from frazil.models.conventions import ANGSTROM_PER_UM, wrap_astigmatism_angle_deg
 from frazil.models.optics.ice import transmitted_fraction
 from frazil.models.simulation.detector import Detector, coincidence_survival, draw_detector
 from frazil.models.simulation.local_motion import LocalField, draw_local_field
 from frazil.models.simulation.microscope import Canvas, make_canvas
 from frazil.models.simulation.movie import SimulatedMovie
-from frazil.models.simulation.projection import potential_map, random_euler_deg
 from frazil.models.simulation.settings import DriftKind, SimulationSettings
-from frazil.models.simulation.specimen import Atoms, read_atoms
 from frazil.models.simulation.structures import SYMMETRY, structure_path
 from frazil.models.simulation.trajectory import Trajectory, draw_trajectory, given_trajectory
 from frazil.models.simulation.truth import LOCAL_GRID, LocalMotionTruth, MovieTruth, ParticleTruth

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.atomic_model.potential import read_atoms
+from frazil.models.atomic_model.projection import potential_map, project_atoms, random_euler_deg
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import particle_spectra
 from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import particle_spectra
 from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.reconstruction.resolution.fsc import fourier_shell_correlation, spherical_mask
-from frazil.models.simulation.projection import potential_map, project_atoms, random_euler_deg
-from frazil.models.simulation.specimen import read_atoms
 from frazil.models.simulation.structures import structure_path
 
 CPU = torch.device("cpu")

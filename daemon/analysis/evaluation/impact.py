@@ -14,7 +14,7 @@ from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.settings import EvaluationSettings
 from frazil.daemon.analysis.actor_call import ActorCall, Answer
 from frazil.daemon.store.citation_files import graph_and_notes, work_id
-from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact import evaluator as impact
 from frazil.models.evaluation.verdict import Verdict
 
 _MOST_SECONDS = 900

@@ -27,7 +27,7 @@ from frazil.daemon.store.rows import AlertRow, ScoreRow, StoredVerdict
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import session_writes
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.robustness import evaluator as robustness
 from frazil.models.evaluation.robustness.formula import parse_formula
 from frazil.models.evaluation.robustness.quantities import QUANTITIES
 from frazil.models.evaluation.robustness.rerun import RerunJob

@@ -27,7 +27,7 @@ from frazil.daemon.store.rows import AlertRow, ScoreRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import session_writes
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.logic import logic
+from frazil.models.evaluation.logic import evaluator as logic
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
 

@@ -1,0 +1,1 @@
+"""Impact: the citations that a structure may get, forecast from a citation graph."""

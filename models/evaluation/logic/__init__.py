@@ -1,0 +1,1 @@
+"""Logical consistency: the session's claims as integers, and what decides them."""

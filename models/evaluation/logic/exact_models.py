@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from frazil.models.evaluation.logic.symmetry_model import TRANSLATION_UNIT
+from frazil.models.symmetry_model import TRANSLATION_UNIT
 
 CounterExample: TypeAlias = dict[str, int | str]
 _Operation: TypeAlias = tuple[int, ...]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.evaluation.logic.statements import Claim
-from frazil.models.evaluation.logic.symmetry_model import TRANSLATION_UNIT, Cell, Helix, Operation, SymmetryModel
+from frazil.models.symmetry_model import TRANSLATION_UNIT, Cell, Helix, Operation, SymmetryModel
 
 GRID = 1000 * TRANSLATION_UNIT
 """Parts of a cell edge in which coordinates are counted."""

@@ -1,0 +1,1 @@
+"""Novelty: the map's shape compared with the shapes of known structures."""

@@ -14,13 +14,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frazil.config.errors import FormatError, NotThereError
+from frazil.models.evaluation.facts import Neighbour
 from frazil.models.evaluation.novelty.reference_shapes import ReferenceShape, is_reference, read_shapes
 from frazil.models.evaluation.novelty.shape_descriptor import DIMENSION
 from frazil.models.evaluation.novelty.shape_map import LEVELS_ANGSTROM
@@ -32,15 +32,6 @@ _NAME_BYTES = 80
 _ENTRY = np.dtype([("name", f"S{_NAME_BYTES}"), ("file", "<u8"), ("radius_angstrom", "<f4")])
 _MORE_THAN_ASKED = 3
 _SAMPLE = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A reference near to a shape."""
-
-    number: int
-    name: str
-    distance: float
 
 
 class ReferenceIndex:

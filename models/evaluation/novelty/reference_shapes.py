@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.config.errors import FormatError, HeaderLimitError, TruncatedFileError
+from frazil.models.atomic_model.potential import Atoms, read_atoms
+from frazil.models.atomic_model.projection import potential_map
 from frazil.models.evaluation.novelty.shape_descriptor import descriptor
 from frazil.models.evaluation.novelty.shape_map import LEVELS_ANGSTROM, describe_map
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import Atoms, read_atoms
 
 MODEL_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".pdb.gz", ".ent.gz", ".cif.gz", ".mmcif.gz")
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")

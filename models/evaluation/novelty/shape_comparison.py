@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.evaluation.novelty.reference_index import Neighbour, ReferenceIndex
+from frazil.models.evaluation.facts import ShapeComparison
+from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
 from frazil.models.evaluation.novelty.shape_descriptor import descriptor
 from frazil.models.evaluation.novelty.shape_map import describe_map
 
 NEIGHBOURS = 10
 _DRAWS = 24
 _SEED = 82_15
-
-
-@dataclass(frozen=True, slots=True)
-class ShapeComparison:
-    """A map and what is near it among the references, all at one low-pass."""
-
-    descriptor: NDArray[np.float32] = field(repr=False, compare=False)
-    """Of the map (`shape_descriptor.descriptor`)."""
-    level_angstrom: float
-    """Low-pass at which it was compared."""
-    resolution_angstrom: float
-    """Of the map."""
-    neighbours: tuple[Neighbour, ...]
-    """Nearest first."""
-    neighbours_to_next: tuple[float, ...]
-    """Of each neighbour: how far the reference nearest to it is, of another file."""
-    distance_draws: tuple[float, ...]
-    """What the nearest distance might as well have been, had the noise of the halves been another."""
-    noise_distance: float | None
-    """Distance that the noise alone puts between two maps like this one; None: there were no half maps."""
-    leave_one_out: tuple[float, ...]
-    """Of references at the same low-pass: how far the next is, of another file."""
-    radius_of_gyration_angstrom: float
-    reference_count: int
-    pending_count: int = 0
-    """Files that are still to be described."""
-    refused: tuple[str, ...] = ()
-    """Files that could not be, and why."""
 
 
 def compare(

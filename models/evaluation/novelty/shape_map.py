@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from frazil.models.evaluation.novelty.shape_descriptor import coefficients
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.resolution.otsu import otsu_level
 
 LEVELS_ANGSTROM = (15.0, 20.0, 30.0)

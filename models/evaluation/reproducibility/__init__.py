@@ -1,0 +1,1 @@
+"""Reproducibility: half-sets, second runs and foretold costs compared with what came."""

@@ -1,0 +1,1 @@
+"""Compiled loops over frames and Fourier coefficients, for the CPU."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.compiled import compiled
-from frazil.models.motion.sum.interpolation import FIRST_TAP, TAPS
+from frazil.models.motion.kernels.interpolation import FIRST_TAP, TAPS
 
 Float = NDArray[np.float32]
 Integer = NDArray[np.int32]

@@ -1,0 +1,1 @@
+"""Aligned, exposure-weighted sums of a movie under a known motion."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.estimate.field import MotionField
 from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blocks
+from frazil.models.motion.kernels.interpolation import STEPS, interpolation_taps
 from frazil.models.motion.kernels.sum_kernels import add_tiles
 from frazil.models.motion.sum.dose_terms import dose_terms
-from frazil.models.motion.sum.interpolation import STEPS, interpolation_taps
 from frazil.models.motion.sum.movie_sums import MovieSums
 from frazil.models.motion.sum.sum_filters import CURVE_SAMPLES, HALF_DIAGONAL_CYCLES_PER_PX, finished_sums
 from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights

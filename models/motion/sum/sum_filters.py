@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.cpu_threads import run_blocks
+from frazil.models.motion.kernels.interpolation import mean_transfer
 from frazil.models.motion.kernels.sum_kernels import add_filtered_rows, multiply_rows
-from frazil.models.motion.sum.interpolation import mean_transfer
 from frazil.models.motion.sum.movie_sums import MovieSums
 
 CURVE_SAMPLES = 8192

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.reconstruction.classes.class_sums import ClassSums
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, shift_grid
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, shift_grid
 
 CLASS_COUNT = 8
 _RESOLUTION_ANGSTROM = 15.0

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume
 from frazil.models.reconstruction.resolution.fsc import filtered, fourier_shell_correlation, spherical_mask
 
 _STARTS = 4

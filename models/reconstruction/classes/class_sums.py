@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 
 _PADDING = 2
 _LEAST_OF_HALF = 8.0

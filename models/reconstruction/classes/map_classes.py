@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.reconstruction.classes.class_splitting import SampledParticles, split
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume, cropped
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra
-from frazil.models.reconstruction.refine.placed_particles import PlacedParticles
-from frazil.models.reconstruction.refine.reference_maps import reference_maps
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume, cropped
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles
 from frazil.models.reconstruction.resolution.fsc import filtered
 from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
 from frazil.models.reconstruction.resolution.masks import MapMask
+from frazil.models.reconstruction.resolution.reference_maps import reference_maps
 
 SAMPLE_PARTICLES = 500
 _SPLIT_ANGSTROM, _SPLIT_DIAMETERS = 14.0, 0.09

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume, cropped
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume, cropped
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, shift_grid
 from frazil.models.reconstruction.orientation.rotations import neighbours, pose_grid
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, shift_grid
 
 _COARSE_RESOLUTION_ANGSTROM, _COARSE_RESOLUTION_DIAMETERS = 22.0, 0.18
 """The coarser of the two: the grid, and with it the time, does not grow with the particle."""

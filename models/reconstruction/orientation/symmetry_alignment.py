@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.orientation.rotations import directions, neighbours
 from frazil.models.reconstruction.orientation.symmetry import axis_rotation, generators, symmetry_matrices
 

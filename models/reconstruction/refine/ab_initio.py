@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator, shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, shift_grid
 from frazil.models.reconstruction.orientation.rotations import matrices_from_euler_deg, pose_grid
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator, shell_index
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, shift_grid
 from frazil.models.reconstruction.resolution.fsc import spherical_mask
 
 STARTS, MOST_STARTS = 5, 16

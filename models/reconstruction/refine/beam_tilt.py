@@ -18,7 +18,7 @@ import numpy as np
 
 from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.optics.wavelength import electron_wavelength_angstrom
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.refine.particle_frc import Array, ParticleSums, rings, smooth_amplitude
 
 _REACHES = (0.6, 0.8, 1.0, 1.0)

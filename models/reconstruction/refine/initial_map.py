@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.config.errors import FormatError, UsageError
+from frazil.models.atomic_model.potential import read_atoms
+from frazil.models.atomic_model.projection import potential_map
 from frazil.models.formats.mrc import MrcReader
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.orientation.symmetry_alignment import asymmetry, rotated, symmetry_frame
-from frazil.models.reconstruction.refine.accumulator import shell_index
 from frazil.models.reconstruction.resolution.fsc import spherical_mask
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import read_atoms
 
 INITIAL_RESOLUTION_ANGSTROM = 30.0
 """What is finer than this comes from the data alone, so that the FSC beyond it owes nothing to the start."""

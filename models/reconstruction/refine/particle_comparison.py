@@ -8,7 +8,9 @@ from torch import Tensor
 
 from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.particle_evidence import ParticleEvidence
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume, cropped
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume, cropped
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles
 from frazil.models.reconstruction.refine.beam_tilt import beam_tilt
 from frazil.models.reconstruction.refine.particle_frc import (
     ParticleSums,
@@ -18,8 +20,6 @@ from frazil.models.reconstruction.refine.particle_frc import (
     smooth_amplitude,
     without_search_gain,
 )
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra
-from frazil.models.reconstruction.refine.placed_particles import PlacedParticles
 from frazil.models.reconstruction.resolution.fsc import FscCurve
 
 _COMPARED_TO_FSC, _BANDS_TO_FSC = 0.143, 0.5

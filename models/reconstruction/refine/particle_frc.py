@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
 
 Array = NDArray[np.float64]
 

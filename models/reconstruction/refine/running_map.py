@@ -24,18 +24,18 @@ from torch import Tensor
 
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.classes.map_classes import MapClasses, StreamingMapClasses
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses, OrientationSearch
+from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles, from_arrays, to_arrays
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra
-from frazil.models.reconstruction.refine.placed_particles import PlacedParticles, from_arrays, to_arrays
-from frazil.models.reconstruction.refine.reference_maps import reference_maps
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, spherical_mask
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.resolution.masks import MapMask
+from frazil.models.reconstruction.resolution.reference_maps import reference_maps
 
 ROUND_MOVIES = 10
 AGAIN_PER_MOVIE = 2

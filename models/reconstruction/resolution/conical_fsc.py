@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft
 from frazil.models.reconstruction.orientation.rotations import directions
 from frazil.models.reconstruction.resolution.fsc import FscCurve
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.logic import claims, exact, logic, statements
+from frazil.models.evaluation.logic import claims, exact, statements
+from frazil.models.evaluation.logic import evaluator as logic
 from frazil.models.evaluation.logic.proving.outcome import Outcome, Prove, ProverRun, Settled, prove_exactly
-from frazil.models.evaluation.logic.symmetry_model import Cell, Operation, SymmetryModel
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.symmetry_model import Cell, Operation, SymmetryModel
 
 Plant = Callable[[RoundFacts], RoundFacts]
 

@@ -17,7 +17,7 @@ from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import physics_prior
 from frazil.models.evaluation import panel
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.reproducibility import reproducibility
+from frazil.models.evaluation.reproducibility import evaluator as reproducibility
 from frazil.models.evaluation.value import hyperscore, meta
 from frazil.models.evaluation.value.temper import epoch_reliabilities, epoch_temper, temper
 from frazil.models.evaluation.verdict import LEAST_RELIABILITY, Verdict

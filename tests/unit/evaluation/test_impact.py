@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact import evaluator as impact
 from frazil.models.evaluation.impact.baselines import fit_preferential_attachment, fit_regression
 from frazil.models.evaluation.impact.citation_graph import CitationGraph
 from frazil.models.evaluation.impact.citation_growth import synthetic_graph

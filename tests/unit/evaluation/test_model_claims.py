@@ -10,7 +10,7 @@ import pytest
 
 from frazil.models.evaluation.logic import exact
 from frazil.models.evaluation.logic.model_claims import model_claims
-from frazil.models.evaluation.logic.symmetry_model import Cell, Helix, Operation, Sphere, SymmetryModel
+from frazil.models.symmetry_model import Cell, Helix, Operation, Sphere, SymmetryModel
 
 
 def _crystal(group: str, *cell: float, molecules: int, mass_da: float) -> SymmetryModel:

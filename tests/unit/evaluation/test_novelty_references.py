@@ -18,11 +18,11 @@ from scipy.spatial.transform import Rotation
 
 from frazil.actors.evaluator import Evaluator
 from frazil.config.errors import FormatError, NotThereError, TruncatedFileError
-from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.novelty import novelty, vector_index
-from frazil.models.evaluation.novelty.reference_index import Neighbour, ReferenceIndex
+from frazil.models.evaluation.facts import Neighbour, RoundFacts, ShapeComparison
+from frazil.models.evaluation.novelty import evaluator as novelty
+from frazil.models.evaluation.novelty import vector_index
+from frazil.models.evaluation.novelty.reference_index import ReferenceIndex
 from frazil.models.evaluation.novelty.reference_shapes import ReferenceShape, read_cube, read_shapes
-from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison
 from frazil.models.evaluation.novelty.shape_descriptor import DIMENSION
 from frazil.models.evaluation.novelty.vector_index import VectorIndex
 from frazil.models.formats.mrc_write import write_mrc

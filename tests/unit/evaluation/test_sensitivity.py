@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from frazil.config.settings import CtfSettings, MotionSettings
-from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.robustness import evaluator as robustness
 from frazil.models.evaluation.robustness.rerun import Findings, findings_of
 from frazil.models.evaluation.robustness.rerun_parts import Sums, ctf_part, motion_part, path_length_sd_angstrom
 from frazil.models.evaluation.robustness.sensitivity import (

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from frazil.models.evaluation.facts import MapFacts, MapForecast, MovieRerun, Prospects, RoundFacts
-from frazil.models.evaluation.reproducibility import reproducibility
+from frazil.models.evaluation.reproducibility import evaluator as reproducibility
+from frazil.models.evaluation.reproducibility.computing_cost import CostLine, agreement
 from frazil.models.evaluation.reproducibility.map_agreement import half_set_agreement
 from frazil.models.evaluation.reproducibility.second_run import rerun_agreement, rerun_parts
 from frazil.models.evaluation.value import feasibility, meta
-from frazil.models.evaluation.value.computing_cost import CostLine, agreement
 from frazil.models.evaluation.value.contradictions import checks, consistency
 from frazil.models.evaluation.value.forecast_record import calibration, due
 from frazil.models.evaluation.verdict import Verdict

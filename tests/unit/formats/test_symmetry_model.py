@@ -8,8 +8,8 @@ import gemmi
 import pytest
 
 from frazil.config.errors import SettingsError
-from frazil.models.evaluation.logic.symmetry_model import Helix, Operation, Sphere
 from frazil.models.formats.symmetry_model import read_symmetry_model
+from frazil.models.symmetry_model import Helix, Operation, Sphere
 
 LYSOZYME = """
 name: lysozyme

@@ -11,10 +11,10 @@ import torch
 from frazil.models.motion.estimate.field import MotionField
 from frazil.models.motion.estimate.spatial_basis import SpatialBasis
 from frazil.models.motion.frame_source import COUNT_TYPES, CountBlock, StackFrames
+from frazil.models.motion.kernels.interpolation import STEPS, interpolation_taps, mean_transfer
 from frazil.models.motion.kernels.sum_kernels import mirrored, mirrored_range
 from frazil.models.motion.sum.cpu_sum import displacements, sum_movie_on_cpu, tile_shape_px
 from frazil.models.motion.sum.dose_terms import WORST_ERROR, dose_terms
-from frazil.models.motion.sum.interpolation import STEPS, interpolation_taps, mean_transfer
 from frazil.models.motion.sum.movie_sums import MovieSums
 from frazil.models.motion.sum.tile_sum import sum_movie_by_fourier_tiles
 from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights

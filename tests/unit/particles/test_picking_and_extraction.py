@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.atomic_model.potential import read_atoms
+from frazil.models.atomic_model.projection import project_atoms, random_euler_deg
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
 from frazil.models.particles.half_sets import half_sets
 from frazil.models.particles.picking import pick_particles
 from frazil.models.records import CtfEstimate, ParticlePicks
-from frazil.models.simulation.projection import project_atoms, random_euler_deg
-from frazil.models.simulation.specimen import read_atoms
 from frazil.models.simulation.structures import structure_path
 
 CPU = torch.device("cpu")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.atomic_model.potential import Atoms, read_atoms
+from frazil.models.atomic_model.projection import potential_map, project_atoms, random_euler_deg
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
-from frazil.models.simulation.projection import potential_map, project_atoms, random_euler_deg
-from frazil.models.simulation.specimen import Atoms, read_atoms
 from frazil.models.simulation.structures import structure_path
 
 BOX, PIXEL, DIAMETER = 48, 3.6, 105.0

@@ -16,13 +16,13 @@ from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, Reconstructor
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.orientation.symmetry import axis_rotation
 from frazil.models.reconstruction.orientation.symmetry_alignment import rotated
 from frazil.models.reconstruction.refine import ab_initio
 from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.resolution.fsc import spherical_mask
 from frazil.models.records import CtfEstimate
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from frazil.models.atomic_model.potential import Atoms
+from frazil.models.atomic_model.projection import project_atoms
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
 from frazil.models.reconstruction.classes.class_averages import StreamingClasses
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
-from frazil.models.simulation.projection import project_atoms
-from frazil.models.simulation.specimen import Atoms
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 
 CPU = torch.device("cpu")
 BOX, PIXEL, DIAMETER = 32, 5.0, 105.0

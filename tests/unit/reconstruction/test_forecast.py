@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.atomic_model.potential import Atoms
+from frazil.models.atomic_model.projection import potential_map
 from frazil.models.interval_words import eighty
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
-from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.resolution.forecast import Ssnr, ssnr_of
 from frazil.models.reconstruction.resolution.fsc import FscCurve
 from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
 from frazil.models.reconstruction.resolution.outlook import Outlook, outlook
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import Atoms
 
 K = np.arange(1, 44) / (96 * 2.2)
 THRESHOLD = 2 * 0.143 / 0.857

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane, FourierVolume
+from frazil.models.atomic_model.potential import Atoms, read_atoms
+from frazil.models.atomic_model.projection import euler_matrix, potential_map, project_atoms, random_euler_deg
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume
 from frazil.models.reconstruction.orientation.rotations import (
     angle_between_deg,
     directions,
@@ -22,8 +24,6 @@ from frazil.models.reconstruction.orientation.rotations import (
 from frazil.models.reconstruction.orientation.symmetry import axis_rotation, symmetry_matrices
 from frazil.models.reconstruction.orientation.symmetry_alignment import asymmetry, rotated, symmetry_frame
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.simulation.projection import euler_matrix, potential_map, project_atoms, random_euler_deg
-from frazil.models.simulation.specimen import Atoms, read_atoms
 from frazil.models.simulation.structures import structure_path
 
 ORDER = {"C1": 1, "C5": 5, "D2": 4, "D7": 14, "T": 12, "O": 24, "I": 60, "I1": 60, "I2": 60, "I3": 60, "I4": 60}

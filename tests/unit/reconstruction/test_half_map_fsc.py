@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.centred_fft import centred_fft
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
-from frazil.models.reconstruction.refine.accumulator import shell_index
+from frazil.models.reconstruction.fourier.accumulator import shell_index
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import particle_spectra
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import particle_spectra
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.resolution.conical_fsc import conical_fsc
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation, spherical_mask

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.atomic_model.potential import Atoms
+from frazil.models.atomic_model.projection import potential_map
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.classes import map_classes
 from frazil.models.reconstruction.classes.class_splitting import SampledParticles, split
 from frazil.models.reconstruction.classes.map_classes import StreamingMapClasses
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
+from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles
 from frazil.models.reconstruction.orientation.rotations import matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
-from frazil.models.reconstruction.refine.placed_particles import PlacedParticles
 from frazil.models.reconstruction.resolution.fsc import spherical_mask
-from frazil.models.simulation.projection import potential_map
-from frazil.models.simulation.specimen import Atoms
 
 CPU = torch.device("cpu")
 BOX, PIXEL, DIAMETER = 48, 3.6, 105.0

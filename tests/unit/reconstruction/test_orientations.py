@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.atomic_model.projection import random_euler_deg
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.orientation.orientations import (
     fourier_sampling,
     orientation_report,
@@ -20,7 +21,6 @@ from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.resolution.conical_fsc import conical_fsc, sphericity
 from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
 from frazil.models.reconstruction.resolution.masks import MapMask, field_mask
-from frazil.models.simulation.projection import random_euler_deg
 
 C1 = symmetry_matrices("C1")
 Angles = tuple[np.ndarray, np.ndarray]

@@ -13,14 +13,14 @@ import torch
 from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particle_evidence import ParticleEvidence
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
+from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles
 from frazil.models.reconstruction.orientation.rotations import matrices_from_euler_deg
 from frazil.models.reconstruction.refine.beam_tilt import beam_tilt
 from frazil.models.reconstruction.refine.initial_map import low_pass
 from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
 from frazil.models.reconstruction.refine.particle_frc import Rings, smooth_amplitude, without_search_gain
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
-from frazil.models.reconstruction.refine.placed_particles import PlacedParticles
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.resolution.fsc import FscCurve
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.orientation.orientation_search import OrientationSearch
 from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.refine.weights import relative_ssnr
 from frazil.models.reconstruction.resolution.fsc import FscCurve, fourier_shell_correlation, spherical_mask

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
-from frazil.models.reconstruction.refine.accumulator import FourierAccumulator
 from frazil.models.reconstruction.refine.initial_map import low_pass
-from frazil.models.reconstruction.refine.particle_spectra import ParticleSpectra, particle_spectra
-from frazil.models.reconstruction.refine.reference_maps import reference_maps, solvent_mask
 from frazil.models.reconstruction.refine.running_map import AGAIN_PER_MOVIE, ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.resolution.fsc import spherical_mask
+from frazil.models.reconstruction.resolution.reference_maps import reference_maps, solvent_mask
 
 CPU = torch.device("cpu")
 BOX, PIXEL, DIAMETER = 48, 3.6, 105.0

@@ -8,9 +8,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from frazil.config.errors import FormatError, UsageError
+from frazil.models.atomic_model.potential import Atoms, atom_transform, read_atoms
+from frazil.models.atomic_model.projection import euler_matrix, potential_map, project_atoms, random_euler_deg
 from frazil.models.optics.scattering import solvent_potential_v
-from frazil.models.simulation.projection import euler_matrix, potential_map, project_atoms, random_euler_deg
-from frazil.models.simulation.specimen import Atoms, atom_transform, read_atoms
 from frazil.models.simulation.structures import STRUCTURE_FILES, structure_path
 
 BOX, PIXEL, B = 96, 2.0, 60.0

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from frazil.models.atomic_model.potential import read_atoms
+from frazil.models.atomic_model.projection import potential_map, project_atoms
 from frazil.models.conventions import shifts_from_relion_px
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.simulation import DeliverySettings, SimulatedSession, preset, write_session
 from frazil.models.simulation.eer_write import EerDescription, split_counts, write_movie_eer
-from frazil.models.simulation.projection import potential_map, project_atoms
-from frazil.models.simulation.specimen import read_atoms
 from frazil.models.simulation.structures import structure_path
 
 pytestmark = [pytest.mark.relion]

@@ -1,0 +1,1 @@
+"""External provers (Z3, Coq, Lean): claims written in their languages, and their answers read."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from frazil.models.evaluation.logic.exact_models import CounterExample
 from frazil.models.evaluation.logic.proving.arithmetic import number
 from frazil.models.evaluation.logic.statements import Claim
-from frazil.models.evaluation.logic.symmetry_model import TRANSLATION_UNIT
+from frazil.models.symmetry_model import TRANSLATION_UNIT
 
 _GRID = 1000 * TRANSLATION_UNIT
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from frazil.models.evaluation.logic.proving.arithmetic import smt_number
 from frazil.models.evaluation.logic.statements import Claim
-from frazil.models.evaluation.logic.symmetry_model import TRANSLATION_UNIT
+from frazil.models.symmetry_model import TRANSLATION_UNIT
 
 _GRID = 1000 * TRANSLATION_UNIT
 _PRODUCT = """(define-fun code ((a Int) (b Int) (c Int) (d Int) (e Int) (f Int) (g Int) (h Int) (i Int)

@@ -13,7 +13,7 @@ from frazil.daemon.analysis.evaluation.impact import CitationForecast
 from frazil.daemon.analysis.evaluation.rounds import EvaluationRounds
 from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.citation_files import graph_and_notes, write_citation_graph
-from frazil.models.evaluation.impact import impact
+from frazil.models.evaluation.impact import evaluator as impact
 from frazil.models.evaluation.impact.citation_growth import synthetic_graph
 from frazil.models.evaluation.verdict import Verdict
 

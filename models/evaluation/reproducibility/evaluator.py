@@ -30,9 +30,8 @@ from typing import Any
 import numpy as np
 
 from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.reproducibility import second_run
+from frazil.models.evaluation.reproducibility import computing_cost, second_run
 from frazil.models.evaluation.reproducibility.map_agreement import half_set_agreement
-from frazil.models.evaluation.value import computing_cost
 from frazil.models.evaluation.verdict import Json, Verdict, reliability
 from frazil.models.records import MovieResult
 

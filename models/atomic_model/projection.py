@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.simulation.specimen import Atoms, atom_transform
+from frazil.models.atomic_model.potential import Atoms, atom_transform
 
 
 def euler_matrix(rot_deg: float, tilt_deg: float, psi_deg: float) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_ifft_real
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
-from frazil.models.reconstruction.refine.slice_kernels import insert_slices
+from frazil.models.reconstruction.fourier.centred_fft import centred_ifft_real
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.slice_kernels import insert_slices
 
 _HOLE_WEIGHT = 0.05
 """Share of a shell's mean weight that every voxel gets: one that no image crosses must not become the loudest."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, fourier_shell_correlation
 
 _SOLVENT_RESOLUTION_ANGSTROM = 15.0

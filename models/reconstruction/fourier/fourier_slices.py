@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.reconstruction.centred_fft import centred_fft, centred_ifft_real
+from frazil.models.reconstruction.fourier.centred_fft import centred_fft, centred_ifft_real
 
 _PADDING = 2
 """The map is padded to twice its box, so that trilinear interpolation of its transform is good to a per cent."""

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from frazil.models.evaluation.facts import RoundFacts
-from frazil.models.evaluation.novelty.shape_comparison import ShapeComparison
+from frazil.models.evaluation.facts import RoundFacts, ShapeComparison
 from frazil.models.evaluation.verdict import Json, Verdict, reliability
 
 NAME = "novelty"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.optics.ctf import CtfParameters, chi_2d
-from frazil.models.reconstruction.orientation.fourier_slices import FourierPlane
+from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 
 MAX_WORKING_BOX_PX = 128
 """A live map is for judging: 128 px show a 180 A particle to 4.7 A."""

@@ -1,0 +1,1 @@
+"""Atomic models as electrostatic potential: projections and maps of known structures."""

@@ -161,7 +161,7 @@ def _cell(text: str) -> str:
 
 _INTRODUCTION = """# Configuration
 
-<!-- Made by `python -m frazil.config.reference > docs/configuration.md`; edit the models in config/settings.py. -->
+<!-- Made by `python -m frazil.config.reference > docs/configuration.md`; edit the models in config/sections/. -->
 
 Settings come, strongest first, from
 

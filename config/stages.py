@@ -1,32 +1,30 @@
-"""Which part of a movie's processing each setting touches: what has to be done again when it changes. Pure.
+"""What has to be done again when a setting changes: read from the fields, where each setting declares it. Pure.
 
-Stages follow one upon the other: what touches one touches all that come after it. A setting that has no stage here is
-refused by a test, so that a new one is thought about.
+A setting that declares no stage is refused when this module is read, so that a new one is thought about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-class Stage(StrEnum):
-    """The first part of the work that a setting has a say in; the order is that of the work."""
+from frazil.config.sections.touches import Stage, Touches
+from frazil.config.settings import Settings
 
-    MOTION = "motion"
-    """Reading, gain, alignment and sums: the movie is processed as a whole."""
-    CTF = "ctf"
-    """The CTF fit, quality, losses and restoration; picking, too."""
-    PICKING = "picking"
-    """Picks and extracted particles."""
-    RECONSTRUCTION = "reconstruction"
-    """Only the running map: it is made again from the particles that are there."""
-    THRESHOLDS = "thresholds"
-    """Only what is kept: micrographs move between `ready` and `rejected`."""
-    NOTHING = "nothing"
-    """Nothing that is there; the new value holds from now on."""
-
+__all__ = [
+    "HASH_DIGITS",
+    "MOVIE_STAGES",
+    "STAGE_WORDS",
+    "TOUCHES",
+    "Stage",
+    "declared_stage",
+    "first_stage",
+    "keys_of",
+    "outdated_from",
+]
 
 MOVIE_STAGES = (Stage.MOTION, Stage.CTF, Stage.PICKING)
 """Those in which a movie is processed again."""
@@ -40,67 +38,36 @@ STAGE_WORDS: Mapping[Stage, str] = MappingProxyType(
         Stage.NOTHING: "nothing that is there",
     }
 )
-
-
-def _keys(section: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"{section}.{name}" for name in names)
-
-
-_BY_STAGE: Mapping[Stage, tuple[str, ...]] = {
-    Stage.MOTION: (
-        # The dose weights of the sum follow voltage and dose; shifts and their prior are in angstrom.
-        *_keys("microscope", "voltage_kv", "pixel_size_angstrom", "dose_per_frame_e_per_a2", "pre_exposure_e_per_a2"),
-        *_keys("camera", "gain", "no_gain", "gain_orientation", "gain_convention", "defects"),
-        *_keys("camera", "eer_dose_per_fraction_e_per_a2", "counts_per_electron"),
-        *_keys("motion", "patch_grid_x", "patch_grid_y", "b_factor_px2", "max_shift_angstrom", "dose_weighting"),
-        *_keys("motion", "save_no_dose_weighting", "save_even_odd", "fourier_crop"),
-    ),
-    Stage.CTF: (
-        *_keys("microscope", "cs_mm", "amplitude_contrast", "phase_plate"),
-        "microscope.energy_filter",  # of the losses, and of the restoration that they steer
-        *_keys("ctf", "min_resolution_angstrom", "max_resolution_angstrom", "min_defocus_angstrom"),
-        *_keys("ctf", "max_defocus_angstrom", "box_px"),
-    ),
-    Stage.PICKING: _keys("particles", "diameter_angstrom", "least_diameter_angstrom", "box_px"),
-    Stage.RECONSTRUCTION: _keys("particles", "symmetry", "initial_map", "map_classes"),
-    Stage.THRESHOLDS: (
-        *_keys("thresholds", "max_ctf_fit_resolution_angstrom", "max_astigmatism_angstrom"),
-        *_keys("thresholds", "max_total_motion_angstrom", "min_defocus_um", "max_defocus_um", "max_ice_ring_density"),
-        "thresholds.cuts",
-    ),
-    Stage.NOTHING: (
-        *_keys("microscope", "name"),
-        *_keys("camera", "name", "gain_gate_movies"),
-        # Which files are movies and what is known of them: said of each when it comes.
-        *_keys("intake", "include", "exclude", "recursive", "scan_interval_s", "settle_s", "incomplete_timeout_s"),
-        *_keys("intake", "sidecar", "sidecar_wait_s", "sidecar_roots", "sidecar_distrust", "watch", "expected_frames"),
-        *_keys("workers", "count", "device", "threads", "accelerator_type", "ray_address", "max_attempts"),
-        *_keys("workers", "movie_timeout_s", "prefetch", "movie_memory_mib"),
-        "restoration.learn",  # a movie keeps the restoration that it has
-        *_keys("causal", "learn_from", "forgetting", "graph"),
-        *_keys("evaluation", "provers", "prover_seconds", "model", "citation_graph", "work_id", "reference_work_ids"),
-        *_keys("evaluation", "references_dir", "sandbox", "sandbox_every_rounds", "sandbox_cpu_s", "sandbox_wall_s"),
-        *_keys("evaluation", "sandbox_memory_mib", "pixel_size_error", "voltage_error", "cs_error", "dose_error"),
-        *_keys("evaluation", "gain_error", "formulas", "refit_ctf", "goal_resolution_angstrom"),
-        "evaluation.microscope_hours_left",
-        *_keys("store", "min_free_disk_gb", "query_timeout_s", "query_max_rows"),
-        *_keys("alerts", "no_movie_minutes", "lag_minutes", "lag_window_minutes", "disk_hours", "disk_free_gb"),
-        *_keys("alerts", "cause_movies", "cause_share", "late_sidecars", "least_severity", "mute", "quiet_minutes"),
-        *_keys("alerts", "bell", "smtp_host", "smtp_port", "smtp_security", "smtp_from", "smtp_to", "smtp_user"),
-        *_keys("alerts", "smtp_password", "webhooks"),
-        *_keys("http", "token", "address", "host_names"),
-    ),
-}
-TOUCHES: Mapping[str, Stage] = MappingProxyType({key: stage for stage, keys in _BY_STAGE.items() for key in keys})
-"""`section.key` to the first stage that it touches."""
-
 HASH_DIGITS: Mapping[Stage, int] = MappingProxyType({Stage.MOTION: 12, Stage.CTF: 10, Stage.PICKING: 10})
 """Hexadecimal digits that each stage has in a parameter hash, one after the other."""
 
 
+def declared_stage(key: str, field: FieldInfo) -> Stage:
+    """The stage that a setting's field declares. Raises `TypeError` where it declares none, or two."""
+    stages = [item.stage for item in field.metadata if isinstance(item, Touches)]
+    if len(stages) != 1:
+        raise TypeError(f"{key} must say once what it touches: Annotated[..., Touches(Stage....)]")
+    return stages[0]
+
+
+def _declared_stages() -> dict[str, Stage]:
+    stages = {}
+    for section, section_field in Settings.model_fields.items():
+        model = section_field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            for name, field in model.model_fields.items():
+                key = f"{section}.{name}"
+                stages[key] = declared_stage(key, field)
+    return stages
+
+
+TOUCHES: Mapping[str, Stage] = MappingProxyType(_declared_stages())
+"""`section.key` to the first stage that it touches."""
+
+
 def keys_of(stage: Stage) -> tuple[str, ...]:
     """Settings whose first stage this is."""
-    return _BY_STAGE[stage]
+    return tuple(key for key, touched in TOUCHES.items() if touched is stage)
 
 
 def first_stage(stages: Iterable[Stage]) -> Stage:

@@ -2,14 +2,82 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
+from pydantic import BaseModel
 
 from frazil.config.errors import SettingsError
 from frazil.config.loading import load_settings, parameter_hash, said_by_a_person, with_changes
 from frazil.config.reference import KNOWN_KEYS
-from frazil.config.stages import HASH_DIGITS, MOVIE_STAGES, STAGE_WORDS, TOUCHES, Stage, first_stage, outdated_from
+from frazil.config.sections.touches import Touches
+from frazil.config.stages import (
+    HASH_DIGITS,
+    MOVIE_STAGES,
+    STAGE_WORDS,
+    TOUCHES,
+    Stage,
+    declared_stage,
+    first_stage,
+    keys_of,
+    outdated_from,
+)
 
 IN_RESULTS = (*MOVIE_STAGES, Stage.RECONSTRUCTION)
+DECLARED = {
+    Stage.MOTION: {
+        "microscope": "voltage_kv pixel_size_angstrom dose_per_frame_e_per_a2 pre_exposure_e_per_a2",
+        "camera": (
+            "gain no_gain gain_orientation gain_convention defects eer_dose_per_fraction_e_per_a2 counts_per_electron"
+        ),
+        "motion": (
+            "patch_grid_x patch_grid_y b_factor_px2 max_shift_angstrom dose_weighting save_no_dose_weighting "
+            "save_even_odd fourier_crop"
+        ),
+    },
+    Stage.CTF: {
+        "microscope": "cs_mm amplitude_contrast phase_plate energy_filter",
+        "ctf": "min_resolution_angstrom max_resolution_angstrom min_defocus_angstrom max_defocus_angstrom box_px",
+    },
+    Stage.PICKING: {
+        "particles": "diameter_angstrom least_diameter_angstrom box_px",
+    },
+    Stage.RECONSTRUCTION: {
+        "particles": "symmetry initial_map map_classes",
+    },
+    Stage.THRESHOLDS: {
+        "thresholds": (
+            "max_ctf_fit_resolution_angstrom max_astigmatism_angstrom max_total_motion_angstrom min_defocus_um "
+            "max_defocus_um max_ice_ring_density cuts"
+        ),
+    },
+    Stage.NOTHING: {
+        "microscope": "name",
+        "camera": "name gain_gate_movies",
+        "intake": (
+            "include exclude recursive scan_interval_s settle_s incomplete_timeout_s sidecar sidecar_wait_s "
+            "sidecar_roots sidecar_distrust watch expected_frames"
+        ),
+        "workers": (
+            "count device threads accelerator_type ray_address max_attempts movie_timeout_s prefetch movie_memory_mib"
+        ),
+        "restoration": "learn",
+        "causal": "learn_from forgetting graph",
+        "evaluation": (
+            "provers prover_seconds model citation_graph work_id reference_work_ids references_dir sandbox "
+            "sandbox_every_rounds sandbox_cpu_s sandbox_wall_s sandbox_memory_mib pixel_size_error voltage_error "
+            "cs_error dose_error gain_error formulas refit_ctf goal_resolution_angstrom microscope_hours_left"
+        ),
+        "store": "min_free_disk_gb query_timeout_s query_max_rows",
+        "alerts": (
+            "no_movie_minutes lag_minutes lag_window_minutes disk_hours disk_free_gb cause_movies cause_share "
+            "late_sidecars least_severity mute quiet_minutes bell smtp_host smtp_port smtp_security smtp_from "
+            "smtp_to smtp_user smtp_password webhooks"
+        ),
+        "http": "token address host_names",
+    },
+}
+"""Every setting, by the stage that it touches first and its section."""
 OTHER = {
     "gain": "/other.mrc",
     "no_gain": True,
@@ -30,10 +98,38 @@ OTHER = {
 """Values that are not those of the preset, where adding something does not make one."""
 
 
-def test_every_setting_has_a_stage_and_no_stage_names_a_setting_that_is_not_there():
-    assert set(TOUCHES) == set(KNOWN_KEYS), "give a new setting its stage in config/stages.py"
+def test_every_setting_declares_what_it_touches():
+    written = {
+        f"{section}.{name}": stage
+        for stage, sections in DECLARED.items()
+        for section, names in sections.items()
+        for name in names.split()
+    }
+    assert dict(TOUCHES) == written
+    assert set(TOUCHES) == set(KNOWN_KEYS)
+    for stage in Stage:
+        assert set(keys_of(stage)) == {key for key, touched in written.items() if touched is stage}
     assert set(STAGE_WORDS) == set(Stage)
     assert sum(HASH_DIGITS.values()) == 32
+
+
+def test_a_setting_that_declares_no_stage_or_two_is_refused():
+    class Section(BaseModel):
+        without: float = 1.0
+        twice: Annotated[float, Touches(Stage.CTF), Touches(Stage.MOTION)] = 1.0
+        once: Annotated[float | None, Touches(Stage.CTF)] = None
+
+    assert declared_stage("section.once", Section.model_fields["once"]) is Stage.CTF
+    for name in ("without", "twice"):
+        with pytest.raises(TypeError, match=f"section.{name}"):
+            declared_stage(f"section.{name}", Section.model_fields[name])
+
+
+def test_hashes_are_those_that_sessions_have_stored():
+    plain = load_settings()
+    assert parameter_hash(plain) == "d3973ad41dcf59c1e1f7769350317d60"
+    preset = load_settings(preset="krios-k3", flags={"pixel_size_angstrom": 0.83, "symmetry": "D7"})
+    assert parameter_hash(preset, inputs={"gain": "1234", "defects": ""}) == "02cac6a549ac1c70e2720d9350317d60"
 
 
 @pytest.mark.parametrize(

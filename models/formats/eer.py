@@ -16,19 +16,17 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from frazil.config.errors import FormatError, SettingsError, UnsupportedFormatError
 from frazil.models.formats.eer_decode import EerStreamError, add_events
 from frazil.models.formats.file_bytes import FileBytes
+from frazil.models.formats.frame_reader import FrameReader
 from frazil.models.formats.limits import HeaderLimits, check_compression_ratio, check_dimensions
-from frazil.models.formats.read_ahead import frame_range, frames_in_order
 from frazil.models.formats.tiff_directory import EER_COMPRESSIONS, TiffPage, walk_tiff
 from frazil.models.records import MovieHeader
 
@@ -141,7 +139,7 @@ def raw_frame_pages(file: FileBytes, pages: tuple[TiffPage, ...], limits: Header
     return frames
 
 
-class EerReader:
+class EerReader(FrameReader):
     """A `MovieReader` for EER: fractions as `uint8` counts (`uint16` when one holds more than 255 raw frames)."""
 
     def __init__(
@@ -171,7 +169,7 @@ class EerReader:
             A dose per fraction was given, and neither the caller nor the file knows the pixel size.
         """
         limits = limits or HeaderLimits()
-        self._file = FileBytes(path)
+        super().__init__(path, executor, read_ahead_frames)
         try:
             walk = walk_tiff(self._file, limits)
             if walk.fault is not None:
@@ -185,8 +183,6 @@ class EerReader:
         self._groups = group_raw_frames(len(self._pages), fraction_count)
         longest = max(last - first for first, last in self._groups)
         self._dtype = np.dtype(np.uint8 if longest <= 255 else np.uint16)
-        self._executor = executor
-        self._read_ahead_frames = read_ahead_frames
         self.header = eer_header(path, self._pages, self.metadata, fraction_count, self._dtype.name)
 
     @property
@@ -194,31 +190,7 @@ class EerReader:
         """Which raw frames (from 0, half-open) each fraction holds; the dose of a fraction is proportional to it."""
         return self._groups
 
-    def frames(
-        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
-    ) -> Iterator[np.ndarray]:
-        """Fractions `start ... stop - 1`, each an (h, w) array of electron counts, new or one of `into`.
-
-        Raises
-        ------
-        FormatError
-            A raw frame's stream is damaged; the message names it.
-        """
-        first, last = frame_range(start, stop, len(self._groups))
-        return frames_in_order(self._fraction, first, last, self._executor, self._read_ahead_frames, into)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> EerReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _fraction(self, index: int, out: np.ndarray | None) -> np.ndarray:
+    def _frame(self, index: int, out: np.ndarray | None) -> np.ndarray:
         first_page = self._pages[0]
         if out is not None and out.dtype == self._dtype:
             image = out

@@ -85,14 +85,7 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
     FormatError
         Not an exposure of EPU, or damaged.
     """
-    root = read_xml(path, max_bytes=MAX_IMAGE_XML_BYTES)
-    image = root if root.name == "MicroscopeImage" else next(root.descendants("MicroscopeImage"), None)
-    if image is None:
-        raise FormatError(
-            f"is XML, but not of an EPU exposure (<{root.name}> instead of <MicroscopeImage>)",
-            path=path,
-            remedy="leave only EPU's own XML beside the movies, or set intake.sidecar: ignore",
-        )
+    image = _exposure_node(read_xml(path, max_bytes=MAX_IMAGE_XML_BYTES), path)
     custom = _key_values(image.find("CustomData"))
     camera_node = image.find("microscopeData/acquisition/camera")
     camera_input = _key_values(camera_node.find("CameraSpecificInput") if camera_node else None)
@@ -136,6 +129,18 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
         ),
     )
     return with_source(metadata, f"sidecar {path.name}")
+
+
+def _exposure_node(root: XmlNode, path: Path) -> XmlNode:
+    """The node of the exposure, at whatever depth. Raises FormatError where there is none."""
+    image = root if root.name == "MicroscopeImage" else next(root.descendants("MicroscopeImage"), None)
+    if image is None:
+        raise FormatError(
+            f"is XML, but not of an EPU exposure (<{root.name}> instead of <MicroscopeImage>)",
+            path=path,
+            remedy="leave only EPU's own XML beside the movies, or set intake.sidecar: ignore",
+        )
+    return image
 
 
 def with_source(metadata: AcquisitionMetadata, source: str) -> AcquisitionMetadata:

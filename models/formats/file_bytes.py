@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -13,7 +15,22 @@ from frazil.config.errors import RetryLaterError, TruncatedFileError
 _WAIT = "wait until the file has been written in full, or copy it again"
 
 
-class FileBytes:
+class Closed(ABC):
+    """Something that `with` closes at the end of its block."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FileBytes(Closed):
     """An open file, its size at the moment of opening, and reads that never move a shared position."""
 
     def __init__(self, path: Path) -> None:
@@ -60,14 +77,6 @@ class FileBytes:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> FileBytes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def check_range(self, offset: int, count: int) -> None:
         if offset < 0 or count < 0 or offset + count > self.size:

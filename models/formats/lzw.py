@@ -32,6 +32,13 @@ def decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uint
 
 
 @compiled
+def _copy_overlapping(target: NDArray[np.uint8], start: int, done: int, count: int) -> None:
+    """The string that is just being made, byte by byte: it overlaps its own copy."""
+    for i in range(count):
+        target[done + i] = target[start + i]
+
+
+@compiled
 def _decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uint8], expected_bytes: int) -> int:
     begin = np.empty(_TABLE, np.int64)
     length = np.empty(_TABLE, np.int64)
@@ -58,9 +65,8 @@ def _decode(source: NDArray[np.uint8], source_bytes: int, target: NDArray[np.uin
             if start + count <= done:
                 for i in range(0, count, 16):
                     copy_16(target, done + i, start + i)
-            else:  # the string that is just being made: it overlaps its own copy
-                for i in range(count):
-                    target[done + i] = target[start + i]
+            else:
+                _copy_overlapping(target, start, done, count)
         done += count
         # The next free code is this string and the byte after it, which the next code writes.
         if free < _TABLE:

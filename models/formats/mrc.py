@@ -19,18 +19,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from frazil.config.errors import FormatError, HeaderLimitError, TruncatedFileError, UnsupportedFormatError
 from frazil.models.formats.file_bytes import FileBytes
+from frazil.models.formats.frame_reader import FrameReader
 from frazil.models.formats.limits import HeaderLimits, check_dimensions
-from frazil.models.formats.read_ahead import frame_range, frames_in_order
 from frazil.models.records import MovieHeader
 
 HEADER_BYTES = 1024
@@ -83,14 +81,7 @@ def parse_header(path: Path, block: bytes, limits: HeaderLimits) -> MrcHeader:
     HeaderLimitError
         The header claims more than `limits` allow.
     """
-    if len(block) < HEADER_BYTES:
-        raise TruncatedFileError(
-            f"ends after {len(block)} bytes, within its header of {HEADER_BYTES}",
-            path=path,
-            remedy=_WAIT,
-        )
-    if not any(block[:224]):
-        raise TruncatedFileError("has no header yet", path=path, remedy=_WAIT)
+    _check_written(path, block)
     order = _byte_order(path, block)
     width_px, height_px, section_count, mode = struct.unpack_from(order + "4i", block, 0)
     interval_count = struct.unpack_from(order + "3i", block, 28)
@@ -99,24 +90,8 @@ def parse_header(path: Path, block: bytes, limits: HeaderLimits) -> MrcHeader:
     minimum, maximum = struct.unpack_from(order + "2f", block, 76)
     (extended_bytes,) = struct.unpack_from(order + "i", block, 92)
     stamp, flags = struct.unpack_from(order + "2i", block, 152)
-
-    if mode not in _MODE_DTYPES:
-        raise UnsupportedFormatError(
-            f"MRC mode {mode} is not read (0, 1, 2, 6 and 12 are)",
-            path=path,
-            remedy="convert it, for example with IMOD's newstack -mode 1",
-        )
     imod_flags = flags if stamp == _IMOD_STAMP else None
-    if mode == 0 and imod_flags is not None and imod_flags & _IMOD_PACKED_NIBBLES:
-        raise UnsupportedFormatError(
-            "holds packed 4-bit counts", path=path, remedy="unpack it with IMOD's `clip unpack` first"
-        )
-    if axes not in ((1, 2, 3), (0, 0, 0)):
-        raise UnsupportedFormatError(
-            f"stores its axes in the order {axes}; only columns, rows, sections (1, 2, 3) are read",
-            path=path,
-            remedy="rewrite the file with IMOD's newstack or mrcfile",
-        )
+    _check_readable(path, mode, imod_flags, axes)
     if width_px > 0 and height_px > 0 and section_count == 0:
         raise TruncatedFileError("counts no frames yet: its header is still to be completed", path=path, remedy=_WAIT)
     dtype = np.dtype(order + _MODE_DTYPES[mode])
@@ -128,17 +103,7 @@ def parse_header(path: Path, block: bytes, limits: HeaderLimits) -> MrcHeader:
         frame_count=section_count,
         bytes_per_px=dtype.itemsize,
     )
-    if extended_bytes < 0:
-        raise FormatError(
-            f"the header gives an extended header of {extended_bytes} bytes", path=path, remedy="check the file"
-        )
-    if extended_bytes > limits.max_extended_header_bytes:
-        raise HeaderLimitError(
-            f"the header claims an extended header of {extended_bytes:,} bytes, more than the limit of "
-            f"{limits.max_extended_header_bytes:,}",
-            path=path,
-            remedy="check the file; nothing was read into memory",
-        )
+    _check_extended_header(path, extended_bytes, limits)
     return MrcHeader(
         width_px=width_px,
         height_px=height_px,
@@ -151,6 +116,53 @@ def parse_header(path: Path, block: bytes, limits: HeaderLimits) -> MrcHeader:
         imod_flags=imod_flags,
         pixel_size_angstrom=_pixel_size(cell_angstrom[0], interval_count[0], deliberate=block[224:230] == b"frazil"),
     )
+
+
+def _check_written(path: Path, block: bytes) -> None:
+    """TruncatedFileError while the header is not there, or not filled in."""
+    if len(block) < HEADER_BYTES:
+        raise TruncatedFileError(
+            f"ends after {len(block)} bytes, within its header of {HEADER_BYTES}",
+            path=path,
+            remedy=_WAIT,
+        )
+    if not any(block[:224]):
+        raise TruncatedFileError("has no header yet", path=path, remedy=_WAIT)
+
+
+def _check_readable(path: Path, mode: int, imod_flags: int | None, axes: tuple[int, ...]) -> None:
+    """UnsupportedFormatError for a coding of counts, or an order of axes, that is not read."""
+    if mode not in _MODE_DTYPES:
+        raise UnsupportedFormatError(
+            f"MRC mode {mode} is not read (0, 1, 2, 6 and 12 are)",
+            path=path,
+            remedy="convert it, for example with IMOD's newstack -mode 1",
+        )
+    if mode == 0 and imod_flags is not None and imod_flags & _IMOD_PACKED_NIBBLES:
+        raise UnsupportedFormatError(
+            "holds packed 4-bit counts", path=path, remedy="unpack it with IMOD's `clip unpack` first"
+        )
+    if axes not in ((1, 2, 3), (0, 0, 0)):
+        raise UnsupportedFormatError(
+            f"stores its axes in the order {axes}; only columns, rows, sections (1, 2, 3) are read",
+            path=path,
+            remedy="rewrite the file with IMOD's newstack or mrcfile",
+        )
+
+
+def _check_extended_header(path: Path, extended_bytes: int, limits: HeaderLimits) -> None:
+    """FormatError or HeaderLimitError for an extended header of a size that cannot be."""
+    if extended_bytes < 0:
+        raise FormatError(
+            f"the header gives an extended header of {extended_bytes} bytes", path=path, remedy="check the file"
+        )
+    if extended_bytes > limits.max_extended_header_bytes:
+        raise HeaderLimitError(
+            f"the header claims an extended header of {extended_bytes:,} bytes, more than the limit of "
+            f"{limits.max_extended_header_bytes:,}",
+            path=path,
+            remedy="check the file; nothing was read into memory",
+        )
 
 
 def _byte_order(path: Path, block: bytes) -> str:
@@ -233,7 +245,7 @@ def mrc_header(path: Path, header: MrcHeader, dtype: np.dtype[np.generic]) -> Mo
     )
 
 
-class MrcReader:
+class MrcReader(FrameReader):
     """A `MovieReader` for MRC files: `int8`, `uint8`, `int16`, `uint16`, `float32` or `float16` frames."""
 
     def __init__(
@@ -253,7 +265,7 @@ class MrcReader:
         TruncatedFileError
             The file is shorter than its header promises.
         """
-        self._file = FileBytes(path)
+        super().__init__(path, executor, read_ahead_frames)
         try:
             block = self._file.read_at(0, min(HEADER_BYTES, self._file.size))
             self._mrc = parse_header(path, block, limits or HeaderLimits())
@@ -269,27 +281,7 @@ class MrcReader:
         except BaseException:
             self._file.close()
             raise
-        self._executor = executor
-        self._read_ahead_frames = read_ahead_frames
         self.header = mrc_header(path, self._mrc, self._dtype)
-
-    def frames(
-        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
-    ) -> Iterator[np.ndarray]:
-        """Frames `start ... stop - 1`, each an (h, w) array in the machine's byte order, new or one of `into`."""
-        first, last = frame_range(start, stop, self.header.frame_count)
-        return frames_in_order(self._frame, first, last, self._executor, self._read_ahead_frames, into)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> MrcReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _frame(self, index: int, out: np.ndarray | None) -> np.ndarray:
         if out is not None and out.dtype == self._dtype and self._dtype.isnative:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -37,17 +38,21 @@ def frames_in_order(
         return target
 
     if executor is None:
-        for index in range(start, stop):
-            yield place(index)
-        return
+        return (place(index) for index in range(start, stop))
+    return _ahead(place, range(start, stop), executor, max(depth, 1))
+
+
+def _ahead(decode: Callable[[int], np.ndarray], indices: range, executor: Executor, depth: int) -> Iterator[np.ndarray]:
+    """`decode` of each index, in order; at most `depth` of them wait or are decoded beside the one handed out."""
     pending: deque[Future[np.ndarray]] = deque()
-    following = start
+    following = iter(indices)
     try:
-        while following < stop or pending:
-            while following < stop and len(pending) < max(depth, 1):
-                pending.append(executor.submit(place, following))
-                following += 1
+        for index in itertools.islice(following, depth):
+            pending.append(executor.submit(decode, index))
+        while pending:
             yield pending.popleft().result()
+            for index in itertools.islice(following, 1):
+                pending.append(executor.submit(decode, index))
     finally:
         for future in pending:
             future.cancel()

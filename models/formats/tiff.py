@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from frazil.config.errors import FormatError, TruncatedFileError, UnsupportedFormatError
 from frazil.models.formats.file_bytes import FileBytes
+from frazil.models.formats.frame_reader import FrameReader
 from frazil.models.formats.limits import HeaderLimits, check_compression_ratio, check_dimensions
-from frazil.models.formats.read_ahead import frame_range, frames_in_order
 from frazil.models.formats.tiff_decode import check_readable, decode_page
 from frazil.models.formats.tiff_directory import EER_COMPRESSIONS, TiffPage, TiffWalk, walk_tiff
 from frazil.models.records import MovieHeader
@@ -84,7 +82,7 @@ def delivered_dtype(page: TiffPage) -> np.dtype[np.generic]:
     return native if native.name in _DELIVERED else np.dtype("f4")
 
 
-class TiffReader:
+class TiffReader(FrameReader):
     """A `MovieReader` for TIFF files. Row 0 of a frame is the last row in the file."""
 
     def __init__(
@@ -106,7 +104,7 @@ class TiffReader:
             As `movie_pages`, and for a damaged chain of directories.
         """
         limits = limits or HeaderLimits()
-        self._file = FileBytes(path)
+        super().__init__(path, executor, read_ahead_frames)
         try:
             walk = walk_tiff(self._file, limits)
             if walk.fault is not None:
@@ -117,34 +115,8 @@ class TiffReader:
             raise
         first = self._pages[0]
         self._dtype = delivered_dtype(first)
-        self._executor = executor
-        self._read_ahead_frames = read_ahead_frames
         self._flip = flip
         self.header = tiff_header(path, self._pages)
-
-    def frames(
-        self, start: int = 0, stop: int | None = None, *, into: np.ndarray | None = None
-    ) -> Iterator[np.ndarray]:
-        """Frames `start ... stop - 1`, each an (h, w) array in the machine's byte order, new or one of `into`.
-
-        Raises
-        ------
-        FormatError
-            A chunk of the frame does not decode; the message names frame and chunk.
-        """
-        first, last = frame_range(start, stop, len(self._pages))
-        return frames_in_order(self._frame, first, last, self._executor, self._read_ahead_frames, into)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> TiffReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _frame(self, index: int, out: np.ndarray | None) -> np.ndarray:
         name = f"frame {index + 1} of {len(self._pages)}"

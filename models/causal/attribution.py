@@ -60,33 +60,25 @@ def attribute(
     bands = band_frequencies_per_angstrom()
     draws = draw_causes(evidence, prior)
     if session is not None:
-        said = draw_particles(session, evidence, particles, explained_losses(evidence, draws))
+        particle_draws = draw_particles(session, evidence, particles, explained_losses(evidence, draws))
         draws = draws.doing(
-            axial_tilt_mrad=said.axial_tilt_mrad,
-            shifted_tilt_mrad=said.shifted_tilt_mrad,
-            level_and_fall=said.level_and_fall,
+            axial_tilt_mrad=particle_draws.axial_tilt_mrad,
+            shifted_tilt_mrad=particle_draws.shifted_tilt_mrad,
+            level_and_fall=particle_draws.level_and_fall,
         )
     losses = all_losses(evidence, draws, bands)
     unit = unit_losses(evidence)
-    mean, covariance = prior.moments()
     rows = ring_rows(evidence, unit)
     # Level and fall of the movie's own rings against the session's.
     effects, effects_covariance = (
-        (np.zeros(2), EFFECTS_COVARIANCE) if rows is None else rows.effects_given(mean, covariance)
+        (np.zeros(2), EFFECTS_COVARIANCE) if rows is None else rows.effects_given(*prior.moments())
     )
     unexplained, unexplained_sd = _unexplained(float(effects[1]), float(effects_covariance[1, 1]), bands)
     table = {name: (row.mean(axis=0), row.std(axis=0)) for name, row in losses.items()}
     table["unexplained"] = (unexplained, unexplained_sd)
-    expected = np.concatenate([np.eye(BAND_COUNT), -unit.T], axis=1)  # (J, COLUMNS)
-    assert expected.shape == (BAND_COUNT, COLUMNS)
-    expected[:, -1] = 0.0  # rings wash out over the ice, particles do not
-    shape = np.stack([np.ones(BAND_COUNT), fall_curve(bands)], axis=1)
-    predictive = expected @ mean + shape @ effects
-    variance = np.einsum("ij,jk,ik->i", expected, covariance, expected)
-    variance = variance + np.einsum("ij,jk,ik->i", shape, effects_covariance, shape) + _RINGS_OF_ICE_SD**2
-    # What rings the ice makes by itself is noise to the specimen; never more than most of them.
-    by_ice = np.median(ice_pattern(evidence, draws, bands), axis=0)
-    predictive = np.log(np.maximum(np.exp(predictive) - by_ice, _LEAST_SPECIMEN_SHARE * np.exp(predictive)))
+    # What rings the ice makes by itself is noise to the specimen.
+    ice_ssnr = np.median(ice_pattern(evidence, draws, bands), axis=0)
+    log_ssnr, log_ssnr_sd = _predicted_log_ssnr(prior, unit, effects, effects_covariance, ice_ssnr)
     frequency = tuple(bands.tolist())
     at_5_angstrom = {name: curves_at(NAMED_PER_ANGSTROM, row) for name, row in losses.items()}
     at_5_angstrom["unexplained"] = curves_at(NAMED_PER_ANGSTROM, unexplained[None, :])
@@ -102,9 +94,35 @@ def attribute(
             named_excess_ln_ssnr=named.excess_ln_ssnr,
         ),
         frequency_per_angstrom=frequency,
-        log_ssnr=tuple(predictive.tolist()),
-        log_ssnr_sd=tuple(np.sqrt(variance).tolist()),
+        log_ssnr=tuple(log_ssnr.tolist()),
+        log_ssnr_sd=tuple(log_ssnr_sd.tolist()),
     )
+
+
+def _predicted_log_ssnr(
+    prior: PriorSnapshot, unit: Array, effects: Array, effects_covariance: Array, ice_ssnr: Array
+) -> tuple[Array, Array]:
+    """(BAND_COUNT,) ln SSNR of the specimen that this micrograph is predicted to have, and its sd.
+
+    Parameters
+    ----------
+    unit:
+        Losses at strength 1 (`draws.unit_losses`).
+    effects, effects_covariance:
+        (2,) and (2, 2): level and fall of the movie's own rings against the session's.
+    ice_ssnr:
+        (BAND_COUNT,) of the ice's own rings; taken off, but never more than most of what is predicted.
+    """
+    mean, covariance = prior.moments()
+    expected = np.concatenate([np.eye(BAND_COUNT), -unit.T], axis=1)  # (J, COLUMNS)
+    assert expected.shape == (BAND_COUNT, COLUMNS)
+    expected[:, -1] = 0.0  # rings wash out over the ice, particles do not
+    shape = np.stack([np.ones(BAND_COUNT), fall_curve(band_frequencies_per_angstrom())], axis=1)
+    predicted = expected @ mean + shape @ effects
+    variance = np.einsum("ij,jk,ik->i", expected, covariance, expected)
+    variance = variance + np.einsum("ij,jk,ik->i", shape, effects_covariance, shape) + _RINGS_OF_ICE_SD**2
+    predicted = np.log(np.maximum(np.exp(predicted) - ice_ssnr, _LEAST_SPECIMEN_SHARE * np.exp(predicted)))
+    return predicted, np.sqrt(variance)
 
 
 def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstrom: Array) -> dict[str, Array]:

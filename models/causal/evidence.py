@@ -40,25 +40,7 @@ def collect_evidence(
     far as the fit reaches: beyond, a positive A(k) is fitted noise. `field_angstrom` is the micrograph's height and
     width.
     """
-    frequency = np.array(spectra.frequency_per_angstrom)
-    amplitude, noise = np.array(spectra.ring_amplitude), np.array(spectra.noise_power)
-    bands = band_frequencies_per_angstrom()
-    measured: list[float | None] = [None] * bands.size
-    counting_sd = np.zeros(bands.size)
-    width = float(bands[1] - bands[0])
-    # A real image's independent samples lie on half a plane.
-    samples = np.maximum(np.pi * bands * width * field_angstrom[0] * field_angstrom[1], 1.0)
-    if ctf.defocus_known and ctf.fit_resolution_angstrom is not None and frequency.size:
-        begin, limit = _first_zero_per_angstrom(ctf, acquisition), _WELL_INSIDE / ctf.fit_resolution_angstrom
-        for index, band in enumerate(bands):
-            inside = (np.abs(frequency - band) <= width / 2) & (noise > 0)
-            if not begin < band <= limit or not inside.any():
-                continue
-            ratio = float(np.mean(amplitude[inside] / noise[inside]))
-            if ratio > _MIN_BAND_SSNR:
-                measured[index] = float(np.log(ratio))
-                # The mean of n exponential samples of mean 1 + ratio CTF^2, read off over CTF^2.
-                counting_sd[index] = (1 + ratio / 2) / ratio / np.sqrt(samples[index] * _CTF2_VARIANCE)
+    measured, counting_sd = _log_ssnr_of_bands(ctf, spectra, acquisition, field_angstrom)
     known, pattern = ctf.defocus_known, quality.fixed_pattern_rms
     return MovieEvidence(
         shift_x_angstrom=shifts.shift_x_angstrom,
@@ -88,6 +70,33 @@ def collect_evidence(
         particle_diameter_angstrom=particle_diameter_angstrom,
         exposure=acquisition.exposure,
     )
+
+
+def _log_ssnr_of_bands(
+    ctf: CtfEstimate, spectra: Spectra, acquisition: AcquisitionParameters, field_angstrom: tuple[float, float]
+) -> tuple[list[float | None], NDArray[np.float64]]:
+    """ln SSNR in each of the prior's bands (None: not measured), and the sd of counting, 0 where not measured."""
+    frequency = np.array(spectra.frequency_per_angstrom)
+    amplitude, noise = np.array(spectra.ring_amplitude), np.array(spectra.noise_power)
+    bands = band_frequencies_per_angstrom()
+    measured: list[float | None] = [None] * bands.size
+    counting_sd = np.zeros(bands.size)
+    if not ctf.defocus_known or ctf.fit_resolution_angstrom is None or not frequency.size:
+        return measured, counting_sd
+    width = float(bands[1] - bands[0])
+    # A real image's independent samples lie on half a plane.
+    samples = np.maximum(np.pi * bands * width * field_angstrom[0] * field_angstrom[1], 1.0)
+    begin, limit = _first_zero_per_angstrom(ctf, acquisition), _WELL_INSIDE / ctf.fit_resolution_angstrom
+    for index, band in enumerate(bands):
+        inside = (np.abs(frequency - band) <= width / 2) & (noise > 0)
+        if not begin < band <= limit or not inside.any():
+            continue
+        ratio = float(np.mean(amplitude[inside] / noise[inside]))
+        if ratio > _MIN_BAND_SSNR:
+            measured[index] = float(np.log(ratio))
+            # The mean of n exponential samples of mean 1 + ratio CTF^2, read off over CTF^2.
+            counting_sd[index] = (1 + ratio / 2) / ratio / np.sqrt(samples[index] * _CTF2_VARIANCE)
+    return measured, counting_sd
 
 
 def _first_zero_per_angstrom(ctf: CtfEstimate, acquisition: AcquisitionParameters) -> float:

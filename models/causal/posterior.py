@@ -76,18 +76,12 @@ def update(
     change = find_change(window, movie_count - len(window), announced)
     changes = prior.change_points
     if change is not None:
-        learnt.after(change[0], physics)
-        changes = (*changes, change[0])
-        if change[0].forgets_counts:
-            # Another beam, another zero: the most that was counted since.
-            since = change[0].utc_us or 0
-            later = [m for m in movies if m.exposure.acquired_utc_us is None or m.exposure.acquired_utc_us >= since]
-            empty = max((movie.dose_per_frame_e_per_px for movie in later), default=0.0)
-        window = window[change[1] :]
-        if change[0].cause == "grid":
-            # Rings were compared with those of the specimen that is gone.
-            rings = [CHANNELS.index("ring_level"), CHANNELS.index("ring_fall")]
-            window = [replace(row, channels=_without(row.channels, rings)) for row in window]
+        point, first_row_after = change
+        learnt.after(point, physics)
+        changes = (*changes, point)
+        if point.forgets_counts:
+            empty = _most_counts_since(point, movies)
+        window = _window_since(point, window[first_row_after:])
     return PriorSnapshot(
         version=prior.version + 1,
         movie_count=movie_count,
@@ -102,6 +96,22 @@ def update(
         change_points=changes,
         change_sd=_change_sd(prior, learnt),
     )
+
+
+def _most_counts_since(change: ChangePoint, movies: Sequence[MovieEvidence]) -> float:
+    """e/px per frame: another beam has another zero, which is the most that was counted since. 0: nothing was."""
+    since = change.utc_us or 0
+    later = [m for m in movies if m.exposure.acquired_utc_us is None or m.exposure.acquired_utc_us >= since]
+    return max((movie.dose_per_frame_e_per_px for movie in later), default=0.0)
+
+
+def _window_since(change: ChangePoint, rows: list[WindowRow]) -> list[WindowRow]:
+    """The rows after a change, as they can be compared with those to come."""
+    if change.cause != "grid":
+        return rows
+    # Rings were compared with those of the specimen that is gone.
+    rings = [CHANNELS.index("ring_level"), CHANNELS.index("ring_fall")]
+    return [replace(row, channels=_without(row.channels, rings)) for row in rows]
 
 
 @dataclass

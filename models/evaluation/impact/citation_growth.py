@@ -118,16 +118,8 @@ def grow(parameters: GrowthParameters, rng: np.random.Generator) -> CitationGrap
         count = min(count, room - n)
         if count == 0:
             continue
-        kinds = rng.choice(
-            [ARTICLE, PATENT, DATASET],
-            count,
-            p=[1 - p.patent_share - p.dataset_share, p.patent_share, p.dataset_share],
-        ).astype(np.int8)
-        popularity = np.exp(heat)
-        topics_new = rng.choice(topics, count, p=popularity / popularity.sum())
+        kinds, topics_new = _draw_works(count, heat, applied, p, rng)
         patents = kinds == PATENT
-        wanted = popularity * applied
-        topics_new[patents] = rng.choice(topics, int(patents.sum()), p=wanted / wanted.sum())
         new = np.arange(n, n + count)
         mean = p.references_mean * np.where(patents, 0.5, np.where(kinds == DATASET, 0.2, 1.0))
         references = rng.negative_binomial(p.references_size, p.references_size / (p.references_size + mean))
@@ -162,6 +154,23 @@ def grow(parameters: GrowthParameters, rng: np.random.Generator) -> CitationGrap
         np.concatenate(cited) if cited else np.zeros(0, np.int64),
         _FIRST_YEAR + p.years,
     )
+
+
+def _draw_works(
+    count: int, heat: Floats, applied: Floats, p: GrowthParameters, rng: np.random.Generator
+) -> tuple[NDArray[np.int8], Indices]:
+    """(count,) kinds and topics of new works; `heat`, `applied`: of each topic, patents prefer the applied ones."""
+    kinds = rng.choice(
+        [ARTICLE, PATENT, DATASET],
+        count,
+        p=[1 - p.patent_share - p.dataset_share, p.patent_share, p.dataset_share],
+    ).astype(np.int8)
+    popularity = np.exp(heat)
+    topics = rng.choice(len(heat), count, p=popularity / popularity.sum())
+    patents = kinds == PATENT
+    wanted = popularity * applied
+    topics[patents] = rng.choice(len(heat), int(patents.sum()), p=wanted / wanted.sum())
+    return kinds, topics
 
 
 def synthetic_graph(seed: int) -> CitationGraph:

@@ -63,24 +63,11 @@ def forecast(
     1 minus Kolmogorov's distance of the PIT in the backtest, less where the backtest has few works; the least there is
     without one. The same graph and request give the same verdict. `notes` go to what is not known.
     """
-    unknown = list(notes)
-    missing = [one for one in request.reference_ids if graph.index_of(one) is None]
-    index = None if request.work_id is None else graph.index_of(request.work_id)
-    if request.work_id is not None and index is None:
-        return nothing(f"work {request.work_id} is not in the citation graph", *unknown)
-    asked = graph
-    if index is None:
-        references = [found for one in request.reference_ids if (found := graph.index_of(one)) is not None]
-        if not references:
-            return nothing(
-                "none of the references is in the citation graph"
-                if request.reference_ids
-                else "neither a work nor references were named for the citation graph",
-                *unknown,
-            )
-        asked, index = graph.with_work(_NEW, references), len(graph)
-        unknown.append("the structure is not in the graph: forecast as an article that cites the named references")
-        unknown += [f"{len(missing)} of the references are not in the graph"] if missing else []
+    work = _requested_work(graph, request)
+    if isinstance(work, str):
+        return nothing(work, *notes)
+    asked, index, doubts = work
+    unknown = [*notes, *doubts]
     layer, held = forecast_of_graph(network, graph, device)
     # Message passing sums in parallel order; a graph and a request fix it.
     citations, patents = (law.rows(np.array([index])) for law in forecast_laws(network, layer, asked, device))
@@ -112,6 +99,28 @@ def forecast(
         evidence=evidence,
         does_not_know=tuple(unknown),
     )
+
+
+def _requested_work(graph: CitationGraph, request: ImpactRequest) -> tuple[CitationGraph, int, list[str]] | str:
+    """The graph with the requested work in it, the work's index, and what makes that work doubtful; or why there is no
+    such work."""
+    index = None if request.work_id is None else graph.index_of(request.work_id)
+    if index is not None:
+        return graph, index, []
+    if request.work_id is not None:
+        return f"work {request.work_id} is not in the citation graph"
+    places = [graph.index_of(work_id) for work_id in request.reference_ids]
+    references = [place for place in places if place is not None]
+    if not references:
+        return (
+            "none of the references is in the citation graph"
+            if request.reference_ids
+            else "neither a work nor references were named for the citation graph"
+        )
+    doubts = ["the structure is not in the graph: forecast as an article that cites the named references"]
+    if len(references) < len(places):
+        doubts.append(f"{len(places) - len(references)} of the references are not in the graph")
+    return graph.with_work(_NEW, references), len(graph), doubts
 
 
 def _reliability(held: Backtest | None) -> float:

@@ -122,38 +122,51 @@ def _check(node: ast.expr, where: str, names: set[str], depth: int) -> int:
     children: list[ast.expr] = []
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
-            try:
-                finite = math.isfinite(float(value))
-            except OverflowError:
-                finite = False
-            if not finite:
-                raise SettingsError(
-                    f"{where}: the number in column {node.col_offset + 1} is too large", remedy="mend it"
-                )
+            _check_number(node, value, where)
         case ast.Name(id=name):
             if name in FUNCTIONS:
                 raise _refused(where, node, f"{name} is a function and needs its argument")
             names.add(name)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            children = [left, right]
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not(), operand=operand):
-            children = [operand]
-        case ast.BoolOp(values=values):
-            children = values
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARED for op in ops):
-            children = [left, *others]
-        case ast.IfExp(test=test, body=body, orelse=orelse):
-            children = [test, body, orelse]
-        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
-            _, least, most = FUNCTIONS[name]
-            if not least <= len(arguments) <= most:
-                raise _refused(where, node, f"{name} takes {least if least == most else f'{least} to {most}'} numbers")
-            children = arguments
         case ast.Call(func=ast.Name(id=name)):
-            raise _refused(where, node, f"there is no function {name}")
+            children = _arguments(node, name, where)
         case _:
-            raise _refused(where, node, f"{type(node).__name__.lower()} is not part of the language")
+            children = _operands(node, where)
     return 1 + sum(_check(child, where, names, depth + 1) for child in children)
+
+
+def _check_number(node: ast.expr, value: int | float, where: str) -> None:
+    try:
+        finite = math.isfinite(float(value))
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise SettingsError(f"{where}: the number in column {node.col_offset + 1} is too large", remedy="mend it")
+
+
+def _operands(node: ast.expr, where: str) -> list[ast.expr]:
+    """What an operator of the language works on; SettingsError for anything else."""
+    match node:
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return [left, right]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not(), operand=operand):
+            return [operand]
+        case ast.BoolOp(values=values):
+            return values
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARED for op in ops):
+            return [left, *others]
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return [test, body, orelse]
+    raise _refused(where, node, f"{type(node).__name__.lower()} is not part of the language")
+
+
+def _arguments(call: ast.Call, name: str, where: str) -> list[ast.expr]:
+    """Of a function of the language, as many as it takes."""
+    if name not in FUNCTIONS or call.keywords:
+        raise _refused(where, call, f"there is no function {name}")
+    _, least, most = FUNCTIONS[name]
+    if not least <= len(call.args) <= most:
+        raise _refused(where, call, f"{name} takes {least if least == most else f'{least} to {most}'} numbers")
+    return call.args
 
 
 def _refused(where: str, node: ast.expr, why: str) -> SettingsError:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from frazil.models.evaluation.facts import MovieFacts
 from frazil.models.evaluation.logic.claims import movie_claims
 from frazil.models.evaluation.logic.exact import counter_example
-from frazil.models.evaluation.reproducibility.evaluator import half_agreement
+from frazil.models.evaluation.reproducibility.ring_agreement import half_agreement
 from frazil.models.evaluation.verdict import Verdict, reliability
 from frazil.models.records import MovieResult
 

@@ -24,7 +24,7 @@ from typing import Any
 from frazil.models.evaluation.facts import MovieFacts, RoundFacts
 from frazil.models.evaluation.logic.claims import movie_claims
 from frazil.models.evaluation.logic.exact import counter_example
-from frazil.models.evaluation.reproducibility.evaluator import half_agreement
+from frazil.models.evaluation.reproducibility.ring_agreement import half_agreement
 from frazil.models.evaluation.value.hyperscore import EQUAL_WEIGHTS, VALUE_NAME
 from frazil.models.evaluation.verdict import Json
 

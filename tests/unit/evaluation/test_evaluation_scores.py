@@ -18,6 +18,7 @@ from frazil.models.causal.prior import physics_prior
 from frazil.models.evaluation import panel
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.reproducibility import evaluator as reproducibility
+from frazil.models.evaluation.reproducibility.ring_agreement import half_agreement
 from frazil.models.evaluation.value import hyperscore, meta
 from frazil.models.evaluation.value.temper import epoch_reliabilities, epoch_temper, temper
 from frazil.models.evaluation.verdict import LEAST_RELIABILITY, Verdict
@@ -25,10 +26,7 @@ from frazil.models.records import MovieEvidence
 
 
 def _agreements(truth: SimpleNamespace, shared: float) -> list[tuple[float, float]]:
-    found = [
-        reproducibility.half_agreement(truth.movie(spectra=truth.spectra(shared=shared, seed=seed)).result)
-        for seed in range(8)
-    ]
+    found = [half_agreement(truth.movie(spectra=truth.spectra(shared=shared, seed=seed)).result) for seed in range(8)]
     return [one for one in found if one is not None]
 
 
@@ -50,10 +48,7 @@ def test_the_more_is_shared_the_better_the_agreement(truth: SimpleNamespace) -> 
 
 
 def test_the_stated_error_is_the_scatter(truth: SimpleNamespace) -> None:
-    found = [
-        reproducibility.half_agreement(truth.movie(spectra=truth.spectra(shared=1.0, seed=seed)).result)
-        for seed in range(40)
-    ]
+    found = [half_agreement(truth.movie(spectra=truth.spectra(shared=1.0, seed=seed)).result) for seed in range(40)]
     values = np.array([one for one in found if one is not None])
     assert 0.6 < values[:, 0].std(ddof=1) / values[:, 1].mean() < 1.6
 
@@ -62,8 +57,8 @@ def test_without_rings_or_halves_nothing_is_said(truth: SimpleNamespace) -> None
     movie = truth.movie(spectra=truth.spectra(shared=1.0, seed=0))
     unreliable = replace(movie.result, ctf=replace(movie.result.ctf, reliable=False))
     one_frame = replace(movie.result, spectra=replace(movie.result.spectra, half_frc=()))
-    assert reproducibility.half_agreement(unreliable) is None
-    assert reproducibility.half_agreement(one_frame) is None
+    assert half_agreement(unreliable) is None
+    assert half_agreement(one_frame) is None
     verdict = reproducibility.evaluate(RoundFacts(0, (truth.movie(),)))
     assert verdict.verdict is None
     assert verdict.reliability == 1.0

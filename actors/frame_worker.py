@@ -45,10 +45,11 @@ from frazil.models.deconvolution.lessons import lessons_bytes, network_from_byte
 from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.movie import MovieReader, open_movie
-from frazil.models.gain.correction import BadPixels, CorrectedFrames, hot_pixels
+from frazil.models.gain.correction import BadPixels, CorrectedFrames
 from frazil.models.gain.evidence import mean_counts_by_half, pattern_left_rms, residuals
-from frazil.models.gain.gate import GainDecision, decide, relative_residual
-from frazil.models.gain.reference import Reference, read_defects, read_reference
+from frazil.models.gain.gate import GainDecision, decide
+from frazil.models.gain.movie_gain import MovieGain, read_movie_gain
+from frazil.models.gain.reference import read_defects, read_reference
 from frazil.models.motion.held_frames import HeldFrames
 from frazil.models.movie_pipeline import MovieProducts, pick_and_extract, process_movie, process_sums
 from frazil.models.records import DeviceReport, MovieEvidence, MovieFiles, MovieHeader, MovieResult, StageTiming
@@ -119,9 +120,8 @@ class FrameWorker:
         self._device = self._claim_device()
         self._decoders = ThreadPoolExecutor(max(config.threads, 1), thread_name_prefix="decode")
         self._gain_key: tuple[object, ...] | None = None
-        self._multiplier: NDArray[np.float32] | None = None
+        self._gain = MovieGain(None, None)
         self._pattern: NDArray[np.float32] | None = None
-        self._defects: NDArray[np.bool_] | None = None
         self._network: tuple[int, ResidualNetwork | None] = (0, None)
 
     # --- the device ------------------------------------------------------------------------------------------------
@@ -201,40 +201,20 @@ class FrameWorker:
             defects_path=task.defects_path,
         )
 
-    def _gain(self, decision: GainDecision, header: MovieHeader) -> None:
-        """Load multiplier and defects for this movie's shape; kept until the decision or the shape changes."""
-        shape = (header.height_px, header.width_px)
+    def _gain_of(self, decision: GainDecision, header: MovieHeader) -> MovieGain:
+        """Multiplier and defects for this movie's shape; kept until the decision or the shape changes."""
         key = (
             decision.gain_path,
             decision.orientation,
             decision.convention,
             decision.defects_path,
-            shape,
+            (header.height_px, header.width_px),
             header.file_format,
         )
-        if key == self._gain_key:
-            return
-        multiplier = None
-        flip_tiff = header.file_format != "eer"
-        if decision.applies and decision.gain_path is not None:
-            reference: Reference = read_reference(Path(decision.gain_path), flip_tiff=flip_tiff)
-            multiplier = reference.multiplier(
-                decision.orientation, "divide" if decision.convention == "divide" else "multiply"
-            )
-            if multiplier.shape != shape:
-                raise QuarantineError(
-                    f"this movie is {shape[1]} x {shape[0]} px, "
-                    f"the gain reference {multiplier.shape[1]} x {multiplier.shape[0]} px",
-                    remedy="check that the movie was taken in the session's camera mode",
-                )
-        defects = None
-        if decision.defects_path is not None:
-            defects = read_defects(Path(decision.defects_path), shape, flip_tiff=flip_tiff)
-        self._pattern = None
-        if multiplier is not None:
-            dead = multiplier == 0
-            self._pattern = relative_residual((1.0 / np.where(dead, 1.0, multiplier)).astype(np.float32), dead)
-        self._multiplier, self._defects, self._gain_key = multiplier, defects, key
+        if key != self._gain_key:
+            self._gain = read_movie_gain(decision, header)
+            self._pattern, self._gain_key = self._gain.pattern(), key
+        return self._gain
 
     # --- a movie ---------------------------------------------------------------------------------------------------
 
@@ -265,36 +245,32 @@ class FrameWorker:
                 path=task.movie_path,
                 remedy=f"frazil needs at least {_SMALLEST_PX} px along each side",
             )
-        self._gain(task.gain, reader.header)
+        gain = self._gain_of(task.gain, reader.header)
         stages("read")
         # Two passes follow, one to find the motion and one to sum; what comes then needs the memory for itself.
         movie = HeldFrames(reader, limit_bytes=settings.workers.movie_memory_mib << 20, kept_passes=2)
         frame_count = reader.header.frame_count
         halves = movie.half_sums()
-        raw_sum = halves.sum(axis=0)
-        mask = np.zeros(raw_sum.shape, dtype=bool) if self._defects is None else self._defects.copy()
-        corrected_sum = raw_sum if self._multiplier is None else raw_sum * self._multiplier
-        if self._multiplier is not None:
-            mask |= self._multiplier == 0
-        mask |= hot_pixels(corrected_sum) if frame_count > 1 else ~np.isfinite(corrected_sum)
+        corrected_sum = halves.sum(axis=0)
+        gain.correct(corrected_sum)
+        bad = gain.bad_pixels(corrected_sum, frame_count)
         corrected_sum = np.nan_to_num(corrected_sum, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         pattern_rms = None
         if frame_count > 1:
-            if self._multiplier is not None:
-                halves *= self._multiplier
-            pattern_rms = pattern_left_rms(np.nan_to_num(halves, copy=False, posinf=0.0, neginf=0.0), mask)
+            gain.correct(halves)
+            pattern_rms = pattern_left_rms(np.nan_to_num(halves, copy=False, posinf=0.0, neginf=0.0), bad)
         del halves
         source = CorrectedFrames(
             movie,
-            multiplier=self._multiplier,
-            bad=BadPixels.from_mask(mask),
+            multiplier=gain.multiplier,
+            bad=BadPixels.from_mask(bad),
             counts_per_electron=settings.camera.counts_per_electron,
         )
         earlier = None if task.from_stage is Stage.MOTION else task.earlier
         products = process_movie(
             source,
             corrected_sum=corrected_sum / settings.camera.counts_per_electron,
-            bad_pixel_count=int(mask.sum()),
+            bad_pixel_count=int(bad.sum()),
             gain_pattern=self._pattern,
             fixed_pattern_rms=pattern_rms,
             known_motion=None if earlier is None else known_motion(earlier),

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.config.errors import FrazilError
-from frazil.config.settings import EvaluationSettings, GainOrientation, Settings
+from frazil.config.settings import EvaluationSettings, Settings
 from frazil.models.deconvolution.ssnr import half_spectra_ssnr
 from frazil.models.deconvolution.wiener import ctf_parameters
 from frazil.models.evaluation.robustness.formula import Formula, parse_formula
@@ -48,10 +48,10 @@ from frazil.models.evaluation.robustness.sensitivity import (
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.image import read_image_2d
 from frazil.models.formats.movie import open_movie
-from frazil.models.gain.correction import BadPixels, hot_pixels
+from frazil.models.gain.correction import BadPixels
 from frazil.models.gain.gate import GainDecision
-from frazil.models.gain.reference import read_defects, read_reference
-from frazil.models.records import MovieResult
+from frazil.models.gain.movie_gain import MovieGain, read_movie_gain
+from frazil.models.records import MovieHeader, MovieResult
 
 SAMPLE_PX = 768
 """Side of the middle of the movie that is run again: seconds instead of minutes, and several hundred angstrom wide."""
@@ -259,46 +259,42 @@ def _middle(height: int, width: int) -> tuple[slice, slice]:
     return slice(top, top + h), slice(left, left + w)
 
 
-def _sample(job: RerunJob, found: Findings) -> Image | None:
-    """(F, h, w) corrected frames of the movie's middle, electrons; None, and why, where the movie cannot be had."""
+def _sample(job: RerunJob, findings: Findings) -> Image | None:
+    """(F, h, w) corrected frames of the movie's middle, electrons; None, and why, where they cannot be had."""
     try:
-        frames = _frames(job)
+        header, window, frames = _raw_frames(job)
     except (FrazilError, OSError) as error:
-        found.not_run[MOTION] = f"the movie cannot be read again ({error})"
+        findings.not_run[MOTION] = f"the movie cannot be read again ({error})"
         return None
     if len(frames) < 2:
-        found.not_run[MOTION] = "a single frame has no motion"
+        findings.not_run[MOTION] = "a single frame has no motion"
         return None
-    return frames
+    try:
+        gain = read_movie_gain(job.gain, header).within(window)
+    except (FrazilError, OSError) as error:
+        findings.not_run[MOTION] = f"the movie cannot be corrected again ({error})"
+        return None
+    return _corrected(frames, gain, job.settings.camera.counts_per_electron)
 
 
-def _frames(job: RerunJob) -> Image:
-    camera = job.settings.camera
+def _raw_frames(job: RerunJob) -> tuple[MovieHeader, tuple[slice, slice], Image]:
+    """The movie's header, its middle (rows, columns) and the counts (F, h, w) there."""
     with open_movie(
         Path(job.movie_path),
-        eer_dose_per_fraction_e_per_a2=camera.eer_dose_per_fraction_e_per_a2,
+        eer_dose_per_fraction_e_per_a2=job.settings.camera.eer_dose_per_fraction_e_per_a2,
         pixel_size_angstrom=job.acquisition.pixel_size_angstrom,
     ) as reader:
-        header = reader.header
-        where = _middle(header.height_px, header.width_px)
-        frames = np.stack([np.array(frame[where], dtype=np.float32) for frame in reader.frames()])
-    shape = (header.height_px, header.width_px)
-    flip_tiff = header.file_format != "eer"
-    bad = np.zeros(frames.shape[1:], dtype=bool)
-    gain = job.gain
-    if gain is not None and gain.applies and gain.gain_path is not None:
-        reference = read_reference(Path(gain.gain_path), flip_tiff=flip_tiff)
-        multiplier = reference.multiplier(
-            GainOrientation(gain.orientation), "divide" if gain.convention == "divide" else "multiply"
-        )
-        if multiplier.shape == shape:
-            frames *= multiplier[where]
-            bad |= multiplier[where] == 0
-    if gain is not None and gain.defects_path is not None:
-        bad |= read_defects(Path(gain.defects_path), shape, flip_tiff=flip_tiff)[where]
-    pixels = BadPixels.from_mask(bad | hot_pixels(frames.sum(axis=0)))
+        window = _middle(reader.header.height_px, reader.header.width_px)
+        frames = np.stack([np.array(frame[window], dtype=np.float32) for frame in reader.frames()])
+        return reader.header, window, frames
+
+
+def _corrected(frames: Image, gain: MovieGain, counts_per_electron: float) -> Image:
+    """The frames' own memory: multiplied by the gain, bad pixels replaced, in electrons."""
+    gain.correct(frames)
+    pixels = BadPixels.from_mask(gain.bad_pixels(frames.sum(axis=0), len(frames)))
     frames[:, pixels.bad_y_px, pixels.bad_x_px] = frames[:, pixels.donor_y_px, pixels.donor_x_px]
-    frames /= np.float32(camera.counts_per_electron)
+    frames /= np.float32(counts_per_electron)
     return np.nan_to_num(frames, copy=False, posinf=0.0, neginf=0.0)
 
 

@@ -10,11 +10,8 @@ from pathlib import Path
 from frazil.config.errors import FrazilError, UsageError
 from frazil.config.settings import Settings
 from frazil.config.stages import Stage
-from frazil.daemon.changes.apply import origin_of
-from frazil.daemon.changes.apply import put_in_force as put_settings_in_force
+from frazil.daemon.changes.apply import apply_plan, apply_thresholds, origin_of
 from frazil.daemon.changes.plan import plan_change
-from frazil.daemon.changes.thresholds import put_in_force
-from frazil.daemon.changes.what_if import changed
 from frazil.daemon.processing.movies import MovieProcessing
 from frazil.daemon.processing.results import ResultWriter
 from frazil.daemon.session.inbox import Order
@@ -98,15 +95,10 @@ class Commands:
 
     def _set_thresholds(self, changes: Mapping[str, object], who: str) -> str:
         """A person changes thresholds while the session runs; kept with it. The map follows before its next round."""
-        thresholds = changed(self.settings.thresholds, changes)
-        origin = f"set by {who or 'a client'} while the session ran"
-        origins = {**self.settings.origins, **{f"thresholds.{name}": origin for name in changes}}
-        settings = self.settings.model_copy(update={"thresholds": thresholds, "origins": origins})
-        rejected, again = put_in_force(self._store, self._session_dir, settings, before=self.settings)
-        self.settings = settings
-        self._results.use(thresholds)
-        _log.info("thresholds are %s (%s)", thresholds, origin)
-        return f"{rejected} movies set aside, {again} kept again"
+        self.settings, judged = apply_thresholds(self._store, self._session_dir, changes, before=self.settings, who=who)
+        self._results.use(self.settings.thresholds)
+        _log.info("thresholds are %s (set by %s)", self.settings.thresholds, who or "a client")
+        return f"{judged.set_aside} movies set aside, {judged.kept_again} kept again"
 
     def _set_settings(self, changes: Mapping[str, object], who: str) -> str:
         """A person changes settings while the session runs; kept with it, and taken up when the movies in the workers'
@@ -116,9 +108,7 @@ class Commands:
         if not plan.changed:
             return plan.sentence()
         self._check_workers(plan.settings)
-        put_settings_in_force(
-            self._store, self._session_dir, plan, before=self.settings, who=who, now_utc_us=now_utc_us
-        )
+        apply_plan(self._store, self._session_dir, plan, before=self.settings, who=who, now_utc_us=now_utc_us)
         self.settings = plan.settings
         _log.info("settings by %s: %s", who or "a client", "; ".join(plan.lines()))
         if {one.stage for one in plan.changed} == {Stage.THRESHOLDS}:

@@ -1,20 +1,15 @@
-"""Thresholds of a session in the store: what others would do, and putting them in force."""
+"""Thresholds of a session in the store: what others would do, and judging all micrographs by them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
-from frazil.config.loading import settings_to_yaml
-from frazil.config.settings import Settings, ThresholdSettings
+from frazil.config.settings import ThresholdSettings
 from frazil.daemon.changes.what_if import Row, WhatIf, state_and_reason, what_if
-from frazil.daemon.session import folder
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.queries import named_sql
-from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar, Table
-from frazil.daemon.store.writes import session_writes
 
 _PAGE = 20_000
 _NO_MAP_ANGSTROM = 5.0
@@ -27,46 +22,21 @@ class Reader(Protocol):
         """One of the named queries."""
 
 
-def look(reader: Reader, thresholds: ThresholdSettings) -> WhatIf:
+def effect_of(reader: Reader, thresholds: ThresholdSettings) -> WhatIf:
     """What these thresholds would do to the session as it is now. Raises `QueryError`."""
     gains = reader.named("map_gains").as_dicts()
     resolution = None if not gains else gains[0]["resolution_0143_angstrom"]
-    at = float(resolution) if isinstance(resolution, int | float) else None
+    map_angstrom = float(resolution) if isinstance(resolution, int | float) else None
     rows: list[Row] = []
-    after = ""
-    about: dict[str, Scalar] = {"resolution_angstrom": at or _NO_MAP_ANGSTROM, "limit": _PAGE}
+    last_id = ""
+    params: dict[str, Scalar] = {"resolution_angstrom": map_angstrom or _NO_MAP_ANGSTROM, "limit": _PAGE}
     # Until none is left: a page may be shorter than was asked for (`store.query_max_rows`).
-    while page := reader.named("threshold_facts", {**about, "after": after}).as_dicts():
+    while page := reader.named("threshold_facts", {**params, "after": last_id}).as_dicts():
         rows += page
-        after = str(page[-1]["movie_id"])
+        last_id = str(page[-1]["movie_id"])
     names = ("gain", "best_angstrom", "median_angstrom", "worst_angstrom")
     table = [tuple(float(str(row[name])) for name in names) for row in gains]
-    return what_if(rows, thresholds, resolution_angstrom=at, gains=[(a, b, c, d) for a, b, c, d in table])
-
-
-def put_in_force(store: Store, session_dir: Path, settings: Settings, *, before: Settings) -> tuple[int, int]:
-    """The thresholds of `settings`, wholly or not at all: in the session row and its micrographs together, then in its
-    file. Returns what `judge_again` does.
-
-    Raises
-    ------
-    RetryLaterError
-        The disk refused the write of the store: nothing has changed.
-    OSError
-        It refused the file: all is as it was `before`.
-    """
-    done = store.submit(_set_and_judge, settings_to_yaml(settings), settings.thresholds).result()
-    try:
-        folder.write_settings(session_dir, settings)
-    except OSError:
-        store.submit(_set_and_judge, settings_to_yaml(before), before.thresholds).result()
-        raise
-    return done
-
-
-def _set_and_judge(connection: Connection, settings_yaml: str, thresholds: ThresholdSettings) -> tuple[int, int]:
-    session_writes.set_settings(connection, settings_yaml)
-    return judge_again(connection, thresholds)
+    return what_if(rows, thresholds, resolution_angstrom=map_angstrom, gains=[(a, b, c, d) for a, b, c, d in table])
 
 
 def judge_again(connection: Connection, thresholds: ThresholdSettings) -> tuple[int, int]:

@@ -163,7 +163,7 @@ def _map_change(
     )
 
 
-def changed(thresholds: ThresholdSettings, changes: Mapping[str, object]) -> ThresholdSettings:
+def with_thresholds(thresholds: ThresholdSettings, changes: Mapping[str, object]) -> ThresholdSettings:
     """Thresholds with some of them other; `cuts` may be one text with `;` between them.
 
     Raises
@@ -183,43 +183,43 @@ def changed(thresholds: ThresholdSettings, changes: Mapping[str, object]) -> Thr
     try:
         return ThresholdSettings(**values)
     except ValidationError as error:
-        where, what = first_fault(error)
+        where, fault = first_fault(error)
         # A rule between several thresholds names them itself.
-        said = f"thresholds.{where}: {what[:1].lower()}{what[1:]}" if where else what
-        raise SettingsError(said, remedy="correct the value") from error
+        sentence = f"thresholds.{where}: {fault[:1].lower()}{fault[1:]}" if where else fault
+        raise SettingsError(sentence, remedy="correct the value") from error
 
 
-def to_dict(found: WhatIf) -> dict[str, Any]:
+def to_dict(effect: WhatIf) -> dict[str, Any]:
     """For JSON."""
-    return asdict(found)
+    return asdict(effect)
 
 
-def to_lines(found: WhatIf, *, most: int = 10) -> list[str]:
+def to_lines(effect: WhatIf, *, most: int = 10) -> list[str]:
     """For a person."""
-    lost = found.particles_before - found.particles_after
-    share = f" ({-lost / found.particles_before:+.0%})" if lost and found.particles_before else ""
+    lost = effect.particles_before - effect.particles_after
+    share = f" ({-lost / effect.particles_before:+.0%})" if lost and effect.particles_before else ""
     lines = [
-        f"movies     {found.movies_kept_before} kept now, {found.movies_kept_after} then: "
-        f"{len(found.rejected)} set aside, {len(found.kept_again)} kept again",
-        f"particles  {found.particles_before:,} now, {found.particles_after:,} then" + share,
+        f"movies     {effect.movies_kept_before} kept now, {effect.movies_kept_after} then: "
+        f"{len(effect.rejected)} set aside, {len(effect.kept_again)} kept again",
+        f"particles  {effect.particles_before:,} now, {effect.particles_after:,} then" + share,
     ]
-    if found.share_of_signal is not None and found.share_of_signal != 1.0:
+    if effect.share_of_signal is not None and effect.share_of_signal != 1.0:
         lines.append(
-            f"signal     {found.share_of_signal:.1%} of what the particles carry at the map's resolution stays"
+            f"signal     {effect.share_of_signal:.1%} of what the particles carry at the map's resolution stays"
         )
-    if found.map is None:
+    if effect.map is None:
         lines.append("map        nothing can be foretold")
-    elif found.map.resolution_to_angstrom == found.map.resolution_from_angstrom:
-        lines.append(f"map        {found.map.resolution_from_angstrom:.2f} A, no change")
+    elif effect.map.resolution_to_angstrom == effect.map.resolution_from_angstrom:
+        lines.append(f"map        {effect.map.resolution_from_angstrom:.2f} A, no change")
     else:
-        m = found.map
         lines.append(
-            f"map        {m.resolution_from_angstrom:.2f} A now, {m.resolution_to_angstrom:.2f} A then"
-            f"{eighty(m.best_angstrom, m.worst_angstrom, 2)}"
+            f"map        {effect.map.resolution_from_angstrom:.2f} A now, "
+            f"{effect.map.resolution_to_angstrom:.2f} A then"
+            f"{eighty(effect.map.best_angstrom, effect.map.worst_angstrom, 2)}"
         )
-    if found.by_hand:
-        lines.append(f"by hand    {found.by_hand} movies were accepted or rejected by a person and stay what they are")
-    for title, changes in (("set aside", found.rejected), ("kept again", found.kept_again)):
+    if effect.by_hand:
+        lines.append(f"by hand    {effect.by_hand} movies were accepted or rejected by a person and stay what they are")
+    for title, changes in (("set aside", effect.rejected), ("kept again", effect.kept_again)):
         for change in changes[:most]:
             lines.append(f"  {title}: {change.relative_path}" + (f": {change.reason}" if change.reason else ""))
         if len(changes) > most:

@@ -41,13 +41,13 @@ def set(  # the verb's name
                 client.command("settings", **asked)
         when = "in force"
     else:
-        from frazil.daemon.changes.apply import change_without_daemon, look  # torch: not for --help
+        from frazil.daemon.changes.apply import change_without_daemon, preview_without_daemon  # torch: not for --help
 
         if dry_run:
-            found = look(session, asked)
+            change = preview_without_daemon(session, asked)
         else:
-            found = change_without_daemon(session, asked, who=user_name(), now_utc_us=time.time_ns() // 1000)
-        plan = {**found.to_dict(), "lines": found.lines()}
+            change = change_without_daemon(session, asked, who=user_name(), now_utc_us=time.time_ns() // 1000)
+        plan = {**change.to_dict(), "lines": change.lines()}
         when = "kept; no daemon is running: the next `frazil watch` on this session takes it up"
     done = not dry_run and bool(plan["changed"])
     if as_json:

@@ -10,8 +10,8 @@ import typer
 
 from frazil.config.cuts import CUT_METRICS
 from frazil.config.loading import settings_of
-from frazil.daemon.changes.thresholds import look
-from frazil.daemon.changes.what_if import changed, to_dict, to_lines
+from frazil.daemon.changes.thresholds import effect_of
+from frazil.daemon.changes.what_if import to_dict, to_lines, with_thresholds
 from frazil.daemon.client import connected
 from frazil.daemon.store.reading import open_session
 
@@ -56,13 +56,13 @@ def what_if(
         changes["cuts"] = ";".join(cut or ())
     with open_session(session) as reader:
         present = settings_of(str(reader.named("session").as_dicts()[0]["settings_yaml"])).thresholds
-        thresholds = changed(present, changes)
-        found = look(reader, thresholds)
+        thresholds = with_thresholds(present, changes)
+        effect = effect_of(reader, thresholds)
     if as_json:
-        shown = {**to_dict(found), "thresholds": thresholds.model_dump(mode="json")}
+        shown = {**to_dict(effect), "thresholds": thresholds.model_dump(mode="json")}
         typer.echo(json.dumps(shown, indent=1))
     else:
-        typer.echo("\n".join(to_lines(found)))
+        typer.echo("\n".join(to_lines(effect)))
     if apply:
         remedy = "start `frazil watch` on it, or keep them for its next start with `frazil set`"
         with connected(session, remedy=remedy) as client:

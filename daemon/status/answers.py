@@ -9,10 +9,11 @@ from pathlib import Path
 
 from frazil.config.errors import NotThereError
 from frazil.config.loading import settings_of
+from frazil.config.settings import Settings
 from frazil.daemon.changes.interventions import kept_or_later, note_change
 from frazil.daemon.changes.plan import plan_change
-from frazil.daemon.changes.thresholds import look
-from frazil.daemon.changes.what_if import changed, to_dict, to_lines
+from frazil.daemon.changes.thresholds import effect_of
+from frazil.daemon.changes.what_if import to_dict, to_lines, with_thresholds
 from frazil.daemon.report.pictures import load_picture
 from frazil.daemon.store import result_files
 from frazil.daemon.store.rows import FeedbackRow
@@ -96,63 +97,81 @@ class DaemonService:
 
     def command(self, request: Command) -> Done:
         """Feedback is durable when this returns; orders have been taken."""
-        now_utc_us = time.time_ns() // 1000
         match request.name:
             case "accept" | "reject" | "note":
-                movie_id = request.args.get("movie_id")
-                if movie_id is not None and not self._store.named("movie", {"movie_id": str(movie_id)}).rows:
-                    raise NotThereError(f"no movie {movie_id} in this session")
-                note = request.args.get("reason") or request.args.get("text")
-                feedback = FeedbackRow(
-                    feedback_id=request.command_id or f"{now_utc_us}-{movie_id}-{request.name}",
-                    created_utc_us=now_utc_us,
-                    verdict=request.name,
-                    who=request.who or "unknown",
-                    movie_id=None if movie_id is None else str(movie_id),
-                    note=None if note is None else str(note),
-                )
-                with kept_or_later():
-                    result_files.append_feedback(self._session_dir, feedback)
-                state = self._store.submit(session_writes.record_feedback, feedback).result()
-                return Done("noted" if state is None else f"the movie is {state.value}")
+                return self._record_feedback(request)
             case "intervention":
-                sentence, factor = request.args.get("sentence"), request.args.get("factor")
-                note_change(
-                    self._store,
-                    self._session_dir,
-                    sentence=None if sentence is None else str(sentence),
-                    factor=None if factor is None else str(factor),
-                    who=request.who,
-                    now_utc_us=now_utc_us,
-                    intervention_id=request.command_id,
-                )
-                return Done("noted")
+                return self._note_intervention(request)
             case "acknowledge":
-                alert_id = str(request.args.get("alert_id"))
-                known = self._store.submit(
-                    session_writes.acknowledge_alert, alert_id, who=request.who or "unknown", utc_us=now_utc_us
-                ).result()
-                if not known:
-                    raise NotThereError(f"no open alert {alert_id}")
-                return Done("acknowledged")
+                return self._acknowledge(request)
             case "what-if":
-                rows = self._store.named("session").as_dicts()
-                present = settings_of(str(rows[0]["settings_yaml"])).thresholds
-                thresholds = changed(present, request.args)
-                found = look(self._store, thresholds)
-                said = {
-                    **to_dict(found),
-                    "lines": to_lines(found, most=_LINES_TOLD),
-                    "thresholds": thresholds.model_dump(mode="json"),
-                }
-                return Done(json.dumps(said))
+                return self._what_if(request)
             case "settings-preview":
-                rows = self._store.named("session").as_dicts()
-                before = settings_of(str(rows[0]["settings_yaml"]))
-                plan = plan_change(self._store, before, request.args, origin="")
+                plan = plan_change(self._store, self._settings(), request.args, origin="")
                 return Done(json.dumps({**plan.to_dict(), "lines": plan.lines()}))
             case _:
                 return Done(self._order(request))
+
+    def _record_feedback(self, request: Command) -> Done:
+        """Raises `NotThereError` for an unknown movie."""
+        movie_id = request.args.get("movie_id")
+        if movie_id is not None and not self._store.named("movie", {"movie_id": str(movie_id)}).rows:
+            raise NotThereError(f"no movie {movie_id} in this session")
+        note = request.args.get("reason") or request.args.get("text")
+        now_utc_us = _now_utc_us()
+        feedback = FeedbackRow(
+            feedback_id=request.command_id or f"{now_utc_us}-{movie_id}-{request.name}",
+            created_utc_us=now_utc_us,
+            verdict=request.name,
+            who=request.who or "unknown",
+            movie_id=None if movie_id is None else str(movie_id),
+            note=None if note is None else str(note),
+        )
+        with kept_or_later():
+            result_files.append_feedback(self._session_dir, feedback)
+        state = self._store.submit(session_writes.record_feedback, feedback).result()
+        return Done("noted" if state is None else f"the movie is {state.value}")
+
+    def _note_intervention(self, request: Command) -> Done:
+        sentence, factor = request.args.get("sentence"), request.args.get("factor")
+        note_change(
+            self._store,
+            self._session_dir,
+            sentence=None if sentence is None else str(sentence),
+            factor=None if factor is None else str(factor),
+            who=request.who,
+            now_utc_us=_now_utc_us(),
+            intervention_id=request.command_id,
+        )
+        return Done("noted")
+
+    def _acknowledge(self, request: Command) -> Done:
+        """Raises `NotThereError` where no such alert is open."""
+        alert_id = str(request.args.get("alert_id"))
+        was_open = self._store.submit(
+            session_writes.acknowledge_alert, alert_id, who=request.who or "unknown", utc_us=_now_utc_us()
+        ).result()
+        if not was_open:
+            raise NotThereError(f"no open alert {alert_id}")
+        return Done("acknowledged")
+
+    def _what_if(self, request: Command) -> Done:
+        thresholds = with_thresholds(self._settings().thresholds, request.args)
+        effect = effect_of(self._store, thresholds)
+        answer = {
+            **to_dict(effect),
+            "lines": to_lines(effect, most=_LINES_TOLD),
+            "thresholds": thresholds.model_dump(mode="json"),
+        }
+        return Done(json.dumps(answer))
+
+    def _settings(self) -> Settings:
+        """Those in force."""
+        return settings_of(str(self._store.named("session").as_dicts()[0]["settings_yaml"]))
+
+
+def _now_utc_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _rows(table: Table) -> Rows:

@@ -57,7 +57,7 @@ def made(tmp_path, make_result):
 
 
 def plan(folder, **changes):
-    return apply.look(folder, {key.replace("__", "."): text for key, text in changes.items()})
+    return apply.preview_without_daemon(folder, {key.replace("__", "."): text for key, text in changes.items()})
 
 
 def test_the_plan_says_what_is_touched_and_what_it_costs(made):

@@ -14,8 +14,9 @@ from frazil.config.cuts import CUT_METRICS, parse_cut
 from frazil.config.errors import SettingsError
 from frazil.config.loading import settings_to_yaml
 from frazil.config.settings import Settings, ThresholdSettings
-from frazil.daemon.changes.thresholds import judge_again, look, put_in_force
-from frazil.daemon.changes.what_if import changed, facts_of_row, to_lines, what_if
+from frazil.daemon.changes.apply import Judged, put_in_force
+from frazil.daemon.changes.thresholds import effect_of, judge_again
+from frazil.daemon.changes.what_if import facts_of_row, to_lines, what_if, with_thresholds
 from frazil.daemon.session import folder
 from frazil.daemon.session.thresholds import facts_of, rejection_reason
 from frazil.daemon.store import rebuild
@@ -126,7 +127,7 @@ def test_what_if_agrees_with_what_happens(store: Store, results: list[MovieResul
     for movie_id, verdict, at in by_person:
         store.submit(session_writes.record_feedback, FeedbackRow(movie_id, at, verdict, "me", movie_id)).result()
     for thresholds in TRIED:  # each from where the one before has led
-        before, foretold = states(store), look(store, thresholds)
+        before, foretold = states(store), effect_of(store, thresholds)
         done = store.submit(judge_again, thresholds).result()
         after = states(store)
         assert done == (len(foretold.rejected), len(foretold.kept_again)), thresholds
@@ -146,10 +147,10 @@ def test_what_if_agrees_with_what_happens(store: Store, results: list[MovieResul
 
 def test_short_answers_of_the_store_leave_no_movie_out(store: Store, results: list[MovieResult]) -> None:
     strict = ThresholdSettings(max_ctf_fit_resolution_angstrom=5.0)
-    want = look(store, strict)
+    want = effect_of(store, strict)
     store.close()
     with Store.open(store.session_dir, now_utc_us=1, query_max_rows=7) as short:
-        assert look(short, strict) == want
+        assert effect_of(short, strict) == want
     assert want.movies_kept_before + len(want.kept_again) > 7
 
 
@@ -169,9 +170,9 @@ def test_thresholds_are_put_in_force_wholly_or_not_at_all(store: Store, results:
         put_in_force(store, store.session_dir, new, before=old)
     assert (states(store), text()) == (before, settings_to_yaml(old))
     file.rmdir()
-    foretold = look(store, new.thresholds)
+    foretold = effect_of(store, new.thresholds)
     done = put_in_force(store, store.session_dir, new, before=old)
-    assert done == (len(foretold.rejected), len(foretold.kept_again)) != (0, 0)
+    assert done == Judged(set_aside=len(foretold.rejected), kept_again=len(foretold.kept_again)) != Judged(0, 0)
     assert states(store) != before
     assert file.read_text(encoding="utf-8") == text() == settings_to_yaml(new)
     connection_fails = Settings(thresholds=ThresholdSettings(max_ctf_fit_resolution_angstrom=4.0))
@@ -185,13 +186,13 @@ def test_worse_particles_cost_the_map_less_than_their_number(store: Store, resul
     gains = tuple(GainRow(g, 4.0 / g**0.2 - 0.3, 4.0 / g**0.2, 4.0 / g**0.2 + 0.3) for g in (0.1, 0.5, 1.0, 2.0))
     row = ReconstructionRow(1, 5, 60, 999, "C1", resolution_0143_angstrom=4.1, gains=gains)
     store.submit(session_writes.record_reconstruction, row).result()
-    found = look(store, ThresholdSettings(max_ctf_fit_resolution_angstrom=5.0))
+    found = effect_of(store, ThresholdSettings(max_ctf_fit_resolution_angstrom=5.0))
     assert found.map is not None
     assert found.share_of_signal is not None
     assert found.map.resolution_from_angstrom == 4.1
     assert found.map.best_angstrom < found.map.resolution_to_angstrom < found.map.worst_angstrom
     assert found.map.resolution_to_angstrom > 4.1
-    same = look(store, ThresholdSettings())
+    same = effect_of(store, ThresholdSettings())
     assert same.map is not None
     assert same.map.resolution_to_angstrom == same.map.worst_angstrom == 4.1
     assert "no change" in "\n".join(to_lines(same))
@@ -257,18 +258,20 @@ def test_wrong_cuts_are_refused_with_their_names() -> None:
     assert parse_cut(" particle_count>=20 ").limit == 20
     for wrong in ("ice < 3", "thickness <= 3", "particle_count >= many", "particle_count >= e"):
         with pytest.raises(SettingsError, match=r"cut|metric|number"):
-            changed(ThresholdSettings(), {"cuts": wrong})
+            with_thresholds(ThresholdSettings(), {"cuts": wrong})
     with pytest.raises(SettingsError, match="max_ice"):
-        changed(ThresholdSettings(), {"max_ice": 1.0})
+        with_thresholds(ThresholdSettings(), {"max_ice": 1.0})
     with pytest.raises(SettingsError, match="greater than 0"):
-        changed(ThresholdSettings(), {"max_ctf_fit_resolution_angstrom": -1.0})
+        with_thresholds(ThresholdSettings(), {"max_ctf_fit_resolution_angstrom": -1.0})
     with pytest.raises(SettingsError) as between:
-        changed(ThresholdSettings(), {"min_defocus_um": 3.0, "max_defocus_um": 1.0})
+        with_thresholds(ThresholdSettings(), {"min_defocus_um": 3.0, "max_defocus_um": 1.0})
     assert str(between.value).startswith("thresholds.min_defocus_um must be below thresholds.max_defocus_um")
     with pytest.raises(SettingsError) as one:
-        changed(ThresholdSettings(), {"cuts": "ice < 3"})
+        with_thresholds(ThresholdSettings(), {"cuts": "ice < 3"})
     assert str(one.value).startswith("thresholds.cuts: 'ice < 3' is not a cut")
-    two = changed(ThresholdSettings(), {"cuts": "particle_count >= 20; ctf_score >= 0.1", "max_defocus_um": None})
+    two = with_thresholds(
+        ThresholdSettings(), {"cuts": "particle_count >= 20; ctf_score >= 0.1", "max_defocus_um": None}
+    )
     assert two.cuts == ("particle_count >= 20", "ctf_score >= 0.1")
 
 

@@ -109,6 +109,10 @@ class QueryError(UsageError):
     """A query was refused, failed or ran too long."""
 
 
+class WriteError(FrazilError):
+    """The session's database does not take these rows, now or later: a fault of frazil's own."""
+
+
 class NotThereError(UsageError):
     """What was asked for (a movie, a picture) does not exist, or not yet."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 
 _log = logging.getLogger(__name__)
@@ -14,7 +15,7 @@ _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ER
 
 
 class Notices:
-    """Where the daemon's rooms put what a person should know."""
+    """Where the daemon's rooms put what a person should know; there is one for a session. From any thread."""
 
     def __init__(self, store: Store, *, utc_us: Callable[[], int], quiet_s: float = 0.0) -> None:
         self._store = store
@@ -30,8 +31,8 @@ class Notices:
         text is the same alert."""
         _log.log(_LEVELS[severity], "%s: %s", subject, text)
         row = AlertRow(severity, subject, text, self._utc_us(), remedy=remedy, alert_id=alert_id)
-        self._store.submit(session_writes.record_alert, row, quiet_us=self._quiet_us)
+        self._store.write(WritePolicy.RETRIED, session_writes.record_alert, row, quiet_us=self._quiet_us)
 
     def over(self, alert_id: str) -> None:
         """What an alert told of has passed by itself."""
-        self._store.submit(session_writes.clear_alert, alert_id, utc_us=self._utc_us())
+        self._store.write(WritePolicy.RETRIED, session_writes.clear_alert, alert_id, utc_us=self._utc_us())

@@ -13,6 +13,7 @@ from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.events import RestoredMovie
 from frazil.daemon.intake.identity import CompleteMovie, FileStat
 from frazil.daemon.session.folder import output_stem
+from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import movie_writes
@@ -90,14 +91,8 @@ class MovieRegistry:
         """The movies of an earlier run. Those done with other settings are to be done again, and count as done until
         then; those of another frazil are to be done as if they never had been."""
         book = cls()
-        cursor = store.cursor()
-        try:
-            rows = cursor.execute(_RESTORE_SQL, {"accepted_as_is": ACCEPTED_AS_IS}).fetchall()
-            columns = [column[0] for column in cursor.description or ()]
-        finally:
-            cursor.close()
-        for values in rows:
-            book._restore_one(dict(zip(columns, values, strict=True)), parameter_hash, code_version)
+        for row in store.read(_stored_movies):
+            book._restore_one(row, parameter_hash, code_version)
         return book
 
     def _restore_one(self, row: dict[str, Any], parameter_hash: str, code_version: str) -> None:
@@ -283,3 +278,9 @@ class MovieRegistry:
 
     def __contains__(self, movie_id: str) -> bool:
         return movie_id in self._entries
+
+
+def _stored_movies(connection: Connection) -> list[dict[str, Any]]:
+    cursor = connection.execute(_RESTORE_SQL, {"accepted_as_is": ACCEPTED_AS_IS})
+    columns = [column[0] for column in cursor.description or ()]
+    return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]

@@ -73,11 +73,7 @@ def adopt_missing(
 
     With `parameter_hashes`, only results made with these settings are taken; others are left to be computed again.
     """
-    cursor = store.cursor()
-    try:
-        known = movie_writes.known_movies(cursor)
-    finally:
-        cursor.close()
+    known = store.read(movie_writes.known_movies)
     done = {movie.movie_id for movie in known if movie.parameter_hash is not None or movie.state == MovieState.OUTDATED}
     missing = result_files.read_results(session_dir, result_files.result_ids(session_dir) - done)
     wanted = (

@@ -20,12 +20,13 @@ from frazil.daemon.store.store import Store
 WRITER = """
 import sys
 from pathlib import Path
-from frazil.daemon.store import engine, store, writes
+from frazil.daemon.store import engine, store, writer
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import MovieRow
+from frazil.daemon.store.writes import movie_writes
 from frazil.models.records import *
 
-store._CHECKPOINT_WAL_BYTES = 100_000  # so that a kill also meets checkpoints
+writer._CHECKPOINT_WAL_BYTES = 100_000  # so that a kill also meets checkpoints
 session, start = Path(sys.argv[1]), int(sys.argv[2])
 curve = tuple(0.001 * i for i in range(1, 200))
 with SessionLock(session), store.Store.open(session, now_utc_us=1, min_free_bytes=0) as db:
@@ -39,10 +40,10 @@ with SessionLock(session), store.Store.open(session, now_utc_us=1, min_free_byte
             Spectra(curve, curve, curve, curve, curve), Quality(1.0, 1.0, 0, None, 0.0, False),
             ParticlePicks((1.0,), (2.0,), (0.5,)), None, MovieFiles(), DeviceReport("w", "n", "cpu", "cpu", None, 1),
         )
-        db.submit(writes.register_movie, MovieRow(movie_id, movie_id, 0, index))
-        attempt = db.submit(writes.start_attempt, movie_id)
+        db.submit(movie_writes.register_movie, MovieRow(movie_id, movie_id, 0, index))
+        attempt = db.submit(movie_writes.start_attempt, movie_id)
         print(attempt.result() and f"attempt {movie_id}", flush=True)
-        done = db.submit(writes.record_result, result, ready_utc_us=index, lag_s=1.0)
+        done = db.submit(movie_writes.record_result, result, ready_utc_us=index, lag_s=1.0)
         print(done.result() and f"ready {movie_id}", flush=True)
 """
 

@@ -91,10 +91,8 @@ def test_whatever_is_not_reading_is_refused_and_changes_nothing(read_only: Store
     ],
 )
 def test_the_inner_fences_hold_without_the_outer_ones(read_only: Store, text: str, said: str) -> None:
-    cursor = read_only.cursor()
     with pytest.raises(QueryError, match=said):
-        run_read_only(cursor, text, None, QueryLimits())
-    cursor.close()
+        read_only.read(run_read_only, text, None, QueryLimits())
 
 
 def test_python_variables_are_out_of_reach(read_only: Store) -> None:
@@ -133,9 +131,9 @@ def test_writes_go_on_beside_a_runaway_query(filled: Store) -> None:
 
 
 def test_a_cut_table_says_so(read_only: Store) -> None:
-    table = run_guarded(read_only.cursor, "SELECT * FROM range(10)", QueryLimits(max_rows=4))
+    table = run_guarded(read_only._cursor, "SELECT * FROM range(10)", QueryLimits(max_rows=4))
     assert (len(table.rows), table.truncated) == (4, True)
-    table = run_guarded(read_only.cursor, "SELECT * FROM range(4)", QueryLimits(max_rows=4))
+    table = run_guarded(read_only._cursor, "SELECT * FROM range(4)", QueryLimits(max_rows=4))
     assert (len(table.rows), table.truncated) == (4, False)
 
 

@@ -18,13 +18,9 @@ MINUTE_US = 60_000_000
 
 
 def particles(store: Store, movie_id: str) -> list[tuple[object, ...]]:
-    cursor = store.cursor()
-    try:
-        return cursor.execute(
-            "SELECT x_px, score, diameter_angstrom, psi_deg FROM particle_arrays WHERE movie_id = ?", [movie_id]
-        ).fetchall()
-    finally:
-        cursor.close()
+    return store.rows(
+        "SELECT x_px, score, diameter_angstrom, psi_deg FROM particle_arrays WHERE movie_id = ?", movie_id
+    )
 
 
 def record(store: Store, result: MovieResult) -> None:
@@ -83,5 +79,5 @@ def test_rebuilding_makes_only_a_files_newest_generation_ready(
     # The newest comes neither first nor last, and another one only at a second rebuild.
     rebuild.rebuild_from(store, (stored(1, 0), stored(2, 3), stored(3, 1)), now_utc_us=1)
     rebuild.rebuild_from(store, (stored(4, 2),), now_utc_us=1)
-    states = {movie.generation: movie.state.value for movie in movie_writes.known_movies(store.cursor())}
+    states = {movie.generation: movie.state.value for movie in store.read(movie_writes.known_movies)}
     assert states == {0: "outdated", 1: "outdated", 2: "outdated", 3: "ready"}

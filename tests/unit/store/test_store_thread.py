@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from frazil.config.errors import QueryError, RetryLaterError, SessionLockedError, StopDaemonError
+from frazil.config.errors import QueryError, RetryLaterError, SessionLockedError, StopDaemonError, WriteError
 from frazil.daemon.store import engine, result_files
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.lock import SessionLock, is_locked
@@ -19,8 +19,11 @@ from frazil.daemon.store.rebuild import adopt_missing
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
 from frazil.daemon.store.rows import FeedbackRow, MovieRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes
-from frazil.models.records import MovieResult
+from frazil.models.records import MovieResult, MovieState
+
+DURABLE, RETRIED = WritePolicy.DURABLE, WritePolicy.RETRIED
 
 MakeMovie = Callable[[int], MovieRow]
 MakeResult = Callable[..., MovieResult]
@@ -48,7 +51,7 @@ def test_one_bad_write_among_many_fails_alone(store: Store, make_movie: MakeMovi
         future.result()
     with pytest.raises(LookupError):
         bad.result()
-    with pytest.raises(duckdb.CatalogException):
+    with pytest.raises(WriteError, match="nowhere"):
         broken.result()
     assert count(store) == 10
 
@@ -120,6 +123,112 @@ def test_a_full_disk_is_told_as_retry_and_nothing_is_kept(store: Store, make_mov
     assert count(store) == 0
     store.submit(movie_writes.register_movie, make_movie(0)).result()
     assert count(store) == 1
+
+
+class Disk:
+    """Refuses the writes of `movie` while `full`, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.full, self.asked = True, 0
+
+    def write(self, connection: Connection, movie: MovieRow) -> None:
+        self.asked += 1
+        movie_writes.register_movie(connection, movie)
+        if self.full:
+            raise duckdb.IOException("No space left on device")
+
+
+def known(store: Store) -> list[str]:
+    return [str(row[0]) for row in store.rows("SELECT movie_id FROM movies ORDER BY rowid")]
+
+
+def test_a_write_refused_by_the_disk_is_durable_later_and_in_order(
+    tmp_path: Path, make_movie: MakeMovie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frazil.daemon.store.writer._RETRY_PAUSE_S", 0.01)
+    told: list[Exception] = []
+    disk = Disk()
+    with Store.open(tmp_path, now_utc_us=1, on_failed_write=told.append) as store:
+        gate = held_back(store)
+        store.write(RETRIED, movie_writes.register_movie, make_movie(0))
+        store.write(RETRIED, disk.write, make_movie(1))
+        store.write(RETRIED, movie_writes.set_state, "m00001", MovieState.QUEUED)
+        store.write(RETRIED, disk.write, make_movie(2))
+        gate.set()
+        with pytest.raises(RetryLaterError, match="refuses earlier writes"):
+            store.flush()
+        store.write(RETRIED, movie_writes.register_movie, make_movie(3))
+        with pytest.raises(RetryLaterError):
+            store.write(DURABLE, movie_writes.start_attempt, "m00001")
+        assert known(store) == ["m00000"], "what came before the refused one is there, and nothing that came after it"
+        asked = disk.asked
+        while disk.asked < asked + 3:  # it is tried again without anybody writing
+            threading.Event().wait(0.01)
+        disk.full = False
+        while count(store) < 4:
+            threading.Event().wait(0.01)
+        store.flush()
+        assert known(store) == ["m00000", "m00001", "m00002", "m00003"]
+        assert store.rows("SELECT state FROM movies WHERE movie_id = 'm00001'") == [("queued",)]
+        assert store.write(DURABLE, movie_writes.start_attempt, "m00001") == 1
+    assert [type(error) for error in told] == [RetryLaterError], "reported once"
+
+
+def test_what_the_disk_refused_is_written_when_the_store_is_closed(tmp_path: Path, make_movie: MakeMovie) -> None:
+    disk = Disk()
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        store.write(RETRIED, disk.write, make_movie(0))
+        with pytest.raises(RetryLaterError):
+            store.flush()
+        disk.full = False
+    with FileReader(tmp_path) as reader:
+        assert reader.sql("SELECT count(*) FROM movies").rows == ((1,),)
+
+
+def test_a_write_that_can_never_succeed_stands_in_nobodys_way(tmp_path: Path, make_movie: MakeMovie) -> None:
+    told: list[Exception] = []
+    with Store.open(tmp_path, now_utc_us=1, on_failed_write=told.append) as store:
+        store.write(RETRIED, lambda connection: connection.execute("SELECT * FROM nowhere"))
+        store.write(RETRIED, movie_writes.register_movie, make_movie(0))
+        store.flush()
+        with pytest.raises(WriteError):
+            store.write(DURABLE, lambda connection: connection.execute("SELECT * FROM nowhere"))
+        assert count(store) == 1
+    assert [type(error) for error in told] == [WriteError], "a caller that waits is told by its exception alone"
+
+
+def test_a_disk_that_refuses_without_end_ends_the_daemon_before_the_memory_is_full(
+    tmp_path: Path, make_movie: MakeMovie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frazil.daemon.store.writer._MAX_HELD", 5)
+    fatal: list[StopDaemonError] = []
+    disk = Disk()
+    with Store.open(tmp_path, now_utc_us=1, on_fatal=fatal.append) as store:
+        gate = held_back(store)
+        for index in range(6):
+            store.write(RETRIED, disk.write, make_movie(index))
+        gate.set()
+        with pytest.raises(RetryLaterError):
+            store.flush()
+        with pytest.raises(StopDaemonError, match="more than 5 writes"):
+            store.flush()
+    assert len(fatal) == 1
+
+
+def test_reads_fail_with_types_of_ours(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, now_utc_us=1)
+    with pytest.raises(QueryError, match="nowhere"):
+        store.rows("SELECT * FROM nowhere")
+
+    def refused(_: Connection) -> None:
+        raise duckdb.IOException("Input/output error")
+
+    with pytest.raises(RetryLaterError, match="Input/output error"):
+        store.read(refused)
+    store.close()
+    for read in (lambda: store.rows("SELECT 1"), lambda: store.sql("SELECT 1"), lambda: store.named("session")):
+        with pytest.raises(QueryError):
+            read()
 
 
 def test_a_fatal_error_stops_the_daemon_and_every_later_write(tmp_path: Path, make_movie: MakeMovie) -> None:

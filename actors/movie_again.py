@@ -10,9 +10,9 @@ import torch
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.image import read_image_2d
-from frazil.models.motion.align import AlignedMovie
+from frazil.models.motion.align import AlignedMovie, KnownMotion
 from frazil.models.motion.estimate.field import stored_field
-from frazil.models.movie_pipeline import Counted, KnownMotion
+from frazil.models.movie_pipeline import Counted
 from frazil.models.records import MovieResult
 
 

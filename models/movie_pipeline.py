@@ -22,7 +22,7 @@ from frazil.models.deconvolution.restoration import Restored, restore_micrograph
 from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.gain.gate import relative_residual
-from frazil.models.motion.align import AlignedMovie, align_movie, sum_again
+from frazil.models.motion.align import AlignedMovie, KnownMotion, align_movie, sum_again
 from frazil.models.motion.estimate.field import local_modes
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
@@ -81,15 +81,6 @@ class MovieProducts:
     lessons: tuple[Lesson, ...]
     """What the learned residual can learn from this movie, where it was asked for."""
     local_modes: LocalModes
-
-
-@dataclass(frozen=True, slots=True)
-class KnownMotion:
-    """Of a movie that was aligned before, under the same settings of motion."""
-
-    shifts: FrameShifts
-    local_motion: LocalMotion | None
-    modes: LocalModes
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +180,7 @@ def _aligned(
     device: torch.device,
     on_stage: Callable[[str], None],
 ) -> AlignedMovie:
-    make = align_movie if known is None else partial(sum_again, known.shifts, known.local_motion, known.modes)
+    make = align_movie if known is None else partial(sum_again, known)
     return make(
         source,
         pixel_size_angstrom=acquisition.pixel_size_angstrom,

@@ -51,6 +51,27 @@ class AlignedMovie:
     """The motion with which the sums were made, without the restriction to RELION's polynomial."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownMotion:
+    """Of a movie that was aligned before, under the same settings of motion."""
+
+    shifts: FrameShifts
+    local_motion: LocalMotion | None
+    modes: LocalModes
+
+
+@dataclass(frozen=True, slots=True)
+class _Exposure:
+    """How a movie was taken, as far as its motion and its sums depend on it."""
+
+    pixel_size_angstrom: float
+    """Of its frames."""
+    voltage_kv: float
+    dose_per_frame_e_per_a2: float
+    pre_exposure_e_per_a2: float
+    """Before its first frame."""
+
+
 def align_movie(
     source: FrameSource,
     *,
@@ -76,18 +97,32 @@ def align_movie(
         0.32 A per axis, halves of the data that disagree, or motion at the limit of the search.
     """
     mark = on_stage if on_stage is not None else _ignore
+    exposure = _Exposure(pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
     if source.frame_count < 1:
         raise ValueError("a movie has at least one frame")
     mark("align_global")
     if source.frame_count == 1:
         return _single_frame(source, pixel_size_angstrom, settings.fourier_crop, device)
-    small = build_small_stack(source, pixel_size_angstrom, device)
+    field, shifts, local = _estimated_motion(source, exposure, settings, device, mark)
+    mark("sum")
+    return _summed(source, field, shifts, local, exposure, settings, device)
+
+
+def _estimated_motion(
+    source: FrameSource,
+    exposure: _Exposure,
+    settings: MotionSettings,
+    device: torch.device,
+    mark: Callable[[str], None],
+) -> tuple[MotionField, FrameShifts, LocalMotion | None]:
+    """Whole-frame motion, and local motion where the former can be trusted and patches are wanted."""
+    small = build_small_stack(source, exposure.pixel_size_angstrom, device)
     motion = align_whole_frames(
         small,
-        movie_pixel_size_angstrom=pixel_size_angstrom,
-        voltage_kv=voltage_kv,
-        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        movie_pixel_size_angstrom=exposure.pixel_size_angstrom,
+        voltage_kv=exposure.voltage_kv,
+        dose_per_frame_e_per_a2=exposure.dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=exposure.pre_exposure_e_per_a2,
         b_factor_px2=settings.b_factor_px2,
         max_shift_angstrom=settings.max_shift_angstrom,
     )
@@ -102,37 +137,21 @@ def align_movie(
             frame_size_px=(source.height_px, source.width_px),
             grid_x=settings.patch_grid_x,
             grid_y=settings.patch_grid_y,
-            dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-            pre_exposure_e_per_a2=pre_exposure_e_per_a2,
-            voltage_kv=voltage_kv,
+            dose_per_frame_e_per_a2=exposure.dose_per_frame_e_per_a2,
+            pre_exposure_e_per_a2=exposure.pre_exposure_e_per_a2,
+            voltage_kv=exposure.voltage_kv,
         )
         fit = fit_local_motion(patches, motion)
         local = local_motion_record(fit, settings)
         whole_sd = fit.whole_frame_sd_angstrom
         if fit.accepted:
             field = fit.field
-        del patches
-    del small
-    mark("sum")
-    shifts = frame_shifts(field.whole_frame_angstrom, whole_sd, dose_per_frame_e_per_a2, trusted(motion))
-    return _summed(
-        source,
-        field,
-        shifts,
-        local,
-        pixel_size_angstrom=pixel_size_angstrom,
-        voltage_kv=voltage_kv,
-        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
-        settings=settings,
-        device=device,
-    )
+    shifts = frame_shifts(field.whole_frame_angstrom, whole_sd, exposure.dose_per_frame_e_per_a2, trusted(motion))
+    return field, shifts, local
 
 
 def sum_again(
-    shifts: FrameShifts,
-    local: LocalMotion | None,
-    modes: LocalModes,
+    known: KnownMotion,
     source: FrameSource,
     *,
     pixel_size_angstrom: float,
@@ -150,22 +169,14 @@ def sum_again(
     """
     mark = on_stage if on_stage is not None else _ignore
     mark("sum")
-    if len(shifts.shift_x_angstrom) != source.frame_count:
-        raise ValueError(f"the movie has {source.frame_count} frames, its shifts are of {len(shifts.shift_x_angstrom)}")
+    frames = len(known.shifts.shift_x_angstrom)
+    if frames != source.frame_count:
+        raise ValueError(f"the movie has {source.frame_count} frames, its shifts are of {frames}")
     if source.frame_count == 1:
         return _single_frame(source, pixel_size_angstrom, settings.fourier_crop, device)
-    return _summed(
-        source,
-        stored_field(shifts, modes),
-        shifts,
-        local,
-        pixel_size_angstrom=pixel_size_angstrom,
-        voltage_kv=voltage_kv,
-        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
-        settings=settings,
-        device=device,
-    )
+    exposure = _Exposure(pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
+    field = stored_field(known.shifts, known.modes)
+    return _summed(source, field, known.shifts, known.local_motion, exposure, settings, device)
 
 
 def _summed(
@@ -173,28 +184,24 @@ def _summed(
     field: MotionField,
     shifts: FrameShifts,
     local: LocalMotion | None,
-    *,
-    pixel_size_angstrom: float,
-    voltage_kv: float,
-    dose_per_frame_e_per_a2: float,
-    pre_exposure_e_per_a2: float,
+    exposure: _Exposure,
     settings: MotionSettings,
     device: torch.device,
 ) -> AlignedMovie:
     sums = sum_movie(
         source,
         field,
-        pixel_size_angstrom=pixel_size_angstrom,
-        voltage_kv=voltage_kv,
-        dose_per_frame_e_per_a2=dose_per_frame_e_per_a2,
-        pre_exposure_e_per_a2=pre_exposure_e_per_a2,
+        pixel_size_angstrom=exposure.pixel_size_angstrom,
+        voltage_kv=exposure.voltage_kv,
+        dose_per_frame_e_per_a2=exposure.dose_per_frame_e_per_a2,
+        pre_exposure_e_per_a2=exposure.pre_exposure_e_per_a2,
         dose_weighting=settings.dose_weighting,
         device=device,
     )
     even, odd = fourier_crop(sums.even, settings.fourier_crop), fourier_crop(sums.odd, settings.fourier_crop)
     plain = even + odd
     weighted = fourier_crop(sums.dose_weighted, settings.fourier_crop) if settings.dose_weighting else plain
-    pixel_out = pixel_size_angstrom * source.width_px / plain.shape[1]
+    pixel_out = exposure.pixel_size_angstrom * source.width_px / plain.shape[1]
     return AlignedMovie(shifts, local, weighted, plain, even, odd, pixel_out, field)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.estimate.band import Band
-from frazil.models.motion.kernels.band_kernels import align_rows, project_rows
+from frazil.models.motion.kernels.band_kernels import MovedBand, ProjectionTerms, align_rows, project_rows
 
 _MOST_BLOCKS = 8
 """More would not be used: a movie is one of several that a machine works on."""
@@ -38,16 +38,21 @@ def align_sums(band: Band, shift_angstrom: Tensor) -> AlignedSums:
     """The sums at displacements (F, 2; x, y; A)."""
     if band.coefficients.device.type != "cpu":
         return align_sums_torch(band, shift_angstrom)
-    along_x, along_y = (phase.numpy() for phase in band.phases(shift_angstrom))
-    coefficients, amplitude, shell = band.coefficients.numpy(), band.amplitude.numpy(), band.shell.numpy()
+    moved = _moved(band, shift_angstrom)
     out = [torch.empty(band.shell.shape, dtype=torch.complex64) for _ in range(3)]
     arrays = [one.numpy() for one in out]
 
     def rows(first: int, last: int) -> None:
-        align_rows(coefficients, along_x, along_y, amplitude, shell, first, last, *arrays)
+        align_rows(moved, first, last, *arrays)
 
-    run_blocks(rows, shell.shape[0], _blocks(band))
+    run_blocks(rows, band.shell.shape[0], _blocks(band))
     return AlignedSums(*out)
+
+
+def _moved(band: Band, shift_angstrom: Tensor) -> MovedBand:
+    """For the kernels: a band in the CPU's memory, and its phases at displacements (F, 2; x, y; A)."""
+    along_x, along_y = (phase.numpy() for phase in band.phases(shift_angstrom))
+    return MovedBand(band.coefficients.numpy(), along_x, along_y, band.amplitude.numpy(), band.shell.numpy())
 
 
 def _blocks(band: Band) -> int:
@@ -81,20 +86,19 @@ def project(
     """
     if band.coefficients.device.type != "cpu":
         return project_torch(band, shift_angstrom, weight, offset, part)
-    along_x, along_y = (phase.numpy() for phase in band.phases(shift_angstrom))
-    coefficients, amplitude, shell = band.coefficients.numpy(), band.amplitude.numpy(), band.shell.numpy()
+    moved = _moved(band, shift_angstrom)
     w, o = (np.ascontiguousarray(one.to(torch.complex64).resolve_conj().numpy()) for one in (weight, offset))
     mask = np.ascontiguousarray(part.to(torch.float32).numpy())
-    omega_x, omega_y = band.omega_x_rad_per_angstrom.numpy(), band.omega_y_rad_per_angstrom.numpy()
+    terms = ProjectionTerms(w, o, mask, band.omega_x_rad_per_angstrom.numpy(), band.omega_y_rad_per_angstrom.numpy())
     # One result for each block: their order of addition must not depend on which thread was first.
     results: dict[int, npt.NDArray[np.float64]] = {}
 
     def rows(first: int, last: int) -> None:
         out = np.zeros((2, band.frame_count, 2))
-        project_rows(coefficients, along_x, along_y, amplitude, shell, w, o, mask, omega_x, omega_y, first, last, out)
+        project_rows(moved, terms, first, last, out)
         results[first] = out
 
-    run_blocks(rows, shell.shape[0], _blocks(band))
+    run_blocks(rows, band.shell.shape[0], _blocks(band))
     return np.asarray(np.sum([results[first] for first in sorted(results)], axis=0))
 
 

@@ -7,6 +7,8 @@ does not depend on the number of threads.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,23 +18,44 @@ Complex = NDArray[np.complex64]
 Float = NDArray[np.float32]
 
 
+class MovedBand(NamedTuple):
+    """All frames' coefficients y_f, with the phases exp(i omega d_f) of displacements and the amplitudes a_f."""
+
+    coefficients: Complex
+    """(F, Ny, Nx)"""
+    along_x: Complex
+    """(F, Nx) phases; with `along_y` a product of one each."""
+    along_y: Complex
+    """(F, Ny)"""
+    amplitude: Float
+    """(F, shells + 1) by shell."""
+    shell: NDArray[np.int32]
+    """(Ny, Nx) each coefficient's."""
+
+
+class ProjectionTerms(NamedTuple):
+    """What the slopes of a likelihood are made of, beside the band."""
+
+    weight: Complex
+    """(Ny, Nx)"""
+    offset: Complex
+    """(Ny, Nx)"""
+    part: Float
+    """(Ny, Nx), 0 or 1."""
+    omega_x_rad_per_angstrom: Float
+    """(Nx,)"""
+    omega_y_rad_per_angstrom: Float
+    """(Ny,)"""
+
+
 @compiled
 def align_rows(
-    coefficients: Complex,
-    along_x: Complex,
-    along_y: Complex,
-    amplitude: Float,
-    shell: NDArray[np.int32],
-    first_row: int,
-    last_row: int,
-    aligned: Complex,
-    early_phase: Complex,
-    late_phase: Complex,
+    band: MovedBand, first_row: int, last_row: int, aligned: Complex, early_phase: Complex, late_phase: Complex
 ) -> None:
-    """Rows of sum_f a_f y_f exp(i omega d_f), and of sum_f a_f exp(i omega d_f) over each half of the frames.
-
-    coefficients (F, Ny, Nx); along_x (F, Nx), along_y (F, Ny) phases; amplitude (F, shells + 1); outputs (Ny, Nx).
+    """Rows of sum_f a_f y_f exp(i omega d_f), and of sum_f a_f exp(i omega d_f) over each half of the frames; (Ny, Nx)
+    each.
     """
+    coefficients, along_x, along_y, amplitude, shell = band
     frames, _, columns = coefficients.shape
     middle = frames // 2
     sum_re, sum_im = np.empty(columns, np.float32), np.empty(columns, np.float32)
@@ -67,25 +90,14 @@ def align_rows(
 
 @compiled
 def project_rows(
-    coefficients: Complex,
-    along_x: Complex,
-    along_y: Complex,
-    amplitude: Float,
-    shell: NDArray[np.int32],
-    weight: Complex,
-    offset: Complex,
-    part: Float,
-    omega_x: Float,
-    omega_y: Float,
-    first_row: int,
-    last_row: int,
-    out: NDArray[np.float64],
+    band: MovedBand, terms: ProjectionTerms, first_row: int, last_row: int, out: NDArray[np.float64]
 ) -> None:
     """Add sum_k -2 omega Im{ a_f exp(i omega d_f) (weight y_f - offset) } of these rows to `out` (2, F, 2).
 
-    `out[0]` takes each coefficient times `part` (0 or 1), `out[1]` takes the rest. omega_x (Nx,) and omega_y
-    (Ny,) are in rad/A.
+    `out[0]` takes each coefficient times `part`, `out[1]` takes the rest.
     """
+    coefficients, along_x, along_y, amplitude, shell = band
+    weight, offset, part, omega_x, omega_y = terms
     frames, _, columns = coefficients.shape
     for f in range(frames):
         gx0, gy0, gx1, gy1 = np.float64(0.0), np.float64(0.0), np.float64(0.0), np.float64(0.0)

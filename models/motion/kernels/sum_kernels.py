@@ -6,7 +6,7 @@ interpolated along x, then along y, four rows at a time so that every value read
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,31 @@ Float = NDArray[np.float32]
 Integer = NDArray[np.int32]
 # The loops below spell their twelve taps out: unrolled by hand they run four times as fast.
 assert TAPS == 12
+
+
+class CountFrames(NamedTuple):
+    """A block of frames as they were counted."""
+
+    counts: NDArray[Any]
+    """(n, h, w)"""
+    multiplier: Float
+    """(h, w) what each pixel is multiplied with; any array with a row if it is not used."""
+    use_multiplier: bool
+    first_frame: int
+    """Number of the first in the movie."""
+
+
+class TileMotion(NamedTuple):
+    """How far each tile of each frame of a block is moved."""
+
+    whole_px: Integer
+    """(n, tile rows, tile columns, 2) floor of the displacement (x, y)."""
+    step: Integer
+    """Of the same shape: the rest, in 1/STEPS px."""
+    taps: Float
+    """(STEPS + 1, TAPS) by step."""
+    tile_height_px: int
+    tile_width_px: int
 
 
 @compiled
@@ -102,28 +127,52 @@ def _add_rows(rows: Float, half: Float, weighted: Float, factor: Float, y: int, 
 
 
 @compiled
+def _read_mirrored(frames: CountFrames, frame: int, row: int, start: int, line: Float) -> None:
+    """`line` = a frame's row from column `start` on, reflected at the edges, times the multiplier."""
+    counts, multiplier, use_multiplier, _ = frames
+    _, height, width = counts.shape
+    from_row = mirrored(row, height)
+    values = counts[frame, from_row]
+    gain = multiplier[from_row] if use_multiplier else multiplier[0]
+    needed = len(line)
+    if start >= 0 and start + needed <= width:
+        _read_row(values[start : start + needed], gain[start : start + needed], use_multiplier, line)
+    else:
+        for x in range(needed):
+            at = mirrored(start + x, width)
+            line[x] = np.float32(values[at]) * gain[at] if use_multiplier else np.float32(values[at])
+
+
+@compiled
+def _take_tile(sums: Float, tile: Float, top: int, left: int, rows: int, columns: int) -> None:
+    for s in range(len(sums)):
+        for y in range(rows):
+            tile[s, y, :columns] = sums[s, top + y, left : left + columns]
+
+
+@compiled
+def _put_tile(tile: Float, sums: Float, top: int, left: int, rows: int, columns: int) -> None:
+    for s in range(len(sums)):
+        for y in range(rows):
+            sums[s, top + y, left : left + columns] = tile[s, y, :columns]
+
+
+@compiled
 def add_tiles(
-    counts: NDArray[Any],
-    multiplier: Float,
-    use_multiplier: bool,
-    first_frame: int,
-    whole_px: Integer,
-    step: Integer,
-    taps: Float,
+    frames: CountFrames,
+    motion: TileMotion,
     factor: Float,
-    tile_height_px: int,
-    tile_width_px: int,
     halves: Float,
     weighted: Float,
     first_tile_row: int,
     last_tile_row: int,
 ) -> None:
-    """Add a block of frames to `halves` (2, h, w), even and odd ones, and with R factors to `weighted` (R, h, w).
+    """Add a block of frames to `halves` (2, h, w), even and odd ones, and with `factor` (n, R) to `weighted` (R, h, w).
 
-    out(r) = frame(r + d). counts (n, h, w); multiplier (h, w), or any array if it is not used; whole_px and step
-    (n, tile rows, tile columns, 2): floor of d (x, y) and the rest in 1/STEPS px; factor (n, R).
+    out(r) = frame(r + d).
     """
-    frames, height, width = counts.shape
+    whole_px, step, taps, tile_height_px, tile_width_px = motion
+    _, height, width = frames.counts.shape
     terms = factor.shape[1]
     line = np.empty(tile_width_px + TAPS - 1, np.float32)
     middle = np.zeros((tile_height_px + TAPS - 1, tile_width_px), np.float32)
@@ -136,35 +185,21 @@ def add_tiles(
             left = tile_column * tile_width_px
             columns = min(tile_width_px, width - left)
             needed = columns + TAPS - 1
-            for s in range(2 + terms):
-                whole = halves[s] if s < 2 else weighted[s - 2]
-                for y in range(rows):
-                    tile[s, y, :columns] = whole[top + y, left : left + columns]
-            for f in range(frames):
+            _take_tile(halves, tile[:2], top, left, rows, columns)
+            _take_tile(weighted, tile[2:], top, left, rows, columns)
+            for f in range(len(frames.counts)):
                 start = left + whole_px[f, tile_row, tile_column, 0] + FIRST_TAP
                 above = top + whole_px[f, tile_row, tile_column, 1] + FIRST_TAP
                 along_x = taps[step[f, tile_row, tile_column, 0]]
                 along_y = taps[step[f, tile_row, tile_column, 1]]
                 for y in range(rows + TAPS - 1):
-                    from_row = mirrored(above + y, height)
-                    row = counts[f, from_row]
-                    gain = multiplier[from_row] if use_multiplier else multiplier[0]
-                    if start >= 0 and start + needed <= width:
-                        _read_row(
-                            row[start : start + needed], gain[start : start + needed], use_multiplier, line[:needed]
-                        )
-                    else:
-                        for x in range(needed):
-                            at = mirrored(start + x, width)
-                            line[x] = np.float32(row[at]) * gain[at] if use_multiplier else np.float32(row[at])
+                    _read_mirrored(frames, f, above + y, start, line[:needed])
                     _along_x(line, along_x, middle[y], columns)
                 for y in range(0, rows, 4):
                     _along_y(middle[y : y + 15], along_y, moved, columns)
-                    _add_rows(moved, tile[(first_frame + f) % 2], tile[2:], factor[f], y, columns)
-            for s in range(2 + terms):
-                whole = halves[s] if s < 2 else weighted[s - 2]
-                for y in range(rows):
-                    whole[top + y, left : left + columns] = tile[s, y, :columns]
+                    _add_rows(moved, tile[(frames.first_frame + f) % 2], tile[2:], factor[f], y, columns)
+            _put_tile(tile[:2], halves, top, left, rows, columns)
+            _put_tile(tile[2:], weighted, top, left, rows, columns)
 
 
 @compiled

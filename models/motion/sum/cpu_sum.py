@@ -18,7 +18,7 @@ from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.estimate.field import MotionField
 from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blocks
 from frazil.models.motion.kernels.interpolation import STEPS, interpolation_taps
-from frazil.models.motion.kernels.sum_kernels import add_tiles
+from frazil.models.motion.kernels.sum_kernels import CountFrames, TileMotion, add_tiles
 from frazil.models.motion.sum.dose_terms import dose_terms
 from frazil.models.motion.sum.movie_sums import MovieSums
 from frazil.models.motion.sum.sum_filters import CURVE_SAMPLES, HALF_DIAGONAL_CYCLES_PER_PX, finished_sums
@@ -75,10 +75,9 @@ def _add(
 ) -> None:
     of = slice(block.first_frame, block.first_frame + len(block.counts))
     multiplier = np.ones((1, 1), dtype=np.float32) if block.multiplier is None else block.multiplier
-    add = partial(
-        add_tiles, block.counts, multiplier, block.multiplier is not None, block.first_frame,
-        whole_px[of], step[of], interpolation_taps(), factor[of], *tile_px, halves, weighted,
-    )  # fmt: skip
+    frames = CountFrames(block.counts, multiplier, block.multiplier is not None, block.first_frame)
+    motion = TileMotion(whole_px[of], step[of], interpolation_taps(), *tile_px)
+    add = partial(add_tiles, frames, motion, factor[of], halves, weighted)
     tile_rows = whole_px.shape[1]
     run_blocks(add, tile_rows, tile_rows)
 

@@ -13,7 +13,7 @@ from frazil.actors.messages import MovieFailure, MovieTask
 from frazil.config.errors import FormatError, QuarantineError
 from frazil.config.settings import CtfSettings, GainOrientation, MotionSettings, Settings
 from frazil.models.causal.prior import physics_prior
-from frazil.models.evaluation.robustness import robustness
+from frazil.models.evaluation.robustness import evaluator
 from frazil.models.evaluation.robustness.rerun import Findings, RerunJob, rerun
 from frazil.models.evaluation.robustness.rerun_parts import MOTION
 from frazil.models.formats.acquisition import AcquisitionParameters
@@ -116,7 +116,7 @@ def test_worker_and_rerun_name_what_does_not_fit(
     findings = run_again(movie_path, gain, earlier)
     assert reason in findings.not_run[MOTION]
     assert not findings.rows  # nothing was run on frames without their gain
-    verdict = robustness.evaluate(findings, {}, None)
+    verdict = evaluator.evaluate(findings, {}, None)
     assert verdict.verdict is None
     assert any(reason in sentence for sentence in verdict.does_not_know)
 

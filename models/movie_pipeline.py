@@ -21,7 +21,7 @@ from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.deconvolution.restoration import Restored, restore_micrograph
 from frazil.models.deconvolution.weights import shipped_network
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.gain.gate import relative_residual
+from frazil.models.gain.pattern import relative_residual
 from frazil.models.motion.align import AlignedMovie, KnownMotion, align_movie, sum_again
 from frazil.models.motion.estimate.field import local_modes
 from frazil.models.motion.frame_source import FrameSource

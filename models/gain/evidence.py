@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from frazil.models.formats.movie import MovieReader
-from frazil.models.gain.gate import outlying_pixels, relative_residual
+from frazil.models.gain.pattern import outlying_pixels, relative_residual
 from frazil.models.motion.held_frames import HeldFrames
 
 _OUTLIER_SD = 6.0

@@ -17,7 +17,7 @@ _RESTORE_SQL = """
 SELECT movie_id, relative_path, metadata_json, optics_group FROM movies
 WHERE metadata_json IS NOT NULL OR optics_group IS NOT NULL ORDER BY sequence
 """
-_SAID = ("image_shift_x_um", "image_shift_y_um", "beam_shift_x_au", "beam_shift_y_au", "beam_shift_group")
+_SHIFT_FIELDS = ("image_shift_x_um", "image_shift_y_um", "beam_shift_x_au", "beam_shift_y_au", "beam_shift_group")
 
 
 class OpticsGroupsOfMovies:
@@ -27,34 +27,34 @@ class OpticsGroupsOfMovies:
         self._store = store
         self._groups = BeamShiftGroups()
         self._numbered: set[str] = set()
-        self._seen: set[str] = set()
-        known = [(row[0], row[1], _metadata(row[2]), row[3]) for row in store.rows(_RESTORE_SQL)]
-        for movie_id, path, metadata, number in known:
+        self._with_shift: set[str] = set()
+        movies = [(row[0], row[1], _metadata(row[2]), row[3]) for row in store.rows(_RESTORE_SQL)]
+        for movie_id, path, metadata, number in movies:
             position = _position(path, metadata)
             if number is not None:
                 self._numbered.add(movie_id)
                 if position is not None:
                     self._groups.restore(position, number)
-        for movie_id, path, metadata, _ in known:
+        for movie_id, path, metadata, _ in movies:
             self.add(movie_id, path, metadata)
 
     def add(self, movie_id: str, relative_path: str, metadata: AcquisitionMetadata) -> None:
         """What is known of a movie now. One that has its number keeps it, whatever a late sidecar says."""
         position = _position(relative_path, metadata)
         by_shift = position is not None and position.unit != ""
-        if position is None or movie_id in self._numbered or (movie_id in self._seen and not by_shift):
+        if position is None or movie_id in self._numbered or (movie_id in self._with_shift and not by_shift):
             return
         if by_shift:
-            self._seen.add(movie_id)
-        given = self._groups.add(movie_id, position)
-        self._numbered |= given.keys()
-        if given:
-            self._store.submit(movie_writes.set_optics_groups, given)
+            self._with_shift.add(movie_id)
+        new_numbers = self._groups.add(movie_id, position)
+        self._numbered |= new_numbers.keys()
+        if new_numbers:
+            self._store.submit(movie_writes.set_optics_groups, new_numbers)
 
 
 def _metadata(stored: str | None) -> AcquisitionMetadata:
-    said = json.loads(stored) if stored else {}
-    shifts: dict[str, Any] = {name: said.get(name) for name in _SAID}
+    fields = json.loads(stored) if stored else {}
+    shifts: dict[str, Any] = {name: fields.get(name) for name in _SHIFT_FIELDS}
     return AcquisitionMetadata(**shifts)
 
 

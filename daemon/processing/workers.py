@@ -40,14 +40,18 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Life:
+class _WorkerRecord:
+    """What is known of one worker, over all processes that it has had."""
+
     state: str = "starting"
     since_s: float = 0.0
     report: DeviceReport | None = None
     starts: int = 1
+    """In a row without a result in between."""
     done: int = 0
     failed: int = 0
-    subject_text: str | None = None
+    shown_text: str | None = None
+    """Of the call under way: a movie's path relative to the raw root, or a sentence. None: no call."""
 
 
 class WorkerCalls:
@@ -57,7 +61,7 @@ class WorkerCalls:
         self._pool = pool
         self._clock = clock
         self._calls: dict[Any, Call] = {}
-        self._lives = {name: _Life(since_s=clock()) for name in pool.names}
+        self._records = {name: _WorkerRecord(since_s=clock()) for name in pool.names}
         for name in pool.names:
             self._calls[pool.describe(name)] = Call(name, "start", "", clock(), _START_TIMEOUT_S)
 
@@ -66,8 +70,8 @@ class WorkerCalls:
     ) -> None:
         """Start a call on an idle worker; `text` is what the screen shows."""
         self._calls[self._pool.call(worker, method, argument)] = Call(worker, kind, subject, self._clock(), limit_s)
-        life = self._lives[worker]
-        life.state, life.since_s, life.subject_text = "working", self._clock(), text
+        record = self._records[worker]
+        record.state, record.since_s, record.shown_text = "working", self._clock(), text
 
     def collect(self, timeout_s: float) -> list[Outcome]:
         """Calls that ended or outran their limit, after waiting at most `timeout_s` for one."""
@@ -82,47 +86,47 @@ class WorkerCalls:
         for future, call in list(self._calls.items()):
             if now - call.started_s > call.limit_s:
                 del self._calls[future]
-                late = FrazilError(f"no answer after {call.limit_s:.0f} s")
-                outcomes.append(Outcome(call, None, late, timed_out=True))
+                no_answer = FrazilError(f"no answer after {call.limit_s:.0f} s")
+                outcomes.append(Outcome(call, None, no_answer, timed_out=True))
         for outcome in outcomes:
-            self._note(outcome, now)
+            self._record_outcome(outcome, now)
         return outcomes
 
-    def _note(self, outcome: Outcome, now_s: float) -> None:
-        life = self._lives[outcome.call.worker]
-        life.subject_text = None
-        life.since_s = now_s
+    def _record_outcome(self, outcome: Outcome, now_s: float) -> None:
+        record = self._records[outcome.call.worker]
+        record.shown_text = None
+        record.since_s = now_s
         if outcome.error is None:
-            life.state = "idle"
+            record.state = "idle"
             if isinstance(outcome.value, DeviceReport):
-                life.report = outcome.value
+                record.report = outcome.value
             elif not isinstance(outcome.value, MovieFailure):
-                life.starts = 0  # it has really done something
+                record.starts = 0  # it has really done something
         else:
-            life.state = "failed"
+            record.state = "failed"
 
     def count(self, worker: str, *, failed: bool) -> None:
         """One movie more that this worker has done or failed on."""
-        life = self._lives[worker]
-        life.failed, life.done = life.failed + failed, life.done + (not failed)
+        record = self._records[worker]
+        record.failed, record.done = record.failed + failed, record.done + (not failed)
 
     def restart(self, worker: str) -> bool:
         """Replace the worker's process. False: it was restarted too often without doing anything, and stays away."""
-        life = self._lives[worker]
-        life.starts += 1
-        life.since_s = self._clock()
-        if life.starts > _MAX_STARTS_IN_A_ROW:
-            life.state = "gone"
+        record = self._records[worker]
+        record.starts += 1
+        record.since_s = self._clock()
+        if record.starts > _MAX_STARTS_IN_A_ROW:
+            record.state = "gone"
             self._pool.stop(worker)  # a worker that only hangs would keep its GPU and write on
             return False
-        life.state = "starting"
+        record.state = "starting"
         self._calls[self._pool.restart(worker)] = Call(worker, "start", "", self._clock(), _START_TIMEOUT_S)
         return True
 
     @property
     def names(self) -> list[str]:
         """All there are, at work or gone."""
-        return list(self._lives)
+        return list(self._records)
 
     @property
     def calling(self) -> bool:
@@ -131,11 +135,11 @@ class WorkerCalls:
 
     def idle(self) -> list[str]:
         """Workers that have started and have nothing in hand."""
-        return [name for name, life in self._lives.items() if life.state == "idle"]
+        return [name for name, record in self._records.items() if record.state == "idle"]
 
     @property
     def all_gone(self) -> bool:
-        return all(life.state == "gone" for life in self._lives.values())
+        return all(record.state == "gone" for record in self._records.values())
 
     def states(self) -> tuple[WorkerState, ...]:
         """For the screen."""
@@ -143,16 +147,16 @@ class WorkerCalls:
         return tuple(
             WorkerState(
                 name=name,
-                node="" if life.report is None else life.report.node,
-                device="" if life.report is None else life.report.device,
-                device_name="" if life.report is None else life.report.device_name,
-                state=life.state,
-                movie=life.subject_text,
-                since_s=now - life.since_s,
-                done=life.done,
-                failed=life.failed,
+                node="" if record.report is None else record.report.node,
+                device="" if record.report is None else record.report.device,
+                device_name="" if record.report is None else record.report.device_name,
+                state=record.state,
+                movie=record.shown_text,
+                since_s=now - record.since_s,
+                done=record.done,
+                failed=record.failed,
             )
-            for name, life in self._lives.items()
+            for name, record in self._records.items()
         )
 
 

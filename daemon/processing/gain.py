@@ -30,12 +30,13 @@ class GainGate:
     def __init__(self, settings: Settings, *, stored: str | None) -> None:
         self._camera: CameraSettings = settings.camera
         self._pixel_size_angstrom = settings.microscope.pixel_size_angstrom
-        self._movies: list[str] = []
+        self._movie_paths: list[str] = []
         self._asked_about = 0
         self._asking = False
         self._deaths = 0
-        self._given_up: set[str] = set()
-        self._gave_up: str | None = None
+        self._paths_given_up: set[str] = set()
+        self._given_up_sentence: str | None = None
+        """Why the gate looks at some movies no more, for a person."""
         self.decision: GainDecision | None = None
         self._question = "|".join(
             (
@@ -86,13 +87,13 @@ class GainGate:
         return self._asking or self._has_question(nothing_more_comes=True)
 
     def _has_question(self, nothing_more_comes: bool) -> bool:
-        if self.open or self._asking or len(self._movies) <= self._asked_about:
+        if self.open or self._asking or len(self._movie_paths) <= self._asked_about:
             return False
         if self.decision is not None and self.decision.verdict is not GainVerdict.UNDECIDED:
             return False
         # After an undecided answer ask again when the evidence has doubled.
         enough = max(self._camera.gain_gate_movies, min(2 * self._asked_about, self._most_movies))
-        return len(self._movies) >= enough or nothing_more_comes
+        return len(self._movie_paths) >= enough or nothing_more_comes
 
     @property
     def _most_movies(self) -> int:
@@ -124,8 +125,12 @@ class GainGate:
         """A complete movie that the gate may look at."""
         if self.decision is None or self.decision.verdict is GainVerdict.UNDECIDED:
             path = str(movie.path)
-            if path not in self._movies and path not in self._given_up and len(self._movies) < self._most_movies:
-                self._movies.append(path)
+            if (
+                path not in self._movie_paths
+                and path not in self._paths_given_up
+                and len(self._movie_paths) < self._most_movies
+            ):
+                self._movie_paths.append(path)
 
     def next_question(self, *, nothing_more_comes: bool) -> GainGateTask | None:
         """What to ask a worker now, if anything.
@@ -134,10 +139,10 @@ class GainGate:
         """
         if not self._has_question(nothing_more_comes):
             return None
-        self._asked_about = len(self._movies)
+        self._asked_about = len(self._movie_paths)
         self._asking = True
         return GainGateTask(
-            movie_paths=tuple(path for path in self._movies if Path(path).exists()),
+            movie_paths=tuple(path for path in self._movie_paths if Path(path).exists()),
             gain_path=self._camera.gain,
             defects_path=self._camera.defects,
             orientation=self._camera.gain_orientation.value,
@@ -168,21 +173,27 @@ class GainGate:
         self._deaths += 1
         if self._deaths >= _DEATHS_TO_GIVE_UP:
             self._deaths = 0
-            self._gave_up = (
-                f"the gain gate leaves {len(self._movies)} movies aside: the worker that looked at them ended "
+            self._given_up_sentence = (
+                f"the gain gate leaves {len(self._movie_paths)} movies aside: the worker that looked at them ended "
                 f"{_DEATHS_TO_GIVE_UP} times"
             )
-            self._given_up.update(self._movies)
-            self._movies.clear()
-            return self._gave_up
+            self._paths_given_up.update(self._movie_paths)
+            self._movie_paths.clear()
+            return self._given_up_sentence
         return None
 
     def state(self) -> GateState:
         """For the screen."""
         if self.decision is None:
-            text = f"looking at the first movies ({len(self._movies)} so far)" if self._movies else "no movie yet"
-            if self._gave_up is not None and not self._movies:
-                return GateState("waiting", True, self._gave_up, "wait for more movies, or say --gain or --no-gain")
+            text = (
+                f"looking at the first movies ({len(self._movie_paths)} so far)"
+                if self._movie_paths
+                else "no movie yet"
+            )
+            if self._given_up_sentence is not None and not self._movie_paths:
+                return GateState(
+                    "waiting", True, self._given_up_sentence, "wait for more movies, or say --gain or --no-gain"
+                )
             return GateState("waiting", False, text, "")
         if self.decision.passes:
             status = "overridden" if self.decision.verdict is GainVerdict.OVERRIDDEN else "open"

@@ -10,6 +10,7 @@ from frazil.daemon.changes.what_if import Row, WhatIf, state_and_reason, what_if
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.queries import named_sql
 from frazil.daemon.store.table import Scalar, Table
+from frazil.models.records import MovieState
 
 _PAGE = 20_000
 _NO_MAP_ANGSTROM = 5.0
@@ -52,8 +53,8 @@ def judge_again(connection: Connection, thresholds: ThresholdSettings) -> tuple[
         state, reason = state_and_reason(row, thresholds)
         if (state, reason) == (row["state"], row["rejection_reason"]):
             continue
-        rejected += (row["state"], state) == ("ready", "rejected")
-        again += (row["state"], state) == ("rejected", "ready")
+        rejected += (row["state"], state) == (MovieState.READY, MovieState.REJECTED)
+        again += (row["state"], state) == (MovieState.REJECTED, MovieState.READY)
         connection.execute(
             "UPDATE movies SET state = ?, rejection_reason = ? WHERE movie_id = ?", [state, reason, row["movie_id"]]
         )

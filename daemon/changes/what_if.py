@@ -22,9 +22,10 @@ from frazil.config.loading import first_fault
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.session.thresholds import Facts, reason_for
 from frazil.models.interval_words import eighty
+from frazil.models.records import MovieState
 
 Row = Mapping[str, Any]
-_KEPT, _REJECTED = "ready", "rejected"
+_KEPT, _REJECTED = MovieState.READY.value, MovieState.REJECTED.value
 
 
 @dataclass(frozen=True, slots=True)

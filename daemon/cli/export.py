@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +13,9 @@ import typer
 
 from frazil.config.errors import UsageError
 from frazil.daemon.export.local_resolution import export_local_resolution
-from frazil.daemon.export.relion import export_star
+from frazil.daemon.export.relion import ExportReport, export_star
 from frazil.daemon.export.tables import export_all, export_table
-from frazil.daemon.store.reading import open_session
+from frazil.daemon.store.reading import SessionReader, open_session
 
 
 def export(
@@ -53,43 +54,53 @@ def export(
             "nothing to export was asked for",
             remedy="give --star FOLDER, --parquet FOLDER, --table TABLE=FILE or --local-resolution FILE",
         )
-    said: dict[str, object] = {}
+    answer: dict[str, object] = {}
     with open_session(session) as reader:
         if star is not None:
             progress = _tell if sys.stderr.isatty() else None
             report = export_star(reader, session.resolve(), star, project=project, copy=copy, progress=progress)
-            said["star"] = asdict(report) | {"out": str(star)}
-        for request in table or []:
-            name, separator, file = request.partition("=")
-            if not separator or not file:
-                raise UsageError(f"{request!r} is not TABLE=FILE", remedy="for example --table ctf=ctf.csv")
-            said[file] = export_table(reader, name, Path(file))
+            answer["star"] = asdict(report) | {"out": str(star)}
+        tables = _export_tables(reader, table or [])
+        answer |= tables
         if parquet is not None:
-            said["parquet"] = export_all(reader, parquet)
+            rows_by_table = export_all(reader, parquet)
+            answer["parquet"] = rows_by_table
         if local_resolution is not None:
             low, high = export_local_resolution(reader, session.resolve(), local_resolution)
-            said["local_resolution"] = {"out": str(local_resolution), "p10_angstrom": low, "p90_angstrom": high}
+            answer["local_resolution"] = {"out": str(local_resolution), "p10_angstrom": low, "p90_angstrom": high}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(answer, indent=1))
         return
     if star is not None:
-        typer.echo(
-            f"{star.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
-            f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, "
-            f"{report.particles} particles"
-        )
-        if report.not_usable:
-            typer.echo(
-                f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star", err=True
-            )
+        _show_star(star, report)
     if local_resolution is not None:
         typer.echo(f"{local_resolution}: {low:.1f} to {high:.1f} A where the map is dense (10th to 90th percentile)")
     if parquet is not None:
-        written: dict[str, int] = said["parquet"]  # type: ignore[assignment]
-        typer.echo(f"{parquet}: {len(written)} tables, {sum(written.values()):,} rows, described in tables.json")
-    for file, rows in said.items():
-        if file not in ("star", "parquet", "local_resolution"):
-            typer.echo(f"{file}: {rows} rows")
+        total = sum(rows_by_table.values())
+        typer.echo(f"{parquet}: {len(rows_by_table)} tables, {total:,} rows, described in tables.json")
+    for file, rows in tables.items():
+        typer.echo(f"{file}: {rows} rows")
+
+
+def _export_tables(reader: SessionReader, requests: Sequence[str]) -> dict[str, int]:
+    """Write each TABLE=FILE; returns the number of rows by file. Raises `UsageError` for what is not TABLE=FILE."""
+    rows_by_file = {}
+    for request in requests:
+        name, separator, file = request.partition("=")
+        if not separator or not file:
+            raise UsageError(f"{request!r} is not TABLE=FILE", remedy="for example --table ctf=ctf.csv")
+        rows_by_file[file] = export_table(reader, name, Path(file))
+    return rows_by_file
+
+
+def _show_star(star: Path, report: ExportReport) -> None:
+    typer.echo(
+        f"{star.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
+        f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, "
+        f"{report.particles} particles"
+    )
+    if report.not_usable:
+        typer.echo(f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star", err=True)
 
 
 def _tell(done: int) -> None:

@@ -6,9 +6,12 @@ import json
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from frazil.models.simulation.truth import SessionTruth
 
 
 class Format(StrEnum):
@@ -73,12 +76,10 @@ def simulate(
     and, in another terminal: frazil watch /tmp/s1/raw --preset simulated --gain /tmp/s1/gain.mrc
     """
     # torch and gemmi take a second to load: only when there is something to do.
-    from frazil.config.errors import UsageError
     from frazil.models.simulation.delivery import write_session
     from frazil.models.simulation.faults import GAIN_FAULTS, MOVIE_FAULTS
     from frazil.models.simulation.layout import DeliverySettings
     from frazil.models.simulation.settings import preset as preset_settings
-    from frazil.models.simulation.trajectory import trajectory_from_relion_star
 
     if fault and "list" in fault:
         for kind, meaning in (MOVIE_FAULTS | GAIN_FAULTS).items():
@@ -92,12 +93,7 @@ def simulate(
     if structure is not None:
         changes["specimen"] = {"structure": structure}
     if trajectory is not None:
-        if trajectory_pixel_size_angstrom is None:
-            raise UsageError(
-                "the trajectory is in pixels of unknown size", path=trajectory, remedy="give --trajectory-pixel-size"
-            )
-        shifts = trajectory_from_relion_star(trajectory, trajectory_pixel_size_angstrom)
-        changes["stage"] = {"trajectory_angstrom": shifts}
+        changes["stage"] = {"trajectory_angstrom": _shifts_of(trajectory, trajectory_pixel_size_angstrom)}
     settings = preset_settings(preset.value).with_changes(**changes)
     delivery = DeliverySettings(file_format=format.value, sidecar=sidecar.value, pace_s=pace, grow=grow)
 
@@ -111,6 +107,22 @@ def simulate(
     truth = write_session(
         out, settings, delivery, faults=fault or (), sleep=time.sleep, now=time.monotonic, on_movie=report
     )
+    _show_summary(out, truth, as_json=json_output)
+
+
+def _shifts_of(trajectory: Path, pixel_size_angstrom: float | None) -> tuple[tuple[float, float], ...]:
+    """Shifts of the frames in a motion STAR of RELION, in angstrom. Raises `UsageError` without a pixel size."""
+    from frazil.config.errors import UsageError
+    from frazil.models.simulation.trajectory import trajectory_from_relion_star
+
+    if pixel_size_angstrom is None:
+        raise UsageError(
+            "the trajectory is in pixels of unknown size", path=trajectory, remedy="give --trajectory-pixel-size"
+        )
+    return trajectory_from_relion_star(trajectory, pixel_size_angstrom)
+
+
+def _show_summary(out: Path, truth: SessionTruth, *, as_json: bool) -> None:
     summary = {
         "raw": str(out / "raw"),
         "truth": str(out / "truth" / "truth.json"),
@@ -120,7 +132,7 @@ def simulate(
         "faults": {str(movie.index): movie.faults for movie in truth.movies if movie.faults}
         | {"session": truth.faults},
     }
-    if json_output:
+    if as_json:
         typer.echo(json.dumps(summary))
     else:
         typer.echo(f"{summary['movies']} movies in {summary['raw']}; truth in {summary['truth']}")

@@ -11,7 +11,7 @@ import hmac
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,55 +150,49 @@ class SessionApi:
         if request.host.rsplit(":", 1)[0].lower() not in self._names:
             return _failure(403, f"not for the host name {request.host[:80]!r}", "use http://127.0.0.1")
         parts = request.path.strip("/").split("/")
-        here = [(route, found) for route in self._routes if (found := route.takes(parts)) is not None]
+        here = [(route, of_path) for route in self._routes if (of_path := route.takes(parts)) is not None]
         if not here:
             return _failure(404, f"there is nothing at {request.path[:200]}", "look into /openapi.json")
         allowed = {"Allow": ", ".join(_methods(route for route, _ in here))}
         if request.method == "OPTIONS":
             return HttpReply(204, JSON, b"", allowed)
         method = "GET" if request.method == "HEAD" else request.method
-        for route, found in here:
+        for route, of_path in here:
             if route.method == method:
-                return self._guarded(route, found, request)
+                return self._guarded(route, of_path, request)
         return _failure(405, f"{request.method[:20]} is not answered here", f"use {allowed['Allow']}", allowed)
 
-    def _guarded(self, route: Route, found: Mapping[str, str], request: HttpRequest) -> HttpReply:
+    def _guarded(self, route: Route, of_path: Mapping[str, str], request: HttpRequest) -> HttpReply:
+        refusal = self._refused_access(route, request) or _refused_body(route, request)
+        if refusal is not None:
+            return refusal
+        try:
+            return self._called(route, of_path, request)
+        except FrazilError as error:
+            return _failure_of(error)
+
+    def _refused_access(self, route: Route, request: HttpRequest) -> HttpReply | None:
+        """Why the caller may not do this; None: it may."""
         rules = self._rules
         if route.method == "POST" and rules.token_digest is None:
             return _failure(
                 403, "this session is read-only: it was started without a token", "start it with --http-token-file"
             )
-        if route.method == "POST" or (rules.reading_needs_token and not route.open):
-            scheme, _, token = request.authorization.partition(" ")
-            digest = digest_of(token.strip())
-            if scheme.lower() != "bearer" or not hmac.compare_digest(digest, rules.token_digest or b""):
-                return _failure(
-                    401,
-                    "the token is missing or wrong",
-                    "send the header `Authorization: Bearer TOKEN`",
-                    {"WWW-Authenticate": 'Bearer realm="frazil"'},
-                )
-        if route.body is not None:
-            if len(request.body) > MAX_BODY_BYTES:
-                return _failure(413, f"the body is larger than {MAX_BODY_BYTES} bytes", "say it in fewer words")
-            if request.body and request.content_type.partition(";")[0].strip().lower() != JSON:
-                return _failure(415, "the body is not JSON", f"send the header `Content-Type: {JSON}`")
-        try:
-            return self._called(route, found, request)
-        except NotThereError as error:
-            return _failure(404, error.what, error.remedy)
-        except UsageError as error:
-            return _failure(400, error.what, error.remedy)
-        except FullError as error:
-            retry_after = str(max(1, math.ceil(error.retry_after_s)))
-            return _failure(429, error.what, error.remedy, {"Retry-After": retry_after})
-        except RetryLaterError as error:
-            return _failure(503, error.what, error.remedy, {"Retry-After": _RETRY_AFTER_S})
-        except FrazilError as error:
-            return _failure(500, error.what, error.remedy)
+        if route.method != "POST" and (route.open or not rules.reading_needs_token):
+            return None
+        scheme, _, token = request.authorization.partition(" ")
+        digest = digest_of(token.strip())
+        if scheme.lower() == "bearer" and hmac.compare_digest(digest, rules.token_digest or b""):
+            return None
+        return _failure(
+            401,
+            "the token is missing or wrong",
+            "send the header `Authorization: Bearer TOKEN`",
+            {"WWW-Authenticate": 'Bearer realm="frazil"'},
+        )
 
-    def _called(self, route: Route, found: Mapping[str, str], request: HttpRequest) -> HttpReply:
-        values = _values(route.parameters, found, request.params)
+    def _called(self, route: Route, of_path: Mapping[str, str], request: HttpRequest) -> HttpReply:
+        values = _values(route.parameters, of_path, request.params)
         source = self._source
         match route.answer:
             case "document":
@@ -237,28 +231,57 @@ class SessionApi:
         return HttpReply(200, JSON, json.dumps({"message": message}).encode())
 
 
-def _methods(routes: Any) -> list[str]:
-    found = {route.method for route in routes}
-    return sorted({*found, "OPTIONS", *(("HEAD",) if "GET" in found else ())})
+def _methods(routes: Iterable[Route]) -> list[str]:
+    methods = {route.method for route in routes}
+    return sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())})
 
 
 def _values(
     parameters: tuple[Parameter, ...], of_path: Mapping[str, str], given: tuple[tuple[str, str], ...]
 ) -> dict[str, Value]:
     """Each parameter's value, its default where it was left out. Raises `UsageError`."""
-    known = {one.name: one for one in parameters}
+    known = {parameter.name: parameter for parameter in parameters}
     texts = dict(of_path)
     for name, text in given:
         if name not in known or known[name].where == "path":
-            names = ", ".join(one.name for one in parameters if one.where == "query") or "none"
+            names = ", ".join(parameter.name for parameter in parameters if parameter.where == "query") or "none"
             raise UsageError(f"there is no parameter {name[:80]!r}", remedy=f"it takes: {names}")
         if name in texts:
             raise UsageError(f"{name} is given twice", remedy="give it once")
         texts[name] = text
-    for one in parameters:
-        if one.required and one.name not in texts:
-            raise UsageError(f"the parameter {one.name} is missing", remedy=f"give {one.name}")
-    return {one.name: one.read(texts[one.name]) if one.name in texts else one.default for one in parameters}
+    for name, parameter in known.items():
+        if parameter.required and name not in texts:
+            raise UsageError(f"the parameter {name} is missing", remedy=f"give {name}")
+    return {
+        name: parameter.read(texts[name]) if name in texts else parameter.default for name, parameter in known.items()
+    }
+
+
+def _refused_body(route: Route, request: HttpRequest) -> HttpReply | None:
+    """Why the request's body is not read; None: it is, or none is wanted."""
+    if route.body is None:
+        return None
+    if len(request.body) > MAX_BODY_BYTES:
+        return _failure(413, f"the body is larger than {MAX_BODY_BYTES} bytes", "say it in fewer words")
+    if request.body and request.content_type.partition(";")[0].strip().lower() != JSON:
+        return _failure(415, "the body is not JSON", f"send the header `Content-Type: {JSON}`")
+    return None
+
+
+def _failure_of(error: FrazilError) -> HttpReply:
+    """By its type: what cannot be answered as it was asked, what may be asked again, and the rest."""
+    match error:
+        case NotThereError():
+            return _failure(404, error.what, error.remedy)
+        case UsageError():
+            return _failure(400, error.what, error.remedy)
+        case FullError():
+            retry_after_s = str(max(1, math.ceil(error.retry_after_s)))
+            return _failure(429, error.what, error.remedy, {"Retry-After": retry_after_s})
+        case RetryLaterError():
+            return _failure(503, error.what, error.remedy, {"Retry-After": _RETRY_AFTER_S})
+        case _:
+            return _failure(500, error.what, error.remedy)
 
 
 def _failure(status: int, what: str, remedy: str | None, headers: Mapping[str, str] | None = None) -> HttpReply:

@@ -11,12 +11,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from frazil.daemon.transport.messages import LiveState
+from frazil.models.records import MovieState
 
 _STATUSES = ("starting", "running", "paused", "blocked", "stopping", "finished")
-_MOVIE_STATES = (
-    "found", "settling", "queued", "processing", "ready", "rejected", "failed", "quarantined", "outdated",
-)  # fmt: skip
-"""`frazil.models.records.MovieState`; those without movies are zero, so that a graph has no holes."""
+_MOVIE_STATES = tuple(state.value for state in MovieState)
+"""Those without movies are zero, so that a graph has no holes."""
 
 
 def metrics_text(state: LiveState) -> bytes:

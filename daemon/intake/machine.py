@@ -93,6 +93,14 @@ class IntakeMachine:
         """Take in one event at monotonic time `now_s`; `utc_us` is only written down, never compared."""
         self._now_s = max(self._now_s, now_s)
         self._utc_us = utc_us
+        self._take_in(event)
+        self._norm_may_have_moved()
+        for path in self._agenda.pop_due(self._now_s):
+            self._on_due(self._movies[path])
+        out, self._out = self._out, []
+        return out
+
+    def _take_in(self, event: ev.Event) -> None:
         match event:
             case ev.Tick():
                 pass
@@ -110,22 +118,21 @@ class IntakeMachine:
                 self._on_sidecar(event.path, event.sidecar_path, event.metadata, None)
             case ev.SidecarFailed():
                 self._on_sidecar(event.path, event.sidecar_path, None, event.reason)
-            case ev.SpaceLow():
-                self._around.space(event)
-            case ev.SpaceOk():
+            case ev.SpaceLow() | ev.SpaceOk():
                 self._around.space(event)
                 self._unblock()
+            case _:
+                self._on_order(event)
+
+    def _on_order(self, event: ev.RestoredMovie | ev.Reconsider) -> None:
+        """What comes from the store or a person, not from the disk."""
+        match event:
             case ev.RestoredMovie():
                 self._on_restored(event)
             case ev.Reconsider():
                 self._on_reconsider(event)
             case _:
                 assert_never(event)
-        self._norm_may_have_moved()
-        for path in self._agenda.pop_due(self._now_s):
-            self._on_due(self._movies[path])
-        out, self._out = self._out, []
-        return out
 
     def next_due_s(self) -> float | None:
         """When a `Tick` will have something to do."""
@@ -297,7 +304,6 @@ class IntakeMachine:
         record.quick = record.held_by_count = False
         record.report = None
         record.complete_s = None
-        record.frame_count_flags = ()
         self._agenda.set(record.path, self._now_s + self._settings.settle_s)
 
     def _revive(self, record: MovieRecord, reason: str) -> None:
@@ -393,31 +399,32 @@ class IntakeMachine:
         report = event.report
         if report is None or event.stat != record.stat:
             self._start_over(record)
-            return
-        if report.damaged:
-            if record.quick:
-                self._wait_to_settle(record)
-            else:
-                record.report = report
-                self._quarantine(record, f"Damaged: {report.reason}")
-            return
-        reason = incomplete_reason(report)
-        record.report = report
-        verdict = None
-        if reason is None:
-            file_format, count = norm_key(report)
-            self._norm.add(record.path, record.order, file_format, count)
-            verdict = self._judge_count(record)
-            if not verdict.enough:
-                reason = verdict.reason
-        if record.quick and (verdict is None or not verdict.enough or not verdict.vouched):
-            # The hint came too early, or nobody can say whether this is all.
+        elif not report.damaged:
+            self._take_report(record, report)
+        elif record.quick:
             self._wait_to_settle(record)
-        elif reason is not None:
-            self._not_yet(record, reason, held_by_count=verdict is not None)
-        elif verdict is not None:
+        else:
+            record.report = report
+            self._quarantine(record, f"Damaged: {report.reason}")
+
+    def _take_report(self, record: MovieRecord, report: ev.Structure) -> None:
+        """The file that was checked is the one that is there, and not damaged: is it all?"""
+        record.report = report
+        if reason := incomplete_reason(report):
+            if record.quick:
+                self._wait_to_settle(record)  # the hint came too early
+            else:
+                self._not_yet(record, reason)
+            return
+        file_format, count = norm_key(report)
+        self._norm.add(record.path, record.order, file_format, count)
+        verdict = self._judge_count(record)
+        if record.quick and not (verdict.enough and verdict.vouched):
+            self._wait_to_settle(record)  # too early, or nobody can say whether this is all
+        elif not verdict.enough:
+            self._not_yet(record, verdict.reason, held_by_count=True)
+        else:
             self._enter(record, Phase.WAITING)
-            record.frame_count_flags = verdict.flags
             record.complete_s = self._now_s
             self._held_by_count.pop(record.path, None)
             self._try_announce(record)

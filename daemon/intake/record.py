@@ -83,8 +83,6 @@ class MovieRecord:
     held_by_count: bool = False
     accept_as_is: bool = False
     """A person takes it with the frames that it has; until the file changes."""
-    frame_count_flags: tuple[str, ...] = ()
-    look_pending: bool = False
 
     @property
     def movie_id(self) -> str:

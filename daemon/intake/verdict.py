@@ -17,7 +17,6 @@ class CountVerdict:
     reason: str = ""
     """If not enough: `12 of 40 frames (who says 40)`."""
     flags: tuple[str, ...] = ()
-    by_norm: bool = False
 
 
 def incomplete_reason(report: Structure) -> str | None:
@@ -72,7 +71,7 @@ def judge_count(
         return CountVerdict(True, False, flags=single)
     if not verdict.enough:
         reason = f"{count} of {verdict.usual} frames (the other movies of this session have {verdict.usual})"
-        return CountVerdict(False, True, reason, by_norm=True)
+        return CountVerdict(False, True, reason)
     return CountVerdict(True, True, flags=(*single, *(("frame-count-changed",) if verdict.changed else ())))
 
 

@@ -6,10 +6,12 @@ import datetime
 
 from frazil.daemon.report.summary_asking import Asker, integer, number, text
 from frazil.daemon.report.why import cause_words
+from frazil.daemon.store.movie_states import FINISHED, KEPT
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Table
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.causal.factors import BESIDE_TOTAL
+from frazil.models.records import MovieState
 
 COLUMNS = (
     "date_utc", "hours", "movies", "kept", "kept_percent", "ctf_fit_angstrom", "motion_total_angstrom",
@@ -23,7 +25,7 @@ def overview(reader: SessionReader) -> Table:
     """One row. Raises what the reader raises."""
     ask = Asker(reader)
     counts = {str(row["state"]): integer(row["movies"]) or 0 for row in ask.rows("counts_by_state")}
-    kept, finished = counts.get("ready", 0), counts.get("ready", 0) + counts.get("rejected", 0)
+    kept, finished = counts.get(KEPT, 0), sum(counts.get(state, 0) for state in FINISHED)
     span = ask.one("time_span")
     first, last = integer(span.get("first_utc_us")), integer(span.get("last_utc_us"))
     medians = {
@@ -38,7 +40,7 @@ def overview(reader: SessionReader) -> Table:
     row = {
         "date_utc": None if first is None else _day(first),
         "hours": None if first is None or last is None else round((last - first) / 3.6e9, 2),
-        "movies": sum(counts.values()) - counts.get("outdated", 0),
+        "movies": sum(counts.values()) - counts.get(MovieState.OUTDATED, 0),
         "kept": kept,
         "kept_percent": round(100 * kept / finished, 1) if finished else None,
         **medians,

@@ -6,9 +6,10 @@ Works on a live and on a finished session alike. How it is shown is in `summary_
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 from scipy.stats import mannwhitneyu
 
@@ -32,10 +33,12 @@ from frazil.daemon.report.summary_records import (
     Verdict,
 )
 from frazil.daemon.report.why import changes, named_counts
+from frazil.daemon.store.movie_states import FINISHED, KEPT
 from frazil.daemon.store.queries.catalogue import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
+from frazil.models.records import MovieState
 
 TREND_POINTS = 5000
 """The newest movies, which trends are told from."""
@@ -68,19 +71,13 @@ def summarise(
     ask = Asker(reader)
     session = ask.one("session")
     session |= {name: value for name, value in ask.one("acquisition").items() if session.get(name) is None}
-    counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
-    trend = _trend(ask)
-    span = ask.one("time_span")
-    end_utc_us = now_utc_us if live else integer(span["last_utc_us"]) or integer(session.get("finished_utc_us"))
-    first_utc_us = integer(span["first_utc_us"])
-    hours = 0.0
-    if first_utc_us is not None and end_utc_us is not None:
-        hours = max(end_utc_us - first_utc_us, 0) / 3.6e9
-    lag = ask.one("lag_percentiles", last=1_000_000)
-    finished = counts.get("ready", 0) + counts.get("rejected", 0)
-    frames = ask.one("frame_count_mode")
-    rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
     settings_yaml = str(session.get("settings_yaml") or "")
+    counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
+    finished = sum(counts.get(state, 0) for state in FINISHED)
+    span = ask.one("time_span")
+    last_utc_us = now_utc_us if live else integer(span["last_utc_us"]) or integer(session.get("finished_utc_us"))
+    rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
+    trend = _trend(ask)
     map_state = _map(ask, _initial_map(settings_yaml))
     summary = SessionSummary(
         name=str(session.get("name") or session_dir.name),
@@ -89,54 +86,23 @@ def summarise(
         live=live,
         raw_is_there=raw_is_there,
         code_version=str(session.get("code_version") or ""),
-        preset=text(session.get("preset")),
-        microscope=text(session.get("microscope")),
-        camera=text(session.get("camera")),
-        voltage_kv=number(session.get("voltage_kv")),
-        cs_mm=number(session.get("cs_mm")),
-        pixel_size_angstrom=number(session.get("pixel_size_angstrom")),
-        dose_per_frame_e_per_a2=number(session.get("dose_per_frame_e_per_a2")),
-        frame_count=integer(frames.get("frame_count")),
-        gain_path=text(session.get("gain_path")),
-        first_utc_us=first_utc_us,
-        last_utc_us=end_utc_us,
-        hours=hours,
+        frame_count=integer(ask.one("frame_count_mode").get("frame_count")),
+        **_instrument(session),
+        **_pace(ask.one("lag_percentiles", last=1_000_000), counts, integer(span["first_utc_us"]), last_utc_us),
         counts=counts,
-        found_per_hour=(sum(counts.values()) - counts.get("outdated", 0)) / hours if hours > 0 else None,
-        finished_per_hour=finished / hours if hours > 0 else None,
-        lag_p50_s=number(lag.get("p50_s")),
-        lag_p95_s=number(lag.get("p95_s")),
-        lag_max_s=number(lag.get("max_s")),
-        over_a_stop=integer(lag.get("over_a_stop")) or 0,
-        over_a_stop_max_s=number(lag.get("over_a_stop_max_s")),
         metrics=_metrics(ask, trend),
-        reasons=tuple(
-            Reason(str(row["state"]), text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))
-            for row in ask.rows("reasons")
-        ),
-        alerts=tuple(
-            AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
-            for row in ask.rows("alerts", open_only=True, limit=20)
-            if (live or row["alert_id"] not in _OF_A_RUN) and not (map_state and row["alert_id"] == MAP_BEGUN_ANEW)
-        ),
+        reasons=_reasons(ask),
+        alerts=_alerts(ask, live=live, with_map=map_state is not None),
         squares=_squares(ask),
-        stages=tuple(
-            StageTime(str(row["stage"]), number(row["p50_s"]) or 0.0, number(row["total_s"]) or 0.0)
-            for row in ask.rows("stage_timings", last=1_000_000)
-        ),
+        stages=_stages(ask),
         losses=_losses(ask),
         named_causes=named_counts(reader),
         changes=changes(reader),
         particles=integer(ask.one("particles_total").get("particles")) or 0,
         map=map_state,
         scores=_scores(ask),
-        verdicts=tuple(
-            Verdict(str(row["verdict"]), text(row["relative_path"]), text(row["note"]), str(row["who"]))
-            for row in ask.rows("feedback", limit=20)
-        ),
-        interventions=tuple(
-            str(row["sentence"]) for row in ask.rows("interventions", limit=5) if row["who"] == ADVISER
-        ),
+        verdicts=_verdicts(ask),
+        interventions=_advice_given(ask),
         trend=trend,
         advice=(),
         last_hour_s=number(rates.get("window_s")),
@@ -156,10 +122,103 @@ def summarise(
     return replace(summary, headline=headline(summary))
 
 
+class _Instrument(TypedDict):
+    preset: str | None
+    microscope: str | None
+    camera: str | None
+    voltage_kv: float | None
+    cs_mm: float | None
+    pixel_size_angstrom: float | None
+    dose_per_frame_e_per_a2: float | None
+    gain_path: str | None
+
+
+def _instrument(session: Row) -> _Instrument:
+    return _Instrument(
+        preset=text(session.get("preset")),
+        microscope=text(session.get("microscope")),
+        camera=text(session.get("camera")),
+        voltage_kv=number(session.get("voltage_kv")),
+        cs_mm=number(session.get("cs_mm")),
+        pixel_size_angstrom=number(session.get("pixel_size_angstrom")),
+        dose_per_frame_e_per_a2=number(session.get("dose_per_frame_e_per_a2")),
+        gain_path=text(session.get("gain_path")),
+    )
+
+
+class _Pace(TypedDict):
+    first_utc_us: int | None
+    last_utc_us: int | None
+    hours: float
+    found_per_hour: float | None
+    finished_per_hour: float | None
+    lag_p50_s: float | None
+    lag_p95_s: float | None
+    lag_max_s: float | None
+    over_a_stop: int
+    over_a_stop_max_s: float | None
+
+
+def _pace(lag: Row, counts: Mapping[str, int], first_utc_us: int | None, last_utc_us: int | None) -> _Pace:
+    """How fast movies came and were finished, from the first movie to the end of the measured time."""
+    hours = 0.0
+    if first_utc_us is not None and last_utc_us is not None:
+        hours = max(last_utc_us - first_utc_us, 0) / 3.6e9
+    found = sum(counts.values()) - counts.get(MovieState.OUTDATED, 0)
+    finished = sum(counts.get(state, 0) for state in FINISHED)
+    return _Pace(
+        first_utc_us=first_utc_us,
+        last_utc_us=last_utc_us,
+        hours=hours,
+        found_per_hour=found / hours if hours > 0 else None,
+        finished_per_hour=finished / hours if hours > 0 else None,
+        lag_p50_s=number(lag.get("p50_s")),
+        lag_p95_s=number(lag.get("p95_s")),
+        lag_max_s=number(lag.get("max_s")),
+        over_a_stop=integer(lag.get("over_a_stop")) or 0,
+        over_a_stop_max_s=number(lag.get("over_a_stop_max_s")),
+    )
+
+
+def _reasons(ask: Asker) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(str(row["state"]), text(row["failure_stage"]), str(row["example"] or row["pattern"]), _count(row))
+        for row in ask.rows("reasons")
+    )
+
+
+def _alerts(ask: Asker, *, live: bool, with_map: bool) -> tuple[AlertLine, ...]:
+    """Open ones, but those of a run that is over; where there is a map, it says itself that it was begun anew."""
+    return tuple(
+        AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
+        for row in ask.rows("alerts", open_only=True, limit=20)
+        if (live or row["alert_id"] not in _OF_A_RUN) and not (with_map and row["alert_id"] == MAP_BEGUN_ANEW)
+    )
+
+
+def _stages(ask: Asker) -> tuple[StageTime, ...]:
+    return tuple(
+        StageTime(str(row["stage"]), number(row["p50_s"]) or 0.0, number(row["total_s"]) or 0.0)
+        for row in ask.rows("stage_timings", last=1_000_000)
+    )
+
+
+def _verdicts(ask: Asker) -> tuple[Verdict, ...]:
+    return tuple(
+        Verdict(str(row["verdict"]), text(row["relative_path"]), text(row["note"]), str(row["who"]))
+        for row in ask.rows("feedback", limit=20)
+    )
+
+
+def _advice_given(ask: Asker) -> tuple[str, ...]:
+    """The causal model's own, not what people did."""
+    return tuple(str(row["sentence"]) for row in ask.rows("interventions", limit=5) if row["who"] == ADVISER)
+
+
 def raw_folder(reader: SessionReader) -> Path | None:
     """Where the session took its movies from; None: it does not say. Raises what the reader raises."""
-    found = text(Asker(reader).one("session").get("raw_root"))
-    return None if found is None else Path(found)
+    raw_root = text(Asker(reader).one("session").get("raw_root"))
+    return None if raw_root is None else Path(raw_root)
 
 
 def _last_hour(ask: Asker, last_utc_us: int | None, now_utc_us: int | None) -> Row:
@@ -174,7 +233,7 @@ def _last_hour(ask: Asker, last_utc_us: int | None, now_utc_us: int | None) -> R
 def _trend(ask: Asker) -> tuple[Curve, ...]:
     names = ",".join(name for name, *_ in METRICS)
     table = ask.reader.named("trend", {"metrics": names, "last": TREND_POINTS})
-    kept = tuple(state == "ready" for state in table.column("state"))
+    kept = tuple(state == KEPT for state in table.column("state"))
     times = tuple(integer(value) or 0 for value in table.column("ready_utc_us"))
     return tuple(Curve(name, times, tuple(map(number, table.column(name))), kept) for name, *_ in METRICS)
 

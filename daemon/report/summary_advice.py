@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from frazil.daemon.report.summary_records import Metric, SessionSummary
+from frazil.models.records import MovieState
 
 ASTIGMATISM_ANGSTROM = 1000.0
 CTF_FIT_ANGSTROM = 6.0
@@ -59,7 +60,7 @@ def _about_numbers(summary: SessionSummary) -> list[str]:
     metrics = {metric.name: metric for metric in summary.metrics}
     finished = summary.kept + summary.rejected
     if finished >= 8 and summary.kept < KEPT_SHARE * finished:
-        top = next((reason for reason in summary.reasons if reason.state == "rejected"), None)
+        top = next((reason for reason in summary.reasons if reason.state == MovieState.REJECTED), None)
         because = f", most often because: {top.example}" if top else ""
         said.append(f"only {100 * summary.kept / finished:.0f} % of the finished movies were kept{because}")
     ctf, astigmatism = metrics.get("ctf_fit_angstrom"), metrics.get("astigmatism_angstrom")

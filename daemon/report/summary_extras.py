@@ -19,6 +19,7 @@ from frazil.daemon.report.summary_records import (
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.store.writes.causal_writes import ADVISER
+from frazil.models.records import MovieState
 
 _ASKED = 12
 """Three times what a group shows: none must repeat what another one has."""
@@ -83,7 +84,7 @@ def _example(group: str, row: Row) -> Example:
         said.append(f"moved {motion:.1f} A")
     if picked is not None:
         said.append(f"{picked} particles")
-    if row["state"] == "rejected":
+    if row["state"] == MovieState.REJECTED:
         said.append(f"rejected: {row['rejection_reason'] or 'no reason kept'}")
     elif row["named_cause"]:
         said.append(f"first cause: {cause_words(row['named_cause'])}")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from frazil.daemon.report.why import Change, NamedCount
+from frazil.daemon.store.movie_states import KEPT, WAITING
+from frazil.models.records import MovieState
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,20 +331,20 @@ class SessionSummary:
 
     @property
     def kept(self) -> int:
-        return self.counts.get("ready", 0)
+        return self.counts.get(KEPT, 0)
 
     @property
     def rejected(self) -> int:
-        return self.counts.get("rejected", 0)
+        return self.counts.get(MovieState.REJECTED, 0)
 
     @property
     def set_aside(self) -> int:
-        return self.counts.get("quarantined", 0)
+        return self.counts.get(MovieState.QUARANTINED, 0)
 
     @property
     def waiting(self) -> int:
-        return sum(self.counts.get(state, 0) for state in ("found", "settling", "queued", "processing", "failed"))
+        return sum(self.counts.get(state, 0) for state in WAITING)
 
     @property
     def total(self) -> int:
-        return sum(self.counts.values()) - self.counts.get("outdated", 0)
+        return sum(self.counts.values()) - self.counts.get(MovieState.OUTDATED, 0)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import networkx as nx
 
 from frazil.config.errors import NotThereError
+from frazil.daemon.store.movie_states import GIVEN_UP
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Scalar
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, FACTORS
 from frazil.models.causal.graph import Node, causal_graph, graph_of
+from frazil.models.records import MovieState
 
 RESOLUTIONS_ANGSTROM = (8.0, 5.0, 4.0)
 MEAN_MOVIES = 25
@@ -165,7 +167,8 @@ def find_movie(reader: SessionReader, text: str) -> Row:
     for name, params in asked:
         newest: dict[Scalar, Row] = {}
         for row in reader.named(name, params).as_dicts():
-            if text.lower() in f"{row['relative_path']} {row['movie_id']}".lower() and row["state"] != "outdated":
+            names = f"{row['relative_path']} {row['movie_id']}".lower()
+            if text.lower() in names and row["state"] != MovieState.OUTDATED:
                 newest.setdefault(row["relative_path"], row)
         if len(newest) > 1:
             some = ", ".join(str(path) for path in list(newest)[:_NAMED])
@@ -193,9 +196,7 @@ def why_movie(reader: SessionReader, text: str) -> MovieWhy:
     if not losses:
         raise NotThereError(
             f"there are no losses of {row['relative_path']} ({row['state']})",
-            remedy="wait until it is ready"
-            if row["state"] not in ("failed", "quarantined")
-            else "see why in its failure_reason",
+            remedy="wait until it is ready" if row["state"] not in GIVEN_UP else "see why in its failure_reason",
         )
     named = whole["named_cause"]
     return MovieWhy(

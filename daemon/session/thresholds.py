@@ -70,31 +70,48 @@ def reason_for(facts: Facts, thresholds: ThresholdSettings) -> str | None:
     threshold: `no rings` counts as infinitely bad. One of which only the astigmatism is uncertain is judged by all but
     its astigmatism. A value that is not known sets nothing aside.
     """
-    of = facts.metrics
-    if _above(motion := of["motion_total_angstrom"], limit := thresholds.max_total_motion_angstrom):
+    return _motion_reason(facts, thresholds) or _ctf_reason(facts, thresholds) or _cut_reason(facts, thresholds)
+
+
+def _motion_reason(facts: Facts, thresholds: ThresholdSettings) -> str | None:
+    limit = thresholds.max_total_motion_angstrom
+    if _above(motion := facts.metrics["motion_total_angstrom"], limit):
         return f"motion {motion:.1f} A, the limit is {limit:g} A"
+    return None
+
+
+def _ctf_reason(facts: Facts, thresholds: ThresholdSettings) -> str | None:
     limit = thresholds.max_ctf_fit_resolution_angstrom
     if limit is not None:
-        fit = of["ctf_fit_angstrom"]
+        fit = facts.metrics["ctf_fit_angstrom"]
         if not facts.defocus_known:
             return f"CTF not usable: {facts.flag or 'no rings'}"
         if fit is None or fit > limit:
             reached = "nowhere" if fit is None else f"{fit:.1f} A"
             return f"CTF fits to {reached}, the limit is {limit:g} A"
-    if facts.defocus_known:
-        limit = thresholds.max_astigmatism_angstrom
-        if facts.reliable and _above(astigmatism := of["astigmatism_angstrom"], limit):
-            return f"astigmatism {astigmatism:.0f} A, the limit is {limit:g} A"
-        defocus_um = of["defocus_um"]
-        if _above(thresholds.min_defocus_um, defocus_um):
-            return f"defocus {defocus_um:.2f} um, the lower limit is {thresholds.min_defocus_um:g} um"
-        if _above(defocus_um, thresholds.max_defocus_um):
-            return f"defocus {defocus_um:.2f} um, the upper limit is {thresholds.max_defocus_um:g} um"
-        if _above(ice := of["ice_ring_density"], limit := thresholds.max_ice_ring_density):
-            return f"ice ring density {ice:.2f}, the limit is {limit:g}"
+    return _optics_reason(facts, thresholds) if facts.defocus_known else None
+
+
+def _optics_reason(facts: Facts, thresholds: ThresholdSettings) -> str | None:
+    """Of a fit whose defocus is known."""
+    metrics = facts.metrics
+    limit = thresholds.max_astigmatism_angstrom
+    if facts.reliable and _above(astigmatism := metrics["astigmatism_angstrom"], limit):
+        return f"astigmatism {astigmatism:.0f} A, the limit is {limit:g} A"
+    defocus_um = metrics["defocus_um"]
+    if _above(thresholds.min_defocus_um, defocus_um):
+        return f"defocus {defocus_um:.2f} um, the lower limit is {thresholds.min_defocus_um:g} um"
+    if _above(defocus_um, thresholds.max_defocus_um):
+        return f"defocus {defocus_um:.2f} um, the upper limit is {thresholds.max_defocus_um:g} um"
+    if _above(ice := metrics["ice_ring_density"], limit := thresholds.max_ice_ring_density):
+        return f"ice ring density {ice:.2f}, the limit is {limit:g}"
+    return None
+
+
+def _cut_reason(facts: Facts, thresholds: ThresholdSettings) -> str | None:
     for text in thresholds.cuts:
         cut = parse_cut(text)
-        value = of[cut.metric]
+        value = facts.metrics[cut.metric]
         if value is not None and _judged(cut.metric, facts) and cut.misses(value):
             unit = f" {CUT_METRICS[cut.metric]}" if CUT_METRICS[cut.metric] else ""
             words = cut.metric.rsplit("_angstrom", 1)[0].replace("_", " ")

@@ -15,8 +15,10 @@ from frazil.daemon.session.options import DaemonOptions
 from frazil.daemon.session.registry import NO_REDO, RedoSummary
 from frazil.daemon.store.queries.catalogue import RATE_IDLE_US
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.table import Scalar
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 
+_Row = dict[str, Scalar]
 _log = logging.getLogger(__name__)
 _WINDOW_S = 600.0
 """Disk use is averaged over ten minutes: movies come in bursts."""
@@ -60,62 +62,46 @@ class LiveStateBuilder:
         on a busy machine), the numbers stay as they were: a screen must never end a night's run."""
         self._sequence += 1
         try:
-            return self._build(
-                status=status, workers=workers, gate=gate, queue_depth=queue_depth, analysis=analysis, redo=redo
-            )
+            state = self._from_store(analysis)
         except (QueryError, OSError) as error:
             _log.warning("the screen shows older numbers: %s", error)
-            self.newest = msgspec.structs.replace(
-                self.newest,
-                sequence=self._sequence,
-                utc_us=self._utc_us(),
-                status=status,
-                workers=workers,
-                gate=gate,
-                queue_depth=queue_depth,
-                redo_stage=redo.stage,
-                redo_done=redo.done,
-                redo_total=redo.total,
-            )
-            return self.newest
+            state = self.newest
+        self.newest = msgspec.structs.replace(
+            state,
+            sequence=self._sequence,
+            utc_us=self._utc_us(),
+            status=status,
+            workers=workers,
+            gate=gate,
+            queue_depth=queue_depth,
+            redo_stage=redo.stage,
+            redo_done=redo.done,
+            redo_total=redo.total,
+        )
+        return self.newest
 
-    def _build(
-        self,
-        *,
-        status: str,
-        workers: tuple[WorkerState, ...],
-        gate: GateState,
-        queue_depth: int,
-        analysis: AnalysisSummary | None,
-        redo: RedoSummary = NO_REDO,
-    ) -> LiveState:
+    def _from_store(self, analysis: AnalysisSummary | None) -> LiveState:
+        """All but what the daemon itself is doing."""
         options, settings = self._options, self._options.settings
         session = self._one("session")
         span = self._one("time_span")
-        # While nothing happens there is no rate: the last one stays, and the screen says since when nothing came.
-        last = _int(span.get("last_utc_us"))
-        now = self._utc_us()
-        rates = self._one("rate_per_hour", now_utc_us=now if last is None else min(now, last + RATE_IDLE_US))
+        rates = self._rates(_int(span.get("last_utc_us")))
         lag = self._one("lag_percentiles")
         recent = self._one("recent_verdicts", last=_RECENT_MOVIES)
-        alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()
-        urgent = [alert for alert in alerts if alert["severity"] != "info"]
+        urgent = self._urgent_alerts()
         errors_first = sorted(urgent, key=lambda alert: alert["severity"] != "error")
+        error_openings = (_int(alert["opened_utc_us"]) or 0 for alert in urgent if alert["severity"] == "error")
         counts = {str(row["state"]): int(row["movies"] or 0) for row in self._store.named("counts_by_state").as_dicts()}
         free, written_per_s = self._disk()
-        instrument = " ".join(part for part in (settings.microscope.name, settings.camera.name) if part)
         floor = settings.store.min_free_disk_gb * _BYTES_PER_GB
-        self.newest = LiveState(
-            sequence=self._sequence,
+        return LiveState(
             daemon_started_utc_us=self._started_utc_us,
-            utc_us=self._utc_us(),
             session_name=str(session.get("name", "")),
             session_dir=str(options.session_dir.resolve()),
             raw_root=str(options.raw_root.resolve()),
             session_started_utc_us=_int(session.get("created_utc_us")) or 0,
-            status=status,
             preset=settings.preset or "",
-            instrument=instrument,
+            instrument=" ".join(part for part in (settings.microscope.name, settings.camera.name) if part),
             voltage_kv=_float(session.get("voltage_kv")),
             pixel_size_angstrom=_float(session.get("pixel_size_angstrom")),
             dose_per_frame_e_per_a2=_float(session.get("dose_per_frame_e_per_a2")),
@@ -125,22 +111,14 @@ class LiveStateBuilder:
             last_found_utc_us=_int(span.get("last_found_utc_us")),
             lag_p50_s=_float(lag.get("p50_s")),
             lag_p95_s=_float(lag.get("p95_s")),
-            queue_depth=queue_depth,
-            redo_stage=redo.stage,
-            redo_done=redo.done,
-            redo_total=redo.total,
             free_disk_bytes=free,
             written_bytes_per_s=written_per_s,
             disk_full_in_h=max(0.0, free - floor) / written_per_s / 3600 if written_per_s else None,
-            workers=workers,
-            gate=gate,
             last_movie_id=self.last_movie_id,
             alerts_open=len(urgent),
             newest_alert=str(urgent[0]["text"]) if urgent else None,
             urgent_alerts=tuple(str(alert["text"]) for alert in errors_first[:_TOLD_ALERTS]),
-            error_opened_utc_us=max(
-                (_int(a["opened_utc_us"]) or 0 for a in urgent if a["severity"] == "error"), default=None
-            ),
+            error_opened_utc_us=max(error_openings, default=None),
             bell=settings.alerts.bell,
             recent_kept=_int(recent.get("kept")) or 0,
             recent_total=_int(recent.get("finished")) or 0,
@@ -148,9 +126,19 @@ class LiveStateBuilder:
             map_resolution_angstrom=None if analysis is None else analysis.map_resolution_angstrom,
             particle_count=None if analysis is None else analysis.particle_count,
         )
-        return self.newest
 
-    def _one(self, name: str, **params: int) -> dict[str, bool | int | float | str | None]:
+    def _rates(self, last_utc_us: int | None) -> _Row:
+        """While nothing happens there is no rate: the last one stays, and the screen says since when nothing came."""
+        now_utc_us = self._utc_us()
+        until_utc_us = now_utc_us if last_utc_us is None else min(now_utc_us, last_utc_us + RATE_IDLE_US)
+        return self._one("rate_per_hour", now_utc_us=until_utc_us)
+
+    def _urgent_alerts(self) -> list[_Row]:
+        """Open ones that are more than a note, newest first."""
+        alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()
+        return [alert for alert in alerts if alert["severity"] != "info"]
+
+    def _one(self, name: str, **params: int) -> _Row:
         rows = self._store.named(name, params).as_dicts()
         return rows[0] if rows else {}
 

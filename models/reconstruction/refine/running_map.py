@@ -7,8 +7,7 @@ is taken out and put in where they are found now. So the sums are always those o
 same whenever it comes, and what has been learnt reaches the first particles too. All of it is counted, not timed: the
 map depends on the movies and their order alone.
 
-Two pairs of sums are kept with the same poses: particles weighted by what the causal prior says of their movie, and
-all particles alike, so that the gain can be seen.
+Particles are weighted by what the causal prior says of their movie; beside them all count alike (`weighted_sums`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from torch import Tensor
 
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.classes.map_classes import MapClasses, StreamingMapClasses
-from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses, OrientationSearch
@@ -32,6 +30,8 @@ from frazil.models.reconstruction.orientation.placed_particles import PlacedPart
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
+from frazil.models.reconstruction.refine.weighted_sums import WeightedSums
+from frazil.models.reconstruction.refine.weights import by_shell, on_plane
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, spherical_mask
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.resolution.masks import MapMask
@@ -40,7 +40,6 @@ from frazil.models.reconstruction.resolution.reference_maps import reference_map
 ROUND_MOVIES = 10
 AGAIN_PER_MOVIE = 2
 """Earlier movies searched again beside each new one."""
-_WEIGHTINGS = ("causal", "uniform")
 _FSC_THRESHOLD = 0.143
 _CLASSES = "classes."
 _COUNTS = 0.5
@@ -112,10 +111,7 @@ class RunningMap:
         self._plane, self._device = plane, device
         self._diameter_angstrom = diameter_angstrom
         self._symmetry = symmetry_matrices(symmetry)
-        self._sums = {
-            name: (FourierAccumulator(plane.box_px, device=device), FourierAccumulator(plane.box_px, device=device))
-            for name in _WEIGHTINGS
-        }
+        self._sums = WeightedSums(plane, self._symmetry, device)
         radius_px = min(0.55 * diameter_angstrom / plane.pixel_size_angstrom, 0.44 * plane.box_px)
         # Waves longer than the particle are the mask's and the background's, which every box has its own of.
         self._first_shell = math.ceil(plane.box_px * plane.pixel_size_angstrom / diameter_angstrom)
@@ -153,7 +149,7 @@ class RunningMap:
         found = None
         if particles is not None and len(half_sets):
             half_set = np.array(half_sets, dtype=np.int8)
-            found = self._place(self.movie_count, particles, half_set, self._shells(relative_ssnr))
+            found = self._place(self.movie_count, particles, half_set, by_shell(relative_ssnr, self._plane))
             self.particle_count += len(half_sets)
         self.movie_count += 1
         if self.movie_count % ROUND_MOVIES == 0:
@@ -195,7 +191,7 @@ class RunningMap:
             raise ValueError(
                 f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
             )
-        self._insert(particles, old, sign=-1.0)
+        self._sums.insert(particles, old, sign=-1.0)
         if self._classes is not None:
             self._classes.take_out(number, particles, old)
         return self._place(number, particles, old.half_set, old.shell_ssnr)
@@ -230,7 +226,7 @@ class RunningMap:
         poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
         certainty = found.certainty.astype(np.float32)
         added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals)
-        self._insert(particles, added, sign=1.0)
+        self._sums.insert(particles, added, sign=1.0)
         if self._classes is not None:
             self._classes.put_in(number, particles, added)
         self._placed[number] = added
@@ -238,14 +234,13 @@ class RunningMap:
 
     def round(self) -> MapRound:
         """The present maps; changes nothing."""
-        first, second = self._sums["causal"]
-        halves = [first.volume(), second.volume()]
+        halves = self._sums.half_maps("causal")
         agreement = self._agreement(halves)
-        uniform = self._agreement([half.volume() for half in self._sums["uniform"]], agreement.mask).corrected
+        uniform = self._agreement(self._sums.half_maps("uniform"), agreement.mask).corrected
         gain = agreement.corrected.map_filter()
         gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
         # Outside of the map's outline there is noise alone; half maps keep it, so that others can judge by it.
-        full = filtered((first + second).volume() * self._mask, gain) * agreement.mask.values.to(self._device)
+        full = filtered(self._sums.whole_map("causal") * self._mask, gain) * agreement.mask.values.to(self._device)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
         own = self._own_share() > 0.5
         return MapRound(
@@ -292,9 +287,6 @@ class RunningMap:
             last_shell=int(self._plane.radius_px.max()),
         )
 
-    def _half_maps(self, weighting: str) -> list[Tensor]:
-        return [accumulator.volume() * self._mask for accumulator in self._sums[weighting]]
-
     def _search(self, half: int) -> OrientationSearch:
         search = self._searches[half]
         if search is None:
@@ -311,24 +303,12 @@ class RunningMap:
                 self._searches = [search, search]
         return search
 
-    def _shells(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(limit + 1,) mean of (M,) values in each ring of the plane."""
-        ring = np.rint(self._plane.radius_px).astype(np.int64)
-        count = np.bincount(ring)
-        mean = np.bincount(ring, weights=values) / np.maximum(count, 1)
-        mean[0] = mean[1]
-        return mean.astype(np.float32)
-
-    def _on_plane(self, shells: NDArray[np.float32]) -> Tensor:
-        values = np.interp(self._plane.radius_px, np.arange(len(shells)), shells)
-        return torch.from_numpy(values).to(self._device, torch.float32)
-
     def _orient(
         self, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
     ) -> FoundPoses:
         n = len(half_set)
         found = FoundPoses(np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n), np.zeros(n))
-        damped = particles.ctf * torch.sqrt(self._on_plane(shell_ssnr))
+        damped = particles.ctf * torch.sqrt(on_plane(shell_ssnr, self._plane, self._device))
         for half in (0, 1):
             chosen = np.nonzero(half_set == half + 1)[0]
             if not chosen.size:
@@ -340,26 +320,8 @@ class RunningMap:
             found.score[chosen], found.certainty[chosen] = part.score, part.certainty
         return found
 
-    def _insert(self, particles: ParticleSpectra, added: PlacedParticles, *, sign: float) -> None:
-        shifts = added.shift_px.astype(np.float64)
-        centred = particles.values * self._plane.phases(shifts, len(self._plane.kx), self._device)
-        certainty = torch.from_numpy(added.certainty).to(self._device)[:, None]
-        for name in _WEIGHTINGS:
-            ssnr = self._on_plane(added.shell_ssnr) if name == "causal" else torch.ones_like(particles.ctf)
-            damped = particles.ctf * torch.sqrt(ssnr)
-            numerator, denominator = centred * damped * certainty, damped**2 * certainty
-            for half in (0, 1):
-                chosen = np.nonzero(added.half_set == half + 1)[0]
-                if not chosen.size:
-                    continue
-                index = torch.from_numpy(chosen).to(self._device)
-                turned = np.concatenate([added.poses[chosen] @ operator for operator in self._symmetry])
-                self._sums[name][half].insert(
-                    self._plane, torch.from_numpy(turned), numerator[index], denominator[index], sign=sign
-                )
-
     def _renew_references(self) -> None:
-        halves = self._half_maps("causal")
+        halves = [half * self._mask for half in self._sums.half_maps("causal")]
         references, fsc = reference_maps(
             halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
         )
@@ -385,19 +347,14 @@ class RunningMap:
             "again": np.array([self._renewals, self._next_again], dtype=np.int64),
         }
         arrays |= to_arrays(self._placed)
-        for name, halves in self._sums.items():
-            for number, accumulator in enumerate(halves, start=1):
-                for part, array in accumulator.state().items():
-                    arrays[f"{name}.{number}.{part}"] = array
+        arrays |= self._sums.state()
         if self._classes is not None:
             arrays |= {f"{_CLASSES}{part}": array for part, array in self._classes.state().items()}
         return arrays
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Raises KeyError or ValueError when the arrays are not those of such a map."""
-        for name, halves in self._sums.items():
-            for number, accumulator in enumerate(halves, start=1):
-                accumulator.restore({part: arrays[f"{name}.{number}.{part}"] for part in ("numerator", "denominator")})
+        self._sums.restore(arrays)
         self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
         self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
         frequency_per_angstrom, fsc = arrays["reference_fsc"].tolist()

@@ -9,6 +9,7 @@ without a mask, mask them, and what they agree by then is the mask's doing:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +94,9 @@ def half_map_fsc(
 
     def curve_of(one: Tensor, other: Tensor, under: Tensor | None = None) -> FscCurve:
         curve = fourier_shell_correlation(one, other, pixel_size_angstrom=pixel_size_angstrom, mask=under)
-        shells = slice(first_shell - 1, last_shell)
         return FscCurve(curve.frequency_per_angstrom[shells], curve.fsc[shells])
 
+    shells = slice(first_shell - 1, last_shell)
     unmasked = curve_of(a, b)
     if mask is None:
         mask = map_mask(
@@ -111,16 +112,7 @@ def half_map_fsc(
         nothing = FscCurve(masked.frequency_per_angstrom, (0.0,) * len(masked.fsc))
         return HalfMapFsc(unmasked, masked, nothing, masked, None, mask, first_shell)
     start = int(below[0])
-    generator = torch.Generator().manual_seed(_SEED)
-    spectra = centred_fft(a.double(), 3), centred_fft(b.double(), 3)
-    draws = [
-        curve_of(
-            phase_randomised(spectra[0], from_shell=start + first_shell, generator=generator),
-            phase_randomised(spectra[1], from_shell=start + first_shell, generator=generator),
-            values,
-        ).fsc
-        for _ in range(_DRAWS)
-    ]
+    draws = [curve_of(one, other, values).fsc for one, other in _randomised_pairs(a, b, start + first_shell)]
     noise = np.mean(draws, axis=0)
     noise[: start + _SHELLS_LEFT] = 0.0
     corrected = np.clip((np.array(masked.fsc) - noise) / np.maximum(1 - noise, 1e-3), -1.0, 1.0)
@@ -134,6 +126,17 @@ def half_map_fsc(
         mask=mask,
         first_shell=first_shell,
     )
+
+
+def _randomised_pairs(first: Tensor, second: Tensor, from_shell: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Both maps with random phases from a shell on, `_DRAWS` times, the same ones in every call."""
+    generator = torch.Generator().manual_seed(_SEED)
+    spectra = centred_fft(first.double(), 3), centred_fft(second.double(), 3)
+    for _ in range(_DRAWS):
+        yield (
+            phase_randomised(spectra[0], from_shell=from_shell, generator=generator),
+            phase_randomised(spectra[1], from_shell=from_shell, generator=generator),
+        )
 
 
 def phase_randomised(spectrum: Tensor, *, from_shell: int, generator: torch.Generator) -> Tensor:

@@ -52,32 +52,17 @@ def local_resolution_angstrom(
     if not 1 <= first_shell < last_shell < n // 2:
         raise ValueError(f"shells {first_shell} to {last_shell} are not within a box of {n} voxels")
     box_angstrom = n * pixel_size_angstrom
-    along = torch.fft.fftfreq(n, 1 / n, device=first.device)
-    half = torch.fft.rfftfreq(n, 1 / n, device=first.device)
-    radius = torch.sqrt(along[:, None, None] ** 2 + along[None, :, None] ** 2 + half[None, None, :] ** 2)
+    radius = _radius(n, first.device)
     # So that no square is lost in single precision.
     scale = first.square().mean().sqrt().clamp_min(1e-30)
     a, b = torch.fft.rfftn(first / scale), torch.fft.rfftn(second / scale)
-
-    def filtered(spectrum: Tensor, gain: Tensor) -> Tensor:
-        values: Tensor = torch.fft.irfftn(spectrum * gain, s=first.shape)
-        return values
-
     resolution = torch.full_like(first, box_angstrom / last_shell, dtype=torch.float32)
     undecided = torch.ones_like(first, dtype=torch.bool)
     before = torch.ones_like(first)
     step = max(1, round((last_shell - first_shell) / _BANDS))
     shells = list(range(first_shell, last_shell + 1, step))
     for place, shell in enumerate(shells):
-        band = 0.5 + 0.5 * torch.cos(math.pi * ((radius - shell).abs() / (2 * _BAND_HALF_WIDTH_SHELLS)).clamp(0, 1))
-        one, other = filtered(a, band), filtered(b, band)
-        sd_px = _WINDOW_SD_WAVELENGTHS * n / shell
-        window = torch.exp(-2 * (math.pi * sd_px / n * radius) ** 2)
-        cross, power_1, power_2 = (
-            filtered(torch.fft.rfftn(values), window) for values in (one * other, one**2, other**2)
-        )
-        power = torch.sqrt((power_1 * power_2).clamp_min(0.0))
-        agreement = torch.where(power > 1e-6 * power.max(), cross / power.clamp_min(1e-30), 0.0)
+        agreement = _local_agreement(a, b, radius, shell)
         fell = undecided & (agreement < threshold)
         # Between the two bands in which it fell, linearly.
         share = ((before - threshold) / (before - agreement).clamp_min(1e-6)).clamp(0, 1)
@@ -88,3 +73,29 @@ def local_resolution_angstrom(
         if not bool(undecided.any()):
             break
     return resolution
+
+
+def _radius(n: int, device: torch.device) -> Tensor:
+    """(n, n, n // 2 + 1) distance from the origin in Fourier voxels, in the order of `torch.fft.rfftn`."""
+    along = torch.fft.fftfreq(n, 1 / n, device=device)
+    half = torch.fft.rfftfreq(n, 1 / n, device=device)
+    return torch.sqrt(along[:, None, None] ** 2 + along[None, :, None] ** 2 + half[None, None, :] ** 2)
+
+
+def _local_agreement(first: Tensor, second: Tensor, radius: Tensor, shell: int) -> Tensor:
+    """(n, n, n) FSC(k, x) of two half maps, given as transforms of `torch.fft.rfftn`, in the band about a shell."""
+    n = first.shape[0]
+    band = 0.5 + 0.5 * torch.cos(math.pi * ((radius - shell).abs() / (2 * _BAND_HALF_WIDTH_SHELLS)).clamp(0, 1))
+    one, other = _filtered(first, band), _filtered(second, band)
+    sd_px = _WINDOW_SD_WAVELENGTHS * n / shell
+    window = torch.exp(-2 * (math.pi * sd_px / n * radius) ** 2)
+    cross, power_1, power_2 = (_filtered(torch.fft.rfftn(values), window) for values in (one * other, one**2, other**2))
+    power = torch.sqrt((power_1 * power_2).clamp_min(0.0))
+    return torch.where(power > 1e-6 * power.max(), cross / power.clamp_min(1e-30), 0.0)
+
+
+def _filtered(spectrum: Tensor, gain: Tensor) -> Tensor:
+    """(n, n, n) real map of a transform times a gain."""
+    n = spectrum.shape[0]
+    values: Tensor = torch.fft.irfftn(spectrum * gain, s=(n, n, n))
+    return values

@@ -126,21 +126,7 @@ class SimulatedSession:
         target_error_um = rng.normal(0.0, 0.05)
         stage_jitter = rng.normal(0.0, 0.05, 2)
         ice_nm = forced.ice_thickness_nm or ice_nm
-        if s.stage.trajectory_angstrom is not None and forced.drift_kind is None:
-            trajectory = given_trajectory(np.asarray(s.stage.trajectory_angstrom), s.frame_count)
-        else:
-            trajectory = draw_trajectory(
-                forced.drift_kind or kind, s.stage, s.frame_count, s.dose_per_frame_e_per_a2, self.rng(index, _DRAW, 1)
-            )
-        field = draw_local_field(
-            rms_angstrom=s.stage.local_motion_rms_angstrom,
-            decay_e_per_a2=s.stage.local_motion_decay_e_per_a2,
-            frame_count=s.frame_count,
-            dose_per_frame_e_per_a2=s.dose_per_frame_e_per_a2,
-            height_px=s.height_px,
-            width_px=s.width_px,
-            rng=self.rng(index, _DRAW, 2),
-        )
+        trajectory, field = self._draw_motion(index, kind, forced)
         particles = () if forced.empty else self._place(ice_nm, self.rng(index, _DRAW, 3))
         row, column = divmod(hole, 3)
         start_us = SESSION_START_UTC_US + round(index * s.movie_interval_s * 1e6)
@@ -173,6 +159,26 @@ class SimulatedSession:
             particles=particles,
         )
         return truth, trajectory, field
+
+    def _draw_motion(self, index: int, kind: DriftKind, forced: MovieOverrides) -> tuple[Trajectory, LocalField | None]:
+        """Whole-frame motion of a kind, unless another is forced or a trajectory is given, and local motion."""
+        s = self.settings
+        if s.stage.trajectory_angstrom is not None and forced.drift_kind is None:
+            trajectory = given_trajectory(np.asarray(s.stage.trajectory_angstrom), s.frame_count)
+        else:
+            trajectory = draw_trajectory(
+                forced.drift_kind or kind, s.stage, s.frame_count, s.dose_per_frame_e_per_a2, self.rng(index, _DRAW, 1)
+            )
+        field = draw_local_field(
+            rms_angstrom=s.stage.local_motion_rms_angstrom,
+            decay_e_per_a2=s.stage.local_motion_decay_e_per_a2,
+            frame_count=s.frame_count,
+            dose_per_frame_e_per_a2=s.dose_per_frame_e_per_a2,
+            height_px=s.height_px,
+            width_px=s.width_px,
+            rng=self.rng(index, _DRAW, 2),
+        )
+        return trajectory, field
 
     def _transmission(self, ice_nm: float) -> float:
         """Share of the beam that carries contrast; without an energy filter the rest arrives too, as background."""

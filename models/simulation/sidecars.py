@@ -32,13 +32,15 @@ def _pair(key: str, kind: str, value: str) -> str:
     )
 
 
-def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = False) -> str:
-    """The XML of one exposure. EER movies have no fractionation in theirs."""
+def _point(name: str, x: float, y: float) -> str:
+    return f'<{name} xmlns:a="{_TYPES}"><a:_x>{x:.9g}</a:_x><a:_y>{y:.9g}</a:_y></{name}>'
+
+
+def _custom_data(truth: MovieTruth, settings: SimulationSettings, detector: str) -> str:
+    """Keys and values of one exposure: doses, apertures, camera, defocus."""
     total_e_per_a2 = truth.dose_per_frame_e_per_a2 * settings.frame_count
     exposure_s = settings.frame_time_s * settings.frame_count
-    pixel_m = settings.pixel_size_angstrom * 1e-10
-    detector = "EF-Falcon" if eer else "EF-CCD"
-    custom = "".join(
+    return "".join(
         [
             _pair("DoseOnCamera", "double", f"{total_e_per_a2 * settings.pixel_size_angstrom**2:.12g}"),
             _pair("Aperture[C2].Name", "string", "50"),
@@ -53,12 +55,16 @@ def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = Fals
             _pair("AppliedDefocus", "double", f"{-truth.target_defocus_um * 1e-6:.6E}"),
         ]
     )
+
+
+def _camera_input(settings: SimulationSettings, *, eer: bool) -> str:
+    """Keys and values of the camera: fractions (none in EER), counting."""
     fractions = (
         "<a:KeyValueOfstringanyType><a:Key>FractionationSettings</a:Key>"
         f'<a:Value i:type="b:EquidistantFractionation" xmlns:b="{_OMP}"><b:NumberOffractions>{settings.frame_count}'
         "</b:NumberOffractions></a:Value></a:KeyValueOfstringanyType>"
     )
-    camera_input = "".join(
+    return "".join(
         [
             _pair("AlignIntegratedImageEnabled", "boolean", "false"),
             _pair("SuperResolutionFactor", "long", "1"),
@@ -67,22 +73,26 @@ def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = Fals
         ]
     )
 
-    def point(name: str, x: float, y: float) -> str:
-        return f'<{name} xmlns:a="{_TYPES}"><a:_x>{x:.9g}</a:_x><a:_y>{y:.9g}</a:_y></{name}>'
 
+def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = False) -> str:
+    """The XML of one exposure. EER movies have no fractionation in theirs."""
+    exposure_s = settings.frame_time_s * settings.frame_count
+    pixel_m = settings.pixel_size_angstrom * 1e-10
+    detector = "EF-Falcon" if eer else "EF-CCD"
     size = f"<numericValue>{pixel_m:.12E}</numericValue>"
     when = _utc(truth.acquired_utc_us).isoformat()
+    beam_shift = _point("BeamShift", 0.01 * truth.image_shift_x_um, 0.01 * truth.image_shift_y_um)
     return f"""<MicroscopeImage xmlns="{_SHARED}" xmlns:i="{_INSTANCE}">
 <name>Empty</name>
 <uniqueID>{uuid5(NAMESPACE_URL, truth.stem)}</uniqueID>
-<CustomData xmlns:a="{_ARRAYS}">{custom}</CustomData>
+<CustomData xmlns:a="{_ARRAYS}">{_custom_data(truth, settings, detector)}</CustomData>
 <IntensityScale i:nil="true"/>
 <SpatialScale><offset><x><numericValue>0</numericValue></x><y><numericValue>0</numericValue></y></offset>
 <pixelSize><x>{size}</x><y>{size}</y></pixelSize></SpatialScale>
 <microscopeData>
 <acquisition><acquisitionDateTime>{when}</acquisitionDateTime><analyticalDetectors/>
 <camera><Binning xmlns:a="{_DRAWING}"><a:x>1</a:x><a:y>1</a:y></Binning><CameraLocation>EnergyFilter</CameraLocation>
-<CameraSpecificInput xmlns:a="{_ARRAYS}">{camera_input}</CameraSpecificInput>
+<CameraSpecificInput xmlns:a="{_ARRAYS}">{_camera_input(settings, eer=eer)}</CameraSpecificInput>
 <DarkGainCorrection>None</DarkGainCorrection><ExposureTime>{exposure_s:.9g}</ExposureTime><Inserted>true</Inserted>
 <Name>{detector}</Name>
 <ReadoutArea xmlns:a="{_DRAWING}"><a:height>{settings.height_px}</a:height><a:width>{settings.width_px}</a:width>
@@ -92,11 +102,11 @@ def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = Fals
 </core>
 <gun><AccelerationVoltage>{settings.optics.voltage_kv * 1e3:.0f}</AccelerationVoltage></gun>
 <instrument><InstrumentID>0</InstrumentID><InstrumentModel>SIMULATED</InstrumentModel></instrument>
-<optics>{point("BeamShift", 0.01 * truth.image_shift_x_um, 0.01 * truth.image_shift_y_um)}{point("BeamTilt", 0.0, 0.0)}
+<optics>{beam_shift}{_point("BeamTilt", 0.0, 0.0)}
 <Defocus>{-truth.target_defocus_um * 1e-6:.6E}</Defocus>
 <EnergyFilter><EnergySelectionSlitInserted>{str(settings.optics.energy_filter).lower()}</EnergySelectionSlitInserted>
 <EnergySelectionSlitWidth>10</EnergySelectionSlitWidth></EnergyFilter>
-{point("ImageShift", truth.image_shift_x_um * 1e-6, truth.image_shift_y_um * 1e-6)}
+{_point("ImageShift", truth.image_shift_x_um * 1e-6, truth.image_shift_y_um * 1e-6)}
 <ProbeMode>NanoProbe</ProbeMode><SpotIndex>5</SpotIndex>
 <TemMagnification><NominalMagnification>{NOMINAL_MAGNIFICATION}</NominalMagnification></TemMagnification></optics>
 <stage><Position><A>0</A><B>0</B><X>{truth.stage_x_um * 1e-6:.9E}</X><Y>{truth.stage_y_um * 1e-6:.9E}</Y><Z>0</Z>

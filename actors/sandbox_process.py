@@ -196,50 +196,73 @@ def _environment(folder: Path, mark: str) -> dict[str, str]:
     }  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Pipe:
+    """The reading end of what the code's process writes, a line of JSON at a time."""
+
+    file: Any
+    told: _Told
+    selector: selectors.BaseSelector
+    open_still: bool = True
+    _part_of_line: bytes = b""
+
+    def read(self, wait_s: float) -> bool:
+        """Take what there is, after so long at most; whether there was anything."""
+        if not self.open_still:
+            time.sleep(wait_s)
+            return False
+        if not self.selector.select(wait_s):
+            return False
+        part = self.file.read(65536)
+        *lines, self._part_of_line = (self._part_of_line + part).split(b"\n")
+        for line in lines:
+            _hear(self.told, line)
+        if not part:
+            self.selector.unregister(self.file)
+            self.open_still = False
+        return bool(part)
+
+    def finish(self) -> None:
+        """What was written last may still lie in the pipe."""
+        while self.read(0.0):
+            pass
+        _hear(self.told, self._part_of_line)
+
+
 def _watch(
     pid: int, pipe: Any, told: _Told, folder: Path, limits: SandboxLimits, begun_s: float, mark: str
 ) -> tuple[int, Any]:
     """Until it ends or is stopped; exit status and use of resources."""
-    heard = b""
     disk_s = begun_s
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
-        open_still = True
+        lines = _Pipe(pipe, told, selector)
         while True:
-            if open_still and selector.select(_LOOK_S):
-                part = pipe.read(65536)
-                heard += part
-                *lines, heard = heard.split(b"\n")
-                for line in lines:
-                    _hear(told, line)
-                if not part:
-                    selector.unregister(pipe)
-                    open_still = False
-            elif not open_still:
-                time.sleep(_LOOK_S)
+            lines.read(_LOOK_S)
             ended, status, used = os.wait4(pid, os.WNOHANG)
             if ended:
-                # What it said last may still lie in the pipe.
-                while open_still and selector.select(0) and (part := pipe.read(65536)):
-                    heard += part
-                for line in heard.split(b"\n"):
-                    _hear(told, line)
+                lines.finish()
                 return status, used
             now_s = time.monotonic()
             if now_s - begun_s > limits.wall_s:
                 told.stopped, told.text = Stopped.WALL_TIME, f"it took longer than {limits.wall_s:g} s"
             elif now_s - disk_s > _DISK_LOOK_S:
                 disk_s = now_s
-                if _size_bytes(folder) > limits.disk_mib << 20:
-                    told.stopped, told.text = Stopped.DISK, f"it wrote more than {limits.disk_mib} MiB"
-                # Without the filter a process may have children: it may not.
-                if told.walls and not told.walls.get("processes") and len(_marked(mark)) > 1:
-                    told.stopped, told.text = Stopped.PROCESSES, "it started another process"
+                _look_at_use(told, folder, limits, mark)
             if told.stopped is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
                 _, status, used = os.wait4(pid, 0)
                 return status, used
+
+
+def _look_at_use(told: _Told, folder: Path, limits: SandboxLimits, mark: str) -> None:
+    """Stop what has written too much, or has children."""
+    if _size_bytes(folder) > limits.disk_mib << 20:
+        told.stopped, told.text = Stopped.DISK, f"it wrote more than {limits.disk_mib} MiB"
+    # Without the filter a process may have children: it may not.
+    if told.walls and not told.walls.get("processes") and len(_marked(mark)) > 1:
+        told.stopped, told.text = Stopped.PROCESSES, "it started another process"
 
 
 def _hear(told: _Told, line: bytes) -> None:

@@ -11,64 +11,45 @@ last round is given again by the desk after a restart, and a movie that is inclu
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from frazil.actors import checkpoint
+from frazil.actors.particle_poses import poses_in_classes, poses_in_map
 from frazil.actors.reconstruction_records import (
     Added,
-    ClassSummary,
     FinishedRound,
-    MapClassSummary,
     MapMovie,
     ParticlePoses,
     Resumed,
 )
+from frazil.actors.round_files import RoundFiles
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
-from frazil.models.formats.atomic import atomic_path
 from frazil.models.formats.mrc import MrcReader
-from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.half_sets import half_sets
-from frazil.models.reconstruction import map_picture
-from frazil.models.reconstruction.classes.class_averages import ClassAssignment, StreamingClasses
+from frazil.models.reconstruction.classes.class_averages import StreamingClasses
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
-from frazil.models.reconstruction.orientation.rotations import euler_deg_from_matrices
-from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
-from frazil.models.reconstruction.refine.round_report import round_report
-from frazil.models.reconstruction.refine.running_map import MapRound, RunningMap
+from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.reconstruction.refine.weights import relative_ssnr
 
-_log = logging.getLogger(__name__)
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
-_FORMAT = 6
-_KEY_SETTINGS = ("symmetry", "diameter_angstrom", "box_px", "map_classes", "initial_map")
-"""Of `particles`, those that the sums depend on."""
 _NICENESS = 10
-_CHECKPOINT = "maps/checkpoint.npz"
-MAP_PATHS = ("maps/map.mrc", "maps/half1.mrc", "maps/half2.mrc")
-AVERAGES_PATH = "classes/averages.mrcs"
-MAP_CLASS_PATH = "maps/class{number:03d}.mrc"
-SECTIONS_PATH, PROJECTIONS_PATH, STRIP_PATH = "maps/sections.png", "maps/projections.png", "classes/strip.png"
-ORIENTATIONS_PATH = "maps/orientations.png"
-_STRIP_CLASSES = 8
 
 
 class Reconstructor:
@@ -280,20 +261,12 @@ class Reconstructor:
         assert self._plane is not None
         assert self._map is not None
         assert particles is not None
-        movie_id = movie.movie_id
         share = self._map.class_share(number)
-        euler = euler_deg_from_matrices(found.poses)
-        origin = -found.shift_px * self._plane.pixel_size_angstrom
-        return ParticlePoses(
-            movie_id=movie_id,
-            half_set=half_sets(movie_id, len(found.poses)),
-            class_id=self._class_ids.get(movie_id),
-            rot_deg=tuple(euler[:, 0].tolist()),
-            tilt_deg=tuple(euler[:, 1].tolist()),
-            psi_deg=tuple(euler[:, 2].tolist()),
-            origin_x_angstrom=tuple(origin[:, 0].tolist()),
-            origin_y_angstrom=tuple(origin[:, 1].tolist()),
-            certainty=tuple(found.certainty.tolist()),
+        return poses_in_map(
+            movie.movie_id,
+            found,
+            pixel_size_angstrom=self._plane.pixel_size_angstrom,
+            class_id=self._class_ids.get(movie.movie_id),
             map_class=None if share is None else tuple((share.argmax(axis=1) + 1).tolist()),
             evidence=self._map.evidence(number, particles, voltage_kv=movie.voltage_kv, cs_mm=movie.cs_mm),
         )
@@ -304,23 +277,11 @@ class Reconstructor:
         decided = self._classes.add(movie.movie_id, particles)
         if self._map is None:
             self._particle_count = self._classes.particle_count
-        for movie_id, found in decided:
-            self._class_ids[movie_id] = tuple(found.class_id.tolist())
-        return [self._class_poses(movie_id, found) for movie_id, found in decided]
-
-    def _class_poses(self, movie_id: str, found: ClassAssignment) -> ParticlePoses:
+        for movie_id, assigned in decided:
+            self._class_ids[movie_id] = tuple(assigned.class_id.tolist())
         assert self._plane is not None
-        origin = -found.shift_px * self._plane.pixel_size_angstrom
-        return ParticlePoses(
-            movie_id=movie_id,
-            half_set=half_sets(movie_id, len(found.class_id)),
-            class_id=tuple(found.class_id.tolist()),
-            rot_deg=None,
-            tilt_deg=None,
-            psi_deg=tuple(found.psi_deg.tolist()),
-            origin_x_angstrom=tuple(origin[:, 0].tolist()),
-            origin_y_angstrom=tuple(origin[:, 1].tolist()),
-        )
+        pixel = self._plane.pixel_size_angstrom
+        return [poses_in_classes(movie_id, assigned, pixel_size_angstrom=pixel) for movie_id, assigned in decided]
 
     # --- rounds ----------------------------------------------------------------------------------------------------
 
@@ -333,80 +294,17 @@ class Reconstructor:
             If the disk is full: the files of the round before are still whole.
         """
         finished = FinishedRound(len(self._movies), self._particle_count, self._settings.particles.symmetry)
+        files = RoundFiles(self._session_dir, self._diameter_angstrom)
         if self._map is not None and self._particle_count:
-            now = self._map.round()
-            for relative, volume in zip(MAP_PATHS, (now.full, now.half1, now.half2), strict=True):
-                path = self._session_dir / relative
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_mrc(path, volume.numpy(), now.pixel_size_angstrom, is_volume=True)
-            radius_px = 0.6 * self._diameter_angstrom / now.pixel_size_angstrom
-            self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
-            self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
-            operators = symmetry_matrices(self._settings.particles.symmetry)
-            self._write_picture(ORIENTATIONS_PATH, map_picture.orientations(self._map.view_directions(), operators))
-            report = None
-            try:
-                report = round_report(
-                    now.half1,
-                    now.half2,
-                    now.agreement,
-                    pixel_size_angstrom=now.pixel_size_angstrom,
-                    symmetry_order=len(operators),
-                )
-            except np.linalg.LinAlgError as error:
-                _log.warning("the map of this round could not be judged: %s", error)
-            finished = replace(
-                finished,
-                frequency_per_angstrom=now.fsc.frequency_per_angstrom,
-                fsc=now.fsc.fsc,
-                resolution_0143_angstrom=now.resolution_0143_angstrom,
-                resolution_05_angstrom=now.resolution_05_angstrom,
-                uniform_fsc=now.uniform_fsc.fsc,
-                uniform_resolution_0143_angstrom=now.uniform_fsc.resolution_angstrom(0.143),
-                map_path=MAP_PATHS[0],
-                half1_path=MAP_PATHS[1],
-                half2_path=MAP_PATHS[2],
-                report=report,
-                diameter_angstrom=self._diameter_angstrom,
-                own_orientations=now.own_orientations,
-                discarded_share=now.discarded_share,
-                map_classes=self._write_classes(now),
-                map_class_sentence=None if now.classes is None else now.classes.sentence,
-            )
+            finished = files.write_map(finished, self._map)
         if self._classes is not None and self._plane is not None:
-            averages = self._classes.averages()
-            counts = [one.particle_count for one in averages]
-            path = self._session_dir / AVERAGES_PATH
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if averages:
-                images: NDArray[np.float32] = torch.stack([one.image for one in averages]).numpy()
-                write_mrc(path, images, self._plane.pixel_size_angstrom)
-                radius_px = 0.6 * self._diameter_angstrom / self._plane.pixel_size_angstrom
-                self._write_picture(STRIP_PATH, map_picture.strip(images, counts, radius_px, _STRIP_CLASSES))
-            finished = replace(
-                finished,
-                classes=tuple(
-                    ClassSummary(one.class_id, one.particle_count, one.resolution_angstrom) for one in averages
-                ),
-                averages_path=AVERAGES_PATH if averages else None,
-            )
+            finished = files.write_averages(finished, self._classes.averages(), self._plane.pixel_size_angstrom)
             if self._map is None:
-                told = max(self._classes.particle_count, sum(counts))  # some may still be waiting
-                finished = replace(finished, particle_count=told, symmetry="C1")
+                averaged = sum(summary.particle_count for summary in finished.classes)
+                # Some may still be waiting.
+                finished = replace(finished, particle_count=max(self._classes.particle_count, averaged), symmetry="C1")
         self._save()
         return finished
-
-    def _write_classes(self, now: MapRound) -> tuple[MapClassSummary, ...]:
-        summaries = []
-        for one in () if now.classes is None else now.classes.classes:
-            relative = MAP_CLASS_PATH.format(number=one.number)
-            write_mrc(self._session_dir / relative, one.volume.numpy(), now.pixel_size_angstrom, is_volume=True)
-            summaries.append(MapClassSummary(one.number, one.particle_count, one.resolution_0143_angstrom, relative))
-        return tuple(summaries)
-
-    def _write_picture(self, relative: str, picture: NDArray[np.uint8]) -> None:
-        with atomic_path(self._session_dir / relative) as temporary:
-            Path(temporary).write_bytes(imagecodecs.png_encode(picture))
 
     # --- checkpoint ------------------------------------------------------------------------------------------------
 
@@ -427,10 +325,8 @@ class Reconstructor:
 
     def _load(self, expected: dict[str, str]) -> str:
         """Empty, or why the checkpoint cannot be gone on with."""
-        with np.load(self._session_dir / _CHECKPOINT, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(str(arrays.pop("header")))
-        if (why := _what_changed(header["key"], self._key())) != "":
+        header, arrays = checkpoint.read(self._session_dir)
+        if (why := checkpoint.what_changed(header["key"], self._key())) != "":
             return why
         movies = msgspec.convert(header["movies"], list[MapMovie])
         # What a movie left in the sums cannot be taken out.
@@ -440,7 +336,7 @@ class Reconstructor:
         if header["grid"] is not None:
             self._set_grid(int(header["grid"][0]), float(header["grid"][1]), float(header["grid"][2]))
             assert self._plane is not None
-            own = {name: _of(arrays, name) for name in ("map", "classes", "waiting")}
+            own = {name: checkpoint.of(arrays, name) for name in ("map", "classes", "waiting")}
             if self._map is None and own["map"]:
                 self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
             if self._classes is not None:
@@ -465,46 +361,13 @@ class Reconstructor:
             "class_ids": self._class_ids,
             "waiting_count": self._waiting_count,
         }
-        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
-        arrays |= {f"waiting/{movie_id}": weights for movie_id, weights in self._waiting.items()}
+        arrays: dict[str, NDArray[Any]] = {
+            f"waiting/{movie_id}": weights for movie_id, weights in self._waiting.items()
+        }
         for name, state in (("map", self._map), ("classes", self._classes)):
             if state is not None:
                 arrays |= {f"{name}/{part}": array for part, array in state.state().items()}
-        path = self._session_dir / _CHECKPOINT
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+        checkpoint.write(self._session_dir, header, arrays)
 
     def _key(self) -> list[object]:
-        """What the sums depend on besides the movies: the format, then `_KEY_SETTINGS`."""
-        particles = self._settings.particles
-        start: list[object] = []
-        if particles.initial_map is not None:
-            try:
-                status = os.stat(particles.initial_map)
-                start = [particles.initial_map, status.st_size, status.st_mtime_ns]
-            except OSError:
-                start = [particles.initial_map]
-        return [
-            _FORMAT,
-            particles.symmetry,
-            particles.diameter_angstrom,
-            particles.box_px,
-            particles.map_classes,
-            start,
-        ]
-
-
-def _what_changed(before: list[Any], now: list[object]) -> str:
-    """Between two keys; empty: nothing."""
-    if before == now:
-        return ""
-    if before[:1] != now[:1] or len(before) != len(now):
-        return "another version of frazil made it"
-    names = [name for name, was, value in zip(_KEY_SETTINGS, before[1:], now[1:], strict=True) if was != value]
-    return f"{' and '.join(f'particles.{name}' for name in names)} changed"
-
-
-def _of(arrays: dict[str, NDArray[Any]], owner: str) -> dict[str, NDArray[Any]]:
-    """One owner's arrays of a checkpoint, under the names that it gave them."""
-    return {name.removeprefix(f"{owner}/"): array for name, array in arrays.items() if name.startswith(f"{owner}/")}
+        return checkpoint.key(self._settings.particles)

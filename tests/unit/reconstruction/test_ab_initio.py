@@ -12,7 +12,8 @@ import torch
 
 from frazil.actors import reconstructor
 from frazil.actors.reconstruction_records import MapMovie
-from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, Reconstructor
+from frazil.actors.reconstructor import Reconstructor
+from frazil.actors.round_files import AVERAGES_PATH, MAP_PATHS
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.optics.ctf import CtfParameters

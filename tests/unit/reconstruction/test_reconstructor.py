@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from frazil.actors.reconstruction_records import Added, MapMovie
-from frazil.actors.reconstructor import AVERAGES_PATH, MAP_PATHS, Reconstructor
+from frazil.actors.reconstructor import Reconstructor
+from frazil.actors.round_files import AVERAGES_PATH, MAP_PATHS
 from frazil.config.errors import UsageError
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc_write import write_mrc

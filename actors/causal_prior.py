@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from frazil.models.causal import interventions
 from frazil.models.causal.attribution import attribute, session_of
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.convergence import Share, shares
-from frazil.models.causal.interventions import Advice, advise
+from frazil.models.causal.interventions import Advice
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
@@ -18,7 +19,7 @@ from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
 
 
 @dataclass(frozen=True, slots=True)
-class Counsel:
+class AdviceAndShares:
     """What to change, best first, and how well the causes are known."""
 
     advice: tuple[Advice, ...]
@@ -40,18 +41,18 @@ class CausalPriorActor:
         evidence = [result.evidence for result in results if result.evidence is not None]
         return update(prior, evidence, temper=epoch_temper(results), forgetting=forgetting, announced=announced)
 
-    def counsel(
+    def advise(
         self,
         prior: PriorSnapshot,
         scopes: Mapping[str, Sequence[MovieEvidence]],
         map_resolution_angstrom: float | None,
         seconds_per_movie: float | None,
-    ) -> Counsel:
+    ) -> AdviceAndShares:
         """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's."""
         advice = [
             one
             for scope, movies in scopes.items()
-            for one in advise(
+            for one in interventions.advise(
                 movies,
                 prior,
                 scope=scope,
@@ -59,7 +60,7 @@ class CausalPriorActor:
                 seconds_per_movie=seconds_per_movie,
             )
         ]
-        return Counsel(tuple(advice), shares(scopes.get("session", ()), prior))
+        return AdviceAndShares(tuple(advice), shares(scopes.get("session", ()), prior))
 
     def session_particles(
         self, prior: PriorSnapshot, movies: Sequence[tuple[MovieEvidence, ParticleEvidence]]

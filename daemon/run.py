@@ -32,6 +32,7 @@ from frazil.daemon.processing.results import ResultWriter
 from frazil.daemon.processing.scheduler import Scheduler
 from frazil.daemon.processing.workers import WorkerCalls
 from frazil.daemon.session import epochs, folder
+from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import MadeWith
 from frazil.daemon.session.inbox import FailedWrite, Inbox, Item, Order
 from frazil.daemon.session.notices import Notices
@@ -143,15 +144,17 @@ class SessionRun:
         self, runtime: RayRuntime, workers: WorkerCalls, check_workers: Callable[[Settings], object]
     ) -> None:
         options, settings = self._options, self._options.settings
-        self._analysis = AnalysisCoordinator(
-            runtime,
+        context = SessionContext(
             self._store,
             options.session_dir,
             settings,
-            self._book,
-            made_with=self._learnt_with,
-            taught_with=taught_with(self._store, self._made_with),
+            self._notices,
+            clock=self._clock,
             utc_us=self._utc_us,
+            made_with=self._learnt_with,
+        )
+        self._analysis = AnalysisCoordinator(
+            runtime, context, self._book, taught_with=taught_with(self._store, self._made_with)
         )
         self.movies = MovieProcessing(
             store=self._store,

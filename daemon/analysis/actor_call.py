@@ -1,4 +1,9 @@
-"""A line to an actor that keeps nothing between calls: one call at a time, and a new process when it ends."""
+"""Questions to an actor in a process of its own: one at a time, and a new process when that one ends.
+
+The one place where an actor of the analysis is supervised. A question whose process ends is asked again, as often as
+`Retry` says. An answer is handed over again and again until it has been taken in without an error, so that nothing that
+was computed is lost while the store is busy.
+"""
 
 from __future__ import annotations
 
@@ -7,61 +12,187 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from frazil.config.errors import RetryLaterError, StopDaemonError
+
 _log = logging.getLogger(__name__)
+
+
+class ProcessEndedError(Exception):
+    """The actor's process ended `ends` times over one question; the text says why it ended last."""
+
+    def __init__(self, why: str, ends: int) -> None:
+        super().__init__(why)
+        self.ends = ends
+
+
+class BadAnswerError(Exception):
+    """The actor's answer is not of the kind that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often something is tried before it is given up."""
+
+    most_ends: int = 3
+    """So many ends of the process over one question are its answer."""
+    most_refusals: int = 3
+    """So many failures to take in an answer that nobody has to have (`optional`) are its answer. A store or a disk that
+    is not ready does not count."""
+
+
+ONCE = Retry(most_ends=1)
+"""For an actor that keeps something between calls: whoever asks has to give it that again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a call."""
+    """What became of a question."""
 
-    value: Any
-    trouble: str = ""
-    """Why there is no value."""
-    process_ended: bool = False
-    """The call itself may do no harm: it can be made again."""
+    value: Any = None
+    error: Exception | None = None
+    """Why there is no value: `ProcessEndedError`, `BadAnswerError`, or what the call raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    then: Callable[[Answer], None]
+    method: str
+    arguments: tuple[object, ...]
+    accepts: Callable[[Any], bool]
+    optional: bool
+
+
+def is_a(kind: type) -> Callable[[Any], bool]:
+    """An answer of this type."""
+    return lambda value: isinstance(value, kind)
+
+
+def tuple_of(kind: type, length: int | None = None) -> Callable[[Any], bool]:
+    """A tuple (or list) of values of this type; `length` None: however many."""
+
+    def accepts(value: Any) -> bool:
+        return (
+            isinstance(value, tuple | list)
+            and (length is None or len(value) == length)
+            and all(isinstance(item, kind) for item in value)
+        )
+
+    return accepts
 
 
 class ActorCall:
-    """See the module. `step` never waits. `name` is what the log calls it; `options` go to the actor."""
+    """See the module. No method waits. `name` is what the log calls it; `arguments` and `options` make the actor."""
 
-    def __init__(self, ray: Any, actor: type, name: str, **options: Any) -> None:
-        self._ray, self._actor_class, self._name, self._options = ray, actor, name, options
+    def __init__(
+        self, ray: Any, actor: type, name: str, *arguments: object, retry: Retry | None = None, **options: object
+    ) -> None:
+        self._ray, self._actor_class, self._name = ray, actor, name
+        self._arguments, self._options = arguments, options
+        self._retry = retry or Retry()
+        self._question: _Question | None = None
         self._call: Any = None
-        self._then: Callable[[Answer], None] | None = None
+        self._answer: Answer | None = None
+        """It has come and is not taken in yet."""
+        self._idle_since_start = True
+        """The process has been asked nothing yet."""
+        self._ends = 0
+        """Of the process, over this question."""
+        self._refusals = 0
         self._start()
 
     def _start(self) -> None:
-        self._actor = self._ray.remote(self._actor_class).options(num_cpus=0, max_restarts=0).remote(**self._options)
+        remote = self._ray.remote(self._actor_class).options(num_cpus=0, max_restarts=0, max_task_retries=0)
+        self._actor = remote.remote(*self._arguments, **self._options)
+        self._idle_since_start = True
 
     @property
     def busy(self) -> bool:
-        return self._call is not None
+        """A question has been asked and its answer is not taken in yet."""
+        return self._question is not None
 
-    def ask(self, then: Callable[[Answer], None], method: str, *arguments: Any) -> None:
-        """Call a method of the actor; `then` is told of the answer, in a later `step`."""
+    def ask(
+        self,
+        then: Callable[[Answer], None],
+        method: str,
+        *arguments: object,
+        accepts: Callable[[Any], bool],
+        optional: bool = False,
+    ) -> None:
+        """Call a method of the actor; a later `step` hands its answer to `then`.
+
+        Parameters
+        ----------
+        then:
+            Takes the answer in. If it raises, it is given the same answer again: so it must change nothing of its own
+            before what it writes is durable. It may ask the next question only after a `restart`.
+        accepts:
+            Whether a value is an answer to this question.
+        optional:
+            The session can do without it: an answer that cannot be taken in is given up in the end, so that it does not
+            stand in the way of other questions.
+        """
         assert not self.busy
-        self._then = then
-        self._call = getattr(self._actor, method).remote(*arguments)
+        self._question = _Question(then, method, arguments, accepts, optional)
+        self._ends = self._refusals = 0
+        self._call_actor(self._question)
+
+    def _call_actor(self, question: _Question) -> None:
+        self._idle_since_start = False
+        self._call = getattr(self._actor, question.method).remote(*question.arguments)
 
     def step(self) -> bool:
-        """Hand over an answer that has come; True: there is none yet."""
-        if self._call is None:
+        """Hand over an answer that has come. True: there is none yet. Raises what taking it in raises."""
+        question = self._question
+        if question is None:
             return False
-        ready, _ = self._ray.wait([self._call], timeout=0)
-        if not ready:
-            return True
-        self._call, then = None, self._then
-        assert then is not None
-        try:
-            answer = Answer(self._ray.get(ready[0]))
-        except self._ray.exceptions.RayActorError as error:
-            _log.warning("%s: its process ended; it is started again", self._name)
-            self._start()
-            answer = Answer(None, str(error), process_ended=True)
-        except self._ray.exceptions.RayError as error:
-            answer = Answer(None, str(getattr(error, "cause", None) or error))
-        then(answer)
+        if self._answer is None:
+            ready, _ = self._ray.wait([self._call], timeout=0)
+            if ready:
+                self._answer = self._received(question)
+            if self._answer is None:
+                return True
+        self._hand_over(question, self._answer)
+        if self._question is question:  # else it was dropped by a restart, and perhaps another is asked already
+            self._question = self._call = self._answer = None
         return False
+
+    def _hand_over(self, question: _Question, answer: Answer) -> None:
+        try:
+            question.then(answer)
+        except (RetryLaterError, StopDaemonError):
+            raise
+        except Exception as error:
+            self._refusals += 1
+            if question.optional and self._refusals >= self._retry.most_refusals:
+                self._answer = Answer(error=error)
+            raise
+
+    def _received(self, question: _Question) -> Answer | None:
+        """None: the process ended, and the question has been asked again."""
+        try:
+            value = self._ray.get(self._call)
+        except self._ray.exceptions.RayActorError as error:
+            self._ends += 1
+            _log.warning("%s: its process ended (%s); it is started again", self._name, error)
+            self._start()
+            if self._ends < self._retry.most_ends:
+                self._call_actor(question)
+                return None
+            return Answer(error=ProcessEndedError(str(error), self._ends))
+        except self._ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            return Answer(error=cause if isinstance(cause, Exception) else error)
+        if not question.accepts(value):
+            kind = type(value).__name__
+            return Answer(error=BadAnswerError(f"{self._name} gave an answer of an unknown form ({kind})"))
+        return Answer(value)
+
+    def restart(self) -> None:
+        """Go on with a process that has been asked nothing."""
+        self._question = self._call = self._answer = None
+        if not self._idle_since_start:
+            self.close()
+            self._start()
 
     def close(self) -> None:
         """End the process, with whatever it has in hand."""

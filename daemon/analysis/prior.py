@@ -6,7 +6,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,15 +14,15 @@ from frazil.actors.causal_prior import CausalPriorActor
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import FormatError
 from frazil.daemon.analysis import advice_rows
-from frazil.daemon.analysis.actor_call import ActorCall, Answer
-from frazil.daemon.analysis.advice import AdviceAndLosses
+from frazil.daemon.analysis.actor_call import ActorCall, Answer, ProcessEndedError
+from frazil.daemon.analysis.after_version import AfterVersion
 from frazil.daemon.session import epochs
-from frazil.daemon.session.epochs import EpochLedger, MadeWith
-from frazil.daemon.session.notices import Notices
+from frazil.daemon.session.context import SessionContext
+from frazil.daemon.session.epochs import EpochLedger
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
 from frazil.daemon.store.rows import PriorRow
-from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.factors import MODELLED_FACTORS
@@ -31,7 +30,6 @@ from frazil.models.causal.prior import COLUMNS, PriorSnapshot, physics_prior
 from frazil.models.records import MovieResult
 
 _log = logging.getLogger(__name__)
-_MAX_TRIES = 3
 _IN_MEMORY = 16
 """Versions that are at hand; each is tens of kilobytes, and a long session has thousands. Others are read again."""
 
@@ -48,38 +46,25 @@ class PriorVersions:
     def __init__(
         self,
         runtime: RayRuntime,
-        store: Store,
-        session_dir: Path,
+        context: SessionContext,
         book: MovieRegistry,
         *,
-        made_with: MadeWith,
-        utc_us: Callable[[], int],
         start: Callable[[], PriorSnapshot] = physics_prior,
         forgetting: float = 1.0,
     ) -> None:
         self._forgetting = forgetting
-        self._store = store
-        self._session_dir = session_dir
-        self._utc_us = utc_us
-        self._made_with = made_with
-        self._notices = Notices(store, utc_us=utc_us)
+        self._store, self._session_dir = context.store, context.session_dir
+        self._utc_us, self._notices, self._made_with = context.utc_us, context.notices, context.made_with
         self._snapshots: OrderedDict[int, PriorSnapshot] = OrderedDict()
         self._newest = 0
         self._first = self._version_0(start)
         self._load()
         # Epochs that an earlier run has learnt from are closed.
         self._epochs = EpochLedger.restored(book.open_sequences, book.ended_sequences, closed=self._newest)
-        self._line = ActorCall(runtime.ray, CausalPriorActor, "causal prior")
-        self._advice = AdviceAndLosses(
-            self._line,
-            store,
-            session_dir,
-            made_with=made_with,
-            notices=self._notices,
-            snapshot=self.snapshot,
-            utc_us=utc_us,
-        )
-        self._tries = 0
+        self._epoch: int | None = None
+        """A closed one that is to be learnt from next."""
+        self._actor = ActorCall(runtime.ray, CausalPriorActor, "causal prior")
+        self._after = AfterVersion(self._actor, context, snapshot=self.snapshot)
 
     # --- versions --------------------------------------------------------------------------------------------------
 
@@ -91,7 +76,7 @@ class PriorVersions:
                 return kept
             _log.warning("the session's first prior is of an earlier form of the model: made again")
         made = start()
-        self._store.submit(causal_writes.record_version, self._row(made), [], []).result()
+        self._store.write(WritePolicy.RETRIED, causal_writes.record_version, self._row(made), [], [])
         return made
 
     def _load(self) -> None:
@@ -145,7 +130,7 @@ class PriorVersions:
         """The version that a movie of this place is to use; the scheduler has waited for it."""
         return self.snapshot(epochs.prior_version_for(sequence))
 
-    # --- told by the daemon ----------------------------------------------------------------------------------------
+    # --- movies begin and end --------------------------------------------------------------------------------------
 
     def begins(self, sequence: int) -> None:
         self._epochs.begins(sequence)
@@ -154,36 +139,45 @@ class PriorVersions:
         """A movie has its result in the store, or (None) will never have one."""
         self._epochs.ends(sequence)
         if movie_id is not None:
-            self._advice.has_result(movie_id)
+            self._after.has_result(movie_id)
 
     @property
     def busy(self) -> bool:
-        return self._line.busy
+        return self._actor.busy
 
     def step(self, *, quiet: bool = False) -> None:
         """Take in what the process has found, and give it the next thing: to learn before all else. Never waits.
-        `quiet`: no movie is on its way, so that there is time for those that are done."""
-        if not self._line.step():
+        `quiet`: no movie is on its way, so that there is time for those that are done.
+
+        Raises
+        ------
+        FrazilError
+            The store does not take or give something: the next call goes on at the same place.
+        """
+        if not self._actor.step():
             self._ask_next(quiet=quiet)
 
     def drained(self, *, final: bool) -> bool:
-        """Nothing is under way. With `final` losses and advice are brought up to the newest version first."""
-        if self._line.busy:
+        """Nothing is under way. With `final` losses and advice are brought up to the newest version first. Raises what
+        `step` raises."""
+        if self._actor.busy:
             return False
         return not final or not self._ask_next(final=True)
 
     def _ask_next(self, *, quiet: bool = False, final: bool = False) -> bool:
-        if self._line.busy:
+        if self._actor.busy:
             return True
-        epoch = self._epochs.close_next()
-        if epoch is not None:
-            self._ask(epoch)
+        if self._epoch is None:
+            self._epoch = self._epochs.close_next()
+        if self._epoch is not None:
+            self._ask(self._epoch)
+            self._epoch = None
             return True
-        return self._advice.ask_next(self._newest, quiet=quiet, final=final)
+        return self._after.ask_next(self._newest, quiet=quiet, final=final)
 
     def close(self) -> None:
         """End the process; an epoch that it has in hand is learnt from again."""
-        self._line.close()
+        self._actor.close()
 
     # --- learning --------------------------------------------------------------------------------------------------
 
@@ -191,52 +185,45 @@ class PriorVersions:
         def take_in(answer: Answer) -> None:
             self._learnt(epoch, answer)
 
-        self._line.ask(
-            take_in,
-            "learn",
-            self.snapshot(epoch),
-            self._results_of(epoch),
-            self._forgetting,
-            self._announced(epoch),
-        )
+        def accepts(value: object) -> bool:
+            return isinstance(value, PriorSnapshot) and value.version == epoch + 1
+
+        prior, results, announced = self.snapshot(epoch), self._results_of(epoch), self._announced(epoch)
+        self._actor.ask(take_in, "learn", prior, results, self._forgetting, announced, accepts=accepts)
 
     def _learnt(self, epoch: int, answer: Answer) -> None:
-        if answer.process_ended:
-            self._tries += 1
-            if self._tries < _MAX_TRIES:
-                self._ask(epoch)
-                return
-        snapshot: PriorSnapshot = answer.value
-        if answer.trouble:
-            ended = f"its process ended {self._tries} times ({answer.trouble})"
-            snapshot = self._carried_forward(epoch, ended if answer.process_ended else answer.trouble)
-        self._tries = 0
+        """Raises what `Store.write` raises; the same answer is handed over again then, and no version is skipped."""
+        error = answer.error
+        # What cannot be learnt from leaves the belief as it was, under the next version's number.
+        snapshot = replace(self.snapshot(epoch), version=epoch + 1) if error is not None else answer.value
         changed = self._record(snapshot)
+        if error is not None:
+            self._tell_of_failure(epoch, error)
         self._keep(snapshot)
         self._newest = snapshot.version
-        self._advice.new_version(snapshot.version, changed=changed)
+        self._after.new_version(snapshot.version, changed=changed)
 
-    def _carried_forward(self, epoch: int, why: str) -> PriorSnapshot:
+    def _tell_of_failure(self, epoch: int, error: Exception) -> None:
         first = epoch * epochs.EPOCH_MOVIES + 1
+        why = f"its process ended {error.ends} times ({error})" if isinstance(error, ProcessEndedError) else str(error)
         self._notices.alert(
             "warning",
             "prior",
             f"nothing was learnt from movies {first} to {first + epochs.EPOCH_MOVIES - 1}: {why}",
             "nothing: the causal prior goes on from what it knew before; see logs/daemon.log",
         )
-        return replace(self.snapshot(epoch), version=epoch + 1)
 
     def _results_of(self, epoch: int) -> list[MovieResult]:
         """Results of an epoch's movies in the order of the session; without a readable result there is no evidence."""
         first = epoch * epochs.EPOCH_MOVIES
-        found = self._store.rows(
+        rows = self._store.rows(
             "SELECT movie_id FROM movies WHERE sequence BETWEEN ? AND ? AND state IN ('ready', 'rejected') "
             "ORDER BY sequence",
             first,
             first + epochs.EPOCH_MOVIES - 1,
         )
         results = []
-        for movie_id in (str(row[0]) for row in found):
+        for movie_id in (str(row[0]) for row in rows):
             try:
                 result = result_files.read_result(result_files.result_path(self._session_dir, movie_id)).result
             except (FormatError, OSError) as error:
@@ -244,7 +231,7 @@ class PriorVersions:
                     "warning", "prior", f"the causal prior learns nothing from movie {movie_id}: {error}", "re-queue it"
                 )
                 continue
-            self._advice.has_read(result)
+            self._after.has_read(result)
             results.append(result)
         return results
 
@@ -268,12 +255,13 @@ class PriorVersions:
         """Store a version and tell of changes that it found; returns whether there are any."""
         before = self.snapshot(snapshot.version - 1)
         news = snapshot.change_points[len(before.change_points) :]
-        self._store.submit(
+        self._store.write(
+            WritePolicy.DURABLE,
             causal_writes.record_version,
             self._row(snapshot),
             advice_rows.change_rows(snapshot, self._found_with()),
             [advice_rows.change_alert(point, utc_us=self._utc_us()) for point in news],
-        ).result()
+        )
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)
         return bool(news)

@@ -8,31 +8,27 @@ do not predict held-out halves better are not taken (docs/decisions/0013), and a
 from __future__ import annotations
 
 import contextlib
-import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from frazil.actors.movie_output import lessons_path, network_path
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.restoration_teacher import RestorationTeacher
-from frazil.config.errors import FrazilError
-from frazil.daemon.analysis.actor_call import ActorCall, Answer
+from frazil.daemon.analysis.actor_call import ActorCall, Answer, is_a
+from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import MadeWith
-from frazil.daemon.session.notices import Notices
 from frazil.daemon.store.rows import LearningRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 from frazil.models.deconvolution.lessons import LearningReport
 
-_log = logging.getLogger(__name__)
-ROUND_MOVIES = 25
+TRAINING_ROUND_MOVIES = 25
 _LAG_ROUNDS = 2
 _EVERY = 3
 """One movie in so many leaves lessons: neighbours in one square teach the same."""
 _CHECKED = 4
 """One lesson movie in so many is held out, for ever: never learned from."""
 _REMEMBERED_MOVIES = 100
-_MAX_TRIES = 3
 _TAUGHT_SQL = """
 SELECT round, network_version FROM restoration_rounds WHERE parameter_hash = ? AND code_version = ? ORDER BY round
 """
@@ -63,22 +59,11 @@ def taught_with(store: Store, in_force: MadeWith) -> MadeWith:
 class RestorationTraining:
     """The learned restoration of one session. `enabled` False: the shipped weights for all movies."""
 
-    def __init__(
-        self,
-        runtime: RayRuntime,
-        store: Store,
-        session_dir: Path,
-        *,
-        made_with: MadeWith,
-        enabled: bool,
-        utc_us: Callable[[], int],
-    ) -> None:
-        self._store, self._session_dir, self._utc_us = store, session_dir.resolve(), utc_us
-        self._made_with, self._enabled = made_with, enabled
-        self._notices = Notices(store, utc_us=utc_us)
+    def __init__(self, runtime: RayRuntime, context: SessionContext, *, enabled: bool) -> None:
+        self._store, self._session_dir, self._utc_us = context.store, context.session_dir.resolve(), context.utc_us
+        self._made_with, self._notices, self._enabled = context.made_with, context.notices, enabled
         self._versions = self._stored_versions() if enabled else [0]
-        self._line = ActorCall(runtime.ray, RestorationTeacher, "restoration", polite=True) if enabled else None
-        self._tries = 0
+        self._actor = ActorCall(runtime.ray, RestorationTeacher, "restoration", polite=True) if enabled else None
 
     def _stored_versions(self) -> list[int]:
         """The version in use after 0, 1, ... rounds, as far as an earlier run of the same settings has come."""
@@ -99,34 +84,41 @@ class RestorationTraining:
     @property
     def eligible_below(self) -> int | None:
         """Movies with a smaller sequence can start now; None: all."""
-        return (self.rounds + _LAG_ROUNDS) * ROUND_MOVIES if self._enabled else None
+        return (self.rounds + _LAG_ROUNDS) * TRAINING_ROUND_MOVIES if self._enabled else None
 
     def version_for(self, sequence: int) -> int:
         """The weights that a movie of this place is restored with; the scheduler has waited for them."""
-        return self._versions[max(0, sequence // ROUND_MOVIES - _LAG_ROUNDS + 1)] if self._enabled else 0
+        return self._versions[max(0, sequence // TRAINING_ROUND_MOVIES - _LAG_ROUNDS + 1)] if self._enabled else 0
 
     def makes_lessons(self, sequence: int) -> bool:
         return self._enabled and makes_lessons(sequence)
 
     def step(self, ended_movies: int) -> bool:
         """Take in what was learnt and begin the next round when its movies have ended; never waits. `ended_movies`: so
-        many from the first on have their result. True: something is under way."""
-        if self._line is None:
+        many from the first on have their result. True: something is under way.
+
+        Raises
+        ------
+        FrazilError
+            The store does not take or give something: the next call goes on at the same place.
+        """
+        if self._actor is None:
             return False
-        if not self._line.step() and not self._line.busy and ended_movies >= (self.rounds + 1) * ROUND_MOVIES:
-            self._ask()
-        return self._line.busy
+        if self._actor.step():
+            return True
+        if ended_movies >= (self.rounds + 1) * TRAINING_ROUND_MOVIES:
+            self._ask(self._actor)
+        return self._actor.busy
 
     def close(self) -> None:
         """End the process; a round that it has in hand is taught again."""
-        if self._line is not None:
-            self._line.close()
+        if self._actor is not None:
+            self._actor.close()
 
-    def _ask(self) -> None:
-        assert self._line is not None
+    def _ask(self, actor: ActorCall) -> None:
         number = self.rounds + 1
-        first = max(0, number * ROUND_MOVIES - _REMEMBERED_MOVIES)
-        movies = self._store.rows(_MOVIES_SQL, first, number * ROUND_MOVIES - 1, _EVERY)
+        first = max(0, number * TRAINING_ROUND_MOVIES - _REMEMBERED_MOVIES)
+        movies = self._store.rows(_MOVIES_SQL, first, number * TRAINING_ROUND_MOVIES - 1, _EVERY)
         lessons = [str(stem) for sequence, stem in movies if not is_check(sequence)]
         checks = [str(stem) for sequence, stem in movies if is_check(sequence)]
 
@@ -134,23 +126,12 @@ class RestorationTraining:
             self._learnt(number, len(lessons), len(checks), answer)
 
         # The file of a version is named by its round.
-        self._line.ask(take_in, "teach", str(self._session_dir), self._versions[-1], number, lessons, checks)
+        version, folder = self._versions[-1], str(self._session_dir)
+        actor.ask(take_in, "teach", folder, version, number, lessons, checks, accepts=is_a(LearningReport))
 
     def _learnt(self, number: int, lesson_movies: int, check_movies: int, answer: Answer) -> None:
-        if answer.process_ended:
-            self._tries += 1
-            if self._tries < _MAX_TRIES:
-                self._ask()
-                return
-        self._tries = 0
-        report: LearningReport = answer.value or LearningReport(0.0, 0.0, False)
-        if answer.trouble:
-            self._notices.alert(
-                "warning",
-                "restoration",
-                f"nothing was learnt in round {number} of the restoration: {answer.trouble}",
-                "nothing: micrographs are restored with what was learnt before; see logs/daemon.log",
-            )
+        """Raises what the store raises; the same answer is handed over again then, and no round is skipped."""
+        report: LearningReport = LearningReport(0.0, 0.0, False) if answer.error is not None else answer.value
         version = number if report.accepted else self._versions[-1]
         row = LearningRow(
             round=number,
@@ -164,16 +145,22 @@ class RestorationTraining:
             parameter_hash=self._made_with.parameter_hash,
             code_version=self._made_with.code_version,
         )
-        try:
-            self._store.submit(session_writes.record_learning, row).result()
-        except FrazilError as error:
-            _log.warning("round %d of the restoration is not in the store: %s", number, error)
+        unneeded = self._unneeded_lessons(number)
+        self._store.write(WritePolicy.DURABLE, session_writes.record_learning, row)
+        if answer.error is not None:
+            self._notices.alert(
+                "warning",
+                "restoration",
+                f"nothing was learnt in round {number} of the restoration: {answer.error}",
+                "nothing: micrographs are restored with what was learnt before; see logs/daemon.log",
+            )
         self._versions.append(version)
-        self._forget_lessons(number)
-
-    def _forget_lessons(self, number: int) -> None:
-        """Lessons that no later round looks at are deleted."""
-        end = (number + 1) * ROUND_MOVIES - _REMEMBERED_MOVIES
-        for _, stem in self._store.rows(_MOVIES_SQL, max(0, end - ROUND_MOVIES), end - 1, _EVERY):
+        for path in unneeded:
             with contextlib.suppress(OSError):
-                (self._session_dir / lessons_path(str(stem))).unlink()
+                path.unlink()
+
+    def _unneeded_lessons(self, number: int) -> list[Path]:
+        """Files of lessons that no round after this one looks at."""
+        end = (number + 1) * TRAINING_ROUND_MOVIES - _REMEMBERED_MOVIES
+        rows = self._store.rows(_MOVIES_SQL, max(0, end - TRAINING_ROUND_MOVIES), end - 1, _EVERY)
+        return [self._session_dir / lessons_path(str(stem)) for _, stem in rows]

@@ -51,21 +51,26 @@ class StepBoundary:
         StopDaemonError
             The step found that going on would lose or falsify data.
         """
+        value = self._attempt(step, otherwise)
+        if self._failing_with and self._clock() >= self._not_before_s:  # a failure would have moved that time
+            self._works()
+        return value
+
+    def drained(self, step: Callable[[], bool]) -> bool:
+        """Whether a session may end as far as this part is concerned: `step` says so, or will never be able to. Raises
+        what `run` raises."""
+        return self._attempt(step, False) or self._failures >= _MOST_FAILURES
+
+    def _attempt(self, step: Callable[[], T], otherwise: T) -> T:
         if self._clock() < self._not_before_s:
             return otherwise
         try:
-            value = step()
+            return step()
         except StopDaemonError:
             raise
         except Exception as error:  # the boundary that the module is about
             self._record(error)
             return otherwise
-        self._works()
-        return value
-
-    def drained(self, step: Callable[[], bool]) -> bool:
-        """Whether a session may end as far as this part is concerned: `step` says so, or will never be able to."""
-        return self.run(step, otherwise=False) or self._failures >= _MOST_FAILURES
 
     def _record(self, error: Exception) -> None:
         again = isinstance(error, RetryLaterError)
@@ -84,8 +89,6 @@ class StepBoundary:
         )
 
     def _works(self) -> None:
-        self._failures = 0
-        if self._failing_with:
-            self._failing_with = ""
-            _log.info("%s goes on", self._name)
-            self._notices.over(self._alert_id)
+        _log.info("%s goes on", self._name)
+        self._failing_with, self._failures = "", 0
+        self._notices.over(self._alert_id)

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,11 +17,12 @@ from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.sandbox_rerun import Rerun, Rerunner
 from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
-from frazil.daemon.analysis.actor_call import ActorCall, Answer
+from frazil.daemon.analysis.actor_call import ActorCall, Answer, ProcessEndedError, is_a
 from frazil.daemon.analysis.evaluation import facts as score_facts
 from frazil.daemon.analysis.evaluation.rounds import evidence_json
-from frazil.daemon.store.rows import AlertRow, ScoreRow, StoredVerdict
-from frazil.daemon.store.store import Store
+from frazil.daemon.session.context import SessionContext
+from frazil.daemon.store.rows import ScoreRow, StoredVerdict
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.robustness import evaluator as robustness
@@ -36,7 +34,6 @@ from frazil.models.formats.acquisition import AcquisitionParameters, resolve
 from frazil.models.gain.gate import GainDecision
 from frazil.models.records import MovieResult
 
-_MAX_ENDS = 3
 _LAST_WAIT_S = 300.0
 _MISSING_SQL = (
     "SELECT DISTINCT round FROM scores WHERE round NOT IN (SELECT round FROM scores WHERE evaluator = ?) ORDER BY round"
@@ -56,27 +53,19 @@ class MovieReruns:
         One of `evaluation.formulas` is no formula, or names a quantity that there is not.
     """
 
-    def __init__(
-        self,
-        runtime: RayRuntime,
-        store: Store,
-        session_dir: Path,
-        settings: Settings,
-        *,
-        utc_us: Callable[[], int],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._clock = clock
+    def __init__(self, runtime: RayRuntime, context: SessionContext) -> None:
+        self._store, self._session_dir, self._settings = context.store, context.session_dir, context.settings
+        self._notices, self._utc_us, self._clock = context.notices, context.utc_us, context.clock
         self._end_asked_s: float | None = None
-        self._store, self._session_dir, self._settings, self._utc_us = store, session_dir, settings, utc_us
         self._ray = runtime.ray
-        self._line: ActorCall | None = None
+        self._actor: ActorCall | None = None
         """Its process is started when the first movie is to be run again."""
         self._round = 0
-        self._ends = 0
-        self._off = not settings.evaluation.sandbox
+        """The one that is being dealt with, or was last."""
+        chosen = context.settings.evaluation
+        self._off = not chosen.sandbox
         # A formula that is none is told before the first movie, not by a verdict that never comes.
-        for name, text in settings.evaluation.formulas.items():
+        for name, text in chosen.formulas.items():
             parse_formula(name, text, QUANTITIES)
         self._waiting = [] if self._off else self._missing()
 
@@ -87,18 +76,25 @@ class MovieReruns:
         """The other evaluators have spoken of this round."""
         if not self._off and round_number not in self._waiting:
             # A round is judged again when its map has grown: a rerun that is under way is not made twice for that.
-            in_hand = {self._round} if self._line is not None and self._line.busy else set()
+            in_hand = {self._round} if self._actor is not None and self._actor.busy else set()
             self._waiting = sorted({*self._waiting, *self._missing()} - in_hand)
 
     def step(self) -> bool:
-        """Take in a rerun and begin the next; never waits. True: something is under way."""
+        """Take in a rerun and begin the next; never waits. True: something is under way.
+
+        Raises
+        ------
+        FrazilError
+            The store does not take or give something: the next call goes on at the same place.
+        """
         if self._off:
             return False
-        if self._line is not None and self._line.busy:
-            self._line.step()
+        if self._actor is not None and self._actor.busy:
+            self._actor.step()
             return True
         if self._waiting:
-            self._take(self._waiting.pop(0))
+            self._begin(self._waiting[0])
+            del self._waiting[0]
             return True
         return False
 
@@ -114,12 +110,12 @@ class MovieReruns:
 
     def close(self) -> None:
         """End the process; a rerun that it has in hand is made at the next start."""
-        if self._line is not None:
-            self._line.close()
+        if self._actor is not None:
+            self._actor.close()
 
     # --- a round ---------------------------------------------------------------------------------------------------
 
-    def _take(self, round_number: int) -> None:
+    def _begin(self, round_number: int) -> None:
         self._round = round_number
         before = self._store.rows(_LAST_SQL, robustness.NAME, round_number)
         every = self._settings.evaluation.sandbox_every_rounds
@@ -130,9 +126,9 @@ class MovieReruns:
         if isinstance(job, str):
             self._record(robustness.nothing(job), 0.0, {})
             return
-        if self._line is None:
-            self._line = ActorCall(self._ray, Rerunner, "the sandbox", polite=True)
-        self._line.ask(self._take_in, "rerun", job)
+        if self._actor is None:
+            self._actor = ActorCall(self._ray, Rerunner, "the sandbox", polite=True)
+        self._actor.ask(self._take_in, "rerun", job, accepts=is_a(Rerun))
 
     def _job(self, round_number: int) -> RerunJob | str:
         """The first movie of the round with a CTF to start from; why there is none."""
@@ -160,19 +156,14 @@ class MovieReruns:
         return msgspec.json.decode(str(stored[0][0]), type=StoredVerdict).decision
 
     def _take_in(self, answer: Answer) -> None:
-        if not answer.trouble:
-            found: Rerun = answer.value
-            self._ends = 0
-            self._record(found.verdict, found.seconds, found.took)
+        if answer.error is None:
+            rerun: Rerun = answer.value
+            self._record(rerun.verdict, rerun.seconds, rerun.took)
             return
-        self._ends += answer.process_ended
-        if answer.process_ended and self._ends < _MAX_ENDS:
-            self._waiting.insert(0, self._round)
-            return
-        self._off = self._ends >= _MAX_ENDS
-        text = f"round {self._round} could not be run again: {answer.trouble}"
-        self._store.submit(session_writes.record_alert, AlertRow("warning", "evaluation", text, self._utc_us()))
+        text = f"round {self._round} could not be run again: {answer.error}"
         self._record(robustness.nothing(text), 0.0, {})
+        self._notices.alert("warning", "evaluation", text)
+        self._off = isinstance(answer.error, ProcessEndedError)
 
     # --- the store -------------------------------------------------------------------------------------------------
 
@@ -189,7 +180,7 @@ class MovieReruns:
             unit=verdict.unit,
             seconds=seconds,
         )
-        self._store.submit(session_writes.record_score, row).result()
+        self._store.write(WritePolicy.DURABLE, session_writes.record_score, row)
 
     def _keep(self, before: tuple[Any, ...]) -> None:
         """The verdict of an earlier round, with its evidence, which names its round."""
@@ -205,7 +196,7 @@ class MovieReruns:
             unit=unit,
             seconds=0.0,
         )
-        self._store.submit(session_writes.record_score, row).result()
+        self._store.write(WritePolicy.DURABLE, session_writes.record_score, row)
 
 
 def _resolved(facts: RoundFacts, settings: Settings) -> tuple[tuple[MovieResult, AcquisitionParameters], ...]:

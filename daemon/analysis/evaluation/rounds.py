@@ -9,30 +9,27 @@ references that have been described and of the map that lies in the session fold
 from __future__ import annotations
 
 import json
-import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from frazil.actors.evaluator import Evaluator, TimedVerdict
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.settings import Settings
+from frazil.daemon.analysis.actor_call import ActorCall, Answer, ProcessEndedError, tuple_of
 from frazil.daemon.analysis.evaluation import facts as score_facts
 from frazil.daemon.analysis.evaluation.impact import CitationForecast
+from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import EpochLedger
 from frazil.daemon.session.registry import MovieRegistry
-from frazil.daemon.store.rows import AlertRow, ScoreRow
-from frazil.daemon.store.store import Store
+from frazil.daemon.store.rows import ScoreRow
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.logic import evaluator as logic
 from frazil.models.evaluation.verdict import Verdict
-from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
+from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES as MAP_ROUND_MOVIES
 
-_log = logging.getLogger(__name__)
-_MAX_DEATHS = 3
 _STEPS_BETWEEN_LOOKS = 20
 """While a round waits for its map, the store is asked for it about every two seconds."""
 
@@ -51,23 +48,18 @@ class EvaluationRounds:
     def __init__(
         self,
         runtime: RayRuntime,
-        store: Store,
-        session_dir: Path,
-        settings: Settings,
+        context: SessionContext,
         book: MovieRegistry,
         *,
-        utc_us: Callable[[], int],
         map_idle: Callable[[], bool],
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._ray = runtime.ray
-        self._store, self._session_dir, self._settings = store, session_dir.resolve(), settings
-        self._utc_us, self._map_idle, self._on_judged = utc_us, map_idle, on_judged
-        self._impact = CitationForecast(runtime, settings.evaluation)
-        self._deaths = 0
+        self._store, self._session_dir, self._settings = context.store, context.session_dir.resolve(), context.settings
+        self._notices, self._utc_us = context.notices, context.utc_us
+        self._map_idle, self._on_judged = map_idle, on_judged
+        chosen = context.settings.evaluation
+        self._impact = CitationForecast(runtime, chosen)
         self._off = False
-        self._call: Any = None
-        self._facts: RoundFacts | None = None
         self._judged: tuple[object, ...] | None = None
         """What the newest verdicts were made from."""
         self._due: int | None = None
@@ -75,16 +67,13 @@ class EvaluationRounds:
         self._looks = 0
         # The newest round may have been made at the end of a run, before all of its movies were there: once more.
         self._epochs = EpochLedger.restored(
-            book.open_sequences, book.ended_sequences, closed=score_facts.scored_rounds(store) - 1
+            book.open_sequences, book.ended_sequences, closed=score_facts.scored_rounds(context.store) - 1
         )
-        self._start()
+        self._actor = ActorCall(
+            runtime.ray, Evaluator, "the evaluators", chosen.provers, chosen.prover_seconds, polite=True
+        )
 
-    def _start(self) -> None:
-        chosen = self._settings.evaluation
-        actor = self._ray.remote(Evaluator).options(num_cpus=0, max_restarts=0, max_task_retries=0)
-        self._actor = actor.remote(chosen.provers, chosen.prover_seconds, polite=True)
-
-    # --- told by the daemon ----------------------------------------------------------------------------------------
+    # --- movies begin and end --------------------------------------------------------------------------------------
 
     def begins(self, sequence: int) -> None:
         """A movie was queued."""
@@ -95,33 +84,40 @@ class EvaluationRounds:
         self._epochs.ends(sequence)
 
     def step(self) -> None:
-        """Take in what the actor has judged and give it the next round; never waits."""
+        """Take in what the actor has judged and give it the next round; never waits.
+
+        Raises
+        ------
+        FrazilError
+            The store does not take or give something: the next call goes on at the same place.
+        """
         if self._off or self._impact.step():
             return
-        if self._call is not None:
-            ready, _ = self._ray.wait([self._call], timeout=0)
-            if not ready:
-                return
-            self._take_in()
+        if self._actor.busy:
+            self._actor.step()
             return
         if self._due is None:
             self._due = self._epochs.close_next()
-        if self._due is None:
+        if self._due is None or not self._map_is_there(self._due):
             return
-        if not self._map_idle():
-            self._looks += 1
-            if self._looks % _STEPS_BETWEEN_LOOKS != 1:
-                return
-            if score_facts.map_is_due(self._store, self._due, ROUND_MOVIES):
-                return
-        round_number, self._due, self._looks = self._due, None, 0
-        self._ask(round_number)
+        self._ask(self._gather(self._due))
+        self._due, self._looks = None, 0
+
+    def _map_is_there(self, round_number: int) -> bool:
+        """Whether the map that belongs to a round has been made, or none is on its way."""
+        if self._map_idle():
+            return True
+        self._looks += 1
+        if self._looks % _STEPS_BETWEEN_LOOKS != 1:
+            return False
+        return not score_facts.map_is_due(self._store, round_number, MAP_ROUND_MOVIES)
 
     def drained(self, *, final: bool) -> bool:
-        """Nothing is under way. With `final` the newest movies, and the newest map, are judged first."""
+        """Nothing is under way. With `final` the newest movies, and the newest map, are judged first. Raises what
+        `step` raises."""
         if self._off:
             return True
-        if self._impact.step() or self._call is not None or self._due is not None:
+        if self._impact.step() or self._actor.busy or self._due is not None:
             return False
         if not final:
             return True
@@ -130,12 +126,9 @@ class EvaluationRounds:
     def close(self) -> None:
         """End the actors; a round that they have in hand is judged at the next start."""
         self._impact.close()
-        self._ray.kill(self._actor, no_restart=True)
+        self._actor.close()
 
     # --- the actor -------------------------------------------------------------------------------------------------
-
-    def _ask(self, round_number: int) -> None:
-        self._give(self._gather(round_number))
 
     def _gather(self, round_number: int) -> RoundFacts:
         facts = score_facts.round_facts(self._store, self._session_dir, self._settings, round_number)
@@ -148,72 +141,60 @@ class EvaluationRounds:
             if facts.movies:
                 if _key(facts) == self._judged:
                     return False
-                self._give(facts)
+                self._ask(facts)
                 return True
         return False
 
-    def _give(self, facts: RoundFacts) -> None:
-        self._facts = facts
-        if facts.movies:
-            self._call = self._actor.score.remote(facts)
+    def _ask(self, facts: RoundFacts) -> None:
+        def take_in(answer: Answer) -> None:
+            self._take_in(facts, answer)
 
-    def _take_in(self) -> None:
-        call, self._call = self._call, None
-        assert self._facts is not None
-        try:
-            verdicts: tuple[TimedVerdict, ...] = self._ray.get(call)
-        except self._ray.exceptions.RayActorError as error:
-            self._deaths += 1
-            if self._deaths >= _MAX_DEATHS:
-                self._off = True
-                self._alert("error", f"there are no more verdicts: the evaluators' process ended {self._deaths} times")
-                return
-            _log.warning("the evaluators' process ended (%s); it is started again", error)
-            self._start()
-            self._give(self._facts)
-            return
-        except self._ray.exceptions.RayError as error:
-            self._judged = _key(self._facts)  # not again and again
-            why = getattr(error, "cause", None) or error
-            self._alert("warning", f"round {self._facts.round} could not be judged: {why}")
-            return
-        self._deaths = 0
-        self._judged = _key(self._facts)
-        self._record(self._facts.round, verdicts)
+        if facts.movies:
+            self._actor.ask(take_in, "score", facts, accepts=tuple_of(TimedVerdict))
+
+    def _take_in(self, facts: RoundFacts, answer: Answer) -> None:
+        if answer.error is None:
+            self._record(facts.round, answer.value)
+        elif isinstance(answer.error, ProcessEndedError):
+            ends = answer.error.ends
+            self._alert("error", f"there are no more verdicts: the evaluators' process ended {ends} times")
+            self._off = True
+        else:
+            self._alert("warning", f"round {facts.round} could not be judged: {answer.error}")
+        self._judged = _key(facts)  # not again and again
 
     # --- the store -------------------------------------------------------------------------------------------------
 
-    def _record(self, round_number: int, verdicts: tuple[TimedVerdict, ...]) -> None:
-        now = self._utc_us()
-        writes = [
-            self._store.submit(session_writes.record_score, score_row(round_number, timed, created_utc_us=now))
-            for timed in verdicts
-        ]
+    def _record(self, round_number: int, verdicts: Sequence[TimedVerdict]) -> None:
+        """Raises what the store raises; the same verdicts are handed over again then, and replace themselves."""
+        now_utc_us = self._utc_us()
+        rows = [score_row(round_number, timed, created_utc_us=now_utc_us) for timed in verdicts]
+        self._store.write(WritePolicy.DURABLE, session_writes.record_scores, rows)
+        self._on_judged(round_number)
         for timed in verdicts:
-            if timed.verdict.evaluator != logic.NAME:
-                continue
-            for obligation in logic.obligations_of(timed.verdict.evidence).values():
-                if obligation.refuted:
-                    self._alert(
-                        "warning",
-                        obligation.sentence,
-                        "look at this movie or map, and at the settings that the sentence names",
-                        alert_id=f"logic-{obligation.name}-{obligation.subject}",
-                    )
-            for row in logic.contradictions_of(timed.verdict.evidence):
+            if timed.verdict.evaluator == logic.NAME:
+                self._tell_of_logic(timed.verdict)
+
+    def _tell_of_logic(self, verdict: Verdict) -> None:
+        """What was refuted, and where provers contradict each other."""
+        for obligation in logic.obligations_of(verdict.evidence).values():
+            if obligation.refuted:
                 self._alert(
                     "warning",
-                    row.sentence,
-                    "keep the session's folder and report it: one of them is wrong, or was asked wrongly",
-                    alert_id=f"provers-{row.name}-{row.subject}",
+                    obligation.sentence,
+                    "look at this movie or map, and at the settings that the sentence names",
+                    alert_id=f"logic-{obligation.name}-{obligation.subject}",
                 )
-        for write in writes:
-            write.result()
-        self._on_judged(round_number)
+        for row in logic.contradictions_of(verdict.evidence):
+            self._alert(
+                "warning",
+                row.sentence,
+                "keep the session's folder and report it: one of them is wrong, or was asked wrongly",
+                alert_id=f"provers-{row.name}-{row.subject}",
+            )
 
     def _alert(self, severity: str, text: str, remedy: str | None = None, alert_id: str = "") -> None:
-        row = AlertRow(severity, "evaluation", text, self._utc_us(), remedy=remedy, alert_id=alert_id)
-        self._store.submit(session_writes.record_alert, row)
+        self._notices.alert(severity, "evaluation", text, remedy, alert_id)
 
 
 def score_row(round_number: int, timed: TimedVerdict, *, created_utc_us: int) -> ScoreRow:

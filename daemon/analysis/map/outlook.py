@@ -13,6 +13,7 @@ from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.queries import named_sql
 from frazil.daemon.store.rows import ForecastRow, GainRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.models.reconstruction.orientation.orientations import OrientationReport, orientation_report
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.resolution.forecast import Ssnr, ssnr_of
@@ -64,7 +65,7 @@ def told(
         return Told(None, None)
     views = None
     # The writer's turn comes after the poses that were submitted before.
-    view_bins, pace = store.submit(_views_and_pace, now_utc_us).result()
+    view_bins, pace = store.write(WritePolicy.DURABLE, _views_and_pace, now_utc_us)
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
     causes = store.rows(_CAUSE_SQL)
     try:

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
 from frazil.actors.reconstructor import Reconstructor
-from frazil.config.errors import FormatError, FrazilError, UsageError
-from frazil.config.settings import Settings
+from frazil.config.errors import FormatError, FrazilError, RetryLaterError, StopDaemonError, UsageError
+from frazil.daemon.analysis.actor_call import ONCE, ActorCall, Answer, is_a
 from frazil.daemon.analysis.map.outlook import told
 from frazil.daemon.analysis.map.queue import MapQueue
+from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
-from frazil.daemon.store.rows import AlertRow, ClassRow, MapClassRow, ParticleRows, ReconstructionRow
-from frazil.daemon.store.store import Store
+from frazil.daemon.store.rows import ClassRow, MapClassRow, ParticleRows, ReconstructionRow
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import particle_writes, session_writes
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
@@ -41,19 +39,9 @@ in its sums cannot be taken out when the new result comes."""
 class RunningReconstruction:
     """The running reconstruction of one session, as the daemon sees it."""
 
-    def __init__(
-        self,
-        runtime: RayRuntime,
-        store: Store,
-        session_dir: Path,
-        settings: Settings,
-        book: MovieRegistry,
-        *,
-        utc_us: Callable[[], int],
-    ) -> None:
-        self._ray = runtime.ray
-        self._store, self._session_dir, self._settings = store, session_dir.resolve(), settings
-        self._utc_us = utc_us
+    def __init__(self, runtime: RayRuntime, context: SessionContext, book: MovieRegistry) -> None:
+        self._store, self._session_dir, self._settings = context.store, context.session_dir.resolve(), context.settings
+        self._notices, self._utc_us = context.notices, context.utc_us
         self._queue = MapQueue()
         self._replay: list[str] = []
         """Movies that the actor has to be given (again) before any of the queue."""
@@ -69,8 +57,8 @@ class RunningReconstruction:
         """By what the actor had in hand: a movie, or another of its calls."""
         self._in_hand = ""
         self._off = False
-        self._call: Any = None
-        self._call_name = ""
+        self._next: str | None = None
+        """A movie that was taken from the queue and is not given yet."""
         self._unrecorded = False
         """Movies were added since the last stored round."""
         self._round_due = False
@@ -88,7 +76,16 @@ class RunningReconstruction:
                 self._expected[movie_id] = made_with
                 self._queue.ends(sequence, movie_id)
         self._recall_last_round()
-        self._start()
+        self._actor = ActorCall(
+            runtime.ray,
+            Reconstructor,
+            "the reconstruction",
+            str(self._session_dir),
+            self._settings,
+            retry=ONCE,
+            polite=True,
+        )
+        self._resume()
 
     # --- told by the daemon ----------------------------------------------------------------------------------------
 
@@ -108,7 +105,7 @@ class RunningReconstruction:
         """Nothing is under way or waits. With `final` the last round is made first."""
         if self._off:
             return True
-        if self._call is not None or self._replay or self._queue.waiting or self._round_due:
+        if self._actor.busy or self._replay or self._next or self._queue.waiting or self._round_due:
             return False
         if final and (self._catch_up() or self._queue.waiting):
             return False
@@ -118,19 +115,18 @@ class RunningReconstruction:
         return True
 
     def step(self) -> None:
-        """Take in what the actor has finished and give it the next thing; never waits."""
-        if self._off:
-            return
-        if self._call is not None:
-            ready, _ = self._ray.wait([self._call], timeout=0)
-            if not ready:
-                return
-            self._take_in()
-        if self._off or self._call is not None:
+        """Take in what the actor has finished and give it the next thing; never waits.
+
+        Raises
+        ------
+        FrazilError
+            The store does not take or give something: the next call goes on at the same place.
+        """
+        if self._off or self._actor.step() or self._off or self._actor.busy:
             return
         if self._round_due:
             if not self._catch_up():
-                self._ask("finish_round")
+                self._ask("finish_round", FinishedRound)
             return
         movie_id = self._next_movie()
         if movie_id is not None:
@@ -138,44 +134,36 @@ class RunningReconstruction:
 
     def close(self) -> None:
         """End the actor; what came after the last round is added again at the next start."""
-        self._ray.kill(self._actor, no_restart=True)
+        self._actor.close()
 
     # --- the actor -------------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        self._actor = (
-            self._ray.remote(Reconstructor)
-            .options(num_cpus=0, max_restarts=0, max_task_retries=0)
-            .remote(str(self._session_dir), self._settings, polite=True)
-        )
-        self._ask("resume", dict(self._expected))
+    def _resume(self) -> None:
+        self._ask("resume", Resumed, dict(self._expected))
 
-    def _ask(self, name: str, *arguments: object, in_hand: str = "") -> None:
-        self._call_name, self._in_hand = name, in_hand or name
-        self._call = getattr(self._actor, name).remote(*arguments)
+    def _ask(self, name: str, kind: type, *arguments: object, in_hand: str = "") -> None:
+        self._in_hand = in_hand or name
+        self._actor.ask(self._take_in, name, *arguments, accepts=is_a(kind))
 
-    def _take_in(self) -> None:
-        call, self._call = self._call, None
-        try:
-            answer = self._ray.get(call)
-        except self._ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None) or error
-            if isinstance(cause, OSError) and self._call_name == "finish_round":
-                self._on_unwritten(cause)
-            elif isinstance(cause, UsageError):
-                self._give_up(str(cause))  # the initial map cannot be used
+    def _take_in(self, answer: Answer) -> None:
+        error = answer.error
+        if error is not None:
+            if isinstance(error, OSError) and self._in_hand == "finish_round":
+                self._on_unwritten(error)
+            elif isinstance(error, UsageError):
+                self._give_up(str(error))  # the initial map cannot be used
             else:
-                self._on_death(cause)  # also after an error: what the call had half done is not to be gone on with
+                self._on_death(error)  # also after an error: what the call had half done is not to be gone on with
             return
+        if isinstance(answer.value, Resumed):
+            self._on_resumed(answer.value)
+        elif isinstance(answer.value, Added):
+            self._on_added(answer.value)
+        else:
+            self._on_round(answer.value)
         self._deaths.pop(self._in_hand, None)
-        if isinstance(answer, Resumed):
-            self._on_resumed(answer)
-        elif isinstance(answer, Added):
-            self._on_added(answer)
-        elif isinstance(answer, FinishedRound):
-            self._on_round(answer)
 
-    def _on_death(self, error: BaseException) -> None:
+    def _on_death(self, error: Exception) -> None:
         self._deaths[self._in_hand] += 1
         if self._deaths[self._in_hand] >= _MAX_DEATHS:
             if self._in_hand not in self._given_ids:
@@ -185,7 +173,7 @@ class RunningReconstruction:
         _log.warning("the reconstruction's process ended (%s); it goes on from its checkpoint", error)
         self._restart()
 
-    def _skip(self, movie_id: str, error: BaseException) -> None:
+    def _skip(self, movie_id: str, error: Exception) -> None:
         self._skipped.add(movie_id)
         self._given.remove(movie_id)
         self._given_ids.discard(movie_id)
@@ -197,8 +185,8 @@ class RunningReconstruction:
         )
 
     def _restart(self) -> None:
-        self._ray.kill(self._actor, no_restart=True)
-        self._start()
+        self._actor.restart()
+        self._resume()
 
     def _on_unwritten(self, error: OSError) -> None:
         self._deaths["finish_round"] += 1
@@ -213,15 +201,12 @@ class RunningReconstruction:
         now_utc_us = self._utc_us()
         at = datetime.fromtimestamp(now_utc_us / 1e6, UTC)
         text = f"the map of {self._recorded_movie_count} movies was begun anew at {at:%Y-%m-%d %H:%M} UTC: {why}"
-        _log.info("%s", text)
-        row = AlertRow("info", "reconstruction", text, now_utc_us, alert_id=MAP_BEGUN_ANEW)
         # An alert that is open keeps its words: the one before is over.
-        self._store.submit(session_writes.clear_alert, MAP_BEGUN_ANEW, utc_us=now_utc_us - 1)
-        self._store.submit(session_writes.record_alert, row)
+        self._store.write(WritePolicy.RETRIED, session_writes.clear_alert, MAP_BEGUN_ANEW, utc_us=now_utc_us - 1)
+        self._notices.alert("info", "reconstruction", text, alert_id=MAP_BEGUN_ANEW)
 
     def _give_up(self, why: str) -> None:
         self._off = True
-        _log.error("no running map: %s", why)
         self._alert(
             "error",
             f"there is no running map: {why}",
@@ -246,10 +231,12 @@ class RunningReconstruction:
     def _next_movie(self) -> str | None:
         if self._replay:
             return self._replay.pop(0)
-        while (movie_id := self._queue.take()) is not None:
-            if movie_id in self._given_ids or movie_id in self._skipped:
-                continue
-            if self._state(movie_id) == "ready":
+        while (movie_id := self._next or self._queue.take()) is not None:
+            self._next = movie_id  # until its state is known, whatever the store does
+            known = movie_id in self._given_ids or movie_id in self._skipped
+            ready = not known and self._state(movie_id) == "ready"
+            self._next = None
+            if ready:
                 self._given.append(movie_id)
                 self._given_ids.add(movie_id)
                 return movie_id
@@ -299,6 +286,7 @@ class RunningReconstruction:
         self._expected[movie_id] = made_with
         self._ask(
             "add",
+            Added,
             MapMovie(
                 movie_id=movie_id,
                 result_id=made_with,
@@ -333,7 +321,8 @@ class RunningReconstruction:
         if len(picks.x_px) != len(poses.half_set):
             _log.warning("poses of %s are not stored: the movie was picked again", poses.movie_id)
             return
-        self._store.submit(
+        self._store.write(
+            WritePolicy.RETRIED,
             particle_writes.record_poses,
             ParticleRows(
                 movie_id=poses.movie_id,
@@ -355,13 +344,15 @@ class RunningReconstruction:
         )
 
     def _on_round(self, done: FinishedRound) -> None:
-        self._round_due = self._unrecorded = False
-        self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
         try:
             self._record_round(done)
             self._recorded_movie_count = done.movie_count
+        except (RetryLaterError, StopDaemonError):
+            raise  # the round is handed over again
         except FrazilError as error:
             self._alert("warning", f"the map's round after {done.movie_count} movies is not in the store: {error}")
+        self._round_due = self._unrecorded = False
+        self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
 
     def _record_round(self, done: FinishedRound) -> None:
         classes = tuple(
@@ -378,7 +369,8 @@ class RunningReconstruction:
         )
         views, foreseen, report = round_told.orientations, round_told.outlook, done.report
         b_factor = None if foreseen is None else foreseen.b_factor_a2
-        self._store.submit(
+        self._store.write(
+            WritePolicy.DURABLE,
             session_writes.record_reconstruction,
             ReconstructionRow(
                 # A last, shorter round has the number of the full one that takes its place when more movies come.
@@ -420,11 +412,10 @@ class RunningReconstruction:
                     for one in done.map_classes
                 ),
             ),
-        ).result()
+        )
         if views is not None and views.preferred:
-            text, remedy = views.sentence, "tilt the stage by 20 to 40 deg, or change grid or detergent"
-            row = AlertRow("warning", "orientation", text, now_utc_us, remedy=remedy, alert_id="preferred-orientation")
-            self._store.submit(session_writes.record_alert, row)
+            remedy = "tilt the stage by 20 to 40 deg, or change grid or detergent"
+            self._notices.alert("warning", "orientation", views.sentence, remedy, "preferred-orientation")
 
     # --- the store -------------------------------------------------------------------------------------------------
 
@@ -455,6 +446,4 @@ class RunningReconstruction:
             self._recorded_movie_count = int(count) if isinstance(count, int | float) else 0
 
     def _alert(self, severity: str, text: str, remedy: str | None = None) -> None:
-        self._store.submit(
-            session_writes.record_alert, AlertRow(severity, "reconstruction", text, self._utc_us(), remedy=remedy)
-        )
+        self._notices.alert(severity, "reconstruction", text, remedy)

@@ -230,6 +230,12 @@ def record_score(connection: Connection, row: ScoreRow) -> None:
     )
 
 
+def record_scores(connection: Connection, rows: Sequence[ScoreRow]) -> None:
+    """All verdicts of a round together."""
+    for row in rows:
+        record_score(connection, row)
+
+
 def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
     """A round with its FSC, its classes and its forecasts; the same round again replaces all of them."""
     curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised", "fsc_uniform")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from frazil.config.settings import Settings
+from frazil.daemon.session.context import SessionContext
+from frazil.daemon.session.epochs import MadeWith
+from frazil.daemon.session.notices import Notices
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.result_files import StoredResult
 from frazil.daemon.store.rows import MovieRow
@@ -140,6 +145,25 @@ def runtime(ray: FakeRay) -> Any:
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path, now_utc_us=1, query_timeout_s=5.0, query_max_rows=1000) as opened:
         yield opened
+
+
+@pytest.fixture
+def context(store: Store, tmp_path: Path) -> Callable[..., SessionContext]:
+    """What a room of the session is given; arguments are fields that the test wants otherwise."""
+
+    def make(**changes: Any) -> SessionContext:
+        usual = SessionContext(
+            store,
+            tmp_path,
+            Settings(),
+            Notices(store, utc_us=lambda: 1),
+            clock=lambda: 0.0,
+            utc_us=lambda: 1,
+            made_with=MadeWith("h", "1"),
+        )
+        return replace(usual, **changes)
+
+    return make
 
 
 @pytest.fixture

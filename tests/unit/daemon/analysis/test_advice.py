@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from frazil.actors.causal_prior import CausalPriorActor, Counsel
+from frazil.actors.causal_prior import AdviceAndShares, CausalPriorActor
 from frazil.daemon.analysis import advice_rows
 from frazil.daemon.analysis.prior import PriorVersions
-from frazil.daemon.session.epochs import EPOCH_MOVIES, MadeWith
+from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
 from frazil.daemon.store.rows import InterventionRow
@@ -55,10 +55,10 @@ def advice(action: str, gain: float, *, scope: str = "session", factor: str = "m
 
 
 @pytest.fixture
-def open_desk(runtime, store, tmp_path):
+def open_desk(runtime, store, context):
     def make():
         book = MovieRegistry.restore(store, parameter_hash="h", code_version="1")
-        return PriorVersions(runtime, store, tmp_path, book, made_with=MadeWith("h", "1"), utc_us=lambda: 1)
+        return PriorVersions(runtime, context(), book)
 
     return make
 
@@ -73,7 +73,7 @@ def movies(put, ray):
     ray.answers["learn"] = lambda prior, results, forgetting, announced: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
-    ray.answers["counsel"] = lambda *_: Counsel((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, True),))
+    ray.answers["advise"] = lambda *_: AdviceAndShares((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, True),))
     ray.answers["attribute"] = CausalPriorActor().attribute
     return count
 
@@ -109,11 +109,11 @@ def test_in_the_end_every_movie_has_losses_by_the_newest_version(open_desk, movi
     assert now == files, "results stay as their workers wrote them"
     asked = len(ray.calls)
     finish(open_desk())
-    assert [name for name, _ in ray.calls[asked:]] == ["counsel"], "nothing is computed twice"
+    assert [name for name, _ in ray.calls[asked:]] == ["advise"], "nothing is computed twice"
 
 
 def test_while_movies_arrive_only_the_newest_are_brought_up_to_date(open_desk, movies, put, store, ray, monkeypatch):
-    monkeypatch.setattr("frazil.daemon.analysis.advice._PER_VERSION", 3)
+    monkeypatch.setattr("frazil.daemon.analysis.losses._PER_VERSION", 3)
     run(open_desk())
     asked = [len(arguments[1]) for name, arguments in ray.calls if name == "attribute"]
     assert sum(asked) <= 2 * 3
@@ -139,7 +139,7 @@ def test_a_movie_with_another_result_keeps_what_that_says(open_desk, movies, put
 
 def test_advice_is_of_the_newest_movies_with_their_settle_times(open_desk, movies, ray, store):
     finish(open_desk())
-    _, (prior, scopes, resolution, pace_s) = [call for call in ray.calls if call[0] == "counsel"][-1]
+    _, (prior, scopes, resolution, pace_s) = [call for call in ray.calls if call[0] == "advise"][-1]
     assert (prior.version, resolution, pace_s) == (2, None, 12.0)
     assert [m.exposure.acquired_utc_us for m in scopes["session"]] == [
         START_UTC_US + i * 12_000_000 for i in range(movies)
@@ -156,7 +156,7 @@ def test_new_advice_replaces_frazils_and_not_what_people_did(open_desk, movies, 
     mine = InterventionRow("p1", 5, "motion", "session", "waited 5 s longer", "anna")
     store.submit(session_writes.record_intervention, mine).result()
     finish(open_desk())
-    ray.answers["counsel"] = lambda *_: Counsel((), ())
+    ray.answers["advise"] = lambda *_: AdviceAndShares((), ())
     finish(open_desk())
     assert store.named("interventions").column("who") == ["anna"]
 
@@ -239,7 +239,7 @@ def test_a_process_that_always_dies_delays_nothing(open_desk, movies, ray, store
     def die(*_):
         raise ray.exceptions.RayActorError("killed")
 
-    ray.answers["counsel"] = ray.answers["attribute"] = die
+    ray.answers["advise"] = ray.answers["attribute"] = die
     desk = open_desk()
     finish(desk)
     assert desk.newest_version == 2
@@ -302,13 +302,13 @@ def test_movies_before_a_new_beam_do_not_seem_to_have_thicker_ice_and_are_not_ad
     for sequence in range(30):
         put(sequence, evidence=counted(sequence), losses=attribute(counted(sequence), physics_prior()).losses)
     actor = CausalPriorActor()
-    ray.answers.update(learn=actor.learn, attribute=actor.attribute, counsel=lambda *_: Counsel((), ()))
+    ray.answers.update(learn=actor.learn, attribute=actor.attribute, advise=lambda *_: AdviceAndShares((), ()))
     desk = open_desk()
     finish(desk)
     (point,) = store.named("change_points").as_dicts()
     assert point["cause"] == "illumination"
     assert abs(point["movie_number"] - 15) <= 1
-    _, (_, scopes, _, _) = [call for call in ray.calls if call[0] == "counsel"][-1]
+    _, (_, scopes, _, _) = [call for call in ray.calls if call[0] == "advise"][-1]
     assert len(scopes["session"]) == 30 - point["movie_number"]
     ice = store.sql(
         "SELECT m.sequence < 14 AS before, avg(loss_ln_ssnr) AS loss FROM causal_losses JOIN movies m USING (movie_id) "
@@ -328,7 +328,7 @@ def test_advice_comes_with_every_second_version_and_with_every_change(open_desk,
         changed = (*prior.change_points, replace(CHANGE, cause="stage")) if prior.version == 4 else prior.change_points
         return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 
-    ray.answers.update(learn=learn, counsel=lambda *_: Counsel((), ()), attribute=CausalPriorActor().attribute)
+    ray.answers.update(learn=learn, advise=lambda *_: AdviceAndShares((), ()), attribute=CausalPriorActor().attribute)
     desk = open_desk()
     close_next, desk._epochs.close_next = desk._epochs.close_next, lambda: None
     for _ in range(7):  # one epoch after the other, as they end at the microscope
@@ -336,7 +336,7 @@ def test_advice_comes_with_every_second_version_and_with_every_change(open_desk,
         desk.step()
         desk._epochs.close_next = lambda: None
         run(desk, 6)
-    assert [arguments[0].version for name, arguments in ray.calls if name == "counsel"] == [1, 2, 4, 5, 6]
+    assert [arguments[0].version for name, arguments in ray.calls if name == "advise"] == [1, 2, 4, 5, 6]
 
 
 def particles_of(sequence: int, tilt_mrad: float = 1.0) -> ParticleEvidence:
@@ -379,7 +379,7 @@ def test_what_particles_say_changes_losses_in_the_end_and_nothing_else(open_desk
     assert [row["beam_tilt_x_sd_mrad"] for row in stored] == [pytest.approx(0.1)] * movies
     asked = len(ray.calls)
     finish(open_desk())
-    assert [name for name, _ in ray.calls[asked:]] == ["counsel"], "nothing is computed twice"
+    assert [name for name, _ in ray.calls[asked:]] == ["advise"], "nothing is computed twice"
     say(store, movies, tilt_mrad=0.2)
     finish(open_desk())
     assert coma_at_4_angstrom(store, "m003") < said - 0.3

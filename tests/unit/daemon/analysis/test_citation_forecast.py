@@ -56,7 +56,7 @@ def test_a_forecast_that_fails_is_said(runtime, ray, kind, calls):
     assert "the forecast from g.csv failed: out of memory" in one.verdict.does_not_know[0]
 
 
-def test_rounds_wait_for_the_forecast_and_carry_it(runtime, ray, store, put, tmp_path):
+def test_rounds_wait_for_the_forecast_and_carry_it(runtime, ray, context, put):
     for sequence in range(EPOCH_MOVIES):
         put(sequence)
     book = SimpleNamespace(open_sequences=[], ended_sequences=list(range(EPOCH_MOVIES)))
@@ -64,7 +64,7 @@ def test_rounds_wait_for_the_forecast_and_carry_it(runtime, ray, store, put, tmp
     waiting = [True]
     ray.answers |= {"forecast": lambda *_: FOUND, "score": lambda facts: ()}
     ray.wait = lambda calls, timeout: ([], calls) if waiting[0] else (calls, [])
-    scores = EvaluationRounds(runtime, store, tmp_path, settings, book, utc_us=lambda: 1, map_idle=lambda: True)
+    scores = EvaluationRounds(runtime, context(settings=settings), book, map_idle=lambda: True)
     for _ in range(5):
         scores.step()
     assert [name for name, _ in ray.calls] == ["forecast"]

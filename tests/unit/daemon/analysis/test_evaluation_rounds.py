@@ -21,13 +21,11 @@ from frazil.models.evaluation.verdict import Verdict
 
 
 @pytest.fixture
-def desk(runtime, store, put, tmp_path):
+def desk(runtime, context, put):
     for sequence in range(2 * EPOCH_MOVIES):
         put(sequence)
     book = SimpleNamespace(open_sequences=[], ended_sequences=list(range(2 * EPOCH_MOVIES)))
-    return EvaluationRounds(
-        runtime, store, tmp_path, Settings(), book, utc_us=lambda: 1, map_idle=lambda: True
-    )  # fmt: skip
+    return EvaluationRounds(runtime, context(), book, map_idle=lambda: True)
 
 
 def finish(desk):

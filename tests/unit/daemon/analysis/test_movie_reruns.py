@@ -33,14 +33,14 @@ def now_s():
 
 
 @pytest.fixture
-def make(runtime, store, put, tmp_path, now_s):
+def make(runtime, context, put, now_s):
     def desk(rounds=4, every=2, movies=None, **settings):
         for sequence in range(rounds * EPOCH_MOVIES if movies is None else movies):
             put(sequence)
         chosen = Settings(
             microscope=MicroscopeSettings(), evaluation=EvaluationSettings(sandbox_every_rounds=every, **settings)
         )
-        return MovieReruns(runtime, store, tmp_path, chosen, utc_us=lambda: 1, clock=lambda: now_s[0])
+        return MovieReruns(runtime, context(settings=chosen, clock=lambda: now_s[0]))
 
     return desk
 

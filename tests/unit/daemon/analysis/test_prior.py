@@ -21,11 +21,10 @@ FIRST_USER = eligible_below(0)
 
 
 @pytest.fixture
-def open_desk(runtime, store, tmp_path):
+def open_desk(runtime, store, context):
     def make(parameter_hash="h"):
         book = MovieRegistry.restore(store, parameter_hash=parameter_hash, code_version="1")
-        made_with = MadeWith(parameter_hash, "1")
-        return PriorVersions(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1)
+        return PriorVersions(runtime, context(made_with=MadeWith(parameter_hash, "1")), book)
 
     return make
 
@@ -53,11 +52,10 @@ def run(desk):
     assert not desk.busy
 
 
-def test_what_a_session_started_from_is_kept_when_others_have_gone_on(runtime, store, tmp_path):
+def test_what_a_session_started_from_is_kept_when_others_have_gone_on(runtime, store, context):
     def desk(start):
         book = MovieRegistry.restore(store, parameter_hash="h", code_version="1")
-        made_with = MadeWith("h", "1")
-        return PriorVersions(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1, start=lambda: start)
+        return PriorVersions(runtime, context(), book, start=lambda: start)
 
     taught = replace(physics_prior(), empty_counts_per_px=7.0)
     assert desk(physics_prior()).prior_for(0) == physics_prior()
@@ -172,10 +170,9 @@ def test_versions_made_in_larger_epochs_are_made_again(open_desk, epoch, store):
     assert open_desk().newest_version == 0
 
 
-def test_the_session_says_how_much_is_forgotten(runtime, store, tmp_path, epoch, ray):
+def test_the_session_says_how_much_is_forgotten(runtime, store, context, epoch, ray):
     book = MovieRegistry.restore(store, parameter_hash="h", code_version="1")
-    made_with = MadeWith("h", "1")
-    run(PriorVersions(runtime, store, tmp_path, book, made_with=made_with, utc_us=lambda: 1, forgetting=0.97))
+    run(PriorVersions(runtime, context(), book, forgetting=0.97))
     assert [arguments[2] for method, arguments in ray.calls if method == "learn"] == [0.97]
 
 

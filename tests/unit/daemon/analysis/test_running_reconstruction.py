@@ -46,10 +46,10 @@ def actor(ray):
 
 
 @pytest.fixture
-def open_desk(runtime, store, tmp_path, actor):
+def open_desk(runtime, store, context, actor):
     def make():
         book = MovieRegistry.restore(store, parameter_hash="h", code_version="1")
-        return RunningReconstruction(runtime, store, tmp_path, SETTINGS, book, utc_us=lambda: 1)
+        return RunningReconstruction(runtime, context(settings=SETTINGS), book)
 
     return make
 

@@ -43,6 +43,11 @@ def kept(alias: str = "") -> str:
     return f"{_column(alias)} = '{KEPT.value}'"
 
 
+def rejected(alias: str = "") -> str:
+    """The movie has a result that a threshold or a person set aside."""
+    return f"{_column(alias)} = '{MovieState.REJECTED.value}'"
+
+
 def finished(alias: str = "") -> str:
     """The movie has a result, kept or not."""
     return in_state(FINISHED, alias)

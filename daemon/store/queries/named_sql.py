@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from frazil.daemon.store.movie_states import GIVEN_UP, current, finished, in_state, kept, not_in_state, rejected
+from frazil.models.records import MovieState
+
 TREND_METRICS: Mapping[str, str] = {
     "ctf_fit_angstrom": "c.fit_resolution_angstrom",
     "ctf_score": "c.score",
@@ -64,7 +67,7 @@ _FILTER = (
     "m.relative_path, m.grid_square, m.flags, m.rejection_reason, m.failure_reason)), lower($search)))"
 )
 _LAST_RESULTS = (
-    "(SELECT movie_id FROM movies WHERE ready_utc_us IS NOT NULL AND state IN ('ready', 'rejected') "
+    f"(SELECT movie_id FROM movies WHERE ready_utc_us IS NOT NULL AND {finished()} "
     "ORDER BY ready_utc_us DESC LIMIT $last)"
 )
 
@@ -92,7 +95,7 @@ MOVIE_BY_PATH = (
 )
 TREND = (
     "WITH newest AS MATERIALIZED (SELECT movie_id FROM movies WHERE ready_utc_us IS NOT NULL "
-    "AND state IN ('ready', 'rejected') ORDER BY ready_utc_us DESC, movie_id DESC LIMIT $last) "
+    f"AND {finished()} ORDER BY ready_utc_us DESC, movie_id DESC LIMIT $last) "
     "SELECT m.movie_id, m.relative_path, m.state, m.ready_utc_us, {metrics} "
     "FROM newest JOIN movies m USING (movie_id) {metrics_joins} ORDER BY m.ready_utc_us, m.movie_id"
 )
@@ -100,12 +103,12 @@ TREND_BAND = (
     "SELECT CAST((min(utc_us) + max(utc_us)) // 2 AS BIGINT) AS utc_us, count(value) AS movies, "
     "quantile_cont(value, 0.1) AS p10, median(value) AS median, quantile_cont(value, 0.9) AS p90 FROM ("
     "SELECT m.ready_utc_us AS utc_us, {metric} AS value, ntile($bins) OVER (ORDER BY m.ready_utc_us, m.movie_id) "
-    f"AS bin {_JOINED} WHERE m.ready_utc_us IS NOT NULL AND m.state IN ('ready', 'rejected')) GROUP BY bin ORDER BY bin"
+    f"AS bin {_JOINED} WHERE m.ready_utc_us IS NOT NULL AND {finished('m')}) GROUP BY bin ORDER BY bin"
 )
 DISTRIBUTION = (
     "SELECT count({metric}) AS movies, min({metric}) AS minimum, quantile_cont({metric}, 0.25) AS quartile_1, "
     "median({metric}) AS median, quantile_cont({metric}, 0.75) AS quartile_3, max({metric}) AS maximum, "
-    f"avg({{metric}}) AS mean {_JOINED} WHERE m.state = 'ready'"
+    f"avg({{metric}}) AS mean {_JOINED} WHERE {kept('m')}"
 )
 # A daemon that begins (anew, or with other settings) counts the lag from there: by the wall clock some waited longer.
 # Ten seconds are more than clocks are set by.
@@ -119,11 +122,11 @@ LAG_PERCENTILES = (
 # A session younger than the window is measured over its own age.
 RATE_PER_HOUR = (
     "WITH span AS (SELECT greatest(least($window_s, ($now_utc_us - min(found_utc_us)) / 1e6), 1.0) AS s FROM movies) "
-    "SELECT count(*) FILTER (found_utc_us > $now_utc_us - s * 1e6 - 1 AND state <> 'outdated') * 3600.0 / any_value(s) "
+    f"SELECT count(*) FILTER (found_utc_us > $now_utc_us - s * 1e6 - 1 AND {current()}) * 3600.0 / any_value(s) "
     "AS found_per_hour, "
-    "count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND state IN ('ready', 'rejected')) * 3600.0 "
+    f"count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND {finished()}) * 3600.0 "
     "/ any_value(s) AS ready_per_hour, "
-    "count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND state = 'ready') * 3600.0 / any_value(s) "
+    f"count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND {kept()}) * 3600.0 / any_value(s) "
     "AS kept_per_hour, any_value(s) AS window_s FROM movies, span"
 )
 TIME_SPAN = (
@@ -135,11 +138,10 @@ ACQUISITION = (
     "SELECT mode(voltage_kv) AS voltage_kv, mode(pixel_size_angstrom) AS pixel_size_angstrom, "
     "mode(dose_per_frame_e_per_a2) AS dose_per_frame_e_per_a2, mode(metadata_json ->> '$.microscope') AS microscope, "
     "mode(metadata_json ->> '$.camera') AS camera, mode(CAST(metadata_json ->> '$.cs_mm' AS DOUBLE)) AS cs_mm "
-    "FROM movies WHERE state <> 'outdated'"
+    f"FROM movies WHERE {current()}"
 )
 RECENT_VERDICTS = (
-    "SELECT count(*) FILTER (state = 'ready') AS kept, count(*) AS finished FROM movies "
-    f"WHERE movie_id IN {_LAST_RESULTS}"
+    f"SELECT count(*) FILTER ({kept()}) AS kept, count(*) AS finished FROM movies WHERE movie_id IN {_LAST_RESULTS}"
 )
 FRAME_SHIFTS = (
     "SELECT frame, shift_x_angstrom, shift_y_angstrom, sd_angstrom FROM frame_shifts WHERE movie_id = $movie_id "
@@ -203,30 +205,30 @@ LOSSES_PER_HOUR = (
     "+ (loss_ln_ssnr[i + 1] - loss_ln_ssnr[i]) * (wanted - f[i]) / (f[i + 1] - f[i]) END AS loss FROM placed) "
     "SELECT time_bucket(INTERVAL 1 HOUR, make_timestamp(m.ready_utc_us)) AS hour_utc, factor, "
     "avg(loss) AS loss_ln_ssnr, count(*) AS movies FROM lossy JOIN movies m "
-    "USING (movie_id) WHERE m.state IN ('ready', 'rejected') GROUP BY hour_utc, factor "
+    f"USING (movie_id) WHERE {finished('m')} GROUP BY hour_utc, factor "
     "ORDER BY hour_utc, loss_ln_ssnr DESC, factor"
 )
 NAMED_CAUSES = (
-    "SELECT k.named_cause, count(*) AS movies, count(*) FILTER (m.state = 'ready') AS kept, "
+    f"SELECT k.named_cause, count(*) AS movies, count(*) FILTER ({kept('m')}) AS kept, "
     "avg(k.named_excess_ln_ssnr) AS excess_ln_ssnr FROM named_causes k JOIN movies m USING (movie_id) "
-    "WHERE m.state IN ('ready', 'rejected') GROUP BY k.named_cause ORDER BY movies DESC, k.named_cause NULLS LAST"
+    f"WHERE {finished('m')} GROUP BY k.named_cause ORDER BY movies DESC, k.named_cause NULLS LAST"
 )
 CAUSES_BY_SQUARE = (
     "SELECT m.grid_square, k.named_cause, count(*) AS movies, avg(k.named_excess_ln_ssnr) AS excess_ln_ssnr "
-    "FROM named_causes k JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected') "
+    f"FROM named_causes k JOIN movies m USING (movie_id) WHERE {finished('m')} "
     "AND m.grid_square IS NOT NULL GROUP BY m.grid_square, k.named_cause "
     "ORDER BY m.grid_square, movies DESC, k.named_cause NULLS LAST"
 )
 CHANGE_POINTS = (
     "SELECT p.*, (SELECT relative_path FROM movies m WHERE m.acquired_utc_us = p.acquired_utc_us "
-    "AND m.state <> 'outdated' LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
+    f"AND {current('m')} LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
 )
 CAUSAL_NODES = "SELECT * FROM causal_nodes ORDER BY place"
 CAUSAL_EDGES = "SELECT * FROM causal_edges ORDER BY cause, effect"
 RESTORATIONS = (
     "SELECT r.method, r.network_version, count(*) AS movies, median(r.held_out_gain) AS held_out_gain, "
     "median(r.specimen_share) AS specimen_share, avg(r.masked_share) AS masked_share "
-    "FROM restorations r JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected') "
+    f"FROM restorations r JOIN movies m USING (movie_id) WHERE {finished('m')} "
     "GROUP BY ALL ORDER BY movies DESC, r.method, r.network_version"
 )
 RESTORATION_ROUNDS = "SELECT * FROM restoration_rounds ORDER BY round"
@@ -234,7 +236,7 @@ CAUSAL_SHARES = "SELECT * FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor"
 FAILURES = (
     "SELECT movie_id, relative_path, state, attempts, failure_stage, "
     "coalesce(rejection_reason, failure_reason) AS reason, found_utc_us FROM movies "
-    "WHERE state IN ('failed', 'quarantined') OR ($include_rejected AND state = 'rejected') "
+    f"WHERE {in_state(GIVEN_UP)} OR ($include_rejected AND {rejected()}) "
     "ORDER BY found_utc_us DESC, movie_id LIMIT $limit OFFSET $offset"
 )
 # Numbers differ from movie to movie: `astigmatism 812 A is above 500 A` is one reason, not fifty.
@@ -242,7 +244,7 @@ REASONS = (
     "SELECT state, any_value(failure_stage) AS failure_stage, "
     "regexp_replace(coalesce(rejection_reason, failure_reason, 'no reason kept'), '[0-9]+([.][0-9]+)?', '#', 'g') "
     "AS pattern, min(coalesce(rejection_reason, failure_reason)) AS example, count(*) AS movies FROM movies "
-    "WHERE state IN ('rejected', 'failed', 'quarantined') GROUP BY state, pattern "
+    f"WHERE {in_state([MovieState.REJECTED, *GIVEN_UP])} GROUP BY state, pattern "
     "ORDER BY movies DESC, pattern LIMIT 50"
 )
 ALERTS = (
@@ -293,7 +295,7 @@ ORIENTATIONS = (
     "SELECT CAST(floor((rot_deg + 180) / 360 * $rot_bins) AS INTEGER) % $rot_bins AS rot_bin, "
     "least(CAST(floor((1 - cos(radians(tilt_deg))) / 2 * $tilt_bins) AS INTEGER), $tilt_bins - 1) AS tilt_bin "
     "FROM particles JOIN movies USING (movie_id) "
-    "WHERE state = 'ready' AND rot_deg IS NOT NULL AND tilt_deg IS NOT NULL"
+    f"WHERE {kept()} AND rot_deg IS NOT NULL AND tilt_deg IS NOT NULL"
     ") GROUP BY rot_bin, tilt_bin ORDER BY tilt_bin, rot_bin"
 )
 MAP_CLASSES = (
@@ -307,19 +309,20 @@ CLASSES = (
 PARTICLES = "SELECT * EXCLUDE (movie_id) FROM particles WHERE movie_id = $movie_id ORDER BY particle"
 PARTICLES_TOTAL = (
     "SELECT coalesce(sum(q.particle_count), 0) AS particles, count(*) AS movies FROM movies m "
-    "JOIN quality q USING (movie_id) WHERE m.state = 'ready'"
+    f"JOIN quality q USING (movie_id) WHERE {kept('m')}"
 )
 FRAME_COUNT_MODE = (
-    "SELECT frame_count, count(*) AS movies FROM movies WHERE frame_count IS NOT NULL AND state NOT IN "
-    "('quarantined', 'outdated') GROUP BY frame_count ORDER BY movies DESC, frame_count DESC LIMIT 1"
+    "SELECT frame_count, count(*) AS movies FROM movies WHERE frame_count IS NOT NULL AND "
+    f"{not_in_state([MovieState.QUARANTINED, MovieState.OUTDATED])} "
+    "GROUP BY frame_count ORDER BY movies DESC, frame_count DESC LIMIT 1"
 )
 SQUARES = (
-    "SELECT m.grid_square, count(*) AS movies, count(*) FILTER (m.state = 'ready') AS kept, "
+    f"SELECT m.grid_square, count(*) AS movies, count(*) FILTER ({kept('m')}) AS kept, "
     "median(c.fit_resolution_angstrom) AS ctf_fit_angstrom, "
     "median((c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4) AS defocus_um, "
     "median(q.motion_total_angstrom) AS motion_total_angstrom, median(c.ice_ring_density) AS ice_ring_density, "
     "median(q.relative_ice_thickness) AS relative_ice_thickness, avg(m.stage_x_um) AS stage_x_um, "
-    f"avg(m.stage_y_um) AS stage_y_um {_JOINED} WHERE m.grid_square IS NOT NULL AND m.state <> 'outdated' "
+    f"avg(m.stage_y_um) AS stage_y_um {_JOINED} WHERE m.grid_square IS NOT NULL AND {current('m')} "
     "GROUP BY m.grid_square ORDER BY m.grid_square"
 )
 # What thresholds judge, and what a movie's particles are worth: its losses (but those that processing undoes) summed at
@@ -336,14 +339,14 @@ THRESHOLD_FACTS = (
     "SELECT movie_id, sum(loss_ln_ssnr[greatest(1, len(list_filter(frequency_per_angstrom, "
     "lambda f: f <= 1 / $resolution_angstrom)))]) AS loss_ln_ssnr FROM causal_loss_arrays "
     "WHERE factor NOT IN ('aberrations', 'defocus_spread', 'motion_uncorrected') GROUP BY movie_id) l USING (movie_id) "
-    "WHERE m.state IN ('ready', 'rejected') AND m.movie_id > $after ORDER BY m.movie_id LIMIT $limit"
+    f"WHERE {finished('m')} AND m.movie_id > $after ORDER BY m.movie_id LIMIT $limit"
 )
 # What a change of settings would do: with which parameters results were made, what stages cost, and what files and
 # sidecars say of the exposure (`sources` names who said it).
 RESULT_HASHES = (
     "SELECT s.parameter_hash, s.code_version, count(*) AS movies FROM movies m JOIN (SELECT movie_id, "
     "any_value(parameter_hash) AS parameter_hash, any_value(code_version) AS code_version FROM stages "
-    "GROUP BY movie_id) s USING (movie_id) WHERE m.state IN ('ready', 'rejected') GROUP BY ALL ORDER BY ALL"
+    f"GROUP BY movie_id) s USING (movie_id) WHERE {finished('m')} GROUP BY ALL ORDER BY ALL"
 )
 STAGE_SECONDS = (
     "SELECT stage, avg(seconds) AS seconds, (SELECT count(DISTINCT worker) FROM stages) AS workers FROM stages "
@@ -351,7 +354,7 @@ STAGE_SECONDS = (
 )
 STATED_EXPOSURES = (
     "SELECT (metadata_json::JSON->>'{name}')::DOUBLE AS value, (metadata_json::JSON->'sources')::VARCHAR AS sources, "
-    "count(*) AS movies FROM movies WHERE metadata_json IS NOT NULL AND state IN ('ready', 'rejected') "
+    f"count(*) AS movies FROM movies WHERE metadata_json IS NOT NULL AND {finished()} "
     "AND (metadata_json::JSON->>'{name}') IS NOT NULL GROUP BY ALL ORDER BY movies DESC LIMIT 100"
 )
 MAP_GAINS = (
@@ -361,14 +364,14 @@ MAP_GAINS = (
 # Astigmatism is a direction without a sign: it is averaged as a vector at twice its angle. Beam tilt, which is what
 # makes coma, is weighted by its own variance. The tilts rest on one map: differences of groups are known better.
 OPTICS_GROUPS = (
-    "WITH per_movie AS (SELECT m.optics_group, m.state = 'ready' AS kept, m.state = 'ready' AND c.reliable AS fitted, "
+    f"WITH per_movie AS (SELECT m.optics_group, {kept('m')} AS kept, {kept('m')} AND c.reliable AS fitted, "
     "m.image_shift_x_um, m.image_shift_y_um, "
     "c.astigmatism_angstrom * cos(2 * radians(c.astigmatism_angle_deg)) AS a_cos, "
     "c.astigmatism_angstrom * sin(2 * radians(c.astigmatism_angle_deg)) AS a_sin, "
     "e.beam_tilt_x_mrad AS tilt_x, 1 / nullif(e.beam_tilt_xx_mrad2, 0) AS weight_x, "
     "e.beam_tilt_y_mrad AS tilt_y, 1 / nullif(e.beam_tilt_yy_mrad2, 0) AS weight_y "
     "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN particle_evidence_arrays e USING (movie_id) "
-    "WHERE m.state <> 'outdated'), summed AS (SELECT optics_group, count(*) AS movies, count(*) FILTER (kept) AS kept, "
+    f"WHERE {current('m')}), summed AS (SELECT optics_group, count(*) AS movies, count(*) FILTER (kept) AS kept, "
     "avg(image_shift_x_um) AS image_shift_x_um, avg(image_shift_y_um) AS image_shift_y_um, "
     "count(*) FILTER (fitted) AS fitted, "
     "avg(a_cos) FILTER (fitted) AS a_cos, avg(a_sin) FILTER (fitted) AS a_sin, "
@@ -392,7 +395,7 @@ EXPORT_MOVIES = (
     "m.file_format, m.frame_count, m.raw_frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, "
     "m.dose_per_frame_e_per_a2, m.flags, m.optics_group, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
     "c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id) "
-    f"{_JOINED} WHERE m.movie_id > $after AND m.state <> 'outdated' ORDER BY m.movie_id LIMIT $limit"
+    f"{_JOINED} WHERE m.movie_id > $after AND {current('m')} ORDER BY m.movie_id LIMIT $limit"
 )
 EXPORT_SHIFTS = (
     "SELECT movie_id, frame, shift_x_angstrom, shift_y_angstrom FROM frame_shifts "
@@ -405,7 +408,7 @@ EXPORT_LOCAL_MOTION = (
 )
 EXPORT_PARTICLES = "SELECT * FROM particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
 PARTICLE_EVIDENCE = (
-    "SELECT m.relative_path, e.* FROM particle_evidence e JOIN movies m USING (movie_id) WHERE m.state = 'ready' "
+    f"SELECT m.relative_path, e.* FROM particle_evidence e JOIN movies m USING (movie_id) WHERE {kept('m')} "
     "ORDER BY m.sequence DESC LIMIT $limit"
 )
 PARTICLE_FRC = (
@@ -430,7 +433,7 @@ PARTICLE_COLUMNS = (
             "map_class",
         ]
     )
-    + " FROM particle_arrays JOIN movies USING (movie_id) WHERE state = 'ready'"
+    + f" FROM particle_arrays JOIN movies USING (movie_id) WHERE {kept()}"
 )
 TABLE_NAMES = (
     "SELECT table_name AS \"table\", string_agg(column_name || ' ' || data_type, ', ' ORDER BY column_index) "

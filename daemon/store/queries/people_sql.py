@@ -6,11 +6,13 @@ those in which a movie became ready. `kept_percent` is of the finished ones.
 
 from __future__ import annotations
 
-_FINISHED = "m.state IN ('ready', 'rejected')"
+from frazil.daemon.store.movie_states import current, finished, kept
+
+_FINISHED = f"{finished('m')}"
 _ALL = "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)"
 _VERDICT = (
-    "count(*) AS finished, count(*) FILTER (m.state = 'ready') AS kept, "
-    "round(100.0 * count(*) FILTER (m.state = 'ready') / count(*), 1) AS kept_percent"
+    f"count(*) AS finished, count(*) FILTER ({kept('m')}) AS kept, "
+    f"round(100.0 * count(*) FILTER ({kept('m')}) / count(*), 1) AS kept_percent"
 )
 _QUALITY = (
     "median(c.fit_resolution_angstrom) AS ctf_fit_angstrom, median(q.motion_total_angstrom) AS motion_total_angstrom, "
@@ -37,13 +39,13 @@ LAG_BY_HOUR = (
 PARTICLES_BY_HOUR = (
     f"SELECT {_HOUR}, count(*) AS kept, sum(q.particle_count) AS particles, "
     "round(avg(q.particle_count), 1) AS particles_per_movie FROM movies m JOIN quality q USING (movie_id) "
-    "WHERE m.state = 'ready' GROUP BY hour_utc ORDER BY hour_utc"
+    f"WHERE {kept('m')} GROUP BY hour_utc ORDER BY hour_utc"
 )
 BEST_SQUARES = (
     f"SELECT m.grid_square, {_VERDICT}, {_QUALITY}, "
-    f"sum(q.particle_count) FILTER (m.state = 'ready') AS particles {_ALL} "
+    f"sum(q.particle_count) FILTER ({kept('m')}) AS particles {_ALL} "
     f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square HAVING count(*) >= $least_movies "
-    "ORDER BY median(c.fit_resolution_angstrom) * count(*) / count(*) FILTER (m.state = 'ready') NULLS LAST, "
+    f"ORDER BY median(c.fit_resolution_angstrom) * count(*) / count(*) FILTER ({kept('m')}) NULLS LAST, "
     "m.grid_square LIMIT $limit"
 )
 ICE_BY_SQUARE = (
@@ -62,7 +64,7 @@ DRIFT_AFTER_STAGE_MOVES = (
     "sqrt(pow(m.stage_x_um - lag(m.stage_x_um) OVER w, 2) + pow(m.stage_y_um - lag(m.stage_y_um) OVER w, 2)) "
     "AS step_um, "
     "(m.acquired_utc_us - lag(m.acquired_utc_us) OVER w) / 1e6 AS gap_s FROM movies m "
-    "WHERE m.state <> 'outdated' AND m.stage_x_um IS NOT NULL AND m.stage_y_um IS NOT NULL "
+    f"WHERE {current('m')} AND m.stage_x_um IS NOT NULL AND m.stage_y_um IS NOT NULL "
     "WINDOW w AS (ORDER BY m.acquired_utc_us, m.sequence)), "
     "marked AS (SELECT *, max(CASE WHEN step_um > $least_move_um THEN place END) OVER (ORDER BY place) AS moved_at "
     "FROM ordered) "
@@ -70,7 +72,7 @@ DRIFT_AFTER_STAGE_MOVES = (
     "median(q.motion_early_angstrom) AS motion_early_angstrom, median(q.motion_total_angstrom) "
     "AS motion_total_angstrom, quantile_cont(q.motion_total_angstrom, 0.9) AS motion_total_p90_angstrom, "
     "median(step_um) AS step_um, median(gap_s) AS gap_s FROM marked JOIN quality q USING (movie_id) "
-    "WHERE moved_at IS NOT NULL AND state IN ('ready', 'rejected') GROUP BY movie_after_move ORDER BY movie_after_move"
+    f"WHERE moved_at IS NOT NULL AND {finished()} GROUP BY movie_after_move ORDER BY movie_after_move"
 )
 ALERTS_BY_DAY = (
     "SELECT CAST(make_timestamp(coalesce(opened_utc_us, created_utc_us)) AS DATE) AS day_utc, severity, subject, "
@@ -104,7 +106,7 @@ BEST_MOVIES = f"{RANKED_MOVIES} c.fit_resolution_angstrom, m.movie_id LIMIT $lim
 WORST_MOVIES = f"{RANKED_MOVIES} c.fit_resolution_angstrom DESC, m.movie_id LIMIT $limit"
 TYPICAL_MOVIES = (
     f"{RANKED_MOVIES} abs(c.fit_resolution_angstrom - (SELECT median(fit_resolution_angstrom) FROM ctf "
-    "JOIN movies USING (movie_id) WHERE state = 'ready')), m.movie_id LIMIT $limit"
+    f"JOIN movies USING (movie_id) WHERE {kept()})), m.movie_id LIMIT $limit"
 )
 SOFTWARE = (
     "SELECT code_version, parameter_hash, count(DISTINCT movie_id) AS movies, min(finished_utc_us) AS first_utc_us, "
@@ -112,7 +114,7 @@ SOFTWARE = (
 )
 # Movies nearest to a moment, on both sides of it: what a change that somebody made at that time did.
 BEFORE_AND_AFTER = (
-    "WITH near AS (SELECT *, found_utc_us >= $utc_us AS after FROM movies WHERE state IN ('ready', 'rejected')), "
+    f"WITH near AS (SELECT *, found_utc_us >= $utc_us AS after FROM movies WHERE {finished()}), "
     "chosen AS (SELECT * FROM near QUALIFY row_number() OVER "
     "(PARTITION BY after ORDER BY abs(found_utc_us - $utc_us), movie_id) <= $last) "
     "SELECT after, count(*) AS movies, avg(c.fit_resolution_angstrom) AS ctf_fit_angstrom, "

@@ -11,6 +11,7 @@ from dataclasses import astuple
 import networkx as nx
 
 from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PriorRow, ShareRow
 from frazil.daemon.store.writes import session_writes
 from frazil.models.causal.graph import node_of
@@ -69,7 +70,7 @@ def replace_losses(
         str(row[0])
         for row in connection.execute(
             "SELECT DISTINCT movie_id FROM stages JOIN movies USING (movie_id) WHERE list_contains(?, movie_id) "
-            "AND parameter_hash = ? AND code_version = ? AND state IN ('ready', 'rejected')",
+            f"AND parameter_hash = ? AND code_version = ? AND {finished()}",
             [ids, parameter_hash, code_version],
         ).fetchall()
     }

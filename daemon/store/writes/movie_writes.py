@@ -15,6 +15,7 @@ from dataclasses import asdict
 
 from frazil.config.stages import Stage, outdated_from
 from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.movie_states import current, finished, not_in_state
 from frazil.daemon.store.rows import KnownMovie, MovieRow
 from frazil.daemon.store.writes.causal_writes import insert_losses
 from frazil.models.particles.half_sets import half_sets
@@ -147,7 +148,7 @@ def give_attempt_back(connection: Connection, movie_id: str) -> None:
     """The attempt was not the movie's fault (sick device, worker replaced): queue it again without counting."""
     connection.execute(
         "UPDATE movies SET attempts = greatest(attempts - 1, 0), state = 'queued' WHERE movie_id = ? "
-        "AND state NOT IN ('outdated', 'quarantined')",
+        f"AND {not_in_state([MovieState.OUTDATED, MovieState.QUARANTINED])}",
         [movie_id],
     )
 
@@ -283,7 +284,7 @@ def mark_results(connection: Connection, parameter_hash: str, code_version: str)
     """
     known = connection.execute(
         "SELECT DISTINCT parameter_hash FROM stages JOIN movies USING (movie_id) WHERE code_version = ? "
-        "AND state IN ('ready', 'rejected')",
+        f"AND {finished()}",
         [code_version],
     ).fetchall()
     for (made_with,) in known:
@@ -295,14 +296,14 @@ def mark_results(connection: Connection, parameter_hash: str, code_version: str)
             "failure_reason = CASE WHEN failure_stage = $redo THEN NULL ELSE failure_reason END, "
             "failure_evidence = CASE WHEN failure_stage = $redo THEN NULL ELSE failure_evidence END, "
             "failure_stage = CASE WHEN failure_stage = $redo THEN NULL ELSE failure_stage END "
-            "WHERE state IN ('ready', 'rejected') AND movie_id IN "
+            f"WHERE {finished()} AND movie_id IN "
             "(SELECT movie_id FROM stages WHERE parameter_hash = $made_with AND code_version = $code_version) "
             "AND regexp_extract(coalesce(flags, ''), 'outdated-[a-z]+') <> $mark",
             {"mark": mark, "redo": REDO_STAGE, "made_with": made_with, "code_version": code_version},
         )
     counts = connection.execute(
         "SELECT regexp_extract(flags, 'outdated-([a-z]+)', 1) AS stage, count(*) FROM movies "
-        "WHERE state IN ('ready', 'rejected') AND contains(flags, 'outdated-') "
+        f"WHERE {finished()} AND contains(flags, 'outdated-') "
         "AND failure_stage IS DISTINCT FROM ? GROUP BY stage",
         [REDO_STAGE],
     ).fetchall()
@@ -322,7 +323,7 @@ def keep_result(connection: Connection, movie_id: str, reason: str) -> None:
     """A result that was to be made again stays as it is, and why; it is not tried again until settings change again or
     a person asks for it."""
     connection.execute(
-        "UPDATE movies SET failure_stage = ?, failure_reason = ? WHERE movie_id = ? AND state IN ('ready', 'rejected')",
+        f"UPDATE movies SET failure_stage = ?, failure_reason = ? WHERE movie_id = ? AND {finished()}",
         [REDO_STAGE, reason, movie_id],
     )
 
@@ -330,7 +331,7 @@ def keep_result(connection: Connection, movie_id: str, reason: str) -> None:
 def mark_outdated(connection: Connection, relative_path: str, before_generation: int) -> int:
     """The file was replaced: older generations are `outdated` (their rows stay). Returns how many."""
     rows = connection.execute(
-        "UPDATE movies SET state = 'outdated' WHERE relative_path = ? AND generation < ? AND state <> 'outdated' "
+        f"UPDATE movies SET state = 'outdated' WHERE relative_path = ? AND generation < ? AND {current()} "
         "RETURNING movie_id",
         [relative_path, before_generation],
     ).fetchall()

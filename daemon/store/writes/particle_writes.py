@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 
 from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.movie_states import kept
 from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import session_writes
@@ -19,10 +20,10 @@ _COLUMNS = (
     "movie_id, particle_count, reference_renewal, beam_tilt_x_mrad, beam_tilt_y_mrad, beam_tilt_xx_mrad2, "
     "beam_tilt_xy_mrad2, beam_tilt_yy_mrad2, frequency_per_angstrom, frc, band_per_angstrom, log_ssnr, log_ssnr_sd"
 )
-_READ_SQL = """
+_READ_SQL = f"""
 SELECT e.movie_id, e.particle_count, e.reference_renewal, e.beam_tilt_x_mrad, e.beam_tilt_y_mrad,
        e.beam_tilt_xx_mrad2, e.beam_tilt_xy_mrad2, e.beam_tilt_yy_mrad2, e.log_ssnr, e.log_ssnr_sd
-FROM particle_evidence_arrays e JOIN movies m USING (movie_id) WHERE m.state = 'ready' ORDER BY m.sequence DESC LIMIT ?
+FROM particle_evidence_arrays e JOIN movies m USING (movie_id) WHERE {kept("m")} ORDER BY m.sequence DESC LIMIT ?
 """
 
 

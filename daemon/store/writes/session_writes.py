@@ -12,6 +12,7 @@ from typing import Any
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.movie_states import UNDER_WAY, in_state
 from frazil.daemon.store.rows import (
     AlertRow,
     ClassRow,
@@ -55,7 +56,7 @@ def take_back_start(connection: Connection, session_before: Sequence[Mapping[str
         _replace(connection, "session", ["session_id"], dict(values))
     connection.execute(
         "UPDATE movies SET state = CASE WHEN rejection_reason IS NULL THEN 'ready' ELSE 'rejected' END "
-        "WHERE state IN ('found', 'settling', 'queued', 'processing') AND ready_utc_us IS NOT NULL "
+        f"WHERE {in_state(UNDER_WAY)} AND ready_utc_us IS NOT NULL "
         "AND movie_id IN (SELECT movie_id FROM quality)"
     )
 

@@ -15,10 +15,15 @@ CRITICAL_A_E_PER_A2 = 0.24499
 CRITICAL_EXPONENT = -1.6649
 CRITICAL_C_E_PER_A2 = 2.8141
 _SCALE_AT_200_KV = 0.8
+"""Critical exposure at 200 kV relative to that at 300 kV (Grant & Grigorieff 2015)."""
+_ELECTRON_REST_ENERGY_KEV = 510.99895
+"""m c^2 (CODATA 2018), rounded; `wavelength.ELECTRON_REST_ENERGY_KEV` is computed and differs in the last digits."""
+_LOWEST_VOLTAGE_KV, _HIGHEST_VOLTAGE_KV = 60.0, 1300.0
+"""Of electron microscopes."""
 
 
 def _beta_squared(voltage_kv: float) -> float:
-    gamma = 1.0 + voltage_kv / 510.99895
+    gamma = 1.0 + voltage_kv / _ELECTRON_REST_ENERGY_KEV
     return 1.0 - 1.0 / gamma**2
 
 
@@ -33,7 +38,7 @@ def voltage_scale(voltage_kv: float) -> float:
     ValueError
         The voltage is not between 60 and 1300 kV.
     """
-    if not 60.0 <= voltage_kv <= 1300.0:
+    if not _LOWEST_VOLTAGE_KV <= voltage_kv <= _HIGHEST_VOLTAGE_KV:
         raise ValueError(f"voltage {voltage_kv} kV is outside 60-1300 kV")
     at_300, at_200 = _beta_squared(300.0), _beta_squared(200.0)
     slope = (1.0 - _SCALE_AT_200_KV) / (at_300 - at_200)

@@ -21,6 +21,12 @@ from frazil.models.optics.wavelength import ELECTRON_REST_ENERGY_KEV
 
 ICE_MSD_PER_AXIS_A2_PER_E_PER_A2 = 1.1 / 3.0
 INELASTIC_MEAN_FREE_PATH_300KV_NM = 395.0
+_LOW_K_LEVEL, _LOW_K_RISE, _LOW_K_END_PER_ANGSTROM = 0.06, 0.1, 0.2
+"""Structure factor at k = 0, what it gains with k^2, and where that ends."""
+_EDGE_PER_ANGSTROM, _EDGE_WIDTH_PER_ANGSTROM = 0.245, 0.018
+"""Where it rises to 1."""
+_RINGS = ((1.25, 0.268, 0.022), (-0.35, 0.365, 0.03), (0.5, 0.485, 0.04))
+"""Height, place and width (1/A) of the peak at 3.7 A, the dip after it and the second peak at 2.1 A."""
 
 
 def beta_squared(voltage_kv: float) -> float:
@@ -44,12 +50,11 @@ def ice_structure_factor(k: Tensor) -> Tensor:
     Approximate: nearly incompressible below 0.2 1/A, the sharp peak at 3.7 A, the second at 2.1 A, 1 beyond (drawn
     after Narten, Venkatesh & Rice 1976, J. Chem. Phys. 64, 1106 and Bowron et al. 2006, J. Chem. Phys. 125, 194502).
     """
-    low = 0.06 + 0.1 * (k / 0.2).clamp_max(1.0) ** 2
-    level = low + (1.0 - low) * torch.sigmoid((k - 0.245) / 0.018)
-    peak = 1.25 * torch.exp(-0.5 * ((k - 0.268) / 0.022) ** 2)
-    dip = -0.35 * torch.exp(-0.5 * ((k - 0.365) / 0.03) ** 2)
-    second = 0.5 * torch.exp(-0.5 * ((k - 0.485) / 0.04) ** 2)
-    return level + peak + dip + second
+    low = _LOW_K_LEVEL + _LOW_K_RISE * (k / _LOW_K_END_PER_ANGSTROM).clamp_max(1.0) ** 2
+    total = low + (1.0 - low) * torch.sigmoid((k - _EDGE_PER_ANGSTROM) / _EDGE_WIDTH_PER_ANGSTROM)
+    for height, place, width in _RINGS:
+        total = total + height * torch.exp(-0.5 * ((k - place) / width) ** 2)
+    return total
 
 
 def ice_power(k_squared: Tensor, thickness_angstrom: float) -> Tensor:

@@ -89,10 +89,6 @@ class UnsupportedFormatError(FormatError):
     """A well-formed file in a variant that frazil does not read."""
 
 
-class GainError(StopDaemonError):
-    """The gain reference is missing, does not fit the movies, or is contradicted by them."""
-
-
 class SettingsError(UsageError):
     """A setting is unknown, malformed, out of range or missing."""
 

@@ -27,11 +27,3 @@ class ParticleEvidence:
     beam_tilt_y_mrad: float | None
     beam_tilt_covariance_mrad2: tuple[float, float, float] | None
     """xx, xy, yy."""
-
-    @property
-    def beam_tilt_sd_mrad(self) -> tuple[float, float] | None:
-        """Of x and y."""
-        if self.beam_tilt_covariance_mrad2 is None:
-            return None
-        xx, _, yy = self.beam_tilt_covariance_mrad2
-        return float(xx**0.5), float(yy**0.5)

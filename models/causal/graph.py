@@ -123,15 +123,6 @@ def factors_reached(graph: nx.DiGraph, cause: str) -> tuple[str, ...]:
     )
 
 
-def causes_of(graph: nx.DiGraph, factor: str) -> tuple[str, ...]:
-    """Settings and events upstream of a factor: what a person can do about it."""
-    return tuple(
-        name
-        for name in nx.topological_sort(graph)
-        if name in nx.ancestors(graph, factor) and node_of(graph, name).kind in ("setting", "event")
-    )
-
-
 def as_tree(graph: nx.DiGraph, losses_ln_ssnr: Mapping[str, float] | None = None) -> Iterator[str]:
     """Lines of text: every factor, largest loss first, with what acts on it."""
     losses = losses_ln_ssnr or {}

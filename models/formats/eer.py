@@ -44,12 +44,6 @@ class EerMetadata:
     total_dose_e_per_px: float | None = None
     pixel_size_angstrom: float | None = None
 
-    @property
-    def frames_per_s(self) -> float | None:
-        if self.frame_count is None or not self.exposure_time_s:
-            return None
-        return self.frame_count / self.exposure_time_s
-
 
 def parse_metadata(xml: bytes) -> EerMetadata:
     """The items of tag 65001 of the first page: `<item name="exposureTime" unit="s">6.97</item>` and so on.
@@ -184,11 +178,6 @@ class EerReader(FrameReader):
         longest = max(last - first for first, last in self._groups)
         self._dtype = np.dtype(np.uint8 if longest <= 255 else np.uint16)
         self.header = eer_header(path, self._pages, self.metadata, fraction_count, self._dtype.name)
-
-    @property
-    def raw_frame_groups(self) -> tuple[tuple[int, int], ...]:
-        """Which raw frames (from 0, half-open) each fraction holds; the dose of a fraction is proportional to it."""
-        return self._groups
 
     def _frame(self, index: int, out: np.ndarray | None) -> np.ndarray:
         first_page = self._pages[0]

@@ -22,7 +22,6 @@ from frazil.models.formats.atomic import atomic_path
 RUN_BITS, SUBPIXEL_BITS = 7, 4
 LONGEST_RUN = (1 << RUN_BITS) - 1
 _LONG, _SHORT, _UNDEFINED, _LONG8 = 4, 3, 7, 16
-_TYPE_BYTES = {_SHORT: 2, _LONG: 4, _UNDEFINED: 1, _LONG8: 8}
 
 
 @dataclass(frozen=True, slots=True)

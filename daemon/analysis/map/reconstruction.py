@@ -62,7 +62,6 @@ class RunningReconstruction:
         self._unrecorded = False
         """Movies were added since the last stored round."""
         self._round_due = False
-        self._movie_count = 0
         self._recorded_movie_count = 0
         self.particle_count: int | None = None
         self.resolution_angstrom: float | None = None
@@ -217,7 +216,7 @@ class RunningReconstruction:
         included = set(resumed.included)
         if resumed.begun_anew and self._recorded_movie_count:
             self._tell_begun_anew(resumed.begun_anew)
-        self._movie_count, self.particle_count = resumed.movie_count, resumed.particle_count
+        self.particle_count = resumed.particle_count
         if not self._given:  # the daemon has just started: the checkpoint is where it goes on
             self._given, self._given_ids = list(resumed.included), set(included)
             # Killed between the round's files and its row: the row is made again.
@@ -303,7 +302,7 @@ class RunningReconstruction:
         )
 
     def _on_added(self, added: Added) -> None:
-        self._movie_count, self.particle_count = added.movie_count, added.particle_count
+        self.particle_count = added.particle_count
         self._unrecorded = True
         self._round_due = added.movie_count % ROUND_MOVIES == 0
         if added.skipped is not None:

@@ -76,10 +76,8 @@ def test_fractions_are_equal_in_dose_and_drop_nothing(make_eer: Callable[..., Pa
         assert header.pixel_size_angstrom == 0.706
         assert header.total_dose_e_per_px == 10.0
         assert header.exposure_time_s == 2.5
-        assert reader.metadata.frames_per_s == pytest.approx(23 / 2.5)
-        assert reader.raw_frame_groups == ((0, 5), (5, 11), (11, 17), (17, 23))
         fractions = list(reader.frames())
-        for (first, last), fraction in zip(reader.raw_frame_groups, fractions, strict=True):
+        for (first, last), fraction in zip(((0, 5), (5, 11), (11, 17), (17, 23)), fractions, strict=True):
             np.testing.assert_array_equal(fraction, raw_frames[first:last].sum(0))
         assert sum(int(fraction.sum()) for fraction in fractions) == raw_frames.sum()
         np.testing.assert_array_equal(next(reader.frames(2)), fractions[2])

@@ -8,7 +8,7 @@ from typing import Protocol
 from frazil.config.settings import ThresholdSettings
 from frazil.daemon.changes.what_if import Row, WhatIf, state_and_reason, what_if
 from frazil.daemon.store.engine import Connection
-from frazil.daemon.store.queries import named_sql
+from frazil.daemon.store.queries.movies import THRESHOLD_FACTS
 from frazil.daemon.store.table import Scalar, Table
 from frazil.models.records import MovieState
 
@@ -45,7 +45,7 @@ def judge_again(connection: Connection, thresholds: ThresholdSettings) -> tuple[
     aside and how many are kept again. What a person accepted or rejected stays. For `Store.submit`."""
     rejected = again = 0
     cursor = connection.execute(
-        named_sql.THRESHOLD_FACTS, {"resolution_angstrom": _NO_MAP_ANGSTROM, "after": "", "limit": 1 << 62}
+        THRESHOLD_FACTS, {"resolution_angstrom": _NO_MAP_ANGSTROM, "after": "", "limit": 1 << 62}
     )
     columns = [column[0] for column in cursor.description or ()]
     for values in cursor.fetchall():

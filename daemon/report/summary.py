@@ -34,7 +34,7 @@ from frazil.daemon.report.summary_records import (
 )
 from frazil.daemon.report.why import changes, named_counts
 from frazil.daemon.store.movie_states import FINISHED, KEPT
-from frazil.daemon.store.queries.catalogue import RATE_IDLE_US
+from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW

@@ -13,7 +13,7 @@ from frazil.config.errors import QueryError
 from frazil.daemon.analysis.coordinator import AnalysisSummary
 from frazil.daemon.session.options import DaemonOptions
 from frazil.daemon.session.registry import NO_REDO, RedoSummary
-from frazil.daemon.store.queries.catalogue import RATE_IDLE_US
+from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState

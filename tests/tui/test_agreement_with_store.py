@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.screen import synthetic_session
 from frazil.daemon.store.queries.catalogue import NAMED
-from frazil.daemon.store.queries.named_sql import MOVIE_COLUMNS, TREND_METRICS
+from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import NamedQuery
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS

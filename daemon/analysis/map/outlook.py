@@ -10,7 +10,8 @@ import numpy as np
 from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.engine import Connection
-from frazil.daemon.store.queries import named_sql
+from frazil.daemon.store.queries.maps import ORIENTATIONS
+from frazil.daemon.store.queries.session import RATE_PER_HOUR
 from frazil.daemon.store.rows import ForecastRow, GainRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
@@ -106,7 +107,7 @@ def _gains(ssnr: Ssnr) -> tuple[GainRow, ...]:
 def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:
     """Bins of views with their counts, and kept movies per hour over the last one; None: none."""
     given = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
-    views = connection.execute(named_sql.ORIENTATIONS, given).fetchall()
+    views = connection.execute(ORIENTATIONS, given).fetchall()
     window = {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}
-    paces = connection.execute(f"SELECT kept_per_hour FROM ({named_sql.RATE_PER_HOUR})", window).fetchall()
+    paces = connection.execute(f"SELECT kept_per_hour FROM ({RATE_PER_HOUR})", window).fetchall()
     return views, float(paces[0][0]) if paces and paces[0][0] else None

@@ -9,7 +9,7 @@ import pytest
 
 from frazil.config.errors import QueryError
 from frazil.daemon.store.queries import catalogue
-from frazil.daemon.store.queries.named_sql import MOVIE_COLUMNS
+from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS
 from frazil.daemon.store.rows import ScoreRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar, Table, to_json

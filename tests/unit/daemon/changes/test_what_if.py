@@ -6,12 +6,11 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 
 from frazil.config.cuts import CUT_METRICS, parse_cut
-from frazil.config.errors import SettingsError
+from frazil.config.errors import SettingsError, WriteError
 from frazil.config.loading import settings_to_yaml
 from frazil.config.settings import Settings, ThresholdSettings
 from frazil.daemon.changes.apply import Judged, put_in_force
@@ -177,7 +176,7 @@ def test_thresholds_are_put_in_force_wholly_or_not_at_all(store: Store, results:
     assert file.read_text(encoding="utf-8") == text() == settings_to_yaml(new)
     connection_fails = Settings(thresholds=ThresholdSettings(max_ctf_fit_resolution_angstrom=4.0))
     store.submit(lambda c: c.execute("ALTER TABLE movies RENAME rejection_reason TO elsewhere")).result()
-    with pytest.raises(duckdb.Error):
+    with pytest.raises(WriteError):
         put_in_force(store, store.session_dir, connection_fails, before=new)
     assert file.read_text(encoding="utf-8") == text() == settings_to_yaml(new)
 

@@ -1,14 +1,16 @@
-"""The texts of the questions that people ask the morning after; by square, hole, hour and day, one row a group.
+"""The questions that people ask the morning after; by square, hole, hour and day, one row a group.
 
-As in `named_sql.py`: kept movies are those in state `ready`, finished ones are kept or rejected, hours are UTC and
-those in which a movie became ready. `kept_percent` is of the finished ones.
+Hours are UTC and those in which a movie became ready. `kept_percent` is of the finished movies.
 """
 
 from __future__ import annotations
 
-from frazil.daemon.store.movie_states import current, finished, kept
+from collections.abc import Mapping
 
-_FINISHED = f"{finished('m')}"
+from frazil.daemon.store.movie_states import current, finished, kept
+from frazil.daemon.store.queries.named_query import NamedQuery, Param, rows_param, utc_us_param
+
+_FINISHED = finished("m")
 _ALL = "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)"
 _VERDICT = (
     f"count(*) AS finished, count(*) FILTER ({kept('m')}) AS kept, "
@@ -19,7 +21,6 @@ _QUALITY = (
     "median(q.relative_ice_thickness) AS relative_ice_thickness"
 )
 _HOUR = "time_bucket(INTERVAL 1 HOUR, make_timestamp(m.ready_utc_us)) AS hour_utc"
-
 ACCEPTANCE_BY_SQUARE = (
     f"SELECT m.grid_square, {_VERDICT}, mode(m.rejection_reason) AS usual_reason, {_QUALITY} {_ALL} "
     f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square ORDER BY kept_percent, m.grid_square"
@@ -123,3 +124,42 @@ BEFORE_AND_AFTER = (
     "stddev_samp(q.motion_early_angstrom) / sqrt(count(q.motion_early_angstrom)) AS motion_early_se_angstrom "
     "FROM chosen m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id) GROUP BY after ORDER BY after"
 )
+
+QUERIES: Mapping[str, NamedQuery] = {
+    "acceptance_by_square": NamedQuery(
+        "Kept and rejected by grid square, worst first, and why.", ACCEPTANCE_BY_SQUARE, {}
+    ),
+    "acceptance_by_position": NamedQuery(
+        "Kept and rejected by position in the hole template (optics group).", ACCEPTANCE_BY_POSITION, {}
+    ),
+    "acceptance_by_hour": NamedQuery("Kept and rejected by hour.", ACCEPTANCE_BY_HOUR, {}),
+    "lag_by_hour": NamedQuery("From found to ready, by hour.", LAG_BY_HOUR, {}),
+    "particles_by_hour": NamedQuery("Particles of kept movies, by hour.", PARTICLES_BY_HOUR, {}),
+    "best_squares": NamedQuery(
+        "Squares to go on with: the CTF fit over the share that is kept, best first.",
+        BEST_SQUARES,
+        {"limit": rows_param(10), "least_movies": Param(int, 5)},
+    ),
+    "ice_by_square": NamedQuery("Ice by grid square, thickest first.", ICE_BY_SQUARE, {}),
+    "drift_after_stage_moves": NamedQuery(
+        "Motion by how many movies after a stage move (10: tenth and later): is the wait long enough?",
+        DRIFT_AFTER_STAGE_MOVES,
+        {"least_move_um": Param(float, 0.5)},
+    ),
+    "alerts_by_day": NamedQuery("Alerts by day, severity and subject.", ALERTS_BY_DAY, {}),
+    "holes": NamedQuery("Quality and acceptance by hole, with its stage position.", HOLES, {}),
+    "places": NamedQuery(
+        "Quality and acceptance by hole and position in its template, with stage position and image shift.",
+        PLACES,
+        {},
+    ),
+    "best_movies": NamedQuery("Movies with the best CTF fit.", BEST_MOVIES, {"limit": rows_param(10)}),
+    "typical_movies": NamedQuery("Movies nearest to the median CTF fit.", TYPICAL_MOVIES, {"limit": rows_param(10)}),
+    "worst_movies": NamedQuery("Movies with the worst CTF fit.", WORST_MOVIES, {"limit": rows_param(10)}),
+    "software": NamedQuery("Versions of frazil and settings that the movies were processed with.", SOFTWARE, {}),
+    "before_and_after": NamedQuery(
+        "The movies nearest to a moment, before and after it: what a change at that time did.",
+        BEFORE_AND_AFTER,
+        {"utc_us": utc_us_param(), "last": rows_param(50)},
+    ),
+}

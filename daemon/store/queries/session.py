@@ -1,0 +1,127 @@
+"""Questions about the session as a whole: its settings, how far and how fast it is, alerts, workers, feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from frazil.daemon.store.movie_states import current, finished, kept
+from frazil.daemon.store.queries.movie_columns import LAST_RESULTS
+from frazil.daemon.store.queries.named_query import LAST_PARAM, NamedQuery, Param, rows_param, utc_us_param
+from frazil.models.formats.acquisition import RELATIVE_TOLERANCE
+
+SESSION = "SELECT * FROM session ORDER BY created_utc_us DESC LIMIT 1"
+COUNTS_BY_STATE = "SELECT state, count(*) AS movies FROM movies GROUP BY state ORDER BY state"
+# A daemon that begins (anew, or with other settings) counts the lag from there: by the wall clock some waited longer.
+# Ten seconds are more than clocks are set by.
+LAG_PERCENTILES = (
+    "SELECT count(lag_s) AS movies, quantile_cont(lag_s, 0.5) AS p50_s, quantile_cont(lag_s, 0.95) AS p95_s, "
+    "max(lag_s) AS max_s, count(*) FILTER (wall_s > lag_s + 10) AS over_a_stop, "
+    "max(wall_s) FILTER (wall_s > lag_s + 10) AS over_a_stop_max_s "
+    "FROM (SELECT lag_s, (ready_utc_us - found_utc_us) / 1e6 AS wall_s FROM movies "
+    f"WHERE movie_id IN {LAST_RESULTS})"
+)
+# A session younger than the window is measured over its own age.
+RATE_PER_HOUR = (
+    "WITH span AS (SELECT greatest(least($window_s, ($now_utc_us - min(found_utc_us)) / 1e6), 1.0) AS s FROM movies) "
+    f"SELECT count(*) FILTER (found_utc_us > $now_utc_us - s * 1e6 - 1 AND {current()}) * 3600.0 / any_value(s) "
+    "AS found_per_hour, "
+    f"count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND {finished()}) * 3600.0 "
+    "/ any_value(s) AS ready_per_hour, "
+    f"count(*) FILTER (ready_utc_us > $now_utc_us - s * 1e6 - 1 AND {kept()}) * 3600.0 / any_value(s) "
+    "AS kept_per_hour, any_value(s) AS window_s FROM movies, span"
+)
+TIME_SPAN = (
+    "SELECT min(found_utc_us) AS first_utc_us, "
+    "greatest(max(found_utc_us), max(ready_utc_us)) AS last_utc_us, max(found_utc_us) AS last_found_utc_us FROM movies"
+)
+# What the flags left open, sidecars and headers said; the most common value of each.
+ACQUISITION = (
+    "SELECT mode(voltage_kv) AS voltage_kv, mode(pixel_size_angstrom) AS pixel_size_angstrom, "
+    "mode(dose_per_frame_e_per_a2) AS dose_per_frame_e_per_a2, mode(metadata_json ->> '$.microscope') AS microscope, "
+    "mode(metadata_json ->> '$.camera') AS camera, mode(CAST(metadata_json ->> '$.cs_mm' AS DOUBLE)) AS cs_mm "
+    f"FROM movies WHERE {current()}"
+)
+RECENT_VERDICTS = (
+    f"SELECT count(*) FILTER ({kept()}) AS kept, count(*) AS finished FROM movies WHERE movie_id IN {LAST_RESULTS}"
+)
+ALERTS = (
+    "SELECT * FROM alerts WHERE NOT $open_only OR (acknowledged_utc_us IS NULL AND cleared_utc_us IS NULL) "
+    "ORDER BY created_utc_us DESC, alert_id LIMIT $limit"
+)
+ALERT_DELIVERIES = (
+    "SELECT d.*, a.severity, a.subject, a.text FROM alert_deliveries d JOIN alerts a USING (alert_id) "
+    "ORDER BY d.opened_utc_us DESC, d.alert_id, d.channel LIMIT $limit"
+)
+STAGE_TIMINGS = (
+    "SELECT stage, count(*) AS movies, quantile_cont(seconds, 0.5) AS p50_s, quantile_cont(seconds, 0.95) AS p95_s, "
+    f"sum(seconds) AS total_s FROM stages WHERE movie_id IN {LAST_RESULTS} GROUP BY stage ORDER BY total_s DESC"
+)
+DEVICES = (
+    "SELECT worker, node, device, device_name, device_uuid, count(DISTINCT movie_id) AS movies, "
+    "sum(seconds) AS busy_s FROM stages GROUP BY ALL ORDER BY worker, node, device"
+)
+# What a change of settings would do: with which parameters results were made, what stages cost, and what files and
+# sidecars say of the exposure (`sources` names who said it).
+RESULT_HASHES = (
+    "SELECT s.parameter_hash, s.code_version, count(*) AS movies FROM movies m JOIN (SELECT movie_id, "
+    "any_value(parameter_hash) AS parameter_hash, any_value(code_version) AS code_version FROM stages "
+    f"GROUP BY movie_id) s USING (movie_id) WHERE {finished('m')} GROUP BY ALL ORDER BY ALL"
+)
+STAGE_SECONDS = (
+    "SELECT stage, avg(seconds) AS seconds, (SELECT count(DISTINCT worker) FROM stages) AS workers FROM stages "
+    "GROUP BY stage ORDER BY stage"
+)
+STATED_EXPOSURES = (
+    "SELECT (metadata_json::JSON->>'{name}')::DOUBLE AS value, (metadata_json::JSON->'sources')::VARCHAR AS sources, "
+    f"count(*) AS movies FROM movies WHERE metadata_json IS NOT NULL AND {finished()} "
+    "AND (metadata_json::JSON->>'{name}') IS NOT NULL GROUP BY ALL ORDER BY movies DESC LIMIT 100"
+)
+FEEDBACK = (
+    "SELECT f.*, m.relative_path FROM feedback f LEFT JOIN movies m USING (movie_id) "
+    "ORDER BY f.created_utc_us DESC, feedback_id LIMIT $limit"
+)
+TABLE_NAMES = (
+    "SELECT table_name AS \"table\", string_agg(column_name || ' ' || data_type, ', ' ORDER BY column_index) "
+    "AS columns FROM duckdb_columns() WHERE NOT internal GROUP BY table_name ORDER BY table_name"
+)
+
+QUERIES: Mapping[str, NamedQuery] = {
+    "session": NamedQuery("The session's settings and instrument (one row).", SESSION, {}),
+    "counts_by_state": NamedQuery("How many movies are in each state.", COUNTS_BY_STATE, {}),
+    "lag_percentiles": NamedQuery(
+        "Found to ready, over the last movies; and of how many this leaves out a stop of the daemon.",
+        LAG_PERCENTILES,
+        LAST_PARAM,
+    ),
+    "rate_per_hour": NamedQuery(
+        "Movies found and finished per hour over the window that ends at now_utc_us.",
+        RATE_PER_HOUR,
+        {"now_utc_us": utc_us_param(), "window_s": Param(float, 3600.0)},
+    ),
+    "time_span": NamedQuery("When the first movie was found and the last thing happened.", TIME_SPAN, {}),
+    "acquisition": NamedQuery("The most common acquisition parameters of the movies.", ACQUISITION, {}),
+    "recent_verdicts": NamedQuery("Kept and all, of the last finished movies.", RECENT_VERDICTS, LAST_PARAM),
+    "alerts": NamedQuery(
+        "What a person should know, newest first.",
+        ALERTS,
+        {"open_only": Param(bool, False), "limit": rows_param(50)},
+    ),
+    "alert_deliveries": NamedQuery(
+        "Which alert went where, by mail or webhook, newest first.",
+        ALERT_DELIVERIES,
+        {"limit": rows_param(100)},
+    ),
+    "stage_timings": NamedQuery("Seconds by stage over the last movies.", STAGE_TIMINGS, LAST_PARAM),
+    "devices": NamedQuery("What the workers really computed on.", DEVICES, {}),
+    "result_hashes": NamedQuery("With which parameters results were made.", RESULT_HASHES, {}),
+    "stage_seconds": NamedQuery(
+        "What each stage of a movie takes, and how many workers there were.", STAGE_SECONDS, {}
+    ),
+    "stated_exposures": NamedQuery(
+        "What is known of one number of the exposures, and who said it.",
+        STATED_EXPOSURES,
+        {"name": Param(str, required=True, choices=tuple(RELATIVE_TOLERANCE))},
+    ),
+    "feedback": NamedQuery("What people said, newest first.", FEEDBACK, {"limit": rows_param(100)}),
+    "table_names": NamedQuery("Tables and views with their columns.", TABLE_NAMES, {}),
+}

@@ -28,9 +28,9 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from frazil.daemon.report.html_pictures import collect
-from frazil.daemon.report.summary import summarise
-from frazil.daemon.report.summary_html import to_html
+from frazil.daemon.report.html.page import to_html
+from frazil.daemon.report.html.pictures import collect
+from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.why import losses_at_5_angstrom, session_graph, why_session
 from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.rows import AlertRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow, SessionRow

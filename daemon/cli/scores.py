@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from frazil.daemon.report import score_sentences
-from frazil.daemon.report.summary_text import clean
+from frazil.daemon.report.summary.text import clean
 from frazil.daemon.store.reading import open_session
 from frazil.daemon.store.table import Table
 

@@ -11,11 +11,11 @@ import typer
 
 from frazil.config.errors import UsageError
 from frazil.daemon.cli.query import tell_skipped, text_table
-from frazil.daemon.report.html_pictures import collect
+from frazil.daemon.report.html.page import to_html
+from frazil.daemon.report.html.pictures import collect
 from frazil.daemon.report.sessions_overview import overview
-from frazil.daemon.report.summary import raw_folder, summarise
-from frazil.daemon.report.summary_html import to_html
-from frazil.daemon.report.summary_text import to_json, to_text
+from frazil.daemon.report.summary.collect import raw_folder, summarise
+from frazil.daemon.report.summary.text import to_json, to_text
 from frazil.daemon.report.why import losses_at_5_angstrom, session_graph, why_session
 from frazil.daemon.store.queries.many_sessions import ask_all, find_sessions
 from frazil.daemon.store.reading import LiveReader, open_session

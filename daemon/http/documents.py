@@ -10,8 +10,8 @@ import msgspec
 
 from frazil.daemon.http.parameters import Parameter
 from frazil.daemon.http.routes import QueryDoc
-from frazil.daemon.report.summary_records import SessionSummary
-from frazil.daemon.report.summary_text import SUMMARY_COUNTS, SUMMARY_MOVIE_BY_MOVIE
+from frazil.daemon.report.summary.records import SessionSummary
+from frazil.daemon.report.summary.text import SUMMARY_COUNTS, SUMMARY_MOVIE_BY_MOVIE
 from frazil.daemon.store.queries.catalogue import NAMED
 from frazil.daemon.transport.messages import LiveState, Rows
 

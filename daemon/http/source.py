@@ -28,8 +28,8 @@ from frazil.daemon.http.metrics import metrics_text
 from frazil.daemon.http.orders import Accept, Acknowledge, Intervention, Note, Order, Pause, Reject
 from frazil.daemon.http.parameters import Value
 from frazil.daemon.report.pictures import load_picture
-from frazil.daemon.report.summary import summarise
-from frazil.daemon.report.summary_text import to_json
+from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.text import to_json
 from frazil.daemon.store.reading import LiveReader
 from frazil.daemon.transport.messages import Command, CommandName, LiveState, Scalar
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from frazil.daemon.report.summary_asking import Asker, integer, number, text
+from frazil.daemon.report.summary.asking import Asker, integer, number, text
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.movie_states import FINISHED, KEPT
 from frazil.daemon.store.reading import SessionReader

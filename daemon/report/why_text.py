@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from frazil.daemon.report.summary_text import utc_text
+from frazil.daemon.report.summary.text import utc_text
 from frazil.daemon.report.why import RESOLUTIONS_ANGSTROM, CauseLoss, LossAt, MovieWhy, SessionWhy
 
 _BAR = 30

@@ -10,7 +10,7 @@ import pytest
 
 from frazil.config.errors import QueryError
 from frazil.daemon.export.relion import export_star
-from frazil.daemon.report.summary import summarise
+from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.reading import LiveReader, open_session

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from frazil.daemon.report.summary import raw_folder, summarise
-from frazil.daemon.report.summary_html import to_html
-from frazil.daemon.report.summary_text import to_json, to_text
+from frazil.daemon.report.html.page import to_html
+from frazil.daemon.report.summary.collect import raw_folder, summarise
+from frazil.daemon.report.summary.text import to_json, to_text
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.rows import AlertRow, ForecastRow, InterventionRow, MovieRow, ReconstructionRow, ScoreRow
 from frazil.daemon.store.store import Store

@@ -12,13 +12,14 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from frazil.daemon.report import summary
-from frazil.daemon.report.html_pictures import Pictures, collect
-from frazil.daemon.report.html_spread import spread, spread_words
-from frazil.daemon.report.summary import summarise
-from frazil.daemon.report.summary_html import to_html
-from frazil.daemon.report.summary_records import Curve, Hole, SessionSummary
-from frazil.daemon.report.summary_text import to_json, to_text
+from frazil.daemon.report.html.page import to_html
+from frazil.daemon.report.html.pictures import Pictures, collect
+from frazil.daemon.report.html.spread import spread, spread_words
+from frazil.daemon.report.summary import collect as collecting
+from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.headline import headline
+from frazil.daemon.report.summary.records import Curve, Hole, SessionSummary
+from frazil.daemon.report.summary.text import to_json, to_text
 from frazil.daemon.store.rows import (
     AlertRow,
     FeedbackRow,
@@ -165,10 +166,10 @@ def test_the_verdict_names_what_is_wrong(filled: Store) -> None:
     assert found.headline[0].startswith("Too few movies to judge")
     round_beam = tuple(replace(m, median=50.0) if m.name == "astigmatism_angstrom" else m for m in found.metrics)
     many = replace(found, counts={"ready": 60, "rejected": 40}, metrics=round_beam)
-    assert summary.headline(many)[0].startswith("A fair session (too many movies are rejected): 60 of 100 finished")
+    assert headline(many)[0].startswith("A fair session (too many movies are rejected): 60 of 100 finished")
     bad = tuple(replace(m, median=7.5) if m.name == "ctf_fit_angstrom" else m for m in many.metrics)
-    assert summary.headline(replace(many, metrics=bad))[0].startswith("A poor session (")
-    good = summary.headline(replace(many, counts={"ready": 99, "rejected": 1}))
+    assert headline(replace(many, metrics=bad))[0].startswith("A poor session (")
+    good = headline(replace(many, counts={"ready": 99, "rejected": 1}))
     assert good[0].startswith("A good session: 99 of 100 finished movies kept (99 %), CTF fits to")
     assert "Most signal is lost to motion inside frames (0.75 +- 0.10" in good[1]
 
@@ -181,7 +182,7 @@ def test_a_session_with_nothing_in_it_has_a_page(store: Store) -> None:
 
 
 def test_long_sessions_are_told_in_bands(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "TREND_POINTS", 3)
+    monkeypatch.setattr(collecting, "TREND_POINTS", 3)
     found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
     assert found.bands[0].median[:2] == (pytest.approx(4.0), pytest.approx(4.1))
     page = to_html(found)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frazil.daemon.report.summary import METRICS, chance_of_larger, quarters
-from frazil.daemon.report.summary_advice import is_worse
-from frazil.daemon.report.summary_records import Metric
+from frazil.daemon.report.summary.advice import is_worse
+from frazil.daemon.report.summary.collect import METRICS, chance_of_larger, quarters
+from frazil.daemon.report.summary.records import Metric
 
 SPREAD = {
     "ctf_fit_angstrom": (4.5, 0.9),

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from frazil.config.errors import NotThereError, QueryError, UsageError
 from frazil.daemon.cli.main import build
-from frazil.daemon.report.summary import summarise
-from frazil.daemon.report.summary_html import to_html as summary_html
-from frazil.daemon.report.summary_text import to_text as summary_text
+from frazil.daemon.report.html.page import to_html as summary_html
+from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.text import to_text as summary_text
 from frazil.daemon.report.why import LossAt, session_graph, why_movie, why_session
 from frazil.daemon.report.why_text import bar, to_json, to_text
 from frazil.daemon.store.engine import SCHEMA_VERSION, Connection

@@ -12,7 +12,7 @@ from frazil.actors.evaluator import Evaluator, TimedVerdict
 from frazil.config.settings import EvaluationSettings, Settings
 from frazil.daemon.analysis.evaluation import facts as score_facts
 from frazil.daemon.analysis.evaluation.rounds import EvaluationRounds, score_row
-from frazil.daemon.report.summary import summarise
+from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.rows import FeedbackRow, ForecastRow, ParticleRows, ReconstructionRow
 from frazil.daemon.store.writes import session_writes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from frazil.daemon.report.summary_asking import Asker, Row, integer, number, text
-from frazil.daemon.report.summary_records import (
+from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
+from frazil.daemon.report.summary.records import (
     Advised,
     AlertDay,
     Band,

@@ -11,12 +11,12 @@ from functools import cache
 from html import escape
 from importlib import metadata, resources
 
-from frazil.daemon.report.html_grid import grid_maps
-from frazil.daemon.report.html_parts import folded, numbered, paragraphs, section, table
-from frazil.daemon.report.html_pictures import Pictures
-from frazil.daemon.report.html_plots import fsc_plot, growth_plot, history_plot, loss_bars, strips
-from frazil.daemon.report.summary_records import MapState, SessionSummary
-from frazil.daemon.report.summary_text import (
+from frazil.daemon.report.html.grid import grid_maps
+from frazil.daemon.report.html.parts import folded, numbered, paragraphs, section, table
+from frazil.daemon.report.html.pictures import Pictures
+from frazil.daemon.report.html.plots import fsc_plot, growth_plot, history_plot, loss_bars, strips
+from frazil.daemon.report.summary.records import MapState, SessionSummary
+from frazil.daemon.report.summary.text import (
     arrow,
     contradictions,
     evenness,

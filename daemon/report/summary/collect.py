@@ -1,6 +1,6 @@
 """What a session was like: a pure function from the store's named queries to one record.
 
-Works on a live and on a finished session alike. How it is shown is in `summary_text.py` and `summary_html.py`.
+Works on a live and on a finished session alike. How it is shown is in `summary.text` and `html.page`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from scipy.stats import mannwhitneyu
 
 from frazil.config.errors import SettingsError
 from frazil.config.safe_yaml import parse_yaml_mapping
-from frazil.daemon.report import score_sentences, summary_extras
-from frazil.daemon.report.summary_advice import advice
-from frazil.daemon.report.summary_asking import Asker, Row, integer, number, text
-from frazil.daemon.report.summary_headline import headline
-from frazil.daemon.report.summary_records import (
+from frazil.daemon.report import score_sentences
+from frazil.daemon.report.summary import extras
+from frazil.daemon.report.summary.advice import advice
+from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
+from frazil.daemon.report.summary.headline import headline
+from frazil.daemon.report.summary.records import (
     AlertLine,
     Curve,
     FactorLoss,
@@ -108,14 +109,14 @@ def summarise(
         last_hour_s=number(rates.get("window_s")),
         last_hour_found_per_hour=number(rates.get("found_per_hour")),
         last_hour_finished_per_hour=number(rates.get("ready_per_hour")),
-        bands=summary_extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
-        holes=summary_extras.holes(ask),
-        examples=summary_extras.examples(ask),
-        advised=summary_extras.advised(ask),
-        taken=summary_extras.taken(ask),
-        history=summary_extras.history(ask),
-        software=summary_extras.software(ask),
-        alert_days=summary_extras.alert_days(ask),
+        bands=extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
+        holes=extras.holes(ask),
+        examples=extras.examples(ask),
+        advised=extras.advised(ask),
+        taken=extras.taken(ask),
+        history=extras.history(ask),
+        software=extras.software(ask),
+        alert_days=extras.alert_days(ask),
         settings_yaml=settings_yaml,
     )
     summary = advice(summary)

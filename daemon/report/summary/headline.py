@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from frazil.daemon.report.summary_advice import (
+from frazil.daemon.report.summary.advice import (
     ASTIGMATISM_ANGSTROM,
     CTF_FIT_ANGSTROM,
     EARLY_MOTION_ANGSTROM,
     KEPT_SHARE,
     is_worse,
 )
-from frazil.daemon.report.summary_records import SessionSummary
+from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.why import cause_words
 from frazil.models.causal.factors import BESIDE_TOTAL
 

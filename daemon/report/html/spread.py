@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from frazil.daemon.report.summary_records import Hole
+from frazil.daemon.report.summary.records import Hole
 
 _SAME_STAGE_UM = 0.5
 """Readings of one position repeat to a few hundred nanometres."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from frazil.daemon.report.html_parts import Frame, crosses, dots, label, line, paragraphs, svg
-from frazil.daemon.report.html_spread import spread, spread_words
-from frazil.daemon.report.summary_records import Hole, Square
+from frazil.daemon.report.html.parts import Frame, crosses, dots, label, line, paragraphs, svg
+from frazil.daemon.report.html.spread import spread, spread_words
+from frazil.daemon.report.summary.records import Hole, Square
 
 _MOST_PANELS = 24
 _FEWEST_PLACES = 3

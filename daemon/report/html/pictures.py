@@ -16,7 +16,7 @@ import numpy as np
 
 from frazil.config.errors import FrazilError
 from frazil.daemon.report.pictures import load_picture
-from frazil.daemon.report.summary_records import SessionSummary
+from frazil.daemon.report.summary.records import SessionSummary
 
 _THUMBNAIL_PX = 256
 _LARGEST_BYTES = 600_000

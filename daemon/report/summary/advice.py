@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from frazil.daemon.report.summary_records import Metric, SessionSummary
+from frazil.daemon.report.summary.records import Metric, SessionSummary
 from frazil.models.records import MovieState
 
 ASTIGMATISM_ANGSTROM = 1000.0

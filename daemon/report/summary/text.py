@@ -11,7 +11,7 @@ from textwrap import wrap
 from typing import Any
 
 from frazil.daemon.report.score_sentences import CONTRADICTION
-from frazil.daemon.report.summary_records import MapState, Metric, SessionSummary, SideOfChange
+from frazil.daemon.report.summary.records import MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.table import json_value
 from frazil.models.interval_words import eighty

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from frazil.daemon.report.html_parts import (
+from frazil.daemon.report.html.parts import (
     Frame,
     crosses,
     dots,
@@ -16,8 +16,8 @@ from frazil.daemon.report.html_parts import (
     time_ticks,
     wedges,
 )
-from frazil.daemon.report.summary_records import Band, Curve, FactorLoss, MapState, Metric, SessionSummary
-from frazil.daemon.report.summary_text import figure
+from frazil.daemon.report.summary.records import Band, Curve, FactorLoss, MapState, Metric, SessionSummary
+from frazil.daemon.report.summary.text import figure
 from frazil.daemon.report.why import cause_words
 from frazil.models.causal.factors import BESIDE_TOTAL
 

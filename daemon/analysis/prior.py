@@ -12,7 +12,7 @@ import numpy as np
 
 from frazil.actors.causal_prior import CausalPriorActor
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.errors import FormatError
+from frazil.config.errors import FormatError, RetryLaterError, WriteError
 from frazil.daemon.analysis import advice_rows
 from frazil.daemon.analysis.actor_call import ActorCall, Answer, ProcessEndedError
 from frazil.daemon.analysis.after_version import AfterVersion
@@ -57,6 +57,8 @@ class PriorVersions:
         self._utc_us, self._notices, self._made_with = context.utc_us, context.notices, context.made_with
         self._snapshots: OrderedDict[int, PriorSnapshot] = OrderedDict()
         self._newest = 0
+        self._unrecorded: PriorSnapshot | None = None
+        """Version 0, as long as the store has not taken it."""
         self._first = self._version_0(start)
         self._load()
         # Epochs that an earlier run has learnt from are closed.
@@ -75,9 +77,18 @@ class PriorVersions:
             if kept is not None:
                 return kept
             _log.warning("the session's first prior is of an earlier form of the model: made again")
-        made = start()
-        self._store.write(WritePolicy.RETRIED, causal_writes.record_version, self._row(made), [], [])
+        made = self._unrecorded = start()
+        try:
+            self._record_version_0()
+        except (RetryLaterError, WriteError) as error:
+            _log.warning("the session's first prior is not in the store yet: %s", error)
         return made
+
+    def _record_version_0(self) -> None:
+        """Raises what `Store.write` raises; it is tried again before anything is learnt."""
+        if self._unrecorded is not None:
+            self._store.write(WritePolicy.DURABLE, causal_writes.record_version, self._row(self._unrecorded), [], [])
+            self._unrecorded = None
 
     def _load(self) -> None:
         rows = self._store.rows(
@@ -167,6 +178,7 @@ class PriorVersions:
     def _ask_next(self, *, quiet: bool = False, final: bool = False) -> bool:
         if self._actor.busy:
             return True
+        self._record_version_0()
         if self._epoch is None:
             self._epoch = self._epochs.close_next()
         if self._epoch is not None:

@@ -117,6 +117,8 @@ class EvaluationRounds:
         `step` raises."""
         if self._off:
             return True
+        if self._due is None:
+            self._due = self._epochs.close_next()  # several may wait: each is judged before the session ends
         if self._impact.step() or self._actor.busy or self._due is not None:
             return False
         if not final:

@@ -26,6 +26,7 @@ from frazil.daemon.alerts.sending import (
 )
 from frazil.daemon.store.rows import AlertRow, DeliveryRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 
 _log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class AlertCourier:
             return "failed"
         self._note(message, "sent", sent_utc_us=self._utc_us())
         # Also after a restart, which forgets the failures: the store knows whether it was told of.
-        self._store.submit(session_writes.clear_alert, _own_id(channel.name), utc_us=self._utc_us())
+        self._store.write(WritePolicy.RETRIED, session_writes.clear_alert, _own_id(channel.name), utc_us=self._utc_us())
         self._failures[channel.name] = 0
         self._not_before_s.pop(channel.name, None)
         return "sent"
@@ -159,11 +160,11 @@ class AlertCourier:
             )
             for alert in message.alerts
         ]
-        self._store.submit(session_writes.record_deliveries, rows).result()
+        self._store.write(WritePolicy.DURABLE, session_writes.record_deliveries, rows)
 
     def _tell(self, alert_id: str, text: str, remedy: str) -> None:
         alert = AlertRow("warning", DELIVERY_SUBJECT, text, self._utc_us(), remedy=remedy, alert_id=alert_id)
-        self._store.submit(session_writes.record_alert, alert)
+        self._store.write(WritePolicy.RETRIED, session_writes.record_alert, alert)
 
 
 def _own_id(channel: str) -> str:

@@ -247,7 +247,7 @@ class IntakeService:
                 self.arm()
         if now_s >= self._next_scan_s and not self._scan_running:
             self._begin_scan(now_s)
-        self._deliveries.deliver(now_s)
+        self._deliveries.deliver()
         self._publish_status()
 
     def _wait_s(self) -> float:
@@ -331,8 +331,8 @@ class IntakeService:
             file_system=self._file_system,
             root_lost=self._machine.root_lost,
             undelivered=len(self._deliveries),
-            failures=self._failures + self._deliveries.failures,
-            last_failure=self._last_failure or self._deliveries.last_failure,
+            failures=self._failures,
+            last_failure=self._last_failure,
             last_found_monotonic_s=self._last_found_s,
         )
 

@@ -18,6 +18,7 @@ from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
 from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieState
 
@@ -84,7 +85,7 @@ def adopt_missing(
     report = rebuild_from(store, wanted, now_utc_us=now_utc_us)
     _adopt_feedback(store, session_dir)
     for row in result_files.read_interventions(session_dir):
-        store.submit(session_writes.record_intervention, row).result()
+        store.write(WritePolicy.DURABLE, session_writes.record_intervention, row)
     return report
 
 
@@ -96,7 +97,7 @@ def _adopt_feedback(store: Store, session_dir: Path) -> None:
     for row in rows:
         if row.feedback_id not in known:
             try:
-                store.submit(session_writes.record_feedback, row).result()
+                store.write(WritePolicy.DURABLE, session_writes.record_feedback, row)
             except UsageError:
                 continue  # of a movie that has not come back yet: the verdict stays in the file
 

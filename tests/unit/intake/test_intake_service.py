@@ -72,12 +72,8 @@ def movie(frames=4, promised=None):
 class Listener:
     def __init__(self):
         self.said = []
-        self.failures = 0
 
     def _take(self, what):
-        if self.failures:
-            self.failures -= 1
-            raise RuntimeError("the daemon is busy")
         self.said.append(what)
 
     found = settling = replaced = revived = vanished = quarantined = late_sidecar = alert = _take
@@ -247,14 +243,6 @@ def test_reader_that_says_later_is_asked_later(bench):
     bench.write("a.tif", movie())
     bench.later(40)
     assert bench.listener.taken == [("a.tif", 1)]
-
-
-def test_daemon_that_fails_gets_the_movie_again(bench):
-    bench.listener.failures = 3
-    bench.write("a.tif", movie())
-    bench.later(30)
-    assert bench.listener.taken == [("a.tif", 1)]
-    assert [type(said).__name__ for said in bench.listener.said] == ["Found", "CompleteMovie"]
 
 
 def test_watcher_that_cannot_start_is_told_and_scanning_goes_on(tmp_path):

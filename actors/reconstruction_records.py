@@ -1,9 +1,10 @@
-"""What the daemon's map desk and the actor that keeps the reconstruction tell each other."""
+"""Messages between the daemon's running reconstruction and the actor that keeps the map."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frazil.models.map_round import MapRoundRecord
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.refine.round_report import RoundReport
 from frazil.models.records import CausalLosses, CtfEstimate
@@ -30,7 +31,7 @@ class MapMovie:
 
 @dataclass(frozen=True, slots=True)
 class ParticlePoses:
-    """What was found out about a movie's particles, in the order of its picks."""
+    """Poses and classes of a movie's particles, in the order of its picks."""
 
     movie_id: str
     half_set: tuple[int, ...]
@@ -82,31 +83,19 @@ class MapClassSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class FinishedRound:
-    """Files are written; numbers are for the store."""
+class FinishedRound(MapRoundRecord):
+    """The record of a round whose files are written, as far as it follows from the particles, with its curves."""
 
-    movie_count: int
-    particle_count: int
-    symmetry: str
     frequency_per_angstrom: tuple[float, ...] = ()
     fsc: tuple[float, ...] = ()
-    resolution_0143_angstrom: float | None = None
-    resolution_05_angstrom: float | None = None
+    """Corrected for its mask, at these frequencies."""
     uniform_fsc: tuple[float, ...] = ()
     """At the same frequencies, of the same particles without the causal weights."""
-    uniform_resolution_0143_angstrom: float | None = None
-    map_path: str | None = None
-    half1_path: str | None = None
-    half2_path: str | None = None
     classes: tuple[ClassSummary, ...] = ()
     averages_path: str | None = None
     report: RoundReport | None = None
     diameter_angstrom: float | None = None
-    discarded_share: float | None = None
-    """Of the particles, those that hardly count: no particle is seen in their boxes."""
     map_classes: tuple[MapClassSummary, ...] = ()
-    map_class_sentence: str | None = None
-    """Whether there is more than one kind of particle; None: not asked."""
     own_orientations: bool = True
     """False: most particles still stand as the start had them, and how the map will grow cannot be told."""
 

@@ -43,7 +43,7 @@ from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectr
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
 from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
-from frazil.models.reconstruction.refine.running_map import RunningMap
+from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.refine.weights import relative_ssnr
 
 AB_INITIO_PARTICLES = 700
@@ -293,7 +293,13 @@ class Reconstructor:
         OSError
             If the disk is full: the files of the round before are still whole.
         """
-        finished = FinishedRound(len(self._movies), self._particle_count, self._settings.particles.symmetry)
+        finished = FinishedRound(
+            round=-(-len(self._movies) // ROUND_MOVIES),
+            created_utc_us=None,
+            movie_count=len(self._movies),
+            particle_count=self._particle_count,
+            symmetry=self._settings.particles.symmetry,
+        )
         files = RoundFiles(self._session_dir, self._diameter_angstrom)
         if self._map is not None and self._particle_count:
             finished = files.write_map(finished, self._map)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from frazil.actors.reconstruction_records import ClassSummary, FinishedRound, MapClassSummary
 from frazil.models.formats.atomic import atomic_path
 from frazil.models.formats.mrc_write import write_mrc
+from frazil.models.map_round import record_values
 from frazil.models.reconstruction import map_picture
 from frazil.models.reconstruction.classes.class_averages import ClassAverage
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
@@ -54,23 +55,20 @@ class RoundFiles:
         self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
         operators = symmetry_matrices(finished.symmetry)
         self._write_picture(ORIENTATIONS_PATH, map_picture.orientations(running.view_directions(), operators))
+        report = _report(now, len(operators))
         return replace(
             finished,
             frequency_per_angstrom=now.fsc.frequency_per_angstrom,
             fsc=now.fsc.fsc,
-            resolution_0143_angstrom=now.resolution_0143_angstrom,
-            resolution_05_angstrom=now.resolution_05_angstrom,
             uniform_fsc=now.uniform_fsc.fsc,
-            uniform_resolution_0143_angstrom=now.uniform_fsc.resolution_angstrom(0.143),
             map_path=MAP_PATHS[0],
             half1_path=MAP_PATHS[1],
             half2_path=MAP_PATHS[2],
-            report=_report(now, len(operators)),
+            report=report,
             diameter_angstrom=self._diameter_angstrom,
             own_orientations=now.own_orientations,
-            discarded_share=now.discarded_share,
             map_classes=self._write_map_classes(now),
-            map_class_sentence=None if now.classes is None else now.classes.sentence,
+            **(record_values(now) | record_values(report)),
         )
 
     def write_averages(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from frazil.models.gain.gate import GainDecision
+from frazil.models.map_round import MapRoundRecord
 from frazil.models.records import AcquisitionMetadata, MovieState
 
 
@@ -258,21 +259,10 @@ class GainRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReconstructionRow:
-    """One round of the running reconstruction; `fsc[i]` (corrected) is at `frequency_per_angstrom[i]`, as are the
-    other curves where there are any."""
+class ReconstructionRow(MapRoundRecord):
+    """One round of the running reconstruction with what stands in tables of its own; `fsc[i]` (corrected) is at
+    `frequency_per_angstrom[i]`, as are the other curves where there are any."""
 
-    round: int
-    created_utc_us: int
-    movie_count: int
-    particle_count: int
-    symmetry: str
-    prior_version: int | None = None
-    resolution_0143_angstrom: float | None = None
-    resolution_05_angstrom: float | None = None
-    map_path: str | None = None
-    half1_path: str | None = None
-    half2_path: str | None = None
     frequency_per_angstrom: tuple[float, ...] = ()
     fsc: tuple[float, ...] = ()
     classes: tuple[ClassRow, ...] = ()
@@ -281,22 +271,8 @@ class ReconstructionRow:
     fsc_randomised: tuple[float, ...] = ()
     fsc_uniform: tuple[float, ...] = ()
     """Of the same particles without causal weights."""
-    uniform_resolution_0143_angstrom: float | None = None
     forecasts: tuple[ForecastRow, ...] = ()
     gains: tuple[GainRow, ...] = ()
-    mask: str | None = None
-    randomised_from_per_angstrom: float | None = None
-    sphericity: float | None = None
-    best_direction_angstrom: float | None = None
-    worst_direction_angstrom: float | None = None
-    orientation_efficiency: float | None = None
-    preferred_orientation: bool | None = None
-    orientation_sentence: str | None = None
-    b_factor_a2: float | None = None
-    b_factor_low_a2: float | None = None
-    b_factor_high_a2: float | None = None
-    discarded_share: float | None = None
-    map_class_sentence: str | None = None
     map_classes: tuple[MapClassRow, ...] = ()
 
 

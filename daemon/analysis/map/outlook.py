@@ -1,9 +1,10 @@
-"""What a round of the map is told to a person with: how its views are spread, and what more movies would bring."""
+"""How the views of a round's particles are spread, and what more movies would bring to its map."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,13 +36,26 @@ _CAUSE_SQL = "SELECT factor FROM causal_shares ORDER BY loss_ln_ssnr DESC, facto
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """None: nothing can be said yet."""
+class RoundOutlook:
+    """None: not known yet."""
 
     orientations: OrientationReport | None
     outlook: Outlook | None
     gains: tuple[GainRow, ...] = ()
     """The map with fewer and with more particles."""
+
+    def record_values(self) -> dict[str, Any]:
+        """The fields of `MapRoundRecord` that follow from it."""
+        values: dict[str, Any] = {}
+        if self.orientations is not None:
+            values["orientation_efficiency"] = self.orientations.scf
+            values["preferred_orientation"] = self.orientations.preferred
+            values["orientation_sentence"] = self.orientations.sentence
+        b_factor = None if self.outlook is None else self.outlook.b_factor_a2
+        if b_factor is not None:
+            values["b_factor_a2"] = b_factor.median
+            values["b_factor_low_a2"], values["b_factor_high_a2"] = b_factor.low, b_factor.high
+        return values
 
     def forecast_rows(self) -> tuple[ForecastRow, ...]:
         """As the store keeps them."""
@@ -50,38 +64,33 @@ class Told:
         return tuple(ForecastRow(place, **asdict(row)) for place, row in enumerate(self.outlook.rows, start=1))
 
 
-def told(
-    store: Store,
-    done: FinishedRound,
-    *,
-    diameter_angstrom: float | None,
-    now_utc_us: int,
-    goal_angstrom: float | None = None,
-) -> Told:
-    """Of a finished round and what the store knows of its session. A curve that no forecast can be made from is
-    logged, and foretells nothing."""
+def round_outlook(
+    store: Store, done: FinishedRound, *, now_utc_us: int, goal_angstrom: float | None = None
+) -> RoundOutlook:
+    """From a finished round and what the store knows of its session. A curve that no forecast can be made from is
+    logged, and gives no forecast."""
     report = done.report
     resolution = done.resolution_0143_angstrom
     if report is None or resolution is None:
-        return Told(None, None)
+        return RoundOutlook(None, None)
     views = None
     # The writer's turn comes after the poses that were submitted before.
     view_bins, pace = store.write(WritePolicy.DURABLE, _views_and_pace, now_utc_us)
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
     causes = store.rows(_CAUSE_SQL)
     try:
-        if diameter_angstrom is not None:
+        if done.diameter_angstrom is not None:
             bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
             views = orientation_report(
                 bins[:, 0],
                 bins[:, 1],
                 bins[:, 2],
                 symmetry_matrices(done.symmetry),
-                diameter_angstrom=diameter_angstrom,
+                diameter_angstrom=done.diameter_angstrom,
                 resolution_angstrom=resolution,
             )
         if not done.own_orientations:
-            return Told(views, None)
+            return RoundOutlook(views, None)
         ssnr = ssnr_of(report.corrected, np.array(report.chance_covariance))
         foreseen = outlook(
             ssnr,
@@ -95,19 +104,19 @@ def told(
         )
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         _log.warning("no forecast of the map: %s", error)
-        return Told(views, None)
-    return Told(views, foreseen, _gains(ssnr))
+        return RoundOutlook(views, None)
+    return RoundOutlook(views, foreseen, _gains(ssnr))
 
 
 def _gains(ssnr: Ssnr) -> tuple[GainRow, ...]:
-    found = [(gain, ssnr.resolution(gain)) for gain in _GAINS]
-    return tuple(GainRow(gain, one.low, one.median, one.high) for gain, one in found)
+    resolutions = [(gain, ssnr.resolution(gain)) for gain in _GAINS]
+    return tuple(GainRow(gain, interval.low, interval.median, interval.high) for gain, interval in resolutions)
 
 
 def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:
     """Bins of views with their counts, and kept movies per hour over the last one; None: none."""
-    given = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
-    views = connection.execute(ORIENTATIONS, given).fetchall()
+    bins = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
+    views = connection.execute(ORIENTATIONS, bins).fetchall()
     window = {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}
     paces = connection.execute(f"SELECT kept_per_hour FROM ({RATE_PER_HOUR})", window).fetchall()
     return views, float(paces[0][0]) if paces and paces[0][0] else None

@@ -14,12 +14,12 @@ from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie,
 from frazil.actors.reconstructor import Reconstructor
 from frazil.config.errors import FormatError, FrazilError, RetryLaterError, StopDaemonError, UsageError
 from frazil.daemon.analysis.actor_call import ONCE, ActorCall, Answer, is_a
-from frazil.daemon.analysis.map.outlook import told
 from frazil.daemon.analysis.map.queue import MapQueue
+from frazil.daemon.analysis.map.rounds import record_round
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
-from frazil.daemon.store.rows import ClassRow, MapClassRow, ParticleRows, ReconstructionRow
+from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import particle_writes, session_writes
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
@@ -344,7 +344,13 @@ class RunningReconstruction:
 
     def _on_round(self, done: FinishedRound) -> None:
         try:
-            self._record_round(done)
+            record_round(
+                self._store,
+                self._notices,
+                done,
+                now_utc_us=self._utc_us(),
+                goal_angstrom=self._settings.evaluation.goal_resolution_angstrom,
+            )
             self._recorded_movie_count = done.movie_count
         except (RetryLaterError, StopDaemonError):
             raise  # the round is handed over again
@@ -352,69 +358,6 @@ class RunningReconstruction:
             self._alert("warning", f"the map's round after {done.movie_count} movies is not in the store: {error}")
         self._round_due = self._unrecorded = False
         self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
-
-    def _record_round(self, done: FinishedRound) -> None:
-        classes = tuple(
-            ClassRow(one.class_id, one.particle_count, one.resolution_angstrom, done.averages_path)
-            for one in done.classes
-        )
-        now_utc_us = self._utc_us()
-        round_told = told(
-            self._store,
-            done,
-            diameter_angstrom=done.diameter_angstrom,
-            now_utc_us=now_utc_us,
-            goal_angstrom=self._settings.evaluation.goal_resolution_angstrom,
-        )
-        views, foreseen, report = round_told.orientations, round_told.outlook, done.report
-        b_factor = None if foreseen is None else foreseen.b_factor_a2
-        self._store.write(
-            WritePolicy.DURABLE,
-            session_writes.record_reconstruction,
-            ReconstructionRow(
-                # A last, shorter round has the number of the full one that takes its place when more movies come.
-                round=-(-done.movie_count // ROUND_MOVIES),
-                created_utc_us=now_utc_us,
-                movie_count=done.movie_count,
-                particle_count=done.particle_count,
-                symmetry=done.symmetry,
-                resolution_0143_angstrom=done.resolution_0143_angstrom,
-                resolution_05_angstrom=done.resolution_05_angstrom,
-                map_path=done.map_path,
-                half1_path=done.half1_path,
-                half2_path=done.half2_path,
-                frequency_per_angstrom=done.frequency_per_angstrom,
-                fsc=done.fsc,
-                classes=classes,
-                fsc_unmasked=() if report is None else report.unmasked.fsc,
-                fsc_masked=() if report is None else report.masked.fsc,
-                fsc_randomised=() if report is None else report.randomised.fsc,
-                fsc_uniform=done.uniform_fsc,
-                uniform_resolution_0143_angstrom=done.uniform_resolution_0143_angstrom,
-                forecasts=round_told.forecast_rows(),
-                gains=round_told.gains,
-                mask=None if report is None else report.mask,
-                randomised_from_per_angstrom=None if report is None else report.randomised_from_per_angstrom,
-                sphericity=None if report is None else report.sphericity,
-                best_direction_angstrom=None if report is None else report.best_direction_angstrom,
-                worst_direction_angstrom=None if report is None else report.worst_direction_angstrom,
-                orientation_efficiency=None if views is None else views.scf,
-                preferred_orientation=None if views is None else views.preferred,
-                orientation_sentence=None if views is None else views.sentence,
-                b_factor_a2=None if b_factor is None else b_factor.median,
-                b_factor_low_a2=None if b_factor is None else b_factor.low,
-                b_factor_high_a2=None if b_factor is None else b_factor.high,
-                discarded_share=done.discarded_share,
-                map_class_sentence=done.map_class_sentence,
-                map_classes=tuple(
-                    MapClassRow(one.map_class, one.particle_count, one.resolution_0143_angstrom, one.map_path)
-                    for one in done.map_classes
-                ),
-            ),
-        )
-        if views is not None and views.preferred:
-            remedy = "tilt the stage by 20 to 40 deg, or change grid or detergent"
-            self._notices.alert("warning", "orientation", views.sentence, remedy, "preferred-orientation")
 
     # --- the store -------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -39,6 +39,7 @@ from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
+from frazil.models.map_round import as_values, record_from_row
 from frazil.models.records import MovieState
 
 TREND_POINTS = 5000
@@ -310,31 +311,14 @@ def _map(ask: Asker, initial_map: str | None) -> MapState | None:
     rounds = ask.rows("reconstructions")
     if not rounds:
         return None
-    last, curve = rounds[-1], ask.rows("fsc")
+    record, curve = record_from_row(rounds[-1]), ask.rows("fsc")
+    shown = {field.name for field in fields(MapState)}
     return MapState(
-        round=int(number(last["round"]) or 0),
-        particle_count=int(number(last["particle_count"]) or 0),
-        symmetry=text(last["symmetry"]),
-        resolution_0143_angstrom=number(last["resolution_0143_angstrom"]),
-        resolution_05_angstrom=number(last["resolution_05_angstrom"]),
-        map_path=text(last["map_path"]),
+        **{name: value for name, value in as_values(record).items() if name in shown},
         frequency_per_angstrom=tuple(number(row["frequency_per_angstrom"]) or 0.0 for row in curve),
         fsc=tuple(number(row["fsc"]) or 0.0 for row in curve),
         by_round=tuple((int(number(r["particle_count"]) or 0), number(r["resolution_0143_angstrom"])) for r in rounds),
-        mask=text(last["mask"]),
-        uniform_resolution_0143_angstrom=number(last["uniform_resolution_0143_angstrom"]),
-        sphericity=number(last["sphericity"]),
-        best_direction_angstrom=number(last["best_direction_angstrom"]),
-        worst_direction_angstrom=number(last["worst_direction_angstrom"]),
-        orientation_efficiency=number(last["orientation_efficiency"]),
-        preferred_orientation=None if last["preferred_orientation"] is None else bool(last["preferred_orientation"]),
-        orientation_sentence=text(last["orientation_sentence"]),
-        b_factor_a2=number(last["b_factor_a2"]),
-        b_factor_low_a2=number(last["b_factor_low_a2"]),
-        b_factor_high_a2=number(last["b_factor_high_a2"]),
-        discarded_share=number(last["discarded_share"]),
-        map_class_sentence=text(last["map_class_sentence"]),
-        forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=last["round"])),
+        forecast=tuple(str(row["sentence"]) for row in ask.rows("forecast", round=record.round)),
         fsc_uniform=tuple(number(row["fsc_uniform"]) for row in curve),
         initial_map=initial_map,
         begun_anew=next(

@@ -29,6 +29,7 @@ from frazil.daemon.store.rows import (
     ScoreRow,
     SessionRow,
 )
+from frazil.models.map_round import as_values
 from frazil.models.records import MovieState
 
 _REPEAT_US = 60_000_000
@@ -240,9 +241,7 @@ def record_scores(connection: Connection, rows: Sequence[ScoreRow]) -> None:
 def record_reconstruction(connection: Connection, row: ReconstructionRow) -> None:
     """A round with its FSC, its classes and its forecasts; the same round again replaces all of them."""
     curves = ("frequency_per_angstrom", "fsc", "fsc_unmasked", "fsc_masked", "fsc_randomised", "fsc_uniform")
-    own = (*curves, "classes", "forecasts", "map_classes", "gains")
-    values = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in own}
-    _replace(connection, "reconstructions", ["round"], values)
+    _replace(connection, "reconstructions", ["round"], as_values(row))
     for table in ("fsc", "classes", "forecasts", "map_classes", "map_gains"):
         connection.execute(f"DELETE FROM {table} WHERE round >= ?", [row.round])
     # Later rounds are those of a map that was made again since: this one is the newest.

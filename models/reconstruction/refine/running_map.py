@@ -83,6 +83,15 @@ class MapRound:
     def resolution_05_angstrom(self) -> float | None:
         return self.fsc.resolution_angstrom(0.5)
 
+    @property
+    def uniform_resolution_0143_angstrom(self) -> float | None:
+        return self.uniform_fsc.resolution_angstrom(_FSC_THRESHOLD)
+
+    @property
+    def map_class_sentence(self) -> str | None:
+        """None: one map was asked for, or there are no classes yet."""
+        return None if self.classes is None else self.classes.sentence
+
 
 class RunningMap:
     """One session's map.

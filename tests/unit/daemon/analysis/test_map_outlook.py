@@ -1,4 +1,4 @@
-"""What is told with a round: views from the store's poses, the session's end from its movies, the largest cause."""
+"""The outlook of a round: views from the store's poses, the session's end from its movies, the largest cause."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from frazil.actors.reconstruction_records import FinishedRound
-from frazil.daemon.analysis.map.outlook import told
+from frazil.daemon.analysis.map.outlook import round_outlook
 from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.writes import session_writes
 from frazil.models.reconstruction.refine.round_report import RoundReport
@@ -23,8 +23,8 @@ def finished(movies: int, particles: int) -> FinishedRound:
     covariance = tuple(map(tuple, np.diag(1 / np.arange(1, 40) ** 2).tolist()))
     report = RoundReport(curve, curve, curve, nothing, "map", None, 0.95, 7.0, 9.0, covariance)
     return FinishedRound(
-        movies, particles, "C1", curve.frequency_per_angstrom, curve.fsc, curve.resolution_angstrom(0.143), None,
-        report=report, diameter_angstrom=120.0,
+        1, None, movies, particles, "C1", frequency_per_angstrom=curve.frequency_per_angstrom, fsc=curve.fsc,
+        resolution_0143_angstrom=curve.resolution_angstrom(0.143), report=report, diameter_angstrom=120.0,
     )  # fmt: skip
 
 
@@ -34,10 +34,10 @@ def poses(store, movie_id: str, rot, tilt) -> None:
         movie_id, (1.0,) * n, (1.0,) * n, tuple(1 + i % 2 for i in range(n)), rot_deg=tuple(rot), tilt_deg=tuple(tilt),
         psi_deg=(0.0,) * n,
     )  # fmt: skip
-    store.submit(session_writes.record_particles, row)  # not waited for: the desk does not either
+    store.submit(session_writes.record_particles, row)  # not waited for, as in the daemon
 
 
-def test_a_round_is_told_with_views_end_and_cause(store, put) -> None:
+def test_a_round_comes_with_views_end_and_cause(store, put) -> None:
     for sequence in range(3):
         put(sequence)
     rng = np.random.default_rng(1)
@@ -49,34 +49,33 @@ def test_a_round_is_told_with_views_end_and_cause(store, put) -> None:
             lambda c, s: c.execute("INSERT INTO causal_shares VALUES (?, ?, ?, ?, ?, ?)", list(s)) and None, share
         )
     store.flush()
-    found = told(store, finished(2, 1000), diameter_angstrom=120.0, now_utc_us=2_000_000)
-    assert found.orientations is not None
-    assert found.orientations.preferred
-    assert found.orientations.particle_count == 1000
-    end, *steps = found.forecast_rows()
+    outlook = round_outlook(store, finished(2, 1000), now_utc_us=2_000_000)
+    assert outlook.orientations is not None
+    assert outlook.orientations.preferred
+    assert outlook.orientations.particle_count == 1000
+    end, *steps = outlook.forecast_rows()
     assert (end.kind, end.movies, end.place) == ("end", 3, 1)
     assert [row.kind for row in steps] == ["step"] * 3
     limited = [row.limited_by for row in steps if not row.reachable]
     assert set(limited) <= {"ice thickness", "pixel size of the running map"}
     early = replace(finished(2, 1000), own_orientations=False)
-    found = told(store, early, diameter_angstrom=120.0, now_utc_us=2_000_000)
-    assert found.orientations is not None
-    assert found.outlook is None
+    outlook = round_outlook(store, early, now_utc_us=2_000_000)
+    assert outlook.orientations is not None
+    assert outlook.outlook is None
 
 
 def test_a_curve_without_a_forecast_does_not_stop_the_daemon(store, put) -> None:
     put(0)
     done = finished(1, 100)
     assert done.report is not None
-    found = told(
+    outlook = round_outlook(
         store,
         replace(done, report=replace(done.report, chance_covariance=((1.0,),))),
-        diameter_angstrom=120.0,
         now_utc_us=2_000_000,
     )
-    assert found.outlook is None
+    assert outlook.outlook is None
 
 
 def test_an_unresolved_map_foretells_nothing(store) -> None:
-    found = told(store, FinishedRound(0, 0, "C1"), diameter_angstrom=None, now_utc_us=1)
-    assert (found.orientations, found.outlook, found.forecast_rows()) == (None, None, ())
+    outlook = round_outlook(store, FinishedRound(0, None, 0, 0, "C1"), now_utc_us=1)
+    assert (outlook.orientations, outlook.outlook, outlook.forecast_rows()) == (None, None, ())

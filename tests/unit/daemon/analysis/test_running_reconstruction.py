@@ -37,7 +37,7 @@ class FakeReconstructor:
 
     def finish_round(self):
         self.checkpoint = dict(self.included)
-        return FinishedRound(len(self.included), 0, "C1")
+        return FinishedRound(-(-len(self.included) // 10), None, len(self.included), 0, "C1")
 
 
 @pytest.fixture

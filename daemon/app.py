@@ -1,7 +1,7 @@
-"""The daemon: holds the session's lock, store and sockets for its whole life, and works in turns, one for each state of
+"""The daemon: holds the session's lock, store and sockets for its whole life, and works in runs, one for each state of
 the settings (`run.py`).
 
-One thread (`run`) owns all the state here; intake and sockets put what they have into its inbox.
+One thread (`Daemon.run`) owns all the state here; intake and sockets put what they have into its inbox.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from frazil.actors.frame_worker import WorkerConfig
@@ -25,7 +25,7 @@ from frazil.daemon.commands import StandingRequests
 from frazil.daemon.http.api import HttpRules
 from frazil.daemon.http.server import HttpServer, http_rules, serve_environment
 from frazil.daemon.processing import redo_files
-from frazil.daemon.run import SessionRun
+from frazil.daemon.run import SessionRun, SessionStart, Surroundings, session_start
 from frazil.daemon.session import folder as session_folder
 from frazil.daemon.session.inbox import Inbox
 from frazil.daemon.session.notices import Notices
@@ -35,6 +35,7 @@ from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store import rebuild
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
@@ -63,17 +64,10 @@ class Daemon:
         on_state: Callable[[LiveState], None] | None = None,
     ) -> None:
         self._options = options
-        """With the settings in force; what a person has set since, the turn knows."""
         self._clock, self._utc_us = clock, utc_us
         self._on_state = on_state
         self._inbox = Inbox()
         self._requests = StandingRequests()
-        self._last_publish_s = float("-inf")
-        self._http_rules = HttpRules()
-        self._first_turn = True
-        """Nothing that a person has not said at this start is in force yet."""
-
-    # --- life ------------------------------------------------------------------------------------------------------
 
     def run(self) -> ExitReport:
         """Run the session to its end.
@@ -89,159 +83,210 @@ class Daemon:
         session_folder.prepare(options.session_dir, options.raw_root)
         with SessionLock(options.session_dir):
             settings_before = session_folder.read_settings_text(options.session_dir)
-            channels = self._alert_channels()
-            if options.http_port is not None:
-                self._http_rules = http_rules(self._options.settings.http, environment())
-            self._open_store()
-            self._start_courier(channels)
-            try:
-                return self._run_locked()
-            except FrazilError as error:
-                if self._first_turn and isinstance(error, UsageError) and not isinstance(error, QueryError):
-                    # A flag that was refused must not be remembered with the session.
-                    session_folder.restore_settings_text(options.session_dir, settings_before)
-                    self._store.submit(session_writes.take_back_start, self._session_before).result()
-                else:
-                    self._notices.alert("error", "daemon", f"the daemon ends: {error.what}", error.remedy)
-                _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
-                raise
-            finally:
-                self._courier.close()
-                self._store.close()
-
-    def _alert_channels(self) -> list[Channel]:
-        folder = self._options.session_dir.resolve()
-        about = About(folder.name, str(folder))
-        return channels_of(self._options.settings.alerts, about, environ=environment(), utc_us=self._utc_us)
-
-    def _start_courier(self, channels: list[Channel]) -> None:
-        alerts = self._options.settings.alerts
-        rules = SendingRules(alerts.least_severity, alerts.mute, int(alerts.quiet_minutes * 60e6))
-        self._courier = AlertCourier(self._store, channels, rules, utc_us=self._utc_us)
-        self._courier.start()
+            # What can be refused is looked at before anything is written.
+            channels = alert_channels(options, self._utc_us)
+            rules = HttpRules() if options.http_port is None else http_rules(options.settings.http, environment())
+            with self._open_store() as store:
+                row_before = store.named("session").as_dicts()
+                surroundings = self._surroundings(store)
+                remember(options, store, self._utc_us())
+                courier = started_courier(options, surroundings, channels)
+                session = _Session(options, surroundings, courier, rules, on_state=self._on_state)
+                try:
+                    return session.run()
+                except FrazilError as error:
+                    refused = isinstance(error, UsageError) and not isinstance(error, QueryError)
+                    if refused and not session.any_run_ended:
+                        # A flag that was refused must not be remembered with the session.
+                        session_folder.restore_settings_text(options.session_dir, settings_before)
+                        store.write(WritePolicy.DURABLE, session_writes.take_back_start, row_before)
+                    else:
+                        surroundings.notices.alert("error", "daemon", f"the daemon ends: {error.what}", error.remedy)
+                    _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
+                    raise
+                finally:
+                    session.close()
 
     def stop(self, sentence: str = "stopped as asked") -> None:
         """End soon; what is under way is done again when the session is resumed. Callable from a signal handler."""
         self._requests.stop(sentence)
 
-    def _open_store(self) -> None:
-        options, settings = self._options, self._options.settings
-        now = self._utc_us()
-        self._store = Store.open(
-            options.session_dir,
-            now_utc_us=now,
+    def _open_store(self) -> Store:
+        settings = self._options.settings.store
+        return Store.open(
+            self._options.session_dir,
+            now_utc_us=self._utc_us(),
             on_fatal=self._inbox.fatal,
             on_failed_write=self._inbox.failed_write,
-            min_free_bytes=int(settings.store.min_free_disk_gb * _BYTES_PER_GB),
-            query_timeout_s=settings.store.query_timeout_s,
-            query_max_rows=settings.store.query_max_rows,
+            min_free_bytes=int(settings.min_free_disk_gb * _BYTES_PER_GB),
+            query_timeout_s=settings.query_timeout_s,
+            query_max_rows=settings.query_max_rows,
         )
-        self._notices = Notices(self._store, utc_us=self._utc_us, quiet_s=60.0 * settings.alerts.quiet_minutes)
-        self._session_before = self._store.named("session").as_dicts()
-        session_folder.write_settings(options.session_dir, settings)
-        self._store.submit(session_writes.create_session, session_row(options, now)).result()
 
-    def _run_locked(self) -> ExitReport:
-        options = self._options
-        redo_files.settle(self._store, options.session_dir)
-        rebuilt = rebuild.adopt_missing(self._store, options.session_dir, now_utc_us=self._utc_us())
+    def _surroundings(self, store: Store) -> Surroundings:
+        quiet_s = 60.0 * self._options.settings.alerts.quiet_minutes
+        notices = Notices(store, utc_us=self._utc_us, quiet_s=quiet_s)
+        return Surroundings(store, self._inbox, notices, self._requests, self._clock, self._utc_us)
+
+
+def remember(options: DaemonOptions, store: Store, now_utc_us: int) -> None:
+    """The settings in force, with the session: in its folder and in its database."""
+    session_folder.write_settings(options.session_dir, options.settings)
+    store.write(WritePolicy.DURABLE, session_writes.create_session, session_row(options, now_utc_us))
+
+
+def alert_channels(options: DaemonOptions, utc_us: Callable[[], int]) -> list[Channel]:
+    """Where alerts go besides the screen. Raises `UsageError` where a secret is not there."""
+    folder = options.session_dir.resolve()
+    about = About(folder.name, str(folder))
+    return channels_of(options.settings.alerts, about, environ=environment(), utc_us=utc_us)
+
+
+def started_courier(options: DaemonOptions, surroundings: Surroundings, channels: list[Channel]) -> AlertCourier:
+    """A courier at work; the caller closes it."""
+    alerts = options.settings.alerts
+    rules = SendingRules(alerts.least_severity, alerts.mute, int(alerts.quiet_minutes * 60e6))
+    courier = AlertCourier(surroundings.store, channels, rules, utc_us=surroundings.utc_us)
+    courier.start()
+    return courier
+
+
+@dataclass(slots=True)
+class _Publisher:
+    """The newest state goes to the sockets, and to whoever else listens, about once a second."""
+
+    server: QueryServer
+    clock: Callable[[], float]
+    on_state: Callable[[LiveState], None] | None
+    last_s: float = float("-inf")
+
+    def publish(self, state: Callable[[], LiveState], *, force: bool = False) -> None:
+        now = self.clock()
+        if not force and now - self.last_s < _PUBLISH_INTERVAL_S:
+            return
+        self.last_s = now
+        newest = state()
+        self.server.publish(newest)
+        if self.on_state is not None:
+            self.on_state(newest)
+
+
+class _Session:
+    """One session from an open store to its end: its sockets, its Ray, and one run after the other."""
+
+    def __init__(
+        self,
+        options: DaemonOptions,
+        surroundings: Surroundings,
+        courier: AlertCourier,
+        http_rules: HttpRules,
+        *,
+        on_state: Callable[[LiveState], None] | None,
+    ) -> None:
+        self._options = options
+        """With the settings in force; what a person has set since, the run knows."""
+        self._surroundings, self._courier, self._http_rules = surroundings, courier, http_rules
+        self._on_state = on_state
+        self._builder = LiveStateBuilder(options, surroundings.store, surroundings.utc_us, surroundings.clock)
+        self.any_run_ended = False
+        """Until then nothing that a person has not said at this start is in force."""
+
+    def close(self) -> None:
+        self._courier.close()
+
+    def run(self) -> ExitReport:
+        """Raises what `Daemon.run` does."""
+        options, store, notices = self._options, self._surroundings.store, self._surroundings.notices
+        redo_files.settle(store, options.session_dir)
+        rebuilt = rebuild.adopt_missing(store, options.session_dir, now_utc_us=self._surroundings.utc_us())
         if rebuilt.adopted:
-            self._notices.alert("info", "store", f"{len(rebuilt.adopted)} results were read back from their files")
-        service = DaemonService(self._store, options.session_dir, self._inbox.order, lambda: self._builder.newest)
-        self._builder = LiveStateBuilder(options, self._store, self._utc_us, self._clock)
+            notices.alert("info", "store", f"{len(rebuilt.adopted)} results were read back from their files")
+        order = self._surroundings.inbox.order
+        service = DaemonService(store, options.session_dir, order, lambda: self._builder.newest)
         with contextlib.ExitStack() as held:
-            self._turn = self._new_turn()
-            self._server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
-            self._publish(force=True)
-            self._runtime = RayRuntime(
+            start = session_start(options, self._surroundings)
+            server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
+            publisher = _Publisher(server, self._surroundings.clock, self._on_state)
+            publisher.publish(lambda: start.state(self._builder), force=True)
+            runtime = RayRuntime(
                 address=options.settings.workers.ray_address,
                 gpu_count=options.gpu_count,
                 environment=serve_environment(options.http_port),
             )
-            held.callback(self._runtime.close)
-            http = HttpServer(
-                options.session_dir,
-                options.http_port,
-                own_ray=options.settings.workers.ray_address is None,
-                alert=lambda text: self._notices.alert("warning", "http", text),
-                address=options.settings.http.address,
-                rules=self._http_rules,
-            )
-            held.callback(http.close)
-            configs = self._worker_plan(options.settings)
-            while (report := self._run_turn(configs)) is None:
-                self._first_turn = False
-                configs = self._next_turn()
-            self._store.submit(session_writes.finish_session, self._utc_us()).result()
-            self._publish(force=True, status=_last_status(report))
-            return report
+            held.callback(runtime.close)
+            held.callback(self._http_server().close)
+            return self._runs(start, runtime, publisher)
 
-    # --- turns -----------------------------------------------------------------------------------------------------
-
-    def _new_turn(self) -> SessionRun:
-        return SessionRun(
-            self._options,
-            self._requests,
-            store=self._store,
-            inbox=self._inbox,
-            notices=self._notices,
-            clock=self._clock,
-            utc_us=self._utc_us,
+    def _http_server(self) -> HttpServer:
+        return HttpServer(
+            self._options.session_dir,
+            self._options.http_port,
+            own_ray=self._options.settings.workers.ray_address is None,
+            alert=lambda text: self._surroundings.notices.alert("warning", "http", text),
+            address=self._options.settings.http.address,
+            rules=self._http_rules,
         )
 
-    def _run_turn(self, configs: list[WorkerConfig]) -> ExitReport | None:
-        return self._turn.run(self._runtime, configs, check_workers=self._worker_plan, publish=self._publish)
+    # --- one run after the other -----------------------------------------------------------------------------------
 
-    def _next_turn(self) -> list[WorkerConfig]:
-        """With the changed settings; where they cannot be taken up after all, with those of before. Its workers."""
+    def _runs(self, start: SessionStart, runtime: RayRuntime, publisher: _Publisher) -> ExitReport:
+        def check_workers(settings: Settings) -> list[WorkerConfig]:
+            return self._worker_plan(settings, runtime)
+
+        configs = check_workers(self._options.settings)
+        while True:
+            run = SessionRun.started(start, runtime, configs, check_workers=check_workers)
+            report = run.run(lambda run=run: publisher.publish(lambda: run.state(self._builder, status=None)))  # type: ignore[misc]
+            if report is not None:
+                break
+            self.any_run_ended = True
+            start, configs = self._next(run.settings, runtime)
+        store, utc_us = self._surroundings.store, self._surroundings.utc_us()
+        store.write(WritePolicy.DURABLE, session_writes.finish_session, utc_us)
+        publisher.publish(lambda: run.state(self._builder, status=_last_status(report)), force=True)
+        return report
+
+    def _next(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
+        """A start with the changed settings; where they cannot be taken up after all, with those of before."""
         before = self._options.settings
         try:
-            return self._take_up(self._turn.settings)
+            return self._take_up(settings, runtime)
         except (UsageError, OSError) as error:
-            if self._turn.settings == before:
+            if settings == before:
                 raise
             what = error.what if isinstance(error, FrazilError) else str(error)
-            self._notices.alert("error", "daemon", f"settings are as they were before the last change: {what}")
+            text = f"settings are as they were before the last change: {what}"
+            self._surroundings.notices.alert("error", "daemon", text)
             session_folder.write_settings(self._options.session_dir, before)
-            return self._take_up(before)
+            return self._take_up(before, runtime)
 
-    def _take_up(self, settings: Settings) -> list[WorkerConfig]:
-        """What the session remembers of its settings, what was built with them for its life, and a turn with them.
+    def _take_up(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
+        """What the session remembers of its settings, what was built with them for its life, and a start with them.
 
         Raises
         ------
         UsageError, OSError
             If they ask for something that is not there.
         """
-        alerts_before = self._options.settings.alerts
+        surroundings, alerts_before = self._surroundings, self._options.settings.alerts
         self._options = replace(self._options, settings=settings)
         self._builder.use(self._options)
-        self._store.submit(session_writes.create_session, session_row(self._options, self._utc_us())).result()
+        row = session_row(self._options, surroundings.utc_us())
+        surroundings.store.write(WritePolicy.DURABLE, session_writes.create_session, row)
         if settings.alerts != alerts_before:
             self._courier.close()
-            self._start_courier(self._alert_channels())
-        self._notices.use(quiet_s=60.0 * settings.alerts.quiet_minutes)
-        turn = self._new_turn()
-        configs = self._worker_plan(settings)
-        self._turn = turn
-        return configs
+            channels = alert_channels(self._options, surroundings.utc_us)
+            self._courier = started_courier(self._options, surroundings, channels)
+        surroundings.notices.use(quiet_s=60.0 * settings.alerts.quiet_minutes)
+        start = session_start(self._options, surroundings)
+        return start, self._worker_plan(settings, runtime)
 
-    def _worker_plan(self, settings: Settings) -> list[WorkerConfig]:
+    def _worker_plan(self, settings: Settings, runtime: RayRuntime) -> list[WorkerConfig]:
         """Raises `UsageError` if this machine does not have what the settings want."""
         return plan_workers(
             settings,
             self._options.session_dir.resolve(),
-            gpu_total=self._runtime.gpu_total(),
-            accelerator_types=self._runtime.accelerator_types(),
+            gpu_total=runtime.gpu_total(),
+            accelerator_types=runtime.accelerator_types(),
             cpu_count=usable_cpu_count(),
         )
-
-    def _publish(self, *, force: bool = False, status: str | None = None) -> None:
-        now = self._clock()
-        if not force and now - self._last_publish_s < _PUBLISH_INTERVAL_S:
-            return
-        self._last_publish_s = now
-        state = self._turn.state(self._builder, status=status)
-        self._server.publish(state)
-        if self._on_state is not None:
-            self._on_state(state)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from frazil.config.errors import FrazilError, UsageError
 from frazil.config.settings import Settings
 from frazil.config.stages import Stage
 from frazil.daemon.changes.apply import apply_plan, apply_thresholds, origin_of
 from frazil.daemon.changes.plan import plan_change
-from frazil.daemon.processing.movies import MovieProcessing
+from frazil.daemon.processing.movies import Movies
 from frazil.daemon.processing.results import ResultWriter
+from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.inbox import Order
 from frazil.daemon.session.options import ExitReport
-from frazil.daemon.store.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -43,21 +42,18 @@ class Commands:
     def __init__(
         self,
         requests: StandingRequests,
+        context: SessionContext,
         *,
-        store: Store,
-        session_dir: Path,
-        settings: Settings,
-        movies: MovieProcessing,
+        movies: Movies,
         results: ResultWriter,
         check_workers: Callable[[Settings], object],
-        utc_us: Callable[[], int],
     ) -> None:
         """`check_workers` raises `UsageError` if this machine does not have what settings want."""
-        self._requests, self._store, self._session_dir = requests, store, session_dir
-        self._movies, self._results, self._check_workers, self._utc_us = movies, results, check_workers, utc_us
-        self.settings = settings
+        self._requests, self._context = requests, context
+        self._movies, self._results, self._check_workers = movies, results, check_workers
+        self.settings = context.settings
         """As people want them now; those in force until they are taken up are the ones that were given."""
-        self.turn_wanted = False
+        self.another_run_wanted = False
         """They touch what was built with the ones in force."""
 
     def take(self, order: Order) -> None:
@@ -95,7 +91,9 @@ class Commands:
 
     def _set_thresholds(self, changes: Mapping[str, object], who: str) -> str:
         """A person changes thresholds while the session runs; kept with it. The map follows before its next round."""
-        self.settings, judged = apply_thresholds(self._store, self._session_dir, changes, before=self.settings, who=who)
+        self.settings, judged = apply_thresholds(
+            self._context.store, self._context.session_dir, changes, before=self.settings, who=who
+        )
         self._results.use(self.settings.thresholds)
         _log.info("thresholds are %s (set by %s)", self.settings.thresholds, who or "a client")
         return f"{judged.set_aside} movies set aside, {judged.kept_again} kept again"
@@ -103,16 +101,18 @@ class Commands:
     def _set_settings(self, changes: Mapping[str, object], who: str) -> str:
         """A person changes settings while the session runs; kept with it, and taken up when the movies in the workers'
         hands are through."""
-        now_utc_us = self._utc_us()
-        plan = plan_change(self._store, self.settings, changes, origin=origin_of(who, now_utc_us))
+        now_utc_us = self._context.utc_us()
+        plan = plan_change(self._context.store, self.settings, changes, origin=origin_of(who, now_utc_us))
         if not plan.changed:
             return plan.sentence()
         self._check_workers(plan.settings)
-        apply_plan(self._store, self._session_dir, plan, before=self.settings, who=who, now_utc_us=now_utc_us)
+        apply_plan(
+            self._context.store, self._context.session_dir, plan, before=self.settings, who=who, now_utc_us=now_utc_us
+        )
         self.settings = plan.settings
         _log.info("settings by %s: %s", who or "a client", "; ".join(plan.lines()))
         if {one.stage for one in plan.changed} == {Stage.THRESHOLDS}:
             self._results.use(plan.settings.thresholds)
         else:
-            self.turn_wanted = True
+            self.another_run_wanted = True
         return plan.sentence()

@@ -1,6 +1,7 @@
-"""What lives from one change of settings to the next: all desks, and the loop that carries movies between them.
+"""What lives from one change of settings to the next: everything that is built with them, and the loop that carries
+movies between the rooms.
 
-A turn is made from the store alone, as a restart makes it (docs/decisions/0027). The rooms decide: intake when a movie
+A run is made from the store alone, as a restart makes it (docs/decisions/0027). The rooms decide: intake when a movie
 is complete, the gain gate whether movies may pass, the scheduler who works on what, the store what is durable. The loop
 only carries.
 """
@@ -8,7 +9,7 @@ only carries.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,8 +28,9 @@ from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
 from frazil.daemon.processing.dispatch import Dispatcher
 from frazil.daemon.processing.gain import GainGate
-from frazil.daemon.processing.movies import MovieProcessing
-from frazil.daemon.processing.results import ResultWriter
+from frazil.daemon.processing.lifecycle import Lifecycle
+from frazil.daemon.processing.movies import Movies
+from frazil.daemon.processing.results import DiskResultFolder, ResultWriter
 from frazil.daemon.processing.scheduler import Scheduler
 from frazil.daemon.processing.workers import WorkerCalls
 from frazil.daemon.session import epochs, folder
@@ -37,9 +39,10 @@ from frazil.daemon.session.epochs import MadeWith
 from frazil.daemon.session.inbox import FailedWrite, Inbox, Item, Order
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.session.options import DaemonOptions, ExitReport
-from frazil.daemon.session.registry import MovieRegistry
+from frazil.daemon.session.registry import MovieRegistry, redo_summary
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes, movie_writes
 from frazil.daemon.transport.messages import LiveState
 from frazil.models.causal.graph import causal_graph
@@ -52,193 +55,192 @@ _QUIET_S = 30.0
 """After so long without anything new there is time for what concerns movies that are done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What outlives a change of settings."""
+
+    store: Store
+    inbox: Inbox
+    notices: Notices
+    requests: StandingRequests
+    clock: Callable[[], float]
+    utc_us: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStart:
+    """What is known of a session before its workers are there, as a restart knows it."""
+
+    options: DaemonOptions
+    surroundings: Surroundings
+    context: SessionContext
+    learnt_with: MadeWith
+    """What the prior is filed under: not that of the context while results are made again."""
+    registry: MovieRegistry
+    gate: GainGate
+    intake: IntakeService
+    disk: DiskWatch
+
+    def state(self, builder: LiveStateBuilder) -> LiveState:
+        """What the screen shows."""
+        return builder.build(status="starting", workers=(), gate=self.gate.state(), queue_depth=0, analysis=None)
+
+
+def session_start(options: DaemonOptions, surroundings: Surroundings) -> SessionStart:
+    """Take up a session with the settings of `options`.
+
+    Raises
+    ------
+    UsageError
+        If a file that the settings name cannot be read.
+    """
+    settings, store = options.settings, surroundings.store
+    # First of all: a graph or a model that is wrong stops the start, not the session in the middle.
+    graph = causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
+    if settings.evaluation.model is not None:
+        read_symmetry_model(Path(settings.evaluation.model))
+    store.write(WritePolicy.DURABLE, causal_writes.replace_graph, graph)
+    made_with = MadeWith(folder.made_with(settings), version("frazil"))
+    store.write(WritePolicy.DURABLE, judge_again, settings.thresholds)  # they may be others than before
+    store.write(WritePolicy.DURABLE, movie_writes.mark_results, *astuple(made_with))
+    registry = MovieRegistry.restore(store, **asdict(made_with))
+    learnt_with = made_with
+    if registry.redo_stages:
+        learnt_with = replace(made_with, parameter_hash=epochs.OUTDATED)
+        store.write(WritePolicy.DURABLE, causal_writes.rename_versions, *astuple(learnt_with))
+    for movie_id in registry.interrupted:
+        store.write(WritePolicy.RETRIED, movie_writes.give_attempt_back, movie_id)
+    gate = GainGate(settings, stored=_stored_gain_verdict(store))
+    tools = DiskTools(check_structure, read_sidecar, sidecar_candidates)
+    intake = IntakeService(
+        options.raw_root, _intake_settings(options), tools, surroundings.inbox, exclude_folders=(options.session_dir,)
+    )
+    intake.restore(registry.for_intake())
+    notices = surroundings.notices
+    notices.over(ROOT_LOST)  # the folder has been seen
+    context = SessionContext(
+        store, options.session_dir, settings, notices, surroundings.clock, surroundings.utc_us, made_with
+    )
+    disk = DiskWatch(options.session_dir, settings.store.min_free_disk_gb, notices, intake.post)
+    return SessionStart(options, surroundings, context, learnt_with, registry, gate, intake, disk)
+
+
 class SessionRun:
-    """See the module. All methods are called from the daemon's own thread."""
+    """See the module. All methods are called from the daemon's own thread. Made by `started`."""
 
     def __init__(
         self,
-        options: DaemonOptions,
-        requests: StandingRequests,
+        start: SessionStart,
+        pool: WorkerPool,
+        analysis: AnalysisCoordinator,
         *,
-        store: Store,
-        inbox: Inbox,
-        notices: Notices,
-        clock: Callable[[], float],
-        utc_us: Callable[[], int],
+        check_workers: Callable[[Settings], object],
     ) -> None:
-        """What is known of the session, as a restart knows it.
-
-        Raises
-        ------
-        UsageError
-            If a file that the settings name cannot be read.
-        """
-        self._options, self._requests = options, requests
-        self._store, self._inbox, self._notices = store, inbox, notices
-        self._clock, self._utc_us = clock, utc_us
-        self._last_activity_s = clock()
+        """`check_workers` raises `UsageError` if this machine does not have what settings want."""
+        options, context = start.options, start.context
+        self._start, self._context, self._requests = start, context, start.surroundings.requests
+        self._inbox, self._intake, self._disk, self._gate = (
+            start.surroundings.inbox,
+            start.intake,
+            start.disk,
+            start.gate,
+        )
+        self._analysis, self._pool = analysis, pool
+        self._last_activity_s = context.clock()
         self._redo_over = False
         """Once true it stays so, whatever comes while the workers finish what they have."""
-        settings = options.settings
-        # First of all: a graph or a model that is wrong stops the start, not the session in the middle.
-        graph = causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
-        if settings.evaluation.model is not None:
-            read_symmetry_model(Path(settings.evaluation.model))
-        store.submit(causal_writes.replace_graph, graph).result()
-        self._made_with = MadeWith(folder.made_with(settings), version("frazil"))
-        store.submit(judge_again, settings.thresholds).result()  # they may be others than before
-        store.submit(movie_writes.mark_results, *astuple(self._made_with)).result()
-        self._book = MovieRegistry.restore(store, **asdict(self._made_with))
-        self._learnt_with = self._made_with
-        if self._book.redo_left:
-            self._learnt_with = replace(self._made_with, parameter_hash=epochs.OUTDATED)
-            store.submit(causal_writes.rename_versions, *astuple(self._learnt_with)).result()
-        for movie_id in self._book.interrupted:
-            store.submit(movie_writes.give_attempt_back, movie_id)
-        self.gate = GainGate(settings, stored=_stored_gain_verdict(store))
-        self._scheduler = Scheduler(max_attempts=settings.workers.max_attempts)
-        self._intake = IntakeService(
-            options.raw_root,
-            _intake_settings(options),
-            DiskTools(check_structure, read_sidecar, sidecar_candidates),
-            inbox,
-            exclude_folders=(options.session_dir,),
+        scheduler = Scheduler(max_attempts=context.settings.workers.max_attempts)
+        self._lifecycle = Lifecycle(scheduler, start.registry.movies)
+        self._movies = Movies(
+            context,
+            self._lifecycle,
+            gate=start.gate,
+            listener=analysis,
+            look_again=start.intake.post,
+            ask_when_unknown=options.once,
+            any_resolved=start.registry.any_resolved,
         )
-        self._intake.restore(self._book.for_intake())
-        notices.over(ROOT_LOST)  # the folder has been seen
-        self._disk = DiskWatch(options.session_dir, settings.store.min_free_disk_gb, notices, self._intake.post)
-        self.workers: WorkerCalls | None = None
-        """None: they are not started yet, nor is any desk that follows."""
+        self._alerts = RuleCheck(
+            context.settings.alerts, context.store, context.notices, late_sidecars=self._late_sidecars
+        )
+        result_folder = DiskResultFolder(options.session_dir)
+        self._results = ResultWriter(context, self._lifecycle, self._movies, analysis, result_folder)
+        self._workers = WorkerCalls(pool, clock=context.clock)
+        self._dispatch = Dispatcher(
+            context, self._lifecycle, self._workers, self._movies, self._results, start.gate, analysis
+        )
+        self._commands = Commands(
+            self._requests, context, movies=self._movies, results=self._results, check_workers=check_workers
+        )
 
-    def run(
-        self,
+    @classmethod
+    def started(
+        cls,
+        start: SessionStart,
         runtime: RayRuntime,
         configs: list[WorkerConfig],
         *,
         check_workers: Callable[[Settings], object],
-        publish: Callable[[], None],
-    ) -> ExitReport | None:
-        """Start the workers and work with one state of the settings.
+    ) -> SessionRun:
+        """With workers and the actors of the analysis, which are starting."""
+        context = start.context
+        analysis = AnalysisCoordinator(
+            runtime,
+            replace(context, made_with=start.learnt_with),
+            start.registry,
+            taught_with=taught_with(context.store, context.made_with),
+        )
+        return cls(start, WorkerPool(runtime, configs), analysis, check_workers=check_workers)
 
-        None: they have changed (`settings`), or what they touch is through, and another turn begins as a restart does,
-        only that sockets and Ray stay. `publish` is called in each round.
+    @property
+    def settings(self) -> Settings:
+        """As people want them now, for the next run."""
+        return self._commands.settings
+
+    def run(self, publish: Callable[[], None]) -> ExitReport | None:
+        """Work with one state of the settings; `publish` is called in each round of the loop.
+
+        None: they have changed (`settings`), or what they touch is through, and another run begins as a restart does,
+        only that sockets and Ray stay.
 
         Raises
         ------
         FrazilError
             What stops a daemon: a missing setting, a lost database, no worker left.
         """
-        pool = WorkerPool(runtime, configs)
-        workers = WorkerCalls(pool, clock=self._clock)
-        self._put_desks_up(runtime, workers, check_workers)
         self._intake.start()
         try:
-            return self._loop(workers, publish)
+            return self._loop(publish)
         finally:
             self._intake.stop()
             self._inbox.forget_intake()
             self._analysis.close()
-            pool.close()
-
-    def _put_desks_up(
-        self, runtime: RayRuntime, workers: WorkerCalls, check_workers: Callable[[Settings], object]
-    ) -> None:
-        options, settings = self._options, self._options.settings
-        context = SessionContext(
-            self._store,
-            options.session_dir,
-            settings,
-            self._notices,
-            clock=self._clock,
-            utc_us=self._utc_us,
-            made_with=self._learnt_with,
-        )
-        self._analysis = AnalysisCoordinator(
-            runtime, context, self._book, taught_with=taught_with(self._store, self._made_with)
-        )
-        self.movies = MovieProcessing(
-            store=self._store,
-            book=self._book,
-            gate=self.gate,
-            scheduler=self._scheduler,
-            analysis=self._analysis,
-            notices=self._notices,
-            settings=settings,
-            ask_when_unknown=options.once,
-            reconsider=self._intake.post,
-            clock=self._clock,
-            utc_us=self._utc_us,
-        )
-        self._alerts = RuleCheck(settings.alerts, self._store, self._notices, late_sidecars=self.movies.late_sidecars)
-        self._results = ResultWriter(
-            store=self._store,
-            book=self._book,
-            movies=self.movies,
-            analysis=self._analysis,
-            notices=self._notices,
-            session_dir=options.session_dir,
-            thresholds=settings.thresholds,
-            clock=self._clock,
-            utc_us=self._utc_us,
-        )
-        self._dispatch = Dispatcher(
-            store=self._store,
-            book=self._book,
-            gate=self.gate,
-            scheduler=self._scheduler,
-            workers=workers,
-            movies=self.movies,
-            results=self._results,
-            analysis=self._analysis,
-            notices=self._notices,
-            settings=settings,
-            session_dir=options.session_dir,
-            made_with=self._made_with,
-            clock=self._clock,
-        )
-        self._dispatch.end_alerts_of_workers_that_are_no_more()
-        self._orders = Commands(
-            self._requests,
-            store=self._store,
-            session_dir=options.session_dir,
-            settings=settings,
-            movies=self.movies,
-            results=self._results,
-            check_workers=check_workers,
-            utc_us=self._utc_us,
-        )
-        self.workers = workers
-
-    @property
-    def settings(self) -> Settings:
-        """As people want them now, for the next turn."""
-        return self._orders.settings
+            self._pool.close()
 
     # --- the loop --------------------------------------------------------------------------------------------------
 
-    def _loop(self, workers: WorkerCalls, publish: Callable[[], None]) -> ExitReport | None:
+    def _loop(self, publish: Callable[[], None]) -> ExitReport | None:
         while self._requests.end is None:
             for item in self._inbox.take_all():
                 self._take(item)
             self._disk.look()
-            for outcome in workers.collect(_LOOP_WAIT_S):
-                self._last_activity_s = self._clock()
+            for outcome in self._workers.collect(_LOOP_WAIT_S):
+                self._last_activity_s = self._context.clock()
                 self._dispatch.take(outcome)
             self._results.step()
-            self._analysis.step(quiet=self._clock() - self._last_activity_s > _QUIET_S)
+            self._analysis.step(quiet=self._context.clock() - self._last_activity_s > _QUIET_S)
             if not self._over:
                 self._dispatch.ask_gate(nothing_more_comes=self._intake_idle() and self._inbox.empty)
             self._redo_over = self._redo_over or self._redo_is_through()
-            calm = not (self._scheduler.in_flight() or self._results.busy or self.gate.asking or self._disk.low)
-            if self._over and calm:
+            if self._over and self._calm:
                 return None
-            if not (self._over or self._requests.paused or self._disk.low or self._intake.status().root_lost):
+            if self._may_start:
                 self._dispatch.start_movies()
             publish()
-            reason = self._reason_to_end(workers)
+            reason = self._reason_to_end()
             if reason is not None:
                 self._requests.end = self._requests.end or reason  # never take back what a signal said meanwhile
-            if not workers.calling:
+            if not self._workers.calling:
                 self._inbox.wait(_LOOP_WAIT_S)  # with calls under way, `collect` has waited
         self._inbox.refuse_orders("the daemon is ending")
         return self._requests.end
@@ -246,27 +248,38 @@ class SessionRun:
     @property
     def _over(self) -> bool:
         """The settings are others than those that everything was built with, or what they touch is through: nothing
-        new is begun in this turn."""
-        return self._redo_over or self._orders.turn_wanted
+        new is begun in this run."""
+        return self._redo_over or self._commands.another_run_wanted
+
+    @property
+    def _calm(self) -> bool:
+        """No call is under way, and no result waits to be written."""
+        return not (self._lifecycle.at_workers() or self._results.busy or self._gate.asking or self._disk.low)
+
+    @property
+    def _may_start(self) -> bool:
+        return not (self._over or self._requests.paused or self._disk.low or self._intake.status().root_lost)
 
     def _redo_is_through(self) -> bool:
         """Every result is one of the settings in force, or stays for good: what was learnt from the old ones is learnt
         anew (docs/decisions/0027)."""
-        return self._learnt_with != self._made_with and self._book.redo_left == 0 and not self._results.busy
+        outdated = self._start.learnt_with != self._context.made_with
+        return outdated and self._lifecycle.redo_left == 0 and not self._results.busy
 
     def _take(self, item: Item) -> None:
-        self._last_activity_s = self._clock()
+        self._last_activity_s = self._context.clock()
         if isinstance(item, FrazilError):
             raise item
         if isinstance(item, FailedWrite):
-            self._notices.alert("error", "store", f"a row could not be written: {item.error}", "see logs/daemon.log")
+            text = f"a row could not be written: {item.error}"
+            self._context.notices.alert("error", "store", text, "see logs/daemon.log")
         elif isinstance(item, Order):
-            self._orders.take(item)
+            self._commands.take(item)
         else:
-            self.movies.take(item)
+            self._movies.take(item)
 
-    def _reason_to_end(self, workers: WorkerCalls) -> ExitReport | None:
-        if workers.all_gone:
+    def _reason_to_end(self) -> ExitReport | None:
+        if self._workers.all_gone:
             raise StopDaemonError(
                 "no worker is left", remedy="see logs/daemon.log and `frazil doctor`, then start again"
             )
@@ -274,14 +287,14 @@ class SessionRun:
             return None
         idle = self._is_idle()
         if not idle:
-            self._last_activity_s = self._clock()
-        quiet_s = self._clock() - self._last_activity_s
-        done = (self._options.once or self._requests.finishing) and idle
-        limit_s = self._options.exit_when_idle_s
+            self._last_activity_s = self._context.clock()
+        quiet_s = self._context.clock() - self._last_activity_s
+        done = (self._start.options.once or self._requests.finishing) and idle
+        limit_s = self._start.options.exit_when_idle_s
         if not done and not (limit_s is not None and quiet_s >= limit_s):
             return None
-        if waiting := len(self.movies.waiting_for_gate):
-            state = self.gate.state()
+        if waiting := self._lifecycle.awaiting_gain:
+            state = self._gate.state()
             return ExitReport(False, f"{waiting} movies wait for the gain gate: {state.evidence}", state.remedy)
         if not self._analysis.drained(final=True):
             return None
@@ -297,35 +310,37 @@ class SessionRun:
         return (
             self._intake_idle()
             and self._inbox.empty
-            and not self._scheduler.in_flight()
-            and self._scheduler.queue_depth == 0
+            and not self._lifecycle.at_workers()
+            and self._lifecycle.queue_depth == 0
             and not self._results.busy
-            and not self.movies.busy
-            and not self.gate.busy()
+            and not self._movies.waiting
+            and not self._gate.busy()
         )
+
+    def _late_sidecars(self, last: int) -> int | None:
+        return self._movies.late_sidecars.among(self._lifecycle.newest_sequence, last)
 
     # --- the screen ------------------------------------------------------------------------------------------------
 
     def state(self, builder: LiveStateBuilder, *, status: str | None) -> LiveState:
         """What the screen shows, after which the alert rules look at it too. `status`: how the session has ended."""
-        if self.workers is None:
-            return builder.build(status="starting", workers=(), gate=self.gate.state(), queue_depth=0, analysis=None)
         builder.last_movie_id = self._results.last_movie_id
         state = builder.build(
             status=status or self._status(),
-            workers=self.workers.states(),
-            gate=self.gate.state(),
-            queue_depth=self._scheduler.queue_depth + len(self.movies.waiting_for_gate),
+            workers=self._workers.states(),
+            gate=self._gate.state(),
+            queue_depth=self._lifecycle.queue_depth + self._lifecycle.awaiting_gain,
             analysis=self._analysis.summary(),
-            redo=self._book.redo,
+            redo=redo_summary(self._start.registry.redo_stages, self._lifecycle.redo_left),
         )
-        self._alerts.step(state, expecting=not (self._options.once or self._requests.finishing or status is not None))
+        nobody_ends_it = not (self._start.options.once or self._requests.finishing or status is not None)
+        self._alerts.step(state, expecting=nobody_ends_it)
         return state
 
     def _status(self) -> str:
         if self._requests.paused:
             return "paused"
-        return "blocked" if self._disk.low or (self.gate.blocked and self.movies.waiting_for_gate) else "running"
+        return "blocked" if self._disk.low or (self._gate.blocked and self._lifecycle.awaiting_gain) else "running"
 
 
 def _intake_settings(options: DaemonOptions) -> IntakeSettings:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from frazil.config.errors import FormatError, RetryLaterError
+from frazil.config.errors import FormatError, RetryLaterError, WriteError
 from frazil.config.settings import ThresholdSettings
-from frazil.daemon.analysis.coordinator import AnalysisCoordinator
 from frazil.daemon.intake.identity import CompleteMovie
-from frazil.daemon.processing import redo_files
-from frazil.daemon.processing.movies import MovieProcessing
-from frazil.daemon.session.notices import Notices
-from frazil.daemon.session.registry import MovieRegistry
+from frazil.daemon.processing import events, redo_files
+from frazil.daemon.processing.lifecycle import Exposure, Lifecycle
+from frazil.daemon.processing.movies import MovieListener, Movies
+from frazil.daemon.processing.places import Place
+from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.thresholds import rejection_reason
 from frazil.daemon.store import rebuild, result_files
-from frazil.daemon.store.store import Store
+from frazil.daemon.store.result_files import StoredResult
+from frazil.daemon.store.writer import WritePolicy
 from frazil.models.records import ACCEPTED_AS_IS, MovieResult
 
 _FIXED_PATTERN_LIMIT = 0.25
@@ -24,27 +25,65 @@ _FIXED_PATTERN_LIMIT = 0.25
 _PAUSE_AFTER_FAILURE_S = 10.0
 
 
+class ResultFolder(Protocol):
+    """The session's folder, as far as results are concerned."""
+
+    def write(self, stored: StoredResult, *, redo: bool) -> None:
+        """Put a result where it can be found again. Raises OSError."""
+
+    def earlier(self, movie_id: str) -> StoredResult | None:
+        """The result that a movie has; None: none that can be read. Raises OSError."""
+
+    def discard(self, movie_id: str) -> None:
+        """Nothing of an unfinished redo is wanted any more."""
+
+
+class DiskResultFolder:
+    """See `ResultFolder`."""
+
+    def __init__(self, session_dir: Path) -> None:
+        self._session_dir = session_dir
+
+    def write(self, stored: StoredResult, *, redo: bool) -> None:
+        if redo:
+            redo_files.put_in_place(self._session_dir, stored)
+        else:
+            result_files.write_result(self._session_dir, stored)
+
+    def earlier(self, movie_id: str) -> StoredResult | None:
+        try:
+            return result_files.read_result(result_files.result_path(self._session_dir, movie_id))
+        except (FormatError, FileNotFoundError):
+            return None
+
+    def discard(self, movie_id: str) -> None:
+        redo_files.discard(self._session_dir, movie_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    result: MovieResult
+    came_s: float
+    in_file: StoredResult | None
+    """It is in its file already, and has no row yet."""
+
+
 class ResultWriter:
     """See the module."""
 
     def __init__(
         self,
-        *,
-        store: Store,
-        book: MovieRegistry,
-        movies: MovieProcessing,
-        analysis: AnalysisCoordinator,
-        notices: Notices,
-        session_dir: Path,
-        thresholds: ThresholdSettings,
-        clock: Callable[[], float],
-        utc_us: Callable[[], int],
+        context: SessionContext,
+        lifecycle: Lifecycle,
+        movies: Movies,
+        listener: MovieListener,
+        folder: ResultFolder,
     ) -> None:
-        self._store, self._book, self._movies = store, book, movies
-        self._analysis, self._notices = analysis, notices
-        self._session_dir, self._thresholds = session_dir, thresholds
-        self._clock, self._utc_us = clock, utc_us
-        self._pending: list[tuple[MovieResult, float, result_files.StoredResult | None]] = []
+        self._context, self._lifecycle, self._movies = context, lifecycle, movies
+        self._listener, self._folder = listener, folder
+        self._thresholds = context.settings.thresholds
+        self._pending: dict[str, _Pending] = {}
+        """By movie: a result that came again takes the place of the one before."""
         self._not_before_s = float("-inf")
         self.last_movie_id: str | None = None
 
@@ -55,11 +94,12 @@ class ResultWriter:
 
     def add(self, result: MovieResult) -> None:
         """A worker brought a result."""
-        self._pending.append((result, self._clock(), None))
+        self._pending.pop(result.movie_id, None)
+        self._pending[result.movie_id] = _Pending(result, self._context.clock(), None)
 
-    def add_stored(self, stored: result_files.StoredResult) -> None:
+    def add_stored(self, stored: StoredResult) -> None:
         """A result is in its file and has no row yet: we ended in between."""
-        self._pending.append((stored.result, self._clock(), stored))
+        self._pending[stored.result.movie_id] = _Pending(stored.result, self._context.clock(), stored)
 
     def use(self, thresholds: ThresholdSettings) -> None:
         """From the next result on."""
@@ -67,60 +107,56 @@ class ResultWriter:
 
     def step(self) -> None:
         """Write what waits; when the disk refuses, keep it and try again after a pause."""
-        if not self._pending or self._clock() < self._not_before_s:
+        if not self._pending or self._context.clock() < self._not_before_s:
             return
-        pending, self._pending = self._pending, []
-        for position, (result, came_s, there) in enumerate(pending):
-            known = self._movies.in_hand.get(result.movie_id)
-            if known is None:
-                redo_files.discard(self._session_dir, result.movie_id)
-                continue  # replaced while it was being processed
-            reason = rejection_reason(result, self._thresholds)
-            lag_s = came_s - known.movie.found_monotonic_s
-            row = self._book.row(result.movie_id)
-            kept = _with_what_was_said(result, known.movie)
-            stored = result_files.StoredResult(row, kept, self._utc_us(), lag_s, reason)
+        for movie_id, pending in list(self._pending.items()):
             try:
-                if there is None:
-                    self._write(stored := self._with_first_times(stored))
-                else:
-                    stored = replace(there, rejection_reason=reason)
-                written = self._store.submit(rebuild.adopt, stored).result()
+                self._write(movie_id, pending)
             except (RetryLaterError, OSError) as error:
-                self._notices.alert("error", "disk", f"results cannot be written: {error}", "free disk space")
-                self._pending = pending[position:] + self._pending
-                self._not_before_s = self._clock() + _PAUSE_AFTER_FAILURE_S
+                text = f"results cannot be written: {error}"
+                self._context.notices.alert("error", "disk", text, "free disk space")
+                self._not_before_s = self._context.clock() + _PAUSE_AFTER_FAILURE_S
                 return
-            redo_files.discard(self._session_dir, result.movie_id)
-            if written is None:
-                self._movies.forget(result.movie_id)  # its row says that a newer file has taken its place
-            else:
-                self._finish(result)
+            del self._pending[movie_id]
+            self._folder.discard(movie_id)
 
-    def _write(self, stored: result_files.StoredResult) -> None:
-        if self._book.is_redo(stored.result.movie_id):
-            redo_files.put_in_place(self._session_dir, stored)
-        else:
-            result_files.write_result(self._session_dir, stored)
-
-    def _with_first_times(self, stored: result_files.StoredResult) -> result_files.StoredResult:
-        """A result that was made again keeps the time and the lag of the first one: lag and pace are about movies that
-        come from the microscope. Raises OSError."""
-        movie_id = stored.result.movie_id
-        if not self._book.is_redo(movie_id):
-            return stored
+    def _write(self, movie_id: str, pending: _Pending) -> None:
+        """Raises RetryLaterError or OSError where the disk refuses it."""
+        known = self._lifecycle.in_process(movie_id)
+        if known is None or known[0].place not in (Place.WRITING, Place.REDO_WRITING):
+            return  # replaced while it was being processed, or queued again with other values
+        life, exposure = known
+        stored = self._stored(pending, exposure, redo=life.place.redo)
+        if pending.in_file is None:
+            self._folder.write(stored, redo=life.place.redo)
         try:
-            first = result_files.read_result(result_files.result_path(self._session_dir, movie_id))
-        except (FormatError, FileNotFoundError):
-            return stored
-        return replace(stored, ready_utc_us=first.ready_utc_us, lag_s=first.lag_s)
+            state = self._context.store.write(WritePolicy.DURABLE, rebuild.adopt, stored)
+        except WriteError as error:
+            self._movies.happened(events.Unstorable(movie_id, str(error)))
+            return
+        if state is None:
+            self._movies.happened(events.Overtaken(movie_id))
+            return
+        self.last_movie_id = movie_id
+        self._listener.movie_ended(life.sequence, pending.result)
+        self._movies.happened(events.Written(movie_id))
+        self._tell_of_gain(pending.result)
 
-    def _finish(self, result: MovieResult) -> None:
-        self.last_movie_id = result.movie_id
-        self._analysis.movie_ended(self._book.sequence(result.movie_id), result)
-        self._movies.finished(result.movie_id)
+    def _stored(self, pending: _Pending, exposure: Exposure, *, redo: bool) -> StoredResult:
+        """A result as it is kept. One that was made again keeps the time and the lag of the first one: lag and pace are
+        about movies that come from the microscope."""
+        reason = rejection_reason(pending.result, self._thresholds)
+        if pending.in_file is not None:
+            return replace(pending.in_file, rejection_reason=reason)
+        lag_s = pending.came_s - exposure.movie.found_monotonic_s
+        result = _with_what_was_said(pending.result, exposure.movie)
+        stored = StoredResult(exposure.row, result, self._context.utc_us(), lag_s, reason)
+        first = self._folder.earlier(result.movie_id) if redo else None
+        return stored if first is None else replace(stored, ready_utc_us=first.ready_utc_us, lag_s=first.lag_s)
+
+    def _tell_of_gain(self, result: MovieResult) -> None:
         if abs(result.quality.fixed_pattern) > _FIXED_PATTERN_LIMIT:
-            self._notices.alert(
+            self._context.notices.alert(
                 "warning",
                 "gain",
                 "the corrected movies still carry the gain pattern: the camera's gain has changed",

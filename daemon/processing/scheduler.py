@@ -169,6 +169,14 @@ class Scheduler:
         del self._movies[movie_id]
         return movie.attempts + 1
 
+    def put_back(self, worker: str, now_s: float) -> None:
+        """The worker was not given what it should have: the movie waits for a moment, nobody is to blame."""
+        record = self._workers[worker]
+        movie_id, record.movie_id = record.movie_id, None
+        if movie_id is not None and movie_id in self._movies:
+            self._movies[movie_id].not_before_s = now_s + _RETRY_DELAYS_S[0]
+            self._push(movie_id)
+
     def failed(self, worker: str, kind: FailureKind, now_s: float) -> AfterFailure:
         """The worker failed on what it held. Decides who is to blame and what comes next."""
         record = self._workers[worker]

@@ -24,6 +24,7 @@ from frazil.config.loading import load_settings
 from frazil.daemon.app import Daemon
 from frazil.daemon.client import Client, connect
 from frazil.daemon.session.options import DaemonOptions, ExitReport
+from frazil.daemon.transport.messages import LiveState
 from frazil.models.formats.tiff_write import write_movie_tiff
 
 PIXEL_SIZE_ANGSTROM = 1.3
@@ -243,6 +244,10 @@ class LiveSession:
         if self._client is None:
             self._client = wait_for(lambda: connect(self.session_dir), "the daemon's socket")
         return self._client
+
+    def state(self) -> LiveState:
+        """What the screen shows now."""
+        return self.client().snapshot()
 
     def sql(self, text: str) -> list[dict[str, Any]]:
         rows = self.client().sql(text)

@@ -120,20 +120,21 @@ def test_damaged_movie_among_the_first_does_not_stop_the_gate(kit, live, raw_mov
 
 
 @pytest.mark.slow
-def test_resumed_session_does_not_ask_again_unless_the_reference_changed(live, raw_movies, sensitivity, tmp_path):
+def test_resumed_session_does_not_ask_again_unless_the_reference_changed(kit, live, raw_movies, sensitivity, tmp_path):
     path = write_gain(tmp_path / "gain.mrc", 1.0 / sensitivity)
     live.start(once=True, camera__gain=path)
     assert live.join().ok
     live.start(camera__gain=path)
     live.client()
-    assert live._daemon._turn.gate.open
+    kit.wait_for(lambda: live.state().gate.status == "open", "the gate to know the answer again")
+    known = live.sql("SELECT gain_verdict FROM session")[0]["gain_verdict"]
     live.stop()
     write_gain(tmp_path / "gain.mrc", sensitivity)
     live.start(camera__gain=path)
     live.client()
-    assert not live._daemon._turn.gate.open
     for name in raw_movies:
         live.wait_state(name, "ready", "rejected")
+    kit.wait_for(lambda: live.sql("SELECT gain_verdict FROM session")[0]["gain_verdict"] != known, "another verdict")
 
 
 def test_single_frames_need_no_gate(kit, live):

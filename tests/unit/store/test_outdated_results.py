@@ -9,7 +9,14 @@ import pytest
 from frazil.config.loading import load_settings, parameter_hash, with_changes
 from frazil.config.stages import Stage
 from frazil.daemon.processing.scheduler import Scheduler
-from frazil.daemon.session.registry import LIVE_PRIORITY, REPROCESS_PRIORITY, MovieRegistry
+from frazil.daemon.session.registry import (
+    LIVE_PRIORITY,
+    NO_REDO,
+    REPROCESS_PRIORITY,
+    MovieRegistry,
+    RedoSummary,
+    redo_summary,
+)
 from frazil.daemon.store.writes import movie_writes
 from frazil.models.records import MovieState
 
@@ -69,27 +76,29 @@ def test_results_are_marked_with_the_stage_and_a_change_back_takes_the_mark_away
 def test_a_new_result_takes_the_mark_away_and_what_was_finished_is_not_done_again(movies, make_result):
     wanted = name(microscope__cs_mm=2.0)
     movies.submit(movie_writes.mark_results, wanted, CODE).result()
-    assert restore(movies, wanted).redo_left == 5
+    assert restore(movies, wanted).redo_stages.total() == 5
     done = replace(make_result(1), movie_id="m00001", parameter_hash=wanted, code_version=CODE)
     movies.submit(movie_writes.record_result, done, ready_utc_us=9, lag_s=2.0).result()
     assert "outdated" not in flags(movies)["m00001"]
-    book = restore(movies, wanted)
-    assert book.redo_left == 4
-    assert not book.is_redo("m00001")
-    assert book.is_redo("m00002")
-    assert (book.redo.stage, book.redo.done, book.redo.total) == ("ctf", 0, 4)
-    book.done("m00002")
-    assert (book.redo.done, book.redo.total) == (1, 4)
+    registry = restore(movies, wanted)
+    again = {movie.movie_id for movie in registry.movies if movie.redo}
+    assert len(again) == registry.redo_stages.total() == 4
+    assert "m00001" not in again
+    assert "m00002" in again
+    assert redo_summary(registry.redo_stages, left=4) == RedoSummary("ctf", 0, 4)
+    assert redo_summary(registry.redo_stages, left=3) == RedoSummary("ctf", 1, 4)
+    assert redo_summary(registry.redo_stages, left=0) == NO_REDO
 
 
 def test_movies_that_are_done_again_have_ended_for_their_epoch_and_are_looked_at_by_the_intake(movies):
-    book = restore(movies, name(microscope__cs_mm=2.0))
-    assert book.ended_sequences == [0, 1, 2, 3, 4]
-    assert book.open_sequences == []
-    assert {movie.state for movie in book.for_intake()} == {MovieState.FAILED}
-    assert book.priority("m00000") == REPROCESS_PRIORITY > LIVE_PRIORITY
+    registry = restore(movies, name(microscope__cs_mm=2.0))
+    assert registry.ended_sequences == [0, 1, 2, 3, 4]
+    assert registry.open_sequences == []
+    assert {movie.state for movie in registry.for_intake()} == {MovieState.FAILED}
+    assert {movie.priority for movie in registry.movies} == {REPROCESS_PRIORITY}
+    assert REPROCESS_PRIORITY > LIVE_PRIORITY
     other = MovieRegistry.restore(movies, parameter_hash=name(), code_version="8")
-    assert other.redo_left == 0, "what another frazil made never counts as done"
+    assert other.redo_stages.total() == 0, "what another frazil made never counts as done"
     assert other.open_sequences == [0, 1, 2, 3, 4]
 
 
@@ -100,9 +109,10 @@ def test_a_result_that_cannot_be_made_again_stays_and_is_tried_again_after_the_n
     assert movies.submit(movie_writes.mark_results, wanted, CODE).result() == {Stage.CTF: 4}, (
         "the same settings: no news"
     )
-    book = restore(movies, wanted)
-    assert book.redo_left == 4
-    assert not book.is_redo("m00003")
+    registry = restore(movies, wanted)
+    assert registry.redo_stages.total() == 4
+    (kept,) = [movie for movie in registry.movies if movie.movie_id == "m00003"]
+    assert (kept.redo, kept.given_up) == (False, True)
     assert movies.rows("SELECT state, failure_reason FROM movies WHERE movie_id = 'm00003'") == [
         ("ready", "the file is gone")
     ]

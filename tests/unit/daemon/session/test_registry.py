@@ -9,6 +9,8 @@ import pytest
 from frazil.config.errors import UsageError
 from frazil.config.settings import IntakeSettings
 from frazil.daemon.intake.scan import PathFilter, Tree
+from frazil.daemon.processing.lifecycle import Lifecycle
+from frazil.daemon.processing.scheduler import Scheduler
 from frazil.daemon.session.folder import file_digest, output_stem, prepare
 from frazil.daemon.session.registry import INTERRUPTED_PRIORITY, LIVE_PRIORITY, MovieRegistry
 from frazil.daemon.store.rows import MovieRow
@@ -58,16 +60,17 @@ def restore(store: Store) -> MovieRegistry:
 def test_movie_in_a_workers_hands_is_done_again_without_counting_and_behind_the_others(store):
     held = register(store, 0, MovieState.PROCESSING, attempts=2)
     waiting = register(store, 1, MovieState.QUEUED)
-    book = restore(store)
-    assert book.interrupted == [held]
-    assert (book.priority(held), book.priority(waiting)) == (INTERRUPTED_PRIORITY, LIVE_PRIORITY)
-    assert book.take_attempts(held) == 1  # the one before it was interrupted had failed
-    assert book.take_attempts(held) == 0  # a person who re-queues begins anew
+    registry = restore(store)
+    assert registry.interrupted == [held]
+    movies = {movie.movie_id: movie for movie in registry.movies}
+    assert (movies[held].priority, movies[waiting].priority) == (INTERRUPTED_PRIORITY, LIVE_PRIORITY)
+    assert movies[held].attempts == 1  # the one before it was interrupted had failed
 
 
 def test_failed_attempts_are_remembered(store):
     failed = register(store, 0, MovieState.FAILED, attempts=2)
-    assert restore(store).take_attempts(failed) == 2
+    (movie,) = restore(store).movies
+    assert (movie.movie_id, movie.attempts) == (failed, 2)
 
 
 def test_only_complete_movies_hold_up_their_epoch(store):
@@ -90,7 +93,8 @@ def test_movie_set_aside_for_a_missing_value_is_tried_again_and_a_bad_file_is_no
 
 def test_numbering_goes_on_after_the_highest(store):
     register(store, 4, MovieState.QUEUED)
-    assert restore(store)._next_sequence == 5
+    life = Lifecycle(Scheduler(max_attempts=3), restore(store).movies)
+    assert life.newest_sequence == 4
 
 
 def test_stems_never_collide_not_even_with_each_others_second_pictures():

@@ -1,0 +1,235 @@
+"""Which call goes to which worker, and what its end means, with workers that are lists."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from shell_doubles import SETTINGS, Shells
+
+from frazil.actors.messages import MovieFailure, MovieTask
+from frazil.config.errors import FrazilError, RetryLaterError, StopDaemonError
+from frazil.daemon.intake import instructions as intake
+from frazil.daemon.processing.dispatch import Dispatcher
+from frazil.daemon.processing.places import Place
+from frazil.daemon.processing.workers import Call, Outcome, WorkerCalls, WorkerDiedError
+from frazil.daemon.session.registry import REPROCESS_PRIORITY, EarlierMovie
+from frazil.daemon.store.result_files import StoredResult
+from frazil.daemon.store.rows import MovieRow
+from frazil.models.causal.prior import physics_prior
+from frazil.models.gain.gate import GainDecision, GainOrientation, GainVerdict
+from frazil.models.records import MovieEvidence, MovieResult, MovieState
+
+PATH = "sq1/a.tiff"
+MakeResult = Callable[..., MovieResult]
+
+
+class FakeWorkers:
+    def __init__(self) -> None:
+        self.names = ["w0"]
+        self.calls: list[tuple[str, str, Any]] = []
+        self.restarted: list[str] = []
+        self.comes_back = True
+        self.counts: list[bool] = []
+
+    def idle(self) -> list[str]:
+        return ["w0"]
+
+    def call(self, worker: str, kind: str, method: str, argument: Any, **words: Any) -> None:
+        self.calls.append((worker, kind, argument))
+
+    def restart(self, worker: str) -> bool:
+        self.restarted.append(worker)
+        return self.comes_back
+
+    def count(self, worker: str, *, failed: bool) -> None:
+        self.counts.append(failed)
+
+
+class FakeVersions:
+    eligible_below = 100
+
+    def prior_for(self, sequence: int) -> Any:
+        return physics_prior()
+
+    def network_version_for(self, sequence: int) -> int:
+        return 3
+
+    def makes_lessons(self, sequence: int) -> bool:
+        return True
+
+
+class Desk:
+    def __init__(self, shells: Shells | None = None, earlier: Any = None) -> None:
+        self.shells = shells or Shells()
+        self.workers = FakeWorkers()
+        self.dispatcher = Dispatcher(
+            self.shells.context, self.shells.lifecycle, cast("WorkerCalls", self.workers), self.shells.movies,
+            self.shells.results, self.shells.gate, FakeVersions(), read_earlier=earlier or (lambda path: None),
+        )  # fmt: skip
+
+    def announce(self) -> str:
+        name = self.shells.found(PATH)
+        self.shells.movies.take(intake.Announce(self.shells.movie(PATH)))
+        return name
+
+    def ends(
+        self, kind: str, value: object, error: Exception | None = None, *, subject: str = "", late: bool = False
+    ) -> None:
+        self.dispatcher.take(Outcome(Call("w0", kind, subject, 0.0, 9.0), value, error, timed_out=late))
+
+    def start(self) -> str:
+        name = self.announce()
+        self.ends("start", object())
+        self.dispatcher.start_movies()
+        return name
+
+
+def failure(**words: Any) -> MovieFailure:
+    plain = MovieFailure("m", "quarantine", "read", "FormatError", "bad bytes", "", None, True)
+    return replace(plain, **words)
+
+
+def test_a_worker_that_has_started_gets_a_movie_whose_attempt_is_stored_first() -> None:
+    desk = Desk()
+    name = desk.start()
+    assert "start_attempt" in desk.shells.store.names()
+    ((worker, kind, task),) = desk.workers.calls
+    assert isinstance(task, MovieTask)
+    assert (worker, kind, task.movie_id, task.attempt, task.network_version, task.output) == (
+        "w0",
+        "movie",
+        name,
+        1,
+        3,
+        "",
+    )
+    assert desk.shells.lifecycle.place(name) is Place.IN_HAND
+
+
+def test_a_store_that_is_busy_keeps_the_movie_from_the_worker_and_the_daemon_goes_on() -> None:
+    desk = Desk()
+    desk.shells.store.refuses = [RetryLaterError("the disk is full")]
+    name = desk.start()
+    assert desk.workers.calls == []
+    assert desk.shells.lifecycle.place(name) is Place.QUEUED
+    assert [(severity, subject) for severity, subject, _ in desk.shells.notices.told] == [("error", "disk")]
+    desk.dispatcher.start_movies()  # too early: it waits for a moment
+    assert desk.workers.calls == []
+    desk.shells.clock.now_s += 3.0
+    desk.dispatcher.start_movies()
+    assert [task.attempt for _, _, task in desk.workers.calls] == [1]
+
+
+def test_a_result_goes_to_whoever_writes_it(make_result: MakeResult) -> None:
+    desk = Desk()
+    name = desk.start()
+    desk.ends("movie", replace(make_result(1), movie_id=name), subject=name)
+    assert desk.shells.lifecycle.place(name) is Place.WRITING
+    assert desk.shells.results.busy
+    assert desk.workers.counts == [False]
+
+
+def test_a_bad_file_is_set_aside_with_its_evidence_and_the_worker_goes_on() -> None:
+    desk = Desk()
+    name = desk.start()
+    desk.ends("movie", failure(movie_id=name), subject=name)
+    assert desk.shells.lifecycle.place(name) is Place.SET_ASIDE
+    function, _, words = desk.shells.store.written[-1]
+    assert (function, words["reason"]) == ("quarantine", "bad bytes")
+    assert desk.workers.restarted == []
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "late"),
+    [
+        (None, WorkerDiedError("gone"), False),
+        (None, FrazilError("no answer after 9 s"), True),
+        (failure(kind="unknown", device_ok=False), None, False),
+    ],
+)
+def test_a_worker_that_dies_hangs_or_is_sick_is_restarted_and_its_movie_queued_again(
+    value: object, error: Exception | None, late: bool
+) -> None:
+    desk = Desk()
+    name = desk.start()
+    desk.ends("movie", value, error, subject=name, late=late)
+    assert desk.shells.lifecycle.place(name) is Place.QUEUED
+    assert desk.workers.restarted == ["w0"]
+    assert desk.shells.notices.told[-1][:2] == ("warning", "worker")
+
+
+def test_a_worker_that_does_not_come_back_is_an_error() -> None:
+    desk = Desk()
+    desk.workers.comes_back = False
+    desk.ends("start", None, FrazilError("no device"))
+    assert desk.shells.notices.told == [("error", "worker", "worker w0 does not come back: no device")]
+
+
+def test_that_a_worker_was_restarted_is_over_after_ten_results(make_result: MakeResult) -> None:
+    desk = Desk()
+    desk.ends("start", object())
+    for _ in range(10):
+        desk.ends("movie", make_result(1), subject="m001")
+    assert desk.shells.notices.ended == ["worker-restart:w0"]
+
+
+def test_a_redo_is_given_its_earlier_result_and_a_folder_of_its_own(make_result: MakeResult) -> None:
+    redo = EarlierMovie("m1", PATH, 0, "a", MovieState.FAILED, REPROCESS_PRIORITY, redo=True)
+    stored = StoredResult(MovieRow("m1", PATH, 1, 1), replace(make_result(1), movie_id="m1"), 3, 2.5, None)
+    desk = Desk(Shells(earlier=[redo]), earlier=lambda path: (stored, 11))
+    desk.shells.movies.take(intake.Announce(replace(desk.shells.movie(PATH), movie_id="m1")))
+    desk.ends("start", object())
+    desk.dispatcher.start_movies()
+    assert "start_attempt" not in desk.shells.store.names()
+    ((_, _, task),) = desk.workers.calls
+    assert (task.earlier, task.earlier_written_ns, task.output) == (stored.result, 11, ".redo/m1")
+
+
+def test_a_redo_that_was_made_before_the_daemon_ended_only_gets_its_row(make_result: MakeResult) -> None:
+    redo = EarlierMovie("m1", PATH, 0, "a", MovieState.FAILED, REPROCESS_PRIORITY, redo=True)
+    evidence = MovieEvidence(
+        (), (), (), 0.0, 40, 1.0, 0.0, 1.0, pixel_size_angstrom=1.0, voltage_kv=300.0, cs_mm=2.7, defocus_angstrom=None,
+        relative_ice_thickness=None, log_ssnr=(), log_ssnr_sd=0.1,
+    )  # fmt: skip
+    made = replace(make_result(1), movie_id="m1", parameter_hash="h", code_version="v", evidence=evidence)
+    stored = StoredResult(MovieRow("m1", PATH, 1, 1), made, 3, 2.5, None)
+    desk = Desk(Shells(earlier=[redo]), earlier=lambda path: (stored, 11))
+    desk.shells.movies.take(intake.Announce(replace(desk.shells.movie(PATH), movie_id="m1")))
+    desk.ends("start", object())
+    desk.dispatcher.start_movies()
+    assert desk.workers.calls == []
+    assert desk.shells.lifecycle.place("m1") is Place.REDO_WRITING
+    assert desk.shells.results.busy
+
+
+def test_the_gates_question_keeps_a_worker_from_movies_and_its_answer_lets_them_pass() -> None:
+    settings = SETTINGS.model_copy(update={"camera": SETTINGS.camera.model_copy(update={"no_gain": False})})
+    desk = Desk(Shells(settings))
+    name = desk.announce()
+    desk.ends("start", object())
+    desk.dispatcher.ask_gate(nothing_more_comes=True)
+    assert [kind for _, kind, _ in desk.workers.calls] == ["gain"]
+    desk.dispatcher.start_movies()
+    assert len(desk.workers.calls) == 1
+    decision = GainDecision(
+        GainVerdict.NOT_NEEDED, "counts are even: no gain is needed", None, None, None, GainOrientation.AUTO, "none", 1,
+        None, None,
+    )  # fmt: skip
+    desk.ends("gain", decision)
+    assert desk.shells.notices.told == [("info", "gain", decision.sentence)]
+    assert "record_gain_verdict" in desk.shells.store.names()
+    assert desk.shells.lifecycle.place(name) is Place.QUEUED
+
+
+def test_a_reference_that_cannot_be_read_stops_the_daemon_with_the_remedy() -> None:
+    desk = Desk()
+    with pytest.raises(StopDaemonError, match="bad bytes"):
+        desk.ends("gain", failure())

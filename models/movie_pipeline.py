@@ -247,8 +247,7 @@ def process_sums(
     on_stage("restore")
     restored = restore_micrograph(
         aligned.dose_weighted,
-        aligned.even if several else None,
-        aligned.odd if several else None,
+        (aligned.even, aligned.odd) if several else None,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         ctf=fit.estimate,
         acquisition=acquisition,

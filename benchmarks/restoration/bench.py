@@ -119,8 +119,7 @@ def restorations(known: restoration_scenes.KnownScene, fit: CtfFit) -> tuple[dic
         before = time.process_time()
         restored = restore_micrograph(
             weighted,
-            even,
-            odd,
+            (even, odd),
             pixel_size_angstrom=pixel,
             ctf=ctf,
             acquisition=acquisition,
@@ -322,8 +321,7 @@ def cost(side_px: int = 4096) -> dict[str, float]:
     def full() -> torch.Tensor:
         return restore_micrograph(
             whole,
-            even,
-            odd,
+            (even, odd),
             pixel_size_angstrom=1.0,
             ctf=ctf,
             acquisition=acquisition,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frazil.models.deconvolution.artefacts import clean
+from frazil.models.deconvolution.artefacts import CleanImage, clean
 from frazil.models.deconvolution.held_out import HalfPair, HeldOutGain, confirmed_share, held_out_gain
 from frazil.models.deconvolution.lessons import Lesson, make_lesson
 from frazil.models.deconvolution.network import ResidualNetwork, features_of, spectrum_of
@@ -81,8 +81,7 @@ class SmallField:
 
 def restore_micrograph(
     weighted: Tensor,
-    even: Tensor | None,
-    odd: Tensor | None,
+    halves: tuple[Tensor, Tensor] | None,
     *,
     pixel_size_angstrom: float,
     ctf: CtfEstimate,
@@ -99,7 +98,7 @@ def restore_micrograph(
     ----------
     weighted:
         (h, w) dose-weighted sum, electrons, specimen dark.
-    even, odd:
+    halves:
         (h, w) sums of even and odd frames; None where there is only one frame: then nothing is learned or checked.
     predicted:
         The causal prior's posterior predictive SSNR; combined with what the halves say, each by its precision.
@@ -114,29 +113,13 @@ def restore_micrograph(
     height, width = weighted.shape
     grid = working_grid(height, width, pixel_size_angstrom)
     if not ctf.defocus_known:
-        image = low_passed(cleaned.image, pixel_size_angstrom)
-        small = torch.fft.irfft2(grid.cropped(torch.fft.rfft2(image)), s=grid.size)
-        return Restored(
-            image,
-            small,
-            "low-pass",
-            None,
-            None,
-            None,
-            cleaned.masked,
-            cleaned.block_px,
-            cleaned.masked_share,
-            cleaned.bad_lines,
-            0,
-        )
-    parameters = ctf_parameters(ctf, acquisition)
-    halves = None
-    if even is not None and odd is not None:
-        halves = [
-            small_spectrum(clean(half.to(device, torch.float32), pixel_size_angstrom).image, grid)
-            for half in (even, odd)
+        return _without_ctf(cleaned, grid, pixel_size_angstrom)
+    spectra = None
+    if halves is not None:
+        spectra = [
+            small_spectrum(clean(half.to(device, torch.float32), pixel_size_angstrom).image, grid) for half in halves
         ]
-    ssnr = _ssnr(halves, predicted, ctf, acquisition, grid)
+    ssnr = _ssnr(spectra, predicted, ctf, acquisition, grid)
     filtered = wiener_spectrum(
         cleaned.image,
         pixel_size_angstrom=pixel_size_angstrom,
@@ -145,41 +128,117 @@ def restore_micrograph(
         ssnr=ssnr,
         blur_covariance_a2=blur_covariance_a2,
     )
-    filters = transfers(grid, parameters, ssnr, device)
+    optics = _FilterOptics(ctf_parameters(ctf, acquisition), ssnr, device)
+    filters = optics.transfers(grid)
     field = small_field(_small_planes(filtered, grid, ctf), filters, grid)
-    chosen, method, gain = field.local, LOCAL, None
-    lessons: tuple[Lesson, ...] = ()
-    if halves is not None:
-        middle = _middle_grid(grid)
-        middle_filters = filters if middle is grid else transfers(middle, parameters, ssnr, device)
-        pairs, fields = half_pairs([_middle_of(half, grid, middle) for half in halves], middle_filters, middle)
-        local = [half.local for half in fields]
-        gain = held_out_gain(pairs, None, local)
-        chosen, method = (field.local, LOCAL) if gain.sure else (field.filtered, WIENER)
-        if network is not None:
-            learned = [learned_spectrum(half, middle_filters, middle, network) for half in fields]
-            gain = held_out_gain(pairs, local if method == LOCAL else None, learned)
-            # It was fitted to nothing here: more likely than not is enough.
-            if gain.gain > 0:
-                whole = learned_spectrum(field, filters, grid, network) * confirmed_share(pairs, learned, filters.k)
-                chosen, method = _band_by_band(whole, chosen, gain, filters.k), LEARNED
+    choice = _Choice(field.local, LOCAL, None)
+    if spectra is not None:
         # A tilted field has no CTF of its own that a lesson could be told.
-        if learn_from and network is not None and len(filtered.planes) == 1:
-            lessons = _lessons(pairs, fields, middle_filters, parameters, middle, network)
-    image = _assembled(filtered, chosen - field.filtered, grid, ctf)
-    return Restored(
+        choice = _judged_by_halves(
+            field, filters, spectra, optics, grid, network, learn_from=learn_from and len(filtered.planes) == 1
+        )
+    return _restored(
+        _assembled(filtered, choice.spectrum - field.filtered, grid, ctf),
+        torch.fft.irfft2(choice.spectrum, s=grid.size),
+        cleaned,
+        choice,
+        ssnr=ssnr,
+        specimen_share=field.occupancy.share,
+        attenuated=filtered.attenuated,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _FilterOptics:
+    """From what the filters of a grid are made."""
+
+    parameters: CtfParameters
+    ssnr: SsnrCurve
+    device: torch.device
+
+    def transfers(self, grid: WorkingGrid) -> Transfers:
+        return transfers(grid, self.parameters, self.ssnr, self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The result that is taken on the working grid (half plane), how it was made, and what the halves say of it."""
+
+    spectrum: Tensor
+    method: Method
+    gain: HeldOutGain | None
+    lessons: tuple[Lesson, ...] = ()
+
+
+def _judged_by_halves(
+    field: SmallField,
+    filters: Transfers,
+    halves: list[Tensor],
+    optics: _FilterOptics,
+    grid: WorkingGrid,
+    network: ResidualNetwork | None,
+    *,
+    learn_from: bool,
+) -> _Choice:
+    """Local filter instead of the plain one, network instead of either: each where it predicts the other half."""
+    middle = _middle_grid(grid)
+    middle_filters = filters if middle is grid else optics.transfers(middle)
+    pairs, fields = half_pairs([_middle_of(half, grid, middle) for half in halves], middle_filters, middle)
+    local = [half.local for half in fields]
+    gain = held_out_gain(pairs, None, local)
+    chosen, method = (field.local, LOCAL) if gain.sure else (field.filtered, WIENER)
+    if network is None:
+        return _Choice(chosen, method, gain)
+    learned = [learned_spectrum(half, middle_filters, middle, network) for half in fields]
+    gain = held_out_gain(pairs, local if method == LOCAL else None, learned)
+    # It was fitted to nothing here: more likely than not is enough.
+    if gain.gain > 0:
+        whole = learned_spectrum(field, filters, grid, network) * confirmed_share(pairs, learned, filters.k)
+        chosen, method = _band_by_band(whole, chosen, gain, filters.k), LEARNED
+    lessons: tuple[Lesson, ...] = ()
+    if learn_from:
+        lessons = _lessons(pairs, fields, middle_filters, optics.parameters, middle, network)
+    return _Choice(chosen, method, gain, lessons)
+
+
+def _without_ctf(cleaned: CleanImage, grid: WorkingGrid, pixel_size_angstrom: float) -> Restored:
+    """Only a low-pass, where no defocus is known."""
+    image = low_passed(cleaned.image, pixel_size_angstrom)
+    choice = _Choice(grid.cropped(torch.fft.rfft2(image)), "low-pass", None)
+    return _restored(
         image,
-        torch.fft.irfft2(chosen, s=grid.size),
-        method,
-        gain,
-        ssnr,
-        field.occupancy.share,
-        cleaned.masked,
-        cleaned.block_px,
-        cleaned.masked_share,
-        cleaned.bad_lines,
-        filtered.attenuated,
-        lessons,
+        torch.fft.irfft2(choice.spectrum, s=grid.size),
+        cleaned,
+        choice,
+        ssnr=None,
+        specimen_share=None,
+        attenuated=0,
+    )
+
+
+def _restored(
+    image: Tensor,
+    small: Tensor,
+    cleaned: CleanImage,
+    choice: _Choice,
+    *,
+    ssnr: SsnrCurve | None,
+    specimen_share: float | None,
+    attenuated: int,
+) -> Restored:
+    return Restored(
+        image=image,
+        small=small,
+        method=choice.method,
+        held_out_gain=choice.gain,
+        ssnr=ssnr,
+        specimen_share=specimen_share,
+        masked=cleaned.masked,
+        mask_block_px=cleaned.block_px,
+        masked_share=cleaned.masked_share,
+        bad_lines=cleaned.bad_lines,
+        attenuated=attenuated,
+        lessons=choice.lessons,
     )
 
 

@@ -14,6 +14,8 @@ from frazil.models.compiled import compiled
 
 TABLE = 4096
 """Points of radial tables from zero to the corner of Fourier space."""
+_TURNS_PER_RAD = 0.15915494309189535
+_RAD_PER_TURN = 6.283185307179586
 
 
 @compiled
@@ -45,14 +47,10 @@ def ring_power_rows(
 def wiener_rows(
     spectrum: NDArray[np.complex64],
     out: NDArray[np.complex64],
-    ky: NDArray[np.float64],
-    kx: NDArray[np.float64],
+    frequencies: tuple[NDArray[np.float64], NDArray[np.float64]],
     chi_terms: NDArray[np.float64],
     points_per_cycle: float,
-    inverse_ssnr: NDArray[np.float32],
-    soft: NDArray[np.float32],
-    ceiling: NDArray[np.float32],
-    level: NDArray[np.float32],
+    tables: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
     blur: NDArray[np.float64],
     attenuated: NDArray[np.int64],
     first_row: int,
@@ -60,12 +58,15 @@ def wiener_rows(
 ) -> None:
     """out = soft C / (C^2 + 1/SSNR) X; samples whose power is above `ceiling` are first brought to `level`.
 
-    chi_terms: of k^2, kx^2 - ky^2, 2 kx ky, k^4 and the constant. Tables are by |k|. blur: what ln SSNR loses per
-    (kx^2 - ky^2) and (2 kx ky) beyond its mean over the ring. attenuated: (blocks,) counts, one for this block.
+    frequencies: ky of the rows and kx of the columns (1/A). chi_terms: of k^2, kx^2 - ky^2, 2 kx ky, k^4 and the
+    constant. tables: by |k|, 1/SSNR, soft, ceiling and level. blur: what ln SSNR loses per (kx^2 - ky^2) and (2 kx ky)
+    beyond its mean over the ring. attenuated: (blocks,) counts, one for this block.
     """
+    ky, kx = frequencies
+    inverse_ssnr, soft, ceiling, level = tables
     top = len(soft) - 1
     block = first_row
-    found = 0
+    attenuated_here = 0
     directed = blur[0] != 0.0 or blur[1] != 0.0
     for y in range(first_row, last_row):
         vertical = ky[y]
@@ -82,8 +83,8 @@ def wiener_rows(
                 + chi_terms[2] * product
             )
             # float32 is enough for a sine once the turns are gone.
-            turns = phase * 0.15915494309189535
-            c = -np.sin(np.float32((turns - np.floor(turns + 0.5)) * 6.283185307179586))
+            turns = phase * _TURNS_PER_RAD
+            c = -np.sin(np.float32((turns - np.floor(turns + 0.5)) * _RAD_PER_TURN))
             inverse = inverse_ssnr[point]
             if directed:
                 inverse *= np.float32(math.exp(blur[0] * difference + blur[1] * product))
@@ -92,6 +93,6 @@ def wiener_rows(
             power = value.real * value.real + value.imag * value.imag
             if power > ceiling[point]:
                 gain *= np.sqrt(level[point] / power)
-                found += 1
+                attenuated_here += 1
             out[y, x] = value * gain
-    attenuated[block] = found
+    attenuated[block] = attenuated_here

@@ -32,7 +32,8 @@ _LOW_PASS_ANGSTROM = 20.0
 _RINGS_PER_CYCLE = 400.0
 """Rings of 1/400 of a cycle per pixel: some thousand samples each in the smallest images."""
 _ICE_BANDS_PER_ANGSTROM = ((1 / 3.98, 1 / 3.35), (1 / 2.76, 1 / 2.02))
-"""Reflections of hexagonal and cubic ice: 3.90, 3.67, 3.44; 2.67, 2.25, 2.07 A (Dowell & Rinfret 1960)."""
+"""Reflections of hexagonal and cubic ice: 3.90, 3.67, 3.44; 2.67, 2.25, 2.07 A (Dowell & Rinfret 1960, Nature 188,
+1144)."""
 _REFLECTION = 14.0
 """Times the ring's power: of a million samples of noise one is as strong."""
 _GRATING = 60.0
@@ -122,18 +123,17 @@ def wiener_spectrum(
         and gives it across, exp(-(2 pi)^2 k.M.k), its mean over the ring being in `ssnr` already.
     """
     height, width = image.shape
-    mean = image.mean()
-    spectrum = torch.fft.rfft2(image - mean)
-    ky, kx = (np.asarray(f(n, d=pixel_size_angstrom)) for f, n in ((np.fft.fftfreq, height), (np.fft.rfftfreq, width)))
+    spectrum = torch.fft.rfft2(image - image.mean())
     k = _table_frequencies(pixel_size_angstrom)
     ln_ssnr = np.clip(ssnr.at(k), -25.0, 25.0)
     power = _ring_power(spectrum, width)
-    ceiling = power * np.where(ln_ssnr < math.log(_FAINT_SSNR), _GRATING, np.inf)
-    for low, high in _ICE_BANDS_PER_ANGSTROM:
-        band = (k > low) & (k < high) & (ln_ssnr < math.log(_FAINT_SSNR))
-        ceiling[band] = _REFLECTION * power[band]
-    soft = 1 - np.exp(-0.5 * (k * SOFT_START_ANGSTROM) ** 2)
-    inverse = np.exp(-ln_ssnr)
+    tables = (
+        np.exp(-ln_ssnr).astype(np.float32),
+        (1 - np.exp(-0.5 * (k * SOFT_START_ANGSTROM) ** 2)).astype(np.float32),
+        _highest_power(k, power, ln_ssnr).astype(np.float32),
+        power.astype(np.float32),
+    )
+    ky, kx = (np.asarray(f(n, d=pixel_size_angstrom)) for f, n in ((np.fft.fftfreq, height), (np.fft.rfftfreq, width)))
     xx, yy, xy = blur_covariance_a2
     blur = (2 * math.pi) ** 2 * np.array([0.5 * (xx - yy), xy])
     offsets = _plane_offsets(ctf, acquisition, (height, width), pixel_size_angstrom, k, ln_ssnr)
@@ -142,33 +142,27 @@ def wiener_spectrum(
     for number, offset in enumerate(offsets):
         # The last plane may overwrite its source.
         out = source if number == len(offsets) - 1 else np.empty_like(source)
-        work = partial(
-            wiener_rows,
-            source,
-            out,
-            ky,
-            kx,
-            _chi_terms(ctf_parameters(ctf, acquisition, offset)),
-            (TABLE - 1) / k[-1],
-            inverse.astype(np.float32),
-            soft.astype(np.float32),
-            ceiling.astype(np.float32),
-            power.astype(np.float32),
-            blur,
-            attenuated,
-        )
+        terms = _chi_terms(ctf_parameters(ctf, acquisition, offset))
+        work = partial(wiener_rows, source, out, (ky, kx), terms, (TABLE - 1) / k[-1], tables, blur, attenuated)
         run_blocks(work, height, _BLOCKS)
         planes.append(torch.from_numpy(out).to(image.device))
     contrast = _mean_square_ctf(ctf_parameters(ctf, acquisition), k)
+    noise_power = power / (1 + contrast * np.exp(ln_ssnr))
     return FilteredSpectrum(
-        planes,
-        tuple(offsets),
-        height,
-        width,
-        pixel_size_angstrom,
-        int(attenuated.sum()),
-        power / (1 + contrast * np.exp(ln_ssnr)),
+        planes, tuple(offsets), height, width, pixel_size_angstrom, int(attenuated.sum()), noise_power
     )
+
+
+def _highest_power(
+    k: NDArray[np.float64], power: NDArray[np.float64], ln_ssnr: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(TABLE,) |X|^2 above which a sample is no specimen: an ice reflection in ice's bands, a grating elsewhere."""
+    faint = ln_ssnr < math.log(_FAINT_SSNR)
+    ceiling = power * np.where(faint, _GRATING, np.inf)
+    for low, high in _ICE_BANDS_PER_ANGSTROM:
+        band = (k > low) & (k < high) & faint
+        ceiling[band] = _REFLECTION * power[band]
+    return np.asarray(ceiling)
 
 
 def to_image(filtered: FilteredSpectrum, ctf: CtfEstimate) -> Tensor:

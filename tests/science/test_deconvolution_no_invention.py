@@ -43,8 +43,7 @@ def _restored(frames: torch.Tensor) -> Restored:
     even, odd = frames[0::2].sum(0), frames[1::2].sum(0)
     return restore_micrograph(
         even + odd,
-        even,
-        odd,
+        (even, odd),
         pixel_size_angstrom=PIXEL,
         ctf=CTF,
         acquisition=ACQUISITION,

@@ -164,7 +164,6 @@ def restoration_part(sums: Sums, ctf: CtfEstimate, acquisition: AcquisitionParam
         made = restore_micrograph(
             image,
             None,
-            None,
             pixel_size_angstrom=at["pixel_size_angstrom"],
             ctf=moved,
             acquisition=acquisition,

@@ -46,7 +46,7 @@ def _micrograph(seed: int, contrast: float = 0.12) -> tuple[torch.Tensor, Halves
 def _restore(halves: Halves, network: ResidualNetwork | None, learn_from: bool = False) -> Restored:
     return restore_micrograph(
         halves[0] + halves[1],
-        *halves,
+        (halves[0], halves[1]),
         pixel_size_angstrom=PIXEL,
         ctf=CTF,
         acquisition=ACQUISITION,
@@ -110,7 +110,6 @@ def test_without_halves_nothing_is_learned_and_the_prior_alone_filters() -> None
     restored = restore_micrograph(
         image,
         None,
-        None,
         pixel_size_angstrom=PIXEL,
         ctf=CTF,
         acquisition=ACQUISITION,
@@ -129,7 +128,7 @@ def test_without_a_ctf_there_is_only_a_low_pass() -> None:
     unknown = replace(CTF, reliable=False, flag="no rings")
     restored = restore_micrograph(
         halves[0] + halves[1],
-        *halves,
+        (halves[0], halves[1]),
         pixel_size_angstrom=PIXEL,
         ctf=unknown,
         acquisition=ACQUISITION,

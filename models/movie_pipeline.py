@@ -15,6 +15,7 @@ from frazil.models.causal.attribution import attribute
 from frazil.models.causal.evidence import collect_evidence
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.deconvolution.blur import frame_blur_covariance_a2
 from frazil.models.deconvolution.lessons import Lesson
 from frazil.models.deconvolution.network import ResidualNetwork
@@ -214,13 +215,10 @@ def process_sums(
     fit = fit_ctf(
         aligned.plain,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
-        voltage_kv=acquisition.voltage_kv,
-        cs_mm=acquisition.cs_mm,
-        amplitude_contrast=acquisition.amplitude_contrast,
+        optics=RingOptics(acquisition.voltage_kv, acquisition.cs_mm, acquisition.amplitude_contrast),
         settings=settings.ctf,
         fit_phase_shift=acquisition.phase_plate,
-        even=aligned.even if several else None,
-        odd=aligned.odd if several else None,
+        halves=(aligned.even, aligned.odd) if several else None,
         weighted=aligned.dose_weighted,
         electrons_per_px=counts_per_px if counts_per_px > 0 else None,
         device=device,

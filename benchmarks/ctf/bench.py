@@ -31,6 +31,7 @@ import frazil.models.simulation
 from benchmarks.ctf import scenes as ctf_scenes
 from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 
 FAILURE_ANGSTROM, FAILURE_SD = 500.0, 5.0
 DEFOCUS_P50, DEFOCUS_P95, ASTIGMATISM_P50, ANGLE_P50, FAILURES = 60.0, 150.0, 60.0, 5.0, 0.01
@@ -54,13 +55,10 @@ def fit_scene(scene: ctf_scenes.Scene) -> CtfFit:
     return fit_ctf(
         torch.from_numpy(scene.plain),
         pixel_size_angstrom=truth.pixel_size,
-        voltage_kv=truth.voltage_kv,
-        cs_mm=truth.cs_mm,
-        amplitude_contrast=truth.amplitude_contrast,
+        optics=RingOptics(truth.voltage_kv, truth.cs_mm, truth.amplitude_contrast),
         settings=CtfSettings(),
         fit_phase_shift=truth.kind == "phase-plate",
-        even=torch.from_numpy(scene.even),
-        odd=torch.from_numpy(scene.odd),
+        halves=(torch.from_numpy(scene.even), torch.from_numpy(scene.odd)),
         weighted=torch.from_numpy(scene.weighted),
         electrons_per_px=float(scene.plain.mean(dtype=np.float64)),
         device=torch.device("cpu"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -54,38 +55,63 @@ def diagnostic_image(
     bins = math.ceil(1.5 * half)
     sector = (torch.remainder(torch.atan2(ky, kx), math.pi) * (_SECTORS / math.pi)).to(torch.int64) % _SECTORS
     ring = (sample_k / cell).to(torch.int64)
+    reach = _smoothing_reach(bins, cell, optics, parameters if fit_per_angstrom is not None else None)
+    arcs = _mean_of_arcs(ratio, count, ring, sector, reach)
+    # The pixel at (x, y) of the left half shows the sample at (-x, -y): the same direction modulo half a turn.
+    turn = torch.remainder(torch.atan2(axis_y, axis_x), math.pi) * (_SECTORS / math.pi) - 0.5
+    lower = torch.floor(turn).to(torch.int64)
+    row = (pixel_k / cell).to(torch.int64).clamp_max(bins - 1)
+    observed = torch.lerp(
+        arcs.mean[row, lower % _SECTORS], arcs.mean[row, (lower + 1) % _SECTORS], (turn - lower).to(arcs.mean)
+    )
+    left = (0.5 + 0.3 * observed / arcs.spread(half)[row]).clamp(0.0, 1.0)
+    right = torch.full((size_px, half), 0.5, device=device, dtype=left.dtype)
+    if fit_per_angstrom is not None:
+        squared = _fitted_rings(axis_x, axis_y, optics, parameters)
+        right = torch.where(k.flip(1) <= fit_per_angstrom, squared.to(right), right)
+    return torch.cat([left, right], dim=1).to(torch.float32).cpu().numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class _Arcs:
+    """(bins, sectors) mean of power / background - 1, smoothed along the radius, and where there is any."""
+
+    mean: Tensor
+    filled: Tensor
+
+    def spread(self, half_px: int) -> Tensor:
+        """(bins,) root mean square of the arcs at about the same frequency."""
+        mean, filled = self.mean, self.filled
+        bins = len(mean)
+        group = (torch.arange(bins, device=mean.device) * _SPREAD_RINGS // half_px)[:, None].expand(bins, _SECTORS)
+        groups = int(group.max()) + 1
+        power = torch.bincount(group.flatten(), weights=(mean * mean * filled).flatten(), minlength=groups)
+        cells = torch.bincount(group.flatten(), weights=filled.flatten().to(torch.float64), minlength=groups)
+        return torch.sqrt(power / cells.clamp_min(1.0)).clamp_min(1e-6)[group[:, 0]]
+
+
+def _mean_of_arcs(ratio: Tensor, count: Tensor, ring: Tensor, sector: Tensor, reach: Tensor) -> _Arcs:
+    """Samples averaged by ring and sector; reach: (bins,) rings on either side that are averaged too."""
+    bins = len(reach)
     inside = (ring < bins) & (count > 0)
     index = (ring * _SECTORS + sector)[inside]
     weight = count[inside].to(torch.float64)
     total = torch.bincount(index, weights=weight, minlength=bins * _SECTORS)
     sums = torch.bincount(index, weights=weight * (ratio[inside] - 1.0).to(torch.float64), minlength=bins * _SECTORS)
-    reach = _smoothing_reach(bins, cell, optics, parameters if fit_per_angstrom is not None else None)
-    sums, total = (_running_sum(values.view(bins, _SECTORS), reach.to(device)) for values in (sums, total))
-    mean = sums / total.clamp_min(1e-12)
-    filled = total > 0
-    # The pixel at (x, y) of the left half shows the sample at (-x, -y): the same direction modulo half a turn.
-    turn = torch.remainder(torch.atan2(axis_y, axis_x), math.pi) * (_SECTORS / math.pi) - 0.5
-    lower = torch.floor(turn).to(torch.int64)
-    row = (pixel_k / cell).to(torch.int64).clamp_max(bins - 1)
-    observed = torch.lerp(mean[row, lower % _SECTORS], mean[row, (lower + 1) % _SECTORS], (turn - lower).to(mean))
-    group = (torch.arange(bins, device=device) * _SPREAD_RINGS // half)[:, None].expand(bins, _SECTORS)
-    groups = int(group.max()) + 1
-    power = torch.bincount(group.flatten(), weights=(mean * mean * filled).flatten(), minlength=groups)
-    cells = torch.bincount(group.flatten(), weights=filled.flatten().to(torch.float64), minlength=groups)
-    spread = torch.sqrt(power / cells.clamp_min(1.0)).clamp_min(1e-6)
-    left = (0.5 + 0.3 * observed / spread[group[:, 0][row]]).clamp(0.0, 1.0)
-    right = torch.full((size_px, half), 0.5, device=device, dtype=left.dtype)
-    if fit_per_angstrom is not None:
-        half_astigmatism = 0.5 * parameters.astigmatism_angstrom
-        ctf = optics.parameters(
-            parameters.defocus_angstrom + half_astigmatism,
-            parameters.defocus_angstrom - half_astigmatism,
-            math.degrees(parameters.angle_rad),
-            math.degrees(parameters.phase_shift_rad),
-        )
-        squared = torch.sin(chi_2d(ctf, -axis_x.flip(1), axis_y)) ** 2
-        right = torch.where(k.flip(1) <= fit_per_angstrom, squared.to(right), right)
-    return torch.cat([left, right], dim=1).to(torch.float32).cpu().numpy()
+    sums, total = (_running_sum(values.view(bins, _SECTORS), reach.to(ratio.device)) for values in (sums, total))
+    return _Arcs(sums / total.clamp_min(1e-12), total > 0)
+
+
+def _fitted_rings(axis_x: Tensor, axis_y: Tensor, optics: RingOptics, parameters: RingParameters) -> Tensor:
+    """CTF^2 on the right half of the picture; axis_x: that of the left half."""
+    half_astigmatism = 0.5 * parameters.astigmatism_angstrom
+    ctf = optics.parameters(
+        parameters.defocus_angstrom + half_astigmatism,
+        parameters.defocus_angstrom - half_astigmatism,
+        math.degrees(parameters.angle_rad),
+        math.degrees(parameters.phase_shift_rad),
+    )
+    return torch.sin(chi_2d(ctf, -axis_x.flip(1), axis_y)) ** 2
 
 
 def _smoothing_reach(bins: int, cell: float, optics: RingOptics, parameters: RingParameters | None) -> Tensor:

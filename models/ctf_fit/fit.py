@@ -18,6 +18,7 @@ from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.report import (
     MAX_ASTIGMATISM_ANGSTROM,
     CtfFit,
+    FittedRings,
     error_scale,
     nothing,
     report,
@@ -81,13 +82,10 @@ def fit_ctf(
     image: Tensor,
     *,
     pixel_size_angstrom: float,
-    voltage_kv: float,
-    cs_mm: float,
-    amplitude_contrast: float,
+    optics: RingOptics,
     settings: CtfSettings,
     fit_phase_shift: bool = False,
-    even: Tensor | None = None,
-    odd: Tensor | None = None,
+    halves: tuple[Tensor, Tensor] | None = None,
     weighted: Tensor | None = None,
     electrons_per_px: float | None = None,
     device: torch.device,
@@ -97,88 +95,124 @@ def fit_ctf(
     `weighted` (same shape) is the dose-weighted sum whose noise is white again: the rings are fitted to it where it is
     given, because damage leaves less of them in the plain sum; the spectra are those of `image` in any case.
 
-    The search covers settings.min_defocus ... max_defocus and astigmatism up to 5,000 A without a guess. `even` and
-    `odd` (same shape) give the half-set FRC. `electrons_per_px` is the mean number of electrons per pixel of `image`
-    when its values are electrons: spectra are then in units of the shot noise; without it they are in units of the
-    power in the highest tenth of the frequencies.
+    The search covers settings.min_defocus ... max_defocus and astigmatism up to 5,000 A without a guess. `halves` (even
+    and odd frames, same shape) give the half-set FRC. `electrons_per_px` is the mean number of electrons per pixel of
+    `image` when its values are electrons: spectra are then in units of the shot noise; without it they are in units of
+    the power in the highest tenth of the frequencies.
 
     Raises
     ------
     ValueError
         If the image is not two-dimensional, smaller than 64 px or not finite, or an optical constant is impossible.
     """
-    optics = RingOptics(voltage_kv=voltage_kv, cs_mm=cs_mm, amplitude_contrast=amplitude_contrast)
-    image = image.to(device=device, dtype=torch.float32)
-    nyquist = 0.5 / pixel_size_angstrom
-    low = 1.0 / settings.min_resolution_angstrom
-    high = min(1.0 / settings.max_resolution_angstrom, 0.95 * nyquist)
-    if high < 1.5 * low:
-        return nothing(nyquist, settings, flag=TOO_COARSE)
-    # Who asks for less than the default range is not given more.
-    farthest = high if high < _WATER_FROM_PER_ANGSTROM else min(WATER_RING_END_PER_ANGSTROM, 0.95 * nyquist)
-    displacement = 2.0 * optics.wavelength_angstrom * settings.max_defocus_angstrom * farthest
-    height_angstrom, width_angstrom = (length * pixel_size_angstrom for length in image.shape)
-    block = block_size(height_angstrom, width_angstrom, displacement_angstrom=displacement)
-    # settings.box_px: the spectrum is never coarser than that of a box of so many pixels.
-    block = max(1, min(block, min(image.shape) // settings.box_px))
-    transform = torch.fft.rfft2(flatten_image(image))
-    spectrum = transform_power(transform, image.shape[1], pixel_size_angstrom, block=block)
+    image = _on(device, image)
+    limits = _limits(0.5 / pixel_size_angstrom, settings, fit_phase_shift=fit_phase_shift)
+    if limits.high_per_angstrom < 1.5 * limits.low_per_angstrom:
+        return nothing(limits.nyquist_per_angstrom, settings, flag=TOO_COARSE)
+    block = _block(image, pixel_size_angstrom, optics, limits)
+    fitted = _transformed(image, pixel_size_angstrom, block)
+    spectrum = fitted.spectrum
     if not bool((spectrum.power > 0.0).any()):
-        return nothing(nyquist, settings, flag=NO_RINGS)
-    fitted, fitted_spectrum = image, spectrum
+        return nothing(limits.nyquist_per_angstrom, settings, flag=NO_RINGS)
     if weighted is not None and weighted is not image:
-        fitted = weighted.to(device=device, dtype=torch.float32)
-        transform = torch.fft.rfft2(flatten_image(fitted))
-        fitted_spectrum = transform_power(transform, fitted.shape[1], pixel_size_angstrom, block=block)
-    limits = _Limits(low, high, farthest, fit_phase_shift, settings)
-    look = _look(fitted_spectrum, optics, limits)
-    if look.candidates[0].score < _CLEAR_SCORE:
-        window = signal_window(fitted, fitted_spectrum, pixel_size_angstrom)
-        if window is not None:
-            windowed = power_map(fitted, pixel_size_angstrom, block=block, weight=window.weight, share=window.share)
-            other = _look(windowed, optics, limits)
-            if other.candidates[0].score > look.candidates[0].score + _WINDOW_HANDICAP:
-                look = other
+        fitted = _transformed(_on(device, weighted), pixel_size_angstrom, block)
+    look = _clearest_look(fitted, optics, limits)
     fits, evidence = _fit_rings(look, optics, limits)
     fit = fits[0]
-    tilt: Tilt | None = None
-    field: Field | None = None
-    centred_high = min(high, HIGHEST_CENTRED_PER_ANGSTROM)
-    if centred_high > 1.5 * LOWEST_PER_ANGSTROM and min(height_angstrom, width_angstrom) > SMALLEST_CENTRED_ANGSTROM:
-        defocus_range = (settings.min_defocus_angstrom, settings.max_defocus_angstrom)
-        field = crop_to_band(transform, image.shape[1], pixel_size_angstrom, low=low, high=centred_high)
-        fit, evidence = _bring_home(
-            fits, look.candidates, evidence, field, optics, defocus_range, fit_phase_shift=fit_phase_shift
-        )
+    field = _centred_field(fitted, limits)
+    if field is not None:
+        fit, evidence = _bring_home(fits, look.candidates, evidence, field, optics, limits)
     if fit is fits[0]:
         fit = with_astigmatism_prior(fit, evidence.dispersion)
+    tilt: Tilt | None = None
     if field is not None and evidence.gain >= LEAST_GAIN:
         tilt = fit_tilt(field, optics, fit.parameters, by_density=fit.fit_per_angstrom is not None)
+    low, high = limits.low_per_angstrom, limits.high_per_angstrom
     factor = _rebinning(spectrum, optics, fit.parameters, high, _COARSEST_REPORT_PER_ANGSTROM)
+    plain_map, fitted_map = rebin(spectrum, factor), rebin(look.spectrum, factor)
     return report(
-        rebin(spectrum, factor),
-        rebin(look.spectrum, factor),
-        optics,
-        fit,
-        evidence,
+        FittedRings(plain_map, fitted_map, optics, fit, evidence, tilt, low, high),
         settings,
-        tilt,
-        low=low,
-        high=high,
-        even=None if even is None else even.to(device=device, dtype=torch.float32),
-        odd=None if odd is None else odd.to(device=device, dtype=torch.float32),
+        halves=None if halves is None else (_on(device, halves[0]), _on(device, halves[1])),
         pixel_size_angstrom=pixel_size_angstrom,
         electrons_per_px=electrons_per_px,
     )
 
 
+def _on(device: torch.device, image: Tensor) -> Tensor:
+    return image.to(device=device, dtype=torch.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class _Limits:
+    """Where rings are looked for: frequencies in 1/A, defocus as the settings say."""
+
+    nyquist_per_angstrom: float
     low_per_angstrom: float
     high_per_angstrom: float
+    """End of the search."""
     farthest_per_angstrom: float
+    """End of the refinement."""
     fit_phase_shift: bool
     settings: CtfSettings
+
+
+def _limits(nyquist: float, settings: CtfSettings, *, fit_phase_shift: bool) -> _Limits:
+    high = min(1.0 / settings.max_resolution_angstrom, 0.95 * nyquist)
+    # Who asks for less than the default range is not given more.
+    farthest = high if high < _WATER_FROM_PER_ANGSTROM else min(WATER_RING_END_PER_ANGSTROM, 0.95 * nyquist)
+    return _Limits(nyquist, 1.0 / settings.min_resolution_angstrom, high, farthest, fit_phase_shift, settings)
+
+
+def _block(image: Tensor, pixel_size_angstrom: float, optics: RingOptics, limits: _Limits) -> int:
+    """Samples of the transform along each axis whose power is averaged: as many as the largest defocus allows."""
+    settings = limits.settings
+    displacement = 2.0 * optics.wavelength_angstrom * settings.max_defocus_angstrom * limits.farthest_per_angstrom
+    height_angstrom, width_angstrom = (length * pixel_size_angstrom for length in image.shape)
+    block = block_size(height_angstrom, width_angstrom, displacement_angstrom=displacement)
+    # settings.box_px: the spectrum is never coarser than that of a box of so many pixels.
+    return max(1, min(block, min(image.shape) // settings.box_px))
+
+
+@dataclass(frozen=True, slots=True)
+class _Transformed:
+    """An image (h, w), its transform (h, w // 2 + 1) and the map of its power."""
+
+    image: Tensor
+    transform: Tensor
+    spectrum: PowerMap
+    pixel_size_angstrom: float
+    block: int
+
+
+def _transformed(image: Tensor, pixel_size_angstrom: float, block: int) -> _Transformed:
+    transform = torch.fft.rfft2(flatten_image(image))
+    spectrum = transform_power(transform, image.shape[1], pixel_size_angstrom, block=block)
+    return _Transformed(image, transform, spectrum, pixel_size_angstrom, block)
+
+
+def _clearest_look(fitted: _Transformed, optics: RingOptics, limits: _Limits) -> _Look:
+    """The whole image's spectrum, or, where its rings are faint, that of the places with specimen if it shows more."""
+    look = _look(fitted.spectrum, optics, limits)
+    if look.candidates[0].score >= _CLEAR_SCORE:
+        return look
+    pixel_size = fitted.pixel_size_angstrom
+    window = signal_window(fitted.image, fitted.spectrum, pixel_size)
+    if window is None:
+        return look
+    windowed = power_map(fitted.image, pixel_size, block=fitted.block, weight=window.weight, share=window.share)
+    other = _look(windowed, optics, limits)
+    return other if other.candidates[0].score > look.candidates[0].score + _WINDOW_HANDICAP else look
+
+
+def _centred_field(fitted: _Transformed, limits: _Limits) -> Field | None:
+    """The image in the band of the centred rings; None where it is too small or too coarse for them."""
+    high = min(limits.high_per_angstrom, HIGHEST_CENTRED_PER_ANGSTROM)
+    pixel_size, shape = fitted.pixel_size_angstrom, fitted.image.shape
+    shorter_angstrom = min(length * pixel_size for length in shape)
+    if not (high > 1.5 * LOWEST_PER_ANGSTROM and shorter_angstrom > SMALLEST_CENTRED_ANGSTROM):
+        return None
+    return crop_to_band(fitted.transform, shape[1], pixel_size, low=limits.low_per_angstrom, high=high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +314,11 @@ def _refine(
         for mask_ice in (False, True):
             band = select_band(spectrum, background, low=low, high=farthest, mask_ice=mask_ice)
             wide = WhittleFit(band, optics, spectrum)
-            found = _nearest(wide, best.parameters, sd, turn, fit_phase_shift=phase)
-            if found is None or _moved(found.parameters, best.parameters) > 4.0 * sd + 0.02 * turn:
+            wide_fit = _nearest(wide, best.parameters, sd, turn, fit_phase_shift=phase)
+            if wide_fit is None or _moved(wide_fit.parameters, best.parameters) > 4.0 * sd + 0.02 * turn:
                 continue  # crystals may have pulled it away: without their band it may stay
-            if mask_ice or wide.dispersion_in(found, *ICE_BAND_PER_ANGSTROM) < _CRYSTALLINE:
-                answers.append((found, wide))
+            if mask_ice or wide.dispersion_in(wide_fit, *ICE_BAND_PER_ANGSTROM) < _CRYSTALLINE:
+                answers.append((wide_fit, wide))
                 break
     fit, likelihood = answers[-1]
     trusted = likelihood.trusted(fit)
@@ -322,54 +356,50 @@ def _turn(optics: RingOptics, high: float) -> float:
     return 2.0 * math.pi / (optics.defocus_gradient * high * high)
 
 
+@dataclass(frozen=True, slots=True)
+class _WholeAnswer:
+    """What the whole image's rings gave before the particles were asked."""
+
+    fit: RingFit
+    sd_angstrom: float
+    """Of the mean defocus, widened."""
+    evidence: Evidence
+
+    @property
+    def sure(self) -> bool:
+        return self.evidence.margin > SURE_MARGIN
+
+    def supports(self, centred: CentredFit) -> bool:
+        """Whether it is the same answer, and worth something."""
+        scale = math.sqrt(max(float(centred.covariance[0, 0]), 0.0) * _CENTRED_VARIANCE)
+        near = _moved(centred.parameters, self.fit.parameters) <= _AGREEING * math.hypot(self.sd_angstrom, scale)
+        return near and self.evidence.gain >= _SUPPORTING_GAIN
+
+
 def _bring_home(
     fits: list[RingFit],
     candidates: list[Candidate],
     evidence: Evidence,
     field: Field,
     optics: RingOptics,
-    defocus_range: tuple[float, float],
-    *,
-    fit_phase_shift: bool,
+    limits: _Limits,
 ) -> tuple[RingFit, Evidence]:
     """Both answers together where they are one, the centred rings' where only they show any, else the whole image's
     (the first of `fits`, as it is)."""
     first = fits[0]
-    first_sd = error_scale(first, evidence.dispersion)
-    sure = evidence.margin > SURE_MARGIN
-    if first_sd < SHARP_ENOUGH_ANGSTROM and sure:
+    whole = _WholeAnswer(first, error_scale(first, evidence.dispersion), evidence)
+    if whole.sd_angstrom < SHARP_ENOUGH_ANGSTROM and whole.sure:
         return first, evidence
-    starts = fits[:1] if sure else fits[:_CENTRED_STARTS]
-    tried = [(fit, fit_centred(field, optics, fit.parameters, fit_phase_shift=fit_phase_shift)) for fit in starts]
-    if evidence.gain < _SEARCH_GAIN:
-        # The whole image hardly shows rings: the particles are asked at every defocus.
-        for where in _scan(
-            [_start(candidate) for candidate in candidates[:_CENTRED_CANDIDATES]], optics, defocus_range
-        ):
-            if all(_far(where, found.parameters, _NEAR_ANGSTROM) for _, found in tried if found.gain > LEAST_GAIN):
-                found = fit_centred(field, optics, where, fit_phase_shift=fit_phase_shift, rounds=1)
-                if found.gain > LEAST_GAIN:
-                    found = fit_centred(field, optics, found.parameters, fit_phase_shift=fit_phase_shift, rounds=1)
-                tried.append((replace(fits[0], parameters=where), found))
-
-    def agrees(found: CentredFit) -> bool:
-        """Whether the whole image's answer is the same one, and worth something."""
-        scale = math.sqrt(max(float(found.covariance[0, 0]), 0.0) * _CENTRED_VARIANCE)
-        near = _moved(found.parameters, first.parameters) <= _AGREEING * math.hypot(first_sd, scale)
-        return near and evidence.gain >= _SUPPORTING_GAIN
-
-    pairs = []
-    for fit, found in tried:
-        rings = rings_between(optics, found.parameters, field.low_per_angstrom, found.reach)
-        apart = 2.0 * optics.wavelength_angstrom * abs(found.parameters.defocus_angstrom) * found.reach
-        supported = agrees(found)
-        least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if supported else (_NEW_GAIN, _NEW_RINGS)
-        if found.gain >= least_gain and rings >= least_rings and (supported or apart >= _NEW_DISPLACEMENT_ANGSTROM):
-            pairs.append((fit, found))
+    tried = _centred_answers(whole, fits, candidates, field, optics, limits)
+    pairs = [pair for pair in tried if _shows_rings(pair[1], field, optics, supported=whole.supports(pair[1]))]
     if not pairs:
         return first, evidence
     pairs.sort(key=lambda pair: -pair[1].gain)
     start, best = pairs[0]
+    supported = whole.supports(best)
+    contradicted = whole.sure and evidence.gain >= LEAST_GAIN and not supported
+    if not math.isfinite(float(best.covariance[0, 0])) or contradicted:
+        return first, evidence
     fit = replace(
         start,
         parameters=best.parameters,
@@ -378,26 +408,51 @@ def _bring_home(
         fit_per_angstrom=best.reach,
         converged=True,
     )
-    supported = agrees(best)
-    if not math.isfinite(float(best.covariance[0, 0])) or (sure and evidence.gain >= LEAST_GAIN and not supported):
-        return first, evidence
-    others = [found.gain for _, found in pairs[1:] if _far(found.parameters, best.parameters, _NEAR_ANGSTROM)]
-    lead = best.gain - max(others, default=0.0)
-    low, high = defocus_range
-    gain, margin = best.gain, lead
+    others = [other.gain for _, other in pairs[1:] if _far(other.parameters, best.parameters, _NEAR_ANGSTROM)]
+    gain, margin = best.gain, best.gain - max(others, default=0.0)
     if supported:
         fit = _together(first, evidence.dispersion, fit, best.share)
         # Agreement makes the answer a better one, but does not by itself show that there are rings.
-        gain = max(best.gain, evidence.gain) if evidence.gain >= LEAST_GAIN or best.gain >= _NEW_GAIN else evidence.gain
-        margin = max(evidence.margin, lead)
-    return fit, replace(
-        evidence,
-        gain=gain,
-        margin=margin,
-        dispersion=1.0,
-        converged=True,
-        inside_search_range=low <= best.parameters.defocus_angstrom <= high,
-    )
+        shown = evidence.gain >= LEAST_GAIN or best.gain >= _NEW_GAIN
+        gain = max(best.gain, evidence.gain) if shown else evidence.gain
+        margin = max(evidence.margin, margin)
+    low, high = limits.settings.min_defocus_angstrom, limits.settings.max_defocus_angstrom
+    inside = low <= best.parameters.defocus_angstrom <= high
+    return fit, replace(evidence, gain=gain, margin=margin, dispersion=1.0, converged=True, inside_search_range=inside)
+
+
+def _centred_answers(
+    whole: _WholeAnswer,
+    fits: list[RingFit],
+    candidates: list[Candidate],
+    field: Field,
+    optics: RingOptics,
+    limits: _Limits,
+) -> list[tuple[RingFit, CentredFit]]:
+    """Centred fits, each with the whole image's fit from which it started."""
+    phase = limits.fit_phase_shift
+    starts = fits[:1] if whole.sure else fits[:_CENTRED_STARTS]
+    tried = [(fit, fit_centred(field, optics, fit.parameters, fit_phase_shift=phase)) for fit in starts]
+    if whole.evidence.gain >= _SEARCH_GAIN:
+        return tried
+    # The whole image hardly shows rings: the particles are asked at every defocus.
+    defocus_range = (limits.settings.min_defocus_angstrom, limits.settings.max_defocus_angstrom)
+    for place in _scan([_start(candidate) for candidate in candidates[:_CENTRED_CANDIDATES]], optics, defocus_range):
+        if all(_far(place, other.parameters, _NEAR_ANGSTROM) for _, other in tried if other.gain > LEAST_GAIN):
+            centred = fit_centred(field, optics, place, fit_phase_shift=phase, rounds=1)
+            if centred.gain > LEAST_GAIN:
+                centred = fit_centred(field, optics, centred.parameters, fit_phase_shift=phase, rounds=1)
+            tried.append((replace(fits[0], parameters=place), centred))
+    return tried
+
+
+def _shows_rings(centred: CentredFit, field: Field, optics: RingOptics, *, supported: bool) -> bool:
+    """Enough evidence over enough rings; more of both where the whole image does not say the same."""
+    rings = rings_between(optics, centred.parameters, field.low_per_angstrom, centred.reach)
+    apart = 2.0 * optics.wavelength_angstrom * abs(centred.parameters.defocus_angstrom) * centred.reach
+    least_gain, least_rings = (LEAST_GAIN, LEAST_RINGS) if supported else (_NEW_GAIN, _NEW_RINGS)
+    enough = centred.gain >= least_gain and rings >= least_rings
+    return enough and (supported or apart >= _NEW_DISPLACEMENT_ANGSTROM)
 
 
 def _together(whole: RingFit, dispersion: float, centred: RingFit, share: float) -> RingFit:

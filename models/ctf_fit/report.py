@@ -18,6 +18,7 @@ from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
 from frazil.models.ctf_fit.periodogram import PowerMap, half_frc
 from frazil.models.ctf_fit.phase import RingOptics, astigmatism_precision
 from frazil.models.ctf_fit.profiles import (
+    RingProfile,
     correlation,
     equiphase_frequency,
     fit_resolution_angstrom,
@@ -34,6 +35,9 @@ MAX_ASTIGMATISM_ANGSTROM = 5000.0
 SPECTRUM_POINTS = 200
 _CENTRED_WIDENING = 2.5
 LOWEST_SPECTRUM_PER_ANGSTROM = 1.0 / 80.0
+_LEAST_ICE_BIN_PER_ANGSTROM = 0.003
+_END_OF_ICE_PER_ANGSTROM = 0.34
+"""Beyond the innermost reflections of crystalline ice (3.90, 3.67, 3.44 A; Dowell & Rinfret 1960, Nature 188, 1144)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,65 +50,91 @@ class CtfFit:
     evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class FittedRings:
+    """The fit and the spectra that it is reported from."""
+
+    spectrum: PowerMap
+    """Of the plain sum: noise, power and amplitudes are its own."""
+    fitted: PowerMap
+    """In which the rings were fitted: how far they go is judged there. May be `spectrum` itself."""
+    optics: RingOptics
+    fit: RingFit
+    evidence: Evidence
+    tilt: Tilt | None
+    low_per_angstrom: float
+    high_per_angstrom: float
+    """The band in which rings were looked for."""
+
+
 def report(
-    spectrum: PowerMap,
-    fitted: PowerMap,
-    optics: RingOptics,
-    fit: RingFit,
-    evidence: Evidence,
+    rings: FittedRings,
     settings: CtfSettings,
-    tilt: Tilt | None,
     *,
-    low: float,
-    high: float,
-    even: Tensor | None,
-    odd: Tensor | None,
+    halves: tuple[Tensor, Tensor] | None,
     pixel_size_angstrom: float,
     electrons_per_px: float | None,
 ) -> CtfFit:
-    parameters = fit.parameters
-    nyquist = spectrum.nyquist_per_angstrom
-    wide_low = max(LOWEST_SPECTRUM_PER_ANGSTROM, 4.0 * spectrum.spacing_per_angstrom)
-    wide_high = 0.99 * nyquist
-    plain = _whole(spectrum, optics, parameters, low=wide_low, high=wide_high)
-    wide, centres = plain.band, plain.band.ring_centres()
-    curve_nu, curve_delta, level = plain.nu, plain.delta, plain.level
-    frequency = equiphase_frequency(wide.kx, wide.ky, optics, parameters)
+    """Estimate, spectra and picture of a fit; `halves` and `electrons_per_px` as in `fit_ctf`."""
+    spectrum, optics, parameters = rings.spectrum, rings.optics, rings.fit.parameters
+    low = max(LOWEST_SPECTRUM_PER_ANGSTROM, 4.0 * spectrum.spacing_per_angstrom)
+    high = 0.99 * spectrum.nyquist_per_angstrom
+    plain = _whole(spectrum, optics, parameters, low=low, high=high)
     # Where the rings were fitted is where it is judged how far they go.
-    seen = plain if fitted is spectrum else _whole(fitted, optics, parameters, low=wide_low, high=wide_high)
-    ratio = seen.band.ratio / torch.from_numpy(seen.nu + seen.delta).to(wide.ratio)[seen.band.ring]
-    profile = ring_profile(
+    same = rings.fitted is spectrum
+    seen = plain if same else _whole(rings.fitted, optics, parameters, low=low, high=high)
+    ratio = seen.band.ratio / torch.from_numpy(seen.nu + seen.delta).to(plain.band.ratio)[seen.band.ring]
+    frequency = equiphase_frequency(plain.band.kx, plain.band.ky, optics, parameters)
+    estimate = _estimate(rings, _profile(rings, seen.band, ratio, frequency), settings)
+    resolution = estimate.fit_resolution_angstrom
+    diagnostic = diagnostic_image(
         ratio,
         seen.band.count,
-        torch.from_numpy(
-            ring_contrast(seen.band.kx.cpu().numpy(), seen.band.ky.cpu().numpy(), optics, fitted, parameters)
-        ).to(ratio),
+        plain.band.kx,
+        plain.band.ky,
+        optics,
+        parameters,
+        highest_per_angstrom=min(spectrum.nyquist_per_angstrom, 1.15 * rings.high_per_angstrom),
+        fit_per_angstrom=None if resolution is None else 1.0 / resolution,
+        size_px=DIAGNOSTIC_PX if min(len(spectrum.kx), len(spectrum.ky) // 2) >= DIAGNOSTIC_PX // 2 else 256,
+    )
+    curves = _spectra(plain, frequency, spectrum.nyquist_per_angstrom, electrons_per_px, halves, pixel_size_angstrom)
+    return CtfFit(estimate, curves, diagnostic, rings.evidence)
+
+
+def _profile(rings: FittedRings, band: Band, ratio: Tensor, frequency: Tensor) -> RingProfile:
+    """Observed and expected rings along the equiphase frequency."""
+    optics, parameters = rings.optics, rings.fit.parameters
+    contrast = ring_contrast(band.kx.cpu().numpy(), band.ky.cpu().numpy(), optics, rings.fitted, parameters)
+    return ring_profile(
+        ratio,
+        band.count,
+        torch.from_numpy(contrast).to(ratio),
         frequency,
         optics,
         parameters,
-        low=low,
-        high=wide_high,
-        width=spectrum.spacing_per_angstrom,
+        low=rings.low_per_angstrom,
+        high=band.high_per_angstrom,
+        width=rings.spectrum.spacing_per_angstrom,
     )
+
+
+def _estimate(rings: FittedRings, profile: RingProfile, settings: CtfSettings) -> CtfEstimate:
+    """The record with its errors, and the verdict whether it may be used."""
+    optics, fit, evidence, tilt = rings.optics, rings.fit, rings.evidence, rings.tilt
+    parameters, low = fit.parameters, rings.low_per_angstrom
     resolution = fit_resolution_angstrom(profile, optics, parameters, masked=in_ice_band(profile.centres))
     if fit.fit_per_angstrom is not None and (resolution is None or 1.0 / resolution < fit.fit_per_angstrom):
         resolution = 1.0 / fit.fit_per_angstrom
-    score, _ = correlation(profile, low, high)
+    score, _ = correlation(profile, low, rings.high_per_angstrom)
     sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
-    ice_width = max(0.003, 2.0 * spectrum.spacing_per_angstrom)
-    ice_bins = int(0.34 / ice_width)
-    power, count, ky, kx = spectrum.arrays(clipped=False)
-    sums, counts = map_kernels.polar_sums(power, count, ky, kx, 0.0, ice_width, ice_bins, 1)
-    raw, raw_count = sums[:, 0] / np.maximum(counts[:, 0], 1e-300), counts[:, 0]
-    ice_k = (np.arange(ice_bins) + 0.5) * ice_width
-    raw_count = np.where(ice_k < 0.97 * nyquist, raw_count, 0.0)
     rings_seen = 0.0 if resolution is None else rings_between(optics, parameters, low, 1.0 / resolution)
     reliable, flag = judge(evidence, sd_defocus, sd_astigmatism, rings_seen)
     if flag == NO_RINGS:
         # The curvature at a chance maximum says nothing: what is known is what was known before.
         sd_defocus, sd_astigmatism = _prior_errors(settings)
     half_astigmatism = 0.5 * parameters.astigmatism_angstrom
-    estimate = CtfEstimate(
+    return CtfEstimate(
         defocus_u_angstrom=parameters.defocus_angstrom + half_astigmatism,
         defocus_v_angstrom=parameters.defocus_angstrom - half_astigmatism,
         astigmatism_angle_deg=wrap_astigmatism_angle_deg(math.degrees(parameters.angle_rad)),
@@ -113,56 +143,66 @@ def report(
         astigmatism_sd_angstrom=sd_astigmatism,
         fit_resolution_angstrom=None if flag == NO_RINGS else resolution,
         score=score,
-        ice_ring_density=ice_ring_density(raw, raw_count, ice_k),
+        ice_ring_density=_ice_ring_density(rings.spectrum),
         reliable=reliable,
         flag=flag,
         tilt_angle_deg=None if tilt is None else tilt.angle_deg,
         tilt_sd_deg=None if tilt is None else tilt.sd_deg,
         tilt_axis_deg=None if tilt is None else tilt.axis_deg,
     )
+
+
+def _ice_ring_density(spectrum: PowerMap) -> float:
+    """From circles of the raw power: ice knows no defocus."""
+    width = max(_LEAST_ICE_BIN_PER_ANGSTROM, 2.0 * spectrum.spacing_per_angstrom)
+    bins = int(_END_OF_ICE_PER_ANGSTROM / width)
+    power, count, ky, kx = spectrum.arrays(clipped=False)
+    sums, counts = map_kernels.polar_sums(power, count, ky, kx, 0.0, width, bins, 1)
+    raw, raw_count = sums[:, 0] / np.maximum(counts[:, 0], 1e-300), counts[:, 0]
+    k = (np.arange(bins) + 0.5) * width
+    raw_count = np.where(k < 0.97 * spectrum.nyquist_per_angstrom, raw_count, 0.0)
+    return ice_ring_density(raw, raw_count, k)
+
+
+def _spectra(
+    plain: _Whole,
+    frequency: Tensor,
+    nyquist: float,
+    electrons_per_px: float | None,
+    halves: tuple[Tensor, Tensor] | None,
+    pixel_size_angstrom: float,
+) -> Spectra:
+    """Radial curves along the equiphase frequency, in units of the shot noise where electrons were counted."""
+    band, centres = plain.band, plain.band.ring_centres()
     unit = electrons_per_px
     if unit is None:
-        top = (centres > 0.9 * nyquist) & (centres < wide_high)
-        unit = float(np.median((level * (curve_nu + curve_delta))[top]))
+        top = (centres > 0.9 * nyquist) & (centres < band.high_per_angstrom)
+        unit = float(np.median((plain.level * (plain.nu + plain.delta))[top]))
     width = nyquist / SPECTRUM_POINTS
-    first = math.ceil(wide_low / width)
-    last = int(wide_high / width)
+    first = math.ceil(band.low_per_angstrom / width)
+    last = int(band.high_per_angstrom / width)
     axis = (np.arange(first, last) + 0.5) * width
     power, _ = radial_mean(
-        wide.ratio * torch.from_numpy(level).to(wide.ratio)[wide.ring],
-        wide.count,
+        band.ratio * torch.from_numpy(plain.level).to(band.ratio)[band.ring],
+        band.count,
         frequency,
         low=first * width,
         width=width,
         bins=last - first,
     )
-    noise = np.interp(axis, centres, level * curve_nu) / unit
-    amplitude = np.interp(axis, centres, 2.0 * level * curve_delta) / unit
+    noise = np.interp(axis, centres, plain.level * plain.nu) / unit
+    amplitude = np.interp(axis, centres, 2.0 * plain.level * plain.delta) / unit
     frc: tuple[float, ...] = ()
-    if even is not None and odd is not None:
+    if halves is not None:
         edges = torch.from_numpy(np.arange(first, last + 1) * width)
-        frc = half_frc(even, odd, pixel_size_angstrom, edges)
-    spectra = Spectra(
+        frc = half_frc(*halves, pixel_size_angstrom, edges)
+    return Spectra(
         frequency_per_angstrom=tuple(axis.tolist()),
         power=tuple((power / unit).tolist()),
         noise_power=tuple(noise.tolist()),
         ring_amplitude=tuple(amplitude.tolist()),
         half_frc=frc,
     )
-    size = DIAGNOSTIC_PX if min(len(spectrum.kx), len(spectrum.ky) // 2) >= DIAGNOSTIC_PX // 2 else 256
-    edge = min(nyquist, 1.15 * high)
-    diagnostic = diagnostic_image(
-        ratio,
-        seen.band.count,
-        wide.kx,
-        wide.ky,
-        optics,
-        parameters,
-        highest_per_angstrom=edge,
-        fit_per_angstrom=None if estimate.fit_resolution_angstrom is None else 1.0 / estimate.fit_resolution_angstrom,
-        size_px=size,
-    )
-    return CtfFit(estimate, spectra, diagnostic, evidence)
 
 
 @dataclass(frozen=True, slots=True)

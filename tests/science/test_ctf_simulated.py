@@ -11,6 +11,7 @@ import torch
 
 from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.simulation import SimulatedSession, SimulationSettings, preset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -55,9 +56,7 @@ def _fit(session: SimulatedSession, index: int) -> CtfFit:
     return fit_ctf(
         image,
         pixel_size_angstrom=session.settings.pixel_size_angstrom,
-        voltage_kv=optics.voltage_kv,
-        cs_mm=optics.cs_mm,
-        amplitude_contrast=optics.amplitude_contrast,
+        optics=RingOptics(optics.voltage_kv, optics.cs_mm, optics.amplitude_contrast),
         settings=CtfSettings(),
         electrons_per_px=movie.truth.expected_counts_per_px_per_frame * FRAMES,
         device=torch.device("cpu"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from frazil.models.ctf_fit.fit import fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.evaluation.facts import MovieRerun, RerunRequest
 from frazil.models.formats.image import read_image_2d
 
@@ -28,9 +29,7 @@ def fit_again(request: RerunRequest) -> MovieRerun:
         fit = fit_ctf(
             plain,
             pixel_size_angstrom=request.pixel_size_angstrom,
-            voltage_kv=request.voltage_kv,
-            cs_mm=request.cs_mm,
-            amplitude_contrast=request.amplitude_contrast,
+            optics=RingOptics(request.voltage_kv, request.cs_mm, request.amplitude_contrast),
             settings=request.settings,
             fit_phase_shift=request.phase_plate,
             weighted=weighted,

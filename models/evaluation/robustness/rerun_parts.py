@@ -18,6 +18,7 @@ from torch import Tensor
 
 from frazil.config.settings import CtfSettings, MotionSettings
 from frazil.models.ctf_fit.fit import fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.deconvolution.restoration import restore_micrograph
 from frazil.models.deconvolution.ssnr import SsnrCurve
 from frazil.models.evaluation.robustness.sensitivity import Output, Part
@@ -127,9 +128,7 @@ def fitted(
     return fit_ctf(
         sums.plain,
         pixel_size_angstrom=at["pixel_size_angstrom"],
-        voltage_kv=at["voltage_kv"],
-        cs_mm=at["cs_mm"],
-        amplitude_contrast=acquisition.amplitude_contrast,
+        optics=RingOptics(at["voltage_kv"], at["cs_mm"], acquisition.amplitude_contrast),
         settings=settings,
         fit_phase_shift=acquisition.phase_plate,
         weighted=sums.weighted,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.verdict import Evidence, judge
 from frazil.models.optics.ctf import CtfParameters
 
@@ -23,9 +24,7 @@ CPU = torch.device("cpu")
 def _fit(image: Tensor, **changes: Any) -> CtfFit:
     arguments: dict[str, Any] = {
         "pixel_size_angstrom": 1.0,
-        "voltage_kv": 300.0,
-        "cs_mm": 2.7,
-        "amplitude_contrast": 0.1,
+        "optics": RingOptics(300.0, 2.7, 0.1),
         "settings": CtfSettings(),
         "device": CPU,
     }
@@ -74,7 +73,7 @@ def test_rings_are_found_without_a_guess(
 def fitted(expose: Callable[..., Any]) -> tuple[Any, CtfFit]:
     exposure = expose(height=512, width=640, seed=11)
     even, odd = exposure.halves()
-    return exposure, _fit(even + odd, even=even, odd=odd, electrons_per_px=40.0)
+    return exposure, _fit(even + odd, halves=(even, odd), electrons_per_px=40.0)
 
 
 def test_a_rectangular_image_and_its_spectra(fitted: tuple[Any, CtfFit]) -> None:
@@ -126,7 +125,7 @@ def test_the_two_halves_of_the_picture_agree(fitted: tuple[Any, CtfFit]) -> None
 def test_same_input_same_result(fitted: tuple[Any, CtfFit]) -> None:
     exposure, fit = fitted
     even, odd = exposure.halves()
-    again = _fit(even + odd, even=even, odd=odd, electrons_per_px=40.0)
+    again = _fit(even + odd, halves=(even, odd), electrons_per_px=40.0)
     assert again.estimate == fit.estimate
     assert again.spectra == fit.spectra
 

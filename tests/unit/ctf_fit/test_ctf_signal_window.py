@@ -15,6 +15,7 @@ from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit import fit as fit_module
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
 from frazil.models.ctf_fit.periodogram import power_map
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.signal_window import SignalWindow, signal_window
 
 
@@ -91,9 +92,7 @@ def _fit(image: Tensor, **changes: Any) -> CtfFit:
     return fit_ctf(
         image,
         pixel_size_angstrom=1.0,
-        voltage_kv=300.0,
-        cs_mm=2.7,
-        amplitude_contrast=0.1,
+        optics=RingOptics(300.0, 2.7, 0.1),
         settings=CtfSettings(),
         electrons_per_px=40.0,
         device=torch.device("cpu"),

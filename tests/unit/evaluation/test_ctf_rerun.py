@@ -13,6 +13,7 @@ import torch
 from frazil.actors.evaluator import Evaluator
 from frazil.config.settings import CtfSettings
 from frazil.models.ctf_fit.fit import fit_ctf
+from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.evaluation.facts import RerunRequest, RoundFacts
 from frazil.models.evaluation.reproducibility.ctf_rerun import fit_again
 from frazil.models.formats.mrc_write import write_mrc
@@ -43,7 +44,7 @@ def request_of(tmp_path: Path):
 def test_a_second_fit_to_the_micrograph_agrees_and_one_to_another_does_not(truth: SimpleNamespace, request_of) -> None:
     image = micrograph(15_000.0, 1)
     first = fit_ctf(
-        image, pixel_size_angstrom=PIXEL, voltage_kv=300.0, cs_mm=2.7, amplitude_contrast=0.1, settings=SETTINGS,
+        image, pixel_size_angstrom=PIXEL, optics=RingOptics(300.0, 2.7, 0.1), settings=SETTINGS,
         device=torch.device("cpu"),
     ).estimate  # fmt: skip
     assert first.reliable

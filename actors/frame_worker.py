@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 import torch
@@ -40,10 +39,8 @@ from frazil.config.errors import (
 )
 from frazil.config.settings import GainOrientation, Settings
 from frazil.config.stages import Stage
-from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.deconvolution.lessons import lessons_bytes, network_from_bytes
 from frazil.models.deconvolution.network import ResidualNetwork
-from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.gain.correction import BadPixels, CorrectedFrames
 from frazil.models.gain.evidence import mean_counts_by_half, pattern_left_rms, residuals
@@ -51,7 +48,14 @@ from frazil.models.gain.gate import GainDecision, decide
 from frazil.models.gain.movie_gain import MovieGain, read_movie_gain
 from frazil.models.gain.reference import read_defects, read_reference
 from frazil.models.motion.held_frames import HeldFrames
-from frazil.models.movie_pipeline import MovieProducts, pick_and_extract, process_movie, process_sums
+from frazil.models.movie_pipeline import (
+    MovieProducts,
+    Processing,
+    count_movie,
+    pick_and_extract,
+    process_movie,
+    process_sums,
+)
 from frazil.models.records import DeviceReport, MovieEvidence, MovieFiles, MovieHeader, MovieResult, StageTiming
 from frazil.models.redo import timings_of_both
 
@@ -94,20 +98,6 @@ class _Stages:
         for timing in self.timings:
             total[timing.stage] = total.get(timing.stage, 0.0) + timing.seconds
         return tuple(StageTiming(stage, seconds) for stage, seconds in total.items())
-
-
-class _Asked(TypedDict):
-    """What `process_movie` and `process_sums` are told alike."""
-
-    acquisition: AcquisitionParameters
-    settings: Settings
-    prior: PriorSnapshot
-    reference_counts_per_px: float | None
-    device: torch.device
-    on_stage: _Stages
-    network: ResidualNetwork | None
-    network_version: int
-    make_lessons: bool
 
 
 class FrameWorker:
@@ -266,16 +256,16 @@ class FrameWorker:
             bad=BadPixels.from_mask(bad),
             counts_per_electron=settings.camera.counts_per_electron,
         )
-        earlier = None if task.from_stage is Stage.MOTION else task.earlier
-        products = process_movie(
-            source,
-            corrected_sum=corrected_sum / settings.camera.counts_per_electron,
+        counts = count_movie(
+            corrected_sum / settings.camera.counts_per_electron,
+            frame_count=frame_count,
             bad_pixel_count=int(bad.sum()),
             gain_pattern=self._pattern,
             fixed_pattern_rms=pattern_rms,
-            known_motion=None if earlier is None else known_motion(earlier),
-            **self._asked(task, stages),
         )
+        earlier = None if task.from_stage is Stage.MOTION else task.earlier
+        known = None if earlier is None else known_motion(earlier)
+        products = process_movie(source, counts, self._processing(task, stages), known=known)
         return self._written(task, reader.header, products, stages)
 
     def _from_stored(self, task: MovieTask, earlier: MovieResult, stages: _Stages) -> MovieResult | None:
@@ -291,22 +281,22 @@ class FrameWorker:
         aligned = stored_sums(self._session_dir, earlier, settings, written_before_ns=task.earlier_written_ns)
         if aligned is None:
             return None
-        products = process_sums(aligned, counted(earlier), **self._asked(task, stages))
+        products = process_sums(aligned, counted(earlier), self._processing(task, stages))
         return self._written(task, earlier.header, products, stages, sums=earlier.files)
 
-    def _asked(self, task: MovieTask, stages: _Stages) -> _Asked:
+    def _processing(self, task: MovieTask, stages: _Stages) -> Processing:
         network_version, network = self._network_of(task.network_version)
-        return {
-            "acquisition": task.acquisition,
-            "settings": self._config.settings,
-            "prior": task.prior,
-            "reference_counts_per_px": task.prior.empty_counts_per_px,
-            "device": self._device,
-            "on_stage": stages,
-            "network": network,
-            "network_version": network_version,
-            "make_lessons": task.make_lessons,
-        }
+        return Processing(
+            acquisition=task.acquisition,
+            settings=self._config.settings,
+            prior=task.prior,
+            reference_counts_per_px=task.prior.empty_counts_per_px,
+            device=self._device,
+            on_stage=stages,
+            network=network,
+            network_version=network_version,
+            make_lessons=task.make_lessons,
+        )
 
     def _pick_again(
         self, task: MovieTask, earlier: MovieResult, evidence: MovieEvidence, micrograph: torch.Tensor, stages: _Stages

@@ -108,23 +108,55 @@ class Counted:
         return max(acquisition.dose_per_frame_e_per_a2 or counted, 1e-6)
 
 
-def process_movie(
-    source: FrameSource,
-    *,
+def count_movie(
     corrected_sum: NDArray[np.float32],
+    *,
+    frame_count: int,
     bad_pixel_count: int,
     gain_pattern: NDArray[np.float32] | None,
-    acquisition: AcquisitionParameters,
-    settings: Settings,
-    prior: PriorSnapshot,
-    reference_counts_per_px: float | None,
-    device: torch.device,
-    on_stage: Callable[[str], None],
-    fixed_pattern_rms: float | None = None,
-    network: ResidualNetwork | None = None,
-    network_version: int = 0,
-    make_lessons: bool = False,
-    known_motion: KnownMotion | None = None,
+    fixed_pattern_rms: float | None,
+) -> Counted:
+    """What a movie's counts say of dose, gain and ice.
+
+    Parameters
+    ----------
+    corrected_sum:
+        (h, w) plain sum of the corrected frames before alignment, electrons.
+    gain_pattern:
+        (h, w) `relative_residual` of the pattern that was corrected for, or None.
+    fixed_pattern_rms:
+        `gain.evidence.pattern_left_rms` of the corrected frames; None: not known.
+    """
+    return Counted(
+        frame_count=frame_count,
+        counts_per_px=float(corrected_sum.mean(dtype=np.float64)),
+        bad_pixel_count=bad_pixel_count,
+        fixed_pattern=0.0 if gain_pattern is None else _pattern_left(corrected_sum, gain_pattern),
+        fixed_pattern_rms=fixed_pattern_rms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """With what a movie is processed, besides its frames."""
+
+    acquisition: AcquisitionParameters
+    settings: Settings
+    prior: PriorSnapshot
+    reference_counts_per_px: float | None
+    """Electrons per pixel and frame through vacuum or the thinnest ice seen so far; the zero of the ice thickness."""
+    device: torch.device
+    on_stage: Callable[[str], None]
+    """Told the name of each stage as it begins."""
+    network: ResidualNetwork | None = None
+    """The learned residual as the session has taught it by now. None: as it ships, which is version 0."""
+    network_version: int = 0
+    make_lessons: bool = False
+    """Also return what the residual can learn from this movie."""
+
+
+def process_movie(
+    source: FrameSource, counted: Counted, processing: Processing, *, known: KnownMotion | None = None
 ) -> MovieProducts:
     """Align, sum, fit, attribute, restore, pick and extract.
 
@@ -132,55 +164,14 @@ def process_movie(
     ----------
     source:
         Gain-corrected frames in electrons.
-    corrected_sum:
-        (h, w) plain sum of the corrected frames before alignment, electrons; its statistics judge gain and ice.
-    gain_pattern:
-        (h, w) `relative_residual` of the pattern that was corrected for, or None.
-    reference_counts_per_px:
-        Electrons per pixel and frame through vacuum or the thinnest ice seen so far; the zero of the ice thickness.
-    on_stage:
-        Told the name of each stage as it begins.
-    fixed_pattern_rms:
-        `gain_evidence.pattern_left_rms` of the corrected frames; None: not known.
-    network, network_version:
-        The learned residual as the session has taught it by now. None: as it ships, which is version 0.
-    make_lessons:
-        Also return what the residual can learn from this movie.
-    known_motion:
-        Not looked for again; only the sums are made.
+    known:
+        Motion that is not looked for again; only the sums are made.
     """
-    counted = Counted(
-        frame_count=source.frame_count,
-        counts_per_px=float(corrected_sum.mean(dtype=np.float64)),
-        bad_pixel_count=bad_pixel_count,
-        fixed_pattern=0.0 if gain_pattern is None else _pattern_left(corrected_sum, gain_pattern),
-        fixed_pattern_rms=fixed_pattern_rms,
-    )
-    aligned = _aligned(source, known_motion, counted, acquisition, settings, device, on_stage)
-    return process_sums(
-        aligned,
-        counted,
-        acquisition=acquisition,
-        settings=settings,
-        prior=prior,
-        reference_counts_per_px=reference_counts_per_px,
-        device=device,
-        on_stage=on_stage,
-        network=network,
-        network_version=network_version,
-        make_lessons=make_lessons,
-    )
+    return process_sums(_aligned(source, known, counted, processing), counted, processing)
 
 
-def _aligned(
-    source: FrameSource,
-    known: KnownMotion | None,
-    counted: Counted,
-    acquisition: AcquisitionParameters,
-    settings: Settings,
-    device: torch.device,
-    on_stage: Callable[[str], None],
-) -> AlignedMovie:
+def _aligned(source: FrameSource, known: KnownMotion | None, counted: Counted, processing: Processing) -> AlignedMovie:
+    acquisition = processing.acquisition
     make = align_movie if known is None else partial(sum_again, known)
     return make(
         source,
@@ -188,80 +179,43 @@ def _aligned(
         voltage_kv=acquisition.voltage_kv,
         dose_per_frame_e_per_a2=counted.dose_per_frame_e_per_a2(acquisition),
         pre_exposure_e_per_a2=acquisition.pre_exposure_e_per_a2,
-        settings=settings.motion,
-        device=device,
-        on_stage=on_stage,
+        settings=processing.settings.motion,
+        device=processing.device,
+        on_stage=processing.on_stage,
     )
 
 
-def process_sums(
-    aligned: AlignedMovie,
-    counted: Counted,
-    *,
-    acquisition: AcquisitionParameters,
-    settings: Settings,
-    prior: PriorSnapshot,
-    reference_counts_per_px: float | None,
-    device: torch.device,
-    on_stage: Callable[[str], None],
-    network: ResidualNetwork | None = None,
-    network_version: int = 0,
-    make_lessons: bool = False,
-) -> MovieProducts:
-    """All that follows the motion: fit, attribute, restore, pick and extract. As `process_movie`."""
-    frame_count, counts_per_px = counted.frame_count, counted.counts_per_px
+def process_sums(aligned: AlignedMovie, counted: Counted, processing: Processing) -> MovieProducts:
+    """All that follows the motion: fit, attribute, restore, pick and extract."""
+    on_stage = processing.on_stage
     on_stage("ctf")
-    several = frame_count > 1
-    fit = fit_ctf(
-        aligned.plain,
-        pixel_size_angstrom=aligned.pixel_size_angstrom,
-        optics=RingOptics(acquisition.voltage_kv, acquisition.cs_mm, acquisition.amplitude_contrast),
-        settings=settings.ctf,
-        fit_phase_shift=acquisition.phase_plate,
-        halves=(aligned.even, aligned.odd) if several else None,
-        weighted=aligned.dose_weighted,
-        electrons_per_px=counts_per_px if counts_per_px > 0 else None,
-        device=device,
-    )
+    fit = _fitted(aligned, counted, processing)
     on_stage("quality")
-    quality = _quality(aligned.shifts, fit, counted, reference_counts_per_px)
+    quality = _quality(aligned.shifts, fit, counted, processing.reference_counts_per_px)
     on_stage("attribute")
-    evidence = collect_evidence(
-        shifts=aligned.shifts,
-        local_motion=aligned.local_motion,
-        ctf=fit.estimate,
-        spectra=fit.spectra,
-        quality=quality,
-        acquisition=acquisition,
-        dose_per_frame_e_per_a2=counted.dose_per_frame_e_per_a2(acquisition),
-        frame_count=frame_count,
-        field_angstrom=(
-            aligned.plain.shape[0] * aligned.pixel_size_angstrom,
-            aligned.plain.shape[1] * aligned.pixel_size_angstrom,
-        ),
-        particle_diameter_angstrom=settings.particles.diameter_angstrom,
-    )
-    attribution = attribute(evidence, prior)
+    evidence = _evidence(aligned, fit, quality, counted, processing)
+    attribution = attribute(evidence, processing.prior)
     on_stage("restore")
+    halves = (aligned.even, aligned.odd) if counted.frame_count > 1 else None
     restored = restore_micrograph(
         aligned.dose_weighted,
-        (aligned.even, aligned.odd) if several else None,
+        halves,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         ctf=fit.estimate,
-        acquisition=acquisition,
+        acquisition=processing.acquisition,
         predicted=attribution,
-        network=network or shipped_network(device),
-        device=device,
+        network=processing.network or shipped_network(processing.device),
+        device=processing.device,
         blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),
-        learn_from=make_lessons,
+        learn_from=processing.make_lessons,
     )
     picks, particles = pick_and_extract(
         aligned.dose_weighted,
         fit.estimate,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
-        acquisition=acquisition,
-        settings=settings,
-        device=device,
+        acquisition=processing.acquisition,
+        settings=processing.settings,
+        device=processing.device,
         on_stage=on_stage,
     )
     return MovieProducts(
@@ -282,9 +236,44 @@ def process_sums(
         picks=picks,
         losses=attribution.losses,
         evidence=evidence,
-        restoration=_restoration_facts(restored, network_version),
+        restoration=_restoration_facts(restored, processing.network_version),
         lessons=restored.lessons,
         local_modes=local_modes(aligned.field),
+    )
+
+
+def _fitted(aligned: AlignedMovie, counted: Counted, processing: Processing) -> CtfFit:
+    acquisition = processing.acquisition
+    return fit_ctf(
+        aligned.plain,
+        pixel_size_angstrom=aligned.pixel_size_angstrom,
+        optics=RingOptics(acquisition.voltage_kv, acquisition.cs_mm, acquisition.amplitude_contrast),
+        settings=processing.settings.ctf,
+        fit_phase_shift=acquisition.phase_plate,
+        halves=(aligned.even, aligned.odd) if counted.frame_count > 1 else None,
+        weighted=aligned.dose_weighted,
+        electrons_per_px=counted.counts_per_px if counted.counts_per_px > 0 else None,
+        device=processing.device,
+    )
+
+
+def _evidence(
+    aligned: AlignedMovie, fit: CtfFit, quality: Quality, counted: Counted, processing: Processing
+) -> MovieEvidence:
+    return collect_evidence(
+        shifts=aligned.shifts,
+        local_motion=aligned.local_motion,
+        ctf=fit.estimate,
+        spectra=fit.spectra,
+        quality=quality,
+        acquisition=processing.acquisition,
+        dose_per_frame_e_per_a2=counted.dose_per_frame_e_per_a2(processing.acquisition),
+        frame_count=counted.frame_count,
+        field_angstrom=(
+            aligned.plain.shape[0] * aligned.pixel_size_angstrom,
+            aligned.plain.shape[1] * aligned.pixel_size_angstrom,
+        ),
+        particle_diameter_angstrom=processing.settings.particles.diameter_angstrom,
     )
 
 

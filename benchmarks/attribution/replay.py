@@ -47,8 +47,8 @@ class Kept:
     aligned: Plain
     """`AlignedMovie` without its images."""
     fit: Plain
-    arguments: dict[str, Any]
-    """Of `process_movie`, but for images, settings, prior and device."""
+    counted: Plain
+    """Of `process_movie`."""
     images: dict[str, np.ndarray]
     result: Plain
     seconds: float
@@ -72,12 +72,17 @@ def process(session: Path, truth: dict[str, Any], work: Path, *, upto: int | Non
             result = worker.process(task)
         if isinstance(result, MovieFailure):
             raise SystemExit(result.traceback)
-        aligned, arguments = caught["aligned"], caught["arguments"]
+        aligned = caught["aligned"]
         images = {name: getattr(aligned, name).cpu().numpy().astype(np.float16) for name in _IMAGES}
-        images["corrected_sum"] = arguments.pop("corrected_sum").astype(np.float16)
         record = plain(dataclasses.replace(aligned, **dict.fromkeys(_IMAGES, None)))
-        keep = {k: v for k, v in arguments.items() if isinstance(v, int | float | str) or v is None}
-        kept = Kept(record, plain(caught["fit"]), keep, images, plain(_lean(result)), time.process_time() - begun)
+        kept = Kept(
+            record,
+            plain(caught["fit"]),
+            plain(caught["counted"]),
+            images,
+            plain(_lean(result)),
+            time.process_time() - begun,
+        )
         with path.with_suffix(".tmp").open("wb") as file:
             pickle.dump(kept, file)
         path.with_suffix(".tmp").rename(path)
@@ -105,21 +110,21 @@ def replay(session: Path, truth: dict[str, Any], work: Path, *, refit: bool = Fa
         with (work / f"{movie['index']:04d}.pickle").open("rb") as file:
             kept.append(pickle.load(file))
         metadata, acquisition = _acquisition(session, movie, settings)
-        tasks.append((_task(session, movie, metadata, acquisition, gain), metadata))
+        tasks.append(_task(session, movie, metadata, acquisition, gain))
     priors: list[Any] = [physics_prior()]
     results: list[MovieResult] = []
     begun = time.process_time()
-    for index, (one, (task, metadata)) in enumerate(zip(kept, tasks, strict=True)):
+    for index, (one, task) in enumerate(zip(kept, tasks, strict=True)):
         prior = priors[min(prior_version_for(index), len(priors) - 1)]
         task = dataclasses.replace(task, prior=prior)
-        results.append(again(one, task, metadata, settings, refit=refit))
+        results.append(again(one, task, settings, refit=refit))
         if len(results) % EPOCH_MOVIES == 0:
             priors.append(CausalPriorActor().learn(priors[-1], results[-EPOCH_MOVIES:]))
     seconds = (time.process_time() - begun) / max(len(results), 1)
     if final_prior:
         results = [
-            again(one, dataclasses.replace(task, prior=priors[-1]), metadata, settings, refit=refit)
-            for one, (task, metadata) in zip(kept, tasks, strict=True)
+            again(one, dataclasses.replace(task, prior=priors[-1]), settings, refit=refit)
+            for one, task in zip(kept, tasks, strict=True)
         ]
     return Run(results, priors, kept, seconds)
 
@@ -140,39 +145,28 @@ def plain_data(record: Any) -> Any:
     return [plain_data(part) for part in record] if isinstance(record, tuple | list) else record
 
 
-def again(kept: Kept, task: MovieTask, metadata: Any, settings: Any, *, refit: bool = False) -> MovieResult:
+def again(kept: Kept, task: MovieTask, settings: Any, *, refit: bool = False) -> MovieResult:
     """One movie's result with this task's prior; nothing is aligned, and fitted only if asked for."""
     images = {name: torch.from_numpy(image.astype(np.float32)) for name, image in kept.images.items()}
-    corrected_sum = images.pop("corrected_sum").numpy()
     aligned = dataclasses.replace(renewed(kept.aligned), **images)
     fit, result = renewed(kept.fit), renewed(kept.result)
-    pool = {
-        **kept.arguments,
-        "source": _Source(result.header),
-        "corrected_sum": corrected_sum,
-        "gain_pattern": None,
-        "acquisition": task.acquisition,
-        "metadata": metadata,
-        "task": task,
-        "settings": settings,
-        "prior": task.prior,
-        "reference_counts_per_px": getattr(task.prior, "empty_counts_per_px", None),
-        "device": torch.device("cpu"),
-        "on_stage": lambda stage: None,
-    }
-    pattern = result.quality.fixed_pattern
+    processing = movie_pipeline.Processing(
+        acquisition=task.acquisition,
+        settings=settings,
+        prior=task.prior,
+        reference_counts_per_px=getattr(task.prior, "empty_counts_per_px", None),
+        device=torch.device("cpu"),
+        on_stage=lambda stage: None,
+    )
     put: dict[str, Callable[..., Any]] = {
-        "align_movie": lambda *a, **k: aligned,
         "restore_micrograph": lambda *a, **k: _NothingRestored(),
         "pick_particles": lambda *a, **k: ParticlePicks(),
         "extract_particles": lambda *a, **k: torch.zeros(0),
-        "_pattern_left": lambda *a, **k: pattern,
     }
     if not refit:
         put["fit_ctf"] = lambda *a, **k: fit
-    pool["gain_pattern"] = np.zeros((1, 1), dtype=np.float32)
     with _put(put):
-        products = movie_pipeline.process_movie(**_known(movie_pipeline.process_movie, pool))
+        products = movie_pipeline.process_sums(aligned, renewed(kept.counted), processing)
     values = {name: getattr(result, name) for name in ("movie_id", "parameter_hash", "code_version", "header")}
     values |= {"prior_version": task.prior.version, "files": MovieFiles(), "device": result.device}
     for field in dataclasses.fields(MovieResult):
@@ -226,16 +220,6 @@ class _NothingRestored:
     image = small = torch.zeros(1)
     method, held_out_gain, specimen_share, masked_share, bad_lines, attenuated = "wiener", None, None, 0.0, 0, 0
     lessons: tuple[Any, ...] = ()
-
-
-class _Source:
-    """Stands for the frames, which nobody reads again."""
-
-    def __init__(self, header: Any) -> None:
-        self.frame_count, self.height_px, self.width_px = header.frame_count, header.height_px, header.width_px
-
-    def frames(self) -> Iterator[torch.Tensor]:
-        raise RuntimeError("the frames were left behind; process the movies anew to use them")
 
 
 def _settings(session: Path) -> tuple[Any, GainDecision]:
@@ -302,9 +286,9 @@ def _caught(into: dict[str, Any]) -> Iterator[None]:
         into["fit"] = fit(*args, **kwargs)
         return into["fit"]
 
-    def processing(source: Any, **kwargs: Any) -> Any:
-        into["arguments"] = dict(kwargs)
-        return whole(source, **kwargs)
+    def processing(source: Any, counted: Any, *args: Any, **kwargs: Any) -> Any:
+        into["counted"] = counted
+        return whole(source, counted, *args, **kwargs)
 
     stages: dict[str, Callable[..., Any]] = {
         "align_movie": aligning,

@@ -114,11 +114,7 @@ def restore_micrograph(
     grid = working_grid(height, width, pixel_size_angstrom)
     if not ctf.defocus_known:
         return _without_ctf(cleaned, grid, pixel_size_angstrom)
-    spectra = None
-    if halves is not None:
-        spectra = [
-            small_spectrum(clean(half.to(device, torch.float32), pixel_size_angstrom).image, grid) for half in halves
-        ]
+    spectra = None if halves is None else _clean_spectra(halves, grid, pixel_size_angstrom, device)
     ssnr = _ssnr(spectra, predicted, ctf, acquisition, grid)
     filtered = wiener_spectrum(
         cleaned.image,
@@ -134,18 +130,21 @@ def restore_micrograph(
     choice = _Choice(field.local, LOCAL, None)
     if spectra is not None:
         # A tilted field has no CTF of its own that a lesson could be told.
-        choice = _judged_by_halves(
-            field, filters, spectra, optics, grid, network, learn_from=learn_from and len(filtered.planes) == 1
-        )
+        teachable = learn_from and len(filtered.planes) == 1
+        choice = _judged_by_halves(field, filters, spectra, optics, grid, network, learn_from=teachable)
+    image = _assembled(filtered, choice.spectrum - field.filtered, grid, ctf)
+    small = torch.fft.irfft2(choice.spectrum, s=grid.size)
     return _restored(
-        _assembled(filtered, choice.spectrum - field.filtered, grid, ctf),
-        torch.fft.irfft2(choice.spectrum, s=grid.size),
-        cleaned,
-        choice,
-        ssnr=ssnr,
-        specimen_share=field.occupancy.share,
-        attenuated=filtered.attenuated,
+        image, small, cleaned, choice, ssnr=ssnr, specimen_share=field.occupancy.share, attenuated=filtered.attenuated
     )
+
+
+def _clean_spectra(
+    halves: tuple[Tensor, Tensor], grid: WorkingGrid, pixel_size_angstrom: float, device: torch.device
+) -> list[Tensor]:
+    """Half planes of both halves on the working grid, artefacts out."""
+    images = (clean(half.to(device, torch.float32), pixel_size_angstrom).image for half in halves)
+    return [small_spectrum(image, grid) for image in images]
 
 
 @dataclass(frozen=True, slots=True)

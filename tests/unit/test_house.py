@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("config", "models", "actors", "daemon", "tui")
@@ -46,3 +50,54 @@ def test_the_screen_stays_light() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert shown.stdout.strip() == "[]"
+
+
+LONGEST_LINES, MOST_PARAMETERS = 60, 10
+DAEMON_MODULES = {"__init__", "app", "run", "commands", "client", "archive"}
+
+
+def _functions(room: str) -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for module in (ROOT / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield module.relative_to(ROOT), node
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    own = bool(named) and named[0].arg in ("self", "cls")
+    return len(named) - own + (given.vararg is not None) + (given.kwarg is not None)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_functions_stay_short_and_take_few_parameters(room: str) -> None:
+    """But those of the command line, whose parameters are its options."""
+    lengths = {
+        f"{path}:{function.name}": ((function.end_lineno or 0) - function.lineno + 1, _parameters(function))
+        for path, function in _functions(room)
+        if "daemon/cli" not in str(path)
+    }
+    over = {name: size for name, size in lengths.items() if size[0] > LONGEST_LINES or size[1] > MOST_PARAMETERS}
+    assert over == {}
+
+
+def test_the_daemon_has_no_module_outside_of_a_room() -> None:
+    assert {module.stem for module in (ROOT / "daemon").glob("*.py")} == DAEMON_MODULES
+
+
+def test_every_module_of_processing_and_analysis_has_a_unit_test() -> None:
+    imported = set()
+    for test in (ROOT / "tests" / "unit").rglob("*.py"):
+        for node in ast.walk(ast.parse(test.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+    modules = {
+        "frazil." + str(module.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for room in ("processing", "analysis")
+        for module in (ROOT / "daemon" / room).rglob("*.py")
+        if module.stem != "__init__"
+    }
+    assert modules - imported == set()

@@ -71,8 +71,7 @@ def summarise(
     Raises what the reader raises.
     """
     ask = Asker(reader)
-    session = ask.one("session")
-    session |= {name: value for name, value in ask.one("acquisition").items() if session.get(name) is None}
+    session = _session(ask)
     settings_yaml = str(session.get("settings_yaml") or "")
     counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
     finished = sum(counts.get(state, 0) for state in FINISHED)
@@ -122,6 +121,12 @@ def summarise(
     )
     summary = advice(summary)
     return replace(summary, headline=headline(summary))
+
+
+def _session(ask: Asker) -> Row:
+    """The session's row; what it leaves open is what its movies were taken with."""
+    session = ask.one("session")
+    return session | {name: value for name, value in ask.one("acquisition").items() if session.get(name) is None}
 
 
 class _Instrument(TypedDict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,75 +119,97 @@ def instrument_errors(
 
 def rerun(job: RerunJob, tell: Callable[[Findings], None]) -> Findings:
     """Run what can be run; `tell` hears of the findings whenever there is something new."""
-    found = Findings(job.result.movie_id)
     chosen = job.settings.evaluation
     formulas = [parse_formula(name, text, QUANTITIES) for name, text in sorted(chosen.formulas.items())]
-    stored = stored_quantities(job.result, job.acquisition)
-    at = {name: float(stored[name].value) for name in GIVEN}  # type: ignore[arg-type]
-    at |= {"gain_error": 0.0, "defocus_offset_angstrom": 0.0}
-    errors = instrument_errors(chosen, at, job.result.ctf.defocus_sd_angstrom)
+    found = Findings(job.result.movie_id)
+    found.formulas.extend(_formula_values(job, formulas))
+    tell(found)
+    rerun = _Rerun(job, found, tell)
+    sums, electrons = rerun.motion()
+    if sums is not None:
+        # A super-resolution movie's sums have larger pixels.
+        scale = job.result.pixel_size_angstrom / job.acquisition.pixel_size_angstrom
+        rerun.optics(sums, scale, electrons if electrons > 0 else None)
+    if formulas:
+        rerun.formulas(formulas)
+    tell(found)
+    return found
+
+
+def _formula_values(job: RerunJob, formulas: list[Formula]) -> Iterator[dict[str, Any]]:
+    """What each formula gives for each movie of the round, with its error."""
     for formula in formulas:
         for result, acquisition in job.movies:
             output = formula_output(formula, stored_quantities(result, acquisition))
-            found.formulas.append(
-                {
-                    "formula": formula.name,
-                    "movie_id": result.movie_id,
-                    "value": output.value,
-                    "uncertainty": output.uncertainty,
-                }
-            )
-    tell(found)
-    outputs: dict[str, Output] = {}
-    runs: dict[tuple[str, float], dict[str, Output]] = {}
+            yield {
+                "formula": formula.name,
+                "movie_id": result.movie_id,
+                "value": output.value,
+                "uncertainty": output.uncertainty,
+            }
 
-    def run(name: str, part: Part, off: Mapping[str, float] = errors) -> None:
+
+class _Rerun:
+    """The parts of one rerun, and what they share."""
+
+    def __init__(self, job: RerunJob, found: Findings, tell: Callable[[Findings], None]) -> None:
+        self._job, self._found, self._tell = job, found, tell
+        self._stored = stored_quantities(job.result, job.acquisition)
+        self._at = {name: float(self._stored[name].value) for name in GIVEN}  # type: ignore[arg-type]
+        self._at |= {"gain_error": 0.0, "defocus_offset_angstrom": 0.0}
+        self._errors = instrument_errors(job.settings.evaluation, self._at, job.result.ctf.defocus_sd_angstrom)
+        self._outputs: dict[str, Output] = {}
+        self._runs: dict[tuple[str, float], dict[str, Output]] = {}
+
+    def _run(self, name: str, part: Part) -> None:
         begun_s = time.perf_counter()
-        wanted = {parameter: off[parameter] for parameter in DEPENDS[name]}
-        base, changed = run_part(part, at, wanted)
-        found.rows.extend(sensitivities(name, base, changed, at, errors))
-        found.seconds[name] = time.perf_counter() - begun_s
-        _keep_numbers(outputs, runs, base, changed)
-        tell(found)
+        wanted = {parameter: self._errors[parameter] for parameter in DEPENDS[name]}
+        base, changed = run_part(part, self._at, wanted)
+        self._found.rows.extend(sensitivities(name, base, changed, self._at, self._errors))
+        self._found.seconds[name] = time.perf_counter() - begun_s
+        _keep_numbers(self._outputs, self._runs, base, changed)
+        self._tell(self._found)
 
-    frames = _sample(job, found)
-    sums = None
-    electrons = job.result.quality.mean_counts_per_px
-    if frames is not None:
+    def motion(self) -> tuple[Sums | None, float]:
+        """Align the sample; the sums to go on with (None: there are none) and their electrons a pixel."""
+        job = self._job
+        frames = _sample(job, self._found)
+        if frames is None:
+            return _stored_sum(job, self._found), job.result.quality.mean_counts_per_px
         settings = _motion_settings(job, frames.shape[1:])
-        run(MOTION, motion_part(frames, job.acquisition, settings))
-        aligned = align(frames, at, job.acquisition, settings)
+        self._run(MOTION, motion_part(frames, job.acquisition, settings))
+        aligned = align(frames, self._at, job.acquisition, settings)
         sums = Sums(aligned.dose_weighted, aligned.plain, aligned.even, aligned.odd)
-        electrons = float(aligned.plain.mean())
-    else:
-        sums = _stored_sum(job, found)
-    # A super-resolution movie's sums have larger pixels.
-    scale = job.result.pixel_size_angstrom / job.acquisition.pixel_size_angstrom
-    if sums is not None:
-        binned = _scaled(at, scale)
-        per_px = electrons if electrons > 0 else None
-        run(CTF, _on_sums(ctf_part(sums, job.acquisition, job.settings.ctf, electrons_per_px=per_px), scale))
+        return sums, float(aligned.plain.mean())
+
+    def optics(self, sums: Sums, scale: float, electrons_per_px: float | None) -> None:
+        """CTF and restoration. `scale`: a pixel of the sums over one of the movie."""
+        job = self._job
+        ctf = ctf_part(sums, job.acquisition, job.settings.ctf, electrons_per_px=electrons_per_px)
+        self._run(CTF, _on_sums(ctf, scale))
         if sums.even is None or sums.odd is None:
-            found.not_run[RESTORATION] = "there are no halves of the exposure"
-        else:
-            ctf = fitted(sums, binned, job.acquisition, job.settings.ctf, per_px)
-            if ctf.defocus_known:
-                errors["defocus_offset_angstrom"] = ctf.defocus_sd_angstrom
-                ssnr = half_spectra_ssnr(
-                    sums.even,
-                    sums.odd,
-                    pixel_size_angstrom=binned["pixel_size_angstrom"],
-                    ctf=ctf_parameters(ctf, job.acquisition),
-                )
-                run(RESTORATION, _on_sums(restoration_part(sums, ctf, job.acquisition, ssnr), scale))
-            else:
-                found.not_run[RESTORATION] = "the sample's rings are too faint for a defocus"
-    if formulas:
+            self._found.not_run[RESTORATION] = "there are no halves of the exposure"
+            return
+        binned = _scaled(self._at, scale)
+        fit = fitted(sums, binned, job.acquisition, job.settings.ctf, electrons_per_px)
+        if not fit.defocus_known:
+            self._found.not_run[RESTORATION] = "the sample's rings are too faint for a defocus"
+            return
+        self._errors["defocus_offset_angstrom"] = fit.defocus_sd_angstrom
+        ssnr = half_spectra_ssnr(
+            sums.even,
+            sums.odd,
+            pixel_size_angstrom=binned["pixel_size_angstrom"],
+            ctf=ctf_parameters(fit, job.acquisition),
+        )
+        self._run(RESTORATION, _on_sums(restoration_part(sums, fit, job.acquisition, ssnr), scale))
+
+    def formulas(self, formulas: list[Formula]) -> None:
+        """How much each person's formula changes with the instrument's parameters."""
         begun_s = time.perf_counter()
-        found.rows.extend(_formula_rows(formulas, stored | outputs, runs, at, errors))
-        found.seconds[FORMULAS] = time.perf_counter() - begun_s
-    tell(found)
-    return found
+        base = self._stored | self._outputs
+        self._found.rows.extend(_formula_rows(formulas, base, self._runs, self._at, self._errors))
+        self._found.seconds[FORMULAS] = time.perf_counter() - begun_s
 
 
 def _formula_rows(

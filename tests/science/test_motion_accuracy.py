@@ -14,7 +14,7 @@ from frazil.models.simulation.session import SimulatedSession
 from frazil.models.simulation.settings import preset
 
 sys.path.insert(0, str(Path(__file__).parent))
-from benchmarks.motion.truth import make_movie
+from motion_truth import make_movie
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KINDS = ("drifting", "settling", "still", "burst")

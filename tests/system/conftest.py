@@ -249,6 +249,10 @@ class LiveSession:
         """What the screen shows now."""
         return self.client().snapshot()
 
+    def calls_done(self) -> int:
+        """Movies that all workers of this daemon have brought a result of."""
+        return sum(worker.done for worker in self.state().workers)
+
     def sql(self, text: str) -> list[dict[str, Any]]:
         rows = self.client().sql(text)
         return [dict(zip(rows.columns, row, strict=True)) for row in rows.rows]

@@ -88,7 +88,7 @@ def test_what_if_counts_are_those_after_applying_and_last_over_a_restart(kit, li
     # A start with other thresholds judges again, and processes nothing again.
     live.start(camera__no_gain=True, thresholds__cuts=("particle_count >= 100000",))
     assert set(live.states().values()) == {"rejected"}
-    assert all(worker.done == 0 for worker in live.state().workers)
+    assert live.calls_done() == 0
 
 
 def test_late_sidecars_are_named_on_the_screen_within_ten_movies(kit, live):

@@ -17,11 +17,11 @@ REAL = 5
 
 class _QuickAfterSome(FrameWorker):
     def process(self, task):
-        if len(self.__dict__.setdefault("_done", [])) < REAL:
-            result = super().process(task)
-            self._done.append(result)
-            return result
-        return replace(self._done[0], movie_id=task.movie_id, prior_version=task.prior.version)
+        done = self.__dict__.setdefault("_done", [])
+        if len(done) < REAL:
+            done.append(super().process(task))
+            return done[-1]
+        return replace(done[0], movie_id=task.movie_id, prior_version=task.prior.version)
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(5000, marks=pytest.mark.slow)])

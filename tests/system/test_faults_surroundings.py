@@ -33,7 +33,7 @@ def test_xml_that_comes_late_is_taken_in_and_what_it_changes_is_computed_again(k
     assert first["sidecar_path"] is None
     (live.raw / f"{STEM}.xml").write_text(xml)
 
-    kit.wait_for(lambda: live.state().workers[0].done == 2, "the movie to be processed again")
+    kit.wait_for(lambda: live.calls_done() == 2, "the movie to be processed again")
     row = live.wait_state(name, "ready", "rejected")
     assert row["sidecar_path"].endswith(".xml")
     assert row["dose_per_frame_e_per_a2"] == pytest.approx(2.0)
@@ -201,7 +201,7 @@ def test_late_value_while_the_movie_is_in_hand_is_not_lost(kit, live, xml, monke
     gate.touch()
     row = live.wait_state(name, "ready", "rejected")
     assert row["attempts"] == 1
-    kit.wait_for(lambda: live.state().workers[0].done == 2, "the worker's second call to be counted")
+    kit.wait_for(lambda: live.calls_done() == 2, "the worker's second call to be counted")
 
 
 def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer_one(kit, live, monkeypatch, tmp_path):
@@ -225,7 +225,7 @@ def test_file_replaced_while_a_worker_has_it_ends_with_the_pictures_of_the_newer
     kit.wait_for(lambda: live.movies()["m.tiff"]["generation"] == 2, "the second generation")
     live.wait_state("m.tiff", "queued")
     # The other worker is free, and must not take it: both would write the same pictures.
-    assert [worker.state for worker in live.state().workers].count("working") == 1
+    kit.wait_for(lambda: [w.state for w in live.state().workers].count("working") == 1, "one worker at work")
     gate.touch()
     live.wait_state("m.tiff", "ready", "rejected")
     rows = live.sql("SELECT generation, state, micrograph_path FROM movies LEFT JOIN quality USING (movie_id)")

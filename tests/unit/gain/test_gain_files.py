@@ -13,6 +13,7 @@ from frazil.models.gain.gate import GainVerdict
 from frazil.models.gain.reference import orient, read_defects, read_reference
 
 
+@pytest.mark.filterwarnings("ignore:Data array contains NaN values:RuntimeWarning")
 def test_reference_survives_its_file_and_dead_pixels_become_zero(gain_path):
     values = np.linspace(0.5, 1.5, 48, dtype=np.float32).reshape(6, 8)
     values[0, 0], values[1, 1], values[2, 2], values[3, 3] = 0.0, -1.0, np.nan, np.inf

@@ -142,8 +142,8 @@ def test_relion_polynomial_reproduces_a_field_that_is_one() -> None:
     # By hand at one place and frame: index 3 i + p, basis 1, x, x^2, y, y^2, xy.
     basis = np.array([1, x[1, 2], x[1, 2] ** 2, y[1, 2], y[1, 2] ** 2, x[1, 2] * y[1, 2]])
     assert wanted[7, 1, 2, 0] == pytest.approx(float(np.einsum("ip,i,p->", coefficients[0], basis, [7, 49, 343])))
-    basis = SpatialBasis("polynomial", 2)
-    functions = basis.values(x, y).reshape(-1, 6)
+    polynomials = SpatialBasis("polynomial", 2)
+    functions = polynomials.values(x, y).reshape(-1, 6)
     modes = np.einsum("ms,fsa->fma", np.linalg.pinv(functions), wanted.reshape(frames, -1, 2))
     assert np.abs(modes[:, 0]).max() < 1e-9  # averages to zero over the frame
     modes -= modes.mean(axis=0)

@@ -104,8 +104,9 @@ def test_map_poses_and_files(session: Path, tmp_path: Path, simulate: Callable[.
 
 
 def test_kill_and_resume_gives_the_same_map(session: Path, tmp_path: Path) -> None:
-    undisturbed = fresh(session, tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path)
-    killed = fresh(session, tmp_path / "b" if (tmp_path / "b").mkdir() is None else tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    undisturbed, killed = fresh(session, tmp_path / "a"), fresh(session, tmp_path / "b")
     for number in range(10):
         undisturbed.add(movie(number))
         killed.add(movie(number))

@@ -194,8 +194,8 @@ def test_a_page_of_very_many_movies_stays_small(filled: Store) -> None:
     found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
     rng = np.random.default_rng(1)
     holes = tuple(
-        Hole(f"S{n // 50}", str(n), *(1000 * rng.random(2)).tolist(), 3, int(rng.integers(0, 4)), 3 + 3 * rng.random())
-        for n in range(20_000)
+        Hole(f"S{n // 50}", str(n), x_um, y_um, 3, int(rng.integers(0, 4)), 3 + 3 * rng.random())
+        for n, (x_um, y_um) in enumerate(1000 * rng.random((20_000, 2)))
     )
     count = 5000
     times, kept = tuple(range(count)), tuple(bool(n % 7) for n in range(count))

@@ -93,6 +93,7 @@ def test_trouble_teaches_nothing_and_is_told(open_desk, taught, ray, store):
     desk = open_desk()
     run(desk, TRAINING_ROUND_MOVIES)
     assert (desk.rounds, desk.version_for(FIRST_TAUGHT)) == (1, 0), "movies that wait for the round can start"
+    store.flush()
     assert [alert["subject"] for alert in store.named("alerts").as_dicts()] == ["restoration"]
 
 

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.ray
 def test_a_running_daemon_ends_in_order(kit, tmp_path, sent):
     raw, session, log = tmp_path / "raw", tmp_path / "session", tmp_path / "watch.log"
     raw.mkdir()
-    kit.put_movie(raw / "m0.tiff", 0, count=3)
+    for number in range(12):  # a single one may be done before it is seen in hand
+        kit.put_movie(raw / f"m{number}.tiff", number, count=3)
     # A process group of its own gets the signal as a whole, as that of a terminal does.
     command = kit.frazil_command("watch", raw, "--session", session, "--preset", "simulated", "--no-gain")
     with log.open("wb") as sink:
@@ -35,7 +36,7 @@ def test_a_running_daemon_ends_in_order(kit, tmp_path, sent):
             return client.snapshot().counts.get("processing")
 
     try:
-        kit.wait_for(busy, "a movie in hand")
+        kit.wait_for(busy, "a movie in hand", 120.0)
         os.killpg(process.pid, sent)
         assert process.wait(60) == 0, log.read_text()
     finally:

@@ -147,7 +147,7 @@ def test_relion_polynomial_reproduces_a_field_that_is_one() -> None:
     modes = np.einsum("ms,fsa->fma", np.linalg.pinv(functions), wanted.reshape(frames, -1, 2))
     assert np.abs(modes[:, 0]).max() < 1e-9  # averages to zero over the frame
     modes -= modes.mean(axis=0)
-    field = MotionField(np.zeros((frames, 2)), modes[:, 1:], basis)
+    field = MotionField(np.zeros((frames, 2)), modes[:, 1:], polynomials)
     np.testing.assert_allclose(field.at(x, y), wanted - wanted.mean(axis=0), atol=1e-9)
     got_x, got_y = polynomial_coefficients(field)
     np.testing.assert_allclose(got_x, coefficients[0].ravel(), atol=1e-8)

@@ -118,7 +118,8 @@ class ResultWriter:
                 self._not_before_s = self._context.clock() + _PAUSE_AFTER_FAILURE_S
                 return
             del self._pending[movie_id]
-            self._folder.discard(movie_id)
+            if self._lifecycle.in_process(movie_id) is None:
+                self._folder.discard(movie_id)  # else a worker may be writing into it again
 
     def _write(self, movie_id: str, pending: _Pending) -> None:
         """Raises RetryLaterError or OSError where the disk refuses it."""

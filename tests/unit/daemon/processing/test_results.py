@@ -121,6 +121,22 @@ def test_a_result_that_is_made_again_keeps_the_times_of_the_first(make_result: M
     assert (stored.ready_utc_us, stored.lag_s, redo_written) == (3, 2.5, True)
 
 
+def test_the_folder_of_a_redo_that_is_made_once_more_is_left_to_its_worker(make_result: MakeResult) -> None:
+    shells = Shells()
+    result = answered(shells, make_result)
+    shells.folder.refuses = [OSError(28, "no space left")]
+    shells.results.step()
+    movie = shells.movie(PATH)
+    known = shells.lifecycle.in_process(result.movie_id)
+    assert known is not None
+    changed = replace(known[1].acquisition, pixel_size_angstrom=2.0)
+    shells.movies.happened(events.ValuesChanged(movie, changed, known[1].row))
+    shells.clock.now_s += 11.0
+    shells.results.step()
+    assert shells.folder.discarded == []
+    assert shells.lifecycle.place(result.movie_id) is Place.QUEUED
+
+
 def test_a_result_that_lies_in_its_file_already_only_gets_its_row(make_result: MakeResult) -> None:
     shells = Shells()
     result = answered(shells, make_result)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from frazil.actors.messages import MovieFailure, MovieTask
-from frazil.config.errors import FormatError, RetryLaterError, StopDaemonError, WriteError
+from frazil.config.errors import FormatError, FrazilError, QueryError, RetryLaterError, StopDaemonError, WriteError
 from frazil.config.stages import Stage
 from frazil.daemon.processing import events, redo_files
 from frazil.daemon.processing.gain import GainGate
@@ -30,6 +30,7 @@ from frazil.models.records import MovieResult
 from frazil.models.redo import stage_again
 
 _log = logging.getLogger(__name__)
+_NOT_STARTED = "attempt-not-stored"
 
 
 class Versions(Protocol):
@@ -80,6 +81,8 @@ class Dispatcher:
         self._context, self._lifecycle, self._workers = context, lifecycle, workers
         self._movies, self._results, self._gate, self._versions = movies, results, gate, versions
         self._read_earlier = read_earlier
+        self._start_refused = False
+        """The store would not keep an attempt, and a person has been told."""
         self._restarts = WorkerRestarts(context)
         self._restarts.end_those_of_others(workers.names)
 
@@ -118,28 +121,43 @@ class Dispatcher:
             self._movies.happened(events.MadeAlready(dispatch.worker, dispatch.movie_id))
             self._results.add_stored(earlier.stored)
             return
-        if not life.place.redo and not self._attempt_is_stored(dispatch):
+        try:
+            task = self._task(dispatch, life, exposure, earlier)
+            if not life.place.redo:
+                # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
+                self._context.store.write(WritePolicy.DURABLE, movie_writes.start_attempt, dispatch.movie_id)
+        except (RetryLaterError, QueryError) as error:
+            self._wait(dispatch, error)
             return
+        except (WriteError, LookupError) as error:
+            self._cannot_be_started(dispatch, error)
+            return
+        if self._start_refused:
+            self._start_refused = False
+            self._context.notices.over(_NOT_STARTED)
         self._workers.call(
             dispatch.worker,
             "movie",
             "process",
-            self._task(dispatch, life, exposure, earlier),
+            task,
             subject=dispatch.movie_id,
             text=exposure.movie.relative_path,
             limit_s=self._context.settings.workers.movie_timeout_s,
         )
 
-    def _attempt_is_stored(self, dispatch: Dispatch) -> bool:
-        """Durable before the worker has it: a movie that takes us down with it is not tried for ever."""
-        try:
-            self._context.store.write(WritePolicy.DURABLE, movie_writes.start_attempt, dispatch.movie_id)
-        except (RetryLaterError, WriteError) as error:
-            self._movies.happened(events.NotStarted(dispatch.worker, dispatch.movie_id, self._context.clock()))
-            text = f"no movie can be given to a worker: {error.what}"
-            self._context.notices.alert("error", "disk", text, error.remedy, "attempt-not-stored")
-            return False
-        return True
+    def _wait(self, dispatch: Dispatch, error: FrazilError) -> None:
+        """The store is not ready: the movie is tried again after a moment."""
+        self._movies.happened(events.NotStarted(dispatch.worker, dispatch.movie_id, self._context.clock()))
+        self._start_refused = True
+        text = f"no movie can be given to a worker: {error.what}"
+        self._context.notices.alert("error", "disk", text, error.remedy, _NOT_STARTED)
+
+    def _cannot_be_started(self, dispatch: Dispatch, error: Exception) -> None:
+        """The store does not take this movie's attempt, now or later: it holds no other movie up."""
+        reason, now_s = f"its attempt cannot be stored: {error}", self._context.clock()
+        self._movies.happened(
+            events.Failed(dispatch.worker, dispatch.movie_id, FailureKind.BAD_FILE, "store", reason, {}, now_s)
+        )
 
     def _task(
         self, dispatch: Dispatch, life: MovieLife, exposure: Exposure, earlier: EarlierResult | None

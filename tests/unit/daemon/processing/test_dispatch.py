@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from shell_doubles import SETTINGS, Shells
 
 from frazil.actors.messages import MovieFailure, MovieTask
-from frazil.config.errors import FrazilError, RetryLaterError, StopDaemonError
+from frazil.config.errors import FrazilError, RetryLaterError, StopDaemonError, WriteError
 from frazil.daemon.intake import instructions as intake
 from frazil.daemon.processing.dispatch import Dispatcher
 from frazil.daemon.processing.places import Place
@@ -126,6 +126,36 @@ def test_a_store_that_is_busy_keeps_the_movie_from_the_worker_and_the_daemon_goe
     desk.shells.clock.now_s += 3.0
     desk.dispatcher.start_movies()
     assert [task.attempt for _, _, task in desk.workers.calls] == [1]
+
+
+def test_that_nothing_could_be_started_is_over_when_something_is() -> None:
+    desk = Desk()
+    desk.shells.store.refuses = [RetryLaterError("the disk is full")]
+    desk.start()
+    desk.shells.clock.now_s += 3.0
+    desk.dispatcher.start_movies()
+    assert desk.shells.notices.ended == ["attempt-not-stored"]
+
+
+@pytest.mark.parametrize("error", [WriteError("no such column"), LookupError("no movie in the session")])
+def test_an_attempt_that_can_never_be_stored_sets_its_movie_aside(error: Exception) -> None:
+    desk = Desk()
+    desk.shells.store.refuses = [error]
+    name = desk.start()
+    assert desk.shells.lifecycle.place(name) is Place.SET_ASIDE
+    assert desk.workers.calls == []
+    assert desk.workers.restarted == []
+
+
+def test_a_prior_that_cannot_be_read_makes_the_movie_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(self: FakeVersions, sequence: int) -> Any:
+        raise RetryLaterError("the database is busy")
+
+    monkeypatch.setattr(FakeVersions, "prior_for", busy)
+    desk = Desk()
+    name = desk.start()
+    assert desk.shells.lifecycle.place(name) is Place.QUEUED
+    assert "start_attempt" not in desk.shells.store.names()
 
 
 def test_a_result_goes_to_whoever_writes_it(make_result: MakeResult) -> None:

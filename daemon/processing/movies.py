@@ -57,8 +57,8 @@ class Movies:
         A person waits for the answer: a value that nobody gives stops the run instead of setting movies aside.
     any_resolved:
         At least one movie of an earlier run had all that it needs: what is missing now is that movie's fault.
-    stored_result:
-        Reads a movie's result file.
+    stored_result, exists:
+        Read a movie's result file; say whether a movie is on the disk.
     """
 
     def __init__(
@@ -72,9 +72,10 @@ class Movies:
         ask_when_unknown: bool,
         any_resolved: bool,
         stored_result: Callable[[Path], StoredResult] = result_files.read_result,
+        exists: Callable[[Path], bool] = Path.exists,
     ) -> None:
         self._context, self._lifecycle, self._gate, self._listener = context, lifecycle, gate, listener
-        self._look_again, self._stored_result = look_again, stored_result
+        self._look_again, self._stored_result, self._exists = look_again, stored_result, exists
         self._ask_when_unknown, self._any_resolved = ask_when_unknown, any_resolved
         self._optics = OpticsGroupsOfMovies(context.store)
         self.late_sidecars = LateSidecars(lifecycle.newest_sequence)
@@ -236,7 +237,8 @@ class Movies:
                 WritePolicy.RETRIED, movie_writes.update_metadata, item.movie_id, item.metadata, item.sidecar_path
             )
             self._optics.add(item.movie_id, item.path, item.metadata)
-            if _changes_result(item.metadata, item.previous or AcquisitionMetadata()):
+            # A result whose movie has been moved away could not be made again: it stays.
+            if _changes_result(item.metadata, item.previous or AcquisitionMetadata()) and self._is_there(item.path):
                 self.happened(events.ResultOutdated(item.movie_id, self._context.clock()))
             return
         _, exposure = known
@@ -249,6 +251,10 @@ class Movies:
         self.happened(events.ValuesChanged(movie, acquisition, row))
         self._optics.add(movie.movie_id, movie.relative_path, row.metadata)
 
+    def _is_there(self, path: str) -> bool:
+        raw_root = Path(str(self._context.store.named("session").as_dicts()[0]["raw_root"]))
+        return self._exists(raw_root / path)
+
     # --- orders ----------------------------------------------------------------------------------------------------
 
     def requeue(self, movie_id: str, *, accept_as_is: bool) -> str:
@@ -258,7 +264,10 @@ class Movies:
         ------
         NotThereError, UsageError
             If there is no such movie, or its file has been replaced since.
+        RetryLaterError
+            The disk refuses to keep it.
         """
+        self._context.store.flush()  # what is known here and not there yet would be told wrongly
         rows = self._context.store.named("movie", {"movie_id": movie_id}).as_dicts()
         life = self._lifecycle.life(movie_id)
         if not rows or life is None:
@@ -268,12 +277,12 @@ class Movies:
             raise UsageError("this file was replaced by a newer one", path=life.path, remedy="re-queue the newer one")
         if life.place.in_process or state not in _REQUEUE_STATES:
             return f"{life.path} is on its way already ({state.value})"
-        raw_root = Path(str(self._context.store.named("session").as_dicts()[0]["raw_root"]))
-        if state is not MovieState.QUARANTINED and not (raw_root / life.path).exists():
+        if state is not MovieState.QUARANTINED and not self._is_there(life.path):
             raise UsageError(
                 "the movie's file is gone; its result stays", path=life.path, remedy="put the file back first"
             )
         self.happened(events.Requeued(movie_id, accept_as_is, self._context.clock()))
+        self._context.store.flush()  # a person's word is durable before it is answered
         return f"{life.path} is queued again"
 
 

@@ -81,12 +81,19 @@ def test_a_replaced_file_outdates_the_earlier_generation() -> None:
 def test_a_late_sidecar_of_a_finished_movie_is_stored_and_asks_for_another_look_where_it_changes_the_result() -> None:
     done = EarlierMovie("m1", PATH, 0, "a", MovieState.READY)
     for metadata, asked in ((AcquisitionMetadata(voltage_kv=200.0), 1), (AcquisitionMetadata(stage_x_um=1.0), 0)):
-        shells = Shells(earlier=[done])
+        shells = Shells(earlier=[done], exists=lambda path: True)
         shells.movies.take(intake.LateSidecar(PATH, 1, "m1", "a.xml", metadata, None))
         assert shells.store.names()[0] == "update_metadata"
         assert len(shells.asked) == asked
         assert shells.movies.waiting is bool(asked)
         assert shells.movies.late_sidecars.among(0, 1) == 1
+
+
+def test_a_late_sidecar_of_a_movie_that_was_moved_away_leaves_its_result() -> None:
+    shells = Shells(earlier=[EarlierMovie("m1", PATH, 0, "a", MovieState.READY)], exists=lambda path: False)
+    shells.movies.take(intake.LateSidecar(PATH, 1, "m1", "a.xml", AcquisitionMetadata(voltage_kv=200.0), None))
+    assert shells.store.names() == ["update_metadata"]
+    assert (shells.asked, shells.lifecycle.place("m1")) == ([], Place.DONE)
 
 
 def test_a_late_sidecar_of_a_waiting_movie_changes_what_it_is_processed_with() -> None:
@@ -129,7 +136,8 @@ def test_a_person_queues_again_what_has_ended_and_is_told_where_everything_else_
     shells = Shells(earlier=earlier)
     shells.store.movie_rows = [{"movie_id": movie.movie_id, "state": movie.state.value} for movie in earlier]
     assert shells.movies.requeue("bad", accept_as_is=True) == "b.tiff is queued again"
-    assert shells.store.written[-1] == ("requeue", ("bad",), {"accept_as_is": True})
+    assert shells.store.names()[-2:] == ["requeue", "flush"]
+    assert shells.store.written[-2] == ("requeue", ("bad",), {"accept_as_is": True})
     assert shells.asked[-1].accept_as_is is True
     with pytest.raises(NotThereError):
         shells.movies.requeue("nobody", accept_as_is=False)

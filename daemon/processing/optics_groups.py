@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes
 from frazil.models.formats.epu_xml import epu_names
 from frazil.models.optics_groups import BeamPosition, BeamShiftGroups, beam_position
@@ -49,7 +50,7 @@ class OpticsGroupsOfMovies:
         new_numbers = self._groups.add(movie_id, position)
         self._numbered |= new_numbers.keys()
         if new_numbers:
-            self._store.submit(movie_writes.set_optics_groups, new_numbers)
+            self._store.write(WritePolicy.RETRIED, movie_writes.set_optics_groups, new_numbers)
 
 
 def _metadata(stored: str | None) -> AcquisitionMetadata:

@@ -25,7 +25,7 @@ class FakeStore:
     def rows(self, statement: str, *values: object):
         return [(movie, path, text, self.numbers.get(movie)) for movie, (path, text) in self.movies.items()]
 
-    def submit(self, work, groups):
+    def write(self, policy, work, groups):
         assert work.__name__ == "set_optics_groups"
         assert not groups.keys() & self.numbers.keys(), "a number that was given never changes"
         self.numbers |= groups

@@ -6,13 +6,14 @@ and what is missing is written again: after a kill between the two, after a dama
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from frazil.config.errors import UsageError
+from frazil.config.errors import UsageError, WriteError
 from frazil.daemon.store import result_files
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.result_files import DamagedFile, StoredResult
@@ -21,6 +22,8 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class RebuildReport:
 def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *, now_utc_us: int) -> RebuildReport:
     """Write every result that the tables do not have; tell of damaged files in `alerts`. Doing it twice is harmless."""
     newest = _newest_generations(store)
-    adopted: list[str] = []
+    kept: list[tuple[str, Future[Any]]] = []
     damaged: list[DamagedFile] = []
     pending: list[Future[Any]] = []
     for item in results:
@@ -49,14 +52,20 @@ def rebuild_from(store: Store, results: Iterable[StoredResult | DamagedFile], *,
             )
             pending.append(store.submit(session_writes.record_alert, alert))
         else:
-            adopted.append(item.movie.movie_id)
             path, generation = item.movie.relative_path, item.movie.generation
             newest[path] = max(newest.get(path, 0), generation)
-            pending.append(store.submit(adopt, item))
+            kept.append((item.movie.movie_id, store.submit(adopt, item)))
     # Results lie in the order of their ids: only now is it known which of a file's results is of its newest version.
     pending += [
         store.submit(movie_writes.mark_outdated, path, generation) for path, generation in newest.items() if generation
     ]
+    adopted: list[str] = []
+    for movie_id, future in kept:
+        try:
+            future.result()
+            adopted.append(movie_id)
+        except WriteError as error:  # one result that the database does not take keeps no session from starting
+            _log.error("the kept result of movie %s could not be stored: %s", movie_id, error)
     for future in pending:
         future.result()
     return RebuildReport(tuple(adopted), tuple(damaged))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from frazil.config.errors import WriteError
 from frazil.daemon.store import rebuild
+from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.result_files import StoredResult
 from frazil.daemon.store.rows import AlertRow, MovieRow
 from frazil.daemon.store.store import Store
@@ -81,3 +85,18 @@ def test_rebuilding_makes_only_a_files_newest_generation_ready(
     rebuild.rebuild_from(store, (stored(4, 2),), now_utc_us=1)
     states = {movie.generation: movie.state.value for movie in store.read(movie_writes.known_movies)}
     assert states == {0: "outdated", 1: "outdated", 2: "outdated", 3: "ready"}
+
+
+def test_a_kept_result_that_the_database_does_not_take_keeps_no_other_away(
+    store: Store, make_movie: MakeMovie, make_result: MakeResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt = rebuild.adopt
+
+    def adopt_but_one(connection: Connection, item: StoredResult) -> object:
+        if item.movie.movie_id == make_movie(1).movie_id:
+            raise WriteError("no such column")
+        return adopt(connection, item)
+
+    monkeypatch.setattr(rebuild, "adopt", adopt_but_one)
+    results = [StoredResult(make_movie(index), make_result(index), 10, 1.0) for index in (1, 2)]
+    assert rebuild.rebuild_from(store, results, now_utc_us=1).adopted == (make_movie(2).movie_id,)

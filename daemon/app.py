@@ -16,7 +16,7 @@ from importlib.metadata import version
 from frazil.actors.frame_worker import WorkerConfig
 from frazil.actors.gpu_pool import plan_workers, usable_cpu_count
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.config.errors import FrazilError, QueryError, UsageError
+from frazil.config.errors import FrazilError, QueryError, RetryLaterError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.alerts.channels import About, Channel, channels_of, environment
 from frazil.daemon.alerts.courier import AlertCourier
@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 _PUBLISH_INTERVAL_S = 1.0
 _BYTES_PER_GB = 1 << 30
+_STORE_PAUSE_S = 2.0
+"""Before a database that was not ready is asked again."""
 
 
 def _last_status(report: ExitReport) -> str:
@@ -250,7 +252,7 @@ class _Session:
         """A start with the changed settings; where they cannot be taken up after all, with those of before."""
         before = self._options.settings
         try:
-            return self._take_up(settings, runtime)
+            return self._take_up_when_ready(settings, runtime)
         except (UsageError, OSError) as error:
             if settings == before:
                 raise
@@ -258,7 +260,19 @@ class _Session:
             text = f"settings are as they were before the last change: {what}"
             self._surroundings.notices.alert("error", "daemon", text)
             session_folder.write_settings(self._options.session_dir, before)
-            return self._take_up(before, runtime)
+            return self._take_up_when_ready(before, runtime)
+
+    def _take_up_when_ready(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
+        """As `_take_up`; a disk that is full makes the session wait, it does not end it."""
+        while True:
+            try:
+                return self._take_up(settings, runtime)
+            except RetryLaterError as error:
+                if self._surroundings.requests.end is not None:
+                    raise
+                text = f"changed settings wait for the database: {error.what}"
+                self._surroundings.notices.alert("error", "disk", text, error.remedy)
+                time.sleep(_STORE_PAUSE_S)
 
     def _take_up(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
         """What the session remembers of its settings, what was built with them for its life, and a start with them.

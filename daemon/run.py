@@ -184,13 +184,14 @@ class SessionRun:
     ) -> SessionRun:
         """With workers and the actors of the analysis, which are starting."""
         context = start.context
+        pool = WorkerPool(runtime, configs)
         analysis = AnalysisCoordinator(
             runtime,
             replace(context, made_with=start.learnt_with),
             start.registry,
             taught_with=taught_with(context.store, context.made_with),
         )
-        return cls(start, WorkerPool(runtime, configs), analysis, check_workers=check_workers)
+        return cls(start, pool, analysis, check_workers=check_workers)
 
     @property
     def settings(self) -> Settings:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import frazil.actors.frame_worker as frame_worker
+import frazil.daemon.app as app
 import frazil.models.movie_pipeline as movie_pipeline
-from frazil.config.errors import FrazilError
+from frazil.config.errors import FrazilError, RetryLaterError
 from frazil.config.loading import load_settings, settings_to_yaml
 from frazil.daemon.changes.apply import change_without_daemon
 from frazil.daemon.store.reading import open_session
@@ -81,6 +82,26 @@ def test_another_cs_changes_the_ctf_and_leaves_the_motion(kit, live, monkeypatch
     assert "2.7 -> 0.5" in said[0]
     assert "cs_mm: 0.5" in (live.session_dir / "settings.yaml").read_text()
     assert live.sql("SELECT cs_mm FROM session") == [{"cs_mm": 0.5}]
+
+
+def test_a_database_that_is_not_ready_makes_changed_settings_wait(kit, live, monkeypatch):
+    kit.put_movie(live.raw / "m0.tiff", 0, count=4)
+    live.start(**GIVEN)
+    kit.wait_for(finished(live, 1), "a result")
+    refusals = [RetryLaterError("the disk is full", remedy="free disk space")] * 2
+    begin = app.session_start
+
+    def busy(*arguments):
+        if refusals:
+            raise refusals.pop()
+        return begin(*arguments)
+
+    monkeypatch.setattr(app, "session_start", busy)
+    monkeypatch.setattr(app, "_STORE_PAUSE_S", 0.1)
+    set_settings(live, microscope__cs_mm="0.5")
+    kit.wait_for(lambda: not refusals, "two refusals")
+    kit.wait_for(through(live), "the result with another Cs")
+    assert len(live.sql("SELECT 1 FROM alerts WHERE contains(text, 'changed settings wait')")) == 1
 
 
 def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its_result(kit, live):

@@ -27,7 +27,7 @@ from frazil.models.records import AcquisitionMetadata, MovieState
 _log = logging.getLogger(__name__)
 _LOOK_TIMEOUT_S = 60.0
 """So long the session counts as busy with a file that the intake was asked to look at again."""
-_NOT_ITS_FAULT = (FailureKind.DEATH, FailureKind.DEVICE, FailureKind.WORLD)
+_ATTEMPT_DOES_NOT_COUNT = (FailureKind.DEATH, FailureKind.DEVICE, FailureKind.WORLD)
 _KEPT = "results of movies that cannot be processed again stay as they were (flag outdated)"
 _KEPT_REMEDY = (
     "`frazil query SESSION \"SELECT relative_path, failure_reason FROM movies WHERE failure_stage = 'redo'\"`"
@@ -301,12 +301,12 @@ class Lifecycle:
         self._looked_at.pop(event.movie.relative_path, None)
         exposure = Exposure(event.movie, event.acquisition, event.row)
         redo = life.place.redo
-        if not redo:
-            yield do.Register(event.row)
         if life.place.in_process:
-            life.exposure = exposure
+            yield from self._use_from_now_on(life, event, exposure)
             return
         life.exposure = exposure
+        if not redo:
+            yield do.Register(event.row)
         if not redo:  # else its result counts until the new one is there, and holds nobody up
             yield do.StoreState(life.movie_id, MovieState.QUEUED, event.row.complete_utc_us)
             yield do.Begin(life.sequence)
@@ -366,11 +366,15 @@ class Lifecycle:
         life = self._movies[event.movie.movie_id]
         if life.exposure is None:
             return
-        others = event.acquisition != life.exposure.acquisition
-        life.exposure = Exposure(event.movie, event.acquisition, event.row)
+        yield from self._use_from_now_on(life, event, Exposure(event.movie, event.acquisition, event.row))
+
+    def _use_from_now_on(self, life: MovieLife, event: events.Event, exposure: Exposure) -> Iterator[do.Instruction]:
+        """A movie in process has other values: what was made with those of before does not count."""
+        others = life.exposure is not None and exposure.acquisition != life.exposure.acquisition
+        life.exposure = exposure
         redo = life.place.redo
         if not redo:
-            yield do.Register(event.row)
+            yield do.Register(exposure.row)
         if others and life.place is Place.IN_HAND.like(life.place):
             self._move(life, event, Place.STALE)
         elif others and life.place is Place.WRITING.like(life.place):
@@ -444,7 +448,7 @@ class Lifecycle:
             yield do.RestartWorker(event.worker, event.reason)
 
     def _failed_first(self, life: MovieLife, event: events.Failed, *, last: bool) -> Iterator[do.Instruction]:
-        if event.kind in _NOT_ITS_FAULT:
+        if event.kind in _ATTEMPT_DOES_NOT_COUNT:
             yield do.GiveAttemptBack(life.movie_id)
         if not last:
             yield do.RecordFailure(life.movie_id, event.stage, event.reason, MovieState.FAILED, event.evidence)
@@ -477,9 +481,7 @@ class Lifecycle:
 
     def _unstorable(self, event: events.Unstorable) -> Iterator[do.Instruction]:
         life = self._life(event)
-        if life is not None and life.place.redo:
-            yield from self._give_up(life, event, event.reason)
-        elif life is not None:
+        if life is not None:  # also of a redo: its pictures are those of the new result already
             yield do.SetAside(life.movie_id, "store", event.reason)
             yield do.Tell("warning", "movie", f"{life.path} is set aside: {event.reason}")
             self._move(life, event, Place.SET_ASIDE)

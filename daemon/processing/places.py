@@ -96,5 +96,5 @@ STATES_IN_STORE: dict[Place, frozenset[MovieState]] = {
     Place.OUTDATED: frozenset({MovieState.OUTDATED}),
     Place.GIVEN_UP: _HAS_RESULT,
 } | dict.fromkeys(_FIRST, _HAS_RESULT)
-"""`movies.state` of a movie in each place. (A movie that was interrupted by the end of an earlier run settles as
-`queued` or `failed`, as that run left it.)"""
+"""`movies.state` of a movie in each place. (A movie of an earlier run that is to be processed settles with the state
+that it was left in, whichever it is, until the intake has looked at it.)"""

@@ -89,7 +89,8 @@ class Scheduler:
     @property
     def queue_depth(self) -> int:
         """Movies that wait (not those in flight)."""
-        return len(self._movies) - len(self.in_flight())
+        held = {(worker.movie_id, worker.token) for worker in self._workers.values()}
+        return sum((movie_id, movie.token) not in held for movie_id, movie in self._movies.items())
 
     def in_flight(self) -> dict[str, str]:
         """Worker -> movie in its hands."""

@@ -41,7 +41,10 @@ TRANSITIONS: tuple[Transition, ...] = (
     _T(events.Completed, _ENDED | _WITH_INTAKE, Place.AWAITING_GAIN, "the gain gate has not answered"),
     _T(events.Completed, _ENDED | _WITH_INTAKE, Place.BEHIND, "a worker has an older generation of the file"),
     _T(events.Completed, _ENDED | _WITH_INTAKE, Place.QUEUED, "else"),
-    _T(events.Completed, IN_PROCESS, None, "it is processed already: the newer values count from now on"),
+    _T(events.Completed, IN_PROCESS, None, "it is in process already: the newer values are used"),
+    _T(events.Completed, both(Place.IN_HAND), Place.STALE, "in process already, and the values are others"),
+    _T(events.Completed, both(Place.WRITING), Place.QUEUED, "in process already, and the values are others"),
+    _T(events.Completed, both(Place.WRITING), Place.BEHIND, "and a worker has an older generation of the file"),
     _T(events.ValuesMissing, _UNDONE, Place.SET_ASIDE),
     _T(events.ValuesMissing, _REDO, Place.GIVEN_UP),
     _T(events.Replaced, _ANYWHERE, Place.OUTDATED),
@@ -70,8 +73,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     _T(events.WorkerFree, both(Place.BEHIND), Place.QUEUED, "it was the worker that had the older generation"),
     _T(events.Written, both(Place.WRITING), Place.DONE),
     _T(events.Overtaken, both(Place.WRITING), Place.OUTDATED),
-    _T(events.Unstorable, frozenset({Place.WRITING}), Place.SET_ASIDE),
-    _T(events.Unstorable, frozenset({Place.REDO_WRITING}), Place.GIVEN_UP),
+    _T(events.Unstorable, both(Place.WRITING), Place.SET_ASIDE),
     _T(events.Requeued, _ENDED - {Place.OUTDATED} | both(Place.SETTLING), Place.SETTLING, as_first=True),
 )
 """Of an event and a place that are not here nothing follows."""

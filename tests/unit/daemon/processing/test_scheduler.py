@@ -125,6 +125,7 @@ def test_a_replaced_movie_is_forgotten_even_while_it_is_in_flight() -> None:
     scheduler = _scheduler("old", "new")
     scheduler.dispatches(0.0)
     scheduler.remove("old")
+    assert scheduler.queue_depth == 1  # "new" alone: no worker will get the old one
     assert scheduler.finished("a") == 0
     assert scheduler.dispatches(0.0)[0].movie_id == "new"
 
@@ -148,6 +149,7 @@ def test_a_movie_is_never_on_two_workers_though_it_was_forgotten_and_queued_anew
     assert scheduler.dispatches(0.0) == [Dispatch("a", "m", 1)]
     scheduler.remove("m")
     scheduler.add("m", sequence=0)
+    assert scheduler.queue_depth == 1  # though a worker still has it, from its earlier life
     assert scheduler.dispatches(0.0) == []
     assert scheduler.finished("a") == 0  # of its earlier life
     assert len(scheduler.dispatches(0.0)) == 1

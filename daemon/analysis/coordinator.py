@@ -62,7 +62,7 @@ class AnalysisCoordinator:
     and so does the daemon."""
 
     def __init__(
-        self, runtime: RayRuntime, context: SessionContext, book: MovieRegistry, *, taught_with: MadeWith
+        self, runtime: RayRuntime, context: SessionContext, registry: MovieRegistry, *, taught_with: MadeWith
     ) -> None:
         """`taught_with`: under which name the rounds of the learned restoration go on."""
         causal = context.settings.causal
@@ -70,19 +70,19 @@ class AnalysisCoordinator:
         self._prior = PriorVersions(
             runtime,
             context,
-            book,
+            registry,
             start=lambda: starting_prior(causal.learn_from, session_dir=context.session_dir),
             forgetting=causal.forgetting,
         )
         self._restoration = RestorationTraining(
             runtime, replace(context, made_with=taught_with), enabled=context.settings.restoration.learn
         )
-        self._map = RunningReconstruction(runtime, context, book)
+        self._map = RunningReconstruction(runtime, context, registry)
         self._reruns = MovieReruns(runtime, context)
         self._verdicts = EvaluationRounds(
             runtime,
             context,
-            book,
+            registry,
             map_idle=lambda: self._map.drained(final=False),
             on_judged=self._reruns.judged,
         )

@@ -47,7 +47,7 @@ class PriorVersions:
         self,
         runtime: RayRuntime,
         context: SessionContext,
-        book: MovieRegistry,
+        registry: MovieRegistry,
         *,
         start: Callable[[], PriorSnapshot] = physics_prior,
         forgetting: float = 1.0,
@@ -62,7 +62,7 @@ class PriorVersions:
         self._first = self._version_0(start)
         self._load()
         # Epochs that an earlier run has learnt from are closed.
-        self._epochs = EpochLedger.restored(book.open_sequences, book.ended_sequences, closed=self._newest)
+        self._epochs = EpochLedger.restored(registry.open_sequences, registry.ended_sequences, closed=self._newest)
         self._epoch: int | None = None
         """A closed one that is to be learnt from next."""
         self._actor = ActorCall(runtime.ray, CausalPriorActor, "causal prior")

@@ -49,7 +49,7 @@ class EvaluationRounds:
         self,
         runtime: RayRuntime,
         context: SessionContext,
-        book: MovieRegistry,
+        registry: MovieRegistry,
         *,
         map_idle: Callable[[], bool],
         on_judged: Callable[[int], None] = lambda _: None,
@@ -67,7 +67,7 @@ class EvaluationRounds:
         self._looks = 0
         # The newest round may have been made at the end of a run, before all of its movies were there: once more.
         self._epochs = EpochLedger.restored(
-            book.open_sequences, book.ended_sequences, closed=score_facts.scored_rounds(context.store) - 1
+            registry.open_sequences, registry.ended_sequences, closed=score_facts.scored_rounds(context.store) - 1
         )
         self._actor = ActorCall(
             runtime.ray, Evaluator, "the evaluators", chosen.provers, chosen.prover_seconds, polite=True

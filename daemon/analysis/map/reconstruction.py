@@ -39,7 +39,7 @@ in its sums cannot be taken out when the new result comes."""
 class RunningReconstruction:
     """The running reconstruction of one session, as the daemon sees it."""
 
-    def __init__(self, runtime: RayRuntime, context: SessionContext, book: MovieRegistry) -> None:
+    def __init__(self, runtime: RayRuntime, context: SessionContext, registry: MovieRegistry) -> None:
         self._store, self._session_dir, self._settings = context.store, context.session_dir.resolve(), context.settings
         self._notices, self._utc_us = context.notices, context.utc_us
         self._queue = MapQueue()
@@ -65,9 +65,9 @@ class RunningReconstruction:
         self._recorded_movie_count = 0
         self.particle_count: int | None = None
         self.resolution_angstrom: float | None = None
-        for sequence in book.open_sequences:
+        for sequence in registry.open_sequences:
             self._queue.begins(sequence)
-        ended = set(book.ended_sequences)
+        ended = set(registry.ended_sequences)
         self._expected: dict[str, str] = {}
         for movie_id, sequence, state in self._ended():
             made_with = self._result_id(movie_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -317,9 +317,8 @@ def _map(ask: Asker, initial_map: str | None) -> MapState | None:
     if not rounds:
         return None
     record, curve = record_from_row(rounds[-1]), ask.rows("fsc")
-    shown = {field.name for field in fields(MapState)}
     return MapState(
-        **{name: value for name, value in as_values(record).items() if name in shown},
+        **as_values(record),
         frequency_per_angstrom=tuple(number(row["frequency_per_angstrom"]) or 0.0 for row in curve),
         fsc=tuple(number(row["fsc"]) or 0.0 for row in curve),
         by_round=tuple((int(number(r["particle_count"]) or 0), number(r["resolution_0143_angstrom"])) for r in rounds),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from frazil.daemon.report.why import Change, NamedCount
 from frazil.daemon.store.movie_states import KEPT, WAITING
+from frazil.models.map_round import MapRoundRecord
 from frazil.models.records import MovieState
 
 
@@ -182,38 +183,14 @@ class FactorLoss:
     movies: int
 
 
-@dataclass(frozen=True, slots=True)
-class MapState:
-    """The running reconstruction at its last round."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapState(MapRoundRecord):
+    """The running reconstruction at its last round: the record of the round, and what goes with it."""
 
-    round: int
-    particle_count: int
-    symmetry: str | None
-    resolution_0143_angstrom: float | None
-    resolution_05_angstrom: float | None
-    map_path: str | None
     frequency_per_angstrom: tuple[float, ...]
     fsc: tuple[float, ...]
     by_round: tuple[tuple[int, float | None], ...]
     """(particles, resolution at FSC 0.143) of each round."""
-    mask: str | None = None
-    """`map`: its own outline; `sphere`."""
-    uniform_resolution_0143_angstrom: float | None = None
-    """Of the same particles when all count alike, without what the causal model says of their movies."""
-    sphericity: float | None = None
-    best_direction_angstrom: float | None = None
-    worst_direction_angstrom: float | None = None
-    orientation_efficiency: float | None = None
-    preferred_orientation: bool | None = None
-    orientation_sentence: str | None = None
-    b_factor_a2: float | None = None
-    b_factor_low_a2: float | None = None
-    """Of the 80 % interval."""
-    b_factor_high_a2: float | None = None
-    discarded_share: float | None = None
-    """Of the particles, those that hardly count in the map: no particle is seen in their boxes."""
-    map_class_sentence: str | None = None
-    """Of several maps: whether there is more than one kind of particle."""
     forecast: tuple[str, ...] = ()
     """The end of the session first, then the next steps."""
     fsc_uniform: tuple[float | None, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import get_type_hints
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from frazil.actors.reconstruction_records import ClassSummary, FinishedRound, MapClassSummary
 from frazil.daemon.analysis.map.outlook import RoundOutlook
 from frazil.daemon.analysis.map.rounds import reconstruction_row
-from frazil.daemon.report.summary.records import MapState
 from frazil.daemon.store.rows import ReconstructionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
@@ -45,11 +43,6 @@ def test_a_record_comes_back_from_the_named_query_as_it_was_stored(tmp_path) -> 
         (read,) = store.named("reconstructions").as_dicts()
     assert record_from_row(read) == record
     assert None not in read.values()
-
-
-def test_the_summary_calls_numbers_as_the_record_does() -> None:
-    own = {"frequency_per_angstrom", "fsc", "by_round", "forecast", "fsc_uniform", "initial_map", "begun_anew"}
-    assert {field.name for field in fields(MapState)} - own <= set(NAMES)
 
 
 def test_what_a_source_names_as_the_record_does_is_taken_from_it() -> None:

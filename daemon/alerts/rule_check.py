@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 from frazil.config.settings import AlertSettings
 from frazil.daemon.alerts.rules import AlertRules, Measured, Raised, RuleLimits
 from frazil.daemon.session.notices import Notices
+from frazil.daemon.store.movie_states import WAITING, finished
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import LiveState
 from frazil.models.causal.factors import FACTOR_WORDS
 
 _log = logging.getLogger(__name__)
 _PREFIX = "rule-"
-_UNFINISHED = ("found", "settling", "queued", "processing", "failed")
 _RAISED_SQL = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, 'rule-') AND cleared_utc_us IS NULL"
 # Named with version 0 of the prior: against what physics calls usual. What the session's movies usually lose, of which
 # the alert speaks, is known from version 1 on; the first movies are named again then.
-_CAUSES_SQL = """
+_CAUSES_SQL = f"""
 SELECT CASE WHEN k.prior_version > 0 THEN k.named_cause END
-FROM named_causes k JOIN movies m USING (movie_id) WHERE m.state IN ('ready', 'rejected')
+FROM named_causes k JOIN movies m USING (movie_id) WHERE {finished("m")}
 ORDER BY m.sequence DESC LIMIT ?
 """
 _REMEDIES: Mapping[str, str] = {
@@ -65,7 +65,7 @@ class RuleCheck:
             expecting=expecting,
             last_found_utc_us=state.last_found_utc_us,
             watching_since_utc_us=state.daemon_started_utc_us,
-            waiting=sum(state.counts.get(name, 0) for name in _UNFINISHED),
+            waiting=sum(state.counts.get(name, 0) for name in WAITING),
             found_per_hour=state.found_per_hour,
             ready_per_hour=state.ready_per_hour,
             free_bytes=state.free_disk_bytes,

@@ -11,6 +11,7 @@ from frazil.daemon.analysis.actor_call import ActorCall, Answer, is_a
 from frazil.daemon.analysis.evidence import EvidenceCache
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import EPOCH_MOVIES
+from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
 from frazil.models.causal.prior import PriorSnapshot
@@ -19,8 +20,8 @@ from frazil.models.records import MovieEvidence
 
 _NEWEST_MOVIES = 60
 """Newest finished movies among which the kept ones are looked for, and whose stage moves start the settle clock."""
-_NEWEST_SQL = """
-SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected') AND sequence < ?
+_NEWEST_SQL = f"""
+SELECT movie_id, sequence, state FROM movies WHERE {finished()} AND sequence < ?
 ORDER BY sequence DESC LIMIT ?
 """
 # A map that is resolved to the end of its pixels gets no finer, whatever is done.

@@ -18,6 +18,7 @@ from frazil.daemon.analysis import advice_rows
 from frazil.daemon.analysis.actor_call import ActorCall, Answer, is_a, tuple_of
 from frazil.daemon.analysis.evidence import KEPT_MOVIES, EvidenceCache
 from frazil.daemon.session.context import SessionContext
+from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes, particle_writes
 from frazil.models.causal.change_points import ChangePoint
@@ -29,9 +30,9 @@ from frazil.models.records import CausalLosses, MovieEvidence
 _PER_VERSION = 10
 """Movies brought up to date with every version while others arrive."""
 _BATCH = 20
-_OUTDATED_SQL = """
+_OUTDATED_SQL = f"""
 SELECT movie_id, m.sequence FROM movies m LEFT JOIN named_causes k USING (movie_id)
-WHERE m.state IN ('ready', 'rejected')
+WHERE {finished("m")}
 AND (k.prior_version IS DISTINCT FROM ? OR (? AND k.particle_evidence IS DISTINCT FROM ?)) AND movie_id IN
     (SELECT movie_id FROM stages WHERE parameter_hash = ? AND code_version = ?)
 ORDER BY m.sequence DESC

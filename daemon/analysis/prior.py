@@ -21,6 +21,7 @@ from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import EpochLedger
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
+from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
@@ -229,8 +230,7 @@ class PriorVersions:
         """Results of an epoch's movies in the order of the session; without a readable result there is no evidence."""
         first = epoch * epochs.EPOCH_MOVIES
         rows = self._store.rows(
-            "SELECT movie_id FROM movies WHERE sequence BETWEEN ? AND ? AND state IN ('ready', 'rejected') "
-            "ORDER BY sequence",
+            f"SELECT movie_id FROM movies WHERE sequence BETWEEN ? AND ? AND {finished()} ORDER BY sequence",
             first,
             first + epochs.EPOCH_MOVIES - 1,
         )

@@ -16,6 +16,7 @@ from frazil.actors.restoration_teacher import RestorationTeacher
 from frazil.daemon.analysis.actor_call import ActorCall, Answer, is_a
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import MadeWith
+from frazil.daemon.store.movie_states import current
 from frazil.daemon.store.rows import LearningRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
@@ -32,9 +33,9 @@ _REMEMBERED_MOVIES = 100
 _TAUGHT_SQL = """
 SELECT round, network_version FROM restoration_rounds WHERE parameter_hash = ? AND code_version = ? ORDER BY round
 """
-_MOVIES_SQL = """
+_MOVIES_SQL = f"""
 SELECT sequence, stem FROM movies
-WHERE sequence BETWEEN ? AND ? AND sequence % ? = 0 AND state <> 'outdated' AND stem IS NOT NULL ORDER BY sequence
+WHERE sequence BETWEEN ? AND ? AND sequence % ? = 0 AND {current()} AND stem IS NOT NULL ORDER BY sequence
 """
 
 

@@ -14,6 +14,7 @@ from frazil.config.settings import Settings
 from frazil.daemon.analysis.evaluation import prospects
 from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store import result_files
+from frazil.daemon.store.movie_states import finished, kept
 from frazil.daemon.store.store import Store
 from frazil.models.evaluation.facts import MapFacts, MovieFacts, MovieFeedback, RerunRequest, RoundFacts
 from frazil.models.evaluation.value import term_weights
@@ -25,15 +26,15 @@ from frazil.models.movie_pipeline import particle_box_px
 _MOST_FEEDBACK = 50
 """Verdicts of operators that a round takes in, the oldest first; later rounds have the rest."""
 _ROUNDS_PER_RERUN = 4
-_MOVIE_SQL = """
+_MOVIE_SQL = f"""
 SELECT m.movie_id, p.half_set, p.x_px, p.y_px,
-       (SELECT count(*) FROM movies o WHERE o.relative_path = m.relative_path AND o.state IN ('ready', 'rejected'))
+       (SELECT count(*) FROM movies o WHERE o.relative_path = m.relative_path AND {finished("o")})
 FROM movies m LEFT JOIN particle_arrays p USING (movie_id)
 """
 _MOVIES_SQL = f"""
-{_MOVIE_SQL} WHERE m.sequence BETWEEN ? AND ? AND m.state IN ('ready', 'rejected') ORDER BY m.sequence
+{_MOVIE_SQL} WHERE m.sequence BETWEEN ? AND ? AND {finished("m")} ORDER BY m.sequence
 """
-_ONE_MOVIE_SQL = f"{_MOVIE_SQL} WHERE m.movie_id = ? AND m.state IN ('ready', 'rejected')"
+_ONE_MOVIE_SQL = f"{_MOVIE_SQL} WHERE m.movie_id = ? AND {finished('m')}"
 # A person's last word on a movie.
 _FEEDBACK_SQL = """
 SELECT feedback_id, verdict, created_utc_us, movie_id, who FROM feedback
@@ -41,16 +42,16 @@ WHERE verdict IN ('accept', 'reject') AND movie_id IS NOT NULL AND created_utc_u
 QUALIFY row_number() OVER (PARTITION BY movie_id ORDER BY created_utc_us DESC, feedback_id DESC) = 1
 ORDER BY created_utc_us, feedback_id LIMIT ?
 """
-_COUNTS_SQL = """
-SELECT count(*), count(*) FILTER (m.state = 'ready'), coalesce(sum(q.particle_count), 0)
-FROM movies m JOIN quality q USING (movie_id) WHERE m.sequence < ? AND m.state IN ('ready', 'rejected')
+_COUNTS_SQL = f"""
+SELECT count(*), count(*) FILTER ({kept("m")}), coalesce(sum(q.particle_count), 0)
+FROM movies m JOIN quality q USING (movie_id) WHERE m.sequence < ? AND {finished("m")}
 """
-_HALVES_SQL = """
+_HALVES_SQL = f"""
 SELECT coalesce(sum(len(list_filter(p.half_set, lambda half: half = 1))), 0),
        coalesce(sum(len(list_filter(p.half_set, lambda half: half = 2))), 0),
        coalesce(sum(q.particle_count), 0), count(*)
 FROM movies m JOIN quality q USING (movie_id) JOIN particle_arrays p USING (movie_id)
-WHERE m.sequence < ? AND m.state IN ('ready', 'rejected')
+WHERE m.sequence < ? AND {finished("m")}
 """
 _MAP_SQL = """
 SELECT round, movie_count, particle_count, coalesce(symmetry, 'C1'), resolution_0143_angstrom, map_path, half1_path,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frazil.config.settings import Settings
+from frazil.daemon.store.movie_states import kept
 from frazil.daemon.store.store import Store
 from frazil.models.evaluation.facts import MapForecast, MovieFacts, Prospects
 from frazil.models.records import MovieResult
@@ -30,10 +31,10 @@ FROM reconstructions r LEFT JOIN forecasts f
 WHERE r.movie_count <= ? ORDER BY r.round DESC LIMIT 1
 """
 # Pauses of the session are no pace: an hour of the newest movies, by their own times.
-_PACE_SQL = """
+_PACE_SQL = f"""
 WITH last AS (SELECT ready_utc_us AS t, state FROM movies WHERE ready_utc_us IS NOT NULL AND sequence < ?),
      span AS (SELECT max(t) AS newest, greatest(min(t), max(t) - 3600000000) AS oldest FROM last)
-SELECT count(*) FILTER (last.state = 'ready' AND t > oldest), any_value(newest - oldest) FROM last, span
+SELECT count(*) FILTER ({kept("last")} AND t > oldest), any_value(newest - oldest) FROM last, span
 """
 _ELAPSED_SQL = "SELECT max(found_utc_us) - min(found_utc_us) FROM movies WHERE sequence < ?"
 

@@ -11,6 +11,7 @@ import numpy as np
 from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.movie_states import ENDED, current, in_state, kept
 from frazil.daemon.store.queries.maps import ORIENTATIONS
 from frazil.daemon.store.queries.session import RATE_PER_HOUR
 from frazil.daemon.store.rows import ForecastRow, GainRow
@@ -26,10 +27,10 @@ _ROT_BINS, _TILT_BINS = 144, 72
 """Equal areas of some 2.5 deg: finer than a particle's views are known."""
 _PACE_WINDOW_S = 3600.0
 _GAINS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
-_SESSION_SQL = """
-SELECT count(*) FILTER (state = 'ready') AS kept,
-       count(*) FILTER (state IN ('ready', 'rejected', 'quarantined')) AS ended,
-       count(*) FILTER (state <> 'outdated') AS total
+_SESSION_SQL = f"""
+SELECT count(*) FILTER ({kept()}) AS kept,
+       count(*) FILTER ({in_state(ENDED)}) AS ended,
+       count(*) FILTER ({current()}) AS total
 FROM movies
 """
 _CAUSE_SQL = "SELECT factor FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor LIMIT 1"

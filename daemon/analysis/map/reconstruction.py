@@ -19,6 +19,7 @@ from frazil.daemon.analysis.map.rounds import record_round
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
+from frazil.daemon.store.movie_states import WAITING, not_in_state
 from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import particle_writes, session_writes
@@ -27,8 +28,8 @@ from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
 
 _log = logging.getLogger(__name__)
 _MAX_DEATHS = 3
-_ENDED_SQL = """
-SELECT movie_id, sequence, state FROM movies WHERE state IN ('ready', 'rejected', 'outdated', 'quarantined')
+_ENDED_SQL = f"""
+SELECT movie_id, sequence, state FROM movies WHERE {not_in_state(WAITING)}
 AND NOT (contains(coalesce(flags, ''), 'outdated-') AND failure_stage IS NULL)
 ORDER BY sequence
 """

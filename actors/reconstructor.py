@@ -6,7 +6,7 @@ an initial map the first `AB_INITIO_PARTICLES` particles make one (`models/recon
 goes on as if it had been given.
 
 Its state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the
-last round is given again by the desk after a restart, and a movie that is included is never added twice.
+last round is given again by the daemon after a restart, and a movie that is included is never added twice.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from frazil.daemon.intake.record import (
     restored_record,
     what_changed,
 )
-from frazil.daemon.intake.sidecar_desk import RETRY_S, SidecarDesk, no_candidates
+from frazil.daemon.intake.sidecar_rules import RETRY_S, SidecarRules, no_candidates
 from frazil.daemon.intake.surroundings import Surroundings
 from frazil.daemon.intake.verdict import CountVerdict, incomplete_reason, judge_count, norm_key, structure_evidence
 from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata
@@ -68,7 +68,7 @@ class IntakeMachine:
     ) -> None:
         self._settings = settings
         self._root = root
-        self._sidecars = SidecarDesk(settings, candidates)
+        self._sidecars = SidecarRules(settings, candidates)
         self._around = Surroundings(root)
         self._movies: dict[str, MovieRecord] = {}
         self._present: set[str] = set()

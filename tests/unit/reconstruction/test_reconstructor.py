@@ -1,4 +1,4 @@
-"""The reconstructor as the desk uses it: files, rounds, checkpoints, movies that are there twice or cannot be used."""
+"""The reconstructor as the daemon uses it: files, rounds, checkpoints, movies that are there twice or cannot be used."""
 
 from __future__ import annotations
 

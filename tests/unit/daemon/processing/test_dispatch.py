@@ -66,7 +66,7 @@ class FakeVersions:
         return True
 
 
-class Desk:
+class Bench:
     def __init__(self, shells: Shells | None = None, earlier: Any = None) -> None:
         self.shells = shells or Shells()
         self.workers = FakeWorkers()
@@ -98,10 +98,10 @@ def failure(**words: Any) -> MovieFailure:
 
 
 def test_a_worker_that_has_started_gets_a_movie_whose_attempt_is_stored_first() -> None:
-    desk = Desk()
-    name = desk.start()
-    assert "start_attempt" in desk.shells.store.names()
-    ((worker, kind, task),) = desk.workers.calls
+    bench = Bench()
+    name = bench.start()
+    assert "start_attempt" in bench.shells.store.names()
+    ((worker, kind, task),) = bench.workers.calls
     assert isinstance(task, MovieTask)
     assert (worker, kind, task.movie_id, task.attempt, task.network_version, task.output) == (
         "w0",
@@ -111,40 +111,40 @@ def test_a_worker_that_has_started_gets_a_movie_whose_attempt_is_stored_first() 
         3,
         "",
     )
-    assert desk.shells.lifecycle.place(name) is Place.IN_HAND
+    assert bench.shells.lifecycle.place(name) is Place.IN_HAND
 
 
 def test_a_store_that_is_busy_keeps_the_movie_from_the_worker_and_the_daemon_goes_on() -> None:
-    desk = Desk()
-    desk.shells.store.refuses = [RetryLaterError("the disk is full")]
-    name = desk.start()
-    assert desk.workers.calls == []
-    assert desk.shells.lifecycle.place(name) is Place.QUEUED
-    assert [(severity, subject) for severity, subject, _ in desk.shells.notices.told] == [("error", "disk")]
-    desk.dispatcher.start_movies()  # too early: it waits for a moment
-    assert desk.workers.calls == []
-    desk.shells.clock.now_s += 3.0
-    desk.dispatcher.start_movies()
-    assert [task.attempt for _, _, task in desk.workers.calls] == [1]
+    bench = Bench()
+    bench.shells.store.refuses = [RetryLaterError("the disk is full")]
+    name = bench.start()
+    assert bench.workers.calls == []
+    assert bench.shells.lifecycle.place(name) is Place.QUEUED
+    assert [(severity, subject) for severity, subject, _ in bench.shells.notices.told] == [("error", "disk")]
+    bench.dispatcher.start_movies()  # too early: it waits for a moment
+    assert bench.workers.calls == []
+    bench.shells.clock.now_s += 3.0
+    bench.dispatcher.start_movies()
+    assert [task.attempt for _, _, task in bench.workers.calls] == [1]
 
 
 def test_that_nothing_could_be_started_is_over_when_something_is() -> None:
-    desk = Desk()
-    desk.shells.store.refuses = [RetryLaterError("the disk is full")]
-    desk.start()
-    desk.shells.clock.now_s += 3.0
-    desk.dispatcher.start_movies()
-    assert desk.shells.notices.ended == ["attempt-not-stored"]
+    bench = Bench()
+    bench.shells.store.refuses = [RetryLaterError("the disk is full")]
+    bench.start()
+    bench.shells.clock.now_s += 3.0
+    bench.dispatcher.start_movies()
+    assert bench.shells.notices.ended == ["attempt-not-stored"]
 
 
 @pytest.mark.parametrize("error", [WriteError("no such column"), LookupError("no movie in the session")])
 def test_an_attempt_that_can_never_be_stored_sets_its_movie_aside(error: Exception) -> None:
-    desk = Desk()
-    desk.shells.store.refuses = [error]
-    name = desk.start()
-    assert desk.shells.lifecycle.place(name) is Place.SET_ASIDE
-    assert desk.workers.calls == []
-    assert desk.workers.restarted == []
+    bench = Bench()
+    bench.shells.store.refuses = [error]
+    name = bench.start()
+    assert bench.shells.lifecycle.place(name) is Place.SET_ASIDE
+    assert bench.workers.calls == []
+    assert bench.workers.restarted == []
 
 
 def test_a_prior_that_cannot_be_read_makes_the_movie_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,29 +152,29 @@ def test_a_prior_that_cannot_be_read_makes_the_movie_wait(monkeypatch: pytest.Mo
         raise RetryLaterError("the database is busy")
 
     monkeypatch.setattr(FakeVersions, "prior_for", busy)
-    desk = Desk()
-    name = desk.start()
-    assert desk.shells.lifecycle.place(name) is Place.QUEUED
-    assert "start_attempt" not in desk.shells.store.names()
+    bench = Bench()
+    name = bench.start()
+    assert bench.shells.lifecycle.place(name) is Place.QUEUED
+    assert "start_attempt" not in bench.shells.store.names()
 
 
 def test_a_result_goes_to_whoever_writes_it(make_result: MakeResult) -> None:
-    desk = Desk()
-    name = desk.start()
-    desk.ends("movie", replace(make_result(1), movie_id=name), subject=name)
-    assert desk.shells.lifecycle.place(name) is Place.WRITING
-    assert desk.shells.results.busy
-    assert desk.workers.counts == [False]
+    bench = Bench()
+    name = bench.start()
+    bench.ends("movie", replace(make_result(1), movie_id=name), subject=name)
+    assert bench.shells.lifecycle.place(name) is Place.WRITING
+    assert bench.shells.results.busy
+    assert bench.workers.counts == [False]
 
 
 def test_a_bad_file_is_set_aside_with_its_evidence_and_the_worker_goes_on() -> None:
-    desk = Desk()
-    name = desk.start()
-    desk.ends("movie", failure(movie_id=name), subject=name)
-    assert desk.shells.lifecycle.place(name) is Place.SET_ASIDE
-    function, _, words = desk.shells.store.written[-1]
+    bench = Bench()
+    name = bench.start()
+    bench.ends("movie", failure(movie_id=name), subject=name)
+    assert bench.shells.lifecycle.place(name) is Place.SET_ASIDE
+    function, _, words = bench.shells.store.written[-1]
     assert (function, words["reason"]) == ("quarantine", "bad bytes")
-    assert desk.workers.restarted == []
+    assert bench.workers.restarted == []
 
 
 @pytest.mark.parametrize(
@@ -188,38 +188,38 @@ def test_a_bad_file_is_set_aside_with_its_evidence_and_the_worker_goes_on() -> N
 def test_a_worker_that_dies_hangs_or_is_sick_is_restarted_and_its_movie_queued_again(
     value: object, error: Exception | None, late: bool
 ) -> None:
-    desk = Desk()
-    name = desk.start()
-    desk.ends("movie", value, error, subject=name, late=late)
-    assert desk.shells.lifecycle.place(name) is Place.QUEUED
-    assert desk.workers.restarted == ["w0"]
-    assert desk.shells.notices.told[-1][:2] == ("warning", "worker")
+    bench = Bench()
+    name = bench.start()
+    bench.ends("movie", value, error, subject=name, late=late)
+    assert bench.shells.lifecycle.place(name) is Place.QUEUED
+    assert bench.workers.restarted == ["w0"]
+    assert bench.shells.notices.told[-1][:2] == ("warning", "worker")
 
 
 def test_a_worker_that_does_not_come_back_is_an_error() -> None:
-    desk = Desk()
-    desk.workers.comes_back = False
-    desk.ends("start", None, FrazilError("no device"))
-    assert desk.shells.notices.told == [("error", "worker", "worker w0 does not come back: no device")]
+    bench = Bench()
+    bench.workers.comes_back = False
+    bench.ends("start", None, FrazilError("no device"))
+    assert bench.shells.notices.told == [("error", "worker", "worker w0 does not come back: no device")]
 
 
 def test_that_a_worker_was_restarted_is_over_after_ten_results(make_result: MakeResult) -> None:
-    desk = Desk()
-    desk.ends("start", object())
+    bench = Bench()
+    bench.ends("start", object())
     for _ in range(10):
-        desk.ends("movie", make_result(1), subject="m001")
-    assert desk.shells.notices.ended == ["worker-restart:w0"]
+        bench.ends("movie", make_result(1), subject="m001")
+    assert bench.shells.notices.ended == ["worker-restart:w0"]
 
 
 def test_a_redo_is_given_its_earlier_result_and_a_folder_of_its_own(make_result: MakeResult) -> None:
     redo = EarlierMovie("m1", PATH, 0, "a", MovieState.FAILED, REPROCESS_PRIORITY, redo=True)
     stored = StoredResult(MovieRow("m1", PATH, 1, 1), replace(make_result(1), movie_id="m1"), 3, 2.5, None)
-    desk = Desk(Shells(earlier=[redo]), earlier=lambda path: (stored, 11))
-    desk.shells.movies.take(intake.Announce(replace(desk.shells.movie(PATH), movie_id="m1")))
-    desk.ends("start", object())
-    desk.dispatcher.start_movies()
-    assert "start_attempt" not in desk.shells.store.names()
-    ((_, _, task),) = desk.workers.calls
+    bench = Bench(Shells(earlier=[redo]), earlier=lambda path: (stored, 11))
+    bench.shells.movies.take(intake.Announce(replace(bench.shells.movie(PATH), movie_id="m1")))
+    bench.ends("start", object())
+    bench.dispatcher.start_movies()
+    assert "start_attempt" not in bench.shells.store.names()
+    ((_, _, task),) = bench.workers.calls
     assert (task.earlier, task.earlier_written_ns, task.output) == (stored.result, 11, ".redo/m1")
 
 
@@ -231,35 +231,35 @@ def test_a_redo_that_was_made_before_the_daemon_ended_only_gets_its_row(make_res
     )  # fmt: skip
     made = replace(make_result(1), movie_id="m1", parameter_hash="h", code_version="v", evidence=evidence)
     stored = StoredResult(MovieRow("m1", PATH, 1, 1), made, 3, 2.5, None)
-    desk = Desk(Shells(earlier=[redo]), earlier=lambda path: (stored, 11))
-    desk.shells.movies.take(intake.Announce(replace(desk.shells.movie(PATH), movie_id="m1")))
-    desk.ends("start", object())
-    desk.dispatcher.start_movies()
-    assert desk.workers.calls == []
-    assert desk.shells.lifecycle.place("m1") is Place.REDO_WRITING
-    assert desk.shells.results.busy
+    bench = Bench(Shells(earlier=[redo]), earlier=lambda path: (stored, 11))
+    bench.shells.movies.take(intake.Announce(replace(bench.shells.movie(PATH), movie_id="m1")))
+    bench.ends("start", object())
+    bench.dispatcher.start_movies()
+    assert bench.workers.calls == []
+    assert bench.shells.lifecycle.place("m1") is Place.REDO_WRITING
+    assert bench.shells.results.busy
 
 
 def test_the_gates_question_keeps_a_worker_from_movies_and_its_answer_lets_them_pass() -> None:
     settings = SETTINGS.model_copy(update={"camera": SETTINGS.camera.model_copy(update={"no_gain": False})})
-    desk = Desk(Shells(settings))
-    name = desk.announce()
-    desk.ends("start", object())
-    desk.dispatcher.ask_gate(nothing_more_comes=True)
-    assert [kind for _, kind, _ in desk.workers.calls] == ["gain"]
-    desk.dispatcher.start_movies()
-    assert len(desk.workers.calls) == 1
+    bench = Bench(Shells(settings))
+    name = bench.announce()
+    bench.ends("start", object())
+    bench.dispatcher.ask_gate(nothing_more_comes=True)
+    assert [kind for _, kind, _ in bench.workers.calls] == ["gain"]
+    bench.dispatcher.start_movies()
+    assert len(bench.workers.calls) == 1
     decision = GainDecision(
         GainVerdict.NOT_NEEDED, "counts are even: no gain is needed", None, None, None, GainOrientation.AUTO, "none", 1,
         None, None,
     )  # fmt: skip
-    desk.ends("gain", decision)
-    assert desk.shells.notices.told == [("info", "gain", decision.sentence)]
-    assert "record_gain_verdict" in desk.shells.store.names()
-    assert desk.shells.lifecycle.place(name) is Place.QUEUED
+    bench.ends("gain", decision)
+    assert bench.shells.notices.told == [("info", "gain", decision.sentence)]
+    assert "record_gain_verdict" in bench.shells.store.names()
+    assert bench.shells.lifecycle.place(name) is Place.QUEUED
 
 
 def test_a_reference_that_cannot_be_read_stops_the_daemon_with_the_remedy() -> None:
-    desk = Desk()
+    bench = Bench()
     with pytest.raises(StopDaemonError, match="bad bytes"):
-        desk.ends("gain", failure())
+        bench.ends("gain", failure())

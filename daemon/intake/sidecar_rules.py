@@ -34,7 +34,7 @@ class Wait:
     """What it goes on with: `no-sidecar`, `bad-sidecar` or nothing."""
 
 
-class SidecarDesk:
+class SidecarRules:
     """Part of the intake machine, and as pure."""
 
     def __init__(self, settings: IntakeSettings, candidates: Callable[[str], Sequence[str]]) -> None:

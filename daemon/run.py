@@ -159,6 +159,7 @@ class SessionRun:
             look_again=start.intake.post,
             ask_when_unknown=options.once,
             any_resolved=start.registry.any_resolved,
+            settling=start.registry.settling_sequences,
         )
         self._alerts = RuleCheck(
             context.settings.alerts, context.store, context.notices, late_sidecars=self._late_sidecars
@@ -228,6 +229,7 @@ class SessionRun:
             for outcome in self._workers.collect(_LOOP_WAIT_S):
                 self._last_activity_s = self._context.clock()
                 self._dispatch.take(outcome)
+            self._movies.step()
             self._results.step()
             self._analysis.step(quiet=self._context.clock() - self._last_activity_s > _QUIET_S)
             if not self._over:

@@ -87,8 +87,15 @@ class LookAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """A new movie: the session's analysis waits for it, within reason, before it is complete."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
-    """The session's analysis waits for this movie from now on."""
+    """The movie is complete, and the session's analysis waits for its end."""
 
     sequence: int
 
@@ -128,6 +135,7 @@ Instruction = (
     | KeepResult
     | QueueAgain
     | LookAgain
+    | Expect
     | Begin
     | End
     | RestartWorker

@@ -272,6 +272,7 @@ class Lifecycle:
             self._next_sequence += 1
             self._movies[file.movie_id] = life
             self._stems[life.stem] = file.path
+            yield do.Expect(life.sequence)
         yield do.Register(
             MovieRow(
                 movie_id=file.movie_id,

@@ -6,7 +6,7 @@ store, the notices, the analysis and the intake.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,6 +17,7 @@ from frazil.daemon.intake.events import Reconsider
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.processing import events
 from frazil.daemon.processing import instructions as do
+from frazil.daemon.processing.arrivals import Arrivals
 from frazil.daemon.processing.gain import GainGate
 from frazil.daemon.processing.late_sidecars import LateSidecars
 from frazil.daemon.processing.lifecycle import Lifecycle
@@ -33,6 +34,8 @@ from frazil.models.records import AcquisitionMetadata, MovieResult, MovieState
 
 _RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
 """What a late sidecar can say that changes the result of a movie."""
+_HOLD_S = 50.0
+"""So much longer than for its sidecar an incomplete movie is waited for when later ones are complete."""
 _REQUEUE_STATES = frozenset({MovieState.READY, MovieState.REJECTED, MovieState.QUARANTINED})
 
 
@@ -40,7 +43,7 @@ class MovieListener(Protocol):
     """Whoever waits for movies: the session's analysis."""
 
     def movie_begins(self, sequence: int) -> None:
-        """A movie was queued."""
+        """A movie was found, or queued."""
 
     def movie_ended(self, sequence: int, result: MovieResult | None) -> None:
         """A movie has its result in the store, or (None) will never have one."""
@@ -57,6 +60,8 @@ class Movies:
         A person waits for the answer: a value that nobody gives stops the run instead of setting movies aside.
     any_resolved:
         At least one movie of an earlier run had all that it needs: what is missing now is that movie's fault.
+    settling:
+        Numbers of movies that an earlier run found and that were not complete.
     stored_result, exists:
         Read a movie's result file; say whether a movie is on the disk.
     """
@@ -71,6 +76,7 @@ class Movies:
         look_again: Callable[[Reconsider], None],
         ask_when_unknown: bool,
         any_resolved: bool,
+        settling: Sequence[int] = (),
         stored_result: Callable[[Path], StoredResult] = result_files.read_result,
         exists: Callable[[Path], bool] = Path.exists,
     ) -> None:
@@ -78,12 +84,20 @@ class Movies:
         self._look_again, self._stored_result, self._exists = look_again, stored_result, exists
         self._ask_when_unknown, self._any_resolved = ask_when_unknown, any_resolved
         self._optics = OpticsGroupsOfMovies(context.store)
+        self._arrivals = Arrivals(context.settings.intake.sidecar_wait_s + _HOLD_S, settling)
+        for sequence in settling:
+            listener.movie_begins(sequence)
         self.late_sidecars = LateSidecars(lifecycle.newest_sequence)
 
     @property
     def waiting(self) -> bool:
         """A movie waits for an older generation of itself, or for the intake to look at it again."""
         return self._lifecycle.waits(self._context.clock())
+
+    def step(self) -> None:
+        """Nobody waits any more for files that have not become complete for too long."""
+        for sequence in self._arrivals.overdue(self._context.clock()):
+            self._listener.movie_ended(sequence, None)
 
     # --- events and instructions -----------------------------------------------------------------------------------
 
@@ -99,9 +113,14 @@ class Movies:
 
     def _perform(self, instruction: do.Instruction) -> None:
         match instruction:
+            case do.Expect(sequence):
+                self._arrivals.found(sequence)
+                self._listener.movie_begins(sequence)
             case do.Begin(sequence):
+                self._arrivals.complete(sequence, self._context.clock())
                 self._listener.movie_begins(sequence)
             case do.End(sequence):
+                self._arrivals.ended(sequence)
                 self._listener.movie_ended(sequence, None)
             case do.LookAgain(path, accept_as_is):
                 self._look_again(Reconsider(path, accept_as_is=accept_as_is))

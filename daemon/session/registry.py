@@ -79,6 +79,8 @@ class MovieRegistry:
     """Of movies that had ended when the session was resumed."""
     open_sequences: list[int] = field(default_factory=list)
     """Of movies that were complete and had no result."""
+    settling_sequences: list[int] = field(default_factory=list)
+    """Of movies that were found and not complete."""
     interrupted: list[str] = field(default_factory=list)
     """Ids of movies that were in a worker's hands when the earlier run ended: that attempt does not count."""
     redo_stages: Counter[Stage] = field(default_factory=Counter)
@@ -117,9 +119,9 @@ class MovieRegistry:
         self.movies.append(movie)
         if done or movie.state in (MovieState.QUARANTINED, MovieState.OUTDATED):
             self.ended_sequences.append(sequence)
-        elif row["complete_utc_us"] is not None:
-            # One that is still growing does not hold up its epoch, neither now nor in a run without a restart.
-            self.open_sequences.append(sequence)
+        else:
+            complete = row["complete_utc_us"] is not None
+            (self.open_sequences if complete else self.settling_sequences).append(sequence)
         self._restored.append(_for_intake(row, movie.state))
 
     def _judged(

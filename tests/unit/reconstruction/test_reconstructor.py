@@ -1,4 +1,4 @@
-"""The reconstructor as the daemon uses it: files, rounds, checkpoints, movies that are there twice or cannot be used."""
+"""The reconstructor as the daemon uses it: files, rounds, checkpoints, movies given twice or of no use."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class World:
                 self.states[name], self.attempts[name] = MovieState.QUEUED, 0
             case do.LookAgain(path):
                 self.asked.append(path)
-            case do.Begin(sequence):
+            case do.Expect(sequence) | do.Begin(sequence):
                 self.waiting_for.add(sequence)
             case do.End(sequence):
                 self.waiting_for.discard(sequence)

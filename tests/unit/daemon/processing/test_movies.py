@@ -36,7 +36,22 @@ def test_a_complete_movie_is_stored_with_what_it_was_taken_with_and_queued() -> 
     assert (row.movie_id, row.pixel_size_angstrom, row.complete_utc_us) == (name, 1.0, 7)
     assert shells.store.written[2][1] == (name, MovieState.QUEUED)
     assert shells.lifecycle.place(name) is Place.QUEUED
-    assert shells.listener.began == [0]
+    assert shells.listener.began == [0, 0]  # found, complete
+
+
+def test_a_file_that_does_not_become_complete_is_waited_for_no_longer_than_is_reasonable() -> None:
+    shells = Shells(settling=(5,))
+    assert shells.listener.began == [5]
+    shells.found(PATH)
+    shells.movies.take(intake.Announce(shells.movie("b.tiff", movie_id=shells.found("b.tiff"))))
+    shells.clock.now_s += 59.0
+    shells.movies.step()
+    assert shells.listener.ended == []
+    shells.clock.now_s += 2.0
+    shells.movies.step()
+    assert shells.listener.ended == [(0, None)]  # of 5 nothing is later
+    shells.movies.take(intake.Announce(shells.movie(PATH)))
+    assert shells.listener.began[-1] == 0, "complete after all: its end is waited for"
 
 
 def test_a_missing_value_stops_a_first_start_and_sets_a_later_movie_aside() -> None:

@@ -73,13 +73,14 @@ def test_failed_attempts_are_remembered(store):
     assert (movie.movie_id, movie.attempts) == (failed, 2)
 
 
-def test_only_complete_movies_hold_up_their_epoch(store):
+def test_movies_without_a_result_are_waited_for_and_incomplete_ones_are_told_apart(store):
     register(store, 0, MovieState.SETTLING, complete=False)
     register(store, 1, MovieState.QUEUED)
     register(store, 2, MovieState.QUARANTINED)
     register(store, 3, MovieState.FOUND, complete=False)
     book = restore(store)
     assert book.open_sequences == [1]
+    assert book.settling_sequences == [0, 3]
     assert book.ended_sequences == [2]
 
 

@@ -98,6 +98,8 @@ class AcquisitionMetadata:
     """Whether the slit was in: inelastically scattered electrons are then lost, not recorded as a haze."""
     sources: tuple[tuple[str, str], ...] = ()
     """(field, where it came from), for the record and for messages about contradictions."""
+    not_used: tuple[tuple[str, str], ...] = ()
+    """(field, sentence): what was said and cannot be, or contradicts what is believed more."""
 
 
 @dataclass(frozen=True, slots=True)

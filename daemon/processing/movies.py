@@ -87,6 +87,8 @@ class Movies:
         self._arrivals = Arrivals(context.settings.intake.sidecar_wait_s + _HOLD_S, settling)
         for sequence in settling:
             listener.movie_begins(sequence)
+        self._told_of: set[str] = set()
+        """Fields of which a value was not used, and a person knows."""
         self.late_sidecars = LateSidecars(lifecycle.newest_sequence)
 
     @property
@@ -211,6 +213,7 @@ class Movies:
         """
         settings = self._context.settings
         metadata = merge_metadata(settings=settings, header=movie.header, sidecar=movie.sidecar)
+        self._tell_of_not_used(movie, metadata)
         acquisition = resolve(metadata, settings=settings)
         self._any_resolved = True
         row = replace(
@@ -221,6 +224,15 @@ class Movies:
             dose_per_frame_e_per_a2=acquisition.dose_per_frame_e_per_a2,
         )
         return acquisition, row
+
+    def _tell_of_not_used(self, movie: CompleteMovie, metadata: AcquisitionMetadata) -> None:
+        """Once for each value of a session: whoever wrote it wrongly does so in every file."""
+        for name, reason in metadata.not_used:
+            if name not in self._told_of:
+                self._told_of.add(name)
+                text = f"a value beside {movie.relative_path} is not used, here and wherever it is so: {reason}"
+                remedy = "correct what writes it; what is needed can be given as a setting"
+                self._context.notices.alert("warning", "metadata", text, remedy, f"not-used-{name}")
 
     def _values_missing(self, movie: CompleteMovie, error: SettingsError) -> None:
         if not self._lifecycle.is_redo(movie.movie_id):

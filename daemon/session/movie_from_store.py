@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from frazil.config.settings import Settings
 from frazil.daemon.intake.identity import CompleteMovie, FileStat
@@ -12,7 +13,12 @@ from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata
 
 _OF_SETTINGS = ("flag ", "environment ", "set by ", "preset ", "default", "settings")
 _SETTINGS_FILES = (".yaml", ".yml")
-_SCALED = {"image_width_px": None, "image_height_px": None, "image_binning": None, "total_dose_e_per_a2": None}
+_SCALED: dict[str, Any] = {
+    "image_width_px": None,
+    "image_height_px": None,
+    "image_binning": None,
+    "total_dose_e_per_a2": None,
+}
 """What was used to bring a sidecar's values to the movie's frames: they are so already."""
 _MERGED = ("voltage_kv", "cs_mm", "pixel_size_angstrom", "dose_per_frame_e_per_a2", "phase_plate", "amplitude_contrast")
 
@@ -30,7 +36,7 @@ def said_by_the_sidecar(merged: AcquisitionMetadata, settings: Settings) -> Acqu
         for name, source in merged.sources
         if not is_of_settings(source, settings) and not source.startswith("header")
     }
-    gone = {name: None for name in _MERGED if name not in sources}
+    gone: dict[str, Any] = {name: None for name in _MERGED if name not in sources}
     return replace(merged, **_SCALED, **gone, sources=tuple(sources.items()))
 
 

@@ -161,7 +161,8 @@ def _for_intake(row: dict[str, Any], state: MovieState) -> RestoredMovie:
     metadata = None
     if row["metadata_json"]:
         known = json.loads(row["metadata_json"])
-        known["sources"] = tuple((name, source) for name, source in known.get("sources", ()))
+        for name in ("sources", "not_used"):
+            known[name] = tuple((field, text) for field, text in known.get(name, ()))
         metadata = AcquisitionMetadata(**known)
     return RestoredMovie(
         path=row["relative_path"],

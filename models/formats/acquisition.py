@@ -3,7 +3,8 @@
 Who is believed, strongest first: a person (flags, environment, YAML), the sidecar, the movie's header, the preset, the
 default. A preset or default only fills. Two of the others that differ by more than the tolerance are not averaged and
 not overruled in silence: one of them is wrong, and everything computed after it would be (`ContradictionError`). Where
-a person knows that the sidecar is wrong, `intake.sidecar_distrust` says so.
+a person knows that the sidecar is wrong, `intake.sidecar_distrust` says so. What cannot be at all (`metadata_limits`),
+and a TIFF's resolution tag that contradicts the others, is not used (`AcquisitionMetadata.not_used`).
 
 Tolerances: pixel size 1 %, voltage 2 %, Cs 2 %, dose 5 %. The dose in an EER header is measured behind specimen and
 filter and only fills, like a preset.
@@ -19,6 +20,7 @@ from frazil.config.errors import ContradictionError, SettingsError
 from frazil.config.loading import flag_name, said_by_a_person
 from frazil.config.settings import Settings
 from frazil.models.formats.epu_xml import epu_names
+from frazil.models.formats.metadata_limits import LIMITS
 from frazil.models.records import AcquisitionMetadata, ExposureFacts, MovieHeader
 
 RELATIVE_TOLERANCE = {
@@ -75,12 +77,15 @@ def merge_metadata(
     """
     sidecar = AcquisitionMetadata() if sidecar is None else sidecar
     distrusted = settings.intake.sidecar_distrust
+    person_knows = said_by_a_person(settings, "microscope.pixel_size_angstrom") is not None
+    pixel_sizes = _pixel_sizes(sidecar, header, person_knows=person_knows)
+    in_header, not_used = _header_pixel_size(
+        header, pixel_sizes, settings.microscope.pixel_size_angstrom if person_knows else None
+    )
     said: dict[str, list[_Said]] = {
         "voltage_kv": _said_in(sidecar, "voltage_kv"),
         "cs_mm": _said_in(sidecar, "cs_mm"),
-        "pixel_size_angstrom": _pixel_sizes(
-            sidecar, header, person_knows=said_by_a_person(settings, "microscope.pixel_size_angstrom") is not None
-        ),
+        "pixel_size_angstrom": [*pixel_sizes, *in_header],
     }
     values: dict[str, float | None] = {}
     sources = {name: source for name, source in sidecar.sources if getattr(sidecar, name) is not None}
@@ -116,6 +121,7 @@ def merge_metadata(
         **values,  # type: ignore[arg-type]
         **facts,  # type: ignore[arg-type]
         phase_plate=phase_plate,
+        not_used=tuple(dict.fromkeys((*sidecar.not_used, *not_used))),
         sources=tuple((field.name, sources[field.name]) for field in fields(sidecar) if field.name in sources),
     )
 
@@ -197,7 +203,7 @@ def _decide(
 
 
 def _compare(name: str, first: _Said, second: _Said, header: MovieHeader) -> None:
-    if abs(first.value - second.value) <= RELATIVE_TOLERANCE[name] * max(abs(first.value), abs(second.value)):
+    if not _differ(name, first.value, second.value):
         return
     unit = UNITS[name]
     raise ContradictionError(
@@ -207,6 +213,10 @@ def _compare(name: str, first: _Said, second: _Said, header: MovieHeader) -> Non
         remedy=f"correct the wrong one; if it is the file, give {flag_name(name)} and set "
         f"intake.sidecar_distrust: [{name}]",
     )
+
+
+def _differ(name: str, first: float, second: float) -> bool:
+    return abs(first - second) > RELATIVE_TOLERANCE[name] * max(abs(first), abs(second))
 
 
 def _pixel_sizes(sidecar: AcquisitionMetadata, header: MovieHeader, *, person_knows: bool) -> list[_Said]:
@@ -222,10 +232,31 @@ def _pixel_sizes(sidecar: AcquisitionMetadata, header: MovieHeader, *, person_kn
                 path=header.path,
                 remedy=f"check that the sidecar belongs to this movie, or give {flag_name('pixel_size_angstrom')}",
             )
-    # Writers that do not know it leave 0 or 1.
-    if header.pixel_size_angstrom not in (None, 0.0, 1.0):
-        said.append(_Said(float(header.pixel_size_angstrom or 0.0), "header of the movie"))
     return said
+
+
+def _header_pixel_size(
+    header: MovieHeader, others: Sequence[_Said], set_angstrom: float | None
+) -> tuple[list[_Said], tuple[tuple[str, str], ...]]:
+    """What the movie's header says of its pixel size, and why it is not used where it is not.
+
+    Programs that have copied or converted a TIFF leave the resolution of a printer or of a screen in its tag, or that
+    of another binning: a tag that contradicts a sidecar or a person (`set_angstrom`) is a doubtful tag, not a doubtful
+    movie.
+    """
+    # Writers that do not know it leave 0 or 1.
+    if header.pixel_size_angstrom in (None, 0.0, 1.0):
+        return [], ()
+    voice = _Said(float(header.pixel_size_angstrom or 0.0), "header of the movie")
+    name, limits = "pixel_size_angstrom", LIMITS["pixel_size_angstrom"]
+    if voice.value not in limits:
+        reason = f"{name} is {voice.value:g} A ({voice.source}), which no microscope has ({limits})"
+        return [], ((name, reason),)
+    believed = [said.value for said in others] + ([] if set_angstrom is None else [set_angstrom])
+    if header.file_format == "tiff" and any(_differ(name, voice.value, value) for value in believed):
+        reason = f"{name} is {voice.value:g} A by the TIFF's resolution tag; {believed[0]:g} A is used"
+        return [], ((name, reason),)
+    return [voice], ()
 
 
 def _sampling(sidecar: AcquisitionMetadata, header: MovieHeader) -> float | None:

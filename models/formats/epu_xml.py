@@ -95,12 +95,12 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
     names = epu_names(path)
     width, height = (_integer(camera_node, f"ReadoutArea/{side}") for side in ("width", "height"))
     metadata = AcquisitionMetadata(
-        voltage_kv=_scaled(image, "microscopeData/gun/AccelerationVoltage", 1e-3, low=60.0, high=1300.0),
+        voltage_kv=_scaled(image, "microscopeData/gun/AccelerationVoltage", 1e-3),
         pixel_size_angstrom=pixel,
         dose_per_frame_e_per_a2=total_dose / frame_count if total_dose and frame_count else None,
         total_dose_e_per_a2=total_dose,
         frame_count=frame_count,
-        exposure_time_s=_scaled(camera_node, "ExposureTime", 1.0, low=1e-6),
+        exposure_time_s=_scaled(camera_node, "ExposureTime", 1.0),
         phase_plate=truth(_text(custom.get("PhasePlateUsed"))),
         target_defocus_um=_defocus_um(custom, image),
         stage_x_um=_scaled(image, "microscopeData/stage/Position/X", _UM_PER_M),
@@ -116,7 +116,7 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
         beam_tilt_y_mrad=_scaled(image, "microscopeData/optics/BeamTilt/_y", 1e3),
         image_width_px=width,
         image_height_px=height,
-        image_binning=_scaled(camera_node, "Binning/x", 1.0, low=0.25, high=16.0),
+        image_binning=_scaled(camera_node, "Binning/x", 1.0),
         grid_square=names.grid_square,
         hole=names.hole,
         acquired_utc_us=utc_us(_text(image.find("microscopeData/acquisition/acquisitionDateTime"))),
@@ -146,7 +146,9 @@ def _exposure_node(root: XmlNode, path: Path) -> XmlNode:
 def with_source(metadata: AcquisitionMetadata, source: str) -> AcquisitionMetadata:
     """The same with `source` recorded for every field that is not None."""
     values = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
-    values["sources"] = tuple((name, source) for name in values if name != "sources" and values[name] is not None)
+    values["sources"] = tuple(
+        (name, source) for name in values if name not in ("sources", "not_used") and values[name] is not None
+    )
     return AcquisitionMetadata(**values)
 
 
@@ -216,11 +218,8 @@ def _key_values(node: XmlNode | None) -> dict[str, XmlNode]:
 
 
 def _pixel_size_angstrom(image: XmlNode, path: Path) -> float | None:
-    x, y = (
-        _scaled(image, f"SpatialScale/pixelSize/{axis}/numericValue", _ANGSTROM_PER_M, low=0.01, high=100.0)
-        for axis in ("x", "y")
-    )
-    if x is not None and y is not None and abs(x - y) > 0.01 * x:
+    x, y = (_scaled(image, f"SpatialScale/pixelSize/{axis}/numericValue", _ANGSTROM_PER_M) for axis in ("x", "y"))
+    if x is not None and y is not None and abs(x - y) > 0.01 * abs(x):
         raise FormatError(f"gives different pixel sizes along x ({x:g} A) and y ({y:g} A)", path=path)
     return x if x is not None else y
 
@@ -241,10 +240,10 @@ def _writes_eer(custom: dict[str, XmlNode], camera_input: dict[str, XmlNode]) ->
 
 
 def _total_dose(custom: dict[str, XmlNode], pixel_size_angstrom: float | None) -> float | None:
-    dose_per_m2 = number(_text(custom.get("Dose")), low=0.0)
+    dose_per_m2 = number(_text(custom.get("Dose")))
     if dose_per_m2:
         return float(f"{dose_per_m2 / _A2_PER_M2:.12g}")
-    dose_per_px = number(_text(custom.get("DoseOnCamera")), low=0.0)
+    dose_per_px = number(_text(custom.get("DoseOnCamera")))
     return dose_per_px / pixel_size_angstrom**2 if dose_per_px and pixel_size_angstrom else None
 
 

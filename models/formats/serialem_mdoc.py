@@ -131,25 +131,25 @@ def read_mdoc(path: Path, *, movie_name: str | None = None, settled: bool = Fals
     # Only a stack's mdoc gives it; a frame mdoc gives the binning alone.
     width_px, height_px = _pair(values.get("ImageSize"))
     return AcquisitionMetadata(
-        voltage_kv=number(values.get("Voltage"), low=60.0, high=1300.0),
-        cs_mm=number(values.get("SphericalAberration"), low=0.0, high=20.0),
-        pixel_size_angstrom=number(values.get("PixelSpacing"), low=0.01, high=100.0),
+        voltage_kv=number(values.get("Voltage")),
+        cs_mm=number(values.get("SphericalAberration")),
+        pixel_size_angstrom=number(values.get("PixelSpacing")),
         dose_per_frame_e_per_a2=total_dose / frames_for_dose if total_dose and frames_for_dose else None,
         total_dose_e_per_a2=total_dose,
         frame_count=frame_count,
-        exposure_time_s=number(values.get("ExposureTime"), low=1e-6),
+        exposure_time_s=number(values.get("ExposureTime")),
         target_defocus_um=_negated(values.get("TargetDefocus"), values.get("Defocus")),
         stage_x_um=stage_x_um,
         stage_y_um=stage_y_um,
         stage_z_um=number(values.get("StageZ")),
-        stage_tilt_deg=number(values.get("TiltAngle"), low=-180.0, high=180.0),
+        stage_tilt_deg=number(values.get("TiltAngle")),
         image_shift_x_um=shift_x_um,
         image_shift_y_um=shift_y_um,
         image_width_px=int(width_px) if width_px and width_px > 0 else None,
         image_height_px=int(height_px) if height_px and height_px > 0 else None,
         # The key is written only while the slit is in.
         energy_filter=True if values.get("FilterSlitAndLoss") else None,
-        image_binning=number(values.get("Binning"), low=0.25, high=16.0),
+        image_binning=number(values.get("Binning")),
         hole=values.get("NavigatorLabel") or None,
         acquired_utc_us=utc_us(values.get("DateTime")),
         camera=values.get("Camera") or None,
@@ -197,14 +197,13 @@ def _section_of(mdoc: Mdoc, path: Path, movie_name: str | None, *, settled: bool
 
 def _dose(values: Mapping[str, str]) -> tuple[float | None, int | None]:
     """(total e/A2, number of frames that it is spread over), None where not calibrated."""
-    numbers = [number(part, low=0.0) for part in values.get("FrameDosesAndNumber", "").split()]
-    if numbers and len(numbers) % 2 == 0 and None not in numbers:
-        doses = [value or 0.0 for value in numbers[0::2]]
-        counts = [value or 0.0 for value in numbers[1::2]]
+    numbers = [number(part) for part in values.get("FrameDosesAndNumber", "").split()]
+    doses, counts = ([value or 0.0 for value in numbers[first::2]] for first in (0, 1))
+    if numbers and len(numbers) % 2 == 0 and None not in numbers and min(counts) >= 0:
         total = sum(dose * count for dose, count in zip(doses, counts, strict=True))
-        if total > 0:
+        if total:
             return total, int(sum(counts))
-    total = number(values.get("ExposureDose"), low=0.0) or 0.0
+    total = number(values.get("ExposureDose")) or 0.0
     return (total or None), None
 
 

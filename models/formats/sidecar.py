@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 from frazil.config.errors import UnsupportedFormatError
 from frazil.models.formats.epu_xml import epu_names, read_epu_xml, with_source
+from frazil.models.formats.metadata_limits import without_impossible
 from frazil.models.formats.serialem_mdoc import read_mdoc
 from frazil.models.records import AcquisitionMetadata
 
@@ -98,7 +99,7 @@ def _folders(relative: PurePath, *, other_root: bool) -> list[PurePath]:
 
 
 def read_sidecar(path: Path, *, movie_name: str | None = None, settled: bool = False) -> AcquisitionMetadata:
-    """What a sidecar says, each field with its source.
+    """What a sidecar says, each field with its source; without what cannot be (`metadata_limits`).
 
     Parameters
     ----------
@@ -116,6 +117,10 @@ def read_sidecar(path: Path, *, movie_name: str | None = None, settled: bool = F
     UnsupportedFormatError
         Neither EPU XML nor an mdoc.
     """
+    return without_impossible(_as_written(path, movie_name, settled=settled))
+
+
+def _as_written(path: Path, movie_name: str | None, *, settled: bool) -> AcquisitionMetadata:
     match path.suffix.lower():
         case ".xml":
             return read_epu_xml(path)

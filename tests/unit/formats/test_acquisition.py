@@ -120,7 +120,7 @@ def test_a_person_against_the_sidecar(
 
 
 def test_sidecar_against_header_and_person_against_header() -> None:
-    header = replace(HEADER, pixel_size_angstrom=1.66)
+    header = replace(HEADER, pixel_size_angstrom=1.66, file_format="mrc")
     with pytest.raises(ContradictionError, match=r"0\.83 A \(sidecar x\.xml\) and 1\.66 A \(header"):
         parameters({}, sidecar(pixel_size_angstrom=0.83), header)
     with pytest.raises(ContradictionError, match=r"0\.83 A \(flag --pixel-size-angstrom\) and 1\.66 A \(header"):

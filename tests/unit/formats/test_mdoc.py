@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from frazil.config.errors import FormatError, HeaderLimitError, RetryLaterError
 from frazil.models.formats import serialem_mdoc
+from frazil.models.formats.metadata_limits import without_impossible
 from frazil.models.formats.serialem_mdoc import parse_mdoc, read_mdoc
 
 TITLE = "T = SerialEM: Krios 4, Institute of Ice        07-Dec-20  00:12:55"
@@ -220,7 +221,7 @@ def test_not_an_mdoc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_impossible_values_are_not_said(tmp_path: Path) -> None:
     values = FRAME_SET | {"PixelSpacing": "0", "NumSubFrames": "-3", "Binning": "nan", "StagePosition": "1"}
-    data = read_mdoc(saved(tmp_path, frame_mdoc(values)))
+    data = without_impossible(read_mdoc(saved(tmp_path, frame_mdoc(values))))
     assert (data.pixel_size_angstrom, data.frame_count, data.image_binning) == (None, None, None)
     assert (data.stage_x_um, data.stage_y_um) == (None, None)
 

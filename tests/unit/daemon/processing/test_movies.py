@@ -16,6 +16,7 @@ from frazil.daemon.intake import instructions as intake
 from frazil.daemon.processing.late_sidecars import LateSidecars
 from frazil.daemon.processing.places import Place
 from frazil.daemon.session.registry import REPROCESS_PRIORITY, EarlierMovie
+from frazil.models.formats.metadata_limits import without_impossible
 from frazil.models.records import AcquisitionMetadata, MovieState
 
 PATH = "sq1/a.tiff"
@@ -37,6 +38,21 @@ def test_a_complete_movie_is_stored_with_what_it_was_taken_with_and_queued() -> 
     assert shells.store.written[2][1] == (name, MovieState.QUEUED)
     assert shells.lifecycle.place(name) is Place.QUEUED
     assert shells.listener.began == [0, 0]  # found, complete
+
+
+def test_an_impossible_value_is_told_once_and_moves_nothing() -> None:
+    shells = Shells()
+    said = without_impossible(AcquisitionMetadata(image_shift_x_um=4e6, image_shift_y_um=0.0, voltage_kv=300.0))
+    for path in (PATH, "b.tiff"):
+        shells.found(path)
+        shells.movies.take(intake.Announce(shells.movie(path, sidecar=said)))
+    ((severity, subject, text),) = shells.notices.told
+    assert (severity, subject) == ("warning", "metadata")
+    assert PATH in text
+    assert "image_shift_x_um is 4e+06 um" in text
+    known = shells.lifecycle.in_process(shells.movie("b.tiff").movie_id)
+    assert known is not None
+    assert known[1].acquisition.exposure.image_shift_x_um is None
 
 
 def test_a_file_that_does_not_become_complete_is_waited_for_no_longer_than_is_reasonable() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePath
+from typing import Any
 
 from frazil.config.errors import ContradictionError, SettingsError
 from frazil.config.loading import flag_name, said_by_a_person
@@ -107,8 +108,20 @@ def merge_metadata(
     if said_by_a_person(settings, "microscope.phase_plate") is not None or phase_plate is None:
         phase_plate = settings.microscope.phase_plate
         sources["phase_plate"] = settings.origins.get("microscope.phase_plate", "default")
+    return replace(
+        sidecar,
+        **values,  # type: ignore[arg-type]
+        **_facts(settings, header, sidecar),
+        phase_plate=phase_plate,
+        not_used=tuple(dict.fromkeys((*sidecar.not_used, *not_used))),
+        sources=tuple((field.name, sources[field.name]) for field in fields(sidecar) if field.name in sources),
+    )
+
+
+def _facts(settings: Settings, header: MovieHeader, sidecar: AcquisitionMetadata) -> dict[str, Any]:
+    """What only fills: the sidecar's word, else that of the path, the settings or the header."""
     names = epu_names(PurePath(header.path))
-    facts: dict[str, object] = {
+    return {
         "grid_square": sidecar.grid_square or names.grid_square,
         "hole": sidecar.hole or names.hole,
         "beam_shift_group": sidecar.beam_shift_group or names.beam_shift_group,
@@ -116,14 +129,6 @@ def merge_metadata(
         "microscope": sidecar.microscope or settings.microscope.name,
         "exposure_time_s": sidecar.exposure_time_s or header.exposure_time_s,
     }
-    return replace(
-        sidecar,
-        **values,  # type: ignore[arg-type]
-        **facts,  # type: ignore[arg-type]
-        phase_plate=phase_plate,
-        not_used=tuple(dict.fromkeys((*sidecar.not_used, *not_used))),
-        sources=tuple((field.name, sources[field.name]) for field in fields(sidecar) if field.name in sources),
-    )
 
 
 def resolve(metadata: AcquisitionMetadata, *, settings: Settings) -> AcquisitionParameters:

@@ -28,6 +28,9 @@ MAP_BEGUN_ANEW = "map-begun-anew"
 Scalar: TypeAlias = bool | int | float | str | None
 """A value of one column. Times are integers (UTC microseconds)."""
 
+Row: TypeAlias = dict[str, Scalar]
+"""One line of a table: its values by the names of their columns."""
+
 PictureKind = Literal[
     "thumbnail",
     "power_spectrum",
@@ -219,7 +222,7 @@ class Rows(msgspec.Struct, frozen=True, tag="rows", tag_field="type"):
     truncated: bool = False
     total: int | None = None
 
-    def as_dicts(self) -> list[dict[str, Scalar]]:
+    def as_dicts(self) -> list[Row]:
         """One dict per row."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 

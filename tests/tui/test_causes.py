@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from frazil.daemon.transport.messages import Rows
+from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.causes.bars import Loss, advice_text, bar, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.causes.loss_plot import curves_of
 from frazil.tui.causes.screen import CausesScreen
-from frazil.tui.live.pages import Row
 from frazil.tui.live.screen import LiveScreen
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from frazil.daemon.transport.messages import Rows
+from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.live.jump import find_index
 from frazil.tui.live.movie_columns import COLUMNS, fitting, header_cells, row_cells
-from frazil.tui.live.pages import MAX_PAGES, PAGE_ROWS, MoviePages, Row, View
+from frazil.tui.live.pages import MAX_PAGES, PAGE_ROWS, MoviePages, View
 
 
 def page(number: int, total: int) -> Rows:

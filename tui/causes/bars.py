@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from frazil.daemon.transport.messages import Scalar
+from frazil.daemon.transport.messages import Row, Scalar
 from frazil.tui.causes.words import BESIDE_TOTAL, MEDIUM, cause_word
-from frazil.tui.live.pages import Row
 from frazil.tui.widgets.formatting import clean, clock, movie_name, number
 from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE, PURPLE
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from frazil.daemon.transport.messages import Row
 from frazil.tui.causes.words import BESIDE_TOTAL, MEDIUM
-from frazil.tui.live.pages import Row
 from frazil.tui.widgets.palette import BLUE, GREEN, ORANGE, WHITE
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
 

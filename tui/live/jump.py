@@ -6,8 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from frazil.daemon.transport.messages import Scalar
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import Row, Scalar
 
 FetchOne: TypeAlias = Callable[[int], Awaitable[Row | None]]
 _Key: TypeAlias = tuple[int, float, str]

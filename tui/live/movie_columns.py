@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from rich.style import Style
 
-from frazil.daemon.transport.messages import Scalar
+from frazil.daemon.transport.messages import Row, Scalar
 from frazil.tui.causes.words import short_cause
-from frazil.tui.live.pages import Row
 from frazil.tui.widgets.formatting import clean, clock, movie_name, number, shorten_left
 from frazil.tui.widgets.palette import movie_look
 

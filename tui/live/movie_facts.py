@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from frazil.daemon.transport.messages import Row
 from frazil.tui.causes.words import cause_word
-from frazil.tui.live.pages import Row
 from frazil.tui.widgets.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
 from frazil.tui.widgets.palette import GRAY, ORANGE, VERMILION, movie_look
 

@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 
-from frazil.daemon.transport.messages import Rows
+from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.live.jump import find_index
 from frazil.tui.live.movie_columns import BY_KEY
 from frazil.tui.live.movie_table import MovieTable
-from frazil.tui.live.pages import PAGE_ROWS, Row, View
+from frazil.tui.live.pages import PAGE_ROWS, View
 from frazil.tui.widgets.dialogs import SortDialog, TextPrompt
 from frazil.tui.widgets.formatting import clean
 from frazil.tui.widgets.palette import movie_look

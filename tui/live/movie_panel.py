@@ -8,10 +8,9 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import PictureKind, Rows
+from frazil.daemon.transport.messages import PictureKind, Row, Rows
 from frazil.tui.live.motion_plot import MotionPlot
 from frazil.tui.live.movie_facts import facts_text, movie_title, reason_text
-from frazil.tui.live.pages import Row
 from frazil.tui.widgets.palette import GRAY
 from frazil.tui.widgets.picture import Picture
 

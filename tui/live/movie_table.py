@@ -19,9 +19,9 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from frazil.daemon.transport.messages import Rows
+from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.live.movie_columns import fitting, header_cells, row_cells
-from frazil.tui.live.pages import MoviePages, Row, View
+from frazil.tui.live.pages import MoviePages, View
 
 _HEADER_LINES = 1
 _AHEAD_ROWS = 60

@@ -10,12 +10,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frazil.daemon.transport.messages import Rows, Scalar
+from frazil.daemon.transport.messages import Row, Rows, Scalar
 
 PAGE_ROWS = 100
 MAX_PAGES = 12
-
-Row = dict[str, Scalar]
 
 
 @dataclass(frozen=True, slots=True)

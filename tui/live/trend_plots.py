@@ -10,8 +10,7 @@ from statistics import median
 from textual.app import ComposeResult
 from textual.containers import Grid
 
-from frazil.daemon.transport.messages import Rows, Scalar
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import Row, Rows, Scalar
 from frazil.tui.widgets.formatting import number, quantity
 from frazil.tui.widgets.palette import BLUE, GRAY, ORANGE
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb

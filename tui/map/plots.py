@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import Row
 from frazil.tui.live.trend_plots import finite
 from frazil.tui.widgets.formatting import count, number
 from frazil.tui.widgets.palette import BLUE, GRAY, ORANGE, WHITE

@@ -11,8 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import LiveState
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import LiveState, Row
 from frazil.tui.map.plots import FscPlot, GrowthPlot
 from frazil.tui.map.words import map_text
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings

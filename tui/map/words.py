@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW, Row
 from frazil.tui.widgets.formatting import clean, count, number, quantity
 from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import Row
 from frazil.tui.live.trend_plots import finite, plot_range
 from frazil.tui.scores.words import evaluator_word, value_text
 from frazil.tui.widgets.formatting import number

@@ -12,8 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import LiveState
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import LiveState, Row
 from frazil.tui.scores.plot import ScorePlot
 from frazil.tui.scores.words import evidence_text, heading, in_order, verdict_line
 from frazil.tui.widgets.choice_list import ChoiceList

@@ -12,8 +12,8 @@ from typing import Any
 
 from rich.text import Text
 
+from frazil.daemon.transport.messages import Row
 from frazil.tui.causes.bars import Loss, bar
-from frazil.tui.live.pages import Row
 from frazil.tui.widgets.formatting import clean, number
 from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE, VERMILION, Look
 

@@ -13,8 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import CommandName, LiveState, Pong, Scalar
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import CommandName, LiveState, Pong, Row, Scalar
 from frazil.tui.system.words import aside_line, aside_text, daemon_text, journal_text, queue_text, stages_text
 from frazil.tui.system.workers_panel import WorkersPanel
 from frazil.tui.widgets.choice_list import ChoiceList

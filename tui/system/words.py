@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from frazil.daemon.transport.messages import LiveState, Pong
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import LiveState, Pong, Row
 from frazil.tui.widgets.formatting import (
     NOT_KNOWN,
     clean,

@@ -14,8 +14,7 @@ from textual.widgets import Footer, Static
 
 from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
-from frazil.daemon.transport.messages import CommandName, LiveState, Scalar
-from frazil.tui.live.pages import Row
+from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
 from frazil.tui.widgets.dialogs import TextPrompt
 from frazil.tui.widgets.formatting import clean
 from frazil.tui.widgets.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner

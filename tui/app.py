@@ -22,7 +22,7 @@ from frazil.tui.scores.screen import ScoresScreen
 from frazil.tui.system.screen import SystemScreen
 from frazil.tui.widgets.dialogs import HelpScreen
 from frazil.tui.widgets.mode_screen import MODES, ModeScreen
-from frazil.tui.widgets.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
+from frazil.tui.words.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
 
 THEME = Theme(
     name="frazil",

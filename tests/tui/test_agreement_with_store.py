@@ -11,11 +11,11 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import NamedQuery
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
 from frazil.models.evaluation.panel import ALL
-from frazil.tui.causes import words
 from frazil.tui.live.movie_columns import COLUMNS
 from frazil.tui.live.pages import View
 from frazil.tui.live.trend_plots import METRICS
 from frazil.tui.scores import words as score_words
+from frazil.tui.words import causes
 
 ASKED = {
     "movies": {"limit", "offset", *View().params()},
@@ -81,12 +81,12 @@ def test_evaluators_and_stages_have_words() -> None:
 
 
 def test_causes_have_the_models_words() -> None:
-    assert words.WORDS == FACTOR_WORDS
-    assert words.BESIDE_TOTAL == BESIDE_TOTAL
-    assert set(words.SHORT) == set(FACTOR_WORDS)
-    assert set(words.MEDIUM) == set(FACTOR_WORDS)
-    assert max(map(len, words.SHORT.values())) <= 7
-    assert max(map(len, words.MEDIUM.values())) <= 12
+    assert causes.WORDS == FACTOR_WORDS
+    assert causes.BESIDE_TOTAL == BESIDE_TOTAL
+    assert set(causes.SHORT) == set(FACTOR_WORDS)
+    assert set(causes.MEDIUM) == set(FACTOR_WORDS)
+    assert max(map(len, causes.SHORT.values())) <= 7
+    assert max(map(len, causes.MEDIUM.values())) <= 12
 
 
 def test_the_synthetic_session_has_the_stores_columns() -> None:

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from frazil.daemon.transport.messages import Row, Rows
-from frazil.tui.causes.bars import Loss, advice_text, bar, bars_text, causes_tree, losses_of, movie_heading, scale_of
+from frazil.tui.causes.bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.causes.loss_plot import curves_of
 from frazil.tui.causes.screen import CausesScreen
 from frazil.tui.live.screen import LiveScreen
+from frazil.tui.words.interval_bar import interval_bar
 
 
 def test_a_bar_ends_at_the_interval_and_at_the_loss() -> None:
-    assert bar(Loss("ice", 1.0, 0.5, 1.5), 3.0, 30) == "█" * 5 + "▓" * 5 + "░" * 5
-    assert bar(Loss("ice", 9.0, 8.0, 10.0), 3.0, 10) == "█" * 9 + "▸", "it goes on"
-    assert bar(Loss("ice", 0.0, 0.0, 0.0), 3.0, 10) == ""
+    assert interval_bar(1.0, 0.5, 1.5, full_scale=3.0, width=30) == "█" * 5 + "▓" * 5 + "░" * 5
+    assert interval_bar(9.0, 8.0, 10.0, full_scale=3.0, width=10) == "█" * 9 + "▸", "it goes on"
+    assert interval_bar(0.0, 0.0, 0.0, full_scale=3.0, width=10) == ""
 
 
 def test_losses_are_sorted_and_intervals_are_95_percent() -> None:

@@ -1,8 +1,4 @@
-"""Losses by cause as bars with their intervals, and what to do about them, as text. Pure; knows no Textual.
-
-A bar ends at the loss; its end is drawn lighter from the lower end of the 95 % credible interval on, and goes on as
-shade to the upper one: `█████▓▓▓░░░`. Glyphs tell it all, colours repeat it.
-"""
+"""Losses by cause as bars with their intervals, and what to do about them, as text. Pure; knows no Textual."""
 
 from __future__ import annotations
 
@@ -12,9 +8,10 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row, Scalar
-from frazil.tui.causes.words import BESIDE_TOTAL, MEDIUM, cause_word
-from frazil.tui.widgets.formatting import clean, clock, movie_name, number
-from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE, PURPLE
+from frazil.tui.words.causes import BESIDE_TOTAL, MEDIUM, cause_word
+from frazil.tui.words.formatting import clean, clock, movie_name, number
+from frazil.tui.words.interval_bar import interval_bar
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, PURPLE
 
 _TWO_SIDED_95 = 1.96
 _VALUE_WIDTH = 11
@@ -45,14 +42,6 @@ def losses_of(rows: Sequence[Row]) -> list[Loss]:
             half = _TWO_SIDED_95 * sd
             found.append(Loss(str(row["factor"]), float(loss), max(0.0, loss - half), loss + half))
     return sorted(found, key=lambda one: (one.beside_total, -one.loss, one.factor))
-
-
-def bar(loss: Loss, full_scale: float, width: int) -> str:
-    """`█` to the lower end, `▓` to the loss, `░` to the upper end; `▸` where it goes on beyond `width`."""
-    scale = width / max(full_scale, 1e-9)
-    low, middle, high = (min(width, round(value * scale)) for value in (loss.low, loss.loss, loss.high))
-    drawn = "█" * low + "▓" * (middle - low) + "░" * (high - middle)
-    return drawn if round(loss.high * scale) <= width else drawn[:-1] + "▸"
 
 
 def scale_of(*movies: Sequence[Loss]) -> float:
@@ -86,7 +75,8 @@ def _line(loss: Loss, full_scale: float, word: int, room: int, color: str) -> Te
         name = MEDIUM.get(loss.factor, name)[:word]
     line = Text(name.ljust(word), no_wrap=True)
     line.append(f" {loss.loss:5.2f}").append(f" ±{(loss.high - loss.loss):.2f}".ljust(6), GRAY).append(" ")
-    return line.append(bar(loss, full_scale, room), color)
+    drawn = interval_bar(loss.loss, loss.low, loss.high, full_scale=full_scale, width=room)
+    return line.append(drawn, color)
 
 
 def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[Row], prior: Row | None) -> Text:

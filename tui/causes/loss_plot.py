@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frazil.daemon.transport.messages import Row
-from frazil.tui.causes.words import BESIDE_TOTAL, MEDIUM
-from frazil.tui.widgets.palette import BLUE, GREEN, ORANGE, WHITE
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
+from frazil.tui.words.causes import BESIDE_TOTAL, MEDIUM
+from frazil.tui.words.palette import BLUE, GREEN, ORANGE, WHITE
 
 _SHOWN = 3
 _MARKERS = (("●", BLUE), ("x", ORANGE), ("+", GREEN))

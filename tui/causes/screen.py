@@ -18,7 +18,7 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.tui.causes.bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.causes.loss_plot import LossPlot
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
-from frazil.tui.widgets.palette import BLUE
+from frazil.tui.words.palette import BLUE
 
 MEAN_MOVIES = 25
 """The newest ones: what the session is like now, as for the advice."""

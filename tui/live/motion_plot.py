@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from frazil.daemon.transport.messages import Rows
 from frazil.tui.live.trend_plots import finite
-from frazil.tui.widgets.palette import BLUE, ORANGE
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
+from frazil.tui.words.palette import BLUE, ORANGE
 
 _BRAILLE_X_PER_Y = 1.0
 """A cell is about twice as high as wide and holds 2 x 4 braille dots: dots are square."""

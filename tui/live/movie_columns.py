@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from rich.style import Style
 
 from frazil.daemon.transport.messages import Row, Scalar
-from frazil.tui.causes.words import short_cause
-from frazil.tui.widgets.formatting import clean, clock, movie_name, number, shorten_left
-from frazil.tui.widgets.palette import movie_look
+from frazil.tui.words.causes import short_cause
+from frazil.tui.words.formatting import clean, clock, movie_name, number, shorten_left
+from frazil.tui.words.palette import movie_look
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row
-from frazil.tui.causes.words import cause_word
-from frazil.tui.widgets.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
-from frazil.tui.widgets.palette import GRAY, ORANGE, VERMILION, movie_look
+from frazil.tui.words.causes import cause_word
+from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
+from frazil.tui.words.palette import GRAY, ORANGE, VERMILION, movie_look
 
 
 def movie_title(row: Row) -> Text:

@@ -17,8 +17,8 @@ from frazil.tui.live.movie_columns import BY_KEY
 from frazil.tui.live.movie_table import MovieTable
 from frazil.tui.live.pages import PAGE_ROWS, View
 from frazil.tui.widgets.dialogs import SortDialog, TextPrompt
-from frazil.tui.widgets.formatting import clean
-from frazil.tui.widgets.palette import movie_look
+from frazil.tui.words.formatting import clean
+from frazil.tui.words.palette import movie_look
 
 if TYPE_CHECKING:
     from frazil.tui.widgets.mode_screen import ModeScreen

@@ -11,8 +11,8 @@ from textual.widgets import Static
 from frazil.daemon.transport.messages import PictureKind, Row, Rows
 from frazil.tui.live.motion_plot import MotionPlot
 from frazil.tui.live.movie_facts import facts_text, movie_title, reason_text
-from frazil.tui.widgets.palette import GRAY
 from frazil.tui.widgets.picture import Picture
+from frazil.tui.words.palette import GRAY
 
 VIEWS = ("micrograph", "spectrum", "motion")
 MICROGRAPHS: tuple[tuple[PictureKind, str], ...] = (

@@ -17,9 +17,9 @@ from frazil.tui.live.trend_plots import METRICS, TREND_LENGTH, TrendPanel
 from frazil.tui.live.what_if_screen import Changes, WhatIfScreen
 from frazil.tui.system.workers_panel import WorkersPanel
 from frazil.tui.widgets.dialogs import TextPrompt
-from frazil.tui.widgets.formatting import movie_name
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.widgets.picture import Picture
+from frazil.tui.words.formatting import movie_name
 
 _SETTLE_S = 0.08
 """A cursor that runs through the table asks for no pictures on its way."""

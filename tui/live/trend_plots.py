@@ -11,9 +11,9 @@ from textual.app import ComposeResult
 from textual.containers import Grid
 
 from frazil.daemon.transport.messages import Row, Rows, Scalar
-from frazil.tui.widgets.formatting import number, quantity
-from frazil.tui.widgets.palette import BLUE, GRAY, ORANGE
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
+from frazil.tui.words.formatting import number, quantity
+from frazil.tui.words.palette import BLUE, GRAY, ORANGE
 
 _SHOWN_OF_OUTLIERS = 0.02
 """Share at either end that may lie outside the plot; one wild fit must not flatten the rest."""

@@ -17,8 +17,8 @@ from textual.widgets import Input, Static
 
 from frazil.config.errors import FrazilError
 from frazil.daemon.transport.messages import Scalar
-from frazil.tui.widgets.formatting import clean
-from frazil.tui.widgets.palette import BLUE, GRAY, ORANGE
+from frazil.tui.words.formatting import clean
+from frazil.tui.words.palette import BLUE, GRAY, ORANGE
 
 if TYPE_CHECKING:
     from frazil.tui.app import FrazilApp

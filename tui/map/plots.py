@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from frazil.daemon.transport.messages import Row
 from frazil.tui.live.trend_plots import finite
-from frazil.tui.widgets.formatting import count, number
-from frazil.tui.widgets.palette import BLUE, GRAY, ORANGE, WHITE
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
+from frazil.tui.words.formatting import count, number
+from frazil.tui.words.palette import BLUE, GRAY, ORANGE, WHITE
 
 _CURVES = (
     ("fsc_unmasked", "·", GRAY, "unmasked"),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW, Row
-from frazil.tui.widgets.formatting import clean, count, number, quantity
-from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE
+from frazil.tui.words.formatting import clean, count, number, quantity
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE
 
 _ANGSTROM = re.compile(r"(?<=\d )A\b")
 _MASKS = {"map": "the map's own outline", "sphere": "a sphere"}

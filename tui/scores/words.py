@@ -13,9 +13,9 @@ from typing import Any
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row
-from frazil.tui.causes.bars import Loss, bar
-from frazil.tui.widgets.formatting import clean, number
-from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, ORANGE, VERMILION, Look
+from frazil.tui.words.formatting import clean, number
+from frazil.tui.words.interval_bar import interval_bar
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, VERMILION, Look
 
 WORDS: dict[str, str] = {
     "hyperscore": "HyperScore",
@@ -127,7 +127,8 @@ def _bar(name: str, verdict: object, error: object) -> str:
     half = _ONE_SIGMA * (error if isinstance(error, int | float) else 0.0) / (high - low)
     if not 0.0 <= share <= 1.0:
         return " " * _BAR_WIDTH
-    return bar(Loss(name, share, max(0.0, share - half), min(1.0, share + half)), 1.0, _BAR_WIDTH).ljust(_BAR_WIDTH)
+    drawn = interval_bar(share, max(0.0, share - half), min(1.0, share + half), full_scale=1.0, width=_BAR_WIDTH)
+    return drawn.ljust(_BAR_WIDTH)
 
 
 def evidence_text(row: Row | None, evidence_json: str | None) -> Text:

@@ -7,19 +7,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from frazil.daemon.transport.messages import LiveState, Pong, Row
-from frazil.tui.widgets.formatting import (
-    NOT_KNOWN,
-    clean,
-    clock,
-    count,
-    duration,
-    movie_name,
-    number,
-    shorten_left,
-    size,
-)
-from frazil.tui.widgets.notices import words_first
-from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, VERMILION, Look, movie_look
+from frazil.tui.words.alerts import words_first
+from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, shorten_left, size
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, VERMILION, Look, movie_look
 
 _BAR_LEAST, _BAR_MOST = 6, 40
 _STAGE_WIDTH = 13

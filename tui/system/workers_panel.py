@@ -6,8 +6,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from frazil.daemon.transport.messages import WorkerState
-from frazil.tui.widgets.formatting import clean, duration, movie_name, shorten_left
-from frazil.tui.widgets.palette import GRAY, VERMILION, WHITE, WORKER_STATES, Look
+from frazil.tui.words.formatting import clean, duration, movie_name, shorten_left
+from frazil.tui.words.palette import GRAY, VERMILION, WHITE, WORKER_STATES, Look
 
 
 def worker_line(worker: WorkerState, name_width: int, width: int) -> Text:

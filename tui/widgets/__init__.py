@@ -1,1 +1,1 @@
-"""What all modes share: header, panes, pictures, dialogs, signs and colours."""
+"""What modes are built of: the screen of a mode, header, panes, pictures, plots, lists, dialogs."""

@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from frazil.tui.live.movie_columns import COLUMNS
-from frazil.tui.widgets.palette import BLUE, GRAY
+from frazil.tui.words.palette import BLUE, GRAY
 
 
 class TextPrompt(ModalScreen[str | None]):

@@ -16,11 +16,11 @@ from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
 from frazil.tui.widgets.dialogs import TextPrompt
-from frazil.tui.widgets.formatting import clean
 from frazil.tui.widgets.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
 from frazil.tui.widgets.session_header import SessionHeader
+from frazil.tui.words.formatting import clean
 
 if TYPE_CHECKING:
     from frazil.tui.app import FrazilApp

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.text import Text
 from textual.widgets import Static
 
 from frazil.daemon.transport.messages import GateState, LiveState
-from frazil.tui.widgets.formatting import clean, duration, movie_name, shorten_left
-from frazil.tui.widgets.palette import GRAY, ORANGE, YELLOW
+from frazil.tui.words.alerts import LEAST_CELLS, words_first
+from frazil.tui.words.formatting import clean, duration
+from frazil.tui.words.palette import GRAY, ORANGE, YELLOW
 
 _TALL = 40
 """Lines of a terminal on which more than one alert has room."""
@@ -50,31 +49,6 @@ class GoneBanner(Static):
         self.display = False
 
 
-_PATH = r"\S+\.(?:tiff?|mrcs?|eer|gain|mdoc|xml)\b"
-_ANY_PATH = re.compile(_PATH, re.IGNORECASE)
-_LEADING = re.compile(rf"^(?:the )?(?:movie )?({_PATH})(?: is| was| has been)?[ :,]+(.+)$", re.IGNORECASE | re.DOTALL)
-_LEAST_WORDS = 24
-
-
-def words_first(text: object, width: int) -> str:
-    """An alert for a person: what happened first, then the movie's name, of a path only its last part.
-
-    Cut to `width` cells so that both can be seen; words are worth more than the beginning of a name.
-    """
-    said = clean(text)
-    found = _LEADING.match(said)
-    if found is None:
-        return _ANY_PATH.sub(lambda path: movie_name(path[0]), said)
-    name = movie_name(found[1])
-    words = found[2]
-    room = max(_LEAST_WORDS, width - len(name) - 3)
-    if len(words) > room:
-        name = shorten_left(name, max(12, width // 4))
-        room = max(_LEAST_WORDS, width - len(name) - 3)
-        words = words if len(words) <= room else words[: room - 1].rstrip() + "…"
-    return f"{words} · {name}"
-
-
 class AlertsLine(Static):
     """How many alerts are open and the most urgent ones, words first: one, or three where the terminal is large."""
 
@@ -106,7 +80,7 @@ class AlertsLine(Static):
             told = told[:1]
         begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} "
         key = "  k: acknowledge"
-        room = max(_LEAST_WORDS, self.size.width - 2 - len(begin) - len(key))
+        room = max(LEAST_CELLS, self.size.width - 2 - len(begin) - len(key))
         lines = []
         for number, alert in enumerate(told):
             words = Text(words_first(alert, room))

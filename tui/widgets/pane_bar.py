@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from frazil.tui.widgets.palette import BLUE, GRAY
+from frazil.tui.words.palette import BLUE, GRAY
 
 
 class PaneBar(Static):

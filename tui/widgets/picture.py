@@ -10,8 +10,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from frazil.daemon.transport.messages import PictureKind, PictureReply
-from frazil.tui.widgets.formatting import clean
 from frazil.tui.widgets.halfblocks import middle, picture_strips
+from frazil.tui.words.formatting import clean
 
 
 class Picture(Widget):

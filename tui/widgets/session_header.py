@@ -6,8 +6,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from frazil.daemon.transport.messages import LiveState
-from frazil.tui.widgets.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
-from frazil.tui.widgets.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_STATES, VERMILION, WHITE, Look
+from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_STATES, VERMILION, WHITE, Look
 
 _DISK_WARNING_H = 12.0
 _KEPT_WARNING = 0.75

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.geometry import Size
 from textual_plotext import PlotextPlot
 
-from frazil.tui.widgets.palette import GRAY
+from frazil.tui.words.palette import GRAY
 
 _LEAST_WIDTH_CELLS, _LEAST_HEIGHT_CELLS = 12, 4
 

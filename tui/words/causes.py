@@ -5,7 +5,7 @@ The screen imports no models; a test compares the long words with theirs.
 
 from __future__ import annotations
 
-from frazil.tui.widgets.formatting import clean
+from frazil.tui.words.formatting import clean
 
 WORDS: dict[str, str] = {
     "motion": "motion inside frames",

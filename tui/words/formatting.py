@@ -1,4 +1,4 @@
-"""Values as people read them, each with its unit. Pure; knows no Textual."""
+"""Values as people read them, each with its unit."""
 
 from __future__ import annotations
 

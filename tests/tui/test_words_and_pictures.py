@@ -8,10 +8,11 @@ from msgspec.structs import replace
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 from frazil.tui.live.motion_plot import square_limits
 from frazil.tui.live.movie_facts import facts, facts_text, reason_text
-from frazil.tui.live.trend_plots import TRENDS, headline, plot_range
-from frazil.tui.system.workers_panel import worker_line
+from frazil.tui.live.trend_plots import TRENDS, headline
 from frazil.tui.widgets.halfblocks import middle, picture_strips
+from frazil.tui.widgets.plot_values import plot_range
 from frazil.tui.widgets.session_header import header_lines
+from frazil.tui.widgets.workers_panel import worker_line
 from frazil.tui.words import formatting as f
 from frazil.tui.words.alerts import words_first
 from frazil.tui.words.palette import MOVIE_STATES, SESSION_STATES, WORKER_STATES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frazil.daemon.transport.messages import Rows
-from frazil.tui.live.trend_plots import finite
+from frazil.tui.widgets.plot_values import finite
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
 from frazil.tui.words.palette import BLUE, ORANGE
 

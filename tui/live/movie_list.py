@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.live.jump import find_index
-from frazil.tui.live.movie_columns import BY_KEY
+from frazil.tui.live.movie_columns import BY_KEY, COLUMNS
 from frazil.tui.live.movie_table import MovieTable
 from frazil.tui.live.pages import PAGE_ROWS, View
 from frazil.tui.widgets.dialogs import SortDialog, TextPrompt
@@ -173,7 +173,8 @@ class MovieList(Vertical):
     def ask_order(self) -> None:
         """A dialog."""
         view = self.table.pages.view
-        self.app.push_screen(SortDialog(view.sort, view.descending), self._sort_by)
+        columns = [(column.key, column.title) for column in COLUMNS]
+        self.app.push_screen(SortDialog(columns, view.sort, view.descending), self._sort_by)
 
     def next_state(self) -> None:
         """Only movies of one state; the next one."""

@@ -15,10 +15,10 @@ from frazil.tui.live.movie_list import MovieList
 from frazil.tui.live.movie_panel import MoviePanel
 from frazil.tui.live.trend_plots import METRICS, TREND_LENGTH, TrendPanel
 from frazil.tui.live.what_if_screen import Changes, WhatIfScreen
-from frazil.tui.system.workers_panel import WorkersPanel
 from frazil.tui.widgets.dialogs import TextPrompt
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.widgets.picture import Picture
+from frazil.tui.widgets.workers_panel import WorkersPanel
 from frazil.tui.words.formatting import movie_name
 
 _SETTLE_S = 0.08

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -10,14 +9,11 @@ from statistics import median
 from textual.app import ComposeResult
 from textual.containers import Grid
 
-from frazil.daemon.transport.messages import Row, Rows, Scalar
+from frazil.daemon.transport.messages import Row, Rows
+from frazil.tui.widgets.plot_values import finite, plot_range
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
 from frazil.tui.words.formatting import number, quantity
 from frazil.tui.words.palette import BLUE, GRAY, ORANGE
-
-_SHOWN_OF_OUTLIERS = 0.02
-"""Share at either end that may lie outside the plot; one wild fit must not flatten the rest."""
-
 
 _SIGNS = {"braille": "⠶ ", "hd": "▚ "}
 """What the dots of a curve look like: two curves of one plot differ by more than their colours."""
@@ -56,22 +52,6 @@ TRENDS: tuple[Trend, ...] = (
 )
 METRICS = ",".join(curve.metric for trend in TRENDS for curve in trend.curves)
 TREND_LENGTH = 300
-
-
-def finite(value: Scalar) -> float | None:
-    """The value if it can be drawn."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def plot_range(values: Sequence[float]) -> tuple[float, float]:
-    """Lower and upper end of the axis: all but the extreme 2 % on either side, with some room."""
-    ordered = sorted(values)
-    cut = int(len(ordered) * _SHOWN_OF_OUTLIERS)
-    low, high = ordered[cut], ordered[len(ordered) - 1 - cut]
-    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - room, high + room
 
 
 def headline(trend: Trend, rows: Sequence[Row]) -> str:

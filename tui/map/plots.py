@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from frazil.daemon.transport.messages import Row
-from frazil.tui.live.trend_plots import finite
+from frazil.tui.widgets.plot_values import finite
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
 from frazil.tui.words.formatting import count, number
 from frazil.tui.words.palette import BLUE, GRAY, ORANGE, WHITE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frazil.daemon.transport.messages import Row
-from frazil.tui.live.trend_plots import finite, plot_range
 from frazil.tui.scores.words import evaluator_word, value_text
+from frazil.tui.widgets.plot_values import finite, plot_range
 from frazil.tui.widgets.sized_plot import SizedPlot, rgb
 from frazil.tui.words.formatting import number
 from frazil.tui.words.palette import BLUE, GRAY

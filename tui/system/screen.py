@@ -15,9 +15,9 @@ from textual.widgets import Static
 
 from frazil.daemon.transport.messages import CommandName, LiveState, Pong, Row, Scalar
 from frazil.tui.system.words import aside_line, aside_text, daemon_text, journal_text, queue_text, stages_text
-from frazil.tui.system.workers_panel import WorkersPanel
 from frazil.tui.widgets.choice_list import ChoiceList
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
+from frazil.tui.widgets.workers_panel import WorkersPanel
 from frazil.tui.words.formatting import movie_name
 
 _TIMED_MOVIES = 200

@@ -14,7 +14,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from frazil.tui.live.movie_columns import COLUMNS
 from frazil.tui.words.palette import BLUE, GRAY
 
 
@@ -46,26 +45,26 @@ class TextPrompt(ModalScreen[str | None]):
 
 
 class SortDialog(ModalScreen[str | None]):
-    """Which column sorts. The one that does already is turned round."""
+    """Which column sorts, of pairs of key and title; ends with its key. The present one is turned round."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,s", "dismiss(None)", "Cancel")]
 
-    def __init__(self, present: str, descending: bool) -> None:
+    def __init__(self, columns: Sequence[tuple[str, str]], present: str, descending: bool) -> None:
         super().__init__()
-        self._present, self._descending = present, descending
+        self._columns, self._present, self._descending = columns, present, descending
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog narrow"):
             yield Static(Text("Sort by (again: turn round)", "bold"))
             options = []
-            for column in COLUMNS:
-                arrow = ("▼" if self._descending else "▲") if column.key == self._present else " "
-                options.append(Option(Text(f"{arrow} {column.title}"), id=column.key))
+            for key, title in self._columns:
+                arrow = ("▼" if self._descending else "▲") if key == self._present else " "
+                options.append(Option(Text(f"{arrow} {title}"), id=key))
             yield OptionList(*options)
 
     def on_mount(self) -> None:
         choices = self.query_one(OptionList)
-        choices.highlighted = next((i for i, c in enumerate(COLUMNS) if c.key == self._present), 0)
+        choices.highlighted = next((i for i, (key, _) in enumerate(self._columns) if key == self._present), 0)
         choices.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

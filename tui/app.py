@@ -22,6 +22,7 @@ from frazil.tui.scores.screen import ScoresScreen
 from frazil.tui.system.screen import SystemScreen
 from frazil.tui.widgets.dialogs import HelpScreen
 from frazil.tui.widgets.mode_screen import MODES, ModeScreen
+from frazil.tui.widgets.session_app import SessionApp
 from frazil.tui.words.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
 
 THEME = Theme(
@@ -41,7 +42,7 @@ THEME = Theme(
 
 
 class FrazilApp(App[None]):
-    """Holds the one connection. Screens subscribe to `states` and `gone`; each mode is one screen class in a file.
+    """Holds the one connection, as `SessionApp` says. Screens subscribe to `states` and `gone`; a mode is a screen.
 
     Parameters
     ----------
@@ -72,14 +73,11 @@ class FrazilApp(App[None]):
         self.theme = THEME.name
         self.client = AsyncClient(session_dir, silence_s=silence_s)
         self.states: Signal[LiveState] = Signal(self, "states")
-        """The newest state, whenever there is one."""
         self.gone: Signal[Gone] = Signal(self, "gone")
-        """About once a second while no daemon answers."""
         self.state: LiveState | None = None
-        self._rung_utc_us = 0
-        """Of the newest error that a person was rung for."""
         self.movie_id: str | None = None
-        """The movie that is selected, or the newest while a screen follows it."""
+        self._rung_utc_us = 0
+        """When the newest error was opened for which the terminal's bell was rung."""
 
     def on_mount(self) -> None:
         self.run_worker(self._watch(), name="watch", exit_on_error=True)
@@ -115,3 +113,7 @@ class FrazilApp(App[None]):
 
     async def on_unmount(self) -> None:
         self.client.close()
+
+
+_AS_MODES_KNOW_IT: type[SessionApp] = FrazilApp
+"""Nothing reads it: modes cast their app to the protocol, and the type checker compares the two here."""

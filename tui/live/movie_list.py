@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,11 +17,9 @@ from frazil.tui.live.movie_columns import BY_KEY, COLUMNS
 from frazil.tui.live.movie_table import MovieTable
 from frazil.tui.live.pages import PAGE_ROWS, View
 from frazil.tui.widgets.dialogs import SortDialog, TextPrompt
+from frazil.tui.widgets.mode_screen import ModeScreen
 from frazil.tui.words.formatting import clean
 from frazil.tui.words.palette import movie_look
-
-if TYPE_CHECKING:
-    from frazil.tui.widgets.mode_screen import ModeScreen
 
 _STATE_FILTERS = (None, "ready", "rejected", "failed", "quarantined", "processing", "queued")
 _ASCENDING_FIRST = ("relative_path", "state", "ctf_fit_angstrom")
@@ -71,7 +69,7 @@ class MovieList(Vertical):
 
     @property
     def _mode(self) -> ModeScreen:
-        return cast("ModeScreen", self.screen)
+        return cast(ModeScreen, self.screen)
 
     def row_of(self, movie_id: str) -> Row | None:
         """Its line, if that is in memory."""

@@ -212,7 +212,7 @@ class LiveScreen(ModeScreen):
             if changes:
                 self.order("thresholds", changes, ", ".join(sorted(changes)))
 
-        self.app.push_screen(WhatIfScreen(), then)
+        self.app.push_screen(WhatIfScreen(self.frazil.client), then)
 
     # ---- keys
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rich.text import Text
 from textual import work
@@ -16,12 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from frazil.config.errors import FrazilError
+from frazil.daemon.client import AsyncClient
 from frazil.daemon.transport.messages import Scalar
 from frazil.tui.words.formatting import clean
 from frazil.tui.words.palette import BLUE, GRAY, ORANGE
-
-if TYPE_CHECKING:
-    from frazil.tui.app import FrazilApp
 
 Changes = dict[str, Scalar]
 
@@ -68,8 +66,9 @@ class WhatIfScreen(ModalScreen[Changes | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self) -> None:
+    def __init__(self, client: AsyncClient) -> None:
         super().__init__()
+        self._client = client
         self._present: dict[str, Any] | None = None
         """The thresholds in force."""
 
@@ -109,7 +108,7 @@ class WhatIfScreen(ModalScreen[Changes | None]):
         if self._present is not None:
             await asyncio.sleep(_SETTLE_S)
         try:
-            done = await cast("FrazilApp", self.app).client.command("what-if", **changes)
+            done = await self._client.command("what-if", **changes)
             found = json.loads(done.message)
         except FrazilError as error:
             self._show(Text(clean(error), ORANGE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -19,11 +19,9 @@ from frazil.tui.widgets.dialogs import TextPrompt
 from frazil.tui.widgets.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
+from frazil.tui.widgets.session_app import SessionApp
 from frazil.tui.widgets.session_header import SessionHeader
 from frazil.tui.words.formatting import clean
-
-if TYPE_CHECKING:
-    from frazil.tui.app import FrazilApp
 
 T = TypeVar("T")
 Keys = tuple[tuple[str, str], ...]
@@ -157,8 +155,9 @@ class ModeScreen(Screen[object]):
         yield KeysLine(self.LESS_KEYS)
 
     @property
-    def frazil(self) -> FrazilApp:
-        return cast("FrazilApp", self.app)
+    def frazil(self) -> SessionApp:
+        """The app, as far as a mode may know it."""
+        return cast(SessionApp, self.app)
 
     def on_mount(self) -> None:
         for hidden in ("#gate", "#gone"):

@@ -47,9 +47,9 @@ class FrazilApp(App[None]):
     Parameters
     ----------
     session_dir:
-        The session whose daemon is meant.
+        The folder of the session whose daemon is asked.
     silence_s:
-        After this long without a word the daemon is asked whether it is still there.
+        After this long without a message the daemon is asked whether it is still there.
     """
 
     CSS_PATH = "frazil.tcss"
@@ -94,7 +94,7 @@ class FrazilApp(App[None]):
 
     def _show(self, state: LiveState) -> None:
         before, self.state = self.state, state
-        # Not for what was open when the screen was started: whoever starts it reads it.
+        # No bell for an error that was open when the screen was started: whoever starts it reads it.
         if before is not None and state.bell and (state.error_opened_utc_us or 0) > self._rung_utc_us:
             self.bell()
         self._rung_utc_us = max(self._rung_utc_us, state.error_opened_utc_us or 0)

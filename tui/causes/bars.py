@@ -35,13 +35,13 @@ class Loss:
 
 def losses_of(rows: Sequence[Row]) -> list[Loss]:
     """Rows with factor, loss_ln_ssnr and loss_sd; those of the total first, each by size."""
-    found = []
+    losses = []
     for row in rows:
         loss, sd = row.get("loss_ln_ssnr"), row.get("loss_sd")
         if isinstance(loss, int | float) and isinstance(sd, int | float):
             half = _TWO_SIDED_95 * sd
-            found.append(Loss(str(row["factor"]), float(loss), max(0.0, loss - half), loss + half))
-    return sorted(found, key=lambda one: (one.beside_total, -one.loss, one.factor))
+            losses.append(Loss(str(row["factor"]), float(loss), max(0.0, loss - half), loss + half))
+    return sorted(losses, key=lambda one: (one.beside_total, -one.loss, one.factor))
 
 
 def scale_of(*movies: Sequence[Loss]) -> float:
@@ -80,13 +80,13 @@ def _line(loss: Loss, full_scale: float, word: int, room: int, color: str) -> Te
 
 
 def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[Row], prior: Row | None) -> Text:
-    """What to change, what has changed, and how sure that is; wrapped by whoever shows it."""
+    """What to change, what has changed, and how sure that is; lines are wrapped where it is shown."""
     text = Text()
     text.append("what to change, best first\n", f"bold {BLUE}")
-    told = [row for row in advice if row.get("place") is not None]
-    for place, row in enumerate(told, 1):
+    ranked = [row for row in advice if row.get("place") is not None]
+    for place, row in enumerate(ranked, 1):
         text.append(f"{place}. ", "bold").append(clean(row["sentence"])).append("\n")
-    if not told:
+    if not ranked:
         text.append("nothing would surely gain 3 % of signal\n" if shares else "not known yet\n", GRAY)
     text.append("\nwhat has changed\n", f"bold {BLUE}")
     for row in changes:

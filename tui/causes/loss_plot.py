@@ -19,7 +19,7 @@ Curves = dict[str, tuple[list[float], list[float]]]
 
 
 def curves_of(rows: Sequence[Row]) -> Curves:
-    """Frequencies in 1/Å and losses by factor, the largest at high frequency first, and `total` before all."""
+    """Frequencies in 1/Å and losses by factor, `total` first, then the largest."""
     curves: Curves = {}
     for row in rows:
         frequency, loss = row["frequency_per_angstrom"], row["loss_ln_ssnr"]

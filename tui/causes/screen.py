@@ -21,7 +21,7 @@ from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.words.palette import BLUE
 
 MEAN_MOVIES = 25
-"""The newest ones: what the session is like now, as for the advice."""
+"""The newest ones, over which losses are averaged: what the session is like now, as for the advice."""
 RESOLUTION_ANGSTROM = 5.0
 """Where losses are compared: detail that a map needs."""
 
@@ -49,7 +49,7 @@ class LossBars(Widget):
 
 
 class CausesScreen(ModeScreen):
-    """Asks anew when a movie has ended, when the prior has a new version, and when another movie is selected."""
+    """Asks when a movie has ended, when the prior has a new version, and when another movie is selected."""
 
     MODE = "causes"
     WORDS = "#advice-text"
@@ -70,9 +70,6 @@ class CausesScreen(ModeScreen):
         Binding("pagedown", "scroll_advice(12)", "scroll", show=False),
         Binding("pageup", "scroll_advice(-12)", "scroll", show=False),
     ]
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def body(self) -> ComposeResult:
         with Vertical(id="causes"):

@@ -35,7 +35,7 @@ def _state(value: Scalar) -> str:
 
 FILE_WIDTH_MIN = 18
 _FILE_WIDTH_LEAST = 12
-"""The end of a name, which tells movies apart: less is given to it only for the columns that nobody can do without."""
+"""Room for the end of a name, which tells movies apart; less than `FILE_WIDTH_MIN` only for the most needed columns."""
 
 COLUMNS: tuple[Column, ...] = (
     Column("state", "state", 13, 0, _state, right=False),

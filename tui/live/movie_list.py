@@ -1,4 +1,4 @@
-"""The movies as a list: table, filter, order, jump. It asks for what is seen and says which movie is meant."""
+"""The movies as a list: table, filter, order, jump. It asks for what is seen and says which movie is selected."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ASCENDING_FIRST = ("relative_path", "state", "ctf_fit_angstrom")
 
 
 class MovieList(Vertical):
-    """Reads only the rows that are seen. The movie that is meant is always the one under the cursor."""
+    """Reads only the rows that are seen. The selected movie is always the one under the cursor."""
 
     @dataclass
-    class Meant(Message):
-        """This movie is meant now (None: no movie stands in the list); `again`: its line has changed."""
+    class Selected(Message):
+        """This movie is selected now (None: the list is empty); `again`: its line has changed."""
 
         movie_id: str | None
         again: bool = False
@@ -38,8 +38,8 @@ class MovieList(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._newest: str | None = None
-        self._meant: tuple[str, object] | None = None
-        """Movie and its state, as they were told last."""
+        self._selected: tuple[str, object] | None = None
+        """Movie and its state, as the screen knows them."""
 
     def compose(self) -> ComposeResult:
         yield Input(placeholder="text in path, square, flags or reason", id="filter")
@@ -76,7 +76,7 @@ class MovieList(Vertical):
         index = self.table.pages.index_of(movie_id)
         return None if index is None else self.table.pages.row(index)
 
-    # ---- told by the screen
+    # ---- what the screen calls
 
     def changed(self, newest: str | None) -> None:
         """Movies came or changed; `newest` is the one that is followed until the cursor is moved."""
@@ -84,28 +84,28 @@ class MovieList(Vertical):
         self.table.changed()
         self.table.follow_movie(newest)
         if self.table.follows_newest:
-            self._mean(newest)
+            self._select(newest)
 
     def refetch(self) -> None:
         """A line has changed."""
         self.table.changed()
 
-    def _mean(self, movie_id: str | None) -> None:
-        """Tells the screen when another movie is meant, or when the line of this one has changed its state."""
-        before = self._meant
+    def _select(self, movie_id: str | None) -> None:
+        """Tells the screen when another movie is selected, or when this one has changed its state."""
+        before = self._selected
         if movie_id is None:
-            self._meant = None
+            self._selected = None
             if before is not None:
-                self.post_message(self.Meant(None))
+                self.post_message(self.Selected(None))
             return
         row = self.row_of(movie_id)
         known = before[1] if before is not None and before[0] == movie_id else None
         state = known if row is None else row.get("state")
-        self._meant = (movie_id, state)
+        self._selected = (movie_id, state)
         if before is None or before[0] != movie_id:
-            self.post_message(self.Meant(movie_id))
+            self.post_message(self.Selected(movie_id))
         elif known not in (None, state):
-            self.post_message(self.Meant(movie_id, again=True))
+            self.post_message(self.Selected(movie_id, again=True))
 
     # ---- pages
 
@@ -124,9 +124,9 @@ class MovieList(Vertical):
             return
         self.table.take(number, version, view, answer)
         if view == self.table.pages.view and not self.table.pages.total and not self.table.follows_newest:
-            self._mean(None)
-        elif self._meant is not None:
-            self._mean(self._meant[0])
+            self._select(None)
+        elif self._selected is not None:
+            self._select(self._selected[0])
         self._title()
 
     def _title(self) -> None:
@@ -145,7 +145,7 @@ class MovieList(Vertical):
     @on(MovieTable.Highlighted)
     def _highlighted(self, event: MovieTable.Highlighted) -> None:
         # Also when rows moved under the cursor: an order is about the movie on which the cursor stands.
-        self._mean(self._newest if self.table.follows_newest else str(event.row["movie_id"]))
+        self._select(self._newest if self.table.follows_newest else str(event.row["movie_id"]))
         self._title()
 
     # ---- order and filter
@@ -154,7 +154,7 @@ class MovieList(Vertical):
         self.table.set_view(view)
         self.table.empty_text = "no movie fits" if view.search or view.state else "no movies yet"
         if self.table.follows_newest:
-            self._mean(self._newest)
+            self._select(self._newest)
         self._title()
 
     @on(MovieTable.SortAsked)
@@ -169,13 +169,13 @@ class MovieList(Vertical):
         self._set_view(replace(view, sort=key, descending=descending))
 
     def ask_order(self) -> None:
-        """A dialog."""
+        """A dialog: which column sorts."""
         view = self.table.pages.view
         columns = [(column.key, column.title) for column in COLUMNS]
         self.app.push_screen(SortDialog(columns, view.sort, view.descending), self._sort_by)
 
     def next_state(self) -> None:
-        """Only movies of one state; the next one."""
+        """Only movies of one state; each call takes the next state."""
         view = self.table.pages.view
         following = _STATE_FILTERS[(_STATE_FILTERS.index(view.state) + 1) % len(_STATE_FILTERS)]
         self._set_view(replace(view, state=following))
@@ -185,7 +185,7 @@ class MovieList(Vertical):
         if self.table.pages.view != View():
             self._set_view(View())
         self.table.action_first()
-        self._mean(self._newest)
+        self._select(self._newest)
         self._title()
 
     def ask_filter(self) -> None:
@@ -197,12 +197,12 @@ class MovieList(Vertical):
     def _filter_done(self, event: Input.Submitted) -> None:
         self._set_view(replace(self.table.pages.view, search=event.value.strip()))
         self._show_field(shown=bool(event.value.strip()))
-        # After the screen has been laid out anew: an input that is hidden now would keep the keys otherwise.
+        # Once more after the next layout: an input that is hidden now would keep the keys otherwise.
         self.table.focus()
         self.call_after_refresh(self.table.focus)
 
     def clear_filter(self) -> None:
-        """Takes the text away, if there is one."""
+        """Removes the text of the filter, if there is one."""
         view = self.table.pages.view
         if self._field.display and (self._field.has_focus or view.search):
             self._field.value = ""
@@ -214,7 +214,7 @@ class MovieList(Vertical):
     # ---- jump
 
     def ask_jump(self) -> None:
-        """A dialog."""
+        """A dialog: part of the path of the movie."""
 
         def then(text: str | None) -> None:
             if text:
@@ -226,20 +226,20 @@ class MovieList(Vertical):
     async def _jump_to(self, text: str) -> None:
         view = self.table.pages.view
         client = self._mode.frazil.client
-        found = await self._mode.ask(client.named("movies", limit=1, **replace(view, search=text).params()))
-        if found is None:
+        answer = await self._mode.ask(client.named("movies", limit=1, **replace(view, search=text).params()))
+        if answer is None:
             return
-        if not found.rows:
+        if not answer.rows:
             self.notify(f"no movie with “{clean(text)}”", severity="warning", markup=False)
             return
-        target = found.as_dicts()[0]
+        target = answer.as_dicts()[0]
         for _ in range(3):  # movies that arrive meanwhile can make a search miss
             index = await find_index(
                 target, total=self.table.pages.total, sort=view.sort, descending=view.descending, fetch=self._fetch_one
             )
             if index is not None:
                 self.table.go_to(index)
-                self._mean(str(target["movie_id"]))
+                self._select(str(target["movie_id"]))
                 return
         self.notify(f"“{clean(text)}” does not stand in this list (filter?)", severity="warning", markup=False)
 

@@ -1,7 +1,7 @@
 """The movie table: draws only the lines that are seen, holds only the pages around them.
 
 Textual's own DataTable keeps and measures every row; at 50 000 movies that takes seconds and hundreds of megabytes.
-This one asks for pages (`Wanted`) and is given them (`take`).
+This one asks for pages (`Wanted`), and the answers are handed to it (`take`).
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ class MovieTable(ScrollView, can_focus=True):
             self._move_to(int(self.scroll_offset.y) + at.y - _HEADER_LINES)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        # Styles and widths are dear: once a drawing, not once a line.
+        # Styles and widths are costly: once a drawing, not once a line.
         self._base = self.rich_style
         self._header = self.get_component_rich_style("movie-table--header")
         self._on_cursor = self.get_component_rich_style("movie-table--cursor")

@@ -1,4 +1,4 @@
-"""Mode *Live*: is it well, which movies, what do they look like, how does it drift, who works on what."""
+"""Mode *Live*: the movies as they come, the selected one in pictures and numbers, trends, workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from frazil.tui.widgets.workers_panel import WorkersPanel
 from frazil.tui.words.formatting import movie_name
 
 _SETTLE_S = 0.08
-"""A cursor that runs through the table asks for no pictures on its way."""
+"""A cursor that runs through the table asks for no pictures before it stops."""
 
 
 class LiveScreen(ModeScreen):
@@ -128,10 +128,10 @@ class LiveScreen(ModeScreen):
         if answer is not None:
             self.query_one(TrendPanel).show_trend(answer)
 
-    # ---- the movie that is meant
+    # ---- the selected movie
 
-    @on(MovieList.Meant)
-    def _meant(self, event: MovieList.Meant) -> None:
+    @on(MovieList.Selected)
+    def _selected(self, event: MovieList.Selected) -> None:
         self._show_movie(event.movie_id, again=event.again)
 
     def _show_movie(self, movie_id: str | None, *, again: bool = False) -> None:
@@ -240,7 +240,7 @@ class LiveScreen(ModeScreen):
             self.maximize(self.movie)
 
     def action_view(self) -> None:
-        """On a small terminal there is room for one picture at a time."""
+        """Small terminals have room for one picture: the next one."""
         self.movie.show_next_view()
 
     def action_restored(self) -> None:

@@ -16,7 +16,7 @@ from frazil.tui.words.formatting import number, quantity
 from frazil.tui.words.palette import BLUE, GRAY, ORANGE
 
 _SIGNS = {"braille": "⠶ ", "hd": "▚ "}
-"""What the dots of a curve look like: two curves of one plot differ by more than their colours."""
+"""The dots of a curve, for its label: two curves of one plot differ by more than their colours."""
 
 
 @dataclass(frozen=True, slots=True)

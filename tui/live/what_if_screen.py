@@ -1,4 +1,4 @@
-"""Thresholds before they are applied: fields, and below them what they would do, asked while one types."""
+"""Thresholds before they are applied: fields, and below them what they would do, asked for while a person types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EXAMPLE = "relative_ice_thickness <= 1.5; particle_count >= 20"
 
 
 def changes_of(texts: Mapping[str, str], present: Mapping[str, Any]) -> Changes | str:
-    """What the fields say that is not so already; or what is wrong with them."""
+    """The fields that differ from the thresholds in force; or a sentence that says which one cannot be read."""
     changes: Changes = {}
     for name, words in FIELDS:
         text = texts[name].strip()
@@ -80,7 +80,7 @@ class WhatIfScreen(ModalScreen[Changes | None]):
                     yield Static(Text(words, BLUE), classes="field-name")
                     hint = _EXAMPLE if name == "cuts" else "none"
                     yield Input(id=name, placeholder=hint, compact=True, max_length=500, disabled=True)
-            yield Static(Text("asking …", GRAY), id="what-if-found")
+            yield Static(Text("asking …", GRAY), id="what-if-answer")
             yield Static(Text("Enter: apply   Escape: leave everything as it is", GRAY))
 
     def on_mount(self) -> None:
@@ -109,13 +109,13 @@ class WhatIfScreen(ModalScreen[Changes | None]):
             await asyncio.sleep(_SETTLE_S)
         try:
             done = await self._client.command("what-if", **changes)
-            found = json.loads(done.message)
+            answer = json.loads(done.message)
         except FrazilError as error:
             self._show(Text(clean(error), ORANGE))
             return
         if self._present is None:
-            self._fill(found["thresholds"])
-        self._show(Text("\n".join(clean(line) for line in found["lines"])))
+            self._fill(answer["thresholds"])
+        self._show(Text("\n".join(clean(line) for line in answer["lines"])))
 
     def _fill(self, thresholds: dict[str, Any]) -> None:
         with self.prevent(Input.Changed):
@@ -128,4 +128,4 @@ class WhatIfScreen(ModalScreen[Changes | None]):
         self.query_one(f"#{FIELDS[0][0]}", Input).focus()
 
     def _show(self, text: Text) -> None:
-        self.query_one("#what-if-found", Static).update(text)
+        self.query_one("#what-if-answer", Static).update(text)

@@ -43,7 +43,7 @@ def growth_of(rounds: Sequence[Row]) -> Points:
 
 
 def apart(places: Sequence[tuple[float, str]], span: float) -> tuple[list[float], list[str]]:
-    """Those ticks that do not stand on each other's labels; the earlier one is kept. In their order of place."""
+    """Ticks whose labels do not overlap, in the order of their places; of two that would, the first given is kept."""
     kept: list[tuple[float, str]] = []
     for place, label in places:
         if all(abs(place - other) >= _LEAST_TICK_SHARE * span for other, _ in kept):
@@ -53,7 +53,7 @@ def apart(places: Sequence[tuple[float, str]], span: float) -> tuple[list[float]
 
 
 class FscPlot(SizedPlot):
-    """What to believe, what there is without a mask, and what the mask makes up."""
+    """The curve to believe, the one without a mask, and the one of randomised phases: what the mask alone adds."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("FSC of the half maps", id=id)

@@ -18,11 +18,11 @@ from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.widgets.picture import Picture
 
 _ALERTS_LOOKED_AT = 1000
-"""The one that says that the map was begun anew may be an old one."""
+"""The alert which says that the map was started again may be an old one."""
 
 
 class MapScreen(ModeScreen):
-    """Asks anew every ten seconds while it is seen: a round takes longer."""
+    """Asks every ten seconds while it is seen: a round of the map takes longer."""
 
     MODE = "map"
     WORDS = "#map-text"
@@ -48,7 +48,7 @@ class MapScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._views = False
-        """Where views lie is shown instead of projections."""
+        """How the views are distributed is shown instead of projections."""
 
     def body(self) -> ComposeResult:
         with Vertical(id="map"):

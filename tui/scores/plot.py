@@ -37,8 +37,8 @@ class ScorePlot(SizedPlot):
         self._evaluator = evaluator or self._evaluator
         self._points = points_of(rows, self._evaluator)
         last = next((row for row in reversed(rows) if row.get("evaluator") == self._evaluator), None)
-        said = "" if last is None else f"  {value_text(last)}"
-        self.border_title = f"{evaluator_word(self._evaluator)} over rounds{said}".replace("[", "\\[")
+        newest = "" if last is None else f"  {value_text(last)}"
+        self.border_title = f"{evaluator_word(self._evaluator)} over rounds{newest}".replace("[", "\\[")
         self.data_changed()
 
     def missing(self) -> str | None:

@@ -19,11 +19,11 @@ from frazil.tui.widgets.choice_list import ChoiceList
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 
 ROUNDS = 200
-"""As many as a plot can tell apart."""
+"""Rounds in a plot: more points could not be told apart."""
 
 
 class ScoresScreen(ModeScreen):
-    """Asks anew every ten seconds while it is seen: a round is five movies. The evidence of one verdict at a time."""
+    """Asks every ten seconds while it is seen, as a round takes five movies; for one verdict's evidence at a time."""
 
     MODE = "scores"
     WORDS = "#evidence-text"
@@ -139,16 +139,16 @@ class ScoresScreen(ModeScreen):
         if row is None or name is None or number is None:
             place.update(evidence_text(None, None))
             return
-        found = await self.rows("evidence", evaluator=name, round=number)
+        answer = await self.rows("evidence", evaluator=name, round=number)
         if self.unanswered:
             return
-        text: Text = evidence_text(row, str(found[0]["evidence_json"]) if found else None)
+        text: Text = evidence_text(row, str(answer[0]["evidence_json"]) if answer else None)
         place.update(text)
 
     # ---- keys
 
     def action_evidence(self) -> None:
-        """On a small terminal there is room for one of both."""
+        """Small terminals show the verdicts or the evidence of one: changes between them."""
         self.show_pane("verdicts" if self.has_class("-compact", "pane-evidence") else "evidence")
 
     def action_round(self, step: int) -> None:

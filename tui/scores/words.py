@@ -1,7 +1,7 @@
 """The evaluators' verdicts as lines, and their evidence as text. Pure; knows no Textual.
 
-Evidence is JSON that each evaluator shapes as it likes: it is told as it is, with words for keys and a mark before
-every word that settles something.
+Evidence is JSON of a form that each evaluator chooses: all of it is shown, keys without their underscores, and with a
+sign where something is proved, refuted, robust, fragile or unknown.
 """
 
 from __future__ import annotations
@@ -150,10 +150,10 @@ def evidence_text(row: Row | None, evidence_json: str | None) -> Text:
         text.append("\n\nwhat it does not know", f"bold {BLUE}")
         for sentence in unknown:
             text.append("\n? ", f"bold {ORANGE}").append(clean(sentence))
-    told = [(key, value) for key, value in evidence.items() if key not in _HIDDEN]
-    if told:
+    shown = [(key, value) for key, value in evidence.items() if key not in _HIDDEN]
+    if shown:
         text.append("\n\nwhat it rests on", f"bold {BLUE}")
-    for key, value in told:
+    for key, value in shown:
         for line in _lines(key, value, 0):
             text.append("\n").append_text(line)
     return text
@@ -181,8 +181,7 @@ def _lines(key: str, value: Any, indent: int) -> Iterator[Text]:
             yield from _lines(name, item, indent + _BELOW_INDENT)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         yield start.append(str(len(value)))
-        # What is refuted or open is looked for; what is proved may be scrolled to.
-        for item in sorted(value, key=_settled)[:_LONGEST_LIST]:
+        for item in sorted(value, key=_rank)[:_LONGEST_LIST]:
             yield from _record(item, indent + _BELOW_INDENT)
         if len(value) > _LONGEST_LIST:
             yield Text(" " * (indent + _BELOW_INDENT)).append(f"… and {len(value) - _LONGEST_LIST} more", GRAY)
@@ -195,10 +194,10 @@ def _lines(key: str, value: Any, indent: int) -> Iterator[Text]:
 
 
 _FIRST = ("refuted", "fragile", "unknown", "robust", "proved")
-"""What is wrong or open is looked for."""
+"""Of a long list: what is wrong or open comes first, what is proved last."""
 
 
-def _settled(item: Any) -> int:
+def _rank(item: Any) -> int:
     return _FIRST.index(item["settled"]) if _has_mark(item) else 0
 
 
@@ -207,7 +206,7 @@ def _has_mark(item: Any) -> bool:
 
 
 def _record(item: Any, indent: int) -> Iterator[Text]:
-    """One of several objects of the same form. What settles it becomes its mark, a statement its sentence."""
+    """One of several objects of the same form: the sign of its outcome, its statement as a sentence, the rest."""
     if not isinstance(item, dict):
         yield Text(" " * indent + _scalar(item))
         return
@@ -224,8 +223,8 @@ def _record(item: Any, indent: int) -> Iterator[Text]:
         line.append(clean(statement))
     plain = {key: value for key, value in rest.items() if not isinstance(value, dict | list)}
     if plain:
-        said = ", ".join(f"{_words(key)} {_scalar(value)}" for key, value in plain.items())
-        line.append(f" ({said})" if statement is not None else said, GRAY if statement is not None else "")
+        values = ", ".join(f"{_words(key)} {_scalar(value)}" for key, value in plain.items())
+        line.append(f" ({values})" if statement is not None else values, GRAY if statement is not None else "")
     yield line
     for key, value in rest.items():
         if key not in plain:

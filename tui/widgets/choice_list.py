@@ -1,4 +1,4 @@
-"""A short list with a cursor. The movie table's smaller sister: it holds all its lines."""
+"""A short list with a cursor. It holds all its lines, where the movie table holds a few pages."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from frazil.tui.words.palette import BLUE, GRAY
 
 
 class TextPrompt(ModalScreen[str | None]):
-    """Asks for a line; None when the person thought better of it."""
+    """Asks for a line of text; ends with it, or with None when it was cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
@@ -45,7 +45,7 @@ class TextPrompt(ModalScreen[str | None]):
 
 
 class SortDialog(ModalScreen[str | None]):
-    """Which column sorts, of pairs of key and title; ends with its key. The present one is turned round."""
+    """Which column sorts, of pairs of key and title; ends with a key. Choosing the present one reverses it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,s", "dismiss(None)", "Cancel")]
 

@@ -31,7 +31,8 @@ _FULL_SIZE = (110, 32)
 """From this size on everything stands side by side."""
 _WIDE = 160
 _ALL_KEYS_WIDTH = 100
-_ANEW_US = 10_000_000
+_REFRESH_US = 10_000_000
+"""After this long a mode asks again, for what changes without a sign in the state."""
 
 MODES = {
     "causes": ("c", "causes: what costs session and movie their signal, and what to change"),
@@ -48,7 +49,7 @@ def mode_bindings(present: str) -> list[Binding]:
 
 
 def mode_keys(present: str) -> Keys:
-    """The same in words."""
+    """The same keys and where they lead, for the help."""
     there = tuple((key, f"{words}; again: back") for name, (key, words) in MODES.items() if name != present)
     back = () if present == "live" else ((f"{MODES[present][0]}, Escape", "back to the movies"),)
     return (*back, *there)
@@ -66,15 +67,15 @@ SHARED_KEYS: Keys = (
 class KeysLine(Footer):
     """The footer; on a narrow terminal only the keys that nobody can do without."""
 
-    _told: tuple[tuple[str, str, bool], ...] | None = None
+    _drawn: tuple[tuple[str, str, bool], ...] | None = None
 
     def bindings_changed(self, screen: Screen[Any]) -> None:
-        """Drawn anew only when other keys are told: Textual keeps some of the widgets that it replaces."""
-        told = tuple((key, one.binding.description, one.enabled) for key, one in screen.active_bindings.items())
-        if told == self._told:
+        """Drawn again only when the keys differ: Textual keeps some of the widgets that it replaces."""
+        keys = tuple((key, one.binding.description, one.enabled) for key, one in screen.active_bindings.items())
+        if keys == self._drawn:
             return
         if self.is_attached and screen is self.screen and screen.app.app_focus:
-            self._told = told
+            self._drawn = keys
         super().bindings_changed(screen)
 
     def __init__(self, less: frozenset[str]) -> None:
@@ -109,7 +110,7 @@ class ModeScreen(Screen[object]):
     """Names of keys that a narrow footer leaves out; the help has them."""
 
     WORDS: ClassVar[str | None] = None
-    """Where the person is told that no answer has come yet."""
+    """Selector of the widget that says so while no answer has come yet; None: there is none."""
 
     SHARED_BINDINGS: ClassVar[list[Binding]] = [
         Binding("p", "pause", "pause"),
@@ -129,7 +130,7 @@ class ModeScreen(Screen[object]):
         self.answered = False
         """The daemon has answered this mode's questions before: what is shown is worth keeping."""
         self._asked: tuple[object, ...] | None = None
-        """What the answers on the screen are about."""
+        """What `about` said when questions were asked last."""
 
     def body(self) -> ComposeResult:
         """What stands between header and alerts."""
@@ -143,7 +144,7 @@ class ModeScreen(Screen[object]):
         """Ask for what is seen."""
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
-        """A new state is here, about once a second; `came_back`: from a daemon that was gone, or is another one."""
+        """A new state is here, about once a second; `came_back`: the daemon was gone before, or has been restarted."""
 
     def compose(self) -> ComposeResult:
         yield SessionHeader(id="header")
@@ -189,8 +190,9 @@ class ModeScreen(Screen[object]):
         self.query_one(GateBanner).show_gate(state.gate)
         self.query_one(AlertsLine).show_state(state)
         self.shown_state(state, came_back=came_back)
-        about = (state.daemon_started_utc_us, state.utc_us // _ANEW_US, *self.about(state))
-        # A question can be lost while the daemon lives on (it was busy for longer than the client waits): asked again.
+        about = (state.daemon_started_utc_us, state.utc_us // _REFRESH_US, *self.about(state))
+        # A question can be lost while the daemon lives on, if it was busy for longer than the client waits: then it is
+        # asked again with the next state.
         if self.in_front and (self.unanswered or about != self._asked):
             self._asked = about
             self.unanswered = False
@@ -208,12 +210,12 @@ class ModeScreen(Screen[object]):
         self.query_one(GoneBanner).show_gone(gone.silent_s, None if self.seen is None else self.seen.status)
 
     def say_unanswered(self) -> None:
-        """Unless earlier answers stand there."""
+        """Says that no answer has come, unless earlier answers are shown."""
         if self.WORDS is not None and self.unanswered and not self.answered:
             self.query_one(self.WORDS, Static).update(ENDED if self.gone else ASKED_AGAIN)
 
     async def ask(self, question: Awaitable[T]) -> T | None:
-        """The answer, or None with a word to the person when there is none."""
+        """The answer; None when there is none: the banner or a notice says why."""
         try:
             return await question
         except DaemonGoneError:
@@ -248,7 +250,7 @@ class ModeScreen(Screen[object]):
             picture.take(event.movie_id, answer)
 
     def picture_of(self, event: Picture.Wanted) -> str:
-        """The movie that the daemon is asked for."""
+        """The movie whose picture the daemon is asked for."""
         return event.movie_id
 
     # ---- orders
@@ -280,8 +282,8 @@ class ModeScreen(Screen[object]):
             if text:
                 self.order("intervention", {"sentence": text}, text)
 
-        asked = TextPrompt("What have you changed?", placeholder="e.g. waiting 20 s after stage moves", required=True)
-        self.app.push_screen(asked, then)
+        prompt = TextPrompt("What have you changed?", placeholder="e.g. waiting 20 s after stage moves", required=True)
+        self.app.push_screen(prompt, then)
 
     @work(group="command")
     async def action_acknowledge(self) -> None:

@@ -68,21 +68,21 @@ class AlertsLine(Static):
         if self._state is None:
             return
         text = self._text(self._state)
-        if text != self._drawn:  # another text may need another height: the whole screen is laid out anew
+        if text != self._drawn:  # costly: another text may need another height, and the whole screen another layout
             self._drawn = text
             self.update(text)
 
     def _text(self, state: LiveState) -> Text:
         if not state.alerts_open:
             return Text("✓ no open alerts", GRAY)
-        told = state.urgent_alerts or (state.newest_alert or "",)
+        alerts = state.urgent_alerts or (state.newest_alert or "",)
         if self.app.size.height < _TALL:
-            told = told[:1]
+            alerts = alerts[:1]
         begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} "
         key = "  k: acknowledge"
         room = max(LEAST_CELLS, self.size.width - 2 - len(begin) - len(key))
         lines = []
-        for number, alert in enumerate(told):
+        for number, alert in enumerate(alerts):
             words = Text(words_first(alert, room))
             words.truncate(room, overflow="ellipsis")
             head = Text(begin, f"bold {ORANGE}") if number == 0 else Text(" " * len(begin))

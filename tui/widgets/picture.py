@@ -67,7 +67,7 @@ class Picture(Widget):
 
     @property
     def drawn(self) -> bool:
-        """A picture, or words in its place, is there."""
+        """There is a picture, or words in its place."""
         return bool(self._strips or self._text)
 
     def show_kind(self, kind: PictureKind, title: str) -> None:
@@ -101,7 +101,7 @@ class Picture(Widget):
         self.post_message(self.Wanted(self, self.movie_id, width, height))
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._base = self.rich_style  # dear: once a drawing, not once a line
+        self._base = self.rich_style  # costly: once a drawing, not once a line
         self.call_later(self._ask)  # the size may be another one
         return super().render_lines(crop)
 

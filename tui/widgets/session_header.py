@@ -50,31 +50,32 @@ def _instrument(state: LiveState, short: bool) -> list[Text]:
 
 def _flow(state: LiveState, short: bool) -> list[Text]:
     # Nothing is too slow, too late or too bad before there is something to measure it by.
-    begun = state.recent_total > 0
-    behind = begun and state.ready_per_hour is not None and (state.found_per_hour or 0) > _BEHIND * state.ready_per_hour
-    disk_short = begun and state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
+    judged = state.recent_total > 0
+    found_per_hour, ready_per_hour = state.found_per_hour or 0.0, state.ready_per_hour
+    behind = judged and ready_per_hour is not None and found_per_hour > _BEHIND * ready_per_hour
+    disk_short = judged and state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
     kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
     few = state.recent_total >= _FEWEST_JUDGED and kept < _KEPT_WARNING
     found, ready = number(state.found_per_hour, 0), number(state.ready_per_hour, 0)
     idle_s = _idle_s(state)
     if short:
-        verdict = f"kept {state.recent_kept}/{state.recent_total}" if begun else "none finished yet"
+        verdict = f"kept {state.recent_kept}/{state.recent_total}" if judged else "none finished yet"
         rate = f"found {found} ready {ready}/h" if idle_s is None else f"… idle {duration(idle_s)}"
         lag = f"lag {duration(state.lag_p50_s)}/{duration(state.lag_p95_s)}"
     else:
-        verdict = f"last {state.recent_total}: {state.recent_kept} kept" if begun else "nothing finished yet"
+        verdict = f"last {state.recent_total}: {state.recent_kept} kept" if judged else "nothing finished yet"
         rate = f"found {found}/h ready {ready}/h"
         if idle_s is not None:
             rate = f"… nothing new for {duration(idle_s)}, before that {rate}"
         lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
-    verdict = f"{'! ' if few else '✓ ' if begun else '… '}{verdict}"
+    verdict = f"{'! ' if few else '✓ ' if judged else '… '}{verdict}"
     disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
     if state.disk_full_in_h is not None:
         disk += f", {duration(state.disk_full_in_h * 3600)}"
     parts = [
-        Text(verdict, ORANGE if few else GREEN if begun else GRAY),
-        Text(rate if begun or state.found_per_hour else ""),
-        Text(_warn(behind) + lag if begun else "", ORANGE if behind else ""),
+        Text(verdict, ORANGE if few else GREEN if judged else GRAY),
+        Text(rate if judged or state.found_per_hour else ""),
+        Text(_warn(behind) + lag if judged else "", ORANGE if behind else ""),
         Text(_warn(disk_short) + disk, VERMILION if disk_short else ""),
         Text(f"queue {state.queue_depth}"),
         Text(_redoing(state)),
@@ -84,7 +85,7 @@ def _flow(state: LiveState, short: bool) -> list[Text]:
 
 
 def _idle_s(state: LiveState) -> float | None:
-    """Since when no movie was found, if that is longer than their usual distance allows."""
+    """Seconds since the last movie was found, if that is much longer than usual between two movies; else None."""
     if not state.last_found_utc_us or not state.utc_us:
         return None
     since = (state.utc_us - state.last_found_utc_us) / 1e6

@@ -14,16 +14,16 @@ LEAST_CELLS = 24
 
 
 def words_first(text: object, width: int) -> str:
-    """An alert for a person: what happened first, then the movie's name, of a path only its last part.
+    """An alert with what happened first and the movie's name behind; of a path only its last part.
 
     Cut to `width` cells so that both can be seen; words are worth more than the beginning of a name.
     """
-    said = clean(text)
-    found = _LEADING.match(said)
-    if found is None:
-        return _ANY_PATH.sub(lambda path: movie_name(path[0]), said)
-    name = movie_name(found[1])
-    words = found[2]
+    sentence = clean(text)
+    match = _LEADING.match(sentence)
+    if match is None:
+        return _ANY_PATH.sub(lambda path: movie_name(path[0]), sentence)
+    name = movie_name(match[1])
+    words = match[2]
     room = max(LEAST_CELLS, width - len(name) - 3)
     if len(words) > room:
         name = shorten_left(name, max(12, width // 4))

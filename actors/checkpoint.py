@@ -32,7 +32,8 @@ def read(session_dir: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile
         It is damaged.
     """
-    with np.load(session_dir / _PATH, allow_pickle=False) as file:
+    # np.load closes a file that it opened itself only where that is whole.
+    with open(session_dir / _PATH, "rb") as opened, np.load(opened, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     return json.loads(str(arrays.pop("header"))), arrays
 

@@ -109,8 +109,12 @@ class QueryServer:
         return self._sockets.endpoints
 
     def start(self) -> Endpoints:
-        """Binds and serves. Raises `EndpointError`."""
-        self._sockets = BoundSockets(self.session_dir, self._given, self._curve)
+        """Binds and serves. Raises `EndpointError`; the server is closed then."""
+        try:
+            self._sockets = BoundSockets(self.session_dir, self._given, self._curve)
+        except BaseException:
+            self.close()
+            raise
         self._thread = threading.Thread(target=self._run, name="frazil-sockets", daemon=True)
         self._thread.start()
         return self.endpoints

@@ -97,8 +97,18 @@ def _pinned(folder: Path, text: str, toolchain: str) -> Path | None:
         repo = lean_dojo.LeanGitRepo.from_path(str(project))
         theorems = [lean_dojo.Theorem(repo, _FILE, f"Claims.{name}") for name in lean.theorem_names(text)]
         copy = Path(repo.repo.working_dir)
+        repo.repo.close()
+        _forget_repositories()
         if (copy / _FILE).read_text(encoding="utf-8") != text or not theorems:
             return None
     except Exception:  # the library's boundary: it raises what git, its cache and the network do; Lean works without
         return None
     return copy
+
+
+def _forget_repositories() -> None:
+    """LeanDojo remembers every repository that it opened, and each goes on holding a `git cat-file` that runs."""
+    from lean_dojo.data_extraction import lean as opened
+
+    opened.url_to_repo.cache_clear()
+    opened._to_commit_hash.cache_clear()

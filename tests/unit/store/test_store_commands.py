@@ -86,7 +86,7 @@ def test_tables_as_csv_parquet_and_json(session: Path, tmp_path: Path, make_resu
         for name, end in (("ctf", "csv"), ("frame_shifts", "parquet"), ("session", "json"))
     }
     run("export", str(session), *(word for name, file in files.items() for word in ("--table", f"{name}={file}")))
-    rows = list(csv.DictReader(files["ctf"].open()))
+    rows = list(csv.DictReader(files["ctf"].read_text().splitlines()))
     assert [float(row["defocus_u_angstrom"]) for row in rows] == [15_000.0 + i for i in range(5)]
     assert rows[0]["ice_ring_density"] == ""
     table = pq.read_table(files["frame_shifts"]).to_pydict()

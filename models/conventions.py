@@ -29,7 +29,13 @@ ANGSTROM_PER_MM = 1.0e7
 
 
 def shifts_to_relion_px(shift_angstrom: Sequence[float], pixel_size_angstrom: float) -> list[float]:
-    """One axis of frazil's shifts (A, displacement) as RELION's (px, to apply, first frame 0)."""
+    """One axis of frazil's shifts (A, displacement) as RELION's (px, to apply, first frame 0).
+
+    A specimen that goes towards +x by 2 A a frame is shifted back by RELION:
+
+    >>> shifts_to_relion_px([-2.0, 0.0, 2.0], pixel_size_angstrom=0.5)
+    [-0.0, -4.0, -8.0]
+    """
     first = shift_angstrom[0]
     return [-(shift - first) / pixel_size_angstrom for shift in shift_angstrom]
 
@@ -42,5 +48,9 @@ def shifts_from_relion_px(shift_px: Sequence[float], pixel_size_angstrom: float)
 
 
 def wrap_astigmatism_angle_deg(angle_deg: float) -> float:
-    """An axis has no direction: bring its angle to [-90, 90)."""
+    """An axis has no direction: bring its angle to [-90, 90).
+
+    >>> [wrap_astigmatism_angle_deg(angle) for angle in (30.0, 90.0, 170.0, -95.0)]
+    [30.0, -90.0, -10.0, 85.0]
+    """
     return (angle_deg + 90.0) % 180.0 - 90.0

@@ -77,7 +77,19 @@ class _Worker:
 
 
 class Scheduler:
-    """See the module. Movies are served by priority (small first), then by sequence."""
+    """See the module. Movies are served by priority (small first), then by sequence.
+
+    >>> scheduler = Scheduler(max_attempts=3)
+    >>> scheduler.add("later", sequence=2)
+    >>> scheduler.add("earlier", sequence=1)
+    >>> scheduler.worker_available("gpu-0")
+    >>> scheduler.dispatches(now_s=0.0)
+    [Dispatch(worker='gpu-0', movie_id='earlier', attempt=1)]
+    >>> scheduler.failed("gpu-0", FailureKind.WORLD, now_s=10.0)  # a full disk is not the movie's fault: again in 2 s
+    AfterFailure(quarantine=False, retry_at_s=12.0, restart_worker=False)
+    >>> scheduler.dispatches(now_s=10.0)
+    [Dispatch(worker='gpu-0', movie_id='later', attempt=1)]
+    """
 
     def __init__(self, *, max_attempts: int) -> None:
         self._max_attempts = max_attempts

@@ -137,7 +137,12 @@ def _replacing(path: Path) -> Iterator[TextIO]:
 
 
 def block_lines(block: StarBlock) -> Iterator[str]:
-    """The text of one block, line by line."""
+    """The text of one block, line by line.
+
+    >>> optics = StarBlock("optics", {"rlnOpticsGroupName": ["group 1"], "rlnVoltage": [300.0]})
+    >>> [line.rstrip() for line in block_lines(optics)][3:]
+    ['data_optics', '', 'loop_', '_rlnOpticsGroupName #1', '_rlnVoltage #2', '   "group 1"        300.0', '']
+    """
     if block.loop:
         yield from _loop_head(block.name, tuple(block.columns))
         yield from map(_row_line, zip(*block.columns.values(), strict=True))
@@ -159,7 +164,11 @@ def _row_line(row: Sequence[StarValue]) -> str:
 
 
 def star_text(value: StarValue) -> str:
-    """One value: nine significant digits; text with blanks in quotes. Raises ValueError for what STAR cannot hold."""
+    """One value: nine significant digits; text with blanks in quotes. Raises ValueError for what STAR cannot hold.
+
+    >>> star_text(15_000.0), star_text(1 / 3), star_text(True), star_text("a movie.mrc")
+    ('15000.0', '0.333333333', '1', '"a movie.mrc"')
+    """
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int):

@@ -63,7 +63,14 @@ def frequency_grid(
 
 
 def defocus_at_angle(parameters: CtfParameters, theta_rad: Tensor) -> Tensor:
-    """Defocus in A along direction theta (radians from +x towards +y); shape of `theta_rad`."""
+    """Defocus in A along direction theta (radians from +x towards +y); shape of `theta_rad`.
+
+    U lies along the astigmatism angle, V across it:
+
+    >>> optics = CtfParameters(300.0, 2.7, 0.07, 15_000.0, 14_000.0, astigmatism_angle_deg=90.0)
+    >>> defocus_at_angle(optics, torch.tensor([0.0, math.pi / 2], dtype=torch.float64)).tolist()
+    [14000.0, 15000.0]
+    """
     angle = math.radians(parameters.astigmatism_angle_deg)
     return parameters.mean_defocus_angstrom + 0.5 * parameters.astigmatism_angstrom * torch.cos(
         2.0 * (theta_rad - angle)
@@ -103,7 +110,14 @@ def chi_2d(parameters: CtfParameters, kx: Tensor, ky: Tensor) -> Tensor:
 
 
 def ctf_1d(parameters: CtfParameters, frequency_per_angstrom: Tensor, *, theta_rad: float | None = None) -> Tensor:
-    """CTF along direction `theta_rad`, or at the mean defocus when that is None; shape of the frequencies."""
+    """CTF along direction `theta_rad`, or at the mean defocus when that is None; shape of the frequencies.
+
+    It begins at minus the amplitude contrast, and underfocus lets it fall first: protein is dark.
+
+    >>> optics = CtfParameters(300.0, 2.7, 0.07, 15_000.0, 15_000.0)
+    >>> [round(value, 3) for value in ctf_1d(optics, torch.tensor([0.0, 0.01, 0.02])).tolist()]
+    [-0.07, -0.162, -0.427]
+    """
     if theta_rad is None:
         defocus: Tensor | float = parameters.mean_defocus_angstrom
     else:

@@ -48,6 +48,11 @@ def voltage_scale(voltage_kv: float) -> float:
 def critical_exposure_e_per_a2(frequency_per_angstrom: Tensor, voltage_kv: float) -> Tensor:
     """Exposure at which the *amplitude* at this frequency falls to exp(-1/2); infinite at zero frequency.
 
+    At 300 kV, for the 20 A and the 3 A of a structure:
+
+    >>> [round(value, 1) for value in critical_exposure_e_per_a2(torch.tensor([1 / 20, 1 / 3]), 300.0).tolist()]
+    [38.7, 4.3]
+
     Parameters
     ----------
     frequency_per_angstrom:
@@ -81,6 +86,12 @@ def whitened_weights(frequency_per_angstrom: Tensor, exposures_e_per_a2: Tensor,
     """Weights q_f / sqrt(sum_f q_f^2): the sum has the best SSNR at every k, and white noise stays white.
 
     Returns (F, ...) in the type of the frequencies. (Grant & Grigorieff 2015, eq. 9.)
+
+    The squares of the weights add up to 1 at every frequency, and the first frames count most at the high ones:
+
+    >>> weights = whitened_weights(torch.tensor([1 / 20, 1 / 3]), mid_frame_exposures_e_per_a2(4, 10.0, 0.0), 300.0)
+    >>> [[round(one, 2) for one in frame] for frame in weights.tolist()]
+    [[0.59, 0.95], [0.52, 0.3], [0.46, 0.09], [0.4, 0.03]]
     """
     left = exposure_filter(frequency_per_angstrom, exposures_e_per_a2.to(frequency_per_angstrom), voltage_kv)
     return left / left.square().sum(dim=0, keepdim=True).clamp_min(1e-30).sqrt()

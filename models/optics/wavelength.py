@@ -18,7 +18,10 @@ ANGSTROM_PER_M = 1.0e10
 
 
 def electron_wavelength_angstrom(voltage_kv: float) -> float:
-    """Wavelength in angstrom at an accelerating voltage in kilovolt (300 kV: 0.019687 A; 200 kV: 0.025079 A).
+    """Wavelength in angstrom at an accelerating voltage in kilovolt.
+
+    >>> [round(electron_wavelength_angstrom(voltage_kv), 6) for voltage_kv in (300.0, 200.0)]
+    [0.019687, 0.025079]
 
     Raises
     ------

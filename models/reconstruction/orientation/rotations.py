@@ -21,7 +21,13 @@ _GOLDEN_RAD = math.pi * (3 - math.sqrt(5))
 
 
 def matrices_from_euler_deg(angles_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 3) rot, tilt, psi in degrees to (..., 3, 3)."""
+    """(..., 3) rot, tilt, psi in degrees to (..., 3, 3).
+
+    As RELION's they turn the axes, so that a vector seems to turn the other way:
+
+    >>> (matrices_from_euler_deg(np.array([90.0, 0.0, 0.0])) @ [1.0, 0.0, 0.0]).round().tolist()
+    [0.0, -1.0, 0.0]
+    """
     angle = np.radians(np.asarray(angles_deg, dtype=np.float64))
     (ca, cb, cg), (sa, sb, sg) = np.moveaxis(np.cos(angle), -1, 0), np.moveaxis(np.sin(angle), -1, 0)
     rows = [

@@ -58,6 +58,11 @@ def generators(name: str) -> tuple[tuple[int, tuple[float, float, float]], ...]:
 def symmetry_matrices(name: str) -> NDArray[np.float64]:
     """(n, 3, 3) all rotations of the group, the identity first: a symmetric map has m(S r) = m(r).
 
+    >>> [len(symmetry_matrices(name)) for name in ("C1", "C3", "D7", "T", "O", "I1")]
+    [1, 3, 14, 12, 24, 60]
+    >>> symmetry_matrices("C4")[1].round().astype(int).tolist()  # a quarter turn about z takes x to y
+    [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+
     Raises
     ------
     ValueError

@@ -136,7 +136,7 @@ async def test_a_first_round_is_shown(session: Any, tools: Any) -> None:
         await pilot.press("m")
         await tools.settle(pilot)
         for words in ("no round yet", "no half maps yet", "no map yet", "no resolved round yet"):
-            assert words in tools.screen_text(app)
+            await tools.until(pilot, lambda words=words: words in tools.screen_text(app), words)
         session.service.with_map = True
         session.add(tools.make_rows(325, seed=1)[320:])
         await tools.until(pilot, lambda: "preferred orientation" in tools.screen_text(app), "the first round")

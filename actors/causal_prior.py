@@ -47,20 +47,25 @@ class CausalPriorActor:
         scopes: Mapping[str, Sequence[MovieEvidence]],
         map_resolution_angstrom: float | None,
         seconds_per_movie: float | None,
+        first: PriorSnapshot,
+        together: SessionParticles | None,
     ) -> AdviceAndShares:
-        """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's."""
+        """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's. `first`:
+        the session's version 0; `together`: what its particles say."""
         advice = [
             one
             for scope, movies in scopes.items()
             for one in interventions.advise(
                 movies,
                 prior,
+                first=first,
+                together=together,
                 scope=scope,
                 map_resolution_angstrom=map_resolution_angstrom,
                 seconds_per_movie=seconds_per_movie,
             )
         ]
-        return AdviceAndShares(tuple(advice), shares(scopes.get("session", ()), prior))
+        return AdviceAndShares(tuple(advice), shares(scopes.get("session", ()), prior, first))
 
     def session_particles(
         self, prior: PriorSnapshot, movies: Sequence[tuple[MovieEvidence, ParticleEvidence]]

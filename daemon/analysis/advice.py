@@ -14,6 +14,7 @@ from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
+from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.settle import with_settle_times
 from frazil.models.records import MovieEvidence
@@ -70,9 +71,9 @@ class Advice:
         self._advised_from: object = None
         """What the newest advice was made from."""
 
-    def ask(self, version: int, *, everything: bool) -> bool:
+    def ask(self, version: int, *, everything: bool, together: SessionParticles | None) -> bool:
         """Ask by this version; False: nothing has changed since the last time. `everything`: about the newest movies
-        of all, not only about those that the version has seen."""
+        of all, not only about those that the version has seen. `together`: what the session's particles say."""
         # While movies arrive: those that the version has seen, so that it does not matter who was faster.
         end = _NO_END if everything else version * EPOCH_MOVIES
         rows = self._store.rows(_NEWEST_SQL, end, _NEWEST_MOVIES)
@@ -80,7 +81,7 @@ class Advice:
         if not kept:
             return False
         resolution = self._map_resolution_angstrom()
-        asked_from = (version, tuple(kept), resolution, everything)
+        asked_from = (version, tuple(kept), resolution, everything, together)
         if asked_from == self._advised_from:
             return False
         prior = self._snapshot(version)
@@ -104,6 +105,8 @@ class Advice:
             scopes,
             resolution,
             about.seconds_per_movie,
+            self._snapshot(0),
+            together,
             accepts=is_a(AdviceAndShares),
             optional=True,
         )
@@ -130,9 +133,7 @@ class Advice:
         return _AdvisedMovies(movies, advice_rows.seconds_per_movie(settled))
 
     def _record(self, found: AdviceAndShares, version: int, about: _AdvisedMovies) -> None:
-        rows = advice_rows.advice_rows(
-            found.advice, version, seconds_per_movie=about.seconds_per_movie, utc_us=self._utc_us()
-        )
+        rows = advice_rows.advice_rows(found.advice, version, utc_us=self._utc_us())
         shares = advice_rows.share_rows(found.shares, version, len(about.movies))
         self._store.write(WritePolicy.DURABLE, causal_writes.replace_advice, rows, shares)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import mean, median
@@ -14,6 +13,7 @@ from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS, FACTORS
+from frazil.models.causal.information import LEAST_MOVIES
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieEvidence
@@ -21,11 +21,9 @@ from frazil.models.records import MovieEvidence
 ADVISED_MOVIES = 25
 """The newest kept ones: what the session is like now."""
 SESSION = "session"
-_LEAST_OF_SQUARE = 5
 _PAUSE = 10.0
 """A gap of so many times the median is a pause, not the pace."""
 _WORTH_A_WORD_LN_SSNR = 0.05
-_SECONDS_PER_HOUR = 3600.0
 _AS_ANNOUNCED = "nothing if this is what was meant"
 _OTHERWISE = "look at what was changed at the microscope then"
 _REMEDIES = {
@@ -112,7 +110,7 @@ def scopes(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, t
         if row.grid_square:
             losses.setdefault(row.grid_square, []).append(sum(row.losses_at_5_angstrom[place] for place in of_total))
     own = {square: [m for m in movies if m.exposure.grid_square == square] for square in losses}
-    several = [square for square in losses if len(own[square]) >= _LEAST_OF_SQUARE]
+    several = [square for square in losses if len(own[square]) >= LEAST_MOVIES]
     if len(several) > 1:
         worst = max(several, key=lambda square: (mean(losses[square]), square))
         found[worst] = tuple(own[worst])
@@ -128,34 +126,24 @@ def seconds_per_movie(movies: Iterable[MovieEvidence]) -> float | None:
     return mean(gap for gap in gaps if gap <= _PAUSE * median(gaps))
 
 
-def advice_rows(
-    advice: Iterable[Advice], prior_version: int, *, seconds_per_movie: float | None, utc_us: int
-) -> tuple[InterventionRow, ...]:
-    """Of each scope and cause the action that is worth most per hour; the session's first, then by gain.
+def advice_rows(advice: Iterable[Advice], prior_version: int, *, utc_us: int) -> tuple[InterventionRow, ...]:
+    """Of each scope and cause the action that is worth most per hour; the session's first, then by net gain.
 
     Of a square only what is worth more there.
     """
     best: dict[tuple[str, str], Advice] = {}
     for one in advice:
         key = one.scope, one.factor
-        if key not in best or _per_hour(one, seconds_per_movie) > _per_hour(best[key], seconds_per_movie):
+        if key not in best or one.net_ln_ssnr > best[key].net_ln_ssnr:
             best[key] = one
     told = [one for one in best.values() if one.scope == SESSION or _is_news(one, best.get((SESSION, one.factor)))]
-    ranked = sorted(told, key=lambda one: (one.scope != SESSION, -one.gain_ln_ssnr, one.action))
+    ranked = sorted(told, key=lambda one: (one.scope != SESSION, -one.net_ln_ssnr, one.action))
     return tuple(_row(one, place, prior_version, utc_us) for place, one in enumerate(ranked, 1))
 
 
 def _is_news(of_square: Advice, of_session: Advice | None) -> bool:
     """Whether acting on one square is worth more than acting on the whole session, which says the same."""
-    return of_session is None or of_square.gain_ln_ssnr > of_session.gain_ln_ssnr + _WORTH_A_WORD_LN_SSNR
-
-
-def _per_hour(advice: Advice, seconds_per_movie: float | None) -> float:
-    """ln of signal per hour gained: of its SSNR times the movies that are still taken."""
-    if not advice.movies_per_hour_change or not seconds_per_movie:
-        return advice.gain_ln_ssnr
-    share = 1.0 + advice.movies_per_hour_change * seconds_per_movie / _SECONDS_PER_HOUR
-    return advice.gain_ln_ssnr + math.log(max(share, 1e-6))
+    return of_session is None or of_square.net_ln_ssnr > of_session.net_ln_ssnr + _WORTH_A_WORD_LN_SSNR
 
 
 def _row(advice: Advice, place: int, prior_version: int, utc_us: int) -> InterventionRow:
@@ -185,12 +173,23 @@ def _row(advice: Advice, place: int, prior_version: int, utc_us: int) -> Interve
         movies_saved_share=advice.movies_saved_share,
         movies_per_hour_change=advice.movies_per_hour_change,
         prior_version=prior_version,
+        net_ln_ssnr=advice.net_ln_ssnr,
+        pays_probability=advice.pays_probability,
     )
 
 
 def share_rows(shares: Iterable[Share], prior_version: int, movie_count: int) -> tuple[ShareRow, ...]:
     """How well each cause is known."""
     return tuple(
-        ShareRow(share.factor, share.loss_ln_ssnr, share.sd, share.converged, movie_count, prior_version)
+        ShareRow(
+            share.factor,
+            share.loss_ln_ssnr,
+            share.sd,
+            share.converged,
+            movie_count,
+            prior_version,
+            share.first_sd,
+            share.told_nats,
+        )
         for share in shares
     )

@@ -54,7 +54,7 @@ class AfterVersion:
         if self._off or self._nothing_left == (version, final):
             return False
         if self._advice_due or everything:
-            asked = self._advice.ask(version, everything=everything)
+            asked = self._advice.ask(version, everything=everything, together=self._losses.together)
             self._advice_due = False
             if asked:
                 return True

@@ -74,11 +74,15 @@ class LossesOfEarlierMovies:
         """The version for which they were read."""
         self._fingerprint: str | None = None
         self._together: SessionParticles | None = None
-        """What the session's particles say together; None: that is not computed yet."""
         self._allowance = 0
         """Movies that may still be brought up to date with this version while others arrive."""
         self._hopeless: set[str] = set()
         """Movies whose losses cannot be brought up to date."""
+
+    @property
+    def together(self) -> SessionParticles | None:
+        """What the session's particles say together; None: that is not computed yet."""
+        return self._together
 
     def has_result(self, movie_id: str) -> None:
         """A movie has a result, for the first time or again."""

@@ -99,7 +99,7 @@ _EMPTY = {
     "failures": "no movie failed or was rejected",
     "forecast": "no forecast: there is no running map yet",
     "fsc": "no FSC: there is no running map yet",
-    "interventions": "no advice: nothing that frazil can act upon would surely gain 3 % of signal, or it is too early",
+    "interventions": "no advice: no change is known to gain more than it costs, or it is too early",
     "map_classes": "no several maps: they are made with particles.map_classes (--map-classes) above 1",
     "map_gains": "no running map yet",
     "reasons": "no movie failed or was rejected",

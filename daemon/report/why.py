@@ -110,6 +110,13 @@ class ShareKnown:
     loss_ln_ssnr: float
     sd: float
     converged: bool
+    """Known from the session, to within the tolerance."""
+    movie_count: int
+    """The newest kept movies, of which it is the mean."""
+    prior_version: int
+    first_sd: float | None = None
+    """Of the same mean by version 0; None: a session of an earlier frazil."""
+    told_nats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +261,10 @@ def why_session(reader: SessionReader) -> SessionWhy:
                 _number(row["loss_ln_ssnr"]) or 0.0,
                 _number(row["sd"]) or 0.0,
                 bool(row["converged"]),
+                int(_number(row["movie_count"]) or 0),
+                int(_number(row["prior_version"]) or 0),
+                _number(row["first_sd"]),
+                _number(row["told_nats"]),
             )
             for row in reader.named("causal_shares").as_dicts()
         ),

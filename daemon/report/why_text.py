@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from frazil.daemon.report.summary.text import utc_text
-from frazil.daemon.report.why import RESOLUTIONS_ANGSTROM, CauseLoss, LossAt, MovieWhy, SessionWhy
+from frazil.daemon.report.why import RESOLUTIONS_ANGSTROM, CauseLoss, LossAt, MovieWhy, SessionWhy, ShareKnown
+from frazil.models.causal.information import no_advice
 
 _BAR = 30
 _AT_5 = RESOLUTIONS_ANGSTROM.index(5.0)
@@ -75,8 +76,8 @@ def _session(found: SessionWhy) -> Iterator[str]:
     for number, advice in enumerate(found.advice, 1):
         yield f"  {number}. {advice.sentence}"
     if not found.advice:
-        known = "nothing that frazil can act upon would surely gain 3 % of signal" if found.shares else "not known yet"
-        yield f"  {known}"
+        first = found.shares[0] if found.shares else None
+        yield f"  {'not known yet' if first is None else no_advice(first.movie_count, first.prior_version)}"
     yield ""
     yield from _convergence(found)
 
@@ -85,12 +86,18 @@ def _convergence(found: SessionWhy) -> Iterator[str]:
     if not found.shares:
         return
     known = sum(share.converged for share in found.shares)
-    yield f"How sure: {known} of {len(found.shares)} causes are known well enough"
+    yield f"How sure: {known} of {len(found.shares)} causes are known from this session (loss at 5 A, before it -> now)"
     for share in found.shares:
-        if not share.converged:
-            yield f"  not yet: {share.words} ({share.loss_ln_ssnr:.2f} +- {share.sd:.2f} at 5 A)"
+        yield f"  {'known  ' if share.converged else 'not yet'}  {share.words:24}{_told(share)}"
     if found.last_change_sd is not None:
         yield f"  the newest version moved no strength by more than {found.last_change_sd:.2f} of its sd"
+
+
+def _told(share: ShareKnown) -> str:
+    told = f"{share.loss_ln_ssnr:.2f} +- {share.sd:.2f}"
+    if share.first_sd is None or share.told_nats is None:
+        return told
+    return f"{told}   sd {share.first_sd:.2f} -> {share.sd:.2f}, {share.told_nats:.1f} nats told"
 
 
 def _losses(losses: tuple[CauseLoss, ...], total: tuple[float, ...]) -> Iterator[str]:

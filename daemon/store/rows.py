@@ -176,6 +176,10 @@ class ShareRow:
     converged: bool
     movie_count: int
     prior_version: int
+    first_sd: float | None = None
+    """Of the same mean by version 0."""
+    told_nats: float | None = None
+    """What the session has told beyond version 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,9 @@ class InterventionRow:
     movies_saved_share: float | None = None
     movies_per_hour_change: float | None = None
     prior_version: int | None = None
+    net_ln_ssnr: float | None = None
+    """Gain less cost, as ln of the signal per hour."""
+    pays_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

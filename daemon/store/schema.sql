@@ -189,7 +189,7 @@ CREATE TABLE IF NOT EXISTS causal_shares (
     factor TEXT PRIMARY KEY,
     loss_ln_ssnr DOUBLE NOT NULL,         -- mean over the newest kept movies, at 5 A
     sd DOUBLE NOT NULL,                   -- of that mean
-    converged BOOLEAN NOT NULL,           -- known well enough: more movies of the same kind change nothing
+    converged BOOLEAN NOT NULL,           -- known from the session, to within the tolerance
     movie_count INTEGER NOT NULL, prior_version INTEGER NOT NULL
 );
 
@@ -445,3 +445,9 @@ CREATE TABLE IF NOT EXISTS feedback (
     note TEXT,
     who TEXT NOT NULL
 );
+
+-- Version 10: what the session has told of a cause beyond version 0, and what an advice gains less its cost.
+ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS first_sd DOUBLE;      -- of the same mean by version 0
+ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS told_nats DOUBLE;     -- beyond version 0 (Kullback-Leibler)
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS net_ln_ssnr DOUBLE;   -- ln of the signal per hour at 5 A
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS pays_probability DOUBLE;  -- that the net gain is above 0

@@ -1,7 +1,8 @@
-"""How well the session's causes are known: each factor's mean loss with its sd, and whether that is enough.
+"""How well the session's causes are known: each factor's mean loss with its sd, and what the session has told of it.
 
-The self-evaluation loop ends for a factor when its share is known to within one standard deviation of the tolerance
-(design of the loop, docs/science.md): then more movies of the same kind no longer change what is worth doing.
+The self-evaluation loop ends for a factor when its share is known to within one standard deviation of the tolerance,
+and known from the session: what version 0 believed before the first movie may be narrow and wrong for this microscope
+(design of the loop, docs/science.md).
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import numpy as np
 
 from frazil.models.causal.attribution import all_losses
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import FACTORS, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.information import LEAST_NATS, told_nats
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
-from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieEvidence
 
+SHARED = (*MODELLED_FACTORS, "aberrations", "defocus_spread")
+"""`unexplained` is of single movies, `heterogeneity` waits for particles."""
 TOLERANCE_LN_SSNR = 0.25
 """A quarter of a natural logarithm: the precision that attribution is held to, and about 5 % of a resolution."""
 
@@ -30,27 +34,42 @@ class Share:
     loss_ln_ssnr: float
     sd: float
     """Of the mean over these movies: what draws of the session's unknowns do to all of them together."""
+    first_sd: float
+    """Of the same movies by version 0."""
+    told_nats: float
+    """What the session has told of it beyond version 0 (Kullback-Leibler)."""
     converged: bool
-    """Known to within one sd of the tolerance."""
+    """Known to within one sd of the tolerance, and from the session."""
 
 
-def shares(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> tuple[Share, ...]:
-    """Of the modelled factors, the largest first; empty without movies. `heterogeneity` waits for particles."""
+def shares(
+    movies: Sequence[MovieEvidence], prior: PriorSnapshot, first: PriorSnapshot | None = None
+) -> tuple[Share, ...]:
+    """Of every factor that needs no particles, the largest first; empty without movies.
+
+    `first`: the session's version 0 (None: physics alone); what a movie's own frames and counts say is in both, so that
+    what is compared is what the movies have told of each other.
+    """
     if not movies:
         return ()
+    now = _mean_losses(movies, prior)
+    before = _mean_losses(movies, physics_prior() if first is None else first)
+    rows = []
+    for name in SHARED:
+        mean, sd = float(now[name].mean()), float(now[name].std())
+        first_mean, first_sd = float(before[name].mean()), float(before[name].std())
+        nats = 0.0 if prior.version == 0 else told_nats(mean, sd, first_mean, first_sd)
+        known = sd <= TOLERANCE_LN_SSNR and nats >= LEAST_NATS
+        rows.append(Share(name, max(mean, 0.0), sd, first_sd, nats, known))
+    return tuple(sorted(rows, key=lambda share: -share.loss_ln_ssnr))
+
+
+def _mean_losses(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, Array]:
+    """(S,) draws of the mean loss at 5 A by factor."""
     bands = band_frequencies_per_angstrom()
-    total: dict[str, np.ndarray] = {}
+    total = dict.fromkeys(SHARED, np.zeros(1))
     for movie in movies:
-        for name, loss in all_losses(movie, draw_causes(movie, prior), bands).items():
-            total[name] = total.get(name, 0.0) + curves_at(NAMED_PER_ANGSTROM, loss) / len(movies)
-    found = [
-        Share(
-            name,
-            float(max(total[name].mean(), 0.0)),
-            float(total[name].std()),
-            bool(total[name].std() <= TOLERANCE_LN_SSNR),
-        )
-        for name in FACTORS
-        if name in total and name != "heterogeneity"
-    ]
-    return tuple(sorted(found, key=lambda share: -share.loss_ln_ssnr))
+        losses = all_losses(movie, draw_causes(movie, prior), bands)
+        for name in SHARED:
+            total[name] = total[name] + curves_at(NAMED_PER_ANGSTROM, losses[name]) / len(movies)
+    return total

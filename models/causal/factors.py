@@ -24,6 +24,10 @@ BESIDE_TOTAL: tuple[str, ...] = ("aberrations", "defocus_spread", "motion_uncorr
 ALL_FACTORS: tuple[str, ...] = (*FACTORS, *BESIDE_TOTAL)
 """The order of every stored vector."""
 
+NOT_OF_THE_SESSION: tuple[str, ...] = ("radiation_damage", "temporal_coherence", "detector")
+"""Losses that nothing at the microscope changes during a session: the specimen's, the gun's and the camera's. They are
+told, but never first."""
+
 BAND_COUNT = 24
 _LOWEST_PER_ANGSTROM = 1 / 40
 _HIGHEST_PER_ANGSTROM = 1 / 2.8

@@ -1,43 +1,54 @@
 """What changing a cause would buy: do(cause := value) on the graph, along all of its paths.
 
-An intervention is carried out on the draws of every recent movie: the cause is set, everything downstream of it is
-computed again, everything else stays as it was drawn (the same noise, so that the difference is the intervention's).
+An intervention is carried out on the draws of every recent movie: the cause is set, the factors that the graph says it
+reaches are computed again, everything else stays as it was drawn (the same noise, so that the difference is the
+intervention's).
 Its gain in ln SSNR becomes angstrom by the slope of the session's own SSNR curve at the resolution it has, and movies
 by the number that the same map would have needed without it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from frazil.models.causal import settle
+from frazil.models.causal import counts, settle
 from frazil.models.causal.causes import CauseDraws, standard_normals
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.factors import (
+    BAND_COUNT,
+    MODELLED_FACTORS,
+    Array,
+    band_frequencies_per_angstrom,
+    curves_at,
+)
+from frazil.models.causal.graph import causal_graph, factors_reached
+from frazil.models.causal.information import LEAST_MOVIES, LEAST_NATS, told_nats
 from frazil.models.causal.mechanisms import MECHANISMS, dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
-from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.particles import SessionParticles, draw_particles
+from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieEvidence
 
 CREDIBLE = (0.025, 0.975)
-_TOUCHED = {
-    "motion": ("motion",),
-    "coincidence": ("coincidence", "motion"),
-    "ice": ("ice", "coincidence", "defocus_spread"),
-    "aberrations": ("aberrations",),
-    "spatial_coherence": ("spatial_coherence", "ice"),
-}
-"""Factors that an intervention on the cause reaches, those beside the total too: a map loses them all the same where
-nothing corrects them. The graph says the same (`graph.factors_reached`; a test compares)."""
+PAYS = 0.9
+"""So probable it has to be that an intervention gains more than it costs, or nothing is said."""
+LEAST_NET_LN_SSNR = 0.03
+"""What nobody would get up for."""
 _WAIT_S = (5.0, 10.0, 20.0)
 _RATE_SHARES = (0.5,)
-_THIN_QUANTILE = 0.25
 _IMAGE_SHIFT_SHARE = 0.5
+_KEPT_SHARES = (0.9, 0.75, 0.5, 0.25)
+_SKIPPED_HOLE = 0.1
+"""What a hole costs that is given up, in movies: the move to the next one, and the squares that are used up sooner."""
 _PARALLEL_MRAD = 0.01
-_LEAST_GAIN_LN_SSNR = 0.03
+_ALIGNMENT_H, _SESSION_LEFT_H = 0.25, 8.0
+"""What an alignment at the column takes, and the time in which it has to pay: a night."""
 _SECONDS_PER_HOUR = 3600.0
 
 
@@ -63,50 +74,75 @@ class Advice:
     """Share of the movies that could be left out for the same map: 1 - exp(-gain)."""
     movies_per_hour_change: float | None
     sentence: str
+    net_ln_ssnr: float = 0.0
+    """Gain less cost (movies per hour, holes given up, time of an alignment), as ln of the signal per hour at 5 A."""
+    pays_probability: float = 0.0
+    """Probability that the net gain is above 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Option:
+    """What could be done, and what it costs."""
+
     factor: str
+    node: str
+    """Of the causal graph: what is set; the factors that it reaches are computed again."""
     action: str
     words: str
     do: Callable[[int, CauseDraws], CauseDraws]
     """The draws of a movie of the scope, by its place, with the cause set."""
     extra_s_per_movie: float = 0.0
+    cost_ln: float = 0.0
+    """Besides the time per movie: ln of the share of the session that is left for movies, negative."""
+    cost_words: str = ""
+
+
+@lru_cache(maxsize=16)
+def reached(node: str) -> tuple[str, ...]:
+    """Factors that an intervention on a node of the graph changes, those beside the total too: a map loses them all the
+    same where nothing corrects them."""
+    return factors_reached(causal_graph(), node)
 
 
 def advise(
     movies: Sequence[MovieEvidence],
     prior: PriorSnapshot,
     *,
+    first: PriorSnapshot | None = None,
+    together: SessionParticles | None = None,
     scope: str = "session",
     map_resolution_angstrom: float | None = None,
     seconds_per_movie: float | None = None,
 ) -> tuple[Advice, ...]:
-    """What to change, best first; empty where nothing is worth it.
+    """What to change, the largest net gain first; empty where nothing would pay, or too little is known.
 
     Parameters
     ----------
     movies:
         The recent ones (some 25 are enough) of the scope.
+    first:
+        The session's version 0: advice rests on what the session has told, not on what was believed before it. None:
+        physics alone.
+    together:
+        What the session's particles say of its beam tilt; None: nothing yet.
     map_resolution_angstrom:
         Of the running map; None: there is none yet.
     seconds_per_movie:
         From one movie to the next, for what waiting costs.
     """
-    if not movies:
+    if len(movies) < LEAST_MOVIES or prior.version == 0:
         return ()
-    pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
+    pairs = [(movie, _with_tilt(movie, draw_causes(movie, prior), together)) for movie in movies]
     now = _losses_of(pairs)
     total = np.array([sum(losses.values()) for losses in now])  # (M, S, K)
     fall_angstrom2 = _fall_of_signal_angstrom2(prior)
-    found = []
-    for option in _options(pairs, prior):
+    advice = []
+    for option in _options(pairs, prior, physics_prior() if first is None else first):
         gain = _gain_of_map(_gains(option, pairs, now), total)
-        advice = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
-        if advice.gain_ln_ssnr >= _LEAST_GAIN_LN_SSNR and advice.gain_low > 0.0:
-            found.append(advice)
-    return tuple(sorted(found, key=lambda advice: -advice.gain_ln_ssnr))
+        made = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
+        if made.pays_probability >= PAYS and made.net_ln_ssnr >= LEAST_NET_LN_SSNR:
+            advice.append(made)
+    return tuple(sorted(advice, key=lambda one: -one.net_ln_ssnr))
 
 
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:
@@ -124,7 +160,7 @@ def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, sha
 def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[str, Array]]:
     """Of every movie as it is, by factor."""
     bands = band_frequencies_per_angstrom()
-    touched = {name for names in _TOUCHED.values() for name in names}
+    touched = sorted({name for node in _NODES for name in reached(node)})
     return [{name: MECHANISMS[name](movie, draws, bands) for name in touched} for movie, draws in pairs]
 
 
@@ -136,7 +172,7 @@ def _gains(
     gains = []
     for place, ((movie, draws), before) in enumerate(zip(pairs, now, strict=True)):
         done = option.do(place, draws)
-        less = [before[name] - MECHANISMS[name](movie, done, bands) for name in _TOUCHED[option.factor]]
+        less = [before[name] - MECHANISMS[name](movie, done, bands) for name in reached(option.node)]
         gains.append(np.sum(less, axis=0))
     return np.array(gains)
 
@@ -150,19 +186,45 @@ def _gain_of_map(gains: Array, total: Array) -> Array:
     return np.asarray(np.log(after / before))
 
 
-def _options(pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnapshot) -> list[_Option]:
+def _options(
+    pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnapshot, first: PriorSnapshot
+) -> list[_Option]:
+    """What can be done, as far as the session has told what it rests on."""
     movies = [movie for movie, _ in pairs]
     options = []
     if any(movie.settle_time_s is not None for movie in movies) and prior.settle_sums:
         options += [_settle_longer(movies, prior, extra_s) for extra_s in _WAIT_S]
     times = [m.exposure.exposure_time_s for m in movies if m.exposure.exposure_time_s]
-    if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies):
+    if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies) and _coincidences_told(prior, first):
         options += [_lower_rate(movies, prior, share, float(np.mean(times))) for share in _RATE_SHARES]
-    options.append(_thin_ice(pairs))
-    if any((m.exposure.image_shift_x_um or 0.0) or (m.exposure.image_shift_y_um or 0.0) for m in movies):
+    options += _thinner_ice(pairs)
+    if _strength_told("spatial_coherence", prior, first):
+        options.append(_parallel_beam())
+    # Rings say nothing of the beam tilt that image shift leaves: only particles are a reason to change it.
+    shifted = any((m.exposure.image_shift_x_um or 0.0) or (m.exposure.image_shift_y_um or 0.0) for m in movies)
+    if shifted and all(draws.shifted_tilt_mrad is not None for _, draws in pairs):
         options.append(_less_image_shift())
-    options.append(_parallel_beam())
     return options
+
+
+def _with_tilt(movie: MovieEvidence, draws: CauseDraws, together: SessionParticles | None) -> CauseDraws:
+    if together is None or not together.tilt_mean:
+        return draws
+    of_particles = draw_particles(together, movie, None, np.zeros(BAND_COUNT))
+    return draws.doing(axial_tilt_mrad=of_particles.axial_tilt_mrad, shifted_tilt_mrad=of_particles.shifted_tilt_mrad)
+
+
+def _strength_told(name: str, prior: PriorSnapshot, first: PriorSnapshot) -> bool:
+    place = MODELLED_FACTORS.index(name)
+    (mean, sd), (first_mean, first_sd) = prior.strengths(), first.strengths()
+    return told_nats(mean[place], sd[place], first_mean[place], first_sd[place]) >= LEAST_NATS
+
+
+def _coincidences_told(prior: PriorSnapshot, first: PriorSnapshot) -> bool:
+    """Whether the session's counts have told how many electrons the camera loses."""
+    _, _, mean, sd = counts.zero_and_loss(prior.count_belief())
+    _, _, first_mean, first_sd = counts.zero_and_loss(first.count_belief())
+    return told_nats(mean, sd, first_mean, first_sd) >= LEAST_NATS
 
 
 def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> _Option:
@@ -172,7 +234,9 @@ def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_
         removed = settle.drift_removed(belief, movies[place], z, settled_s=settled_s[place], extra_s=extra_s)
         return draws.doing(drift_removed=removed)
 
-    return _Option("motion", f"settle+{extra_s:g}s", f"wait {extra_s:g} s longer after moving the stage", do, extra_s)
+    words = f"wait {extra_s:g} s longer after moving the stage"
+    per_movie_s = extra_s * settle.moves_per_movie(movies)
+    return _Option("motion", "settle_time", f"settle+{extra_s:g}s", words, do, per_movie_s)
 
 
 def _lower_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float, exposure_s: float) -> _Option:
@@ -188,33 +252,76 @@ def _lower_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: fl
         return draws.doing(dose_rate_scale=share, drift_removed=removed)
 
     words = f"lower the dose rate to {100 * share:.0f} % and expose longer"
-    return _Option("coincidence", f"dose-rate*{share:g}", words, do, exposure_s * (1.0 / share - 1.0))
+    return _Option("coincidence", "dose_rate", f"dose-rate*{share:g}", words, do, exposure_s * (1.0 / share - 1.0))
 
 
-def _thin_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> _Option:
-    typical = [float(np.median(draws.ice_thickness_nm)) for _, draws in pairs]
-    thin_nm = float(np.quantile(typical, _THIN_QUANTILE))
+def _thinner_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[_Option]:
+    """To skip holes above a thickness, and take others like those that are kept."""
+    typical_nm = np.array([float(np.median(draws.ice_thickness_nm)) for _, draws in pairs])
+    order = np.argsort(typical_nm, kind="stable")
+    options = []
+    for share in _KEPT_SHARES:
+        kept = order[: round(share * len(pairs))]
+        if 0 < len(kept) < len(pairs) and typical_nm[kept[-1]] < typical_nm[order[len(kept)]]:
+            options.append(_skip_thick(pairs, typical_nm, kept))
+    return options
+
+
+def _skip_thick(
+    pairs: Sequence[tuple[MovieEvidence, CauseDraws]], typical_nm: Array, kept: NDArray[np.intp]
+) -> _Option:
+    """`kept`: places of the movies that stay, thinnest first. The ice of the others becomes that of a kept one, each in
+    its turn: what is taken instead is like what is kept."""
+    limit_nm = float(0.5 * (typical_nm[kept[-1]] + np.sort(typical_nm)[len(kept)]))
+    given_up = len(pairs) - len(kept)
+    stand_ins = dict(zip(sorted(set(range(len(pairs))) - set(kept.tolist())), itertools.cycle(kept.tolist())))
 
     def do(place: int, draws: CauseDraws) -> CauseDraws:
-        thinner = min(1.0, thin_nm / float(np.median(draws.ice_thickness_nm)))
-        return draws.doing(ice_thickness_nm=draws.ice_thickness_nm * thinner)
+        stand_in = stand_ins.get(place)
+        return draws if stand_in is None else draws.doing(ice_thickness_nm=pairs[stand_in][1].ice_thickness_nm)
 
-    words = f"keep to holes with ice of at most {thin_nm:.0f} nm (the best quarter of those seen)"
-    return _Option("ice", "thin-ice", words, do)
-
-
-def _less_image_shift() -> _Option:
-    def do(place: int, draws: CauseDraws) -> CauseDraws:
-        return draws.doing(image_shift_scale=_IMAGE_SHIFT_SHARE)
-
-    return _Option("aberrations", "image-shift*0.5", "halve the image shift, or calibrate the beam tilt against it", do)
+    return _Option(
+        "ice",
+        "ice_thickness",
+        "thin-ice",
+        f"skip holes with ice above {limit_nm:.0f} nm",
+        do,
+        cost_ln=-float(np.log1p(_SKIPPED_HOLE * given_up / len(kept))),
+        cost_words=f"gives up {given_up} of {len(pairs)} holes",
+    )
 
 
 def _parallel_beam() -> _Option:
     def do(place: int, draws: CauseDraws) -> CauseDraws:
         return draws.doing(source_half_angle_mrad=np.minimum(draws.source_half_angle_mrad, _PARALLEL_MRAD))
 
-    return _Option("spatial_coherence", "parallel-beam", "make the illumination parallel", do)
+    words = "make the illumination parallel"
+    return _alignment("spatial_coherence", "illumination_angle", "parallel-beam", words, do)
+
+
+def _less_image_shift() -> _Option:
+    def do(place: int, draws: CauseDraws) -> CauseDraws:
+        return draws.doing(image_shift_scale=_IMAGE_SHIFT_SHARE)
+
+    words = "halve the image shift, or calibrate the beam tilt against it"
+    return _alignment("aberrations", "image_shift", "image-shift*0.5", words, do)
+
+
+def _alignment(factor: str, node: str, action: str, words: str, do: Callable[[int, CauseDraws], CauseDraws]) -> _Option:
+    """What is done once at the column."""
+    return _Option(
+        factor,
+        node,
+        action,
+        words,
+        do,
+        cost_ln=float(np.log1p(-_ALIGNMENT_H / _SESSION_LEFT_H)),
+        cost_words=f"takes some {60 * _ALIGNMENT_H:.0f} min",
+    )
+
+
+_NODES = ("settle_time", "dose_rate", "ice_thickness", "illumination_angle", "image_shift")
+"""Of the graph: what advice sets."""
 
 
 def _advice(
@@ -235,10 +342,13 @@ def _advice(
     map_to = None
     if map_resolution_angstrom is not None:
         map_to = _moved_angstrom(map_resolution_angstrom, gain, fall_angstrom2, nyquist)
-    change = None
-    if seconds_per_movie and option.extra_s_per_movie:
-        now, then = (_SECONDS_PER_HOUR / s for s in (seconds_per_movie, seconds_per_movie + option.extra_s_per_movie))
-        change = then - now
+    change, cost_ln = None, option.cost_ln
+    if option.extra_s_per_movie:
+        # Who does not know the pace does not know what waiting costs: nothing that waits is advised then.
+        now_s = seconds_per_movie or 0.0
+        then_s = now_s + option.extra_s_per_movie
+        cost_ln += float(np.log(max(now_s, 1e-9) / then_s))
+        change = _SECONDS_PER_HOUR / then_s - _SECONDS_PER_HOUR / now_s if now_s else None
     advice = Advice(
         factor=option.factor,
         action=option.action,
@@ -253,12 +363,14 @@ def _advice(
         movies_saved_share=float(1 - np.exp(-max(float(at_5.mean()), 0.0))),
         movies_per_hour_change=change,
         sentence="",
+        net_ln_ssnr=float(at_5.mean()) + cost_ln,
+        pays_probability=float(np.mean(at_5 + cost_ln > 0.0)),
     )
-    return replace(advice, sentence=_sentence(option.words, advice))
+    return replace(advice, sentence=_sentence(option, advice))
 
 
-def _sentence(words: str, advice: Advice) -> str:
-    """ "wait 10 s longer after moving the stage: map 3.9 -> 3.5 A (3.3-3.7); costs 70 movies/h"."""
+def _sentence(option: _Option, advice: Advice) -> str:
+    """ "wait 10 s longer after moving the stage: map 3.9 -> 3.5 A (3.3-3.7); costs 70 movies/h; in all ..."."""
     parts = []
     for name, start, moved in (
         ("map", advice.map_resolution_from_angstrom, advice.map_resolution_to_angstrom),
@@ -268,11 +380,13 @@ def _sentence(words: str, advice: Advice) -> str:
             parts.append(f"{name} {start:.1f} -> {moved[0]:.1f} A ({moved[1]:.1f}-{moved[2]:.1f})")
     gained = f"signal at 5 A x{np.exp(advice.gain_ln_ssnr):.2f}"
     gained += f" (x{np.exp(advice.gain_low):.2f}-{np.exp(advice.gain_high):.2f})"
-    text = f"{words}: {'; '.join([*parts, gained])}"
-    text += f"; the same map from {100 * advice.movies_saved_share:.0f} % fewer movies"
+    parts += [gained, f"the same map from {100 * advice.movies_saved_share:.0f} % fewer movies"]
     if advice.movies_per_hour_change:
-        text += f"; costs {-advice.movies_per_hour_change:.0f} movies/h"
-    return text
+        parts.append(f"costs {-advice.movies_per_hour_change:.0f} movies/h")
+    if option.cost_words:
+        parts.append(option.cost_words)
+    parts.append(f"all in all x{np.exp(advice.net_ln_ssnr):.2f} an hour")
+    return f"{option.words}: {'; '.join(parts)}"
 
 
 def _fall_of_signal_angstrom2(prior: PriorSnapshot) -> float:

@@ -8,6 +8,7 @@ is constant.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -65,6 +66,13 @@ def _moved(one: ExposureFacts, other: ExposureFacts) -> bool:
     if one.stage_x_um is None or other.stage_x_um is None or one.stage_y_um is None or other.stage_y_um is None:
         return False
     return float(np.hypot(one.stage_x_um - other.stage_x_um, one.stage_y_um - other.stage_y_um)) > _MOVED_UM
+
+
+def moves_per_movie(movies: Sequence[MovieEvidence]) -> float:
+    """Stage moves per movie, from one movie to the next in their order; 1 where nobody said where the stage was."""
+    pairs = list(itertools.pairwise(movie.exposure for movie in movies))
+    known = [pair for pair in pairs if all(one.stage_x_um is not None and one.stage_y_um is not None for one in pair)]
+    return sum(_moved(*pair) for pair in known) / len(known) if known else 1.0
 
 
 def drift_speed_angstrom_per_s(movie: MovieEvidence) -> float | None:

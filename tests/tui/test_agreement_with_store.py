@@ -9,7 +9,8 @@ from frazil.daemon.store.queries.catalogue import NAMED
 from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS, TREND_METRICS
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import NamedQuery
-from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
+from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, NOT_OF_THE_SESSION
+from frazil.models.causal.information import no_advice
 from frazil.models.evaluation.panel import ALL
 from frazil.tui.live.movie_columns import COLUMNS
 from frazil.tui.live.pages import View
@@ -83,6 +84,9 @@ def test_evaluators_and_stages_have_words() -> None:
 def test_causes_have_the_models_words() -> None:
     assert causes.WORDS == FACTOR_WORDS
     assert causes.BESIDE_TOTAL == BESIDE_TOTAL
+    assert causes.NOT_OF_THE_SESSION == NOT_OF_THE_SESSION
+    for known in ((4, 0), (4, 3), (25, 0), (25, 3)):
+        assert causes.no_advice(*known) == no_advice(*known)
     assert set(causes.SHORT) == set(FACTOR_WORDS)
     assert set(causes.MEDIUM) == set(FACTOR_WORDS)
     assert max(map(len, causes.SHORT.values())) <= 7

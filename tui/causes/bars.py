@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row, Scalar
-from frazil.tui.words.causes import BESIDE_TOTAL, MEDIUM, cause_word
+from frazil.tui.words.causes import BESIDE_TOTAL, MEDIUM, NOT_OF_THE_SESSION, cause_word, no_advice
 from frazil.tui.words.formatting import clean, clock, movie_name, number
 from frazil.tui.words.interval_bar import interval_bar
 from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, PURPLE
@@ -34,14 +34,15 @@ class Loss:
 
 
 def losses_of(rows: Sequence[Row]) -> list[Loss]:
-    """Rows with factor, loss_ln_ssnr and loss_sd; those of the total first, each by size."""
+    """Rows with factor, loss_ln_ssnr and loss_sd: of the total what can be changed, then the rest of it, then what is
+    beside it; each by size."""
     losses = []
     for row in rows:
         loss, sd = row.get("loss_ln_ssnr"), row.get("loss_sd")
         if isinstance(loss, int | float) and isinstance(sd, int | float):
             half = _TWO_SIDED_95 * sd
             losses.append(Loss(str(row["factor"]), float(loss), max(0.0, loss - half), loss + half))
-    return sorted(losses, key=lambda one: (one.beside_total, -one.loss, one.factor))
+    return sorted(losses, key=lambda one: (one.beside_total, one.factor in NOT_OF_THE_SESSION, -one.loss, one.factor))
 
 
 def scale_of(*movies: Sequence[Loss]) -> float:
@@ -87,7 +88,7 @@ def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[
     for place, row in enumerate(ranked, 1):
         text.append(f"{place}. ", "bold").append(clean(row["sentence"])).append("\n")
     if not ranked:
-        text.append("nothing would surely gain 3 % of signal\n" if shares else "not known yet\n", GRAY)
+        text.append(f"{_no_advice(shares)}\n", GRAY)
     text.append("\nwhat has changed\n", f"bold {BLUE}")
     for row in changes:
         movie = row.get("movie_number")
@@ -105,13 +106,20 @@ def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[
     return text
 
 
+def _no_advice(shares: Sequence[Row]) -> str:
+    if not shares:
+        return "not known yet"
+    movies, version = (shares[0].get(name) for name in ("movie_count", "prior_version"))
+    return no_advice(movies if isinstance(movies, int) else 0, version if isinstance(version, int) else 0)
+
+
 def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
     if not shares:
         return Text("no version of the prior has been made yet", GRAY)
     known = [row for row in shares if row.get("converged")]
     text = Text.assemble(
         ("✓ " if len(known) == len(shares) else "… ", GREEN if len(known) == len(shares) else ORANGE),
-        f"{len(known)} of {len(shares)} causes known well enough",
+        f"{len(known)} of {len(shares)} causes known from this session",
     )
     for row in shares:
         if not row.get("converged"):

@@ -52,6 +52,21 @@ SHORT: dict[str, str] = {
 }
 """At most seven cells."""
 BESIDE_TOTAL = ("aberrations", "defocus_spread", "motion_uncorrected")
+NOT_OF_THE_SESSION = ("radiation_damage", "temporal_coherence", "detector")
+"""What nothing at the microscope changes: told after what can be changed."""
+LEAST_MOVIES = 10
+"""Nothing is advised from fewer."""
+
+
+def no_advice(movie_count: int, prior_version: int) -> str:
+    """Why nothing is advised from so many movies with a version of the prior."""
+    if movie_count < LEAST_MOVIES:
+        return f"not known yet: {LEAST_MOVIES - movie_count} movies more"
+    if prior_version == 0:
+        return "not known yet: nothing has been learnt from this session's movies"
+    return "nothing would pay: no change is known to gain more than it costs"
+
+
 """Processing can undo these, or has: they do not count in a movie's total."""
 
 

@@ -39,6 +39,7 @@ from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
+from frazil.models.causal.factors import NOT_OF_THE_SESSION
 from frazil.models.map_round import as_values, record_from_row
 from frazil.models.records import MovieState
 
@@ -296,10 +297,12 @@ def _squares(ask: Asker) -> tuple[Square, ...]:
 
 
 def _losses(ask: Asker) -> tuple[FactorLoss, ...]:
-    return tuple(
+    """The largest first; those that nothing at the microscope changes after the others."""
+    losses = (
         FactorLoss(str(row["factor"]), number(row["loss_ln_ssnr"]) or 0.0, number(row["loss_sd"]), _count(row))
         for row in ask.rows("losses_by_factor", last=1000)
     )
+    return tuple(sorted(losses, key=lambda loss: loss.factor in NOT_OF_THE_SESSION))
 
 
 def _initial_map(settings_yaml: str) -> str | None:

@@ -11,7 +11,7 @@ from frazil.daemon.report.summary.advice import (
 )
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.why import cause_words
-from frazil.models.causal.factors import BESIDE_TOTAL
+from frazil.models.causal.factors import BESIDE_TOTAL, NOT_OF_THE_SESSION
 
 _FEWEST_JUDGED = 8
 _GRADES = ("A good session", "A fair session", "A poor session")
@@ -68,14 +68,14 @@ def _against(summary: SessionSummary) -> list[str]:
 
 
 def _costs(summary: SessionSummary) -> str:
-    lasting = [loss for loss in summary.losses if loss.factor not in BESIDE_TOTAL]
+    lasting = [loss for loss in summary.losses if loss.factor not in (*BESIDE_TOTAL, *NOT_OF_THE_SESSION)]
     if not lasting:
         return _what_to_do(summary)
     first = max(lasting, key=lambda loss: loss.loss_ln_ssnr)
     error = "" if first.loss_sd is None else f" +- {first.loss_sd:.2f}"
     return (
-        f"Most signal is lost to {cause_words(first.factor)} ({first.loss_ln_ssnr:.2f}{error} of ln SSNR between "
-        f"10 and 4 A); {_uncapped(_what_to_do(summary))}"
+        f"Of what can be changed {cause_words(first.factor)} costs most ({first.loss_ln_ssnr:.2f}{error} of ln SSNR "
+        f"between 10 and 4 A); {_uncapped(_what_to_do(summary))}"
     )
 
 

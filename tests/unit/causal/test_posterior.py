@@ -171,7 +171,9 @@ def test_a_snapshot_survives_its_json_and_stays_small(known_movie: Make) -> None
     assert len(text) < 80_000
 
 
-def _settling(known_movie: Make, random: np.random.Generator, count: int, wait_s: float = 0.0) -> list[MovieEvidence]:
+def _settling(
+    known_movie: Make, random: np.random.Generator, count: int, wait_s: float = 0.0, speed_angstrom_per_s: float = 2.0
+) -> list[MovieEvidence]:
     """Three movies per stage position, the stage settling with 6 s; drift speeds scatter by a third."""
     movies, clock = [], START_UTC_US
     for index in range(count):
@@ -179,7 +181,7 @@ def _settling(known_movie: Make, random: np.random.Generator, count: int, wait_s
         clock += round((12.0 + random.uniform(0, 4)) * S_TO_US) if turn == 0 else 7 * S_TO_US
         clock += round(wait_s * S_TO_US) if turn == 0 else 0
         since_move = (6.0, 13.0, 20.0)[turn] + wait_s
-        speed = 2.0 * (1 + 12 * np.exp(-since_move / 6.0)) * np.exp(random.normal(0, 0.3))  # A/s
+        speed = speed_angstrom_per_s * (1 + 12 * np.exp(-since_move / 6.0)) * np.exp(random.normal(0, 0.3))  # A/s
         path = speed * 4.0 / 20 * np.arange(20)
         movies.append(
             known_movie(
@@ -236,12 +238,28 @@ def test_drift_after_stage_moves_is_learnt_and_waiting_predicted(known_movie: Ma
         prior.settle_belief(), first, np.linspace(-2, 2, 41), settled_s=first.settle_time_s, extra_s=10.0
     )
     assert removed.mean() > 0.4
-    advice = advise(filled[-24:], prior, seconds_per_movie=9.0)
-    settling = [one for one in advice if one.action == "settle+10s"]
-    assert settling
-    assert settling[0].gain_low <= settling[0].gain_ln_ssnr <= settling[0].gain_high
-    assert "wait 10 s longer" in settling[0].sentence
-    assert "costs" in settling[0].sentence
+
+
+def test_waiting_is_advised_where_it_gains_more_than_the_movies_that_it_costs(known_movie: Make) -> None:
+    for speed_angstrom_per_s, pays in ((2.0, False), (8.0, True)):
+        movies = _settling(known_movie, np.random.default_rng(6), 45, speed_angstrom_per_s=speed_angstrom_per_s)
+        prior = learn(movies)
+        filled, _, _ = settle.with_settle_times(movies, None, None)
+        newest = filled[-24:]
+        assert settle.moves_per_movie(newest) == pytest.approx(7 / 23)
+        settling = [one for one in advise(newest, prior, seconds_per_movie=9.0) if one.factor == "motion"]
+        assert bool(settling) is pays
+        for one in settling:
+            assert one.gain_low <= one.gain_ln_ssnr <= one.gain_high
+            rate = 9.0 / (9.0 + float(one.action.removeprefix("settle+").removesuffix("s")) * 7 / 23)
+            assert one.net_ln_ssnr == pytest.approx(one.gain_ln_ssnr + np.log(rate))
+            assert one.pays_probability >= 0.9
+            assert "longer after moving the stage" in one.sentence
+            assert "costs" in one.sentence
+        # Who does not know the pace does not know what waiting costs, and a handful of movies says nothing.
+        assert not [one for one in advise(newest, prior) if one.factor == "motion"]
+        assert advise(newest[:9], prior, seconds_per_movie=9.0) == ()
+        assert advise(newest, physics_prior(), seconds_per_movie=9.0) == ()
 
 
 def test_longer_exposures_let_the_next_hole_of_a_stage_position_settle(known_movie: Make) -> None:

@@ -171,7 +171,7 @@ def test_the_verdict_names_what_is_wrong(filled: Store) -> None:
     assert headline(replace(many, metrics=bad))[0].startswith("A poor session (")
     good = headline(replace(many, counts={"ready": 99, "rejected": 1}))
     assert good[0].startswith("A good session: 99 of 100 finished movies kept (99 %), CTF fits to")
-    assert "Most signal is lost to motion inside frames (0.75 +- 0.10" in good[1]
+    assert "Of what can be changed motion inside frames costs most (0.75 +- 0.10" in good[1]
 
 
 def test_a_session_with_nothing_in_it_has_a_page(store: Store) -> None:

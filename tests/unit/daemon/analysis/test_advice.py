@@ -46,11 +46,13 @@ def evidence(sequence: int, square: str = "A") -> MovieEvidence:
     )
 
 
-def advice(action: str, gain: float, *, scope: str = "session", factor: str = "motion", per_hour: float | None = None):
+def advice(action: str, gain: float, *, scope: str = "session", factor: str = "motion", net: float | None = None):
     low, high = gain - 0.1, gain + 0.1
     return Advice(
-        *(factor, action, scope, gain, low, high, 4.0, (3.8, 3.7, 3.9), None, None, 0.1, per_hour),
+        *(factor, action, scope, gain, low, high, 4.0, (3.8, 3.7, 3.9), None, None, 0.1, None),
         sentence=f"do {action}",
+        net_ln_ssnr=gain if net is None else net,
+        pays_probability=0.95,
     )
 
 
@@ -73,7 +75,8 @@ def movies(put, ray):
     ray.answers["learn"] = lambda prior, results, forgetting, announced: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
-    ray.answers["advise"] = lambda *_: AdviceAndShares((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, True),))
+    found = AdviceAndShares((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, 0.3, 0.9, True),))
+    ray.answers["advise"] = lambda *_: found
     ray.answers["attribute"] = CausalPriorActor().attribute
     return count
 
@@ -139,8 +142,8 @@ def test_a_movie_with_another_result_keeps_what_that_says(open_desk, movies, put
 
 def test_advice_is_of_the_newest_movies_with_their_settle_times(open_desk, movies, ray, store):
     finish(open_desk())
-    _, (prior, scopes, resolution, pace_s) = [call for call in ray.calls if call[0] == "advise"][-1]
-    assert (prior.version, resolution, pace_s) == (2, None, 12.0)
+    _, (prior, scopes, resolution, pace_s, first, together) = [call for call in ray.calls if call[0] == "advise"][-1]
+    assert (prior.version, resolution, pace_s, first.version, together) == (2, None, 12.0, 0, None)
     assert [m.exposure.acquired_utc_us for m in scopes["session"]] == [
         START_UTC_US + i * 12_000_000 for i in range(movies)
     ]
@@ -150,6 +153,7 @@ def test_advice_is_of_the_newest_movies_with_their_settle_times(open_desk, movie
     assert (row["who"], row["sentence"], row["place"], row["prior_version"]) == ("frazil", "do thin-ice", 1, 2)
     (share,) = store.named("causal_shares").as_dicts()
     assert (share["factor"], share["converged"], share["movie_count"]) == ("motion", True, movies)
+    assert (share["first_sd"], share["told_nats"]) == (0.3, 0.9)
 
 
 def test_new_advice_replaces_frazils_and_not_what_people_did(open_desk, movies, ray, store):
@@ -163,13 +167,13 @@ def test_new_advice_replaces_frazils_and_not_what_people_did(open_desk, movies, 
 
 def test_of_several_ways_to_act_on_a_cause_the_one_worth_most_per_hour_is_told():
     ways = [
-        advice("settle+20s", 0.35, per_hour=-200.0),  # 300 an hour at 12 s: what is left is a third
-        advice("settle+5s", 0.30, per_hour=-20.0),
+        advice("settle+20s", 0.35, net=-0.7),
+        advice("settle+5s", 0.30, net=0.25),
         advice("thin-ice", 0.2, factor="ice"),
         advice("thin-ice", 0.6, factor="ice", scope="4"),
-        advice("settle+5s", 0.31, scope="4"),
+        advice("settle+5s", 0.31, net=0.26, scope="4"),
     ]
-    rows = advice_rows.advice_rows(ways, 7, seconds_per_movie=12.0, utc_us=1)
+    rows = advice_rows.advice_rows(ways, 7, utc_us=1)
     assert [(row.place, row.action, row.scope) for row in rows] == [
         (1, "settle+5s", "session"),
         (2, "thin-ice", "session"),
@@ -185,13 +189,14 @@ def test_the_worst_square_is_advised_when_there_are_several():
         losses[ALL_FACTORS.index("motion")] = motion
         return WindowRow(None, (), tuple(losses), square)
 
-    found = [evidence(i, "good" if i < 6 else "bad") for i in range(12)]
+    found = [evidence(i, "good" if i < 10 else "bad") for i in range(20)]
     prior = replace(physics_prior(), window=tuple(row(m.exposure.grid_square, float(i)) for i, m in enumerate(found)))
     assert {scope: len(movies) for scope, movies in advice_rows.scopes(found, prior).items()} == {
-        "session": 12,
-        "bad": 6,
+        "session": 20,
+        "bad": 10,
     }
-    assert list(advice_rows.scopes(found[:6], prior)) == ["session"], "one square is the session"
+    assert list(advice_rows.scopes(found[:10], prior)) == ["session"], "one square is the session"
+    assert list(advice_rows.scopes(found[:19], prior)) == ["session"], "nine movies say nothing of a square"
 
 
 def test_pauses_do_not_slow_the_pace():
@@ -308,7 +313,7 @@ def test_movies_before_a_new_beam_do_not_seem_to_have_thicker_ice_and_are_not_ad
     (point,) = store.named("change_points").as_dicts()
     assert point["cause"] == "illumination"
     assert abs(point["movie_number"] - 15) <= 1
-    _, (_, scopes, _, _) = [call for call in ray.calls if call[0] == "advise"][-1]
+    _, (_, scopes, *_) = [call for call in ray.calls if call[0] == "advise"][-1]
     assert len(scopes["session"]) == 30 - point["movie_number"]
     ice = store.sql(
         "SELECT m.sequence < 14 AS before, avg(loss_ln_ssnr) AS loss FROM causal_losses JOIN movies m USING (movie_id) "

@@ -118,9 +118,9 @@ def test_the_same_question_is_not_asked_twice(room: SimpleNamespace, make_result
     for number in range(room.store.count):
         cache.add(replace(make_result(number), evidence=EVIDENCE))
     advice = Advice(room.actor, room.context, cache, snapshot=room.snapshot, failed=lambda *_: True)
-    assert advice.ask(2, everything=True)
+    assert advice.ask(2, everything=True, together=None)
     room.actor.answer(Answer(None, ProcessEndedError("gone", 3)))
-    assert advice.ask(2, everything=True) is False
+    assert advice.ask(2, everything=True, together=None) is False
 
 
 def test_evidence_of_the_newest_movies_is_kept_and_read_once(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from movie_results import movie_result
 
 from frazil.daemon.export.relion import export_star
 from frazil.daemon.processing.optics_groups import OpticsGroupsOfMovies
@@ -19,7 +20,6 @@ from frazil.models.formats.star import read_star
 from frazil.models.records import (
     AcquisitionMetadata,
     CtfEstimate,
-    DeviceReport,
     FrameShifts,
     MovieFiles,
     MovieHeader,
@@ -51,22 +51,16 @@ def metadata(index: int) -> AcquisitionMetadata:
 def result(index: int) -> MovieResult:
     size, angle = astigmatism(planted(index))
     still = (0.0,) * 4
-    return MovieResult(
-        movie_id=f"m{index:02d}",
-        parameter_hash="p",
-        code_version="v",
-        prior_version=0,
+    return movie_result(
+        f"m{index:02d}",
         header=MovieHeader("x", "tiff", 4, SIDE_PX, SIDE_PX, "uint8"),
         pixel_size_angstrom=1.5,
         shifts=FrameShifts(still, still, (0.1,) * 4, 8.5, 4.0, 4.5, True),
-        local_motion=None,
         ctf=CtfEstimate(15_000.0 + size, 15_000.0, angle, 0.0, 20.0, 20.0, 4.2, 0.4, 0.1, reliable=True),
         spectra=Spectra((0.1, 0.2), (1.0, 1.0), (1.0, 1.0), (0.5, 0.2), (0.9, 0.5)),
         quality=Quality(40.0, 1.0, 0, None, 0.0, already_summed=False),
         picks=ParticlePicks((10.0, 20.0), (10.0, 20.0), (0.9, 0.8), 20.0),
-        losses=None,
         files=MovieFiles(micrograph=f"motion/{index}.mrc"),
-        device=DeviceReport("w", "n", "cpu", "cpu", None, 1),
     )
 
 

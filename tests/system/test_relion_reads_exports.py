@@ -11,6 +11,7 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+from movie_results import movie_result
 
 from frazil.daemon.export.relion import export_star
 from frazil.daemon.store.rows import MovieRow, SessionRow
@@ -20,7 +21,6 @@ from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.star import read_star
 from frazil.models.records import (
     CtfEstimate,
-    DeviceReport,
     FrameShifts,
     LocalMotion,
     MovieFiles,
@@ -48,11 +48,8 @@ def run(*words: str, cwd: Path) -> str:
 
 def result(index: int, folder: str) -> MovieResult:
     shifts = tuple(np.linspace(-3.0, 3.0, 8).tolist())
-    return MovieResult(
-        movie_id=f"m{index}",
-        parameter_hash="p",
-        code_version="v",
-        prior_version=0,
+    return movie_result(
+        f"m{index}",
         header=MovieHeader("x", "tiff", 8, SIDE_PX, SIDE_PX, "uint8"),
         pixel_size_angstrom=1.5,
         shifts=FrameShifts(shifts, shifts, (0.1,) * 8, 8.5, 4.0, 4.5, True),
@@ -61,9 +58,7 @@ def result(index: int, folder: str) -> MovieResult:
         spectra=Spectra((0.1, 0.2), (1.0, 1.0), (1.0, 1.0), (0.5, 0.2), (0.9, 0.5)),
         quality=Quality(40.0, 1.0, 0, None, 0.0, already_summed=False),
         picks=ParticlePicks(tuple(x for x, _ in PICKS), tuple(y for _, y in PICKS), (0.9, 0.8, 0.7), 60.0),
-        losses=None,
         files=MovieFiles(micrograph=f"motion/{folder}__a movie.mrc"),
-        device=DeviceReport("w", "n", "cpu", "cpu", None, 1),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from movie_results import movie_result
 
 from frazil.actors.sandbox_rerun import Rerunner, compiled_code
 from frazil.config.settings import CtfSettings, EvaluationSettings, MotionSettings, Settings
@@ -16,14 +17,9 @@ from frazil.models.formats.tiff_write import write_movie_tiff
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
 from frazil.models.records import (
     CtfEstimate,
-    DeviceReport,
     FrameShifts,
-    MovieFiles,
     MovieHeader,
-    MovieResult,
-    ParticlePicks,
     Quality,
-    Spectra,
 )
 
 PIXEL_ANGSTROM, SIZE, FRAMES = 1.5, 256, 6
@@ -48,14 +44,13 @@ def write_movie(path: Path) -> None:
 def job(path: Path, **evaluation: object) -> RerunJob:
     shifts = tuple(PIXEL_ANGSTROM * (frame - 2.5) for frame in range(FRAMES))
     zeros, sd = (0.0,) * FRAMES, (0.05,) * FRAMES
-    result = MovieResult(
-        movie_id="m", parameter_hash="p", code_version="0", prior_version=0,
-        header=MovieHeader(str(path), "tiff", FRAMES, SIZE, SIZE, "uint8"), pixel_size_angstrom=PIXEL_ANGSTROM,
-        shifts=FrameShifts(shifts, zeros, sd, 7.5, 3.0, 4.5, True), local_motion=None,
+    result = movie_result(
+        header=MovieHeader(str(path), "tiff", FRAMES, SIZE, SIZE, "uint8"),
+        pixel_size_angstrom=PIXEL_ANGSTROM,
+        shifts=FrameShifts(shifts, zeros, sd, 7.5, 3.0, 4.5, True),
         ctf=CtfEstimate(12_100.0, 11_900.0, 10.0, 0.0, 20.0, 20.0, 3.4, 0.8, 0.0, True),
-        spectra=Spectra((), (), (), (), ()), quality=Quality(120.0, 20.0, 0, None, 0.0, False), picks=ParticlePicks(),
-        losses=None, files=MovieFiles(), device=DeviceReport("w", "n", "cpu", "cpu", None, 1),
-    )  # fmt: skip
+        quality=Quality(120.0, 20.0, 0, None, 0.0, False),
+    )
     acquisition = AcquisitionParameters(PIXEL_ANGSTROM, 300.0, 2.7, 0.1, 10.0, 0.0, False, ())
     settings = Settings(
         motion=MotionSettings(patch_grid_x=1, patch_grid_y=1),

@@ -17,14 +17,17 @@ from frazil.daemon.store.lock import SessionLock, is_locked
 from frazil.daemon.store.store import Store
 
 # Writes movies as the daemon does and acknowledges each on its output once the store says that it is durable.
-WRITER = """
+COMMON = Path(__file__).parents[1] / "common"
+WRITER = f"""
 import sys
 from pathlib import Path
+sys.path.insert(0, {str(COMMON)!r})
 from frazil.daemon.store import engine, store, writer
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import MovieRow
 from frazil.daemon.store.writes import movie_writes
-from frazil.models.records import *
+from frazil.models.records import ParticlePicks, Spectra
+from movie_results import movie_result
 
 writer._CHECKPOINT_WAL_BYTES = 100_000  # so that a kill also meets checkpoints
 session, start = Path(sys.argv[1]), int(sys.argv[2])
@@ -32,19 +35,14 @@ curve = tuple(0.001 * i for i in range(1, 200))
 with SessionLock(session), store.Store.open(session, now_utc_us=1, min_free_bytes=0) as db:
     print("open", flush=True)
     for index in range(start, start + 100_000):
-        movie_id = f"m{index:06d}"
-        result = MovieResult(
-            movie_id, "p", "v", 0, MovieHeader("x", "mrc", 4, 64, 64, "uint8"), 1.0,
-            FrameShifts((0.0,) * 4, (0.0,) * 4, (0.1,) * 4, 1.0, 0.5, 0.5, True), None,
-            CtfEstimate(1e4, 9e3, 0.0, 0.0, 1.0, 1.0, 4.0, 0.5, 0.1, True),
-            Spectra(curve, curve, curve, curve, curve), Quality(1.0, 1.0, 0, None, 0.0, False),
-            ParticlePicks((1.0,), (2.0,), (0.5,)), None, MovieFiles(), DeviceReport("w", "n", "cpu", "cpu", None, 1),
-        )
+        movie_id = f"m{{index:06d}}"
+        spectra, picks = Spectra(curve, curve, curve, curve, curve), ParticlePicks((1.0,), (2.0,), (0.5,))
+        result = movie_result(movie_id, spectra=spectra, picks=picks)
         db.submit(movie_writes.register_movie, MovieRow(movie_id, movie_id, 0, index))
         attempt = db.submit(movie_writes.start_attempt, movie_id)
-        print(attempt.result() and f"attempt {movie_id}", flush=True)
+        print(attempt.result() and f"attempt {{movie_id}}", flush=True)
         done = db.submit(movie_writes.record_result, result, ready_utc_us=index, lag_s=1.0)
-        print(done.result() and f"ready {movie_id}", flush=True)
+        print(done.result() and f"ready {{movie_id}}", flush=True)
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from movie_results import movie_result
 
 from frazil.config.settings import Settings
 from frazil.daemon.session.context import SessionContext
@@ -23,7 +24,6 @@ from frazil.models.records import (
     AcquisitionMetadata,
     CausalLosses,
     CtfEstimate,
-    DeviceReport,
     FrameShifts,
     MovieEvidence,
     MovieFiles,
@@ -103,15 +103,12 @@ def desk_result(
 ) -> MovieResult:
     frequency = tuple(np.linspace(0.01, 0.4, 8).tolist())
     x_px = tuple(10.0 * (number + 1) for number in range(picks))
-    return MovieResult(
-        movie_id=f"m{sequence:03d}",
+    return movie_result(
+        f"m{sequence:03d}",
         parameter_hash=parameter_hash,
         code_version="1",
-        prior_version=0,
         header=MovieHeader(f"/raw/{sequence}.tif", "tiff", 2, 64, 64, "uint8"),
-        pixel_size_angstrom=1.0,
         shifts=FrameShifts((0.0, 0.0), (0.0, 0.0), (0.1, 0.1), total_angstrom, 1.0, 1.0, converged=True),
-        local_motion=None,
         ctf=CtfEstimate(15_000.0, 14_900.0, 20.0, 0.0, 40.0, 50.0, 4.0, 0.3, 0.1, True),
         spectra=Spectra(frequency, frequency, frequency, frequency, frequency),
         quality=Quality(40.0, 1.0, 3, None, 0.01, already_summed=False),
@@ -121,8 +118,6 @@ def desk_result(
         files=MovieFiles(
             micrograph=f"motion/{sequence}.mrc", particles=f"particles/{sequence}.mrcs" if picks else None
         ),
-        device=DeviceReport("worker-0", "here", "cpu", "a processor", None, 1),
-        timings=(),
     )
 
 

@@ -6,16 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from movie_results import movie_result
 
 from frazil.models.evaluation.facts import MapFacts, MovieFacts, RoundFacts
 from frazil.models.records import (
     AcquisitionMetadata,
     CtfEstimate,
-    DeviceReport,
     FrameShifts,
-    MovieFiles,
     MovieHeader,
-    MovieResult,
     ParticlePicks,
     Quality,
     Spectra,
@@ -55,22 +53,15 @@ def true_movie(number: int = 0, *, spectra: Spectra | None = None, frames: int =
     """One movie of 40 frames of 1 e/A2."""
     zeros = (0.0,) * frames
     places = tuple(100.0 + 50.0 * i for i in range(PARTICLES))
-    result = MovieResult(
-        movie_id=f"movie{number:02d}",
-        parameter_hash="p",
-        code_version="0",
-        prior_version=0,
+    result = movie_result(
+        f"movie{number:02d}",
         header=MovieHeader("m.tif", "tiff", frames, 512, 512, "uint8", PIXEL_ANGSTROM),
         pixel_size_angstrom=PIXEL_ANGSTROM,
         shifts=FrameShifts(zeros, zeros, zeros, 0.0, 0.0, 0.0, True),
-        local_motion=None,
         ctf=CtfEstimate(15_200.0, 14_900.0, 20.0, 0.0, 20.0, 20.0, 3.4, 0.8, 0.0, True),
-        spectra=spectra if spectra is not None else Spectra((), (), (), (), ()),
+        **({} if spectra is None else {"spectra": spectra}),
         quality=Quality(40.0, 1.13, 0, 0.05, 0.0, False),
         picks=ParticlePicks(places, places, (1.0,) * PARTICLES, 150.0),
-        losses=None,
-        files=MovieFiles(),
-        device=DeviceReport("w", "n", "cpu", "cpu", None, 1),
     )
     return MovieFacts(
         result=result,

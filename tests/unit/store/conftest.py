@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from movie_results import movie_result
 
 from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
@@ -52,15 +53,14 @@ def movie_row(index: int) -> MovieRow:
     )
 
 
-def movie_result(index: int, *, frames: int = 8) -> MovieResult:
+def stored_result(index: int, *, frames: int = 8) -> MovieResult:
     rng = np.random.default_rng(index)
     shift_x, shift_y = rng.normal(size=(2, frames))
     frequency = np.linspace(0.01, 0.4, 40)
-    return MovieResult(
-        movie_id=f"m{index:05d}",
+    return movie_result(
+        f"m{index:05d}",
         parameter_hash="parameters-1",
         code_version="0.1.0",
-        prior_version=0,
         header=MovieHeader(f"/raw/foil_{index}.tif", "tiff", frames, 512, 768, "uint8"),
         pixel_size_angstrom=1.1,
         shifts=FrameShifts(
@@ -106,7 +106,7 @@ def make_movie() -> MakeMovie:
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., MovieResult]:
-    return movie_result
+    return stored_result
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def fill(store: Store) -> Store:
             pending.append(
                 store.submit(
                     movie_writes.record_result,
-                    movie_result(index),
+                    stored_result(index),
                     ready_utc_us=1_000_000 * index + 2_000_000,
                     lag_s=2.0 + index,
                     rejection_reason=reason,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from ray_errors import EXCEPTIONS, RayActorError, RayTaskError
 from scipy import ndimage
 
 import frazil.daemon.app as app
@@ -74,20 +75,6 @@ def put_movie(path: Path, seed: int, **kwargs: Any) -> Path:
 # --- Ray without Ray: an actor is a thread -------------------------------------------------------------------------
 
 
-class _RayError(Exception):
-    pass
-
-
-class _ActorDiedError(_RayError):
-    pass
-
-
-class _TaskError(_RayError):
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 class KillsItsProcessError(BaseException):
     """Raised inside an actor: its process ends (a segfault, the memory killer)."""
 
@@ -106,7 +93,7 @@ class _Actor:
         future: cf.Future[Any] = cf.Future()
         self._futures.append(future)
         if self.dead:
-            future.set_exception(_ActorDiedError("dead"))
+            future.set_exception(RayActorError("dead"))
         else:
             self._pool.submit(self._run, future, name, args)
         return future
@@ -118,7 +105,7 @@ class _Actor:
             self.die()
         except Exception as error:  # what Ray does at this border
             if not future.done():
-                future.set_exception(_TaskError(error))
+                future.set_exception(RayTaskError(error))
         else:
             if not future.done():
                 future.set_result(value)
@@ -127,7 +114,7 @@ class _Actor:
         self.dead = True
         for future in self._futures:
             if not future.done():
-                future.set_exception(_ActorDiedError("dead"))
+                future.set_exception(RayActorError("dead"))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -145,7 +132,7 @@ class _Builder:
 class ThreadRay:
     """The part of Ray's interface that frazil uses."""
 
-    exceptions = SimpleNamespace(RayError=_RayError, RayTaskError=_TaskError, RayActorError=_ActorDiedError)
+    exceptions = EXCEPTIONS
 
     def remote(self, cls: type) -> _Builder:
         return _Builder(cls)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from movie_results import movie_result
+from ray_errors import EXCEPTIONS
 
 from frazil.config.settings import Settings
 from frazil.daemon.session.context import SessionContext
@@ -35,27 +36,13 @@ from frazil.models.records import (
 )
 
 
-class RayError(Exception):
-    pass
-
-
-class RayActorError(RayError):
-    pass
-
-
-class RayTaskError(RayError):
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 class FakeRay:
     """`ray` as the desks use it. `answers[method]` is called for a call's answer; what it raises, `get` raises.
 
     Every call is finished as soon as it is made. `calls` lists (method, arguments); `started` counts actors.
     """
 
-    exceptions = SimpleNamespace(RayError=RayError, RayActorError=RayActorError, RayTaskError=RayTaskError)
+    exceptions = EXCEPTIONS
 
     def __init__(self) -> None:
         self.answers: dict[str, Callable[..., Any]] = {}

@@ -36,7 +36,7 @@ from benchmarks.attribution import interventions as intervention_truth
 from benchmarks.attribution import replay as replays
 from benchmarks.attribution.score import score, table
 from benchmarks.attribution.truth import attributed, change_found, complete, losses_of, read_truth
-from benchmarks.causal_world.draws import CHANGES
+from benchmarks.causal_world.draws import CHANGES, Wanted
 from benchmarks.causal_world.physics import BESIDE
 from benchmarks.causal_world.sessions import make_session
 
@@ -52,12 +52,12 @@ def judged(folder: Path, kind: str, seed: int, structures: Path | None) -> dict[
     session = folder / f"{kind}_{seed}"
     if not (session / "truth.json").exists():
         if kind in CHANGES:
-            make_session(
-                session, seed, CHANGE_MOVIES, CHANGE_SIZE_PX, kind="change", change=kind, change_at=CHANGE_AT,
-                structures=structures,
-            )  # fmt: skip
+            wanted = Wanted(
+                seed=seed, kind="change", movies=CHANGE_MOVIES, size_px=CHANGE_SIZE_PX, change=kind, change_at=CHANGE_AT
+            )
         else:
-            make_session(session, seed, MOVIES, SIZE_PX, kind=kind, structures=structures)
+            wanted = Wanted(seed=seed, kind=kind, movies=MOVIES, size_px=SIZE_PX)
+        make_session(session, wanted, structures=structures)
     truth = read_truth(session)
     replays.process(session, truth, session / "work")
     run = replays.replay(session, truth, session / "work", final_prior=True)
@@ -134,10 +134,8 @@ def main() -> None:
         for seed in range(FIRST_INTERVENTION_SEED, FIRST_INTERVENTION_SEED + arguments.interventions):
             session = folder / "interventions" / str(seed)
             if not (session / "truth.json").exists():
-                make_session(
-                    session, seed, INTERVENTION_MOVIES, INTERVENTION_SIZE_PX, kind="hasty",
-                    structures=arguments.structures,
-                )  # fmt: skip
+                hasty = Wanted(seed=seed, kind="hasty", movies=INTERVENTION_MOVIES, size_px=INTERVENTION_SIZE_PX)
+                make_session(session, hasty, structures=arguments.structures)
             replays.process(session, read_truth(session), session / "work")
             interventions.append(intervention_truth.judge(session))
             print(intervention_truth.line(interventions[-1]), flush=True)

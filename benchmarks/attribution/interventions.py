@@ -104,7 +104,8 @@ def main() -> None:
     for seed in range(first, last):
         session = args.sessions / str(seed)
         if not (session / "truth.json").exists():
-            make_session(session, seed, args.movies, args.size, kind="hasty", structures=args.structures)
+            hasty = Wanted(seed=seed, kind="hasty", movies=args.movies, size_px=args.size)
+            make_session(session, hasty, structures=args.structures)
         replays.process(session, read_truth(session), session / "work")
         if args.process_only:
             continue

@@ -37,68 +37,34 @@ _SHIPPED = Path(__file__).parents[2] / "models" / "simulation" / "structures"
 
 def make_session(
     out_dir: Path,
-    seed: int,
-    movies: int = 60,
-    size_px: int = 1024,
-    frame_count: int = 24,
+    wanted: Wanted,
     *,
-    kind: str = "mixed",
-    change: str | None = None,
-    change_at: int = 30,
-    settle_longer_s: float = 0.0,
-    dose_rate_scale: float = 1.0,
-    heterogeneity_angstrom2: float = 0.0,
     structures: Path | None = None,
     file_format: str = "tiff",
     only_truth: bool = False,
 ) -> dict[str, Any]:
     """Write a session and return its truth; `only_truth` leaves the movies out."""
-    wanted = Wanted(
-        seed=seed,
-        kind=kind,
-        movies=movies,
-        size_px=size_px,
-        frames=frame_count,
-        change=change,
-        change_at=change_at,
-        settle_longer_s=settle_longer_s,
-        dose_rate_scale=dose_rate_scale,
-        heterogeneity_angstrom2=heterogeneity_angstrom2,
-    )
-    taken = draw_movies(wanted)
+    taken = [_with_gain_of_its_time(movie, wanted) for movie in draw_movies(wanted)]
     raw = out_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng([seed, 6])
-    sensitivity = _pattern(random, size_px, _SENSITIVITY_SD)
-    other = sensitivity * _pattern(random, size_px, _CHANGED_SENSITIVITY_SD)
+    sensitivity, changed = _sensitivities(wanted)
     with mrcfile.new(out_dir / "gain.mrc", overwrite=True) as file:
         file.set_data((1.0 / sensitivity).astype(np.float32))
-    path = structure_file(structures, seed)
-    particle = None if only_truth else project(path, taken[0].session.instrument, seed)
+    path = structure_file(structures, wanted.seed)
+    particle = None if only_truth else project(path, taken[0].session.instrument, wanted.seed)
+    suffix = "_Fractions.tiff" if file_format == "tiff" else "_Fractions.mrc"
     rows = []
     for movie in taken:
-        wrong_gain = change == "gain" and movie.index >= change_at
-        if wrong_gain:
-            movie = replace(movie, causes=replace(movie.causes, gain_error_sd=_CHANGED_SENSITIVITY_SD))
         name = _name(movie)
         (raw / name).parent.mkdir(parents=True, exist_ok=True)
-        suffix = "_Fractions.tiff" if file_format == "tiff" else "_Fractions.mrc"
         begun = time.process_time()
         if particle is not None:
-            write_movie(raw / f"{name}{suffix}", movie, particle, other if wrong_gain else sensitivity, wanted)
-        (raw / f"{name}.xml").write_text(
-            exposure_xml(
-                movie.session.instrument,
-                movie.causes,
-                start_utc_s=movie.start_utc_s,
-                exposure_time_s=movie.exposure_time_s,
-                stage_um=movie.stage_um,
-                size_px=size_px,
-                dose_calibration=movie.session.dose_calibration,
-            )
-        )
+            own = changed if _gain_has_changed(movie, wanted) else sensitivity
+            write_movie(raw / f"{name}{suffix}", movie, particle, own, wanted)
+        (raw / f"{name}.xml").write_text(sidecar_of(movie, wanted))
         rows.append(_row(movie, f"{name}{suffix}", f"{name}.xml"))
         print(f"{name} {time.process_time() - begun:.2f} s", flush=True)
+    change, change_at = wanted.change, wanted.change_at
     truth = {
         "wanted": asdict(wanted),
         "session": asdict(taken[0].session),
@@ -111,6 +77,36 @@ def make_session(
     }
     (out_dir / "truth.json").write_text(json.dumps(truth) + "\n")
     return truth
+
+
+def _gain_has_changed(movie: Taken, wanted: Wanted) -> bool:
+    return wanted.change == "gain" and movie.index >= wanted.change_at
+
+
+def _with_gain_of_its_time(movie: Taken, wanted: Wanted) -> Taken:
+    if not _gain_has_changed(movie, wanted):
+        return movie
+    return replace(movie, causes=replace(movie.causes, gain_error_sd=_CHANGED_SENSITIVITY_SD))
+
+
+def _sensitivities(wanted: Wanted) -> tuple[Image, Image]:
+    """Of the camera as its gain reference knows it, and after a change of the gain."""
+    random = np.random.default_rng([wanted.seed, 6])
+    sensitivity = _pattern(random, wanted.size_px, _SENSITIVITY_SD)
+    return sensitivity, sensitivity * _pattern(random, wanted.size_px, _CHANGED_SENSITIVITY_SD)
+
+
+def sidecar_of(movie: Taken, wanted: Wanted) -> str:
+    """The XML of one exposure."""
+    return exposure_xml(
+        movie.session.instrument,
+        movie.causes,
+        start_utc_s=movie.start_utc_s,
+        exposure_time_s=movie.exposure_time_s,
+        stage_um=movie.stage_um,
+        size_px=wanted.size_px,
+        dose_calibration=movie.session.dose_calibration,
+    )
 
 
 def write_movie(path: Path, movie: Taken, particle: Particle, sensitivity: Image, wanted: Wanted) -> None:
@@ -197,22 +193,19 @@ def main() -> None:
     parser.add_argument("--format", choices=("tiff", "mrc"), default="tiff")
     parser.add_argument("--only-truth", action="store_true", help="no movies: what the causes would cost")
     args = parser.parse_args()
-    make_session(
-        args.out,
-        args.seed,
-        args.movies,
-        args.size,
-        args.frames,
+    wanted = Wanted(
+        seed=args.seed,
         kind=args.kind,
+        movies=args.movies,
+        size_px=args.size,
+        frames=args.frames,
         change=args.change,
         change_at=args.change_at,
         settle_longer_s=args.settle_longer,
         dose_rate_scale=args.dose_rate_scale,
         heterogeneity_angstrom2=args.heterogeneity,
-        structures=args.structures,
-        file_format=args.format,
-        only_truth=args.only_truth,
     )
+    make_session(args.out, wanted, structures=args.structures, file_format=args.format, only_truth=args.only_truth)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ its angle from +x towards +y (rows).
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -184,30 +186,10 @@ class Canvas:
         """Projected phase (rad) of particles without overlap, shared out among layers of height."""
         truth, rng = self.truth, self.rng
         xyz, element = atoms(truth.structure)
-        radius = float(np.percentile(np.linalg.norm(xyz, axis=1), 98))
-        side = self.size * truth.pixel_size
-        wanted = max(1, round(truth.coverage * side * side / (math.pi * radius * radius)))
-        centres: list[NDArray[Any]] = []
-        for _ in range(40 * wanted):
-            if len(centres) >= wanted:
-                break
-            new = rng.uniform(0, side, 2)
-            if all(np.hypot(*(new - other)) > 1.7 * radius for other in centres):
-                centres.append(new)
         maps = np.zeros((layers, 4, self.size * self.size), dtype=np.float32)
-        for index, centre in enumerate(centres):
+        for index, centre in enumerate(self._centres(float(np.percentile(np.linalg.norm(xyz, axis=1), 98)))):
             turned = xyz @ _rotation(rng).astype(np.float32)
-            x, y = (turned[:, axis] / truth.pixel_size + centre[axis] / truth.pixel_size for axis in (0, 1))
-            x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-            fx, fy = x - x0, y - y0
-            for dx in (0, 1):
-                for dy in (0, 1):
-                    weight = np.abs(1 - dx - fx) * np.abs(1 - dy - fy)
-                    flat = ((y0 + dy) % self.size) * self.size + (x0 + dx) % self.size
-                    for kind in range(4):
-                        mine = element == kind
-                        if mine.any():
-                            np.add.at(maps[index % layers, kind], flat[mine], weight[mine])
+            self._splat(maps[index % layers], turned, centre, element)
         axis, pixel_area = self.axis(), truth.pixel_size**2
         hydrogen = scattering_factor("H", axis)
         water = WATER_VOLTS * VOLUME_A3 * np.exp(-(math.pi**2) * axis**2 * (VOLUME_A3 ** (2 / 3)) / math.pi)
@@ -221,6 +203,33 @@ class Canvas:
                 total += self.forward(image) * self.of_k(self.sigma * volts / pixel_area)
             out.append(total / np.maximum(bilinear, 0.2))
         return out
+
+    def _centres(self, radius: float) -> list[NDArray[Any]]:
+        """Places (A) of particles that leave 1.7 radii between them, as many as the coverage wants."""
+        side = self.size * self.truth.pixel_size
+        wanted = max(1, round(self.truth.coverage * side * side / (math.pi * radius * radius)))
+        centres: list[NDArray[Any]] = []
+        for _ in range(40 * wanted):
+            if len(centres) >= wanted:
+                break
+            new = self.rng.uniform(0, side, 2)
+            if all(np.hypot(*(new - other)) > 1.7 * radius for other in centres):
+                centres.append(new)
+        return centres
+
+    def _splat(self, maps: Array, turned: NDArray[Any], centre: NDArray[Any], element: NDArray[Any]) -> None:
+        """Add atoms to the (4, size * size) maps of their elements, bilinear."""
+        pixel = self.truth.pixel_size
+        x, y = (turned[:, axis] / pixel + centre[axis] / pixel for axis in (0, 1))
+        x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+        fx, fy = x - x0, y - y0
+        for dx, dy in itertools.product((0, 1), (0, 1)):
+            weight = np.abs(1 - dx - fx) * np.abs(1 - dy - fy)
+            flat = ((y0 + dy) % self.size) * self.size + (x0 + dx) % self.size
+            for kind in range(4):
+                mine = element == kind
+                if mine.any():
+                    np.add.at(maps[kind], flat[mine], weight[mine])
 
     def ice(self, thickness: float) -> list[NDArray[Any]]:
         """Phase of amorphous water in every step of the exposure: it moves on and keeps its memory only in part."""
@@ -434,29 +443,65 @@ def draw_truth(seed: int, kind: str, structures: list[Path]) -> Truth:
     # The ends of the range that is asked for are drawn in every kind.
     if rng.random() < 0.15:
         truth = replace(truth, defocus=float(rng.uniform(30_000.0, 40_000.0)))
-    if kind == "particles":
-        return replace(truth, ice_noise=False)
-    if kind == "particles-in-ice":
-        return replace(truth, film=float(rng.uniform(0.0, 20.0)))
-    if kind in ("carbon", "carbon-half"):
-        share = 1.0 if kind == "carbon" else float(rng.uniform(0.3, 0.7))
-        covered = 0.3 if rng.random() < 0.7 else 0.0
-        return replace(truth, carbon=float(rng.uniform(20, 150)), carbon_share=share, coverage=covered)
-    if kind == "empty-ice":
-        return replace(truth, coverage=0.0, ice_thickness=float(rng.uniform(250.0, 900.0)))
-    if kind == "crystalline":
-        return replace(truth, crystals=float(rng.uniform(0.02, 0.3)))
-    if kind == "drift":
-        ice = bool(rng.random() < 0.6)
-        return replace(truth, drift=(float(rng.uniform(3, 10)), float(rng.uniform(-90, 90))), ice_noise=ice)
-    if kind == "astigmatic":
-        most = min(5_000.0, 0.7 * truth.defocus)
-        return replace(truth, astigmatism=float(rng.uniform(0.3, 1.0) * most), ice_noise=bool(rng.random() < 0.6))
-    if kind == "low-defocus":
-        size_px = 1024 if pixel > 0.9 else 2048
-        small = float(min(abs(rng.normal(0.0, 300.0)), 800.0))
-        return replace(truth, defocus=float(rng.uniform(3_000, 8_000)), astigmatism=small, size_px=size_px)
-    if kind == "phase-plate":
-        dz = float(rng.uniform(4_000, 15_000))
-        return replace(truth, phase_shift=float(rng.uniform(10, 150)), defocus=dz, film=float(rng.uniform(0, 20)))
-    return replace(truth, tilt=tilt, tilt_axis=tilt_axis, film=float(rng.uniform(0, 20)))
+    if kind == "tilted":
+        truth = replace(truth, tilt=tilt, tilt_axis=tilt_axis)
+    return _OF_KIND[kind](truth, rng)
+
+
+def _particles_alone(truth: Truth, rng: np.random.Generator) -> Truth:
+    return replace(truth, ice_noise=False)
+
+
+def _particles_in_ice(truth: Truth, rng: np.random.Generator) -> Truth:
+    return replace(truth, film=float(rng.uniform(0.0, 20.0)))
+
+
+def _carbon(truth: Truth, rng: np.random.Generator) -> Truth:
+    share = 1.0 if truth.kind == "carbon" else float(rng.uniform(0.3, 0.7))
+    covered = 0.3 if rng.random() < 0.7 else 0.0
+    return replace(truth, carbon=float(rng.uniform(20, 150)), carbon_share=share, coverage=covered)
+
+
+def _empty_ice(truth: Truth, rng: np.random.Generator) -> Truth:
+    return replace(truth, coverage=0.0, ice_thickness=float(rng.uniform(250.0, 900.0)))
+
+
+def _crystalline(truth: Truth, rng: np.random.Generator) -> Truth:
+    return replace(truth, crystals=float(rng.uniform(0.02, 0.3)))
+
+
+def _drift(truth: Truth, rng: np.random.Generator) -> Truth:
+    ice = bool(rng.random() < 0.6)
+    return replace(truth, drift=(float(rng.uniform(3, 10)), float(rng.uniform(-90, 90))), ice_noise=ice)
+
+
+def _astigmatic(truth: Truth, rng: np.random.Generator) -> Truth:
+    most = min(5_000.0, 0.7 * truth.defocus)
+    return replace(truth, astigmatism=float(rng.uniform(0.3, 1.0) * most), ice_noise=bool(rng.random() < 0.6))
+
+
+def _low_defocus(truth: Truth, rng: np.random.Generator) -> Truth:
+    size_px = 1024 if truth.pixel_size > 0.9 else 2048
+    small = float(min(abs(rng.normal(0.0, 300.0)), 800.0))
+    return replace(truth, defocus=float(rng.uniform(3_000, 8_000)), astigmatism=small, size_px=size_px)
+
+
+def _phase_plate(truth: Truth, rng: np.random.Generator) -> Truth:
+    dz = float(rng.uniform(4_000, 15_000))
+    return replace(truth, phase_shift=float(rng.uniform(10, 150)), defocus=dz, film=float(rng.uniform(0, 20)))
+
+
+_OF_KIND: dict[str, Callable[[Truth, np.random.Generator], Truth]] = {
+    "particles": _particles_alone,
+    "particles-in-ice": _particles_in_ice,
+    "carbon": _carbon,
+    "carbon-half": _carbon,
+    "empty-ice": _empty_ice,
+    "crystalline": _crystalline,
+    "drift": _drift,
+    "astigmatic": _astigmatic,
+    "low-defocus": _low_defocus,
+    "phase-plate": _phase_plate,
+    "tilted": _particles_in_ice,
+}
+"""What makes a scene one of its kind, drawn after what all scenes have."""

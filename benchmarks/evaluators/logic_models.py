@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -146,109 +147,142 @@ _LYSOZYME = 7
 _MIRROR = (1, 0, 0, 0, 1, 0, 0, 0, -1)
 
 
-def faults() -> list[tuple[str, str, list[Claim]]]:
-    """(what was planted, the obligation that it breaks, the claims of the model with the fault)."""
-    found: list[tuple[str, str, list[Claim]]] = []
+Fault = tuple[str, str, list[Claim]]
+"""What was planted, the obligation that it breaks, the claims of the model with the fault."""
 
-    def in_model(
-        words: str, broken: str, change: Callable[[SymmetryModel], SymmetryModel], number: int = _LYSOZYME
-    ) -> None:
-        found.append((words, broken, claims_of(change(crystal(number)))))
 
-    def in_cell(
-        words: str, broken: str, lengths: tuple[float, float, float], angles: tuple[float, float, float]
-    ) -> None:
-        in_model(words, broken, lambda m: replace(m, cell=Cell(lengths, angles)))
+def faults() -> list[Fault]:
+    """One of every kind that can be made by hand."""
+    return [
+        *_faults_of_crystals(),
+        *_faults_of_cells(),
+        *_faults_of_helices(),
+        *_faults_of_maps(),
+        *_faults_of_movies(),
+        *_faults_of_groups(),
+    ]
 
-    def in_map(words: str, broken: str, **changes: object) -> None:
-        found.append((words, broken, list(map_claims(replace(true_map(), **changes), PIXEL_ANGSTROM))))  # type: ignore[arg-type]
 
-    def in_movie(words: str, broken: str, **changes: int | tuple[int, ...]) -> None:
+def _in_model(
+    words: str, broken: str, change: Callable[[SymmetryModel], SymmetryModel], number: int = _LYSOZYME
+) -> Fault:
+    return words, broken, claims_of(change(crystal(number)))
+
+
+def _mirrored(m: SymmetryModel) -> SymmetryModel:
+    return replace(m, operations=(*m.operations, Operation(_MIRROR, (0, 0, 0))))
+
+
+def _unscrewed(m: SymmetryModel) -> SymmetryModel:
+    wrong = Operation(m.operations[1].rotation, (0, 0, 7))
+    return replace(m, operations=(m.operations[0], wrong, *m.operations[2:]))
+
+
+def _faults_of_crystals() -> list[Fault]:
+    def inverted(m: SymmetryModel) -> SymmetryModel:
+        return replace(m, operations=operations_of("P -1"))
+
+    order, closed, proper = "operations-order", "operations-closed", "operations-proper"
+    return [
+        _in_model("a mirror in a protein's crystal", proper, _mirrored),
+        _in_model("the inversion: P -1 for a protein", proper, inverted, 0),
+        _in_model("an operation is missing", closed, lambda m: replace(m, operations=m.operations[:-1])),
+        _in_model("a screw axis of the wrong pitch", closed, _unscrewed),
+        _in_model("the identity is missing", closed, lambda m: replace(m, operations=m.operations[1:])),
+        _in_model("an operation twice", closed, lambda m: replace(m, operations=(*m.operations, m.operations[-1]))),
+        _in_model("half the operations: wrong order", order, lambda m: replace(m, operations=m.operations[:4])),
+    ]
+
+
+def _faults_of_cells() -> list[Fault]:
+    def of_cell(lengths: tuple[float, float, float], angles: tuple[float, float, float]) -> Any:
+        return lambda m: replace(m, cell=Cell(lengths, angles))
+
+    fits, right = "cell-fits-operations", (90.0, 90.0, 90.0)
+    cell_claims = list(model_claims(crystal(_LYSOZYME), box_px=64, pixel_size_angstrom=PIXEL_ANGSTROM))
+    return [
+        _in_model("tetragonal with a and b 2 A apart", fits, of_cell((79.1, 77.1, 37.9), right)),
+        _in_model("tetragonal with an angle of 93 deg", fits, of_cell((79.1, 79.1, 37.9), (90, 93, 90))),
+        _in_model("angles that close no cell", "cell-positive", of_cell((79.1, 79.1, 37.9), (130, 130, 130))),
+        _in_model("a hexagonal cell with 90 deg", fits, of_cell((66.9, 66.9, 40.8), right), 15),
+        _in_model("Matthews 1.0: twice the mass", "matthews", lambda m: replace(m, molecular_mass_da=28_600)),
+        _in_model("Matthews 4.6: a cell for more", "matthews", lambda m: replace(m, molecular_mass_da=6_400)),
+        _in_model("Z is no multiple of the group", "cell-contents", lambda m: replace(m, molecules_per_cell=9)),
+        *(
+            (f"mates overlap by a tenth: {CRYSTALS[n][0]}", "mates-apart", claims_of(crystal(n, reach=1.1)))
+            for n in (0, _LYSOZYME, 11, 15, 18)
+        ),
+        ("a box smaller than the cell", "cell-in-box", cell_claims),
+    ]
+
+
+def _faults_of_helices() -> list[Fault]:
+    def helical(words: str, broken: str, **changes: Any) -> Fault:
+        return words, broken, claims_of(SymmetryModel("helix", helix=replace(TOBACCO_MOSAIC_VIRUS, **changes)))
+
+    return [
+        helical("a helix that goes down", "helix-rises", rise_angstrom=-1.408),
+        helical("a twist of more than half a turn", "helix-rises", twist_deg=202.0),
+        helical("rise and twist of another pitch", "helix-pitch", pitch_angstrom=26.0),
+        helical("a left hand with a positive twist", "helix-handed", hand="left"),
+    ]
+
+
+def _faults_of_maps() -> list[Fault]:
+    def in_map(words: str, broken: str, **changes: Any) -> Fault:
+        return words, broken, list(map_claims(replace(true_map(), **changes), PIXEL_ANGSTROM))
+
+    fsc = true_map().fsc
+    crosses, sums = "fsc-crosses-where-claimed", "map-halves-sum"
+    return [
+        in_map("the FSC drops early and recovers", crosses, fsc=(*fsc[:5], 0.1, *fsc[6:])),
+        in_map("a resolution finer than the FSC says", crosses, resolution_0143_angstrom=3.0),
+        in_map("an FSC of 1.2", "fsc-in-range", fsc=(*fsc[:3], 1.2, *fsc[4:])),
+        in_map("an FSC that is not a number", "fsc-in-range", fsc=(*fsc[:3], float("nan"), *fsc[4:])),
+        in_map("an FSC that starts at 0.2", "fsc-starts-high", fsc=(0.2,) * len(fsc)),
+        in_map("a map beyond its last shell", "map-above-nyquist", resolution_0143_angstrom=2.0),
+        in_map("a map beyond Nyquist", "map-within-pixels", resolution_0143_angstrom=2.1),
+        in_map("half-sets that do not sum", sums, half_set_particle_counts=(503, 496)),
+        in_map("more particles in the map than in its halves", sums, particle_count=1001),
+        in_map("half-sets out of balance", "map-halves-balanced", half_set_particle_counts=(510, 490)),
+        in_map("more movies in the map than there are", "map-counts", movie_count=11),
+    ]
+
+
+def _faults_of_movies() -> list[Fault]:
+    def in_movie(words: str, broken: str, **changes: int | tuple[int, ...]) -> Fault:
         changed = [
             replace(claim, integers={**claim.integers, **changes}) if claim.name == broken else claim
             for claim in true_movie_claims()
         ]
-        found.append((words, broken, changed))
+        return words, broken, changed
 
-    def in_helix(words: str, broken: str, helix: Helix) -> None:
-        found.append((words, broken, claims_of(SymmetryModel("helix", helix=helix))))
+    return [
+        in_movie("half-sets that overlap", "halves-disjoint", second=(4, 77)),
+        in_movie("a movie's half-sets that do not sum", "halves-complete", second=4),
+        in_movie("a movie's half-sets out of balance", "halves-balanced", first=5, second=2),
+        in_movie("a total dose of other frames", "dose-adds-up", total=60_000),
+        in_movie("more electrons than were sent", "dose-arrives", dose=500),
+        in_movie("defocus U below V", "defocus-ordered", u=14_000_000),
+        in_movie("a file that counts twice", "one-result-per-file", results=2),
+        in_movie("a frame without a shift", "frames-counted", shifts=39),
+        in_movie("fewer frames than promised", "frames-promised", promised=50),
+        in_movie("Thon rings beyond Nyquist", "fit-above-nyquist", resolution=2100),
+        in_movie("a box smaller than the particle", "box-holds-particle", box=100),
+    ]
 
-    def mirrored(m: SymmetryModel) -> SymmetryModel:
-        return replace(m, operations=(*m.operations, Operation(_MIRROR, (0, 0, 0))))
 
-    def unscrewed(m: SymmetryModel) -> SymmetryModel:
-        wrong = Operation(m.operations[1].rotation, (0, 0, 7))
-        return replace(m, operations=(m.operations[0], wrong, *m.operations[2:]))
-
-    in_model("a mirror in a protein's crystal", "operations-proper", mirrored)
-    in_model(
-        "the inversion: P -1 for a protein",
-        "operations-proper",
-        lambda m: replace(m, operations=operations_of("P -1")),
-        0,
-    )
-    in_model("an operation is missing", "operations-closed", lambda m: replace(m, operations=m.operations[:-1]))
-    in_model("a screw axis of the wrong pitch", "operations-closed", unscrewed)
-    in_model("the identity is missing", "operations-closed", lambda m: replace(m, operations=m.operations[1:]))
-    in_model(
-        "an operation twice", "operations-closed", lambda m: replace(m, operations=(*m.operations, m.operations[-1]))
-    )
-    in_model("half the operations: wrong order", "operations-order", lambda m: replace(m, operations=m.operations[:4]))
-    in_cell("tetragonal with a and b 2 A apart", "cell-fits-operations", (79.1, 77.1, 37.9), (90, 90, 90))
-    in_cell("tetragonal with an angle of 93 deg", "cell-fits-operations", (79.1, 79.1, 37.9), (90, 93, 90))
-    in_cell("angles that close no cell", "cell-positive", (79.1, 79.1, 37.9), (130, 130, 130))
-    in_model("a hexagonal cell with 90 deg", "cell-fits-operations", lambda m: replace(
-        m, cell=Cell((66.9, 66.9, 40.8), (90, 90, 90))), 15)  # fmt: skip
-    in_model("Matthews 1.0: twice the mass", "matthews", lambda m: replace(m, molecular_mass_da=28_600))
-    in_model("Matthews 4.6: a cell for more", "matthews", lambda m: replace(m, molecular_mass_da=6_400))
-    in_model("Z is no multiple of the group", "cell-contents", lambda m: replace(m, molecules_per_cell=9))
-    for number in (0, _LYSOZYME, 11, 15, 18):
-        name = CRYSTALS[number][0]
-        found.append((f"mates overlap by a tenth: {name}", "mates-apart", claims_of(crystal(number, reach=1.1))))
-    cell_claims = list(model_claims(crystal(_LYSOZYME), box_px=64, pixel_size_angstrom=PIXEL_ANGSTROM))
-    found.append(("a box smaller than the cell", "cell-in-box", cell_claims))
-
-    virus = TOBACCO_MOSAIC_VIRUS
-    in_helix("a helix that goes down", "helix-rises", replace(virus, rise_angstrom=-1.408))
-    in_helix("a twist of more than half a turn", "helix-rises", replace(virus, twist_deg=202.0))
-    in_helix("rise and twist of another pitch", "helix-pitch", replace(virus, pitch_angstrom=26.0))
-    in_helix("a left hand with a positive twist", "helix-handed", replace(virus, hand="left"))
-
-    fsc = true_map().fsc
-    in_map("the FSC drops early and recovers", "fsc-crosses-where-claimed", fsc=(*fsc[:5], 0.1, *fsc[6:]))
-    in_map("a resolution finer than the FSC says", "fsc-crosses-where-claimed", resolution_0143_angstrom=3.0)
-    in_map("an FSC of 1.2", "fsc-in-range", fsc=(*fsc[:3], 1.2, *fsc[4:]))
-    in_map("an FSC that is not a number", "fsc-in-range", fsc=(*fsc[:3], float("nan"), *fsc[4:]))
-    in_map("an FSC that starts at 0.2", "fsc-starts-high", fsc=(0.2,) * len(fsc))
-    in_map("a map beyond its last shell", "map-above-nyquist", resolution_0143_angstrom=2.0)
-    in_map("a map beyond Nyquist", "map-within-pixels", resolution_0143_angstrom=2.1)
-    in_map("half-sets that do not sum", "map-halves-sum", half_set_particle_counts=(503, 496))
-    in_map("more particles in the map than in its halves", "map-halves-sum", particle_count=1001)
-    in_map("half-sets out of balance", "map-halves-balanced", half_set_particle_counts=(510, 490))
-    in_map("more movies in the map than there are", "map-counts", movie_count=11)
-
-    in_movie("half-sets that overlap", "halves-disjoint", second=(4, 77))
-    in_movie("a movie's half-sets that do not sum", "halves-complete", second=4)
-    in_movie("a movie's half-sets out of balance", "halves-balanced", first=5, second=2)
-    in_movie("a total dose of other frames", "dose-adds-up", total=60_000)
-    in_movie("more electrons than were sent", "dose-arrives", dose=500)
-    in_movie("defocus U below V", "defocus-ordered", u=14_000_000)
-    in_movie("a file that counts twice", "one-result-per-file", results=2)
-    in_movie("a frame without a shift", "frames-counted", shifts=39)
-    in_movie("fewer frames than promised", "frames-promised", promised=50)
-    in_movie("Thon rings beyond Nyquist", "fit-above-nyquist", resolution=2100)
-    in_movie("a box smaller than the particle", "box-holds-particle", box=100)
-
+def _faults_of_groups() -> list[Fault]:
     order, closed = group_claims("D7")
     table = tuple(closed.integers["table"])  # type: ignore[arg-type]
-    found.append(
-        ("a point group of the wrong order", "group-order", [replace(order, integers={"order": 14, "expected": 7})])
-    )
     left = {**closed.integers, "handed": (1000,) * 13 + (-1000,)}
-    found.append(("a mirror in a point group", "group-closed", [replace(closed, integers=left)]))
     open_table = {**closed.integers, "table": (*table[:-1], -1)}
-    found.append(("a point group that is not closed", "group-closed", [replace(closed, integers=open_table)]))
-    return found
+    wrong_order = replace(order, integers={"order": 14, "expected": 7})
+    return [
+        ("a point group of the wrong order", "group-order", [wrong_order]),
+        ("a mirror in a point group", "group-closed", [replace(closed, integers=left)]),
+        ("a point group that is not closed", "group-closed", [replace(closed, integers=open_table)]),
+    ]
 
 
 def random_model(rng: np.random.Generator) -> list[Claim]:

@@ -32,6 +32,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -213,12 +214,42 @@ def figures_of(times: list[tuple[float, float]], phases: list[tuple[float, float
     }
 
 
+@dataclass(slots=True)
+class _Phases:
+    """What was seen in each phase, by its kind."""
+
+    times: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    crowds: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    cores: dict[str, list[dict[str, float]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The session and its phases."""
     raw, templates, session = folder / "raw", folder / "templates", folder / "session"
     raw.mkdir()
     write_movies(templates, args.size, _DIFFERENT)
     port = free_port()
+    watch = _watch(args, raw, session, port, folder / "watch.log")
+    try:
+        client = None
+        while client is None and watch.poll() is None:
+            client = connect(session)
+            time.sleep(0.2)
+        if client is None:
+            raise SystemExit((folder / "watch.log").read_text())
+        feeder = Feeder(templates, raw, client, under_way=args.workers + 1)
+        with connect(session) or client as asking:
+            phases = _run_phases(args, watch, port, wait_for_http(port, watch, asking))
+            feeder.close()
+            rows = asking.sql("SELECT found_utc_us, ready_utc_us FROM movies WHERE ready_utc_us IS NOT NULL").rows
+        client.close()
+    finally:
+        watch.send_signal(signal.SIGINT)
+        watch.wait(120)
+    return _figures(args, phases, [(int(found or 0) / 1e6, int(ready or 0) / 1e6) for found, ready in rows])
+
+
+def _watch(args: argparse.Namespace, raw: Path, session: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
     command = shared_data.frazil(
         "watch", raw, "--session", session, "--preset", "simulated", "--no-gain", "--workers", args.workers, "--device",
         "cpu", "--pixel-size-angstrom", PIXEL_SIZE_ANGSTROM, "--dose-per-frame-e-per-a2",
@@ -229,52 +260,40 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "FRAZIL_INTAKE__SETTLE_S": "0.2", "FRAZIL_INTAKE__SCAN_INTERVAL_S": "0.5",
         "FRAZIL_EVALUATION__SANDBOX": "false",
     }  # fmt: skip
-    phases: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
-    crowds: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
-    cores: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
-    with open(folder / "watch.log", "wb") as sink:
-        watch = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
-    try:
-        client = None
-        while client is None and watch.poll() is None:
-            client = connect(session)
-            time.sleep(0.2)
-        if client is None:
-            raise SystemExit((folder / "watch.log").read_text())
-        feeder = Feeder(templates, raw, client, under_way=args.workers + 1)
-        with connect(session) or client as asking:
-            movie_ids = wait_for_http(port, watch, asking)
-            for number, kind in itertools.product(range(args.rounds), KINDS):
-                begin, used = time.time(), cpu_s(watch.pid)
-                if kind == "without":
-                    time.sleep(args.phase_s)
-                else:
-                    crowds[kind].append(crowd_process(port, kind, movie_ids, args.clients, args.phase_s))
-                end = time.time()
-                phases[kind].append((begin, end))
-                cores[kind].append({who: (s - used[who]) / (end - begin) for who, s in cpu_s(watch.pid).items()})
-                said = " ".join(f"{who} {share:.2f}" for who, share in cores[kind][-1].items())
-                print(
-                    f"round {number + 1}: {kind}: cores: {said} {crowds[kind][-1] if crowds[kind] else ''}", flush=True
-                )
-            feeder.close()
-            rows = asking.sql("SELECT found_utc_us, ready_utc_us FROM movies WHERE ready_utc_us IS NOT NULL").rows
-        client.close()
-    finally:
-        watch.send_signal(signal.SIGINT)
-        watch.wait(120)
-    times = [(int(found or 0) / 1e6, int(ready or 0) / 1e6) for found, ready in rows]
-    found = {kind: figures_of(times, phases[kind]) for kind in KINDS}
-    base = found["without"]
+    with log.open("wb") as sink:
+        return subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
+
+
+def _run_phases(args: argparse.Namespace, watch: subprocess.Popen[bytes], port: int, movie_ids: list[str]) -> _Phases:
+    phases = _Phases()
+    for number, kind in itertools.product(range(args.rounds), KINDS):
+        begin, used = time.time(), cpu_s(watch.pid)
+        if kind == "without":
+            time.sleep(args.phase_s)
+        else:
+            phases.crowds[kind].append(crowd_process(port, kind, movie_ids, args.clients, args.phase_s))
+        end = time.time()
+        phases.times[kind].append((begin, end))
+        phases.cores[kind].append({who: (s - used[who]) / (end - begin) for who, s in cpu_s(watch.pid).items()})
+        shares = " ".join(f"{who} {share:.2f}" for who, share in phases.cores[kind][-1].items())
+        crowd = phases.crowds[kind][-1] if phases.crowds[kind] else ""
+        print(f"round {number + 1}: {kind}: cores: {shares} {crowd}", flush=True)
+    return phases
+
+
+def _figures(args: argparse.Namespace, phases: _Phases, times: list[tuple[float, float]]) -> dict[str, Any]:
+    """`times`: when each movie was found and ready, s."""
+    figures = {kind: figures_of(times, phases.times[kind]) for kind in KINDS}
+    base, cores = figures["without"], phases.cores
     return {
         "cores": os.cpu_count(), "workers": args.workers, "clients": args.clients, "size_px": args.size,
-        "rounds": args.rounds, "phase_s": args.phase_s, "phases": found, "crowds": crowds,
+        "rounds": args.rounds, "phase_s": args.phase_s, "phases": figures, "crowds": phases.crowds,
         "cores_used": {
             kind: {who: round(statistics.fmean(one[who] for one in cores[kind]), 3) for who in cores[kind][0]}
             for kind in KINDS
         },
-        "rate_ratio": {kind: round(found[kind]["movies_per_h"] / base["movies_per_h"], 3) for kind in KINDS},
-        "lag_ratio": {kind: round(found[kind]["lag_mean_s"] / base["lag_mean_s"], 3) for kind in KINDS},
+        "rate_ratio": {kind: round(figures[kind]["movies_per_h"] / base["movies_per_h"], 3) for kind in KINDS},
+        "lag_ratio": {kind: round(figures[kind]["lag_mean_s"] / base["lag_mean_s"], 3) for kind in KINDS},
     }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from pathlib import Path
 import yaml
 from textual.pilot import Pilot
 
+from benchmarks.causal_world.draws import Wanted
 from benchmarks.causal_world.sessions import make_session
 from benchmarks.operation.alert_sinks import Sinks, alert_sinks
 from benchmarks.real_data import shared_data
@@ -138,64 +139,40 @@ class Delivery:
         partial.rename(target)
 
 
-async def play(
-    fault: str, before: int, movies: int, seed: int, work: Path, sinks: Sinks, picture: Path | None
-) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How long a session goes on before the fault and with it."""
+
+    fault: str
+    before: int
+    movies: int
+    seed: int
+
+    @property
+    def end(self) -> int:
+        return self.before + self.movies
+
+
+async def play(played: Played, work: Path, sinks: Sinks, picture: Path | None) -> dict[str, object]:
     """One session; what the screen said and when."""
-    planted, made = FAULTS[fault], work / "made"
-    never = before + movies
-    change_at = never if planted.change is None else before
-    with contextlib.redirect_stdout(io.StringIO()):
-        make_session(made, seed, never, kind="change", change=planted.change or "gain", change_at=change_at)
-    raw = work / "raw"
+    planted, made, raw = FAULTS[played.fault], work / "made", work / "raw"
+    _make(played, made)
     raw.mkdir()
-    surroundings = Surroundings(fault, work)
-    config: dict[str, object] = {"alerts": sinks.settings()}
-    if surroundings.floor_gb is not None:
-        config["store"] = {"min_free_disk_gb": surroundings.floor_gb}
-    (work / "config.yaml").write_text(yaml.safe_dump(config))
-    instrument = json.loads((made / "truth.json").read_text())["session"]["instrument"]
-    watch = shared_data.Watch(
-        raw,
-        work / "session",
-        *("--config", work / "config.yaml", "--gain", made / "gain.mrc", "--workers", 2),
-        *(
-            "--pixel-size-angstrom",
-            instrument["pixel_size_angstrom"],
-            "--cs-mm",
-            instrument["cs_mm"],
-            "--voltage-kv",
-            300,
-        ),
-    )
-    delivery = Delivery(made, raw, before if fault == "sidecars" else None)
+    surroundings = Surroundings(played.fault, work)
+    watch = _watch(work, sinks, surroundings)
+    delivery = Delivery(made, raw, played.before if played.fault == "sidecars" else None)
     app = FrazilApp(work / "session")
     said: dict[str, object] = {"named_after_movies": None, "words": "", "alert": None, "mails_and_posts": None}
     try:
         watch.wait(bool, 60.0)
         async with app.run_test(size=SIZE) as pilot:
-            for index in range(before + movies):
-                if index == before:
-                    surroundings.fill_disk()
-                delivery.deliver(index)
-                if index == before:
-                    await surroundings.kill_worker(watch.process.pid)
-                stops = fault == "disk" and index >= before
-                if not stops:
-                    await _until(pilot, partial(_more_results, app, index), _RESULT_S)
-                    watch.wait(lambda state: True, 1.0)  # raises if the daemon has ended
-                delivery.late(index)
-                if index < before:
-                    continue
-                if await _until(pilot, lambda: _named(app, planted), _LOOK_S):
-                    said |= {"named_after_movies": index - before + 1, "words": _alert(app).strip()}
-                    break
+            said |= await _until_named(played, pilot, app, watch, delivery, surroundings)
             told = _alert_in_store(work / "session", planted)
             if told is not None:
                 await _until(pilot, lambda: min(sinks.times_told(str(told["alert"]))) > 0, 30.0)
                 await asyncio.sleep(_ONCE_S)
             if picture is not None:
-                picture.write_text(app.export_screenshot(title=f"frazil: {fault}"))
+                picture.write_text(app.export_screenshot(title=f"frazil: {played.fault}"))
     finally:
         surroundings.end()
         watch.stop()
@@ -204,6 +181,59 @@ async def play(
     rows = shared_data.rows(work / "session", "SELECT text FROM alerts WHERE severity <> 'info' ORDER BY opened_utc_us")
     said["other_alerts"] = [row["text"] for row in rows if not any(word in row["text"] for word in planted.words)]
     return said
+
+
+def _make(played: Played, made: Path) -> None:
+    """The session's movies; a change that is not wanted comes after its end."""
+    change = FAULTS[played.fault].change
+    wanted = Wanted(
+        seed=played.seed,
+        kind="change",
+        movies=played.end,
+        change=change or "gain",
+        change_at=played.end if change is None else played.before,
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        make_session(made, wanted)
+
+
+def _watch(work: Path, sinks: Sinks, surroundings: Surroundings) -> shared_data.Watch:
+    config: dict[str, object] = {"alerts": sinks.settings()}
+    if surroundings.floor_gb is not None:
+        config["store"] = {"min_free_disk_gb": surroundings.floor_gb}
+    (work / "config.yaml").write_text(yaml.safe_dump(config))
+    instrument = json.loads((work / "made" / "truth.json").read_text())["session"]["instrument"]
+    return shared_data.Watch(
+        work / "raw", work / "session",
+        "--config", work / "config.yaml", "--gain", work / "made" / "gain.mrc", "--workers", 2,
+        "--pixel-size-angstrom", instrument["pixel_size_angstrom"], "--cs-mm", instrument["cs_mm"],
+        "--voltage-kv", 300,
+    )  # fmt: skip
+
+
+async def _until_named(
+    played: Played,
+    pilot: Pilot[None],
+    app: FrazilApp,
+    watch: shared_data.Watch,
+    delivery: Delivery,
+    surroundings: Surroundings,
+) -> dict[str, object]:
+    """Movie by movie, until the screen names what was planted."""
+    for index in range(played.end):
+        if index == played.before:
+            surroundings.fill_disk()
+        delivery.deliver(index)
+        if index == played.before:
+            await surroundings.kill_worker(watch.process.pid)
+        stops = played.fault == "disk" and index >= played.before
+        if not stops:
+            await _until(pilot, partial(_more_results, app, index), _RESULT_S)
+            watch.wait(lambda state: True, 1.0)  # raises if the daemon has ended
+        delivery.late(index)
+        if index >= played.before and await _until(pilot, lambda: _named(app, FAULTS[played.fault]), _LOOK_S):
+            return {"named_after_movies": index - played.before + 1, "words": _alert(app).strip()}
+    return {}
 
 
 def _alert_in_store(session_dir: Path, planted: Fault) -> dict[str, object] | None:
@@ -265,7 +295,7 @@ def main() -> None:
         work.mkdir(parents=True)
         picture = None if args.pictures is None else args.pictures / f"fault-{fault}.svg"
         with alert_sinks() as sinks:
-            said = asyncio.run(play(fault, args.before, args.movies, args.seed + number, work, sinks, picture))
+            said = asyncio.run(play(Played(fault, args.before, args.movies, args.seed + number), work, sinks, picture))
         figures[fault] = said
         when = said["named_after_movies"]
         print(f"{fault:10s} {'not named' if when is None else f'named after {when} movies'}: {said['alert']}")

@@ -417,12 +417,21 @@ def montage(filaments: Filaments, stacks: dict[str, Stack], right: Tensor) -> sh
 
 def show(figures: dict[str, Any]) -> list[str]:
     """Print the tables; what did not hold."""
+    bad = [*_show_poses(figures["poses"]), *_show_search(figures["search"])]
+    _show_power(figures.get("search_power", {}))
+    bad += _show_classes(figures["classes"])
+    for word in bad:
+        print(f"NOT SHOWN: {word}")
+    return bad
+
+
+def _show_poses(poses: dict[str, Any]) -> list[str]:
     bad = []
-    print(f"poses: images that are one and the same {figures['poses']['identical_images']}")
+    print(f"poses: images that are one and the same {poses['identical_images']}")
     print(
         "  mask A  image  own pose  random sd  as good   rotations about it: as good  best / own deg   runs seen / own"
     )
-    for diameter, report in figures["poses"]["diameters_angstrom"].items():
+    for diameter, report in poses["diameters_angstrom"].items():
         for row in report["images"]:
             print(
                 f"  {diameter:>6s} {row['image']:6d}  {row['own_pose']:8.3f}  {row['random_poses_sd']:9.3f}"
@@ -438,7 +447,12 @@ def show(figures: dict[str, Any]) -> list[str]:
         )
         if report["random_means_as_good"] > 0.01 or report["about_filament_means_as_good"] > 0.01:
             bad.append(f"reprojections of the filaments at their own poses fit no better than others ({diameter} A)")
-    for transfer, report in figures["search"].items():
+    return bad
+
+
+def _show_search(search: dict[str, Any]) -> list[str]:
+    bad = []
+    for transfer, report in search.items():
         print(
             f"\nsearch, {transfer:18s}  poses    real   random phases  as good   above it   right map ahead  better for"
         )
@@ -454,15 +468,23 @@ def show(figures: dict[str, Any]) -> list[str]:
                 bad.append(f"with {transfer} the right map is not clearly better than: {name}")
         if report["maps"][_BETA_GAL.name]["random_draws_as_good"]:
             bad.append(f"with {transfer} random phases score as high as particles")
-    for strength, report in figures.get("search_power", {}).items():
+    return bad
+
+
+def _show_power(search_power: dict[str, Any]) -> None:
+    for strength, report in search_power.items():
         print(f"\nsimulated particles of strength {strength}: above noise, right map ahead (error of as many)")
         for name, one in report.items():
             print(
                 f"  {name:24s} {one['above_noise']:5.2f}   {one['right_map_ahead_mean']:5.2f} +-"
                 f" {one['of_as_many_particles_standard_error']:.2f}"
             )
+
+
+def _show_classes(classes: dict[str, Any]) -> list[str]:
+    bad = []
     print("\nclasses             images  agreement of halves   random phases  draws as good")
-    for name, one in figures["classes"].items():
+    for name, one in classes.items():
         print(
             f"  {name:18s} {one['particles']:5d}      {one['agreement']:.3f} +-"
             f" {one['agreement_sd_of_splits']:.3f}      {one['random_phases']:.3f} +- {one['random_phases_sd']:.3f}"
@@ -470,8 +492,6 @@ def show(figures: dict[str, Any]) -> list[str]:
         )
         if one["random_draws_as_good"] > 0.05 * one["draws"]:
             bad.append(f"classes of {name}: halves agree no better than noise")
-    for word in bad:
-        print(f"NOT SHOWN: {word}")
     return bad
 
 

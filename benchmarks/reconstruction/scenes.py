@@ -30,6 +30,7 @@ _ELEMENTS = {"C": (0, 1.2), "N": (1, 1.25), "O": (2, 0.2), "P": (3, 0.0), "S": (
 _MEAN_FREE_PATH_ANGSTROM = 3400.0
 _SHIFT_STEP_UM = 1.5
 """Image shift of one step of the coma: 0.26 mrad/um, more than is usual."""
+_KV = 300.0
 _PAD_PX = 96
 """Contrast that the CTF displaces comes from as far as this outside of a box."""
 
@@ -299,110 +300,171 @@ def movies(session: Session) -> Iterator[Movie]:
     """One after the other; the same session gives the same movies."""
     rng = np.random.default_rng([session.seed, 77])
     size = session.box_px + 2 * _PAD_PX
-    projector = _Projector(session.shape, size, session.pixel_size_angstrom, 300.0)
+    projector = _Projector(session.shape, size, session.pixel_size_angstrom, _KV)
     for number in range(session.movies):
         yield _movie(session, projector, number, rng)
 
 
-def _movie(session: Session, projector: _Projector, number: int, rng: np.random.Generator) -> Movie:
-    pixel, size, kv = session.pixel_size_angstrom, projector.size, 300.0
-    thickness, drift, coma_rad, b_factor = float(rng.uniform(250, 450)), 0.5, 0.0, session.b_factor
+@dataclass(frozen=True, slots=True)
+class _Causes:
+    """What one movie is taken under."""
+
+    thickness_angstrom: float
+    drift_angstrom: float
+    coma_rad: float
+    """At 1/4 A."""
+
+
+def _causes(session: Session, number: int, rng: np.random.Generator) -> _Causes:
+    thickness, drift, coma_rad = float(rng.uniform(250, 450)), 0.5, 0.0
     if session.artefacts:
         thickness = 200.0 + 1300.0 * (number % 16) / 15 * float(rng.uniform(0.7, 1.0))
         drift = float(rng.uniform(4.0, 9.0)) if rng.random() < 0.35 else float(rng.uniform(0.3, 1.5))
-        coma_rad = 1.2 * abs(((number * 3) % 7) - 3) / 3  # at 1/4 A
-    optics = ctf_scenes.Truth(
+        coma_rad = 1.2 * _shift_steps(number) / 3
+    return _Causes(thickness, drift, coma_rad)
+
+
+def _shift_steps(number: int) -> int:
+    """Of the image shift, of which the coma grows."""
+    return abs(((number * 3) % 7) - 3)
+
+
+def _optics(session: Session, size_px: int, causes: _Causes, rng: np.random.Generator) -> ctf_scenes.Truth:
+    return ctf_scenes.Truth(
         kind="reconstruction",
         seed=session.seed,
-        size_px=size,
-        pixel_size=pixel,
-        voltage_kv=kv,
+        size_px=size_px,
+        pixel_size=session.pixel_size_angstrom,
+        voltage_kv=_KV,
         cs_mm=2.7,
         amplitude_contrast=0.1,
         dose=session.dose,
         defocus=float(rng.uniform(8_000, 20_000)),
         astigmatism=float(abs(rng.normal(0, 250))),
         angle=float(rng.uniform(-90, 90)),
-        ice_thickness=thickness,
-        drift=(drift, float(rng.uniform(-90, 90))),
-        b_factor=b_factor,
+        ice_thickness=causes.thickness_angstrom,
+        drift=(causes.drift_angstrom, float(rng.uniform(-90, 90))),
+        b_factor=session.b_factor,
     )
-    kx, ky, k = projector.kx, projector.ky, projector.k
+
+
+@dataclass(frozen=True, slots=True)
+class _Imaging:
+    """What the optics make of a specimen and of its ice, on the half plane of frequencies."""
+
+    kernel: NDArray[Any]
+    """Of the specimen's transform."""
+    ice_amplitude: Array
+    counts_e_per_px: float
+    """Electrons that arrive, times the detective quantum efficiency of a counting camera."""
+    blur: NDArray[Any]
+    tilt_phase: NDArray[Any]
+
+
+def _imaging(
+    session: Session, projector: _Projector, optics: ctf_scenes.Truth, causes: _Causes, direction_deg: float
+) -> _Imaging:
+    pixel, kx, ky, k = session.pixel_size_angstrom, projector.kx, projector.ky, projector.k
     exposures = session.dose * (np.arange(8) + 0.5) / 8
     left2 = np.mean([np.exp(-e / ctf_scenes.critical_dose(k)) for e in exposures], axis=0)
     along = kx * math.cos(math.radians(optics.drift[1])) + ky * math.sin(math.radians(optics.drift[1]))
-    blur = np.sinc(drift * along)
-    direction = float(rng.uniform(-180, 180))
-    tilt_phase = coma_rad * (k / 0.25) ** 3 * np.cos(np.arctan2(ky, kx) - math.radians(direction))
-    envelope = np.exp(-0.25 * b_factor * k**2) * blur * np.sqrt(left2)
+    blur = np.sinc(causes.drift_angstrom * along)
+    tilt_phase = causes.coma_rad * (k / 0.25) ** 3 * np.cos(np.arctan2(ky, kx) - math.radians(direction_deg))
+    envelope = np.exp(-0.25 * session.b_factor * k**2) * blur * np.sqrt(left2)
     kernel = (2 * ctf_scenes.transfer(optics, kx, ky, 0.0) * envelope * np.exp(1j * tilt_phase)).astype(np.complex64)
-    elastic = math.exp(-thickness / _MEAN_FREE_PATH_ANGSTROM)
-    # Detective quantum efficiency of a counting camera, as a factor on the electrons that are used.
-    counts = session.dose * pixel**2 * elastic * 0.75
-    ice_power = _ice_power(thickness, k, session.dose, kv)
-    ice_kernel = 2 * ctf_scenes.transfer(optics, kx, ky, 0.0) * np.exp(-0.25 * b_factor * k**2) * blur
+    elastic = math.exp(-causes.thickness_angstrom / _MEAN_FREE_PATH_ANGSTROM)
+    ice_power = _ice_power(causes.thickness_angstrom, k, session.dose, _KV)
+    ice_kernel = 2 * ctf_scenes.transfer(optics, kx, ky, 0.0) * np.exp(-0.25 * session.b_factor * k**2) * blur
     ice_amplitude = (np.sqrt(ice_power) / pixel * ice_kernel).astype(np.float32)
-    first = _PAD_PX
-    window = slice(first, first + session.box_px)
+    return _Imaging(kernel, ice_amplitude, session.dose * pixel**2 * elastic * 0.75, blur, tilt_phase)
+
+
+@dataclass(frozen=True, slots=True)
+class _Boxes:
+    """Particles of one movie, and how far those that are flexible agree with the rigid specimen."""
+
+    stack: Array
+    poses: NDArray[Any]
+    shift_px: NDArray[Any]
+    agreement: NDArray[Any]
+    power: NDArray[Any]
+
+
+def _boxes(session: Session, projector: _Projector, imaging: _Imaging, number: int, rng: np.random.Generator) -> _Boxes:
+    pixel, size = session.pixel_size_angstrom, projector.size
+    window = slice(_PAD_PX, _PAD_PX + session.box_px)
     count = int(rng.integers(int(0.75 * session.particles), int(1.25 * session.particles) + 1))
     stack = np.zeros((count, session.box_px, session.box_px), dtype=np.float32)
     poses, shifts = np.zeros((count, 3, 3)), rng.normal(0, session.off_centre_px, (count, 2)).clip(-9, 9)
     axis = np.arange(session.box_px) - session.box_px // 2
     radius = min(0.5 * session.shape.diameter_angstrom / pixel * 1.1, session.box_px // 2 - 1)
     outside = np.hypot(axis[:, None], axis[None, :]) > radius
-    flexible = session.flexible_angstrom * (number % 4) / 3
-    agreement, power = np.zeros(k.shape), np.zeros(k.shape)
+    flexible = _flexible_angstrom(session, number)
+    agreement, power = np.zeros(projector.k.shape), np.zeros(projector.k.shape)
     loose = np.random.default_rng([session.seed, 78, number])
     for index in range(count):
         poses[index] = _random_matrix(rng)
-        ice = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * ice_amplitude
+        ice = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * imaging.ice_amplitude
         form = projector.transform(poses[index], shifts[index])
         if flexible:
             rigid = form
             form = projector.transform(poses[index], shifts[index], _loosened(session.shape, flexible, loose))
             agreement += (form * rigid.conj()).real
             power += np.abs(rigid) ** 2
-        phase = form * kernel
+        phase = form * imaging.kernel
         if index >= round((1 - session.false_picks) * count):
             phase = phase * 0
         contrast = np.fft.irfft2(phase + ice, s=(size, size))[window, window]
-        image = rng.poisson(counts * np.maximum(1 + contrast, 0.02)).astype(np.float32)
+        image = rng.poisson(imaging.counts_e_per_px * np.maximum(1 + contrast, 0.02)).astype(np.float32)
         stack[index] = -(image - image[outside].mean()) / image[outside].std()
-    frequency = np.linspace(0.01, 0.5 / pixel, 120)
-    ring = np.rint(k / frequency[-1] * 119).astype(np.int64).clip(0, 120)
+    return _Boxes(stack, poses, shifts, agreement, power)
 
-    def around(values: NDArray[Any]) -> NDArray[Any]:
-        total = np.bincount(ring.ravel(), values.ravel(), 121)
-        return total[:120] / np.maximum(np.bincount(ring.ravel(), minlength=121)[:120], 1)
 
+def _flexible_angstrom(session: Session, number: int) -> float:
+    return session.flexible_angstrom * (number % 4) / 3
+
+
+def _around(values: NDArray[Any], k: NDArray[Any], last_per_angstrom: float) -> NDArray[Any]:
+    """(120,) means over rings of |k|."""
+    ring = np.rint(k / last_per_angstrom * 119).astype(np.int64).clip(0, 120)
+    total = np.bincount(ring.ravel(), values.ravel(), 121)
+    return total[:120] / np.maximum(np.bincount(ring.ravel(), minlength=121)[:120], 1)
+
+
+def _movie(session: Session, projector: _Projector, number: int, rng: np.random.Generator) -> Movie:
+    k = projector.k
+    causes = _causes(session, number, rng)
+    optics = _optics(session, projector.size, causes, rng)
+    direction_deg = float(rng.uniform(-180, 180))
+    imaging = _imaging(session, projector, optics, causes, direction_deg)
+    boxes = _boxes(session, projector, imaging, number, rng)
+    last = float(np.linspace(0.01, 0.5 / session.pixel_size_angstrom, 120)[-1])
     # A coma that is not corrected leaves the mean of its phase factor.
-    coma = around(np.cos(tilt_phase) * np.ones_like(k))
-    signal = around(blur**2) * np.maximum(coma, 0.02) ** 2 * np.exp(-thickness / _MEAN_FREE_PATH_ANGSTROM)
-    noise = 1 + counts * around(np.abs(ice_amplitude) ** 2)
-    shells = np.linspace(0, frequency[-1], 120)
+    coma = _around(np.cos(imaging.tilt_phase) * np.ones_like(k), k, last)
+    elastic = np.exp(-causes.thickness_angstrom / _MEAN_FREE_PATH_ANGSTROM)
+    signal = _around(imaging.blur**2, k, last) * np.maximum(coma, 0.02) ** 2 * elastic
+    noise = 1 + imaging.counts_e_per_px * _around(np.abs(imaging.ice_amplitude) ** 2, k, last)
     heterogeneity = np.zeros(120)
-    if flexible:
+    if _flexible_angstrom(session, number):
         # What differs from particle to particle is lost to the map that they share.
-        kept = np.maximum(around(agreement) / np.maximum(around(power), 1e-12), 0.02)
-        heterogeneity = 2 * np.log(kept)
-    along_axes = (coma_rad * math.cos(math.radians(direction)), coma_rad * math.sin(math.radians(direction)))
+        power = np.maximum(_around(boxes.power, k, last), 1e-12)
+        heterogeneity = 2 * np.log(np.maximum(_around(boxes.agreement, k, last) / power, 0.02))
+    direction = math.radians(direction_deg)
+    # The steps that the coma was made of, seen from the image shift's own axes.
+    towards = direction + float(np.random.default_rng([session.seed, 79]).uniform(-math.pi, math.pi))
+    steps_um = _SHIFT_STEP_UM * _shift_steps(number) * session.artefacts
     ln_ssnr = np.log(signal / noise) + heterogeneity
-    # The steps that `coma_rad` was made of, seen from the image shift's own axes.
-    towards = math.radians(direction) + float(np.random.default_rng([session.seed, 79]).uniform(-math.pi, math.pi))
-    steps_um = _SHIFT_STEP_UM * abs(((number * 3) % 7) - 3) * session.artefacts
-    image_shift = (steps_um * math.cos(towards), steps_um * math.sin(towards))
-    ln_without_coma = ln_ssnr - 2 * np.log(np.maximum(coma, 0.02))
     return Movie(
         name=f"m{number:03d}",
         optics=optics,
-        stack=stack,
-        poses=poses,
-        shift_px=shifts,
-        frequency_per_angstrom=shells,
+        stack=boxes.stack,
+        poses=boxes.poses,
+        shift_px=boxes.shift_px,
+        frequency_per_angstrom=np.linspace(0, last, 120),
         ln_relative_ssnr=ln_ssnr,
-        ln_without_coma=ln_without_coma,
-        coma_rad=along_axes,
-        image_shift_um=image_shift,
+        ln_without_coma=ln_ssnr - 2 * np.log(np.maximum(coma, 0.02)),
+        coma_rad=(causes.coma_rad * math.cos(direction), causes.coma_rad * math.sin(direction)),
+        image_shift_um=(steps_um * math.cos(towards), steps_um * math.sin(towards)),
         ln_of_heterogeneity=heterogeneity,
     )
 

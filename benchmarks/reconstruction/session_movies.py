@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.causal_world import scene as causal_scene
-from benchmarks.causal_world.draws import Wanted, draw_movies
+from benchmarks.causal_world.draws import Taken, Wanted, draw_movies
 from benchmarks.causal_world.physics import FREQUENCIES_PER_ANGSTROM, Instrument, true_losses
-from benchmarks.causal_world.scene import VIEWS, Particle, placed_particles
-from benchmarks.causal_world.sessions import exposure_of, write_movie
-from benchmarks.causal_world.sidecar import exposure_xml
+from benchmarks.causal_world.scene import VIEWS, Image, Particle, placed_particles
+from benchmarks.causal_world.sessions import exposure_of, sidecar_of, write_movie
 from benchmarks.reconstruction import scenes
 
 PIXEL_SIZE_ANGSTROM = 1.2
@@ -55,40 +54,13 @@ def make_session(
     instrument = taken[0].session.instrument
     raw = out_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng([seed, 6])
-    sensitivity = np.clip(1 + _SENSITIVITY_SD * random.standard_normal((wanted.size_px,) * 2), 0.3, 2.0)
-    sensitivity = (sensitivity / sensitivity.mean()).astype(np.float32)
+    sensitivity = _sensitivity(wanted)
     with mrcfile.new(out_dir / "gain.mrc", overwrite=True) as file:
         file.set_data((1.0 / sensitivity).astype(np.float32))
     projector = _projector(shape, instrument)
     rows = []
     for movie in taken:
-        own = np.random.default_rng([seed, 9, movie.index])
-        poses = np.stack([scenes._random_matrix(own) for _ in range(VIEWS)])
-        particle = Particle(name, 0.5 * shape.diameter_angstrom, _views(projector, poses))
-        stem = f"FoilHole_{movie.hole:05d}_Data_{movie.index:05d}"
-        write_movie(raw / f"{stem}_Fractions.tiff", movie, particle, sensitivity, wanted)
-        (raw / f"{stem}.xml").write_text(
-            exposure_xml(
-                movie.session.instrument,
-                movie.causes,
-                start_utc_s=movie.start_utc_s,
-                exposure_time_s=movie.exposure_time_s,
-                stage_um=movie.stage_um,
-                size_px=wanted.size_px,
-                dose_calibration=movie.session.dose_calibration,
-            )
-        )
-        losses = true_losses(movie.causes, movie.session.instrument, movie.path_angstrom)
-        rows.append(
-            {
-                "file": f"{stem}_Fractions.tiff",
-                "causes": asdict(movie.causes),
-                "path_angstrom": np.round(movie.path_angstrom.mean(axis=1), 3).tolist(),
-                "losses": {factor: np.round(loss, 5).tolist() for factor, loss in losses.items()},
-                "particles": _truth(exposure_of(movie, wanted), particle, poses),
-            }
-        )
+        rows.append(_write_exposure(raw, movie, wanted, shape, projector))
         print(f"\r{movie.index + 1} movies", end="", flush=True)
     print()
     truth = {
@@ -100,6 +72,32 @@ def make_session(
         "movies": rows,
     }
     (out_dir / "truth.json").write_text(json.dumps(truth) + "\n")
+
+
+def _sensitivity(wanted: Wanted) -> Image:
+    random = np.random.default_rng([wanted.seed, 6])
+    sensitivity = np.clip(1 + _SENSITIVITY_SD * random.standard_normal((wanted.size_px,) * 2), 0.3, 2.0)
+    return np.asarray(sensitivity / sensitivity.mean(), dtype=np.float32)
+
+
+def _write_exposure(
+    raw: Path, movie: Taken, wanted: Wanted, shape: scenes.Specimen, projector: scenes._Projector
+) -> dict[str, Any]:
+    """A movie and its sidecar; its row of the truth."""
+    own = np.random.default_rng([wanted.seed, 9, movie.index])
+    poses = np.stack([scenes._random_matrix(own) for _ in range(VIEWS)])
+    particle = Particle(shape.name, 0.5 * shape.diameter_angstrom, _views(projector, poses))
+    stem = f"FoilHole_{movie.hole:05d}_Data_{movie.index:05d}"
+    write_movie(raw / f"{stem}_Fractions.tiff", movie, particle, _sensitivity(wanted), wanted)
+    (raw / f"{stem}.xml").write_text(sidecar_of(movie, wanted))
+    losses = true_losses(movie.causes, movie.session.instrument, movie.path_angstrom)
+    return {
+        "file": f"{stem}_Fractions.tiff",
+        "causes": asdict(movie.causes),
+        "path_angstrom": np.round(movie.path_angstrom.mean(axis=1), 3).tolist(),
+        "losses": {factor: np.round(loss, 5).tolist() for factor, loss in losses.items()},
+        "particles": _truth(exposure_of(movie, wanted), particle, poses),
+    }
 
 
 def _projector(shape: scenes.Specimen, instrument: Instrument) -> scenes._Projector:

@@ -12,7 +12,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,44 +137,50 @@ class SyntheticService:
     # ---- QueryService
 
     def named(self, request: NamedQuery) -> Rows:
-        params = request.params
-        match request.name:
-            case "movies":
-                return self._movies(params)
-            case "movie":
-                row = self._by_id.get(str(params["movie_id"]))
-                found = [] if row is None else [_whole(row)]
-                return Rows(tuple(found[0]) if found else ("movie_id",), tuple(tuple(r.values()) for r in found))
-            case "trend":
-                metrics = str(params["metrics"]).split(",")
-                done = [row for row in self.rows[-2000:] if row["ready_utc_us"] is not None]
-                columns = ("movie_id", "relative_path", "state", "ready_utc_us", *metrics)
-                last = params["last"]
-                assert isinstance(last, int)
-                return Rows(columns, tuple(tuple(row[c] for c in columns) for row in done[-last:]))
-            case "frame_shifts":
-                return _shifts(self._by_id[str(params["movie_id"])])
-            case "losses" | "losses_at":
-                row = self._by_id[str(params["movie_id"])]
-                return _losses(row, params.get("resolution_angstrom"))
-            case "mean_losses_at":
-                done = [row for row in self.rows if row["ready_utc_us"] is not None]
-                last = params["last"]
-                assert isinstance(last, int)
-                return _mean_losses([_losses(row, params["resolution_angstrom"]) for row in done[-last:]])
-            case "interventions" | "change_points" | "causal_shares" | "priors":
-                return _TOLD[request.name]
-            case "reconstructions" | "fsc" | "forecast" | "classes":
-                return _MAP[request.name] if self.with_map else Rows(("round",), ())
-            case "verdicts" | "evidence":
-                return synthetic_scores.answer(request.name, params, len(self.rows) // 5)
-            case "stage_timings" | "devices":
-                return _MACHINERY[request.name]
-            case "failures":
-                return _failures(self.rows)
-            case "alerts":
-                return _alerts(self.alerts, bool(params.get("open_only")))
-        raise QueryError(f"there is no query named {request.name!r}", remedy="use another")
+        if request.name in _TOLD:
+            return _TOLD[request.name]
+        if request.name in _MACHINERY:
+            return _MACHINERY[request.name]
+        if request.name in _MAP:
+            return _MAP[request.name] if self.with_map else Rows(("round",), ())
+        answers: dict[str, Callable[[dict[str, Scalar]], Rows]] = {
+            "movies": self._movies,
+            "movie": self._movie,
+            "trend": self._trend,
+            "frame_shifts": lambda params: _shifts(self._by_id[str(params["movie_id"])]),
+            "losses": self._losses_of,
+            "losses_at": self._losses_of,
+            "mean_losses_at": self._mean_losses,
+            "verdicts": lambda params: synthetic_scores.answer("verdicts", params, len(self.rows) // 5),
+            "evidence": lambda params: synthetic_scores.answer("evidence", params, len(self.rows) // 5),
+            "failures": lambda params: _failures(self.rows),
+            "alerts": lambda params: _alerts(self.alerts, bool(params.get("open_only"))),
+        }
+        if request.name not in answers:
+            raise QueryError(f"there is no query named {request.name!r}", remedy="use another")
+        return answers[request.name](request.params)
+
+    def _movie(self, params: dict[str, Scalar]) -> Rows:
+        row = self._by_id.get(str(params["movie_id"]))
+        found = [] if row is None else [_whole(row)]
+        return Rows(tuple(found[0]) if found else ("movie_id",), tuple(tuple(r.values()) for r in found))
+
+    def _trend(self, params: dict[str, Scalar]) -> Rows:
+        metrics = str(params["metrics"]).split(",")
+        done = [row for row in self.rows[-2000:] if row["ready_utc_us"] is not None]
+        columns = ("movie_id", "relative_path", "state", "ready_utc_us", *metrics)
+        last = params["last"]
+        assert isinstance(last, int)
+        return Rows(columns, tuple(tuple(row[c] for c in columns) for row in done[-last:]))
+
+    def _losses_of(self, params: dict[str, Scalar]) -> Rows:
+        return _losses(self._by_id[str(params["movie_id"])], params.get("resolution_angstrom"))
+
+    def _mean_losses(self, params: dict[str, Scalar]) -> Rows:
+        done = [row for row in self.rows if row["ready_utc_us"] is not None]
+        last = params["last"]
+        assert isinstance(last, int)
+        return _mean_losses([_losses(row, params["resolution_angstrom"]) for row in done[-last:]])
 
     def _movies(self, params: dict[str, Scalar]) -> Rows:
         order = self._order(params["sort"], params["order"], params["search"], params["state"])

@@ -27,91 +27,6 @@ from pathlib import Path
 from benchmarks.own_process import command_of
 
 SIZE = (120, 40)
-_ARRIVALS_PER_S = 0.25  # 900 movies an hour
-
-
-def serve(session: Path, movies: int) -> None:
-    """A store of `movies` rows behind the daemon's sockets; prints `ready`; new movies arrive until it is killed."""
-    from benchmarks.screen.synthetic_session import Row, SyntheticService, make_rows
-    from frazil.daemon.store.engine import Connection
-    from frazil.daemon.store.store import Store
-    from frazil.daemon.transport.messages import LiveState, NamedQuery, Rows
-    from frazil.daemon.transport.server import QueryServer
-
-    def insert(connection: Connection, rows: list[Row]) -> None:
-        def fill(table: str, columns: dict[str, Callable[[Row], object]], chosen: list[Row]) -> None:
-            values = [[value(row) for row in chosen] for value in columns.values()]
-            places = ", ".join("unnest(?)" for _ in columns)
-            connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {places}", values)
-
-        def copy(name: str) -> Callable[[Row], object]:
-            return lambda row: row[name]
-
-        def number(row: Row, name: str) -> float:
-            value = row[name]
-            assert isinstance(value, float)
-            return value
-
-        movie_columns = (
-            "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "frame_count",
-            "flags", "lag_s", "found_utc_us", "ready_utc_us",
-        )  # fmt: skip
-        fill("movies", {name: copy(name) for name in movie_columns} | {"rejection_reason": copy("reason")}, rows)
-        done = [row for row in rows if row["ctf_fit_angstrom"] is not None]
-        fill(
-            "ctf",
-            {
-                "movie_id": copy("movie_id"),
-                "defocus_u_angstrom": lambda row: number(row, "defocus_um") * 1e4 + 100,
-                "defocus_v_angstrom": lambda row: number(row, "defocus_um") * 1e4 - 100,
-                "astigmatism_angstrom": copy("astigmatism_angstrom"),
-                "astigmatism_angle_deg": lambda row: 12.0,
-                "phase_shift_deg": lambda row: 0.0,
-                "fit_resolution_angstrom": copy("ctf_fit_angstrom"),
-                "score": copy("ctf_score"),
-                "ice_ring_density": copy("ice_ring_density"),
-                "reliable": lambda row: True,
-            },
-            done,
-        )
-        quality = ("movie_id", "motion_total_angstrom", "motion_early_angstrom", "motion_late_angstrom",
-                   "relative_ice_thickness", "particle_count")  # fmt: skip
-        fill("quality", {name: copy(name) for name in quality}, done)
-
-    class StoreService(SyntheticService):
-        """Named queries from the store; pictures from the synthetic session."""
-
-        def named(self, request: NamedQuery) -> Rows:
-            if request.name == "frame_shifts":
-                return super().named(request)
-            table = store.named(request.name, request.params)
-            return Rows(table.columns, table.rows, table.truncated, table.total)
-
-        def snapshot(self) -> LiveState:
-            counts = {str(state): int(n or 0) for state, n in store.named("counts_by_state").rows}
-            self._sequence += 1
-            return LiveState(
-                self._sequence, session_name="50k", counts=counts, last_movie_id=f"{len(self.rows) - 1:08x}", utc_us=1
-            )
-
-    service = StoreService(make_rows(movies, 1, waiting=0))
-    later = make_rows(movies + 4000, 1, waiting=0)[movies:]
-    with Store.open(session, now_utc_us=0) as store:
-        for start in range(0, movies, 5000):
-            store.submit(insert, service.rows[start : start + 5000]).result()
-        with QueryServer(session, service) as server:
-            server.publish(service.snapshot())
-            print("ready", flush=True)
-            began_s = time.monotonic()
-            while True:
-                due = int((time.monotonic() - began_s) * _ARRIVALS_PER_S)
-                if due > len(service.rows) - movies and later:
-                    row = later.pop(0)
-                    service.rows.append(row)
-                    service._by_id[str(row["movie_id"])] = row
-                    store.submit(insert, [row]).result()
-                server.publish(service.snapshot())
-                time.sleep(1.0)
 
 
 def rss_mb() -> float:
@@ -190,6 +105,8 @@ def main() -> None:
     parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve is not None:
+        from benchmarks.screen.store_service import serve  # the screen's process must not wait for it
+
         serve(given.serve, given.movies)
         return
     if given.look is not None:

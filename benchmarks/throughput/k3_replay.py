@@ -22,7 +22,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,16 @@ class Courier:
         return rng.poisson(E_PER_PX_PER_FRAME, (arrival.frame_count, size, size)).astype(np.uint8)
 
 
+@dataclass(slots=True)
+class _Run:
+    """When things were done, in s from the start, and the daemon's memory on the way."""
+
+    delivered_s: float = 0.0
+    taken_s: float | None = None
+    done_s: float | None = None
+    memory_bytes: list[int] = field(default_factory=list)
+
+
 def replay(
     arrivals: list[Arrival], folder: Path, *, paced: bool, workers: int, size_px: int, limit_s: float
 ) -> dict[str, object]:
@@ -185,57 +195,63 @@ def replay(
     courier.prepare(arrivals)
     flags = ("--no-gain", "--cs-mm", 2.7, "--workers", workers, "--config", folder / "settings.yaml")
     watch = shared_data.Watch(raw, session_dir, *flags)
-    memory_bytes: list[int] = []
     try:
         if not watch.wait(lambda state: state.get("status") == "running", 120):
             raise RuntimeError("frazil watch does not start")
-        memory_bytes.append(watch.memory_bytes())
-        start_s, first = time.monotonic(), arrivals[0].when
-        for index, arrival in enumerate(arrivals):
-            if paced:
-                due_s = start_s + (arrival.when - first).total_seconds()
-                time.sleep(max(0.0, due_s - time.monotonic()))
-            courier.deliver(arrival, grow=index % 2 == 1, pause_s=0.3 if paced else 0.0)
-            if index % 50 == 49:
-                memory_bytes.append(watch.memory_bytes())
-        delivered_s = time.monotonic() - start_s
-
-        def done(state: dict[str, Any]) -> bool:
-            memory_bytes.append(watch.memory_bytes())
-            return sum(state.get("counts", {}).get(name, 0) for name in FINAL) >= len(arrivals)
-
-        all_taken = watch.wait(
-            lambda state: (
-                not {"found", "settling"} & state.get("counts", {}).keys()
-                and sum(state.get("counts", {}).values()) >= len(arrivals)
-            ),
-            limit_s,
-        )
-        taken_s = time.monotonic() - start_s
-        all_done = watch.wait(done, max(1.0, limit_s - (taken_s - delivered_s)))
-        done_s = time.monotonic() - start_s
-        memory_bytes.append(watch.memory_bytes())
+        run = _deliver_and_wait(arrivals, courier, watch, paced=paced, limit_s=limit_s)
     finally:
         exit_code, asked = watch.stop()
+    memory_mb = [value / 1e6 for value in run.memory_bytes]
     figures: dict[str, object] = {
         "arrivals": len(arrivals),
-        "span_of_the_real_arrivals_s": (arrivals[-1].when - first).total_seconds(),
-        "delivered_after_s": round(delivered_s, 1),
-        "all_in_the_store_after_s": round(taken_s, 1) if all_taken else None,
-        "all_processed_after_s": round(done_s, 1) if all_done else None,
+        "span_of_the_real_arrivals_s": (arrivals[-1].when - arrivals[0].when).total_seconds(),
+        "delivered_after_s": round(run.delivered_s, 1),
+        "all_in_the_store_after_s": None if run.taken_s is None else round(run.taken_s, 1),
+        "all_processed_after_s": None if run.done_s is None else round(run.done_s, 1),
         "exit_code": exit_code,
         "asked_to_stop": asked,
         "load_average": [round(value, 1) for value in os.getloadavg()],
         "cores": len(os.sched_getaffinity(0)),
         "workers": workers,
         "daemon_memory_mb": {
-            "start": round(memory_bytes[0] / 1e6),
-            "largest": round(max(memory_bytes) / 1e6),
-            "end": round(memory_bytes[-1] / 1e6),
+            "start": round(memory_mb[0]),
+            "largest": round(max(memory_mb)),
+            "end": round(memory_mb[-1]),
         },
         "database_mb": round((session_dir / "session.duckdb").stat().st_size / 1e6, 1),
     }
     return figures | account(arrivals, session_dir, courier.delivered_utc_us)
+
+
+def _deliver_and_wait(
+    arrivals: list[Arrival], courier: Courier, watch: shared_data.Watch, *, paced: bool, limit_s: float
+) -> _Run:
+    run = _Run(memory_bytes=[watch.memory_bytes()])
+    start_s, first = time.monotonic(), arrivals[0].when
+    for index, arrival in enumerate(arrivals):
+        if paced:
+            due_s = start_s + (arrival.when - first).total_seconds()
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        courier.deliver(arrival, grow=index % 2 == 1, pause_s=0.3 if paced else 0.0)
+        if index % 50 == 49:
+            run.memory_bytes.append(watch.memory_bytes())
+    run.delivered_s = time.monotonic() - start_s
+
+    def taken(state: dict[str, Any]) -> bool:
+        counts = state.get("counts", {})
+        return not {"found", "settling"} & counts.keys() and sum(counts.values()) >= len(arrivals)
+
+    def done(state: dict[str, Any]) -> bool:
+        run.memory_bytes.append(watch.memory_bytes())
+        return sum(state.get("counts", {}).get(name, 0) for name in FINAL) >= len(arrivals)
+
+    all_taken = watch.wait(taken, limit_s)
+    taken_s = time.monotonic() - start_s
+    all_done = watch.wait(done, max(1.0, limit_s - (taken_s - run.delivered_s)))
+    run.taken_s = taken_s if all_taken else None
+    run.done_s = time.monotonic() - start_s if all_done else None
+    run.memory_bytes.append(watch.memory_bytes())
+    return run
 
 
 def account(arrivals: list[Arrival], session_dir: Path, delivered_utc_us: dict[str, int]) -> dict[str, object]:

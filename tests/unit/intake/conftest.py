@@ -146,16 +146,20 @@ class World:
                 known = self.rows.get((path, generation))
                 announced = known is not None and known.announced
                 self.rows[path, generation] = Row(MovieState.FOUND, stat, utc_us, announced=announced)
-            case do.Settling(path, generation):
-                self.rows[path, generation].state = MovieState.SETTLING
             case do.Announce(movie):
                 self.announced.append(instruction)
                 row = self.rows[movie.relative_path, movie.generation]
                 row.state, row.stat, row.announced = MovieState.QUEUED, movie.stat, True
+            case _:
+                self._keep(instruction)
+
+    def _keep(self, instruction: do.Instruction) -> None:
+        """What becomes of a row that is there."""
+        match instruction:
+            case do.Settling(path, generation) | do.Revived(path, generation):
+                self.rows[path, generation].state = MovieState.SETTLING
             case do.Replaced(path, generation):
                 self.rows[path, generation].state = MovieState.OUTDATED
-            case do.Revived(path, generation):
-                self.rows[path, generation].state = MovieState.SETTLING
             case do.Vanished(path, generation):
                 if self.rows[path, generation].announced:
                     self.rows[path, generation].state = MovieState.OUTDATED

@@ -122,24 +122,6 @@ class World:
 
     def _perform(self, instruction: do.Instruction) -> None:
         match instruction:
-            case do.Register(row):
-                self.states.setdefault(row.movie_id, MovieState.FOUND)
-            case do.StoreState(name, state):
-                self.states[name] = state
-            case do.RecordFailure(name, _, _, state):
-                self.states[name] = state
-            case do.SetAside(name):
-                self.states[name] = MovieState.QUARANTINED
-            case do.OutdateOlder(path, than):
-                for generation in range(1, than):
-                    if (name := movie_id(path, generation)) in self.states:
-                        self.states[name] = MovieState.OUTDATED
-            case do.GiveAttemptBack(name):
-                self.attempts[name] = max(self.attempts[name] - 1, 0)
-                if self.states[name] not in (MovieState.OUTDATED, MovieState.QUARANTINED):
-                    self.states[name] = MovieState.QUEUED
-            case do.QueueAgain(name):
-                self.states[name], self.attempts[name] = MovieState.QUEUED, 0
             case do.LookAgain(path):
                 self.asked.append(path)
             case do.Expect(sequence) | do.Begin(sequence):
@@ -151,8 +133,31 @@ class World:
                 self.restarts.append(worker)
             case do.Tell(text=text):
                 self.told.append(text)
+            case _:
+                self._store(instruction)
+
+    def _store(self, instruction: do.Instruction) -> None:
+        """As the statements of the store do it."""
+        match instruction:
+            case do.Register(row):
+                self.states.setdefault(row.movie_id, MovieState.FOUND)
+            case do.StoreState(name, state) | do.RecordFailure(name, _, _, state):
+                self.states[name] = state
+            case do.SetAside(name):
+                self.states[name] = MovieState.QUARANTINED
+            case do.OutdateOlder(path, than):
+                older = {movie_id(path, generation) for generation in range(1, than)}
+                self.states |= dict.fromkeys(older & self.states.keys(), MovieState.OUTDATED)
+            case do.GiveAttemptBack(name):
+                self.attempts[name] = max(self.attempts[name] - 1, 0)
+                if self.states[name] not in (MovieState.OUTDATED, MovieState.QUARANTINED):
+                    self.states[name] = MovieState.QUEUED
+            case do.QueueAgain(name):
+                self.states[name], self.attempts[name] = MovieState.QUEUED, 0
             case do.KeepResult(name):
                 assert self.states[name] in (MovieState.READY, MovieState.REJECTED)
+            case _:
+                raise AssertionError(f"nobody performs {instruction}")
 
     def written(self, name: str) -> None:
         """As the result's writer does it: its rows, then the event."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -354,29 +355,28 @@ class Brought:
     def fire(self, event: type, variant: int) -> None:
         """One of the ways in which an event can come."""
         world, name = self.world, self.name
-        if event is events.Found:
-            world.found(A, 2)
-        elif event is events.Completed:
-            world.completes(A, 2, gain=variant == 1, pixel=3.0 if variant == 2 else 1.0)
-        elif event is events.ValuesChanged:
-            world.values_change(A, 2, pixel=(1.0, 3.0)[variant % 2])
-        elif event is events.Failed:
-            kind = (FailureKind.ERROR, FailureKind.BAD_FILE)[variant % 2]
-            world.fails(self.worker, name, kind)
-        elif event is events.WorkerFree:
-            world.answers("w0", movie_id(A, 1))
-        elif event is events.Started:
-            world.start()
-        elif event is events.Written:
-            world.written(name)
-        elif event is events.Overtaken:
-            world.overtaken(name)
-        elif event is events.NotStarted:
-            if not world.life.is_redo(name):
-                world.states[name] = MovieState.QUEUED  # the row of the attempt was not written
-            world.not_started(self.worker, name)
+        ways: dict[type, Callable[[], object]] = {
+            events.Found: lambda: world.found(A, 2),
+            events.Completed: lambda: world.completes(A, 2, gain=variant == 1, pixel=3.0 if variant == 2 else 1.0),
+            events.ValuesChanged: lambda: world.values_change(A, 2, pixel=(1.0, 3.0)[variant % 2]),
+            events.Failed: lambda: world.fails(
+                self.worker, name, (FailureKind.ERROR, FailureKind.BAD_FILE)[variant % 2]
+            ),
+            events.WorkerFree: lambda: world.answers("w0", movie_id(A, 1)),
+            events.Started: world.start,
+            events.Written: lambda: world.written(name),
+            events.Overtaken: lambda: world.overtaken(name),
+            events.NotStarted: self._not_started,
+        }
+        if event in ways:
+            ways[event]()
         else:
             world.happens(self._plain(event))
+
+    def _not_started(self) -> None:
+        if not self.world.life.is_redo(self.name):
+            self.world.states[self.name] = MovieState.QUEUED  # the row of the attempt was not written
+        self.world.not_started(self.worker, self.name)
 
     def _plain(self, event: type) -> events.Event:
         made: dict[type, tuple[object, ...]] = {

@@ -82,7 +82,7 @@ def attribute(
     frequency = tuple(bands.tolist())
     at_5_angstrom = {name: curves_at(NAMED_PER_ANGSTROM, row) for name, row in losses.items()}
     at_5_angstrom["unexplained"] = curves_at(NAMED_PER_ANGSTROM, unexplained[None, :])
-    named = name_cause(evidence, draws, at_5_angstrom, prior.window)
+    named = name_cause(evidence, draws, at_5_angstrom, prior.window, prior.usual_before)
     return Attribution(
         losses=CausalLosses(
             factor_names=ALL_FACTORS,

@@ -6,6 +6,7 @@ movie has (radiation damage, the camera) is no news about this one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +45,15 @@ class NamedCause:
 
 
 def name_cause(
-    evidence: MovieEvidence, draws: CauseDraws, at_5_angstrom: dict[str, Array], window: tuple[WindowRow, ...]
+    evidence: MovieEvidence,
+    draws: CauseDraws,
+    at_5_angstrom: dict[str, Array],
+    window: tuple[WindowRow, ...],
+    usual_before: tuple[float, ...] = (),
 ) -> NamedCause:
-    """`at_5_angstrom`: (S,) draws of this movie's loss by factor; `window`: the newest movies, what is usual."""
-    usual = _usual(window)
+    """`at_5_angstrom`: (S,) draws of this movie's loss by factor; `window`: the newest movies, what is usual;
+    `usual_before`: what was, before the session became another one (`least_usual`)."""
+    usual = _usual(window, usual_before)
     excess_by_factor = {name: at_5_angstrom.get(name, np.zeros(1)) - usual[name] for name in ALL_FACTORS}
     by_root = {
         root: np.asarray(sum(excess_by_factor[name] for name in names), dtype=np.float64)
@@ -66,12 +72,20 @@ def name_cause(
     return NamedCause(root, excess)
 
 
-def _usual(window: tuple[WindowRow, ...]) -> dict[str, float]:
-    """Median loss by factor of the newest movies; before there are some, what physics calls usual."""
+def _usual(window: Sequence[WindowRow], usual_before: Sequence[float]) -> dict[str, float]:
+    """Median loss by factor of the newest movies, or what it was before a change if that was less; before there are
+    some, what physics calls usual."""
+    least = least_usual(window, usual_before)
+    return dict(zip(ALL_FACTORS, least, strict=True)) if least else _BEFORE
+
+
+def least_usual(window: Sequence[WindowRow], usual_before: Sequence[float]) -> tuple[float, ...]:
+    """By factor the median loss of some movies, or what was usual before them if that was less; empty: not known."""
     if len(window) < _LEAST_TYPICAL_MOVIES:
-        return _BEFORE
+        return tuple(usual_before)
     table: Array = np.array([row.losses_at_5_angstrom for row in window])
-    return dict(zip(ALL_FACTORS, np.median(table, axis=0).tolist(), strict=True))
+    usual = np.median(table, axis=0)
+    return tuple((np.minimum(usual, usual_before) if len(usual_before) else usual).tolist())
 
 
 _BEFORE = dict.fromkeys(ALL_FACTORS, 0.0) | {

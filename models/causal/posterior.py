@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.attribution import attribute
@@ -19,9 +20,9 @@ from frazil.models.causal.change_points import (
     in_time,
 )
 from frazil.models.causal.draws import unit_losses
-from frazil.models.causal.factors import BAND_COUNT, Array, curves_at
+from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array, curves_at
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
-from frazil.models.causal.naming import NAMED_PER_ANGSTROM
+from frazil.models.causal.naming import NAMED_PER_ANGSTROM, least_usual
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior
 from frazil.models.causal.rings import ring_rows
 from frazil.models.records import MovieEvidence
@@ -74,10 +75,11 @@ def update(
     window = in_time([*prior.window, *rows])
     movie_count = prior.movie_count + len(movies)
     change = find_change(window, movie_count - len(window), announced)
-    changes = prior.change_points
+    changes, usual_before = prior.change_points, prior.usual_before
     if change is not None:
         point, first_row_after = change
         learnt.after(point, physics)
+        usual_before = least_usual(window[:first_row_after], usual_before)
         changes = (*changes, point)
         if point.forgets_counts:
             empty = _most_counts_since(point, movies)
@@ -94,6 +96,7 @@ def update(
         stage_moved_utc_us=moved,
         window=tuple(window[-WINDOW_MOVIES:]),
         change_points=changes,
+        usual_before=usual_before,
         change_sd=_change_sd(prior, learnt),
     )
 
@@ -169,14 +172,20 @@ class _Learnt:
             prior_camera = np.log(np.exp(base - base.max()).sum(axis=(1, 2)))
             self.count_ln_weight = base + (camera - prior_camera)[:, None, None]
         if change.cause == "grid":
-            # The specimen's own curve is integrated out; what was learnt of the strengths stays as it is.
-            covariance = np.linalg.inv(self.precision)
-            mean, rest = covariance @ self.information, slice(BAND_COUNT, None)
-            kept = np.linalg.inv(covariance[rest, rest])
-            self.precision, self.information = np.array(physics.precision), np.array(physics.information)
-            self.precision[rest, rest], self.information[rest] = kept, kept @ mean[rest]
+            self._forget_columns(np.arange(BAND_COUNT), physics)  # the specimen's own curve
+        if change.cause == "illumination":
+            # Another beam converges otherwise.
+            self._forget_columns(np.array([BAND_COUNT + MODELLED_FACTORS.index("spatial_coherence")]), physics)
         if change.cause == "stage":
             self.settle_sums = settle.no_sums()
+
+    def _forget_columns(self, columns: NDArray[np.intp], physics: PriorSnapshot) -> None:
+        """Integrate out what was learnt of some columns of the ring model; what the others are stays as it is."""
+        covariance = np.linalg.inv(self.precision)
+        mean, rest = covariance @ self.information, np.setdiff1d(np.arange(len(self.information)), columns)
+        kept = np.linalg.inv(covariance[np.ix_(rest, rest)])
+        self.precision, self.information = np.array(physics.precision), np.array(physics.information)
+        self.precision[np.ix_(rest, rest)], self.information[rest] = kept, kept @ mean[rest]
 
 
 def _without(channels: tuple[float | None, ...], columns: Sequence[int]) -> tuple[float | None, ...]:

@@ -69,6 +69,9 @@ class PriorSnapshot:
     window: tuple[WindowRow, ...] = ()
     """The newest movies in a few numbers each: what is typical now, and whether something changed."""
     change_points: tuple[ChangePoint, ...] = ()
+    usual_before: tuple[float, ...] = ()
+    """ln SSNR at 5 A by factor that movies lost before the last change, the least of what was usual so far: what a
+    change has brought is no news only to those who never saw the session before it. Empty: nothing has changed."""
     change_sd: tuple[float, ...] = ()
     """Root mean square change of each factor's mean loss at 5 A by the last epoch, in its sd: the loop's log."""
 

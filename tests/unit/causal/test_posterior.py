@@ -365,11 +365,12 @@ def test_a_small_change_that_was_announced_is_found_and_only_then(known_movie: M
     assert changes(session(1.0), (announced,)) == ()
 
 
-def _two_grids(known_movie: Make, random: np.random.Generator) -> list[MovieEvidence]:
+def _two_grids(known_movie: Make, random: np.random.Generator, thicker_nm: float = 0.0) -> list[MovieEvidence]:
     movies = []
     for index in range(60):
         after = index >= 32
         movie = known_movie(
+            40.0 + (thicker_nm if after else 0.0),
             defocus_angstrom=float(random.uniform(6_000, 30_000)),
             acquired_utc_us=START_UTC_US + index * 20 * S_TO_US,
             grid_square="B" if after else "A",
@@ -379,6 +380,51 @@ def _two_grids(known_movie: Make, random: np.random.Generator) -> list[MovieEvid
             movie = replace(movie, log_ssnr=tuple(None if v is None else v - 4.0 for v in movie.log_ssnr))
         movies.append(movie)
     return movies
+
+
+def test_what_a_new_grid_has_brought_is_named(known_movie: Make) -> None:
+    """All holes of the second grid have 240 nm of ice, a usual one there: it is the grid that costs."""
+    movies = _two_grids(known_movie, np.random.default_rng(33), thicker_nm=200.0)
+    prior = learn(movies)
+    assert [point.cause for point in prior.change_points] == ["grid"]
+    assert [attribute(movie, prior).losses.named_cause for movie in movies[50:]] == ["ice"] * 10
+    thin = learn(_two_grids(known_movie, np.random.default_rng(33)))
+    assert [attribute(known_movie(40.0), thin).losses.named_cause] == [""]
+    # And the other way round: thinner ice is no fault of the grid.
+    back = learn([*movies[32:], *_later(movies[:32], 60)])
+    assert {attribute(movie, back).losses.named_cause for movie in movies[:5]} == {""}
+
+
+def _later(movies: list[MovieEvidence], by: int) -> list[MovieEvidence]:
+    """The same movies taken `by` movies later."""
+    shift_us = by * 20 * S_TO_US
+    return [
+        replace(
+            movie, exposure=replace(movie.exposure, acquired_utc_us=(movie.exposure.acquired_utc_us or 0) + shift_us)
+        )
+        for movie in movies
+    ]
+
+
+def test_another_beam_forgets_how_the_last_one_converged_and_nothing_else(known_movie: Make) -> None:
+    random = np.random.default_rng(34)
+    movies = []
+    for index in range(60):
+        movie = known_movie(
+            float(np.clip(random.normal(40, 6), 20, 80)),
+            defocus_angstrom=float(random.uniform(6_000, 30_000)),
+            acquired_utc_us=START_UTC_US + index * 20 * S_TO_US,
+        )
+        movies.append(with_rings(movie, random, strengths_of(spatial_coherence=4.0)))
+    unchanged = learn(movies)
+    weaker = [replace(m, dose_per_frame_e_per_px=0.8 * m.dose_per_frame_e_per_px) for m in movies[40:]]
+    after = learn([*movies[:40], *weaker])
+    assert [point.cause for point in after.change_points] == ["illumination"]
+    coherence = MODELLED_FACTORS.index("spatial_coherence")
+    (mean, sd), (later_mean, later_sd) = unchanged.strengths(), after.strengths()
+    assert later_sd[coherence] > 1.2 * sd[coherence]
+    others = np.arange(len(mean)) != coherence
+    np.testing.assert_allclose(later_mean[others], mean[others], atol=0.1)
 
 
 def test_another_grid_changes_what_is_known_of_the_specimen_and_not_of_the_microscope(known_movie: Make) -> None:

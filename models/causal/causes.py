@@ -13,10 +13,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import norm, qmc
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.factors import MODELLED_FACTORS, Array
 
 DRAWS = 64
-_COLUMNS = 18
+_OWN_NORMALS = ("focal_spread", "dqe_zero", "dqe_nyquist", "coma", "shift_error", "blur", "height_share", "settle")
+COUNT_NORMALS = slice(0, 3)
+"""Columns of `standard_normals` that `counts.draw` uses; one for the strength of each modelled factor follows, then
+those of `_OWN_NORMALS`."""
+STRENGTH_NORMALS = slice(3, 3 + len(MODELLED_FACTORS))
 REFERENCE_HALF_ANGLE_MRAD = 0.02
 """Parallel illumination from a field-emission source; columns lie between about 0.01 and 0.06 mrad. The mechanism is
 evaluated here, its strength is the square of the ratio to this."""
@@ -75,13 +79,18 @@ class CauseDraws:
 
 @lru_cache(maxsize=1)
 def standard_normals() -> Array:
-    """(S, 18) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
-    uniform = qmc.Sobol(_COLUMNS, scramble=True, seed=20150629).random(DRAWS)
+    """(S, columns) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
+    uniform = qmc.Sobol(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), scramble=True, seed=20150629).random(DRAWS)
     z = np.asarray(norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4)))
     z -= z.mean(axis=0)
     z = np.asarray(z / z.std(axis=0))
     z.flags.writeable = False
     return z
+
+
+def normals_of(name: str) -> Array:
+    """(S,) the column of a quantity that has one of its own."""
+    return standard_normals()[:, STRENGTH_NORMALS.stop + _OWN_NORMALS.index(name)]
 
 
 def lognormal(median: float, ln_sd: float, z: Array) -> Array:

@@ -11,6 +11,7 @@ from frazil.models.causal.causes import (
     BLUR_LN_SD,
     COMA_LN_SD,
     COMA_MRAD_PER_UM_MEDIAN,
+    COUNT_NORMALS,
     DQE_NYQUIST_LN_SD,
     DQE_NYQUIST_MEDIAN,
     DQE_ZERO_MEDIAN,
@@ -21,8 +22,10 @@ from frazil.models.causal.causes import (
     HEIGHT_SHARE_MEDIAN,
     REFERENCE_HALF_ANGLE_MRAD,
     SHIFT_ERROR_LN_SD,
+    STRENGTH_NORMALS,
     CauseDraws,
     lognormal,
+    normals_of,
     positive,
     standard_normals,
 )
@@ -37,24 +40,28 @@ _UNCORRELATED = np.ones(1)
 def draw_causes(movie: MovieEvidence, prior: PriorSnapshot) -> CauseDraws:
     """S draws: counts settle the ice, rings the strengths, and what neither sees keeps its physical prior."""
     z = standard_normals()
-    counted = counts.draw(movie, prior.count_belief(), z[:, 0:3])
+    counted = counts.draw(movie, prior.count_belief(), z[:, COUNT_NORMALS])
     mean, sd = prior.strengths()
     # What was learnt from rings is no better than the ring model is; what was not learnt keeps its physical prior.
     learnt = np.clip(1.0 - sd / PRIOR_STRENGTH_SD, 0.0, 1.0)
     sd = np.hypot(sd, RING_DISCREPANCY * np.abs(mean) * learnt)
     sd = np.hypot(sd, [PHYSICAL_SD.get(name, 0.0) for name in MODELLED_FACTORS])
-    strengths = {name: positive(mean[f], sd[f], z[:, 3 + f]) for f, name in enumerate(MODELLED_FACTORS)}
+    strengths = {
+        name: positive(mean[f], sd[f], z[:, STRENGTH_NORMALS][:, f]) for f, name in enumerate(MODELLED_FACTORS)
+    }
     return CauseDraws(
         ice_thickness_nm=counted.thickness_nm,
         count_loss_s_px_per_e=counted.count_loss_s_px_per_e,
         source_half_angle_mrad=REFERENCE_HALF_ANGLE_MRAD * np.sqrt(strengths["spatial_coherence"]),
-        focal_spread_sd_angstrom=lognormal(FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD, z[:, 10]),
-        dqe_zero=np.clip(DQE_ZERO_MEDIAN + DQE_ZERO_SD * z[:, 11], 0.5, 1.0),
-        dqe_nyquist=np.minimum(lognormal(DQE_NYQUIST_MEDIAN, DQE_NYQUIST_LN_SD, z[:, 12]), 0.9),
-        coma_mrad_per_um=lognormal(COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD, z[:, 13]),
-        shift_error_scale=lognormal(1.0, SHIFT_ERROR_LN_SD, z[:, 14]),
-        blur_scale=lognormal(1.0, BLUR_LN_SD, z[:, 15]),
-        height_share=lognormal(HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD, z[:, 16]),
+        focal_spread_sd_angstrom=lognormal(
+            FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD, normals_of("focal_spread")
+        ),
+        dqe_zero=np.clip(DQE_ZERO_MEDIAN + DQE_ZERO_SD * normals_of("dqe_zero"), 0.5, 1.0),
+        dqe_nyquist=np.minimum(lognormal(DQE_NYQUIST_MEDIAN, DQE_NYQUIST_LN_SD, normals_of("dqe_nyquist")), 0.9),
+        coma_mrad_per_um=lognormal(COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD, normals_of("coma")),
+        shift_error_scale=lognormal(1.0, SHIFT_ERROR_LN_SD, normals_of("shift_error")),
+        blur_scale=lognormal(1.0, BLUR_LN_SD, normals_of("blur")),
+        height_share=lognormal(HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD, normals_of("height_share")),
         strengths=strengths,
     )
 
@@ -65,7 +72,7 @@ def central_causes(movie: MovieEvidence) -> CauseDraws:
     The ring model's columns are made of it: they must not depend on what other movies have taught, or the order in
     which movies come would matter.
     """
-    counted = counts.draw(movie, counts.prior_ln_weight(), standard_normals()[:, 0:3])
+    counted = counts.draw(movie, counts.prior_ln_weight(), standard_normals()[:, COUNT_NORMALS])
     one = _UNCORRELATED
     return CauseDraws(
         ice_thickness_nm=np.median(counted.thickness_nm) * one,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.causes import CauseDraws, standard_normals
+from frazil.models.causal.causes import CauseDraws, normals_of
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import (
     BAND_COUNT,
@@ -228,7 +228,7 @@ def _coincidences_told(prior: PriorSnapshot, first: PriorSnapshot) -> bool:
 
 
 def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> _Option:
-    belief, z, settled_s = prior.settle_belief(), standard_normals()[:, 17], settle.settled_of(movies)
+    belief, z, settled_s = prior.settle_belief(), normals_of("settle"), settle.settled_of(movies)
 
     def do(place: int, draws: CauseDraws) -> CauseDraws:
         removed = settle.drift_removed(belief, movies[place], z, settled_s=settled_s[place], extra_s=extra_s)
@@ -242,7 +242,7 @@ def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_
 def _lower_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float, exposure_s: float) -> _Option:
     """The same dose in more time: fewer coincidences, and each frame sees more of the stage's drift, which has had the
     longer exposures before it to settle."""
-    belief, z, settled_s = prior.settle_belief(), standard_normals()[:, 17], settle.settled_of(movies)
+    belief, z, settled_s = prior.settle_belief(), normals_of("settle"), settle.settled_of(movies)
     waited_s = [seconds * (1.0 / share - 1.0) for seconds in settle.exposed_before_s(movies)]
 
     def do(place: int, draws: CauseDraws) -> CauseDraws:

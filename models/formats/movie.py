@@ -119,6 +119,7 @@ def open_movie(
         return MrcReader(path, limits=limits, executor=executor, read_ahead_frames=read_ahead_frames)
     if kind == "tiff":
         return TiffReader(path, limits=limits, executor=executor, read_ahead_frames=read_ahead_frames)
+    assert kind == "eer", f"no reader for {kind}"
     return EerReader(
         path,
         limits=limits,

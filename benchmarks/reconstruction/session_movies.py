@@ -60,7 +60,7 @@ def make_session(
     projector = _projector(shape, instrument)
     rows = []
     for movie in taken:
-        rows.append(_write_exposure(raw, movie, wanted, shape, projector))
+        rows.append(_write_exposure(raw, movie, wanted, shape, projector, sensitivity))
         print(f"\r{movie.index + 1} movies", end="", flush=True)
     print()
     truth = {
@@ -75,20 +75,26 @@ def make_session(
 
 
 def _sensitivity(wanted: Wanted) -> Image:
+    """Of the camera's pixels, 1 on average; one for the whole session."""
     random = np.random.default_rng([wanted.seed, 6])
     sensitivity = np.clip(1 + _SENSITIVITY_SD * random.standard_normal((wanted.size_px,) * 2), 0.3, 2.0)
     return np.asarray(sensitivity / sensitivity.mean(), dtype=np.float32)
 
 
 def _write_exposure(
-    raw: Path, movie: Taken, wanted: Wanted, shape: scenes.Specimen, projector: scenes._Projector
+    raw: Path,
+    movie: Taken,
+    wanted: Wanted,
+    shape: scenes.Specimen,
+    projector: scenes._Projector,
+    sensitivity: Image,
 ) -> dict[str, Any]:
     """A movie and its sidecar; its row of the truth."""
     own = np.random.default_rng([wanted.seed, 9, movie.index])
     poses = np.stack([scenes._random_matrix(own) for _ in range(VIEWS)])
     particle = Particle(shape.name, 0.5 * shape.diameter_angstrom, _views(projector, poses))
     stem = f"FoilHole_{movie.hole:05d}_Data_{movie.index:05d}"
-    write_movie(raw / f"{stem}_Fractions.tiff", movie, particle, _sensitivity(wanted), wanted)
+    write_movie(raw / f"{stem}_Fractions.tiff", movie, particle, sensitivity, wanted)
     (raw / f"{stem}.xml").write_text(sidecar_of(movie, wanted))
     losses = true_losses(movie.causes, movie.session.instrument, movie.path_angstrom)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.screen.synthetic_session import Row, SyntheticService, make_rows
@@ -23,10 +24,11 @@ _QUALITY_COLUMNS = (
 )  # fmt: skip
 
 
+@dataclass
 class StoreService(SyntheticService):
     """Named queries from the store; pictures from the synthetic session."""
 
-    store: Store
+    store: Store = field(kw_only=True)
 
     def named(self, request: NamedQuery) -> Rows:
         if request.name == "frame_shifts":
@@ -91,10 +93,9 @@ def _number(row: Row, name: str) -> float:
 
 def serve(session: Path, movies: int) -> None:
     """A store of `movies` rows behind the daemon's sockets; prints `ready`; new movies arrive until it is killed."""
-    service = StoreService(make_rows(movies, 1, waiting=0))
-    later = make_rows(movies + 4000, 1, waiting=0)[movies:]
+    there, later = make_rows(movies, 1, waiting=0), make_rows(movies + 4000, 1, waiting=0)[movies:]
     with Store.open(session, now_utc_us=0) as store:
-        service.store = store
+        service = StoreService(there, store=store)
         for start in range(0, movies, 5000):
             store.submit(insert, service.rows[start : start + 5000]).result()
         with QueryServer(session, service) as server:

@@ -145,8 +145,6 @@ def true_claims() -> list[tuple[str, list[Claim]]]:
 
 _LYSOZYME = 7
 _MIRROR = (1, 0, 0, 0, 1, 0, 0, 0, -1)
-
-
 Fault = tuple[str, str, list[Claim]]
 """What was planted, the obligation that it breaks, the claims of the model with the fault."""
 
@@ -195,7 +193,9 @@ def _faults_of_crystals() -> list[Fault]:
 
 
 def _faults_of_cells() -> list[Fault]:
-    def of_cell(lengths: tuple[float, float, float], angles: tuple[float, float, float]) -> Any:
+    def of_cell(
+        lengths: tuple[float, float, float], angles: tuple[float, float, float]
+    ) -> Callable[[SymmetryModel], SymmetryModel]:
         return lambda m: replace(m, cell=Cell(lengths, angles))
 
     fits, right = "cell-fits-operations", (90.0, 90.0, 90.0)

@@ -21,13 +21,13 @@ from frazil.config.settings import Settings
 from frazil.daemon.alerts.channels import About, Channel, channels_of, environment
 from frazil.daemon.alerts.courier import AlertCourier
 from frazil.daemon.alerts.sending import SendingRules
-from frazil.daemon.commands import StandingRequests
+from frazil.daemon.commands import StandingRequests, answer_between_runs
 from frazil.daemon.http.api import HttpRules
 from frazil.daemon.http.server import HttpServer, http_rules, serve_environment
 from frazil.daemon.processing import redo_files
 from frazil.daemon.run import SessionRun, SessionStart, Surroundings, session_start
 from frazil.daemon.session import folder as session_folder
-from frazil.daemon.session.inbox import Inbox
+from frazil.daemon.session.inbox import Inbox, Order
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.session.options import DaemonOptions, ExitReport, session_row
 from frazil.daemon.status.answers import DaemonService
@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 _PUBLISH_INTERVAL_S = 1.0
 _BYTES_PER_GB = 1 << 30
+_WAITING = "settings-wait-for-the-database"
 _STORE_PAUSE_S = 2.0
 """Before a database that was not ready is asked again."""
 
@@ -188,6 +189,8 @@ class _Session:
         self._options = options
         """With the settings in force; what a person has set since, the run knows."""
         self._surroundings, self._courier, self._http_rules = surroundings, courier, http_rules
+        self._courier_settings = options.settings.alerts
+        """With which the courier was built."""
         self._on_state = on_state
         self._builder = LiveStateBuilder(options, surroundings.store, surroundings.utc_us, surroundings.clock)
         self.any_run_ended = False
@@ -242,17 +245,50 @@ class _Session:
             if report is not None:
                 break
             self.any_run_ended = True
-            start, configs = self._next(run.settings, runtime)
+            following = self._next(run, runtime, publisher)
+            if following is None:
+                report = self._surroundings.requests.end
+                assert report is not None, "only an end that was asked for ends the wait"
+                break
+            start, configs = following
         store, utc_us = self._surroundings.store, self._surroundings.utc_us()
         store.write(WritePolicy.DURABLE, session_writes.finish_session, utc_us)
         publisher.publish(lambda: run.state(self._builder, status=_last_status(report)), force=True)
         return report
 
-    def _next(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
-        """A start with the changed settings; where they cannot be taken up after all, with those of before."""
-        before = self._options.settings
+    def _next(
+        self, run: SessionRun, runtime: RayRuntime, publisher: _Publisher
+    ) -> tuple[SessionStart, list[WorkerConfig]] | None:
+        """A start with the changed settings; where they cannot be taken up after all, with those of before. A database
+        that is not ready is waited for; None: somebody has ended the session meanwhile."""
+        before, settings, requests = self._options.settings, run.settings, self._surroundings.requests
+        while requests.end is None:
+            try:
+                following = self._with_settings(settings, before, runtime)
+            except RetryLaterError as error:
+                self._wait_for_database(error, run, publisher)
+            else:
+                self._surroundings.notices.over(_WAITING)
+                return following
+        return None
+
+    def _wait_for_database(self, error: RetryLaterError, run: SessionRun, publisher: _Publisher) -> None:
+        text = f"changed settings wait for the database: {error.what}"
+        self._surroundings.notices.alert("error", "disk", text, error.remedy, _WAITING)
+        publisher.publish(lambda: run.state(self._builder, status=None))
+        self._surroundings.inbox.wait(_STORE_PAUSE_S)
+        for item in self._surroundings.inbox.take_all():
+            if isinstance(item, FrazilError):
+                raise item
+            if isinstance(item, Order):
+                answer_between_runs(item, self._surroundings.requests, text)
+
+    def _with_settings(
+        self, settings: Settings, before: Settings, runtime: RayRuntime
+    ) -> tuple[SessionStart, list[WorkerConfig]]:
+        """Raises RetryLaterError while the database is not ready."""
         try:
-            return self._take_up_when_ready(settings, runtime)
+            return self._take_up(settings, runtime)
         except (UsageError, OSError) as error:
             if settings == before:
                 raise
@@ -260,19 +296,7 @@ class _Session:
             text = f"settings are as they were before the last change: {what}"
             self._surroundings.notices.alert("error", "daemon", text)
             session_folder.write_settings(self._options.session_dir, before)
-            return self._take_up_when_ready(before, runtime)
-
-    def _take_up_when_ready(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
-        """As `_take_up`; a disk that is full makes the session wait, it does not end it."""
-        while True:
-            try:
-                return self._take_up(settings, runtime)
-            except RetryLaterError as error:
-                if self._surroundings.requests.end is not None:
-                    raise
-                text = f"changed settings wait for the database: {error.what}"
-                self._surroundings.notices.alert("error", "disk", text, error.remedy)
-                time.sleep(_STORE_PAUSE_S)
+            return self._take_up(before, runtime)
 
     def _take_up(self, settings: Settings, runtime: RayRuntime) -> tuple[SessionStart, list[WorkerConfig]]:
         """What the session remembers of its settings, what was built with them for its life, and a start with them.
@@ -282,15 +306,16 @@ class _Session:
         UsageError, OSError
             If they ask for something that is not there.
         """
-        surroundings, alerts_before = self._surroundings, self._options.settings.alerts
+        surroundings = self._surroundings
         self._options = replace(self._options, settings=settings)
         self._builder.use(self._options)
         row = session_row(self._options, surroundings.utc_us())
         surroundings.store.write(WritePolicy.DURABLE, session_writes.create_session, row)
-        if settings.alerts != alerts_before:
-            self._courier.close()
+        if settings.alerts != self._courier_settings:
             channels = alert_channels(self._options, surroundings.utc_us)
+            self._courier.close()
             self._courier = started_courier(self._options, surroundings, channels)
+            self._courier_settings = settings.alerts
         surroundings.notices.use(quiet_s=60.0 * settings.alerts.quiet_minutes)
         start = session_start(self._options, surroundings)
         return start, self._worker_plan(settings, runtime)

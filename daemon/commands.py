@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from frazil.config.errors import FrazilError, UsageError
+from frazil.config.errors import FrazilError, RetryLaterError, UsageError
 from frazil.config.settings import Settings
 from frazil.config.stages import Stage
 from frazil.daemon.changes.apply import apply_plan, apply_thresholds, origin_of
@@ -34,6 +34,17 @@ class StandingRequests:
     def stop(self, sentence: str) -> None:
         """End soon; what is under way is done again when the session is resumed."""
         self.end = ExitReport(True, sentence, stopped=True)
+
+
+def answer_between_runs(order: Order, requests: StandingRequests, why: str) -> None:
+    """While the next run cannot begin the session can be ended, and nothing else done; `why` says what it waits for."""
+    if not order.done.set_running_or_notify_cancel():
+        return
+    if order.command.name == "stop":
+        requests.stop(f"stopped by {order.command.who or 'a client'}")
+        order.done.set_result("stopping")
+    else:
+        order.done.set_exception(RetryLaterError(why, remedy="try again when it is over"))
 
 
 class Commands:

@@ -101,7 +101,44 @@ def test_a_database_that_is_not_ready_makes_changed_settings_wait(kit, live, mon
     set_settings(live, microscope__cs_mm="0.5")
     kit.wait_for(lambda: not refusals, "two refusals")
     kit.wait_for(through(live), "the result with another Cs")
-    assert len(live.sql("SELECT 1 FROM alerts WHERE contains(text, 'changed settings wait')")) == 1
+    (alert,) = live.sql("SELECT cleared_utc_us FROM alerts WHERE contains(text, 'changed settings wait')")
+    assert alert["cleared_utc_us"] is not None
+
+
+def test_a_session_that_waits_for_its_database_can_be_ended_and_mails_go_to_the_new_address(kit, live, monkeypatch):
+    kit.put_movie(live.raw / "m0.tiff", 0, count=4)
+    live.start(**GIVEN)
+    kit.wait_for(finished(live, 1), "a result")
+    couriers, ready = [], []
+    begin, courier = app.session_start, app.started_courier
+
+    def busy(*arguments):
+        if not ready:
+            raise RetryLaterError("the disk is full", remedy="free disk space")
+        return begin(*arguments)
+
+    def built(options, *others):
+        couriers.append(options.settings.alerts.quiet_minutes)
+        return courier(options, *others)
+
+    monkeypatch.setattr(app, "session_start", busy)
+    monkeypatch.setattr(app, "started_courier", built)
+    monkeypatch.setattr(app, "_STORE_PAUSE_S", 0.1)
+    set_settings(live, alerts__quiet_minutes="7")
+    kit.wait_for(lambda: couriers, "a courier with the new settings")
+    with pytest.raises(FrazilError, match="wait for the database"):
+        live.client().command("pause")
+    ready.append(True)
+    kit.wait_for(lambda: live.client().command("pause"), "another run")
+    assert couriers == [7.0], "built once, with what was set"
+    ready.clear()
+    set_settings(live, microscope__cs_mm="0.5")
+    waits = "SELECT 1 FROM alerts WHERE contains(text, 'settings wait') AND cleared_utc_us IS NULL"
+    kit.wait_for(lambda: live.sql(waits), "that it waits")
+    assert live.client().command("stop").message == "stopping"
+    report = live.join()
+    assert live.error is None
+    assert report.stopped
 
 
 def test_what_cannot_be_set_changes_nothing_and_a_movie_without_a_file_keeps_its_result(kit, live):

@@ -9,16 +9,18 @@ that came to nothing, and is thrown away; until then micrograph, picks and table
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
 
-from frazil.config.errors import FormatError
+from frazil.config.errors import FormatError, WriteError
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.result_files import StoredResult
 from frazil.daemon.store.store import Store
 from frazil.models.records import MovieFiles
 
+_log = logging.getLogger(__name__)
 _FOLDER = ".redo"
 
 
@@ -72,7 +74,10 @@ def settle(store: Store, session_dir: Path) -> None:
             pass
         else:
             put_in_place(session_dir, stored)
-            store.submit(rebuild.adopt, stored).result()
+            try:
+                store.submit(rebuild.adopt, stored).result()
+            except WriteError as error:  # its file is in place, and no session is kept from starting by one result
+                _log.error("the result of movie %s that was made again could not be stored: %s", folder.name, error)
         discard(session_dir, folder.name)
 
 

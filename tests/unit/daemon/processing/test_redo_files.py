@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from frazil.config.errors import WriteError
 from frazil.daemon.processing import redo_files
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.result_files import StoredResult
@@ -50,6 +51,20 @@ def there(store, session_dir) -> tuple[str, str, dict[str, bytes]]:
         for path in (session_dir / folder).glob("*")
     }
     return made_with, stored.result.parameter_hash, pictures
+
+
+def test_a_result_that_the_database_refuses_does_not_keep_a_session_from_starting(
+    store, again, tmp_path, monkeypatch, caplog
+):
+    def refuse(connection, stored):
+        raise WriteError("no such column")
+
+    folder = tmp_path / redo_files.folder_of("m001")
+    result_files.write_result(folder, again)
+    monkeypatch.setattr(rebuild, "adopt", refuse)
+    redo_files.settle(store, tmp_path)
+    assert not folder.exists()
+    assert "m001 that was made again could not be stored" in caplog.text
 
 
 def test_wherever_it_ends_the_next_start_finds_one_result_with_its_pictures(store, again, put, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from frazil.daemon.store.movie_states import FINISHED, KEPT
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Table
 from frazil.daemon.store.writes.causal_writes import ADVISER
-from frazil.models.causal.factors import BESIDE_TOTAL, NOT_OF_THE_SESSION
+from frazil.models.causal.factors import CHANGEABLE
 from frazil.models.records import MovieState
 
 COLUMNS = (
@@ -32,8 +32,7 @@ def overview(reader: SessionReader) -> Table:
         name: number(ask.one("distribution", metric=name).get("median"))
         for name in ("ctf_fit_angstrom", "motion_total_angstrom", "relative_ice_thickness")
     }
-    aside = (*BESIDE_TOTAL, *NOT_OF_THE_SESSION)
-    losses = [row for row in ask.rows("losses_by_factor", last=1000) if row["factor"] not in aside]
+    losses = [row for row in ask.rows("losses_by_factor", last=1000) if row["factor"] in CHANGEABLE]
     main = losses[0] if losses else {}
     rounds = ask.rows("reconstructions")
     of_map = rounds[-1] if rounds else {}

@@ -17,7 +17,7 @@ from frazil.daemon.store.queries.session import RATE_PER_HOUR
 from frazil.daemon.store.rows import ForecastRow, GainRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
-from frazil.models.causal.factors import BESIDE_TOTAL, NOT_OF_THE_SESSION
+from frazil.models.causal.factors import CHANGEABLE
 from frazil.models.reconstruction.orientation.orientations import OrientationReport, orientation_report
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.resolution.forecast import Ssnr, ssnr_of
@@ -35,7 +35,7 @@ SELECT count(*) FILTER ({kept()}) AS kept,
 FROM movies
 """
 _CAUSE_SQL = """
-SELECT factor FROM causal_shares WHERE NOT list_contains(?, factor) ORDER BY loss_ln_ssnr DESC, factor LIMIT 1
+SELECT factor FROM causal_shares WHERE list_contains(?, factor) ORDER BY loss_ln_ssnr DESC, factor LIMIT 1
 """
 
 
@@ -81,7 +81,7 @@ def round_outlook(
     # The writer's turn comes after the poses that were submitted before.
     view_bins, pace = store.write(WritePolicy.DURABLE, _views_and_pace, now_utc_us)
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
-    causes = store.rows(_CAUSE_SQL, [*NOT_OF_THE_SESSION, *BESIDE_TOTAL])
+    causes = store.rows(_CAUSE_SQL, list(CHANGEABLE))
     try:
         if done.diameter_angstrom is not None:
             bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)

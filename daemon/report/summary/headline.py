@@ -11,7 +11,7 @@ from frazil.daemon.report.summary.advice import (
 )
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.why import cause_words
-from frazil.models.causal.factors import BESIDE_TOTAL, NOT_OF_THE_SESSION
+from frazil.models.causal.factors import CHANGEABLE
 
 _FEWEST_JUDGED = 8
 _GRADES = ("A good session", "A fair session", "A poor session")
@@ -68,7 +68,7 @@ def _against(summary: SessionSummary) -> list[str]:
 
 
 def _costs(summary: SessionSummary) -> str:
-    lasting = [loss for loss in summary.losses if loss.factor not in (*BESIDE_TOTAL, *NOT_OF_THE_SESSION)]
+    lasting = [loss for loss in summary.losses if loss.factor in CHANGEABLE]
     if not lasting:
         return _what_to_do(summary)
     first = max(lasting, key=lambda loss: loss.loss_ln_ssnr)

@@ -293,7 +293,9 @@ def _doses(sidecar: AcquisitionMetadata, header: MovieHeader, pixel_size_angstro
         said += _said_in(sidecar, "dose_per_frame_e_per_a2")
     if not said and sidecar.total_dose_e_per_a2:
         # EER fractions share all raw frames, none is dropped.
-        said.append(_Said(sidecar.total_dose_e_per_a2 / header.frame_count, total_source))
+        dose = sidecar.total_dose_e_per_a2 / header.frame_count
+        if dose in LIMITS["dose_per_frame_e_per_a2"]:
+            said.append(_Said(dose, total_source))
     if header.total_dose_e_per_px and pixel_size_angstrom:
         dose = header.total_dose_e_per_px / pixel_size_angstrom**2 / header.frame_count
         said.append(_Said(dose, "header of the movie", fills_only=True))

@@ -219,6 +219,7 @@ def _key_values(node: XmlNode | None) -> dict[str, XmlNode]:
 
 def _pixel_size_angstrom(image: XmlNode, path: Path) -> float | None:
     x, y = (_scaled(image, f"SpatialScale/pixelSize/{axis}/numericValue", _ANGSTROM_PER_M) for axis in ("x", "y"))
+    x, y = x or y, y or x  # 0: not said
     if x is not None and y is not None and abs(x - y) > 0.01 * abs(x):
         raise FormatError(f"gives different pixel sizes along x ({x:g} A) and y ({y:g} A)", path=path)
     return x if x is not None else y

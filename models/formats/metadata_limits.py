@@ -81,8 +81,10 @@ def without_impossible(metadata: AcquisitionMetadata) -> AcquisitionMetadata:
             source = f" ({sources[name]})" if name in sources else ""
             unit = f" {limits.unit}" if limits.unit else ""
             reasons.append((name, f"{name} is {value:g}{unit}{source}, which no microscope has ({limits})"))
-    if _TOTAL in gone and _PER_FRAME in gone:  # one follows from the other
+    if _TOTAL in gone and _PER_FRAME in gone:
         reasons = [(name, reason) for name, reason in reasons if name != _PER_FRAME]
+    if _TOTAL in gone or _PER_FRAME in gone:  # one was made from the other
+        gone |= dict.fromkeys((_TOTAL, _PER_FRAME))
     for pair in _PAIRS:
         if any(name in gone for name in pair):
             gone |= dict.fromkeys(pair)

@@ -35,6 +35,21 @@ def test_values_at_the_limits_are_believed_and_values_beyond_are_not(name: str) 
         assert believed or "sidecar x.xml" in metadata.not_used[0][1]
 
 
+@pytest.mark.parametrize(("total", "per_frame"), [(4000.0, 80.0), (240.0, 120.0), (-40.0, -1.0)])
+def test_a_dose_is_refused_with_the_one_that_it_was_made_from(total: float, per_frame: float) -> None:
+    said = AcquisitionMetadata(total_dose_e_per_a2=total, dose_per_frame_e_per_a2=per_frame)
+    metadata = without_impossible(said)
+    assert (metadata.total_dose_e_per_a2, metadata.dose_per_frame_e_per_a2) == (None, None)
+    assert len(metadata.not_used) == 1
+
+
+def test_a_total_that_its_frames_cannot_have_had_is_not_used() -> None:
+    """An mdoc in e/nm2: 900 of two frames."""
+    sidecar = with_source(AcquisitionMetadata(total_dose_e_per_a2=900.0), "sidecar x.mdoc")
+    metadata = merge_metadata(settings=Settings(), header=replace(HEADER, frame_count=2), sidecar=sidecar)
+    assert metadata.dose_per_frame_e_per_a2 is None
+
+
 def test_every_number_of_an_exposure_has_limits() -> None:
     counted = {"amplitude_contrast", "beam_shift_x_au", "beam_shift_y_au"}  # a setting; no unit
     numbers = {field.name for field in fields(AcquisitionMetadata) if field.type == "float | None"}

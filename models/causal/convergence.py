@@ -15,7 +15,7 @@ import numpy as np
 from frazil.models.causal.attribution import all_losses
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom, curves_at
-from frazil.models.causal.information import LEAST_NATS, told_nats
+from frazil.models.causal.information import has_told, told_nats
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieEvidence
@@ -59,7 +59,7 @@ def shares(
         mean, sd = float(now[name].mean()), float(now[name].std())
         first_mean, first_sd = float(before[name].mean()), float(before[name].std())
         nats = 0.0 if prior.version == 0 else told_nats(mean, sd, first_mean, first_sd)
-        known = sd <= TOLERANCE_LN_SSNR and nats >= LEAST_NATS
+        known = prior.version > 0 and sd <= TOLERANCE_LN_SSNR and has_told(mean, sd, first_mean, first_sd)
         rows.append(Share(name, max(mean, 0.0), sd, first_sd, nats, known))
     return tuple(sorted(rows, key=lambda share: -share.loss_ln_ssnr))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LEAST_NATS = 0.3
-"""From so much on the session has told something of a quantity: half its width gone, or its middle moved by 0.8 sd."""
+"""From so much on the session has told something of a quantity: about half its width gone."""
 
 
 LEAST_MOVIES = 10
@@ -38,3 +38,13 @@ def told_nats(mean: float, sd: float, first_mean: float, first_sd: float) -> flo
     least = 1e-9
     ratio = max(sd, least) / max(first_sd, least)
     return float(-np.log(ratio) + 0.5 * (ratio**2 - 1) + 0.5 * ((mean - first_mean) / max(first_sd, least)) ** 2)
+
+
+def has_told(mean: float, sd: float, first_mean: float, first_sd: float) -> bool:
+    """Whether a session has told of a quantity: the belief has become narrower, and by enough. (One that has become
+    wider, because a change of the beam made it worthless, differs too and is no knowledge.)
+
+    >>> has_told(1.0, 0.05, 1.0, 0.1), has_told(2.0, 2.0, 0.8, 0.2)
+    (True, False)
+    """
+    return sd < first_sd and told_nats(mean, sd, first_mean, first_sd) >= LEAST_NATS

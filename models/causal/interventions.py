@@ -28,7 +28,7 @@ from frazil.models.causal.factors import (
     curves_at,
 )
 from frazil.models.causal.graph import causal_graph, factors_reached
-from frazil.models.causal.information import LEAST_MOVIES, LEAST_NATS, told_nats
+from frazil.models.causal.information import LEAST_MOVIES, has_told
 from frazil.models.causal.mechanisms import MECHANISMS, dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.particles import SessionParticles, draw_particles
@@ -42,7 +42,8 @@ LEAST_NET_LN_SSNR = 0.03
 """What nobody would get up for."""
 _WAIT_S = (5.0, 10.0, 20.0)
 _RATE_SHARES = (0.5,)
-_IMAGE_SHIFT_SHARE = 0.5
+_CALIBRATED_SHARE = 0.2
+"""Of the tilt that image shift makes, what a calibration leaves."""
 _KEPT_SHARES = (0.9, 0.75, 0.5, 0.25)
 _SKIPPED_HOLE = 0.1
 """What a hole costs that is given up, in movies: the move to the next one, and the squares that are used up sooner."""
@@ -59,7 +60,7 @@ class Advice:
     factor: str
     """The cause that is acted upon, by the name of its factor."""
     action: str
-    """Short name: `settle+10s`, `dose-rate*0.5`, `thin-ice`, `image-shift*0.5`, `parallel-beam`."""
+    """Short name: `settle+10s`, `dose-rate*0.5`, `thin-ice`, `calibrate-beam-tilt`, `parallel-beam`."""
     scope: str
     gain_ln_ssnr: float
     """At 5 A, of a map of the scope's movies."""
@@ -203,7 +204,7 @@ def _options(
     # Rings say nothing of the beam tilt that image shift leaves: only particles are a reason to change it.
     shifted = any((m.exposure.image_shift_x_um or 0.0) or (m.exposure.image_shift_y_um or 0.0) for m in movies)
     if shifted and all(draws.shifted_tilt_mrad is not None for _, draws in pairs):
-        options.append(_less_image_shift())
+        options.append(_calibrate_beam_tilt())
     return options
 
 
@@ -217,14 +218,14 @@ def _with_tilt(movie: MovieEvidence, draws: CauseDraws, together: SessionParticl
 def _strength_told(name: str, prior: PriorSnapshot, first: PriorSnapshot) -> bool:
     place = MODELLED_FACTORS.index(name)
     (mean, sd), (first_mean, first_sd) = prior.strengths(), first.strengths()
-    return told_nats(mean[place], sd[place], first_mean[place], first_sd[place]) >= LEAST_NATS
+    return has_told(mean[place], sd[place], first_mean[place], first_sd[place])
 
 
 def _coincidences_told(prior: PriorSnapshot, first: PriorSnapshot) -> bool:
     """Whether the session's counts have told how many electrons the camera loses."""
     _, _, mean, sd = counts.zero_and_loss(prior.count_belief())
     _, _, first_mean, first_sd = counts.zero_and_loss(first.count_belief())
-    return told_nats(mean, sd, first_mean, first_sd) >= LEAST_NATS
+    return has_told(mean, sd, first_mean, first_sd)
 
 
 def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> _Option:
@@ -299,12 +300,12 @@ def _parallel_beam() -> _Option:
     return _alignment("spatial_coherence", "illumination_angle", "parallel-beam", words, do)
 
 
-def _less_image_shift() -> _Option:
+def _calibrate_beam_tilt() -> _Option:
     def do(place: int, draws: CauseDraws) -> CauseDraws:
-        return draws.doing(image_shift_scale=_IMAGE_SHIFT_SHARE)
+        return draws.doing(image_shift_scale=_CALIBRATED_SHARE)
 
-    words = "halve the image shift, or calibrate the beam tilt against it"
-    return _alignment("aberrations", "image_shift", "image-shift*0.5", words, do)
+    words = "calibrate the beam tilt against the image shift"
+    return _alignment("aberrations", "image_shift", "calibrate-beam-tilt", words, do)
 
 
 def _alignment(factor: str, node: str, action: str, words: str, do: Callable[[int, CauseDraws], CauseDraws]) -> _Option:

@@ -62,13 +62,8 @@ def update(
     movies, last, moved = settle.with_settle_times(evidence, prior.last_exposure, prior.stage_moved_utc_us)
     physics = physics_prior()
     learnt = _Learnt.of(prior, physics, forgetting)
-    mean, covariance = prior.moments()
-    rows = []
-    empty = prior.empty_counts_per_px or 0.0
-    for movie in movies:
-        empty = max(empty, movie.dose_per_frame_e_per_px)
-        level, fall = learnt.add(movie, prior, mean, covariance, temper)
-        rows.append(_window_row(movie, prior, level, fall))
+    rows = _taken_in(movies, prior, learnt, temper)
+    empty = max([prior.empty_counts_per_px or 0.0, *(movie.dose_per_frame_e_per_px for movie in movies)])
     # What was taken before the last change is another session's: it must not be found as a change again.
     since = max((point.utc_us or 0 for point in prior.change_points), default=0)
     rows = [row for row in rows if row.utc_us is None or row.utc_us >= since]
@@ -99,6 +94,16 @@ def update(
         usual_before=usual_before,
         change_sd=_change_sd(prior, learnt),
     )
+
+
+def _taken_in(movies: Sequence[MovieEvidence], prior: PriorSnapshot, learnt: _Learnt, temper: float) -> list[WindowRow]:
+    """Add movies to what is learnt; what each is like in a few numbers."""
+    mean, covariance = prior.moments()
+    rows = []
+    for movie in movies:
+        level, fall = learnt.add(movie, prior, mean, covariance, temper)
+        rows.append(_window_row(movie, prior, level, fall))
+    return rows
 
 
 def _most_counts_since(change: ChangePoint, movies: Sequence[MovieEvidence]) -> float:

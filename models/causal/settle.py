@@ -69,8 +69,11 @@ def _moved(one: ExposureFacts, other: ExposureFacts) -> bool:
 
 
 def moves_per_movie(movies: Sequence[MovieEvidence]) -> float:
-    """Stage moves per movie, from one movie to the next in their order; 1 where nobody said where the stage was."""
-    pairs = list(itertools.pairwise(movie.exposure for movie in movies))
+    """Stage moves per movie, from one movie to the next by time; 1 where nobody said where the stage was."""
+    exposures = [movie.exposure for movie in movies]
+    if all(one.acquired_utc_us is not None for one in exposures):
+        exposures.sort(key=lambda one: one.acquired_utc_us or 0)
+    pairs = list(itertools.pairwise(exposures))
     known = [pair for pair in pairs if all(one.stage_x_um is not None and one.stage_y_um is not None for one in pair)]
     return sum(_moved(*pair) for pair in known) / len(known) if known else 1.0
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from frazil.models.causal.convergence import SHARED, TOLERANCE_LN_SSNR, shares
-from frazil.models.causal.information import LEAST_MOVIES, LEAST_NATS, no_advice, told_nats
+from frazil.models.causal.information import LEAST_MOVIES, LEAST_NATS, has_told, no_advice, told_nats
 from frazil.models.causal.interventions import LEAST_NET_LN_SSNR, PAYS, advise
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
+from frazil.models.causal.settle import moves_per_movie
 from frazil.models.records import MovieEvidence
 
 Make = Callable[..., MovieEvidence]
@@ -54,8 +55,10 @@ def test_nothing_is_advised_of_what_only_physics_has_said(known_movie: Make) -> 
         tilt_covariance=tuple(tuple(row) for row in (1e-4 * np.eye(6)).tolist()),
         movie_count=20,
     )
-    (coma,) = [one for one in advise(movies, prior, together=tilted, seconds_per_movie=10.0) if "shift" in one.action]
-    assert coma.factor == "aberrations"
+    (coma,) = [
+        one for one in advise(movies, prior, together=tilted, seconds_per_movie=10.0) if one.factor == "aberrations"
+    ]
+    assert coma.action == "calibrate-beam-tilt"
     assert "takes some 15 min" in coma.sentence
 
 
@@ -66,7 +69,8 @@ def test_at_version_0_nothing_is_known(known_movie: Make) -> None:
     assert not [share for share in at_first if share.converged or share.told_nats]
     later = shares(movies, learn(movies))
     for share in later:
-        assert share.converged == (share.sd <= TOLERANCE_LN_SSNR and share.told_nats >= LEAST_NATS)
+        told = share.told_nats >= LEAST_NATS and share.sd < share.first_sd
+        assert share.converged == (share.sd <= TOLERANCE_LN_SSNR and told)
     # No ring was measured: of what only rings tell nothing is known, however narrow physics is.
     unseen = {share.factor: share for share in later}
     assert not unseen["radiation_damage"].converged
@@ -93,6 +97,24 @@ def test_information_is_that_of_kullback_and_leibler() -> None:
         -0.5 * ((x - first_mean) / first_sd) ** 2 - np.log(first_sd)
     )
     assert told_nats(mean, sd, first_mean, first_sd) == pytest.approx(ln_ratio.mean(), abs=0.01)
+
+
+def test_a_belief_that_became_wider_has_told_nothing() -> None:
+    """Another beam made it worthless: it differs from version 0 by far, and is no knowledge."""
+    assert told_nats(2.0, 2.0, 0.8, 0.2) > 10 * LEAST_NATS
+    assert not has_told(2.0, 2.0, 0.8, 0.2)
+    assert not has_told(1.0, 0.2, 1.0, 0.1)
+    assert has_told(1.0, 0.05, 1.0, 0.1)
+
+
+def test_stage_moves_are_counted_by_time(known_movie: Make) -> None:
+    movies = [
+        known_movie(acquired_utc_us=1_000_000 * index, stage_x_um=10.0 * (index // 5), stage_y_um=0.0)
+        for index in range(25)
+    ]
+    shuffled = [movies[index] for index in np.random.default_rng(1).permutation(25)]
+    assert moves_per_movie(movies) == moves_per_movie(shuffled) == pytest.approx(4 / 24)
+    assert moves_per_movie([known_movie(stage_x_um=None)] * 3) == 1.0
 
 
 def test_silence_has_its_reason() -> None:

@@ -26,6 +26,7 @@ from frazil.daemon.changes.thresholds import judge_again
 from frazil.daemon.commands import Commands, StandingRequests
 from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
+from frazil.daemon.processing.arrivals import Arrivals, hold_s
 from frazil.daemon.processing.dispatch import Dispatcher
 from frazil.daemon.processing.gain import GainGate
 from frazil.daemon.processing.lifecycle import Lifecycle
@@ -125,6 +126,16 @@ def session_start(options: DaemonOptions, surroundings: Surroundings) -> Session
     return SessionStart(options, surroundings, context, learnt_with, registry, gate, intake, disk)
 
 
+def _arrivals(start: SessionStart) -> Arrivals:
+    registry = start.registry
+    return Arrivals(
+        hold_s(start.context.settings.intake.sidecar_wait_s),
+        registry.settling_sequences,
+        complete=(*registry.open_sequences, *registry.ended_sequences),
+        now_s=start.context.clock(),
+    )
+
+
 class SessionRun:
     """See the module. All methods are called from the daemon's own thread. Made by `started`."""
 
@@ -159,7 +170,7 @@ class SessionRun:
             look_again=start.intake.post,
             ask_when_unknown=options.once,
             any_resolved=start.registry.any_resolved,
-            settling=start.registry.settling_sequences,
+            arrivals=_arrivals(start),
         )
         self._alerts = RuleCheck(
             context.settings.alerts, context.store, context.notices, late_sidecars=self._late_sidecars

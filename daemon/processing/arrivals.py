@@ -12,12 +12,21 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Iterable
 
+_LONGER_S = 50.0
+
+
+def hold_s(sidecar_wait_s: float) -> float:
+    """How long an incomplete movie is waited for when a later one is complete: somewhat longer than for its sidecar."""
+    return sidecar_wait_s + _LONGER_S
+
 
 class Arrivals:
     """See the module. Movies are known by their number in the session."""
 
-    def __init__(self, hold_s: float, found: Iterable[int] = ()) -> None:
-        """`found`: movies of an earlier run that are not complete."""
+    def __init__(
+        self, hold_s: float, found: Iterable[int] = (), *, complete: Iterable[int] = (), now_s: float = 0.0
+    ) -> None:
+        """`found`: movies of an earlier run that are not complete; `complete`: those that were, or have ended."""
         self._hold_s = hold_s
         self._awaited = set(found)
         self._heap = sorted(self._awaited)
@@ -25,6 +34,14 @@ class Arrivals:
         self._highest: list[int] = []
         self._highest_at_s: list[float] = []
         """When a complete movie was the highest so far. The clock of an awaited movie began at the first one above."""
+        highest = max(complete, default=None)
+        if highest is not None:
+            self.complete(highest, now_s)
+
+    @property
+    def awaited(self) -> list[int]:
+        """Movies that are waited for, by number."""
+        return sorted(self._awaited)
 
     def found(self, sequence: int) -> None:
         """A file that may become a movie."""

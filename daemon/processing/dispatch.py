@@ -31,6 +31,7 @@ from frazil.models.redo import stage_again
 
 _log = logging.getLogger(__name__)
 _NOT_STARTED = "attempt-not-stored"
+_QUERY_PATIENCE_S = 60.0
 
 
 class Versions(Protocol):
@@ -81,8 +82,10 @@ class Dispatcher:
         self._context, self._lifecycle, self._workers = context, lifecycle, workers
         self._movies, self._results, self._gate, self._versions = movies, results, gate, versions
         self._read_earlier = read_earlier
-        self._start_refused = False
-        """The store would not keep an attempt, and a person has been told."""
+        self._refused_since_s: float | None = None
+        """The store keeps no attempt, and a person has been told."""
+        self._alert_may_be_open = True
+        """That it did not, perhaps by an earlier run."""
         self._restarts = WorkerRestarts(context)
         self._restarts.end_those_of_others(workers.names)
 
@@ -123,17 +126,14 @@ class Dispatcher:
             return
         try:
             task = self._task(dispatch, life, exposure, earlier)
-            if not life.place.redo:
-                # Durable before the worker has it: a movie that takes us down with it is not tried for ever.
-                self._context.store.write(WritePolicy.DURABLE, movie_writes.start_attempt, dispatch.movie_id)
         except (RetryLaterError, QueryError) as error:
             self._wait(dispatch, error)
             return
-        except (WriteError, LookupError) as error:
-            self._cannot_be_started(dispatch, error)
+        if not life.place.redo and not self._attempt_is_stored(dispatch):
             return
-        if self._start_refused:
-            self._start_refused = False
+        self._refused_since_s = None
+        if self._alert_may_be_open:
+            self._alert_may_be_open = False
             self._context.notices.over(_NOT_STARTED)
         self._workers.call(
             dispatch.worker,
@@ -145,10 +145,32 @@ class Dispatcher:
             limit_s=self._context.settings.workers.movie_timeout_s,
         )
 
+    def _attempt_is_stored(self, dispatch: Dispatch) -> bool:
+        """Durable before the worker has it: a movie that takes us down with it is not tried for ever."""
+        try:
+            self._context.store.write(WritePolicy.DURABLE, movie_writes.start_attempt, dispatch.movie_id)
+        except RetryLaterError as error:
+            self._wait(dispatch, error)
+            return False
+        except (WriteError, LookupError) as error:
+            self._cannot_be_started(dispatch, error)
+            return False
+        return True
+
     def _wait(self, dispatch: Dispatch, error: FrazilError) -> None:
-        """The store is not ready: the movie is tried again after a moment."""
-        self._movies.happened(events.NotStarted(dispatch.worker, dispatch.movie_id, self._context.clock()))
-        self._start_refused = True
+        """The store is not ready: the movie is tried again after a moment.
+
+        Raises
+        ------
+        StopDaemonError
+            It does not understand a question for so long that it will not any more.
+        """
+        now_s = self._context.clock()
+        self._refused_since_s = now_s if self._refused_since_s is None else self._refused_since_s
+        if isinstance(error, QueryError) and now_s - self._refused_since_s > _QUERY_PATIENCE_S:
+            raise StopDaemonError(f"no movie can be given to a worker: {error.what}", remedy=error.remedy) from error
+        self._movies.happened(events.NotStarted(dispatch.worker, dispatch.movie_id, now_s))
+        self._alert_may_be_open = True
         text = f"no movie can be given to a worker: {error.what}"
         self._context.notices.alert("error", "disk", text, error.remedy, _NOT_STARTED)
 

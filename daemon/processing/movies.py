@@ -6,18 +6,18 @@ store, the notices, the analysis and the intake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from frazil.config.errors import FormatError, NotThereError, SettingsError, UsageError
+from frazil.config.errors import FormatError, NotThereError, RetryLaterError, SettingsError, UsageError
 from frazil.daemon.intake import instructions as intake
 from frazil.daemon.intake.events import Reconsider
 from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.processing import events
 from frazil.daemon.processing import instructions as do
-from frazil.daemon.processing.arrivals import Arrivals
+from frazil.daemon.processing.arrivals import Arrivals, hold_s
 from frazil.daemon.processing.gain import GainGate
 from frazil.daemon.processing.late_sidecars import LateSidecars
 from frazil.daemon.processing.lifecycle import Lifecycle
@@ -34,8 +34,6 @@ from frazil.models.records import AcquisitionMetadata, MovieResult, MovieState
 
 _RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
 """What a late sidecar can say that changes the result of a movie."""
-_HOLD_S = 50.0
-"""So much longer than for its sidecar an incomplete movie is waited for when later ones are complete."""
 _REQUEUE_STATES = frozenset({MovieState.READY, MovieState.REJECTED, MovieState.QUARANTINED})
 
 
@@ -60,8 +58,8 @@ class Movies:
         A person waits for the answer: a value that nobody gives stops the run instead of setting movies aside.
     any_resolved:
         At least one movie of an earlier run had all that it needs: what is missing now is that movie's fault.
-    settling:
-        Numbers of movies that an earlier run found and that were not complete.
+    arrivals:
+        With what an earlier run left.
     stored_result, exists:
         Read a movie's result file; say whether a movie is on the disk.
     """
@@ -76,7 +74,7 @@ class Movies:
         look_again: Callable[[Reconsider], None],
         ask_when_unknown: bool,
         any_resolved: bool,
-        settling: Sequence[int] = (),
+        arrivals: Arrivals | None = None,
         stored_result: Callable[[Path], StoredResult] = result_files.read_result,
         exists: Callable[[Path], bool] = Path.exists,
     ) -> None:
@@ -84,8 +82,8 @@ class Movies:
         self._look_again, self._stored_result, self._exists = look_again, stored_result, exists
         self._ask_when_unknown, self._any_resolved = ask_when_unknown, any_resolved
         self._optics = OpticsGroupsOfMovies(context.store)
-        self._arrivals = Arrivals(context.settings.intake.sidecar_wait_s + _HOLD_S, settling)
-        for sequence in settling:
+        self._arrivals = arrivals or Arrivals(hold_s(context.settings.intake.sidecar_wait_s))
+        for sequence in self._arrivals.awaited:
             listener.movie_begins(sequence)
         self._told_of: set[str] = set()
         """Fields of which a value was not used, and a person knows."""
@@ -230,7 +228,7 @@ class Movies:
         for name, reason in metadata.not_used:
             if name not in self._told_of:
                 self._told_of.add(name)
-                text = f"a value beside {movie.relative_path} is not used, here and wherever it is so: {reason}"
+                text = f"a value of {movie.relative_path} is not used, here and wherever it is so: {reason}"
                 remedy = "correct what writes it; what is needed can be given as a setting"
                 self._context.notices.alert("warning", "metadata", text, remedy, f"not-used-{name}")
 
@@ -296,7 +294,7 @@ class Movies:
         NotThereError, UsageError
             If there is no such movie, or its file has been replaced since.
         RetryLaterError
-            The disk refuses to keep it.
+            The database is not ready; nothing was done.
         """
         self._context.store.flush()  # what is known here and not there yet would be told wrongly
         rows = self._context.store.named("movie", {"movie_id": movie_id}).as_dicts()
@@ -313,7 +311,10 @@ class Movies:
                 "the movie's file is gone; its result stays", path=life.path, remedy="put the file back first"
             )
         self.happened(events.Requeued(movie_id, accept_as_is, self._context.clock()))
-        self._context.store.flush()  # a person's word is durable before it is answered
+        try:
+            self._context.store.flush()  # a person's word is durable before it is answered
+        except RetryLaterError as error:
+            return f"{life.path} is queued again; it is kept when the database is ready ({error.what})"
         return f"{life.path} is queued again"
 
 

@@ -18,6 +18,13 @@ def test_a_movie_is_waited_for_until_a_later_one_has_been_complete_for_long() ->
     assert arrivals.overdue(1e6) == []
 
 
+def test_what_an_earlier_run_left_is_waited_for_from_the_start_on() -> None:
+    arrivals = Arrivals(60.0, (3, 9), complete=(0, 7), now_s=1000.0)
+    assert arrivals.awaited == [3, 9]
+    assert arrivals.overdue(1059.0) == []
+    assert arrivals.overdue(1060.0) == [3]
+
+
 def test_what_ended_or_is_complete_is_not_waited_for() -> None:
     arrivals = Arrivals(60.0, found=(3, 4))
     arrivals.ended(3)

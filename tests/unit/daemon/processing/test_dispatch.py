@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from shell_doubles import SETTINGS, Shells
 
 from frazil.actors.messages import MovieFailure, MovieTask
-from frazil.config.errors import FrazilError, RetryLaterError, StopDaemonError, WriteError
+from frazil.config.errors import FrazilError, QueryError, RetryLaterError, StopDaemonError, WriteError
 from frazil.daemon.intake import instructions as intake
 from frazil.daemon.processing.dispatch import Dispatcher
 from frazil.daemon.processing.places import Place
@@ -134,6 +134,27 @@ def test_that_nothing_could_be_started_is_over_when_something_is() -> None:
     bench.start()
     bench.shells.clock.now_s += 3.0
     bench.dispatcher.start_movies()
+    assert bench.shells.notices.ended == ["attempt-not-stored"]
+
+
+def test_a_question_that_the_database_does_not_understand_ends_the_run_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(self: FakeVersions, sequence: int) -> Any:
+        raise QueryError("the database was closed")
+
+    monkeypatch.setattr(FakeVersions, "prior_for", closed)
+    bench = Bench()
+    name = bench.start()
+    assert bench.shells.lifecycle.place(name) is Place.QUEUED
+    bench.shells.clock.now_s += 61.0
+    with pytest.raises(StopDaemonError, match="the database was closed"):
+        bench.dispatcher.start_movies()
+
+
+def test_an_alert_of_an_earlier_run_ends_with_the_first_movie_that_is_started() -> None:
+    bench = Bench()
+    bench.start()
     assert bench.shells.notices.ended == ["attempt-not-stored"]
 
 

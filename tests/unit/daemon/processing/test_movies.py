@@ -13,6 +13,7 @@ from shell_doubles import SETTINGS, Shells
 
 from frazil.config.errors import FormatError, NotThereError, SettingsError, UsageError
 from frazil.daemon.intake import instructions as intake
+from frazil.daemon.processing.arrivals import Arrivals
 from frazil.daemon.processing.late_sidecars import LateSidecars
 from frazil.daemon.processing.places import Place
 from frazil.daemon.session.registry import REPROCESS_PRIORITY, EarlierMovie
@@ -56,7 +57,7 @@ def test_an_impossible_value_is_told_once_and_moves_nothing() -> None:
 
 
 def test_a_file_that_does_not_become_complete_is_waited_for_no_longer_than_is_reasonable() -> None:
-    shells = Shells(settling=(5,))
+    shells = Shells(arrivals=Arrivals(60.0, (5,)))
     assert shells.listener.began == [5]
     shells.found(PATH)
     shells.movies.take(intake.Announce(shells.movie("b.tiff", movie_id=shells.found("b.tiff"))))

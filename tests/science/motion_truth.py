@@ -106,19 +106,15 @@ def local_field(frames: int, x: Array, y: Array, size_angstrom: float, rng: np.r
 
 def make_movie(
     *,
-    size: int = 1024,
-    pixel: float = 1.0,
-    frames: int = 30,
-    dose: float = 1.0,
     kind: str = "drifting",
-    motion_angstrom: float = 10.0,
     defocus_angstrom: float = 15000.0,
-    particles: int = 40,
     gain_residual: float = 0.0,
     local_angstrom: float = 0.0,
     contrast: float = 1.0,
     seed: int = 0,
 ) -> TrueMovie:
+    """30 frames of 1 e/A2, 1024 pixels of 1 A to a side, 40 particles; motion of 10 A."""
+    size, pixel, frames, dose, motion_angstrom, particles = 1024, 1.0, 30, 1.0, 10.0, 40
     rng = np.random.default_rng(seed)
     still = scene(size, pixel, defocus_angstrom, rng, particles) * contrast
     shifts = trajectory(kind, frames, rng, motion_angstrom)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from frazil.models.atomic_model.potential import read_atoms
+from frazil.models.atomic_model.potential import Atoms, read_atoms
 from frazil.models.atomic_model.projection import potential_map, project_atoms, random_euler_deg
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
 from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
@@ -22,6 +23,21 @@ from frazil.models.simulation.structures import structure_path
 CPU = torch.device("cpu")
 BOX, PIXEL, DIAMETER = 64, 3.2, 130.0
 MOVIES, PARTICLES = 25, 12
+
+
+def imaged(
+    atoms: Atoms, euler_deg: NDArray[np.float64], shift_px: NDArray[np.float64], transfer: torch.Tensor
+) -> torch.Tensor:
+    """A particle as the microscope shows it, dark on light, without noise."""
+    projection = project_atoms(
+        atoms,
+        (float(euler_deg[0]), float(euler_deg[1]), float(euler_deg[2])),
+        box_px=BOX,
+        pixel_size_angstrom=PIXEL,
+        b_factor_a2=100.0,
+        shift_px=(float(shift_px[0]), float(shift_px[1])),
+    )
+    return -torch.fft.irfft2(torch.fft.rfft2(projection) * transfer, s=(BOX, BOX))
 
 
 @pytest.mark.slow
@@ -41,24 +57,7 @@ def test_map_is_nearly_as_good_as_the_true_poses_allow() -> None:
         euler = np.array([random_euler_deg(rng) for _ in range(PARTICLES)])
         shift = rng.uniform(-2, 2, (PARTICLES, 2))
         transfer = ctf_2d(optics, BOX, BOX, PIXEL)
-        images = [
-            -torch.fft.irfft2(
-                torch.fft.rfft2(
-                    project_atoms(
-                        atoms,
-                        (float(e[0]), float(e[1]), float(e[2])),
-                        box_px=BOX,
-                        pixel_size_angstrom=PIXEL,
-                        b_factor_a2=100.0,
-                        shift_px=(float(s[0]), float(s[1])),
-                    )
-                )
-                * transfer,
-                s=(BOX, BOX),
-            )
-            for e, s in zip(euler, shift, strict=True)
-        ]
-        stack = torch.stack(images)
+        stack = torch.stack([imaged(atoms, e, s, transfer) for e, s in zip(euler, shift, strict=True)])
         noise = torch.from_numpy(rng.standard_normal(stack.shape).astype(np.float32))
         stack = stack / stack.std() / 2.0 + noise  # a quarter of the noise's power, over the whole box
         particles = particle_spectra(stack, plane, pixel_size_angstrom=PIXEL, diameter_angstrom=DIAMETER, ctf=optics)

@@ -70,7 +70,7 @@ def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return len(named) - own + (given.vararg is not None) + (given.kwarg is not None)
 
 
-@pytest.mark.parametrize("room", [*ROOMS, "benchmarks"])
+@pytest.mark.parametrize("room", [*ROOMS, "benchmarks", "tests"])
 def test_functions_stay_short_and_take_few_parameters(room: str) -> None:
     """But those of the command line, whose parameters are its options."""
     lengths = {

@@ -8,12 +8,13 @@ Each session (60 movies of 1024 x 1024 x 24 with sidecars) is drawn and made by 
 itself has taught. An intervention is judged against the same session with that one thing really done. Claims, at 8, 5
 and 4 A:
 
-- of mixed sessions: every factor's absolute error <= 0.25 in the median, and Spearman >= 0.8 where the truth varies by
-  more than 0.3;
-- the total within 15 % in the median movie; 68 % intervals hold 60-76 % and 95 % intervals 90-99 % of the truth where
-  the truth varies (a factor that is the same for all movies is one draw, right or wrong for all of them);
-- of movies with one dominant cause its root is named in 90 %; a planted change is known with its cause within 10
-  movies;
+- every factor's absolute error <= 0.25 in the median of each session, and Spearman >= 0.8 in mixed sessions where the
+  truth varies by more than 0.3;
+- the total within 15 % in the median movie;
+- each factor's own 95 % interval holds >= 90 % and its 68 % interval 55 to 85 %, over all sessions (a factor that is
+  the same for all movies of a session is one draw, right or wrong for all of them);
+- a dominant cause is named in 90 % of the movies that have one, and any in at most 5 % of those that have none; a
+  planted change is known with its cause within 10 movies;
 - true gains of settling longer and of less dose rate lie inside the 95 % interval in 18 of 20 sessions.
 
 The model was set while looking at mixed:11, mixed:41, dominant:21, gain:62 and the interventions of 101 to 106: those
@@ -37,14 +38,13 @@ from benchmarks.attribution import replay as replays
 from benchmarks.attribution.score import score, table
 from benchmarks.attribution.truth import attributed, change_found, complete, losses_of, read_truth
 from benchmarks.causal_world.draws import CHANGES, Wanted
-from benchmarks.causal_world.physics import BESIDE
 from benchmarks.causal_world.sessions import make_session
 
 MOVIES, SIZE_PX = 60, 1024
 CHANGE_MOVIES, CHANGE_SIZE_PX, CHANGE_AT = 45, 768, 25
 INTERVENTION_MOVIES, INTERVENTION_SIZE_PX, FIRST_INTERVENTION_SEED = 20, 512, 101
 ERROR, SPEARMAN, VARIES, TOTAL = 0.25, 0.8, 0.3, 0.15
-NAMED, KNOWN_AFTER_MOVIES, INSIDE = 0.9, 10, 0.9
+NAMED, FALSE_NAMES, KNOWN_AFTER_MOVIES, INSIDE = 0.9, 0.05, 10, 0.9
 
 
 def judged(folder: Path, kind: str, seed: int, structures: Path | None) -> dict[str, Any]:
@@ -70,36 +70,57 @@ def judged(folder: Path, kind: str, seed: int, structures: Path | None) -> dict[
     return figures
 
 
+def _rows(sessions: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """(session, factor, resolution, figures) of every factor that is attributed, none left out."""
+    return [
+        (session, factor, resolution, row)
+        for session, figures in sessions.items()
+        for factor, by_resolution in figures["factors"].items()
+        for resolution, row in (by_resolution or {}).items()
+    ]
+
+
+def _claims_of_losses(sessions: dict[str, dict[str, Any]]) -> dict[str, bool]:
+    holds: dict[str, bool] = {}
+    rows = _rows(sessions)
+    if not rows:
+        return holds
+    session, factor, resolution, row = max(rows, key=lambda one: one[3]["error_median"])
+    worst = row["error_median"]
+    where = f"{factor} at {resolution} A in {session}"
+    holds[f"every factor's median error <= {ERROR}, none left out (worst {worst:.2f}: {where})"] = worst <= ERROR
+    for name in dict.fromkeys(factor for _, factor, _, _ in rows):
+        own = [row for _, factor, _, row in rows if factor == name]
+        inside_68, inside_95 = (float(np.mean([row[key] for row in own])) for key in ("cover_68", "cover_95"))
+        words = f"{name}: its 95 % interval holds {inside_95:.0%} (>= 90), its 68 % interval {inside_68:.0%} (55-85)"
+        holds[words] = inside_95 >= 0.90 and 0.55 <= inside_68 <= 0.85
+    totals = [row["relative_error_median"] for figures in sessions.values() for row in figures["total"].values()]
+    holds[f"total within {TOTAL:.0%} in the median movie (worst {max(totals):.1%})"] = max(totals) <= TOTAL
+    # Where all but a few movies have the same loss, ranks are those of noise.
+    ranks = [row["spearman"] for name, _, _, row in rows if name.startswith("mixed") and row["truth_varies"] > VARIES]
+    if ranks:
+        holds[f"Spearman >= {SPEARMAN} where the truth varies (least {min(ranks):.2f})"] = min(ranks) >= SPEARMAN
+    return holds
+
+
+def _claims_of_names(sessions: dict[str, dict[str, Any]]) -> dict[str, bool]:
+    """Over all sessions, those in which something changed included, by frazil's own word."""
+    named = [figures["named"] for figures in sessions.values() if figures["named"]["own_words_right"] is not None]
+    with_one = sum(one["movies_with_one_cause"] for one in named)
+    right = sum(round(one["own_words_right"] * one["movies_with_one_cause"]) for one in named)
+    elsewhere = sum(figures["named"]["own_words_elsewhere"] or 0 for figures in sessions.values())
+    without = sum(figures["movies"] - figures["named"]["movies_with_one_cause"] for figures in sessions.values())
+    return {
+        f"the dominant cause is named in {NAMED:.0%} ({right} of {with_one})": right >= NAMED * with_one,
+        f"a cause is named in at most {FALSE_NAMES:.0%} of movies without a dominant one ({elsewhere} of {without})": (
+            elsewhere <= FALSE_NAMES * without
+        ),
+    }
+
+
 def claims(sessions: dict[str, dict[str, Any]], interventions: list[dict[str, Any]]) -> dict[str, bool]:
     """What holds over all sessions."""
-    holds: dict[str, bool] = {}
-    # Of mixed sessions: where all but a few movies have the same loss, ranks are those of noise.
-    mixed = {name: figures for name, figures in sessions.items() if name.startswith("mixed")}
-    rows = [
-        (name, row)
-        for figures in mixed.values()
-        for name, by_resolution in figures["factors"].items()
-        for row in (by_resolution or {}).values()
-    ]
-    inside_total = [name for name, _ in rows if name not in BESIDE]
-    varying = [row for name, row in rows if row["truth_varies"] > VARIES and name in inside_total]
-    if rows:
-        worst = max(row["error_median"] for name, row in rows if name in inside_total)
-        holds[f"every factor's median error <= {ERROR} (worst {worst:.2f})"] = worst <= ERROR
-        total = max(row["relative_error_median"] for figures in mixed.values() for row in figures["total"].values())
-        holds[f"total within {TOTAL:.0%} in the median movie (worst {total:.1%})"] = total <= TOTAL
-    if varying:
-        least = min(row["spearman"] for row in varying)
-        holds[f"Spearman >= {SPEARMAN} where the truth varies (least {least:.2f})"] = least >= SPEARMAN
-        inside_68, inside_95 = (float(np.mean([row[name] for row in varying])) for name in ("cover_68", "cover_95"))
-        holds[f"68 % intervals hold 60-76 % (here {inside_68:.0%})"] = 0.60 <= inside_68 <= 0.76
-        holds[f"95 % intervals hold 90-99 % (here {inside_95:.0%})"] = 0.90 <= inside_95 <= 0.99
-    dominant = [
-        figures["named"]["own_words_right"] for name, figures in sessions.items() if name.startswith("dominant")
-    ]
-    if dominant:
-        share = float(np.mean(dominant))
-        holds[f"the dominant cause's root is named first in {NAMED:.0%} (here {share:.0%})"] = share >= NAMED
+    holds = _claims_of_losses(sessions) | _claims_of_names(sessions)
     for name, figures in sessions.items():
         if "change_point" in figures:
             change = figures["change_point"]

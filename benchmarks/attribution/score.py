@@ -28,7 +28,7 @@ PLANTED = {
 
 
 _ROOTS = {"defocus_spread": "ice"}
-"""In these sessions heights spread because the ice is thick: either word is right as the name of a root cause."""
+"""In these sessions heights spread because the ice is thick, and for no other reason: both are the ice's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,13 @@ def _total(found: Attributed, at: int) -> dict[str, float]:
 
 
 def first_cause(losses: dict[str, Array], at: int, names: tuple[str, ...]) -> tuple[list[str], Array, Array]:
-    """By movie: the factor whose loss exceeds the session's typical one most, this excess, and the next one's."""
-    present = [name for name in names if name in losses]
-    excess = np.stack([losses[name][:, at] - np.median(losses[name][:, at]) for name in present], axis=1)
+    """By movie: the root cause whose loss exceeds the session's typical one most, this excess, and the next one's."""
+    present = [name for name in names if name in losses and name not in _ROOTS]
+    by_root = {name: losses[name][:, at] for name in present}
+    for factor, root in _ROOTS.items():
+        if factor in losses:
+            by_root[root] = by_root[root] + losses[factor][:, at]
+    excess = np.stack([by_root[name] - np.median(by_root[name]) for name in present], axis=1)
     order = np.argsort(-excess, axis=1)
     best = [present[index] for index in order[:, 0]]
     ranked = -np.sort(-excess, axis=1)
@@ -141,7 +145,7 @@ def named(found: Attributed) -> dict[str, Any]:
     planted = [
         said[index] == true[index]
         for index, cause in enumerate(found.planted)
-        if cause is not None and clear[index] and true[index] == PLANTED[cause]
+        if cause is not None and clear[index] and true[index] == _ROOTS.get(PLANTED[cause], PLANTED[cause])
     ]
     own = None
     if found.said is not None:

@@ -33,6 +33,9 @@ THICKNESS_LN_SD = 0.6
 """Of one movie's ice about the session's median."""
 _COUNT_SD = 0.012
 """Of y besides all that: illumination from exposure to exposure."""
+_ZERO_DISCREPANCY = 0.035
+"""Of the session's zero, however many movies: that thicknesses are lognormal about a median is all that tells the zero
+from the ice, and no session's are quite so (docs/science.md)."""
 _NM = (20.0, 32.0, 50.0, 80.0, 140.0)
 _MEDIAN_LN_PRIOR = (np.log(40.0), 0.6)
 
@@ -103,7 +106,7 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array) -> CountDraws:
     y = log_count_ratio(evidence)
     if y is None or evidence.exposure.energy_filter is False:
         return CountDraws(lognormal(1.0, THICKNESS_LN_SD, z[:, 1]) * MEDIAN_NM[median_index], g)
-    zero = ZERO[zero_index] + (norm.cdf(z[:, 2]) - 0.5) * (ZERO[1] - ZERO[0])
+    zero = ZERO[zero_index] + _ZERO_DISCREPANCY * z[:, 2]
     lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + _COUNT_SD * z[:, 1]
     thickness = np.maximum(lost * inelastic_mean_free_path_nm(evidence.voltage_kv), 0.15 * MEDIAN_NM[median_index])
     return CountDraws(thickness, g)

@@ -14,6 +14,8 @@ Array = NDArray[Any]
 AT_ANGSTROM = (8.0, 5.0, 4.0)
 NAMED_AT_ANGSTROM = 5.0
 VARIES = 0.3
+UNCORRECTED = "motion_uncorrected"
+"""What alignment has undone: attributed, and no cause of anything any more."""
 CAP = 3.0
 """Beyond it an average over coma or heights has no signal left to speak of: both sides are cut here."""
 LEAST_EXCESS, LEAST_RATIO = 0.25, 2.0
@@ -128,7 +130,7 @@ def first_cause(losses: dict[str, Array], at: int, names: tuple[str, ...]) -> tu
 def named(found: Attributed) -> dict[str, Any]:
     """Whether the cause is named first, of movies with one dominant cause by the truth."""
     at = int(np.argmin(np.abs(found.frequency_per_angstrom - 1 / NAMED_AT_ANGSTROM)))
-    names = (*found.factors, *found.beside)
+    names = tuple(name for name in (*found.factors, *found.beside) if name != UNCORRECTED)
     true, most, next_most = first_cause(found.truth, at, names)
     said, _, _ = first_cause(found.loss, at, (*names, "unexplained"))
     clear = (most > LEAST_EXCESS) & (most > LEAST_RATIO * np.maximum(next_most, 0.05))

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attribution import replay as replays
-from benchmarks.attribution.score import Attributed, score, table
+from benchmarks.attribution.score import UNCORRECTED, Attributed, score, table
 from benchmarks.causal_world.physics import Causes, Instrument, aberration_loss, motion_left
 from benchmarks.real_data.shared_data import rows
 
@@ -68,6 +68,8 @@ def complete(truth: dict[str, Any], kept: list[Any]) -> None:
         alignment = replays.alignment_angstrom(done)
         left = motion_left(k, movie["path_angstrom"], instrument, alignment)
         movie["losses"]["motion"] = -np.log(left)
+        as_they_came = np.zeros((1, len(movie["path_angstrom"]), 2))
+        movie["losses"][UNCORRECTED] = -np.log(motion_left(k, movie["path_angstrom"], instrument, as_they_came))
         ctf = replays.renewed(done.fit.values["estimate"])
         fitted = _vector(ctf.defocus_u_angstrom - ctf.defocus_v_angstrom, ctf.astigmatism_angle_deg)
         actual = _vector(causes.astigmatism_angstrom, causes.astigmatism_angle_deg)
@@ -120,7 +122,7 @@ def attributed(truth: dict[str, Any], losses: list[Loss], said: list[str] | None
     return Attributed(
         k,
         tuple(truth["factors"]),
-        tuple(truth["beside"]),
+        (*truth["beside"], UNCORRECTED),
         {name: np.stack([movie["losses"][name] for movie in truth["movies"]]) for name in truth["movies"][0]["losses"]},
         {name: np.stack([loss[name] for loss, _ in at]) for name in names},
         {name: np.stack([sd[name] for _, sd in at]) for name in names},

@@ -8,6 +8,7 @@ docs/science.md. The physics is that of `frazil.models.optics`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -33,6 +34,10 @@ _DIRECTIONS = 8
 _UNIT_HALF_ANGLE_MRAD = 1e-3
 """Small enough for the envelope's logarithm to be finite everywhere; it goes with the square of the angle."""
 _BLUR_NODES = 6
+_PATHS = 16
+_PATH_ERROR = 1.4
+"""Of a displacement against the whole path, in its stated sd, which is of one frame against its neighbours (chosen by
+coverage over three sessions of another author, docs/science.md)."""
 _LAYERED = 0.7
 """Share of the ring amplitude that is spread over the thickness of the ice; the rest lies in its surfaces."""
 _GREATEST_LOSS = 12.0
@@ -310,18 +315,37 @@ def tilt_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
 
 
 def motion_uncorrected(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
-    """What summing the frames as they came would have lost."""
+    """What summing the frames as they came would have lost: their displacements, and the blur inside each.
+
+    Displacements are known as well as their stated errors say. Where hardly anything is left of the signal, what is
+    left hangs on small differences of phase: the spread is taken from `_PATHS` drawn paths, which the draws share out
+    among themselves.
+    """
     path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
     draws = causes.blur_scale.size
     if path.shape[1] < 2:
         return np.zeros((draws, k.size))
     weight = exposure_weights(evidence, k)
-    angle = (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS
-    power = np.zeros(k.size)
-    for theta in angle:
-        along = path[0] * np.cos(theta) + path[1] * np.sin(theta)
-        power += np.abs((np.exp(2j * np.pi * along[:, None] * k[None, :]) * weight).sum(axis=0)) ** 2 / _DIRECTIONS
-    return np.asarray(np.repeat(_loss(power)[None, :], draws, axis=0))
+    travel = travel_in_frames_angstrom(evidence)
+    sd = np.asarray(evidence.shift_sd_angstrom or (0.0,)) + evidence.local_residual_angstrom / np.sqrt(2)
+    count = min(_PATHS, draws)
+    paths = path + _path_errors(count, path.shape[1]) * sd * causes.shift_error_scale[:count, None, None]
+    blur = np.sqrt(np.maximum(causes.blur_scale * causes.strengths["motion"], 0.0))[:count]
+    power = np.zeros((count, k.size))
+    for theta in (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS:
+        along = paths[:, 0] * np.cos(theta) + paths[:, 1] * np.sin(theta)  # (P, F)
+        inside = blur[:, None] * (travel[0] * np.cos(theta) + travel[1] * np.sin(theta))
+        seen = np.exp(2j * np.pi * along[:, :, None] * k) * np.sinc(inside[:, :, None] * k)
+        power += np.abs((seen * weight).sum(axis=1)) ** 2 / _DIRECTIONS
+    return np.asarray(_loss(power)[np.arange(draws) % count])
+
+
+@lru_cache(maxsize=16)
+def _path_errors(count: int, frames: int) -> Array:
+    """(P, 2, F) errors of displacements in their sd, the same for every movie of as many frames."""
+    errors = _PATH_ERROR * np.random.default_rng(20131117).standard_normal((count, 2, frames))
+    errors.flags.writeable = False
+    return errors
 
 
 def ring_washout(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:

@@ -104,7 +104,7 @@ _EMPTY = {
     "map_gains": "no running map yet",
     "reasons": "no movie failed or was rejected",
     "reconstructions": "no running map yet: it starts from --initial-map, or from some hundred particles",
-    "scores": "no evaluator has spoken yet: a round needs a few finished movies",
+    "scores": "nothing judged yet: a round needs five finished movies",
     "drift_after_stage_moves": "no stage moves are known: sidecars say where the stage was",
     "holes": "no stage positions are known: sidecars say where the stage was",
     "acceptance_by_position": "no positions in a template are known: sidecars say them",

@@ -54,7 +54,7 @@ def verdicts(table: Table, *, history: bool = False) -> list[dict[str, Any]]:
 def text(found: list[dict[str, Any]]) -> str:
     """For people: what is judged, the verdict, what it rests on and what is not known. Evidence itself: `--json`."""
     if not found:
-        return "no evaluator has spoken yet: a round needs a few finished movies"
+        return "nothing judged yet: a round needs five finished movies"
     lines: list[str] = []
     by_round = sorted(found, key=lambda one: (-int(one["round"]), score_sentences.place(str(one["evaluator"]))))
     for number, of_round in groupby(by_round, key=lambda one: one["round"]):

@@ -31,9 +31,9 @@ def test_losses_are_sorted_and_intervals_are_95_percent() -> None:
     assert [one.factor for one in found] == ["motion", "ice", "defocus_spread"], "beside the total comes last"
     assert (found[0].low, found[0].high) == pytest.approx((0.304, 0.696))
     assert found[1].low == 0.0
-    assert scale_of(found) == pytest.approx(0.696), "what can be undone does not set the scale"
+    assert scale_of(found) == pytest.approx(0.696), "what processing can undo does not set the scale"
     lines = bars_text(found, scale_of(found), 60, 20).plain.splitlines()
-    assert [line.split()[0] for line in lines] == ["motion", "ice", "total", "can", "spread"]
+    assert [line.split()[0] for line in lines] == ["motion", "ice", "total", "processing", "spread"]
     assert lines[2].split()[1] == "0.60"
     assert all(len(line) <= 60 for line in lines)
 

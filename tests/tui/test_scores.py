@@ -143,7 +143,7 @@ async def test_before_the_first_round(session: Any, tools: Any) -> None:
         await pilot.press("e", "left", "down", "enter")
         await tools.settle(pilot)
         text = tools.screen_text(app)
-        assert "no evaluator has spoken yet" in text
+        assert "nothing judged yet" in text
         assert text.count("no verdict yet") == 3
         session.service.named = answer
         session.add(tools.make_rows(325, seed=1)[320:])

@@ -65,7 +65,7 @@ def bars_text(losses: Sequence[Loss], full_scale: float, width: int, height: int
     lines = [_line(one, full_scale, word, room, BLUE) for one in inside_shown]
     lines.append(Text.assemble(("total".ljust(word), "bold"), (f" {sum(one.loss for one in inside):5.2f}", "bold")))
     if beside:
-        lines.append(Text("can be undone, or was:", GRAY))
+        lines.append(Text("processing can undo it, or has:", GRAY))
         lines += [_line(one, full_scale, word, room, PURPLE) for one in beside]
     return Text("\n").join(lines[: max(1, height)])
 
@@ -100,7 +100,7 @@ def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[
         when = clock(row.get("created_utc_us"))
         text.append("· ", BLUE).append(f"{when} {clean(row.get('who'))}: {clean(row['sentence'])}\n")
     if not changes and not people:
-        text.append("✓ nothing: one session from its first movie on\n", GRAY)
+        text.append("✓ nothing since the first movie\n", GRAY)
     text.append("\nhow sure\n", f"bold {BLUE}")
     text.append_text(_sure(shares, prior))
     return text

@@ -241,7 +241,7 @@ class MovieList(Vertical):
                 self.table.go_to(index)
                 self._select(str(target["movie_id"]))
                 return
-        self.notify(f"“{clean(text)}” does not stand in this list (filter?)", severity="warning", markup=False)
+        self.notify(f"“{clean(text)}” is not in this list; is a filter on?", severity="warning", markup=False)
 
     async def _fetch_one(self, index: int) -> Row | None:
         client = self._mode.frazil.client

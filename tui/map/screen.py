@@ -32,7 +32,7 @@ class MapScreen(ModeScreen):
         "FSC: the corrected curve counts; beside it the unmasked one, and what the mask alone makes two halves "
         "agree by. Growth: 1/d² against ln(particles), in which a B-factor is a straight line. → says what more "
         "movies would bring, with 80 % intervals; ✗ what will not be reached, and what limits it; ! warns of "
-        "uneven views. It is renewed every ten movies. In text: `frazil summary`."
+        "uneven views. The map is made anew every ten movies. In text: `frazil summary`."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         *mode_bindings("map"),

@@ -50,7 +50,7 @@ def map_text(
         low, high = number(last.get("b_factor_low_a2"), 0), number(last.get("b_factor_high_a2"), 0)
         text.append(f"\nB-factor {number(last.get('b_factor_a2'), 0)} Å² (80 %: {low} to {high})")
     if resolution is not None and not forecast:
-        text.append("\nno forecast yet: particles are still oriented by the start", GRAY)
+        text.append("\nno forecast yet: particles still have the orientations that the start map gave them", GRAY)
     for row in forecast:
         sentence = _ANGSTROM.sub("Å", clean(row.get("sentence", "")))
         text.append("\n")
@@ -77,7 +77,7 @@ def _orientations(text: Text, last: Row) -> None:
 def _kinds(text: Text, last: Row) -> None:
     share = last.get("discarded_share")
     if isinstance(share, int | float) and round(100 * share):
-        text.append(f"\n{share:.0%} of the particles hardly count: nothing is seen in their boxes")
+        text.append(f"\n{share:.0%} of the particles hardly count: their boxes show no particle")
     if last.get("map_class_sentence"):
         text.append("\n" + clean(last["map_class_sentence"]).replace("+-", "±"))
 

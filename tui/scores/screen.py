@@ -61,7 +61,7 @@ class ScoresScreen(ModeScreen):
     def body(self) -> ComposeResult:
         with Vertical(id="scores"):
             with Horizontal(id="scores-top"):
-                yield ChoiceList("no evaluator has spoken yet", heading=True, id="verdicts")
+                yield ChoiceList("nothing judged yet", heading=True, id="verdicts")
                 with VerticalScroll(id="evidence", can_focus=False):
                     yield Static(id="evidence-text")
             with Horizontal(id="scores-bottom"):

@@ -35,7 +35,7 @@ MEANS: dict[str, str] = {
     "value": "weighted mean of the terms that are defined: 0 is worst, 1 best; weights and their last step are below",
     "logic": "the share of what must hold that was proved from the session's numbers; 1 is best",
     "novelty": "how far the map is from what is known: 0 known, 1 like nothing known; neither is better",
-    "impact": "what the structure may mean to others",
+    "impact": "how often the structure may be cited",
     "reproducibility": "whether what was found comes again: half-sets, even and odd frames, reruns, cost; 1 is best",
     "meta": "how far the other verdicts can be believed: contradictions, steadiness, calibration, drift; 1 is best",
     "temper": "how far this round's evidence moves the causal prior; 1: it counts in full",
@@ -134,7 +134,7 @@ def _bar(name: str, verdict: object, error: object) -> str:
 def evidence_text(row: Row | None, evidence_json: str | None) -> Text:
     """What one verdict rests on, and what its evaluator does not know."""
     if row is None:
-        return Text("no evaluator has spoken yet: a round needs five finished movies", GRAY)
+        return Text("nothing judged yet: a round needs five finished movies", GRAY)
     name = str(row.get("evaluator"))
     text = Text.assemble((evaluator_word(name), f"bold {BLUE}"), "  ", value_text(row))
     unit = clean(row.get("unit") or "")

@@ -33,7 +33,7 @@ class TextPrompt(ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Static(Text.assemble((self._question, "bold"), "  ", (self._about, BLUE)))
             yield Input(self._initial, placeholder=self._placeholder, max_length=1000)
-            yield Static(Text("Enter: do it   Escape: leave everything as it is", GRAY))
+            yield Static(Text("Enter: apply   Escape: change nothing", GRAY))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
@@ -55,7 +55,7 @@ class SortDialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog narrow"):
-            yield Static(Text("Sort by (again: turn round)", "bold"))
+            yield Static(Text("Sort by (again: reversed)", "bold"))
             options = []
             for key, title in self._columns:
                 arrow = ("▼" if self._descending else "▲") if key == self._present else " "

@@ -57,7 +57,7 @@ def mode_keys(present: str) -> Keys:
 
 SHARED_KEYS: Keys = (
     ("k", "acknowledge the alert that is shown first"),
-    ("i", "say what you have changed at the microscope: the summary tells what it did"),
+    ("i", "note what you have changed at the microscope: the summary tells what came of it"),
     ("p", "pause: no new movie is started; again: go on"),
     ("?", "this help"),
     ("q", "leave the screen; the daemon goes on"),

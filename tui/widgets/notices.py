@@ -29,7 +29,7 @@ class GateBanner(Static):
 
 
 ENDED = "the daemon has ended: `frazil summary` and `frazil why` tell the rest"
-ASKED_AGAIN = "no answer yet: asked again"
+ASKED_AGAIN = "no answer yet; asking again"
 
 
 class GoneBanner(Static):
@@ -38,7 +38,7 @@ class GoneBanner(Static):
     def show_gone(self, silent_s: float, last_status: str | None) -> None:
         """`last_status`: what the daemon said last; None: it was never seen."""
         if last_status in ("finished", "stopping"):
-            self.update(Text("✓ the daemon has ended as it was to; last state shown; q leaves the screen", "bold"))
+            self.update(Text("✓ the daemon has finished; this is its last state; q leaves the screen", "bold"))
         else:
             since = f"! daemon gone since {duration(round(silent_s))}"
             then = "waiting for it" if last_status is None else "last state shown; reconnecting"

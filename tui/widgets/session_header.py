@@ -164,5 +164,5 @@ class SessionHeader(Widget):
 
     def render(self) -> Text:
         if self._state is None:
-            return Text("waiting for the daemon's first word …", GRAY)
+            return Text("waiting for the daemon's first answer …", GRAY)
         return Text("\n").join(header_lines(self._state, max(10, self.size.width)))

@@ -276,7 +276,7 @@ def evenness(state: MapState) -> Iterator[str]:
     if state.orientation_sentence:
         yield f"{state.orientation_sentence}"
     if state.discarded_share is not None and round(100 * state.discarded_share):
-        yield f"{state.discarded_share:.0%} of the particles hardly count: nothing is seen in their boxes"
+        yield f"{state.discarded_share:.0%} of the particles hardly count: their boxes show no particle"
     if state.map_class_sentence:
         yield f"{state.map_class_sentence}"
     low, high = state.b_factor_low_a2, state.b_factor_high_a2

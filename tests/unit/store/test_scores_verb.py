@@ -49,7 +49,7 @@ def test_json_has_every_round_when_asked(tmp_path: Path) -> None:
 
 
 def test_a_session_without_verdicts_says_so(tmp_path: Path) -> None:
-    assert "no evaluator has spoken yet" in CliRunner().invoke(APP, ["scores", str(_session(tmp_path / "s"))]).output
+    assert "nothing judged yet" in CliRunner().invoke(APP, ["scores", str(_session(tmp_path / "s"))]).output
 
 
 def test_what_hangs_on_the_instrument_is_told_row_by_row(tmp_path: Path) -> None:

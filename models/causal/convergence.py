@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.causal.attribution import all_losses
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.information import has_told, told_nats
+from frazil.models.causal.mechanisms import MECHANISMS
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieEvidence
@@ -69,7 +69,8 @@ def _mean_losses(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[
     bands = band_frequencies_per_angstrom()
     total = dict.fromkeys(SHARED, np.zeros(1))
     for movie in movies:
-        losses = all_losses(movie, draw_causes(movie, prior), bands)
+        draws = draw_causes(movie, prior)
         for name in SHARED:
-            total[name] = total[name] + curves_at(NAMED_PER_ANGSTROM, losses[name]) / len(movies)
+            loss = curves_at(NAMED_PER_ANGSTROM, MECHANISMS[name](movie, draws, bands))
+            total[name] = total[name] + loss / len(movies)
     return total

@@ -28,9 +28,7 @@ NOT_OF_THE_SESSION: tuple[str, ...] = ("radiation_damage", "temporal_coherence",
 """Losses that nothing at the microscope changes during a session: the specimen's, the gun's and the camera's. They are
 told, but never first."""
 
-CHANGEABLE: tuple[str, ...] = tuple(
-    name for name in MODELLED_FACTORS if name not in ("radiation_damage", "temporal_coherence", "detector")
-)
+CHANGEABLE: tuple[str, ...] = tuple(name for name in MODELLED_FACTORS if name not in NOT_OF_THE_SESSION)
 """Of the total what somebody at the microscope can act upon: this is told first."""
 BAND_COUNT = 24
 _LOWEST_PER_ANGSTROM = 1 / 40

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.causes import CauseDraws, normals_of
@@ -139,6 +138,8 @@ def advise(
     fall_angstrom2 = _fall_of_signal_angstrom2(prior)
     advice = []
     for option in _options(pairs, prior, physics_prior() if first is None else first):
+        if option.extra_s_per_movie and not seconds_per_movie:
+            continue  # who does not know the pace does not know what waiting costs
         gain = _gain_of_map(_gains(option, pairs, now), total)
         made = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
         if made.pays_probability >= PAYS and made.net_ln_ssnr >= LEAST_NET_LN_SSNR:
@@ -262,20 +263,19 @@ def _thinner_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[_Opt
     order = np.argsort(typical_nm, kind="stable")
     options = []
     for share in _KEPT_SHARES:
-        kept = order[: round(share * len(pairs))]
-        if 0 < len(kept) < len(pairs) and typical_nm[kept[-1]] < typical_nm[order[len(kept)]]:
-            options.append(_skip_thick(pairs, typical_nm, kept))
+        kept, given_up = np.split(order, [round(share * len(pairs))])
+        if kept.size and given_up.size and typical_nm[kept[-1]] < typical_nm[given_up[0]]:
+            limit_nm = float(0.5 * (typical_nm[kept[-1]] + typical_nm[given_up[0]]))
+            options.append(_skip_thick(pairs, limit_nm, kept.tolist(), sorted(given_up.tolist())))
     return options
 
 
 def _skip_thick(
-    pairs: Sequence[tuple[MovieEvidence, CauseDraws]], typical_nm: Array, kept: NDArray[np.intp]
+    pairs: Sequence[tuple[MovieEvidence, CauseDraws]], limit_nm: float, kept: list[int], given_up: list[int]
 ) -> _Option:
     """`kept`: places of the movies that stay, thinnest first. The ice of the others becomes that of a kept one, each in
     its turn: what is taken instead is like what is kept."""
-    limit_nm = float(0.5 * (typical_nm[kept[-1]] + np.sort(typical_nm)[len(kept)]))
-    given_up = len(pairs) - len(kept)
-    stand_ins = dict(zip(sorted(set(range(len(pairs))) - set(kept.tolist())), itertools.cycle(kept.tolist())))
+    stand_ins = dict(zip(given_up, itertools.cycle(kept)))
 
     def do(place: int, draws: CauseDraws) -> CauseDraws:
         stand_in = stand_ins.get(place)
@@ -287,8 +287,8 @@ def _skip_thick(
         "thin-ice",
         f"skip holes with ice above {limit_nm:.0f} nm",
         do,
-        cost_ln=-float(np.log1p(_SKIPPED_HOLE * given_up / len(kept))),
-        cost_words=f"gives up {given_up} of {len(pairs)} holes",
+        cost_ln=-float(np.log1p(_SKIPPED_HOLE * len(given_up) / len(kept))),
+        cost_words=f"gives up {len(given_up)} of {len(pairs)} holes",
     )
 
 
@@ -344,12 +344,10 @@ def _advice(
     if map_resolution_angstrom is not None:
         map_to = _moved_angstrom(map_resolution_angstrom, gain, fall_angstrom2, nyquist)
     change, cost_ln = None, option.cost_ln
-    if option.extra_s_per_movie:
-        # Who does not know the pace does not know what waiting costs: nothing that waits is advised then.
-        now_s = seconds_per_movie or 0.0
-        then_s = now_s + option.extra_s_per_movie
-        cost_ln += float(np.log(max(now_s, 1e-9) / then_s))
-        change = _SECONDS_PER_HOUR / then_s - _SECONDS_PER_HOUR / now_s if now_s else None
+    if option.extra_s_per_movie and seconds_per_movie:
+        then_s = seconds_per_movie + option.extra_s_per_movie
+        cost_ln += float(np.log(seconds_per_movie / then_s))
+        change = _SECONDS_PER_HOUR / then_s - _SECONDS_PER_HOUR / seconds_per_movie
     advice = Advice(
         factor=option.factor,
         action=option.action,

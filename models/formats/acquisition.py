@@ -21,7 +21,7 @@ from frazil.config.errors import ContradictionError, SettingsError
 from frazil.config.loading import flag_name, said_by_a_person
 from frazil.config.settings import Settings
 from frazil.models.formats.epu_xml import epu_names
-from frazil.models.formats.metadata_limits import LIMITS
+from frazil.models.formats.metadata_limits import LIMITS, why_impossible
 from frazil.models.records import AcquisitionMetadata, ExposureFacts, MovieHeader
 
 RELATIVE_TOLERANCE = {
@@ -253,9 +253,8 @@ def _header_pixel_size(
     if header.pixel_size_angstrom in (None, 0.0, 1.0):
         return [], ()
     voice = _Said(float(header.pixel_size_angstrom or 0.0), "header of the movie")
-    name, limits = "pixel_size_angstrom", LIMITS["pixel_size_angstrom"]
-    if voice.value not in limits:
-        reason = f"{name} is {voice.value:g} A ({voice.source}), which no microscope has ({limits})"
+    name = "pixel_size_angstrom"
+    if (reason := why_impossible(name, voice.value, voice.source)) is not None:
         return [], ((name, reason),)
     believed = [said.value for said in others] + ([] if set_angstrom is None else [set_angstrom])
     if header.file_format == "tiff" and any(_differ(name, voice.value, value) for value in believed):

@@ -59,6 +59,19 @@ _PAIRS = (
 _TOTAL, _PER_FRAME = "total_dose_e_per_a2", "dose_per_frame_e_per_a2"
 
 
+def why_impossible(name: str, value: float, source: str = "") -> str | None:
+    """Why a value of a field cannot be, as a sentence; None: it can.
+
+    >>> why_impossible("pixel_size_angstrom", 423.0, "header of the movie")
+    'pixel_size_angstrom is 423 A (header of the movie), which no microscope has (0.05 to 50 A)'
+    """
+    limits = LIMITS[name]
+    if value in limits:
+        return None
+    unit = f" {limits.unit}" if limits.unit else ""
+    return f"{name} is {value:g}{unit}{f' ({source})' if source else ''}, which no microscope has ({limits})"
+
+
 def without_impossible(metadata: AcquisitionMetadata) -> AcquisitionMetadata:
     """The same without the values beyond `LIMITS`; `not_used` says which they were.
 
@@ -74,13 +87,12 @@ def without_impossible(metadata: AcquisitionMetadata) -> AcquisitionMetadata:
     reasons: list[tuple[str, str]] = []
     for name, limits in LIMITS.items():
         value = getattr(metadata, name)
-        if value is None or value in limits:
+        reason = None if value is None else why_impossible(name, value, sources.get(name, ""))
+        if reason is None:
             continue
         gone[name] = None
         if value != 0.0 or limits.low <= 0.0:  # else: a writer's way to say that it does not know
-            source = f" ({sources[name]})" if name in sources else ""
-            unit = f" {limits.unit}" if limits.unit else ""
-            reasons.append((name, f"{name} is {value:g}{unit}{source}, which no microscope has ({limits})"))
+            reasons.append((name, reason))
     if _TOTAL in gone and _PER_FRAME in gone:
         reasons = [(name, reason) for name, reason in reasons if name != _PER_FRAME]
     if _TOTAL in gone or _PER_FRAME in gone:  # one was made from the other

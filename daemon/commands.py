@@ -35,14 +35,18 @@ class StandingRequests:
         """End soon; what is under way is done again when the session is resumed."""
         self.end = ExitReport(True, sentence, stopped=True)
 
+    def stop_for(self, who: str) -> str:
+        """The same as somebody ordered it; the answer to the order."""
+        self.stop(f"stopped by {who or 'a client'}")
+        return "stopping"
+
 
 def answer_between_runs(order: Order, requests: StandingRequests, why: str) -> None:
     """While the next run cannot begin the session can be ended, and nothing else done; `why` says what it waits for."""
     if not order.done.set_running_or_notify_cancel():
         return
     if order.command.name == "stop":
-        requests.stop(f"stopped by {order.command.who or 'a client'}")
-        order.done.set_result("stopping")
+        order.done.set_result(requests.stop_for(order.command.who))
     else:
         order.done.set_exception(RetryLaterError(why, remedy="try again when it is over"))
 
@@ -89,8 +93,7 @@ class Commands:
                 self._requests.finishing = True
                 return "ends when all that is there is processed"
             case "stop":
-                self._requests.stop(f"stopped by {command.who or 'a client'}")
-                return "stopping"
+                return self._requests.stop_for(command.who)
             case "requeue":
                 as_is = bool(command.args.get("accept_as_is", False))
                 return self._movies.requeue(str(command.args.get("movie_id")), accept_as_is=as_is)

@@ -306,9 +306,8 @@ class Lifecycle:
             yield from self._use_from_now_on(life, event, exposure)
             return
         life.exposure = exposure
-        if not redo:
-            yield do.Register(event.row)
         if not redo:  # else its result counts until the new one is there, and holds nobody up
+            yield do.Register(event.row)
             yield do.StoreState(life.movie_id, MovieState.QUEUED, event.row.complete_utc_us)
             yield do.Begin(life.sequence)
         if event.needs_gain:

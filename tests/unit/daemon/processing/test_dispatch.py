@@ -137,13 +137,17 @@ def test_that_nothing_could_be_started_is_over_when_something_is() -> None:
     assert bench.shells.notices.ended == ["attempt-not-stored"]
 
 
+def prior_is_refused(monkeypatch: pytest.MonkeyPatch, error: FrazilError) -> None:
+    def refuse(self: FakeVersions, sequence: int) -> Any:
+        raise error
+
+    monkeypatch.setattr(FakeVersions, "prior_for", refuse)
+
+
 def test_a_question_that_the_database_does_not_understand_ends_the_run_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def closed(self: FakeVersions, sequence: int) -> Any:
-        raise QueryError("the database was closed")
-
-    monkeypatch.setattr(FakeVersions, "prior_for", closed)
+    prior_is_refused(monkeypatch, QueryError("the database was closed"))
     bench = Bench()
     name = bench.start()
     assert bench.shells.lifecycle.place(name) is Place.QUEUED
@@ -169,10 +173,7 @@ def test_an_attempt_that_can_never_be_stored_sets_its_movie_aside(error: Excepti
 
 
 def test_a_prior_that_cannot_be_read_makes_the_movie_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(self: FakeVersions, sequence: int) -> Any:
-        raise RetryLaterError("the database is busy")
-
-    monkeypatch.setattr(FakeVersions, "prior_for", busy)
+    prior_is_refused(monkeypatch, RetryLaterError("the database is busy"))
     bench = Bench()
     name = bench.start()
     assert bench.shells.lifecycle.place(name) is Place.QUEUED

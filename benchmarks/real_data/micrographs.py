@@ -189,7 +189,7 @@ def main() -> int:
                 if chosen := [row for row in found if row["session"] == session.name]:
                     picture = montage(folder, chosen)
                     shared_data.write_png(args.pictures / f"real-micrographs-{session.name}.png", picture)
-        shared_data.write_json(args, found)
+        shared_data.write_json(args, {"micrographs": found})
     finally:
         if args.keep is None:
             shutil.rmtree(folder)

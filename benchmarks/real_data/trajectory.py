@@ -266,7 +266,7 @@ def main() -> int:
                 print(f"simulated {case}", flush=True)
         figures = recover(cases, folder, star, args.size_px)
         show(figures)
-        shared_data.write_json(args, figures)
+        shared_data.write_json(args, {"movies": figures})
         if args.pictures is not None:
             shared_data.write_png(args.pictures / "real-trajectory.png", picture(figures))
     finally:

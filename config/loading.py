@@ -131,6 +131,10 @@ def one_key(name: str) -> str:
     return matches[0]
 
 
+_NULL_IS_AS_BEFORE = frozenset({"microscope.beam_shift_um_per_unit"})
+"""Settings that came after sessions had stored hashes: without a value they leave results as they were."""
+
+
 def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingProxyType({})) -> str:
     """Name of "processed in this way": equal for equal results, 32 hexadecimal digits (BLAKE2b).
 
@@ -143,7 +147,9 @@ def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingPro
         values: dict[str, object] = {}
         for key in keys_of(stage):
             section, _, leaf = key.partition(".")
-            values[key] = getattr(settings, section).model_dump(mode="json", include={leaf})[leaf]
+            value = getattr(settings, section).model_dump(mode="json", include={leaf})[leaf]
+            if value is not None or key not in _NULL_IS_AS_BEFORE:
+                values[key] = value
         asked = {"settings": values, "inputs": dict(inputs) if stage is MOVIE_STAGES[0] else {}}
         canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
         names.append(hashlib.blake2b(canonical.encode(), digest_size=HASH_DIGITS[stage] // 2).hexdigest())

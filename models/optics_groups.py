@@ -50,10 +50,12 @@ class BeamPosition:
 
 def beam_position(metadata: AcquisitionMetadata) -> BeamPosition | None:
     """From sidecar or file name; None: nothing is said. EPU's beam shift goes before its image shift, which it keeps
-    zero in some versions; SerialEM's mdoc has the image shift alone."""
+    zero in some versions; SerialEM's mdoc has the image shift alone, in um."""
     m = metadata
     if m.beam_shift_x_au is not None and m.beam_shift_y_au is not None:
         return BeamPosition("au", m.beam_shift_x_au, m.beam_shift_y_au, m.beam_shift_group)
+    if m.image_shift_x_au is not None and m.image_shift_y_au is not None:
+        return BeamPosition("au", m.image_shift_x_au, m.image_shift_y_au, m.beam_shift_group)
     if m.image_shift_x_um is not None and m.image_shift_y_um is not None:
         return BeamPosition("um", m.image_shift_x_um, m.image_shift_y_um, m.beam_shift_group)
     return None if m.beam_shift_group is None else BeamPosition("", 0.0, 0.0, m.beam_shift_group)

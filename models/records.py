@@ -74,7 +74,9 @@ class AcquisitionMetadata:
     image_shift_y_um: float | None = None
     beam_shift_x_au: float | None = None
     beam_shift_y_au: float | None = None
-    """As the sidecar writes it, in a unit of its own: good for grouping, not for distances."""
+    image_shift_x_au: float | None = None
+    image_shift_y_au: float | None = None
+    """Both as EPU writes them, in a unit that it does not tell: good for grouping, not for distances."""
     beam_shift_group: str | None = None
     """Name of the position in the template (EPU: the number after `Data_`), shared by exposures with one beam shift."""
     beam_tilt_x_mrad: float | None = None
@@ -117,9 +119,17 @@ class ExposureFacts:
     stage_y_um: float | None = None
     image_shift_x_um: float | None = None
     image_shift_y_um: float | None = None
+    shift_x_au: float | None = None
+    shift_y_au: float | None = None
+    """EPU's beam or image shift where nobody knows its unit, never both this and um. Zero is zero in every unit."""
     energy_filter: bool | None = None
     grid_square: str | None = None
     microscope: str | None = None
+
+    @property
+    def shifted(self) -> bool:
+        """Whether the exposure was taken off the axis, as far as anyone says."""
+        return any((self.image_shift_x_um, self.image_shift_y_um, self.shift_x_au, self.shift_y_au))
 
 
 @dataclass(frozen=True, slots=True)

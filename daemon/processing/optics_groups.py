@@ -18,7 +18,10 @@ _RESTORE_SQL = """
 SELECT movie_id, relative_path, metadata_json, optics_group FROM movies
 WHERE metadata_json IS NOT NULL OR optics_group IS NOT NULL ORDER BY sequence
 """
-_SHIFT_FIELDS = ("image_shift_x_um", "image_shift_y_um", "beam_shift_x_au", "beam_shift_y_au", "beam_shift_group")
+_SHIFT_FIELDS = (
+    *("image_shift_x_um", "image_shift_y_um", "image_shift_x_au", "image_shift_y_au"),
+    *("beam_shift_x_au", "beam_shift_y_au", "beam_shift_group"),
+)
 
 
 class OpticsGroupsOfMovies:

@@ -203,7 +203,7 @@ def _options(
     if _strength_told("spatial_coherence", prior, first):
         options.append(_parallel_beam())
     # Rings say nothing of the beam tilt that image shift leaves: only particles are a reason to change it.
-    shifted = any((m.exposure.image_shift_x_um or 0.0) or (m.exposure.image_shift_y_um or 0.0) for m in movies)
+    shifted = any(movie.exposure.shifted for movie in movies)
     if shifted and all(draws.shifted_tilt_mrad is not None for _, draws in pairs):
         options.append(_calibrate_beam_tilt())
     return options

@@ -30,6 +30,10 @@ _PER_UM_SD_MRAD = float(COMA_MRAD_PER_UM_MEDIAN * np.exp(COMA_LN_SD**2) / np.sqr
 """Of each entry of M: the same mean square tilt as without particles."""
 _MOVIE_SD_MRAD, _UNKNOWN_SHIFT_SD_MRAD = 0.05, 0.4
 """Of delta: from movie to movie; where no image shift was recorded."""
+_WIDTH_UM_PER_UNIT = 100.0
+"""EPU's beam shift comes without a unit. M is fitted to what particles say and takes any unit: this only makes its
+prior wide enough for units of some um to a few hundred (25 on one Krios), and delta keeps the width of an untold shift.
+"""
 _LEVEL_SD, _FALL_SD_AT_5_ANGSTROM = 0.5, 2.0
 """Prior of a movie's own level and fall, in ln SSNR: a share of foreign boxes, a B-factor of 100 A2."""
 LEAST_MOVIES = 8
@@ -179,6 +183,8 @@ def _design(movie: MovieEvidence) -> tuple[Array, float]:
     """(2, 6) from theta to the movie's tilt, and the sd of what is its own."""
     x, y = movie.exposure.image_shift_x_um, movie.exposure.image_shift_y_um
     known = x is not None and y is not None
+    if not known and movie.exposure.shift_x_au is not None and movie.exposure.shift_y_au is not None:
+        x, y = (_WIDTH_UM_PER_UNIT * part for part in (movie.exposure.shift_x_au, movie.exposure.shift_y_au))
     row = [1.0, x or 0.0, y or 0.0]
     design = np.array([[*row, 0, 0, 0], [0, 0, 0, *row]], dtype=np.float64)
     return design, _MOVIE_SD_MRAD if known else _UNKNOWN_SHIFT_SD_MRAD

@@ -21,7 +21,7 @@ from frazil.config.errors import ContradictionError, SettingsError
 from frazil.config.loading import flag_name, said_by_a_person
 from frazil.config.settings import Settings
 from frazil.models.formats.epu_xml import epu_names
-from frazil.models.formats.metadata_limits import LIMITS, why_impossible
+from frazil.models.formats.metadata_limits import why_impossible, without_impossible
 from frazil.models.records import AcquisitionMetadata, ExposureFacts, MovieHeader
 
 RELATIVE_TOLERANCE = {
@@ -89,13 +89,15 @@ def merge_metadata(
         "pixel_size_angstrom": [*pixel_sizes, *in_header],
     }
     values: dict[str, float | None] = {}
+    sidecar = _calibrated_shift(sidecar, settings)
     sources = {name: source for name, source in sidecar.sources if getattr(sidecar, name) is not None}
     for name, others in said.items():
         values[name] = _decide(name, settings, others, header, distrusted=name in distrusted, sources=sources)
+    doses, impossible = _doses(sidecar, header, values["pixel_size_angstrom"])
     values["dose_per_frame_e_per_a2"] = _decide(
         "dose_per_frame_e_per_a2",
         settings,
-        _doses(sidecar, header, values["pixel_size_angstrom"]),
+        doses,
         header,
         distrusted="dose_per_frame_e_per_a2" in distrusted,
         sources=sources,
@@ -113,7 +115,7 @@ def merge_metadata(
         **values,  # type: ignore[arg-type]
         **_facts(settings, header, sidecar),
         phase_plate=phase_plate,
-        not_used=tuple(dict.fromkeys((*sidecar.not_used, *not_used))),
+        not_used=tuple(dict.fromkeys((*sidecar.not_used, *not_used, *impossible))),
         sources=tuple((field.name, sources[field.name]) for field in fields(sidecar) if field.name in sources),
     )
 
@@ -139,6 +141,7 @@ def resolve(metadata: AcquisitionMetadata, *, settings: Settings) -> Acquisition
     SettingsError
         A needed value that nobody gives, by the name of its flag.
     """
+    shift_x_au, shift_y_au = _shift_of_no_unit(metadata)
     return AcquisitionParameters(
         pixel_size_angstrom=_needed(metadata, "pixel_size_angstrom"),
         voltage_kv=_needed(metadata, "voltage_kv"),
@@ -156,6 +159,8 @@ def resolve(metadata: AcquisitionMetadata, *, settings: Settings) -> Acquisition
             stage_y_um=metadata.stage_y_um,
             image_shift_x_um=metadata.image_shift_x_um,
             image_shift_y_um=metadata.image_shift_y_um,
+            shift_x_au=shift_x_au,
+            shift_y_au=shift_y_au,
             energy_filter=metadata.energy_filter
             if settings.microscope.energy_filter is None
             else settings.microscope.energy_filter,
@@ -285,17 +290,61 @@ def _sampling(sidecar: AcquisitionMetadata, header: MovieHeader) -> float | None
     return 1.0
 
 
-def _doses(sidecar: AcquisitionMetadata, header: MovieHeader, pixel_size_angstrom: float | None) -> list[_Said]:
+def _doses(
+    sidecar: AcquisitionMetadata, header: MovieHeader, pixel_size_angstrom: float | None
+) -> tuple[list[_Said], tuple[tuple[str, str], ...]]:
+    """Doses a frame that somebody says, and why a quotient of a total and the frames of the movie is none."""
     total_source = dict(sidecar.sources).get("total_dose_e_per_a2", "sidecar")
     said: list[_Said] = []
+    impossible: list[tuple[str, str]] = []
     if header.file_format != "eer":
         said += _said_in(sidecar, "dose_per_frame_e_per_a2")
     if not said and sidecar.total_dose_e_per_a2:
         # EER fractions share all raw frames, none is dropped.
-        dose = sidecar.total_dose_e_per_a2 / header.frame_count
-        if dose in LIMITS["dose_per_frame_e_per_a2"]:
-            said.append(_Said(dose, total_source))
+        total = sidecar.total_dose_e_per_a2
+        how = f"{total_source}: {total:g} e/A2 over the {header.frame_count} frames of {PurePath(header.path).name}"
+        said += _possible_dose(_Said(total / header.frame_count, total_source), how, impossible)
     if header.total_dose_e_per_px and pixel_size_angstrom:
-        dose = header.total_dose_e_per_px / pixel_size_angstrom**2 / header.frame_count
-        said.append(_Said(dose, "header of the movie", fills_only=True))
-    return said
+        total = header.total_dose_e_per_px / pixel_size_angstrom**2
+        how = f"header of {PurePath(header.path).name}: {total:g} e/A2 over {header.frame_count} frames"
+        voice = _Said(total / header.frame_count, "header of the movie", fills_only=True)
+        said += _possible_dose(voice, how, impossible)
+    return said, tuple(impossible)
+
+
+def _possible_dose(voice: _Said, how: str, impossible: list[tuple[str, str]]) -> list[_Said]:
+    """The voice where a camera can have had that dose in a frame; else none, and `impossible` gets how it was made."""
+    reason = why_impossible("dose_per_frame_e_per_a2", voice.value, how)
+    if reason is None:
+        return [voice]
+    impossible.append(("dose_per_frame_e_per_a2", reason))
+    return []
+
+
+def _calibrated_shift(sidecar: AcquisitionMetadata, settings: Settings) -> AcquisitionMetadata:
+    """EPU's beam shift in um where somebody knows its unit; its files do not tell one, and nothing else makes um of it.
+
+    A sidecar that speaks in EPU's unit has no other image shift: what an older frazil took for um goes.
+    """
+    if sidecar.beam_shift_x_au is None and sidecar.image_shift_x_au is None:
+        return sidecar
+    key = "microscope.beam_shift_um_per_unit"
+    unit_um, x, y = settings.microscope.beam_shift_um_per_unit, sidecar.beam_shift_x_au, sidecar.beam_shift_y_au
+    names = ("image_shift_x_um", "image_shift_y_um")
+    others = tuple((name, said) for name, said in sidecar.sources if name not in names)
+    if unit_um is None or x is None or y is None:
+        return replace(sidecar, image_shift_x_um=None, image_shift_y_um=None, sources=others)
+    source = f"BeamShift of {dict(sidecar.sources).get('beam_shift_x_au', 'the sidecar')} times {key}"
+    sources = (*others, *((name, source) for name in names))
+    in_um = replace(sidecar, image_shift_x_um=unit_um * x, image_shift_y_um=unit_um * y, sources=sources)
+    return without_impossible(in_um)
+
+
+def _shift_of_no_unit(metadata: AcquisitionMetadata) -> tuple[float | None, float | None]:
+    """EPU's beam shift, or image shift where only that is used; (None, None) where um are known or nothing is said."""
+    m = metadata
+    if m.image_shift_x_um is not None or (m.beam_shift_x_au is None and m.image_shift_x_au is None):
+        return None, None
+    if m.beam_shift_x_au or m.beam_shift_y_au or m.image_shift_x_au is None:
+        return m.beam_shift_x_au, m.beam_shift_y_au
+    return m.image_shift_x_au, m.image_shift_y_au

@@ -15,7 +15,9 @@ Defocus
     `AppliedDefocus` is what was asked for, in m, negative is underfocus; ours is positive. `optics/Defocus` counts from
     wherever the operator last zeroed it and is used only in files without `AppliedDefocus`.
 Beam shift
-    `BeamShift` has no physical unit. Exposures that share one are named by the number after `Data_` in the file name.
+    `BeamShift` and `ImageShift` come without a unit (189 exposures of EPU 2.6 on one Krios: some 25 um for 1 of
+    BeamShift, and zero ImageShift). They tell places of a pattern apart; `microscope.beam_shift_um_per_unit` makes a
+    length of the former. Exposures that share one are named by the number after `Data_` in the file name.
 Frames
     `NumberOffractions` (K2, K3, Falcon 4) or the `DoseFractions` listed one by one (Falcon 3). EER keeps every camera
     frame, of which the XML does not give the number.
@@ -107,8 +109,8 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
         stage_y_um=_scaled(image, "microscopeData/stage/Position/Y", _UM_PER_M),
         stage_z_um=_scaled(image, "microscopeData/stage/Position/Z", _UM_PER_M),
         stage_tilt_deg=_scaled(image, "microscopeData/stage/Position/A", 180.0 / math.pi),
-        image_shift_x_um=_scaled(image, "microscopeData/optics/ImageShift/_x", _UM_PER_M),
-        image_shift_y_um=_scaled(image, "microscopeData/optics/ImageShift/_y", _UM_PER_M),
+        image_shift_x_au=_scaled(image, "microscopeData/optics/ImageShift/_x", 1.0),
+        image_shift_y_au=_scaled(image, "microscopeData/optics/ImageShift/_y", 1.0),
         beam_shift_x_au=_scaled(image, "microscopeData/optics/BeamShift/_x", 1.0),
         beam_shift_y_au=_scaled(image, "microscopeData/optics/BeamShift/_y", 1.0),
         beam_shift_group=names.beam_shift_group,

@@ -30,6 +30,7 @@ class Limits:
 
 _STAGE = Limits(-2_000.0, 2_000.0, "um")  # a grid has 3.05 mm, stages travel some 1 mm to either side
 _SHIFT = Limits(-50.0, 50.0, "um")  # beam and image shift of the widest multi-hole patterns: some 20 um
+_SHIFT_AU = Limits(-2.0, 2.0)  # EPU's, in a unit of some 25 um: the widest patterns seen reach 0.24
 _BEAM_TILT = Limits(-500.0, 500.0, "mrad")  # of deflectors: their zero is anywhere
 LIMITS: dict[str, Limits] = {
     "voltage_kv": Limits(20.0, 3_000.0, "kV"),
@@ -45,6 +46,8 @@ LIMITS: dict[str, Limits] = {
     "stage_tilt_deg": Limits(-90.0, 90.0, "deg"),
     "image_shift_x_um": _SHIFT,
     "image_shift_y_um": _SHIFT,
+    "image_shift_x_au": _SHIFT_AU,
+    "image_shift_y_au": _SHIFT_AU,
     "beam_tilt_x_mrad": _BEAM_TILT,
     "beam_tilt_y_mrad": _BEAM_TILT,
     "image_binning": Limits(0.25, 16.0),
@@ -52,6 +55,7 @@ LIMITS: dict[str, Limits] = {
 """By field of `AcquisitionMetadata`."""
 _PAIRS = (
     ("image_shift_x_um", "image_shift_y_um"),
+    ("image_shift_x_au", "image_shift_y_au"),
     ("stage_x_um", "stage_y_um"),
     ("beam_tilt_x_mrad", "beam_tilt_y_mrad"),
 )

@@ -19,6 +19,8 @@ _DRAWING = "http://schemas.datacontract.org/2004/07/System.Drawing"
 _TYPES = "http://schemas.datacontract.org/2004/07/Fei.Types"
 _INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 NOMINAL_MAGNIFICATION = 105_000
+BEAM_SHIFT_UM_PER_UNIT = 100.0
+"""Of the simulated microscope; the preset `simulated` tells it, the files do not."""
 
 
 def _utc(microseconds: int) -> datetime:
@@ -81,7 +83,7 @@ def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = Fals
     detector = "EF-Falcon" if eer else "EF-CCD"
     size = f"<numericValue>{pixel_m:.12E}</numericValue>"
     when = _utc(truth.acquired_utc_us).isoformat()
-    beam_shift = _point("BeamShift", 0.01 * truth.image_shift_x_um, 0.01 * truth.image_shift_y_um)
+    shift_x, shift_y = (part / BEAM_SHIFT_UM_PER_UNIT for part in (truth.image_shift_x_um, truth.image_shift_y_um))
     return f"""<MicroscopeImage xmlns="{_SHARED}" xmlns:i="{_INSTANCE}">
 <name>Empty</name>
 <uniqueID>{uuid5(NAMESPACE_URL, truth.stem)}</uniqueID>
@@ -102,11 +104,11 @@ def epu_xml(truth: MovieTruth, settings: SimulationSettings, *, eer: bool = Fals
 </core>
 <gun><AccelerationVoltage>{settings.optics.voltage_kv * 1e3:.0f}</AccelerationVoltage></gun>
 <instrument><InstrumentID>0</InstrumentID><InstrumentModel>SIMULATED</InstrumentModel></instrument>
-<optics>{beam_shift}{_point("BeamTilt", 0.0, 0.0)}
+<optics>{_point("BeamShift", shift_x, shift_y)}{_point("BeamTilt", 0.0, 0.0)}
 <Defocus>{-truth.target_defocus_um * 1e-6:.6E}</Defocus>
 <EnergyFilter><EnergySelectionSlitInserted>{str(settings.optics.energy_filter).lower()}</EnergySelectionSlitInserted>
 <EnergySelectionSlitWidth>10</EnergySelectionSlitWidth></EnergyFilter>
-{_point("ImageShift", truth.image_shift_x_um * 1e-6, truth.image_shift_y_um * 1e-6)}
+{_point("ImageShift", 0.0, 0.0)}
 <ProbeMode>NanoProbe</ProbeMode><SpotIndex>5</SpotIndex>
 <TemMagnification><NominalMagnification>{NOMINAL_MAGNIFICATION}</NominalMagnification></TemMagnification></optics>
 <stage><Position><A>0</A><B>0</B><X>{truth.stage_x_um * 1e-6:.9E}</X><Y>{truth.stage_y_um * 1e-6:.9E}</Y><Z>0</Z>

@@ -11,7 +11,8 @@ from scipy.special import j0
 
 from frazil.models.causal import mechanisms
 from frazil.models.causal.causes import CauseDraws
-from frazil.models.causal.draws import central_causes
+from frazil.models.causal.draws import central_causes, draw_causes
+from frazil.models.causal.prior import physics_prior
 from frazil.models.optics.dose import exposure_filter
 from frazil.models.records import MovieEvidence
 
@@ -108,6 +109,24 @@ def test_coma_is_a_bessel_function_of_its_phase(known_movie: Make) -> None:
     assert loss[:3] == pytest.approx(-2 * np.log(np.abs(j0(phase[:3]))), rel=1e-3, abs=1e-6)
     centred = known_movie()
     assert mechanisms.aberrations(centred, _causes(centred), K) == pytest.approx(np.zeros((1, 4)))
+
+
+def test_coma_of_a_shift_without_a_unit_is_as_wide_as_what_nobody_knows(known_movie: Make) -> None:
+    """Against draws of both unknowns, each of its own: 0.12 mrad/um by e^0.7, 3 um by e^0.7."""
+    nobody = {"image_shift_x_um": None, "image_shift_y_um": None}
+    movie = known_movie(**nobody, shift_x_au=0.1, shift_y_au=-0.2)
+    k = np.array([0.2])
+    loss = mechanisms.aberrations(movie, draw_causes(movie, physics_prior()), k)[:, 0]
+    rng = np.random.default_rng(5)
+    tilt_mrad = 0.12 * 3.0 * np.exp(0.7 * rng.normal(size=100_000) + 0.7 * rng.normal(size=100_000))
+    true = -2 * np.log(np.abs(j0(2 * np.pi * 2.7e7 * 0.0196875**2 * k**3 * tilt_mrad * 1e-3)))
+    wanted = [16, 50, 84]
+    assert np.percentile(loss, wanted) == pytest.approx(np.percentile(np.minimum(true, 12.0), wanted), rel=0.12)
+    # Its own unit says nothing of how long it is, and a shift of nothing is nothing in every unit.
+    longer = known_movie(**nobody, shift_x_au=1.0, shift_y_au=-2.0)
+    assert mechanisms.aberrations(longer, draw_causes(longer, physics_prior()), k)[:, 0] == pytest.approx(loss)
+    centred = known_movie(**nobody, shift_x_au=0.0, shift_y_au=0.0)
+    assert mechanisms.aberrations(centred, draw_causes(centred, physics_prior()), k) == pytest.approx(0.0)
 
 
 def test_heights_spread_evenly_lose_the_mean_cosine_of_their_phase(known_movie: Make) -> None:

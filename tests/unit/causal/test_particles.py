@@ -85,6 +85,28 @@ def test_a_movie_without_particles_is_known_through_the_others() -> None:
     assert np.abs(said.axial_tilt_mrad.mean(axis=0) - AXIAL).max() < 4 * said.axial_tilt_mrad.std(axis=0).max()
 
 
+@pytest.mark.parametrize("unit_um", [5.0, 24.7, 100.0, 400.0])
+def test_a_shift_without_a_unit_tells_the_tilt_as_well(unit_um: float) -> None:
+    """The same session as EPU tells it: the matrix is another, the tilt that it makes is not."""
+
+    def in_units(shifted: MovieEvidence) -> MovieEvidence:
+        x, y = shifted.exposure.image_shift_x_um, shifted.exposure.image_shift_y_um
+        assert x is not None
+        assert y is not None
+        told = ExposureFacts(shift_x_au=x / unit_um, shift_y_au=y / unit_um)
+        return replace(shifted, exposure=told)
+
+    pairs = session(400, 0.5)
+    together = session_particles([(in_units(shifted), seen) for shifted, seen in pairs], [NOTHING] * 400)
+    shift = np.array([3.0, -2.0])
+    said = draw_particles(together, in_units(movie(*shift)), None, NOTHING)
+    assert said.axial_tilt_mrad is not None
+    assert said.shifted_tilt_mrad is not None
+    tilt = said.axial_tilt_mrad + said.shifted_tilt_mrad
+    assert np.abs(tilt.mean(axis=0) - (AXIAL + MATRIX @ shift)).max() < 0.2
+    assert tilt.std(axis=0).max() < 0.6, "what nobody told of its own shift stays"
+
+
 def test_coma_loss_is_that_of_the_measured_tilt() -> None:
     pairs = session(40, 0.02)
     prior = physics_prior()

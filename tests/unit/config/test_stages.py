@@ -36,7 +36,7 @@ DECLARED = {
         ),
     },
     Stage.CTF: {
-        "microscope": "cs_mm amplitude_contrast phase_plate energy_filter",
+        "microscope": "cs_mm amplitude_contrast phase_plate energy_filter beam_shift_um_per_unit",
         "ctf": "min_resolution_angstrom max_resolution_angstrom min_defocus_angstrom max_defocus_angstrom box_px",
     },
     Stage.PICKING: {

@@ -115,7 +115,8 @@ def test_every_field_of_a_k3_exposure_in_our_units(tmp_path: Path) -> None:
     assert data.target_defocus_um == 1.85
     assert (data.stage_x_um, data.stage_y_um, data.stage_z_um) == (-97.0, 152.0, 85.0)
     assert data.stage_tilt_deg == pytest.approx(2.0, abs=1e-9)
-    assert (data.image_shift_x_um, data.image_shift_y_um) == (1.5, -2.0)
+    assert (data.image_shift_x_au, data.image_shift_y_au) == (1.5e-06, -2e-06)
+    assert (data.image_shift_x_um, data.image_shift_y_um) == (None, None)  # a number without a unit is no length
     assert (data.beam_shift_x_au, data.beam_shift_y_au) == (0.0609, -0.1542)
     assert (data.beam_tilt_x_mrad, data.beam_tilt_y_mrad) == (11.4, -14.9)
     assert (data.grid_square, data.hole, data.beam_shift_group) == ("17001", "17102", "17055")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.models.formats.acquisition import merge_metadata
 from frazil.models.formats.epu_xml import with_source
@@ -48,6 +49,23 @@ def test_a_total_that_its_frames_cannot_have_had_is_not_used() -> None:
     sidecar = with_source(AcquisitionMetadata(total_dose_e_per_a2=900.0), "sidecar x.mdoc")
     metadata = merge_metadata(settings=Settings(), header=replace(HEADER, frame_count=2), sidecar=sidecar)
     assert metadata.dose_per_frame_e_per_a2 is None
+    ((name, reason),) = metadata.not_used
+    assert name == "dose_per_frame_e_per_a2"
+    assert reason == (
+        "dose_per_frame_e_per_a2 is 450 e/A2 (sidecar x.mdoc: 900 e/A2 over the 2 frames of x.tif), "
+        "which no microscope has (0.0001 to 100 e/A2)"
+    )
+    by_hand = load_settings(flags={"microscope.dose_per_frame_e_per_a2": 1.2})
+    told = merge_metadata(settings=by_hand, header=replace(HEADER, frame_count=2), sidecar=sidecar)
+    assert (told.dose_per_frame_e_per_a2, len(told.not_used)) == (1.2, 1)
+
+
+def test_a_dose_in_a_header_that_cannot_be_is_not_used() -> None:
+    header = replace(HEADER, file_format="eer", total_dose_e_per_px=1e6)
+    sidecar = AcquisitionMetadata(pixel_size_angstrom=1.0)
+    metadata = merge_metadata(settings=Settings(), header=header, sidecar=sidecar)
+    assert metadata.dose_per_frame_e_per_a2 is None
+    assert "header of x.tif: 1e+06 e/A2 over 40 frames" in metadata.not_used[0][1]
 
 
 def test_every_number_of_an_exposure_has_limits() -> None:

@@ -153,4 +153,6 @@ def test_what_a_sidecar_says() -> None:
         image_shift_x_um=0.0, image_shift_y_um=0.0, beam_shift_x_au=0.1, beam_shift_y_au=0.2, beam_shift_group="7"
     )
     assert beam_position(epu) == BeamPosition("au", 0.1, 0.2, "7")
+    alone = AcquisitionMetadata(image_shift_x_au=0.01, image_shift_y_au=0.02)
+    assert beam_position(alone) == BeamPosition("au", 0.01, 0.02)
     assert beam_position(AcquisitionMetadata(beam_shift_group="7")) == BeamPosition("", 0.0, 0.0, "7")

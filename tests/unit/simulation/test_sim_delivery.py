@@ -28,6 +28,7 @@ from frazil.models.simulation import (
 )
 from frazil.models.simulation.delivery import GROWTH_STEPS
 from frazil.models.simulation.faults import LATER_MOVIES, MOVIE_FAULTS, parse_faults
+from frazil.models.simulation.sidecars import BEAM_SHIFT_UM_PER_UNIT
 
 
 def small(movies: int = 2, **changes: object) -> SimulationSettings:
@@ -109,7 +110,9 @@ def test_sidecars_say_what_the_microscope_knows(tmp_path: Path, sidecar: str) ->
     assert metadata.exposure_time_s == pytest.approx(0.4)
     assert metadata.target_defocus_um == pytest.approx(movie.target_defocus_um)
     assert metadata.stage_x_um == pytest.approx(movie.stage_x_um, abs=1e-3)
-    assert metadata.image_shift_x_um == pytest.approx(movie.image_shift_x_um, abs=1e-3)
+    in_epus_unit = None if metadata.beam_shift_x_au is None else BEAM_SHIFT_UM_PER_UNIT * metadata.beam_shift_x_au
+    shift_x_um = in_epus_unit if sidecar == "epu" else metadata.image_shift_x_um
+    assert shift_x_um == pytest.approx(movie.image_shift_x_um, abs=1e-3)
     # EPU states UTC; SerialEM's clock has no zone.
     if sidecar == "epu":
         assert metadata.acquired_utc_us == movie.acquired_utc_us

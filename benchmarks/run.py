@@ -23,6 +23,7 @@ CLAIMS = {
     "attribution": "attribution.bench",
     "causal_cost": "attribution.cost",
     "ctf_accuracy": "ctf.bench",
+    "experiments": "attribution.experiments",
     "http_load": "operation.http_load",
     "impact_forecast": "evaluators.impact_forecast",
     "k3_replay": "throughput.k3_replay",

@@ -9,10 +9,13 @@ from frazil.models.causal import interventions
 from frazil.models.causal.attribution import attribute, session_of
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.convergence import Share, shares
+from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.interventions import Advice
+from frazil.models.causal.knowledge import judged
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.provenance import Experiment
 from frazil.models.evaluation.value.temper import epoch_temper
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
@@ -24,6 +27,8 @@ class AdviceAndShares:
 
     advice: tuple[Advice, ...]
     shares: tuple[Share, ...]
+    withdrawn: tuple[Advice, ...] = ()
+    """What physics would advise, and this session's experiments or movies speak against."""
 
 
 class CausalPriorActor:
@@ -49,9 +54,12 @@ class CausalPriorActor:
         seconds_per_movie: float | None,
         first: PriorSnapshot,
         together: SessionParticles | None,
+        witnesses: Sequence[MovieEvidence] = (),
+        experiments: Mapping[str, Experiment] | None = None,
     ) -> AdviceAndShares:
         """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's. `first`:
-        the session's version 0; `together`: what its particles say."""
+        the session's version 0; `together`: what its particles say; `witnesses`: the newest movies since the last
+        change, rejected ones too, by which advice is judged; `experiments`: what decided ones say, by node."""
         advice = [
             one
             for scope, movies in scopes.items()
@@ -65,7 +73,8 @@ class CausalPriorActor:
                 seconds_per_movie=seconds_per_movie,
             )
         ]
-        return AdviceAndShares(tuple(advice), shares(scopes.get("session", ()), prior, first))
+        stands, withdrawn = judged(advice, witnesses, prior, causal_graph(), experiments)
+        return AdviceAndShares(stands, shares(scopes.get("session", ()), prior, first), withdrawn)
 
     def session_particles(
         self, prior: PriorSnapshot, movies: Sequence[tuple[MovieEvidence, ParticleEvidence]]

@@ -19,8 +19,9 @@ from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.settle import with_settle_times
 from frazil.models.records import MovieEvidence
 
-_NEWEST_MOVIES = 60
-"""Newest finished movies among which the kept ones are looked for, and whose stage moves start the settle clock."""
+_NEWEST_MOVIES = 100
+"""Newest finished movies among which the kept ones are looked for, whose stage moves start the settle clock, and by
+which advice is judged."""
 _NEWEST_SQL = f"""
 SELECT movie_id, sequence, state FROM movies WHERE {finished()} AND sequence < ?
 ORDER BY sequence DESC LIMIT ?
@@ -33,6 +34,7 @@ SELECT CASE WHEN resolution_0143_angstrom > 1.001 / (
 FROM reconstructions r ORDER BY round DESC LIMIT 1
 """
 _NO_END = 1 << 62
+_WITHDRAWN_REMEDY = "nothing; to be sure, compare both settings in a random order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class _AdvisedMovies:
     movies: list[MovieEvidence]
     """With their settle times, oldest first."""
     seconds_per_movie: float | None
+    witnesses: list[MovieEvidence]
+    """All of the newest since the last change, rejected ones too: what was rejected says as much of causes."""
 
 
 class Advice:
@@ -68,6 +72,9 @@ class Advice:
     ) -> None:
         self._actor, self._store, self._utc_us = actor, context.store, context.utc_us
         self._evidence, self._snapshot, self._failed = evidence, snapshot, failed
+        self._notices = context.notices
+        self._withdrawn: set[str] = set()
+        """Ids of what a person has been told of advice that this session speaks against."""
         self._advised_from: object = None
         """What the newest advice was made from."""
 
@@ -107,6 +114,7 @@ class Advice:
             about.seconds_per_movie,
             self._snapshot(0),
             together,
+            about.witnesses,
             accepts=is_a(AdviceAndShares),
             optional=True,
         )
@@ -116,7 +124,10 @@ class Advice:
         self, rows: list[tuple[str, int, str]], kept: list[str], prior: PriorSnapshot
     ) -> _AdvisedMovies:
         """Those of the kept movies that were taken since the last change; `rows`: newest first."""
-        first = min(int(sequence) for movie_id, sequence, _ in rows if movie_id in kept) // EPOCH_MOVIES
+        # Whole epochs, as far as they reach: the clock goes on from the version before them.
+        whole = -(-min(int(sequence) for _, sequence, _ in rows) // EPOCH_MOVIES)
+        oldest = min(int(sequence) for movie_id, sequence, _ in rows if movie_id in kept) // EPOCH_MOVIES * EPOCH_MOVIES
+        first = min(whole, oldest // EPOCH_MOVIES)
         before = self._snapshot(min(first, prior.version))
         ids = [str(movie_id) for movie_id, sequence, _ in reversed(rows) if int(sequence) >= first * EPOCH_MOVIES]
         known = [(movie_id, evidence) for movie_id in ids if (evidence := self._evidence.of(movie_id)) is not None]
@@ -124,18 +135,26 @@ class Advice:
             [evidence for _, evidence in known], before.last_exposure, before.stage_moved_utc_us
         )
         sequences = {str(movie_id): int(sequence) for movie_id, sequence, _ in rows}
-        movies = [
-            movie
+        # Those before another beam or grid say nothing about what to do now.
+        now = [
+            (movie_id, movie)
             for (movie_id, _), movie in zip(known, settled, strict=True)
-            # Those before another beam or grid say nothing about what to do now.
-            if movie_id in kept and advice_rows.before_change(prior, movie, sequences[movie_id]) is None
+            if advice_rows.before_change(prior, movie, sequences[movie_id]) is None
         ]
-        return _AdvisedMovies(movies, advice_rows.seconds_per_movie(settled))
+        about = [movie for movie_id, movie in now if movie_id in kept]
+        lately = [m for (one, _), m in zip(known, settled, strict=True) if sequences[one] >= oldest]
+        return _AdvisedMovies(about, advice_rows.seconds_per_movie(lately), [movie for _, movie in now])
 
     def _record(self, found: AdviceAndShares, version: int, about: _AdvisedMovies) -> None:
         rows = advice_rows.advice_rows(found.advice, version, utc_us=self._utc_us())
         shares = advice_rows.share_rows(found.shares, version, len(about.movies))
         self._store.write(WritePolicy.DURABLE, causal_writes.replace_advice, rows, shares)
+        texts = advice_rows.withdrawn_texts(found.withdrawn)
+        for alert_id in self._withdrawn - set(texts):
+            self._notices.over(alert_id)
+        for alert_id in sorted(set(texts) - self._withdrawn):
+            self._notices.alert("info", "advice", texts[alert_id], _WITHDRAWN_REMEDY, alert_id)
+        self._withdrawn = set(texts)
 
     def _map_resolution_angstrom(self) -> float | None:
         rows = self._store.rows(_MAP_SQL)

@@ -16,6 +16,7 @@ from frazil.models.causal.factors import ALL_FACTORS, FACTORS
 from frazil.models.causal.information import LEAST_MOVIES
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.refutation import Refuter
 from frazil.models.records import MovieEvidence
 
 ADVISED_MOVIES = 25
@@ -175,7 +176,26 @@ def _row(advice: Advice, place: int, prior_version: int, utc_us: int) -> Interve
         prior_version=prior_version,
         net_ln_ssnr=advice.net_ln_ssnr,
         pays_probability=advice.pays_probability,
+        known_by=advice.provenance.known_by.value,
+        known_how=advice.provenance.sentence,
+        adjusted_for=", ".join(advice.provenance.adjusted_for) or None,
+        refuters="\n".join(_refuter_line(refuter) for refuter in advice.provenance.refuters) or None,
+        robustness_value=advice.provenance.robustness_value,
     )
+
+
+def _refuter_line(refuter: Refuter) -> str:
+    return f"{refuter.name}: {'passed' if refuter.passed else 'REFUTED'}: {refuter.words}"
+
+
+def withdrawn_texts(withdrawn: Iterable[Advice]) -> dict[str, str]:
+    """By an id that is the same for one node, what a person is told of advice that this session speaks against."""
+    return {
+        f"withdrawn-{one.node.replace('_', '-')}": (
+            f"not advised: {one.sentence.partition(': ')[0]}: {one.provenance.sentence}"
+        )
+        for one in withdrawn
+    }
 
 
 def share_rows(shares: Iterable[Share], prior_version: int, movie_count: int) -> tuple[ShareRow, ...]:

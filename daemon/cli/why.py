@@ -22,6 +22,7 @@ def why(
     session: Annotated[Path | None, typer.Option("--session", help="The session's folder [default: this one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="Also what acts on each cause, as a tree.")] = False,
+    how: Annotated[bool, typer.Option("--how", help="Also how each advice is known.")] = False,
     graph: Annotated[Path | None, typer.Option("--graph", help="Draw the causal graph into this SVG file.")] = None,
 ) -> None:
     """Say what costs signal: losses of ln SSNR by cause with 95 % credible intervals, and what to change.
@@ -32,6 +33,7 @@ def why(
     Examples:
       frazil why --session /data/2026-09-21_apoferritin
       frazil why FoilHole_4711_Data --session /data/2026-09-21_apoferritin
+      frazil why --session /data/2026-09-21_apoferritin --how
       frazil why --session /data/2026-09-21_apoferritin --json | jq .advice
       frazil why --session /data/2026-09-21_apoferritin --graph causes.svg
     """
@@ -49,7 +51,9 @@ def why(
         typer.echo(to_json(found))
     elif tree:
         typer.echo(
-            "\n".join([to_text(found), "", "What acts on what (loss of ln SSNR at 5 A)", *as_tree(causes, at_5)])
+            "\n".join(
+                [to_text(found, how=how), "", "What acts on what (loss of ln SSNR at 5 A)", *as_tree(causes, at_5)]
+            )
         )
-    elif graph is None:
-        typer.echo(to_text(found))
+    elif graph is None or how:
+        typer.echo(to_text(found, how=how))

@@ -99,6 +99,14 @@ class Advised:
     gain_high: float | None
     movies_saved_share: float | None
     movies_per_hour_change: float | None
+    known_by: str | None = None
+    """`measured` by an experiment, `adjusted` from the session's movies, or `physics`; None: an earlier frazil's."""
+    known_how: str | None = None
+    adjusted_for: tuple[str, ...] = ()
+    """In words."""
+    refuters: tuple[str, ...] = ()
+    robustness_value: float | None = None
+    """Share of what is left of both that a hidden cause would have to explain to make the movies' effect doubtful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,21 +247,7 @@ def why_session(reader: SessionReader) -> SessionWhy:
         losses=losses,
         named=named_counts(reader),
         changes=changes(reader),
-        advice=tuple(
-            Advised(
-                factor=str(row["factor"]),
-                action=None if row["action"] is None else str(row["action"]),
-                scope=str(row["scope"]),
-                sentence=str(row["sentence"]),
-                gain_ln_ssnr=_number(row["gain_ln_ssnr"]),
-                gain_low=_number(row["gain_low_ln_ssnr"]),
-                gain_high=_number(row["gain_high_ln_ssnr"]),
-                movies_saved_share=_number(row["movies_saved_share"]),
-                movies_per_hour_change=_number(row["movies_per_hour_change"]),
-            )
-            for row in reader.named("interventions", {"limit": 100}).as_dicts()
-            if row["place"] is not None
-        ),
+        advice=advised(reader),
         shares=tuple(
             ShareKnown(
                 str(row["factor"]),
@@ -269,6 +263,31 @@ def why_session(reader: SessionReader) -> SessionWhy:
             for row in reader.named("causal_shares").as_dicts()
         ),
         last_change_sd=None if prior is None else _largest(prior.get("change_sd")),
+    )
+
+
+def advised(reader: SessionReader) -> tuple[Advised, ...]:
+    """Frazil's own advice, best first, and how it is known."""
+    words = {str(row["name"]): str(row["words"]) for row in reader.named("causal_nodes").as_dicts()}
+    return tuple(
+        Advised(
+            factor=str(row["factor"]),
+            action=None if row["action"] is None else str(row["action"]),
+            scope=str(row["scope"]),
+            sentence=str(row["sentence"]),
+            gain_ln_ssnr=_number(row["gain_ln_ssnr"]),
+            gain_low=_number(row["gain_low_ln_ssnr"]),
+            gain_high=_number(row["gain_high_ln_ssnr"]),
+            movies_saved_share=_number(row["movies_saved_share"]),
+            movies_per_hour_change=_number(row["movies_per_hour_change"]),
+            known_by=None if row["known_by"] is None else str(row["known_by"]),
+            known_how=None if row["known_how"] is None else str(row["known_how"]),
+            adjusted_for=tuple(words.get(name, name) for name in str(row["adjusted_for"] or "").split(", ") if name),
+            refuters=tuple(str(row["refuters"] or "").splitlines()),
+            robustness_value=_number(row["robustness_value"]),
+        )
+        for row in reader.named("interventions", {"limit": 100}).as_dicts()
+        if row["place"] is not None
     )
 
 

@@ -7,10 +7,23 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from frazil.daemon.report.summary.text import utc_text
-from frazil.daemon.report.why import RESOLUTIONS_ANGSTROM, CauseLoss, LossAt, MovieWhy, SessionWhy, ShareKnown
+from frazil.daemon.report.why import (
+    RESOLUTIONS_ANGSTROM,
+    Advised,
+    CauseLoss,
+    LossAt,
+    MovieWhy,
+    SessionWhy,
+    ShareKnown,
+)
 from frazil.models.causal.information import no_advice
 
 _BAR = 30
+KNOWN_BY_WORDS = {
+    "measured": "measured, an experiment of this session",
+    "adjusted": "adjusted, this session's movies with what confounds them held fixed",
+    "physics": "physics, a mechanism's forward model alone",
+}
 _AT_5 = RESOLUTIONS_ANGSTROM.index(5.0)
 _HEAD = "  {:24}" + "".join(f"{f'at {resolution:g} A':>18}" for resolution in RESOLUTIONS_ANGSTROM)
 _LEAST_SHOWN = 0.005
@@ -18,9 +31,9 @@ _WITH = {"ice": " (with the spread of heights that it allows)"}
 """What a root cause brings with it and its excess counts."""
 
 
-def to_text(found: MovieWhy | SessionWhy) -> str:
-    """Some thirty lines."""
-    lines = _movie(found) if isinstance(found, MovieWhy) else _session(found)
+def to_text(found: MovieWhy | SessionWhy, *, how: bool = False) -> str:
+    """Some thirty lines; `how`: also how each advice is known."""
+    lines = _movie(found) if isinstance(found, MovieWhy) else _session(found, how=how)
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
 
 
@@ -51,7 +64,7 @@ def _movie(found: MovieWhy) -> Iterator[str]:
     yield f"  by version {found.prior_version} of the causal prior"
 
 
-def _session(found: SessionWhy) -> Iterator[str]:
+def _session(found: SessionWhy, *, how: bool) -> Iterator[str]:
     if not found.losses:
         yield f"Session {found.name}: no movie has been attributed yet"
         return
@@ -74,12 +87,29 @@ def _session(found: SessionWhy) -> Iterator[str]:
     yield ""
     yield "What to change, best first"
     for number, advice in enumerate(found.advice, 1):
-        yield f"  {number}. {advice.sentence}"
+        yield f"  {number}. {advice.sentence}" + (f" [{advice.known_by}]" if advice.known_by else "")
+        if how:
+            yield from _how(advice)
     if not found.advice:
         first = found.shares[0] if found.shares else None
         yield f"  {'not known yet' if first is None else no_advice(first.movie_count, first.prior_version)}"
     yield ""
     yield from _convergence(found)
+
+
+def _how(advice: Advised) -> Iterator[str]:
+    """What stands behind an advice."""
+    if advice.known_by is None:
+        yield "     an earlier frazil did not keep how it is known"
+        return
+    yield f"     known by: {KNOWN_BY_WORDS.get(advice.known_by, advice.known_by)}"
+    yield f"     {advice.known_how}"
+    if advice.adjusted_for:
+        yield f"     held fixed: {', '.join(advice.adjusted_for)}"
+    for refuter in advice.refuters:
+        yield f"     {refuter}"
+    if advice.robustness_value is not None:
+        yield f"     robustness: a hidden cause would have to explain {100 * advice.robustness_value:.0f} % of both"
 
 
 def _convergence(found: SessionWhy) -> Iterator[str]:

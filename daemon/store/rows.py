@@ -215,6 +215,14 @@ class InterventionRow:
     net_ln_ssnr: float | None = None
     """Gain less cost, as ln of the signal per hour."""
     pays_probability: float | None = None
+    known_by: str | None = None
+    """`measured`, `adjusted` or `physics`; None: a person's."""
+    known_how: str | None = None
+    adjusted_for: str | None = None
+    """Names of nodes of the causal graph, with commas."""
+    refuters: str | None = None
+    """One a line: `placebo: passed: ...`."""
+    robustness_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -451,3 +451,10 @@ ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS first_sd DOUBLE;      -- of t
 ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS told_nats DOUBLE;     -- beyond version 0 (Kullback-Leibler)
 ALTER TABLE interventions ADD COLUMN IF NOT EXISTS net_ln_ssnr DOUBLE;   -- ln of the signal per hour at 5 A
 ALTER TABLE interventions ADD COLUMN IF NOT EXISTS pays_probability DOUBLE;  -- that the net gain is above 0
+
+-- Version 11: how an advice is known. NULL: an earlier frazil, or what a person did.
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS known_by TEXT;        -- measured, adjusted or physics
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS known_how TEXT;       -- in a sentence
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS adjusted_for TEXT;    -- nodes of causal_nodes held fixed, by commas
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS refuters TEXT;        -- what was tried to refute it, one a line
+ALTER TABLE interventions ADD COLUMN IF NOT EXISTS robustness_value DOUBLE;  -- share that a hidden cause has to explain

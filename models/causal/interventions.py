@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +32,7 @@ from frazil.models.causal.mechanisms import MECHANISMS, dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.particles import SessionParticles, draw_particles
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
+from frazil.models.causal.provenance import Provenance
 from frazil.models.records import MovieEvidence
 
 CREDIBLE = (0.025, 0.975)
@@ -78,6 +79,10 @@ class Advice:
     """Gain less cost (movies per hour, holes given up, time of an alignment), as ln of the signal per hour at 5 A."""
     pays_probability: float = 0.0
     """Probability that the net gain is above 0."""
+    node: str = ""
+    """Of the causal graph: what is acted upon."""
+    provenance: Provenance = field(default_factory=Provenance)
+    """How it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +369,7 @@ def _advice(
         sentence="",
         net_ln_ssnr=float(at_5.mean()) + cost_ln,
         pays_probability=float(np.mean(at_5 + cost_ln > 0.0)),
+        node=option.node,
     )
     return replace(advice, sentence=_sentence(option, advice))
 

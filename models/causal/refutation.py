@@ -55,7 +55,7 @@ def placebo(observed: Observed) -> Refuter:
     false, as_clear = float(np.mean(dealt > 1.0)), float(np.mean(dealt >= real))
     return Refuter(
         "placebo",
-        false <= _MOST_FALSE_SHARE and (real <= 1.0 or as_clear <= _FALSE_SHARE),
+        bool(false <= _MOST_FALSE_SHARE and (real <= 1.0 or as_clear <= _FALSE_SHARE)),
         f"dealt out anew it seems to act in {100 * false:.0f} % of {SHUFFLES} trials (5 % are stated), "
         f"as clearly as here in {100 * as_clear:.0f} %",
     )

@@ -28,7 +28,8 @@ _LN_SPEED_MEAN, _LN_SPEED_SD = np.log(0.5), 1.5
 """A/s of a stage at rest, before any movie."""
 _SHAPE, _SCALE = 3.0, 1.0
 """Inverse gamma of the scatter's variance: about 0.7 in ln v."""
-_MOVED_UM = 0.3
+MOVED_UM = 0.3
+"""Positions of the stage that are farther apart are two stops."""
 _US_PER_S = 1e6
 _LONGEST_S = 600.0
 _SAME_STOP_S = 0.5
@@ -63,9 +64,14 @@ def with_settle_times(
 
 
 def _moved(one: ExposureFacts, other: ExposureFacts) -> bool:
+    return moved_um(one, other) > MOVED_UM
+
+
+def moved_um(one: ExposureFacts, other: ExposureFacts) -> float:
+    """How far apart the stage's positions are; 0 where one is not known."""
     if one.stage_x_um is None or other.stage_x_um is None or one.stage_y_um is None or other.stage_y_um is None:
-        return False
-    return float(np.hypot(one.stage_x_um - other.stage_x_um, one.stage_y_um - other.stage_y_um)) > _MOVED_UM
+        return 0.0
+    return float(np.hypot(one.stage_x_um - other.stage_x_um, one.stage_y_um - other.stage_y_um))
 
 
 def moves_per_movie(movies: Sequence[MovieEvidence]) -> float:
@@ -96,8 +102,8 @@ def sums_of(movie: MovieEvidence) -> Array | None:
     speed = drift_speed_angstrom_per_s(movie)
     if speed is None or movie.settle_time_s is None:
         return None
-    middle_s = movie.settle_time_s + _middle_of_late_frames_s(movie)
-    rest = np.log(max(speed, LEAST_SPEED_ANGSTROM_PER_S)) - np.log(_relative_speed(middle_s))
+    middle_s = movie.settle_time_s + middle_of_late_frames_s(movie)
+    rest = np.log(max(speed, LEAST_SPEED_ANGSTROM_PER_S)) - np.log(relative_speed(middle_s))
     return np.stack([np.ones(HYPOTHESES), rest, rest**2], axis=1)
 
 
@@ -134,9 +140,9 @@ def drift_removed(
     if settled_s is None:
         settled_s = _LONGEST_S
     frame_s = (np.arange(movie.frame_count) + 0.5) / movie.frame_count * exposure_s
-    steady = _relative_speed(settled_s + _middle_of_late_frames_s(movie))  # of the movie as it was taken
-    before = np.stack([_relative_speed(settled_s + t) for t in frame_s], axis=1)
-    after = np.stack([_relative_speed(settled_s + extra_s + t / rate_share) for t in frame_s], axis=1) / rate_share
+    steady = relative_speed(settled_s + middle_of_late_frames_s(movie))  # of the movie as it was taken
+    before = np.stack([relative_speed(settled_s + t) for t in frame_s], axis=1)
+    after = np.stack([relative_speed(settled_s + extra_s + t / rate_share) for t in frame_s], axis=1) / rate_share
     removed = (before - after) / steady[:, None]  # (hypotheses, F)
     weight = ln_weights(sums)
     weight = np.exp(weight - weight.max())
@@ -177,11 +183,11 @@ def _stopped_utc_s(movie: MovieEvidence) -> float | None:
     return movie.exposure.acquired_utc_us / _US_PER_S - movie.settle_time_s
 
 
-def _middle_of_late_frames_s(movie: MovieEvidence) -> float:
+def middle_of_late_frames_s(movie: MovieEvidence) -> float:
     """From the start of the exposure to the middle of the frames whose slope is the steady drift."""
     return (movie.exposure.exposure_time_s or 0.0) * 2.0 / 3.0
 
 
-def _relative_speed(time_s: float) -> Array:
+def relative_speed(time_s: float) -> Array:
     """(hypotheses,) 1 + rho exp(-t / tau)."""
     return np.asarray(1.0 + _GRID[:, 1] * np.exp(-time_s / _GRID[:, 0]))

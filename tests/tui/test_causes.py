@@ -73,6 +73,21 @@ def test_escape_sequences_in_advice_are_not_obeyed() -> None:
     assert "no version of the prior has been made yet" in text
 
 
+def test_an_advice_says_how_it_is_known_and_more_when_asked() -> None:
+    row: Any = {
+        "place": 1,
+        "sentence": "wait",
+        "known_by": "adjusted",
+        "known_how": "x0.7",
+        "refuters": "placebo: a\nb: c",
+    }
+    old: Any = {"place": 2, "sentence": "thin ice"}
+    assert advice_text([row, old], [], [], None).plain.splitlines()[1:3] == ["1. wait  [adjusted]", "2. thin ice"]
+    asked = advice_text([row, old], [], [], None, how=True).plain.splitlines()[1:]
+    assert asked[:4] == ["1. wait  [adjusted]", "   x0.7", "   placebo: a", "   b: c"]
+    assert asked[5] == "   how it is known was not kept"
+
+
 def test_a_heading_says_the_cause_first() -> None:
     row: Any = {"relative_path": "a/b_Fractions.tiff", "named_cause": "ice", "named_excess_ln_ssnr": 0.4}
     assert movie_heading(row, attributed=True) == "ice thickness +0.40 · b"
@@ -116,6 +131,20 @@ async def test_the_key_leads_to_the_selected_movie_and_back(session: Any, tools:
             await tools.until(pilot, lambda: isinstance(app.screen, LiveScreen))
             await pilot.press("c")
             await tools.until(pilot, lambda: isinstance(app.screen, CausesScreen))
+
+
+async def test_how_advice_is_known_comes_and_goes_with_a_key(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(160, 60)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("c")
+        await tools.settle(pilot)
+        assert "[adjusted]" in tools.screen_text(app)
+        assert "placebo" not in tools.screen_text(app)
+        await pilot.press("h")
+        await tools.until(pilot, lambda: "placebo" in tools.screen_text(app), "what was tried to refute it")
+        await pilot.press("h")
+        await tools.until(pilot, lambda: "placebo" not in tools.screen_text(app), "gone again")
 
 
 async def test_a_new_version_is_asked_for(session: Any, tools: Any) -> None:

@@ -17,6 +17,7 @@ _TWO_SIDED_95 = 1.96
 _VALUE_WIDTH = 11
 _WORD_WIDTH = (12, 24)
 _BAR_MIN = 6
+_KNOWN_BY_COLOR = {"measured": GREEN, "adjusted": BLUE, "physics": ORANGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,19 @@ def _line(loss: Loss, full_scale: float, word: int, room: int, color: str) -> Te
     return line.append(drawn, color)
 
 
-def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[Row], prior: Row | None) -> Text:
-    """What to change, what has changed, and how sure that is; lines are wrapped where it is shown."""
+def advice_text(
+    advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[Row], prior: Row | None, *, how: bool = False
+) -> Text:
+    """What to change, what has changed, and how sure that is; lines are wrapped where it is shown. `how`: also how each
+    advice is known."""
     text = Text()
     text.append("what to change, best first\n", f"bold {BLUE}")
     ranked = [row for row in advice if row.get("place") is not None]
     for place, row in enumerate(ranked, 1):
-        text.append(f"{place}. ", "bold").append(clean(row["sentence"])).append("\n")
+        text.append(f"{place}. ", "bold").append(clean(row["sentence"]))
+        text.append_text(_known_by(row)).append("\n")
+        if how:
+            text.append_text(_how(row))
     if not ranked:
         text.append(f"{_no_advice(shares)}\n", GRAY)
     text.append("\nwhat has changed\n", f"bold {BLUE}")
@@ -104,6 +111,19 @@ def advice_text(advice: Sequence[Row], changes: Sequence[Row], shares: Sequence[
     text.append("\nhow sure\n", f"bold {BLUE}")
     text.append_text(_sure(shares, prior))
     return text
+
+
+def _known_by(row: Row) -> Text:
+    """The short word beside an advice."""
+    word = clean(row.get("known_by") or "")
+    return Text.assemble("  ", (f"[{word}]", _KNOWN_BY_COLOR.get(word, GRAY))) if word else Text()
+
+
+def _how(row: Row) -> Text:
+    """What stands behind an advice, indented."""
+    said = str(row.get("known_how") or "how it is known was not kept").splitlines()
+    said += str(row.get("refuters") or "").splitlines()
+    return Text("".join(f"   {clean(line)}\n" for line in said), GRAY)
 
 
 def _no_advice(shares: Sequence[Row]) -> str:

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import LiveState
+from frazil.daemon.transport.messages import LiveState, Row
 from frazil.tui.causes.bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
 from frazil.tui.causes.loss_plot import LossPlot
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
@@ -54,17 +54,22 @@ class CausesScreen(ModeScreen):
     MODE = "causes"
     WORDS = "#advice-text"
     PANES = ("causes", "advice", "spectrum")
-    KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the advice, and what acts on what below it"),)
+    KEY_HELP: ClassVar[Keys] = (
+        ("h", "how each advice is known, and what was tried to refute it"),
+        ("↑ ↓ PgUp PgDn", "scroll the advice, and what acts on what below it"),
+    )
     MEANING = (
         "A bar is █ to the lower end of the 95 % credible interval, ▓ to the loss itself, ░ to the upper end; ▸: "
         "it goes on. Left the last 25 movies, right the selected one, to one scale: the loss of ln SSNR at 5 Å. "
         "What can be undone stands below the total. The title says the movie's first cause and by how much it "
-        "exceeds the usual. In text: `frazil why`."
+        "exceeds the usual. Behind an advice stands how it is known: measured by an experiment, adjusted (from this "
+        "session's movies, what confounds them held fixed), or physics alone; `h` says more. In text: `frazil why`."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         *mode_bindings("causes"),
         *ModeScreen.SHARED_BINDINGS,
         Binding("escape", "movies", "movies", show=False),
+        Binding("h", "how", "how known"),
         Binding("down", "scroll_advice(3)", "scroll", show=False),
         Binding("up", "scroll_advice(-3)", "scroll", show=False),
         Binding("pagedown", "scroll_advice(12)", "scroll", show=False),
@@ -81,6 +86,12 @@ class CausesScreen(ModeScreen):
                     yield Static(id="advice-text")
                     yield Static(id="graph-text")
                 yield LossPlot(id="loss-plot")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._how = False
+        """Whether what stands behind each advice is shown."""
+        self._advice: tuple[Sequence[Row], Sequence[Row], Sequence[Row], Row | None] = ((), (), (), None)
 
     def on_mount(self) -> None:
         self.query_one("#advice").border_title = "advice"
@@ -111,7 +122,8 @@ class CausesScreen(ModeScreen):
         self.query_one("#session-bars", LossBars).show_losses(title, losses_of(session))
         self._scale_bars()
         prior = priors[0] if priors else None
-        self.query_one("#advice-text", Static).update(advice_text(advice, changes, shares, prior))
+        self._advice = (advice, changes, shares, prior)
+        self._show_advice()
         tree = Text.assemble(
             ("\nwhat acts on what, loss at 5 Å\n", f"bold {BLUE}"), causes_tree(nodes, edges, losses_of(session))
         )
@@ -135,6 +147,14 @@ class CausesScreen(ModeScreen):
         bars = list(self.query(LossBars))
         for one in bars:
             one.scale_to(scale_of(*(other.losses for other in bars)))
+
+    def _show_advice(self) -> None:
+        self.query_one("#advice-text", Static).update(advice_text(*self._advice, how=self._how))
+
+    def action_how(self) -> None:
+        """How each advice is known, or no longer."""
+        self._how = not self._how
+        self._show_advice()
 
     def action_scroll_advice(self, lines: int) -> None:
         self.query_one("#advice").scroll_relative(y=lines, animate=False)

@@ -134,16 +134,21 @@ def _todo(summary: SessionSummary) -> str:
                 ""
                 if one.gain_low_ln_ssnr is None
                 else f"{_signed(one.gain_low_ln_ssnr)} to {_signed(one.gain_high_ln_ssnr)}",
+                one.known_by or "",
             )
             for one in summary.advised
         ],
-        ("advice", "acts on", "where", "gain, ln SSNR at 5 A", "95 %"),
+        ("advice", "acts on", "where", "gain, ln SSNR at 5 A", "95 %", "known by"),
+    )
+    how = table(
+        [(one.sentence.partition(": ")[0], one.known_how) for one in summary.advised if one.known_how],
+        ("advice", "how do we know?"),
     )
     nothing = (
         "<p class=dim>Nobody told frazil of a change at the microscope.</p>" if summary.advised and not taken else ""
     )
     effect = f"<h3>What was done, and its effect</h3>{taken or nothing}" if taken or nothing else ""
-    return section("What to do", numbered(summary.advice) if summary.advice else "", gains, effect)
+    return section("What to do", numbered(summary.advice) if summary.advice else "", gains, how, effect)
 
 
 def _collected(summary: SessionSummary) -> str:

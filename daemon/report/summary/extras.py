@@ -101,6 +101,9 @@ def advised(ask: Asker) -> tuple[Advised, ...]:
             gain_ln_ssnr=number(row["gain_ln_ssnr"]),
             gain_low_ln_ssnr=number(row["gain_low_ln_ssnr"]),
             gain_high_ln_ssnr=number(row["gain_high_ln_ssnr"]),
+            known_by=text(row["known_by"]),
+            known_how=text(row["known_how"]),
+            robustness_value=number(row["robustness_value"]),
         )
         for row in ask.rows("interventions", limit=_ALL_ADVICE)
         if row["who"] == ADVISER

@@ -121,6 +121,10 @@ class Advised:
     gain_ln_ssnr: float | None
     gain_low_ln_ssnr: float | None
     gain_high_ln_ssnr: float | None
+    known_by: str | None = None
+    """`measured`, `adjusted` or `physics`; None: an earlier frazil's."""
+    known_how: str | None = None
+    robustness_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

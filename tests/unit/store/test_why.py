@@ -62,7 +62,15 @@ def told(store: Store, make_movie: Callable[[int], MovieRow], make_result: Calla
     change = ChangeRow(1, 1, None, "illumination", "counts", 0.0, 0.1, 50.0, "the beam is +12 %", 3)
     store.submit(causal_writes.record_version, prior, [change], []).result()
     advice = InterventionRow(
-        "a", 1, "motion", "session", "wait 10 s longer", "frazil", gain_ln_ssnr=0.3, place=1, gain_low_ln_ssnr=0.1
+        *("a", 1, "motion", "session", "wait 10 s longer", "frazil"),
+        gain_ln_ssnr=0.3,
+        place=1,
+        gain_low_ln_ssnr=0.1,
+        known_by="adjusted",
+        known_how="after twice the settle time the stage drifts x0.71",
+        adjusted_for="hole_order, session_time",
+        refuters="placebo: passed: 3 % of 200 trials",
+        robustness_value=0.31,
     )
     shares = [ShareRow("motion", 2.0, 0.1, True, 3, 3), ShareRow("ice", 0.4, 0.3, False, 3, 3)]
     store.submit(causal_writes.replace_advice, [advice], shares).result()
@@ -115,6 +123,40 @@ def test_a_session_is_told_with_changes_advice_and_doubt(told: Store) -> None:
     assert "1 of 2 causes are known from this session" in text
     assert "not yet  ice thickness           0.40 +- 0.30" in text
     assert json.loads(to_json(found))["advice"][0]["gain_low"] == 0.1
+
+
+def test_how_an_advice_is_known_is_told_when_asked(told: Store) -> None:
+    found = why_session(told)
+    assert "1. wait 10 s longer [adjusted]" in to_text(found)
+    assert "placebo" not in to_text(found)
+    how = to_text(found, how=True)
+    for said in (
+        "known by: adjusted, this session's movies with what confounds them held fixed",
+        "after twice the settle time the stage drifts x0.71",
+        "placebo: passed: 3 % of 200 trials",
+        "robustness: a hidden cause would have to explain 31 % of both",
+    ):
+        assert said in how
+    (advice,) = json.loads(to_json(found))["advice"]
+    assert (advice["known_by"], advice["robustness_value"]) == ("adjusted", 0.31)
+    assert advice["refuters"] == ["placebo: passed: 3 % of 200 trials"]
+    page = summary_html(summarise(told, Path("/data/night"), now_utc_us=10, live=True))
+    assert "how do we know?" in page
+    assert "the stage drifts x0.71" in page
+
+
+def test_a_session_of_schema_10_says_nothing_of_how_its_advice_is_known(told: Store) -> None:
+    def as_schema_10(connection: Connection) -> None:
+        for column in ("known_by", "known_how", "adjusted_for", "refuters", "robustness_value"):
+            connection.execute(f"ALTER TABLE interventions DROP COLUMN {column}")
+        connection.execute("UPDATE schema_version SET version = 10")
+
+    told.submit(as_schema_10).result()
+    told.close()
+    with Store.open(told.session_dir, now_utc_us=2) as again:
+        text = to_text(why_session(again), how=True)
+        assert "1. wait 10 s longer\n" in text
+        assert "an earlier frazil did not keep how it is known" in text
 
 
 def test_a_session_without_results(store: Store) -> None:

@@ -21,6 +21,8 @@ from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import physics_prior
+from frazil.models.causal.provenance import KnownBy, Provenance
+from frazil.models.causal.refutation import Refuter
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import ExposureFacts, MovieEvidence
 
@@ -142,8 +144,11 @@ def test_a_movie_with_another_result_keeps_what_that_says(open_desk, movies, put
 
 def test_advice_is_of_the_newest_movies_with_their_settle_times(open_desk, movies, ray, store):
     finish(open_desk())
-    _, (prior, scopes, resolution, pace_s, first, together) = [call for call in ray.calls if call[0] == "advise"][-1]
+    _, (prior, scopes, resolution, pace_s, first, together, witnesses) = [
+        call for call in ray.calls if call[0] == "advise"
+    ][-1]
     assert (prior.version, resolution, pace_s, first.version, together) == (2, None, 12.0, 0, None)
+    assert list(scopes["session"]) == witnesses
     assert [m.exposure.acquired_utc_us for m in scopes["session"]] == [
         START_UTC_US + i * 12_000_000 for i in range(movies)
     ]
@@ -163,6 +168,34 @@ def test_new_advice_replaces_frazils_and_not_what_people_did(open_desk, movies, 
     ray.answers["advise"] = lambda *_: AdviceAndShares((), ())
     finish(open_desk())
     assert store.named("interventions").column("who") == ["anna"]
+
+
+def test_advice_is_stored_with_how_it_is_known(open_desk, movies, ray, store):
+    refuters = (Refuter("placebo", True, "3 % of 200 trials"), Refuter("negative control", False, "it moves counts"))
+    known = Provenance(KnownBy.ADJUSTED, "x0.7", ("hole_order", "session_time"), refuters, 0.25)
+    ray.answers["advise"] = lambda *_: AdviceAndShares((replace(advice("thin-ice", 0.2), provenance=known),), ())
+    finish(open_desk())
+    (row,) = store.named("interventions").as_dicts()
+    assert (row["known_by"], row["known_how"], row["robustness_value"]) == ("adjusted", "x0.7", 0.25)
+    assert row["adjusted_for"] == "hole_order, session_time"
+    assert str(row["refuters"]).splitlines() == [
+        "placebo: passed: 3 % of 200 trials",
+        "negative control: REFUTED: it moves counts",
+    ]
+
+
+def test_what_the_session_speaks_against_is_told_once_and_not_advised(open_desk, movies, ray, store, alerts):
+    against = Provenance(KnownBy.ADJUSTED, "the movies speak against it: x1.0", contradicted=True)
+    gone = [
+        replace(advice(action, 0.2), node="settle_time", provenance=against, sentence=f"wait {action}: x1.2")
+        for action in ("settle+5s", "settle+10s")
+    ]
+    ray.answers["advise"] = lambda *_: AdviceAndShares((), (), tuple(gone))
+    desk = open_desk()
+    finish(desk)
+    assert store.named("interventions").rows == ()
+    (told,) = [text for text in alerts() if "not advised" in text]
+    assert told == "not advised: wait settle+10s: the movies speak against it: x1.0"
 
 
 def test_of_several_ways_to_act_on_a_cause_the_one_worth_most_per_hour_is_told():

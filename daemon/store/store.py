@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
 
 from frazil.config.errors import StopDaemonError
 from frazil.daemon.store import engine, faults, sql_guard
@@ -99,22 +99,27 @@ class Store:
         """True: a damaged file was put aside (`set_aside`), so rows are missing; see `rebuild.rebuild_from`."""
         return bool(self.set_aside)
 
-    @overload
-    def write(
-        self,
-        policy: Literal[WritePolicy.DURABLE],
-        work: Callable[Concatenate[Connection, P], R],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R: ...
-    @overload
-    def write(
-        self,
-        policy: Literal[WritePolicy.RETRIED],
-        work: Callable[Concatenate[Connection, P], object],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> None: ...
+    # Not at run time: `typing` keeps what is overloaded, torch keeps `typing`, and duckdb complains at the end of the
+    # process that its objects are still there.
+    if TYPE_CHECKING:
+
+        @overload
+        def write(
+            self,
+            policy: Literal[WritePolicy.DURABLE],
+            work: Callable[Concatenate[Connection, P], R],
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> R: ...
+        @overload
+        def write(
+            self,
+            policy: Literal[WritePolicy.RETRIED],
+            work: Callable[Concatenate[Connection, P], object],
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> None: ...
+
     def write(
         self, policy: WritePolicy, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R | None:

@@ -52,6 +52,17 @@ def test_the_screen_stays_light() -> None:
     assert shown.stdout.strip() == "[]"
 
 
+def test_the_daemon_and_its_store_end_without_a_word(tmp_path: Path) -> None:
+    """What duckdb finds alive at the end of a process it lists on stderr: 35 lines at the end of a person's session."""
+    code = (
+        "import sys; from pathlib import Path; import frazil.daemon.app; from frazil.daemon.store.store import Store; "
+        "store = Store.open(Path(sys.argv[1]), now_utc_us=0); print(store.rows('SELECT 42')); store.close()"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "42" in shown.stdout
+    assert shown.stderr == ""
+
+
 LONGEST_LINES, MOST_PARAMETERS = 60, 10
 DAEMON_MODULES = {"__init__", "app", "run", "commands", "client", "archive"}
 

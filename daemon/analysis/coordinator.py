@@ -12,6 +12,7 @@ from frazil.actors.ray_runtime import RayRuntime
 from frazil.daemon.analysis.earlier_sessions import starting_prior
 from frazil.daemon.analysis.evaluation.reruns import MovieReruns
 from frazil.daemon.analysis.evaluation.rounds import EvaluationRounds
+from frazil.daemon.analysis.experiments import ExperimentVerdicts
 from frazil.daemon.analysis.map.reconstruction import RunningReconstruction
 from frazil.daemon.analysis.prior import PriorVersions
 from frazil.daemon.analysis.restoration_training import RestorationTraining
@@ -42,6 +43,7 @@ class _Boundaries:
     map: StepBoundary
     verdicts: StepBoundary
     reruns: StepBoundary
+    experiments: StepBoundary
 
 
 def _boundaries(context: SessionContext) -> _Boundaries:
@@ -54,6 +56,7 @@ def _boundaries(context: SessionContext) -> _Boundaries:
         map=around("the running map", "reconstruction"),
         verdicts=around("the evaluation", "evaluation"),
         reruns=around("the rerun of movies", "evaluation"),
+        experiments=around("the experiments", "evaluation"),
     )
 
 
@@ -79,6 +82,7 @@ class AnalysisCoordinator:
         )
         self._map = RunningReconstruction(runtime, context, registry)
         self._reruns = MovieReruns(runtime, context)
+        self._experiments = ExperimentVerdicts(context)
         self._verdicts = EvaluationRounds(
             runtime,
             context,
@@ -116,6 +120,7 @@ class AnalysisCoordinator:
         self._prior.ends(sequence, None if result is None else result.movie_id)
         self._map.ends(sequence, None if result is None else result.movie_id)
         self._verdicts.ends(sequence)
+        self._experiments.movie_ended(None if result is None else result.movie_id)
 
     def step(self, *, quiet: bool) -> None:
         """Take in what the actors have finished and give them more; never waits. `quiet`: no movie is on its way.
@@ -131,11 +136,14 @@ class AnalysisCoordinator:
         around.map.run(self._map.step, otherwise=None)
         around.verdicts.run(self._verdicts.step, otherwise=None)
         around.reruns.run(self._reruns.step, otherwise=True)
+        around.experiments.run(self._experiments.step, otherwise=None)
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first. Raises what `step`
         raises."""
         around = self._around
+        if not around.experiments.drained(self._experiments.drained):
+            return False
         if not around.restoration.drained(lambda: not self._train()):
             return False
         if not around.map.drained(lambda: self._map.drained(final=final)):

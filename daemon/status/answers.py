@@ -10,6 +10,7 @@ from pathlib import Path
 from frazil.config.errors import NotThereError
 from frazil.config.loading import settings_of
 from frazil.config.settings import Settings
+from frazil.daemon.changes.experiments import keep_plan, stop, told, wanted_from
 from frazil.daemon.changes.interventions import kept_or_later, note_change
 from frazil.daemon.changes.plan import plan_change
 from frazil.daemon.changes.thresholds import effect_of
@@ -104,6 +105,12 @@ class DaemonService:
                 return self._note_intervention(request)
             case "acknowledge":
                 return self._acknowledge(request)
+            case "experiment-plan":
+                return Done(self._plan_experiment(request))
+            case "experiment-stop":
+                which = str(request.args.get("experiment_id") or "")
+                now_utc_us = _now_utc_us()
+                return Done(stop(self._store, self._session_dir, which, who=request.who, now_utc_us=now_utc_us))
             case "what-if":
                 return self._what_if(request)
             case "settings-preview":
@@ -144,6 +151,19 @@ class DaemonService:
             intervention_id=request.command_id,
         )
         return Done("noted")
+
+    def _plan_experiment(self, request: Command) -> str:
+        """The experiment's id, words and number of holes as JSON; the same order again is the same experiment."""
+        wanted = wanted_from(request.args)
+        row = keep_plan(
+            self._store,
+            self._session_dir,
+            wanted,
+            who=request.who,
+            now_utc_us=_now_utc_us(),
+            experiment_id=f"x-{request.command_id}" if request.command_id else "",
+        )
+        return json.dumps(told(row))
 
     def _acknowledge(self, request: Command) -> Done:
         """Raises `NotThereError` where no such alert is open."""

@@ -20,7 +20,7 @@ from frazil.daemon.store.result_files import DamagedFile, StoredResult
 from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
-from frazil.daemon.store.writes import movie_writes, session_writes
+from frazil.daemon.store.writes import experiment_writes, movie_writes, session_writes
 from frazil.models.records import MovieState
 
 _log = logging.getLogger(__name__)
@@ -95,6 +95,10 @@ def adopt_missing(
     _adopt_feedback(store, session_dir)
     for row in result_files.read_interventions(session_dir):
         store.write(WritePolicy.DURABLE, session_writes.record_intervention, row)
+    for plan in result_files.read_experiments(session_dir):
+        store.write(WritePolicy.DURABLE, experiment_writes.record_experiment, plan)
+    for stop in result_files.read_experiment_stops(session_dir):
+        store.write(WritePolicy.DURABLE, experiment_writes.stop_experiment, stop)
     return report
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from frazil.config.errors import FormatError
+from frazil.daemon.store.experiment_rows import ExperimentRow, ExperimentStopRow
 from frazil.daemon.store.rows import FeedbackRow, InterventionRow, MovieRow
 from frazil.models.records import MovieResult
 
@@ -24,6 +25,8 @@ R = TypeVar("R")
 RESULTS_NAME = "results"
 FEEDBACK_NAME = "feedback.jsonl"
 INTERVENTIONS_NAME = "interventions.jsonl"
+EXPERIMENTS_NAME = "experiments.jsonl"
+EXPERIMENT_STOPS_NAME = "experiment_stops.jsonl"
 _FORMAT = 1
 _SUFFIX = ".msgpack"
 MAX_RESULT_BYTES = 64 << 20
@@ -150,7 +153,27 @@ def read_interventions(session_dir: Path) -> list[InterventionRow]:
     return _read_lines(session_dir / RESULTS_NAME / INTERVENTIONS_NAME, InterventionRow)
 
 
-def _append(path: Path, row: FeedbackRow | InterventionRow) -> None:
+def append_experiment(session_dir: Path, row: ExperimentRow) -> None:
+    """Keep the plan of an experiment, likewise. Raises OSError."""
+    _append(session_dir / RESULTS_NAME / EXPERIMENTS_NAME, row)
+
+
+def read_experiments(session_dir: Path) -> list[ExperimentRow]:
+    """All plans in their order; a torn line is passed over."""
+    return _read_lines(session_dir / RESULTS_NAME / EXPERIMENTS_NAME, ExperimentRow)
+
+
+def append_experiment_stop(session_dir: Path, row: ExperimentStopRow) -> None:
+    """Keep the word that ended an experiment. Raises OSError."""
+    _append(session_dir / RESULTS_NAME / EXPERIMENT_STOPS_NAME, row)
+
+
+def read_experiment_stops(session_dir: Path) -> list[ExperimentStopRow]:
+    """All ends, in their order; a torn line is passed over."""
+    return _read_lines(session_dir / RESULTS_NAME / EXPERIMENT_STOPS_NAME, ExperimentStopRow)
+
+
+def _append(path: Path, row: FeedbackRow | InterventionRow | ExperimentRow | ExperimentStopRow) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
         # A line cut by a crash is closed first, so that it spoils only itself.

@@ -458,3 +458,49 @@ ALTER TABLE interventions ADD COLUMN IF NOT EXISTS known_how TEXT;       -- in a
 ALTER TABLE interventions ADD COLUMN IF NOT EXISTS adjusted_for TEXT;    -- nodes of causal_nodes held fixed, by commas
 ALTER TABLE interventions ADD COLUMN IF NOT EXISTS refuters TEXT;        -- what was tried to refute it, one a line
 ALTER TABLE interventions ADD COLUMN IF NOT EXISTS robustness_value DOUBLE;  -- share that a hidden cause has to explain
+
+-- Version 12: randomised experiments that people planned, and what they say as of now. ln are natural logarithms; all
+-- differences are A less B; intervals are 95 % confidence sequences (NULL: nothing is known yet).
+CREATE TABLE IF NOT EXISTS experiments (
+    experiment_id TEXT PRIMARY KEY,
+    created_utc_us BIGINT NOT NULL,
+    who TEXT NOT NULL,
+    quantity TEXT NOT NULL,               -- settle_time_s, dose_rate_e_per_px_per_s, image_shift_um, defocus_um
+    node TEXT NOT NULL,                   -- of the causal graph
+    arm_a DOUBLE NOT NULL, arm_b DOUBLE NOT NULL,   -- in the quantity's unit
+    outcome TEXT NOT NULL,                -- ln_ssnr, fit_resolution, particles, motion, drift
+    seed BIGINT NOT NULL,
+    first_sequence INTEGER NOT NULL,      -- movies from this number on belong to it
+    holes INTEGER NOT NULL, left_out INTEGER NOT NULL,
+    words TEXT NOT NULL,                  -- both arms, for a person
+    stopped_utc_us BIGINT, stopped_by TEXT,
+    stopped_sequence INTEGER,             -- movies from this number on do not belong to it any more
+    state TEXT NOT NULL,                  -- not started, running, decided, undecided
+    better TEXT,                          -- A or B; NULL: neither, or not decided
+    pairs INTEGER NOT NULL, most_pairs INTEGER NOT NULL,
+    gain_ln DOUBLE, gain_low_ln DOUBLE, gain_high_ln DOUBLE,
+    rate_ln DOUBLE, rate_low_ln DOUBLE, rate_high_ln DOUBLE,      -- ratio of movies per hour
+    net_ln DOUBLE, net_low_ln DOUBLE, net_high_ln DOUBLE,
+    movies_a INTEGER NOT NULL, movies_b INTEGER NOT NULL, failed_a INTEGER NOT NULL, failed_b INTEGER NOT NULL,
+    seconds_a DOUBLE, seconds_b DOUBLE,   -- of the microscope's time per movie
+    fit_a_angstrom DOUBLE, fit_b_angstrom DOUBLE,   -- median resolution of the CTF fit
+    fit_from_angstrom DOUBLE, fit_to_angstrom DOUBLE,
+    complied_share DOUBLE,
+    movies_more INTEGER, hours_more DOUBLE,
+    strangers INTEGER NOT NULL,           -- movies that fit no hole of the plan
+    sentence TEXT NOT NULL, compliance TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS experiment_assignments (
+    experiment_id TEXT NOT NULL,
+    place INTEGER NOT NULL,               -- from 1, in the order of acquisition
+    block INTEGER NOT NULL,
+    arm TEXT NOT NULL, setting DOUBLE NOT NULL,
+    target TEXT NOT NULL, grid_square TEXT NOT NULL, stage_group TEXT NOT NULL,   -- empty: not known
+    ice DOUBLE, defocus_um DOUBLE,        -- as the list of holes said beforehand
+    movies INTEGER NOT NULL,              -- taken of it; 0: not yet
+    failed BOOLEAN,                       -- counts as worse than all others
+    outcome_ln DOUBLE,                    -- NULL: failed, or not known (yet)
+    measured DOUBLE,                      -- the quantity, by sidecar or clock
+    complied BOOLEAN, seconds DOUBLE,
+    PRIMARY KEY (experiment_id, place)
+);

@@ -56,6 +56,8 @@ CommandName = Literal[
     "thresholds",
     "settings-preview",
     "settings",
+    "experiment-plan",
+    "experiment-stop",
 ]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
 ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
@@ -106,7 +108,9 @@ class Command(Request, frozen=True, tag="command"):
     a person changed at the microscope): sentence, factor (the cause it is aimed at); acknowledge: alert_id;
     what-if (changes nothing, answers JSON) and thresholds (puts them in force): thresholds by name, `cuts` joined by
     `;`; what is left out stays as it is; settings-preview (changes nothing, answers JSON) and settings (puts them in
-    force): settings by `section.key`, values as texts."""
+    force): settings by `section.key`, values as texts; experiment-plan (answers JSON): comparison ("settle=5,20"),
+    outcome, seed, and movies, squares (comma-separated) or holes (JSON list of name, square, group, ice, defocus_um);
+    experiment-stop: experiment_id."""
     command_id: str = ""
     who: str = ""
     """Name of the person's account on the machine where the order was given."""

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from frazil.config.errors import QueryError
 from frazil.daemon.store.engine import Connection
-from frazil.daemon.store.queries import causes, exports, maps, movies, people, scores, session
+from frazil.daemon.store.queries import causes, experiments, exports, maps, movies, people, scores, session
 from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS, TREND_METRICS, joins_for
 from frazil.daemon.store.queries.named_query import NamedQuery, Param
 from frazil.daemon.store.sql_guard import QueryLimits, run_read_only
@@ -21,6 +21,7 @@ NAMED: Mapping[str, NamedQuery] = {
     **session.QUERIES,
     **movies.QUERIES,
     **causes.QUERIES,
+    **experiments.QUERIES,
     **maps.QUERIES,
     **scores.QUERIES,
     **exports.QUERIES,
@@ -30,6 +31,7 @@ NAMED: Mapping[str, NamedQuery] = {
 FOR_PEOPLE: tuple[str, ...] = (
     *("acceptance_by_square", "acceptance_by_position", "acceptance_by_hour", "lag_by_hour", "particles_by_hour"),
     *("losses_per_hour", "mean_losses_at", "named_causes", "causes_by_square", "change_points", "interventions"),
+    "experiments",
     *("best_squares", "squares", "ice_by_square", "holes", "optics_groups", "drift_after_stage_moves"),
     *("best_movies", "typical_movies", "worst_movies", "reasons", "failures", "before_and_after"),
     *("alerts", "alerts_by_day", "stage_timings", "devices", "software"),

@@ -39,6 +39,8 @@ def needed(verdict: Verdict) -> str:
 def compliance_sentence(design: Design, verdict: Verdict) -> str:
     """How many movies were taken as assigned, and what to do where too few were."""
     share = verdict.complied_share
+    if not verdict.pairs:
+        return "no pair of movies yet, so nobody knows whether they are taken as assigned"
     if share is None:
         return f"nothing measured says which {design.quantity.words} the movies had: the assignment is believed"
     words = f"{100 * share:.0f} % of the movies were taken as assigned"

@@ -17,7 +17,7 @@ from frazil.models.causal.experiments.quantities import Quantity, check_arms, qu
 
 LEAST_HOLES = 24
 """Twelve pairs: below ten no answer about time and signal together is possible, however large the effect."""
-MOST_HOLES = 20_000
+MOST_HOLES = 2_000
 COVARIATES = ("ice", "defocus_um")
 """What a list of holes may say of a hole beforehand; only this may explain differences between holes."""
 
@@ -122,7 +122,8 @@ def _pairs(targets: Sequence[Target]) -> list[tuple[int, int]]:
     waiting: dict[tuple[str, str], int] = {}
     pairs = []
     for index, target in enumerate(targets):
-        key = (target.square, target.group)
+        # Without names movies are told by their number in the square: a hole left out has to be the last one there.
+        key = (target.square, target.group if target.name else "")
         if key in waiting:
             pairs.append((waiting.pop(key), index))
         else:

@@ -40,6 +40,8 @@ class Quantity:
         """Whether a movie was taken as its arm wants it: within the tolerance, and nearer to its own arm."""
         if self.reach:
             return measured <= own + self.tolerance
+        # Microscopes write underfocus as a negative number, the fit as a positive one.
+        measured, own, other = abs(measured), abs(own), abs(other)
         near = max(self.tolerance, 0.25 * abs(own - other))
         return abs(measured - own) <= near and abs(measured - own) < abs(measured - other)
 

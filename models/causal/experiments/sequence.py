@@ -8,7 +8,8 @@ x = y_A - theta - y_B is +r or -r with equal probability, whatever r is. So for 
 is a non-negative martingale that starts at 1, without any assumption on moments (the exact form, by Ramdas, Ruf,
 Larsson & Koolen 2020, arXiv:2009.03167, of the supermartingale exp(lambda S - lambda^2 V / 2) of de la Pena 1999, Ann.
 Probab. 27, 537). A mixture over lambda is one, too; by Ville's inequality it exceeds 1 / alpha at any time with
-probability at most alpha. All theta at which it has not are the interval (Howard et al. 2021, Ann. Stat. 49, 1055).
+probability at most alpha. The thetas that neither the mixture of positive lambdas nor that of negative ones refutes
+with alpha / 2 are the interval (Howard et al. 2021, Ann. Stat. 49, 1055).
 
 What is put in place of x may be any odd function of it, chosen from earlier blocks alone: it is divided by the scatter
 so far and cut at three of these, so that one monster counts as little as it should.
@@ -28,12 +29,15 @@ from numpy.typing import NDArray
 from frazil.models.causal.factors import Array
 
 LAMBDAS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Per unit of scatter, both signs, equal weights: the best one is the effect over the variance, so that these serve
-effects of a tenth to three times the scatter of a difference."""
+"""Per unit of scatter, with equal weights; those of each sign have half of the error. The best one is the effect over
+the variance, so that these serve effects of a tenth to three times the scatter of a difference."""
 _CUT = 3.0
 _FLOOR_QUANTILE = 0.05
 _FLOOR_AFTER = 8
-"""Movies without which a quantile says nothing; until then a failed movie is just worse than its partner."""
+"""Movies without which a quantile says nothing. Until then, and until a first movie has failed, there is no floor: a
+failed movie is just worse than its partner."""
+_SMOOTH = 3.0
+"""Nats between two points that were tried, up to which a straight line between them is believed."""
 _SCALE_WEIGHT = 4.0
 """Blocks' worth of the scatter that is expected beforehand."""
 _RIDGE = 4.0
@@ -65,10 +69,13 @@ def track(a: Array, b: Array, *, alpha: float, scatter: float) -> Track:
         Of a difference, expected beforehand; a guess that is wrong by ten costs movies, not validity.
     """
     theta = 0.1 * scatter * _SHAPE
-    ln_wealth = _ln_wealth(_scores(a, b, theta, scatter))
-    limit = float(np.log(1 / alpha))
-    low, high = (np.array([_end(row, theta, limit, side) for row in ln_wealth]) for side in (1, -1))
-    return Track(low, high, _middle(ln_wealth, theta))
+    scores = _scores(a, b, theta, scatter)
+    too_small, too_large = _ln_wealth(scores), _ln_wealth(-scores)
+    # Both cannot be large for one theta (ln M is concave in lambda), so the interval is never empty.
+    limit = float(np.log(2 / alpha))
+    low = [_end(row, theta, limit) for row in too_small]
+    high = [-_end(row[::-1], -theta[::-1], limit) for row in too_large]
+    return Track(np.array(low), np.array(high), _middle(np.logaddexp(too_small, too_large), theta))
 
 
 def explained(a: Array, b: Array, differences: NDArray[np.float64] | None) -> Array:
@@ -101,10 +108,11 @@ def _scores(a: Array, b: Array, theta: Array, scatter: float) -> Array:
     scores = np.zeros((len(a), theta.size))
     seen: list[float] = []
     differences: list[float] = []
+    failed = False
     for place in range(len(a)):
         if np.isnan(a[place]) or np.isnan(b[place]):
             continue
-        floor = np.quantile(seen, _FLOOR_QUANTILE) if len(seen) >= _FLOOR_AFTER else -np.inf
+        floor = np.quantile(seen, _FLOOR_QUANTILE) if failed and len(seen) >= _FLOOR_AFTER else -np.inf
         common = np.maximum(floor, floor - theta)
         with np.errstate(invalid="ignore"):
             x = np.maximum(a[place] - theta, common) - np.maximum(b[place], common)
@@ -114,6 +122,8 @@ def _scores(a: Array, b: Array, theta: Array, scatter: float) -> Array:
         seen += [float(value) for value in (a[place], b[place]) if np.isfinite(value)]
         if np.isfinite(a[place]) and np.isfinite(b[place]):
             differences.append(float(a[place] - b[place]))
+        else:
+            failed = True
     return scores
 
 
@@ -128,27 +138,27 @@ def _scale(differences: list[float], scatter: float) -> float:
 
 
 def _ln_wealth(scores: Array) -> Array:
-    """(n, theta) ln of the mixture after each block."""
+    """(n, theta) ln of the mixture over positive lambdas after each block: large where theta is too small. It falls as
+    theta grows, because each score does."""
     total: Array | None = None
-    for rate in (*LAMBDAS, *(-one for one in LAMBDAS)):
+    for rate in LAMBDAS:
         grown = np.cumsum(np.log(2.0) - np.logaddexp(0.0, -2.0 * rate * scores), axis=0)
         total = grown if total is None else np.logaddexp(total, grown)
     assert total is not None
-    return np.asarray(total - np.log(2 * len(LAMBDAS)))
+    return np.asarray(total - np.log(len(LAMBDAS)))
 
 
-def _end(ln_wealth: Array, theta: Array, limit: float, side: int) -> float:
-    """The lowest (side 1) or highest (-1) theta that is not refuted, between the points that were tried."""
-    values, points = ln_wealth[::side], theta[::side]
-    kept = np.flatnonzero(values < limit)
-    if not kept.size:  # it lies between two points that were tried (it is never empty: ln M is concave in lambda)
-        return float(points[max(int(np.argmin(values)) - 1, 0)])
-    first = int(kept[0])
-    if first == 0:
-        return float(-side * np.inf)
-    inside, outside = values[first], values[first - 1]
-    share = (limit - inside) / (outside - inside)
-    return float(points[first] + share * (points[first - 1] - points[first]))
+def _end(ln_wealth: Array, theta: Array, limit: float) -> float:
+    """The largest theta that is refuted from below, -inf: none. Between two points that were tried where the wealth is
+    smooth between them, else the refuted one."""
+    refuted = int(np.searchsorted(-ln_wealth, -limit, side="right"))
+    if refuted == 0:
+        return -np.inf
+    if refuted == theta.size:
+        return float(theta[-1])
+    before, after = float(ln_wealth[refuted - 1]), float(ln_wealth[refuted])
+    share = (before - limit) / (before - after) if before - after < _SMOOTH else 0.0
+    return float(theta[refuted - 1] + share * (theta[refuted] - theta[refuted - 1]))
 
 
 def _middle(ln_wealth: Array, theta: Array) -> Array:

@@ -17,6 +17,7 @@ from frazil.daemon.store.writes import session_writes
 
 REQUIRED: dict[str, Scalar] = {
     "movie_id": "m00002",
+    "experiment_id": "x-1",
     "path": "foil_2.tif",
     "metric": "lag_s",
     "now_utc_us": 10_000_000,

@@ -26,7 +26,7 @@ def test_each_pair_of_neighbours_in_a_square_has_both_settings() -> None:
 
 
 def test_holes_at_one_position_of_the_stage_are_compared_with_each_other_first() -> None:
-    holes = [Target(square="S", group=f"G{number % 10}") for number in range(40)]
+    holes = [Target(name=f"h{number}", square="S", group=f"G{number % 10}") for number in range(40)]
     design = plan("settle", (5.0, 20.0), holes, seed=1)
     groups: dict[int, set[str]] = {}
     for one in design.assignments:

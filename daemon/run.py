@@ -46,7 +46,7 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes, movie_writes
 from frazil.daemon.transport.messages import LiveState
-from frazil.models.causal.graph import causal_graph
+from frazil.models.causal.structural_model import structural_model
 from frazil.models.formats.sidecar import read_sidecar, sidecar_candidates
 from frazil.models.formats.structure import check_structure
 from frazil.models.formats.symmetry_model import read_symmetry_model
@@ -97,10 +97,10 @@ def session_start(options: DaemonOptions, surroundings: Surroundings) -> Session
     """
     settings, store = options.settings, surroundings.store
     # First of all: a graph or a model that is wrong stops the start, not the session in the middle.
-    graph = causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
+    model = structural_model(None if settings.causal.graph is None else Path(settings.causal.graph))
     if settings.evaluation.model is not None:
         read_symmetry_model(Path(settings.evaluation.model))
-    store.write(WritePolicy.DURABLE, causal_writes.replace_graph, graph)
+    store.write(WritePolicy.DURABLE, causal_writes.replace_graph, model.graph)
     made_with = MadeWith(folder.made_with(settings), version("frazil"))
     store.write(WritePolicy.DURABLE, judge_again, settings.thresholds)  # they may be others than before
     store.write(WritePolicy.DURABLE, movie_writes.mark_results, *astuple(made_with))

@@ -19,7 +19,7 @@ from frazil.daemon.alerts.channels import About, channels_of, environment
 from frazil.daemon.changes.thresholds import Reader
 from frazil.daemon.session.folder import made_with
 from frazil.daemon.session.movie_from_store import is_of_settings
-from frazil.models.causal.graph import causal_graph
+from frazil.models.causal.structural_model import structural_model
 from frazil.models.formats.acquisition import RELATIVE_TOLERANCE, UNITS
 from frazil.models.formats.image import read_image_2d
 from frazil.models.formats.symmetry_model import read_symmetry_model
@@ -140,7 +140,7 @@ def plan_change(reader: Reader, settings: Settings, changes: Mapping[str, Any], 
 
 def _readable(settings: Settings, changed: set[str]) -> None:
     """What stops a start stops a change: a file that is not there, or not what it should be."""
-    causal_graph(None if settings.causal.graph is None else Path(settings.causal.graph))
+    structural_model(None if settings.causal.graph is None else Path(settings.causal.graph))
     if settings.evaluation.model is not None:
         read_symmetry_model(Path(settings.evaluation.model))
     if "camera.gain" in changed and settings.camera.gain is not None:

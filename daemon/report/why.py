@@ -14,7 +14,8 @@ from frazil.daemon.store.movie_states import GIVEN_UP
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Scalar
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, FACTORS
-from frazil.models.causal.graph import Node, causal_graph, graph_of
+from frazil.models.causal.graph import causal_graph, graph_of
+from frazil.models.causal.nodes import Node
 from frazil.models.records import MovieState
 
 RESOLUTIONS_ANGSTROM = (8.0, 5.0, 4.0)

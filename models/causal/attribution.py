@@ -22,6 +22,7 @@ from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
 from frazil.models.causal.particles import SessionParticles, draw_particles, session_particles
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
 from frazil.models.causal.rings import EFFECTS_COVARIANCE, FALL_SD, fall_curve, ring_rows
+from frazil.models.causal.structural_model import structural_model
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence
 
@@ -127,7 +128,7 @@ def _predicted_log_ssnr(
 
 def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstrom: Array) -> dict[str, Array]:
     """(S, K) loss by factor for draws of the causes; all but `unexplained`."""
-    return {name: act(evidence, draws, frequency_per_angstrom) for name, act in MECHANISMS.items()}
+    return dict(structural_model().world(evidence, draws, frequency_per_angstrom).values)
 
 
 def explained_losses(evidence: MovieEvidence, draws: CauseDraws) -> Array:

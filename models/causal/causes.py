@@ -65,6 +65,12 @@ class CauseDraws:
     """What an intervention does: share of the setting that is left."""
     drift_removed: Array | None = None
     """(S, F) what an intervention takes off the travel in each frame, in units of the steady drift per frame."""
+    transmitted_share: Array | None = None
+    """(S,) of the electrons, those that lost no energy in the ice; None: as the thickness says."""
+    height_spread_angstrom: Array | None = None
+    """(S,) over which particles' heights spread; None: as thickness and share say."""
+    beam_tilt_rad: Array | float | None = None
+    """(S,) at the specimen; None: as image shift and particles say."""
     axial_tilt_mrad: Array | None = None
     """(S, 2) beam tilt from particles that is there without image shift; None: particles have not spoken yet."""
     shifted_tilt_mrad: Array | None = None

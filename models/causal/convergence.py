@@ -15,9 +15,9 @@ import numpy as np
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.information import has_told, told_nats
-from frazil.models.causal.mechanisms import MECHANISMS
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
+from frazil.models.causal.structural_model import structural_model
 from frazil.models.records import MovieEvidence
 
 SHARED = (*MODELLED_FACTORS, "aberrations", "defocus_spread")
@@ -69,8 +69,8 @@ def _mean_losses(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[
     bands = band_frequencies_per_angstrom()
     total = dict.fromkeys(SHARED, np.zeros(1))
     for movie in movies:
-        draws = draw_causes(movie, prior)
+        world = structural_model().world(movie, draw_causes(movie, prior), bands, wanted=SHARED)
         for name in SHARED:
-            loss = curves_at(NAMED_PER_ANGSTROM, MECHANISMS[name](movie, draws, bands))
+            loss = curves_at(NAMED_PER_ANGSTROM, world.values[name])
             total[name] = total[name] + loss / len(movies)
     return total

@@ -1,13 +1,12 @@
 """The causal graph as data: which settings and events act through which mechanisms on which losses.
 
-It ships as graph.yaml, is a networkx DAG, and can be extended by a file of the same shape. What is computed along its
-arrows is in `mechanisms` and `interventions`; the graph says which of them an intervention reaches, and draws itself.
+It ships as graph.yaml, is a networkx DAG, and can be extended by a file of the same shape. Its nodes say what computes
+them; `structural_model` evaluates them, also after an intervention. Here it is read, checked, and draws itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -18,8 +17,8 @@ import yaml
 
 from frazil.config.errors import SettingsError
 from frazil.models.causal.factors import FACTORS
+from frazil.models.causal.nodes import Node, node_from, refused
 
-KINDS = ("setting", "event", "latent", "mechanism", "factor", "outcome")
 _LAYER = {"setting": 0, "event": 0, "latent": 1, "mechanism": 1, "factor": 2, "outcome": 3}
 _COLUMN_WIDTH_PX, _ROW_HEIGHT_PX, _BOX_WIDTH_PX, _BOX_HEIGHT_PX = 260, 34, 190, 24
 _FILL = {
@@ -30,17 +29,6 @@ _FILL = {
     "factor": "#f7dedb",
     "outcome": "#dcefdc",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A cause, a mechanism or an outcome."""
-
-    name: str
-    kind: str
-    unit: str
-    words: str
-    source: str = ""
 
 
 @lru_cache(maxsize=8)
@@ -75,20 +63,9 @@ def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
             "a causal graph has `nodes` and `edges` and nothing else", path=path, remedy="see graph.yaml"
         )
     for name, facts in (content.get("nodes") or {}).items():
-        known = {"kind", "unit", "words", "source"}
-        if not isinstance(facts, Mapping) or facts.get("kind") not in KINDS or not set(facts) <= known:
-            raise SettingsError(
-                f"node `{name}` of the causal graph needs a kind ({', '.join(KINDS)}), a unit and words",
-                path=path,
-                remedy="see graph.yaml",
-            )
-        node = Node(
-            str(name),
-            facts["kind"],
-            str(facts.get("unit", "")),
-            str(facts.get("words", name)),
-            str(facts.get("source", "")),
-        )
+        node = node_from(str(name), facts, path)
+        if node.name in graph:
+            raise refused(node.name, "is there already", "give yours another name", path)
         graph.add_node(node.name, node=node)
     for cause, effects in (content.get("edges") or {}).items():
         for effect in effects:

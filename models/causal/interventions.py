@@ -1,23 +1,21 @@
 """What changing a cause would buy: do(cause := value) on the graph, along all of its paths.
 
-An intervention is carried out on the draws of every recent movie: the cause is set, the factors that the graph says it
-reaches are computed again, everything else stays as it was drawn (the same noise, so that the difference is the
-intervention's).
-Its gain in ln SSNR becomes angstrom by the slope of the session's own SSNR curve at the resolution it has, and movies
-by the number that the same map would have needed without it.
+An intervention is carried out on every recent movie by surgery on the graph (`structural_model`): the cause is set,
+what lies downstream is computed again, everything else stays as it was drawn. Its gain in ln SSNR becomes angstrom by
+the slope of the session's own SSNR curve at the resolution it has, and movies by the number that the same map would
+have needed without it.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.causes import CauseDraws, normals_of
+from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import (
     BAND_COUNT,
@@ -26,13 +24,14 @@ from frazil.models.causal.factors import (
     band_frequencies_per_angstrom,
     curves_at,
 )
-from frazil.models.causal.graph import causal_graph, factors_reached
 from frazil.models.causal.information import LEAST_MOVIES, has_told
-from frazil.models.causal.mechanisms import MECHANISMS, dose_rate_e_per_px_per_s
+from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.particles import SessionParticles, draw_particles
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.causal.provenance import Provenance
+from frazil.models.causal.structural_equations import Departure, NodeValue, StageHistory, World
+from frazil.models.causal.structural_model import StructuralModel, structural_model
 from frazil.models.records import MovieEvidence
 
 CREDIBLE = (0.025, 0.975)
@@ -51,6 +50,8 @@ _PARALLEL_MRAD = 0.01
 _ALIGNMENT_H, _SESSION_LEFT_H = 0.25, 8.0
 """What an alignment at the column takes, and the time in which it has to pay: a night."""
 _SECONDS_PER_HOUR = 3600.0
+ADVISED_NODES = ("settle_time", "dose_rate", "ice_thickness", "illumination_angle", "image_shift")
+"""Of the graph: what advice sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +92,15 @@ class _Option:
 
     factor: str
     node: str
-    """Of the causal graph: what is set; the factors that it reaches are computed again."""
+    """Of the causal graph: what is set."""
     action: str
     words: str
-    do: Callable[[int, CauseDraws], CauseDraws]
-    """The draws of a movie of the scope, by its place, with the cause set."""
+    values: Sequence[NodeValue | None]
+    """Of the node, a movie of the scope each; None: nothing is done to this one."""
     extra_s_per_movie: float = 0.0
     cost_ln: float = 0.0
     """Besides the time per movie: ln of the share of the session that is left for movies, negative."""
     cost_words: str = ""
-
-
-@lru_cache(maxsize=16)
-def reached(node: str) -> tuple[str, ...]:
-    """Factors that an intervention on a node of the graph changes, those beside the total too: a map loses them all the
-    same where nothing corrects them."""
-    return factors_reached(causal_graph(), node)
 
 
 def advise(
@@ -137,15 +131,16 @@ def advise(
     """
     if len(movies) < LEAST_MOVIES or prior.version == 0:
         return ()
-    pairs = [(movie, _with_tilt(movie, draw_causes(movie, prior), together)) for movie in movies]
-    now = _losses_of(pairs)
-    total = np.array([sum(losses.values()) for losses in now])  # (M, S, K)
+    model = structural_model()
+    worlds = _worlds(movies, prior, model, together)
+    touched = _touched(model)
+    total = np.array([sum(world.values[name] for name in touched) for world in worlds])  # (M, S, K)
     fall_angstrom2 = _fall_of_signal_angstrom2(prior)
     advice = []
-    for option in _options(pairs, prior, physics_prior() if first is None else first):
+    for option in _options(worlds, prior, physics_prior() if first is None else first):
         if option.extra_s_per_movie and not seconds_per_movie:
             continue  # who does not know the pace does not know what waiting costs
-        gain = _gain_of_map(_gains(option, pairs, now), total)
+        gain = _gain_of_map(_gains(option, worlds, model), total)
         made = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
         if made.pays_probability >= PAYS and made.net_ln_ssnr >= LEAST_NET_LN_SSNR:
             advice.append(made)
@@ -154,33 +149,47 @@ def advise(
 
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands if every movie had waited `extra_s` longer."""
-    pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return np.asarray(_gains(_settle_longer(movies, prior, extra_s), pairs, _losses_of(pairs)).mean(axis=0))
+    return _mean_gain(_settle_longer(movies, extra_s), movies, prior)
 
 
 def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands at `share` of the dose rate, the dose kept."""
-    pairs = [(movie, draw_causes(movie, prior)) for movie in movies]
-    return np.asarray(_gains(_lower_rate(movies, prior, share, 0.0), pairs, _losses_of(pairs)).mean(axis=0))
+    return _mean_gain(_lower_rate(movies, share, 0.0), movies, prior)
 
 
-def _losses_of(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[dict[str, Array]]:
-    """Of every movie as it is, by factor."""
-    bands = band_frequencies_per_angstrom()
-    touched = sorted({name for node in _NODES for name in reached(node)})
-    return [{name: MECHANISMS[name](movie, draws, bands) for name in touched} for movie, draws in pairs]
+def _mean_gain(option: _Option, movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> Array:
+    model = structural_model()
+    return np.asarray(_gains(option, _worlds(movies, prior, model, None), model).mean(axis=0))
 
 
-def _gains(
-    option: _Option, pairs: Sequence[tuple[MovieEvidence, CauseDraws]], now: Sequence[dict[str, Array]]
-) -> Array:
+def _touched(model: StructuralModel) -> list[str]:
+    """Factors that some intervention changes."""
+    return sorted({name for node in ADVISED_NODES for name in model.factors_reached(node)})
+
+
+def _worlds(
+    movies: Sequence[MovieEvidence], prior: PriorSnapshot, model: StructuralModel, together: SessionParticles | None
+) -> list[World]:
+    """Every movie as it was taken."""
+    bands, touched, belief = band_frequencies_per_angstrom(), _touched(model), prior.settle_belief()
+    stages = [
+        StageHistory(belief, settled_s, before_s)
+        for settled_s, before_s in zip(settle.settled_of(movies), settle.exposed_before_s(movies), strict=True)
+    ]
+    drawn = [_with_tilt(movie, draw_causes(movie, prior), together) for movie in movies]
+    return [
+        model.world(movie, draws, bands, stage=stage, wanted=touched)
+        for movie, draws, stage in zip(movies, drawn, stages, strict=True)
+    ]
+
+
+def _gains(option: _Option, worlds: Sequence[World], model: StructuralModel) -> Array:
     """(M, S, K) what the factors that the intervention reaches lose less, movie by movie."""
-    bands = band_frequencies_per_angstrom()
+    names = model.factors_reached(option.node)
     gains = []
-    for place, ((movie, draws), before) in enumerate(zip(pairs, now, strict=True)):
-        done = option.do(place, draws)
-        less = [before[name] - MECHANISMS[name](movie, done, bands) for name in reached(option.node)]
-        gains.append(np.sum(less, axis=0))
+    for world, value in zip(worlds, option.values, strict=True):
+        done = world if value is None else model.done(world, option.node, value)
+        gains.append(np.sum([world.values[name] - done.values[name] for name in names], axis=0))
     return np.array(gains)
 
 
@@ -193,24 +202,22 @@ def _gain_of_map(gains: Array, total: Array) -> Array:
     return np.asarray(np.log(after / before))
 
 
-def _options(
-    pairs: Sequence[tuple[MovieEvidence, CauseDraws]], prior: PriorSnapshot, first: PriorSnapshot
-) -> list[_Option]:
+def _options(worlds: Sequence[World], prior: PriorSnapshot, first: PriorSnapshot) -> list[_Option]:
     """What can be done, as far as the session has told what it rests on."""
-    movies = [movie for movie, _ in pairs]
+    movies = [world.evidence for world in worlds]
     options = []
     if any(movie.settle_time_s is not None for movie in movies) and prior.settle_sums:
-        options += [_settle_longer(movies, prior, extra_s) for extra_s in _WAIT_S]
+        options += [_settle_longer(movies, extra_s) for extra_s in _WAIT_S]
     times = [m.exposure.exposure_time_s for m in movies if m.exposure.exposure_time_s]
     if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies) and _coincidences_told(prior, first):
-        options += [_lower_rate(movies, prior, share, float(np.mean(times))) for share in _RATE_SHARES]
-    options += _thinner_ice(pairs)
+        options += [_lower_rate(movies, share, float(np.mean(times))) for share in _RATE_SHARES]
+    options += _thinner_ice(worlds)
     if _strength_told("spatial_coherence", prior, first):
-        options.append(_parallel_beam())
+        options.append(_parallel_beam(worlds))
     # Rings say nothing of the beam tilt that image shift leaves: only particles are a reason to change it.
     shifted = any(movie.exposure.shifted for movie in movies)
-    if shifted and all(draws.shifted_tilt_mrad is not None for _, draws in pairs):
-        options.append(_calibrate_beam_tilt())
+    if shifted and all(world.causes.shifted_tilt_mrad is not None for world in worlds):
+        options.append(_calibrate_beam_tilt(worlds))
     return options
 
 
@@ -234,100 +241,76 @@ def _coincidences_told(prior: PriorSnapshot, first: PriorSnapshot) -> bool:
     return has_told(mean, sd, first_mean, first_sd)
 
 
-def _settle_longer(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> _Option:
-    belief, z, settled_s = prior.settle_belief(), normals_of("settle"), settle.settled_of(movies)
-
-    def do(place: int, draws: CauseDraws) -> CauseDraws:
-        removed = settle.drift_removed(belief, movies[place], z, settled_s=settled_s[place], extra_s=extra_s)
-        return draws.doing(drift_removed=removed)
-
+def _settle_longer(movies: Sequence[MovieEvidence], extra_s: float) -> _Option:
     words = f"wait {extra_s:g} s longer after moving the stage"
     per_movie_s = extra_s * settle.moves_per_movie(movies)
-    return _Option("motion", "settle_time", f"settle+{extra_s:g}s", words, do, per_movie_s)
+    values = [Departure(more=extra_s)] * len(movies)
+    return _Option("motion", "settle_time", f"settle+{extra_s:g}s", words, values, per_movie_s)
 
 
-def _lower_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float, exposure_s: float) -> _Option:
+def _lower_rate(movies: Sequence[MovieEvidence], share: float, exposure_s: float) -> _Option:
     """The same dose in more time: fewer coincidences, and each frame sees more of the stage's drift, which has had the
     longer exposures before it to settle."""
-    belief, z, settled_s = prior.settle_belief(), normals_of("settle"), settle.settled_of(movies)
-    waited_s = [seconds * (1.0 / share - 1.0) for seconds in settle.exposed_before_s(movies)]
-
-    def do(place: int, draws: CauseDraws) -> CauseDraws:
-        removed = settle.drift_removed(
-            belief, movies[place], z, settled_s=settled_s[place], extra_s=waited_s[place], rate_share=share
-        )
-        return draws.doing(dose_rate_scale=share, drift_removed=removed)
-
     words = f"lower the dose rate to {100 * share:.0f} % and expose longer"
-    return _Option("coincidence", "dose_rate", f"dose-rate*{share:g}", words, do, exposure_s * (1.0 / share - 1.0))
+    values = [Departure(share=share)] * len(movies)
+    return _Option("coincidence", "dose_rate", f"dose-rate*{share:g}", words, values, exposure_s * (1.0 / share - 1.0))
 
 
-def _thinner_ice(pairs: Sequence[tuple[MovieEvidence, CauseDraws]]) -> list[_Option]:
+def _thinner_ice(worlds: Sequence[World]) -> list[_Option]:
     """To skip holes above a thickness, and take others like those that are kept."""
-    typical_nm = np.array([float(np.median(draws.ice_thickness_nm)) for _, draws in pairs])
+    typical_nm = np.array([float(np.median(world.causes.ice_thickness_nm)) for world in worlds])
     order = np.argsort(typical_nm, kind="stable")
     options = []
     for share in _KEPT_SHARES:
-        kept, given_up = np.split(order, [round(share * len(pairs))])
+        kept, given_up = np.split(order, [round(share * len(worlds))])
         if kept.size and given_up.size and typical_nm[kept[-1]] < typical_nm[given_up[0]]:
             limit_nm = float(0.5 * (typical_nm[kept[-1]] + typical_nm[given_up[0]]))
-            options.append(_skip_thick(pairs, limit_nm, kept.tolist(), sorted(given_up.tolist())))
+            options.append(_skip_thick(worlds, limit_nm, kept.tolist(), sorted(given_up.tolist())))
     return options
 
 
-def _skip_thick(
-    pairs: Sequence[tuple[MovieEvidence, CauseDraws]], limit_nm: float, kept: list[int], given_up: list[int]
-) -> _Option:
+def _skip_thick(worlds: Sequence[World], limit_nm: float, kept: list[int], given_up: list[int]) -> _Option:
     """`kept`: places of the movies that stay, thinnest first. The ice of the others becomes that of a kept one, each in
     its turn: what is taken instead is like what is kept."""
-    stand_ins = dict(zip(given_up, itertools.cycle(kept)))
-
-    def do(place: int, draws: CauseDraws) -> CauseDraws:
-        stand_in = stand_ins.get(place)
-        return draws if stand_in is None else draws.doing(ice_thickness_nm=pairs[stand_in][1].ice_thickness_nm)
-
+    values: list[NodeValue | None] = [None] * len(worlds)
+    for place, stand_in in zip(given_up, itertools.cycle(kept)):
+        values[place] = worlds[stand_in].causes.ice_thickness_nm
     return _Option(
         "ice",
         "ice_thickness",
         "thin-ice",
         f"skip holes with ice above {limit_nm:.0f} nm",
-        do,
+        values,
         cost_ln=-float(np.log1p(_SKIPPED_HOLE * len(given_up) / len(kept))),
-        cost_words=f"gives up {len(given_up)} of {len(pairs)} holes",
+        cost_words=f"gives up {len(given_up)} of {len(worlds)} holes",
     )
 
 
-def _parallel_beam() -> _Option:
-    def do(place: int, draws: CauseDraws) -> CauseDraws:
-        return draws.doing(source_half_angle_mrad=np.minimum(draws.source_half_angle_mrad, _PARALLEL_MRAD))
+def _parallel_beam(worlds: Sequence[World]) -> _Option:
+    values = [np.minimum(world.causes.source_half_angle_mrad, _PARALLEL_MRAD) for world in worlds]
+    return _alignment(
+        "spatial_coherence", "illumination_angle", "parallel-beam", "make the illumination parallel", values
+    )
 
-    words = "make the illumination parallel"
-    return _alignment("spatial_coherence", "illumination_angle", "parallel-beam", words, do)
 
-
-def _calibrate_beam_tilt() -> _Option:
-    def do(place: int, draws: CauseDraws) -> CauseDraws:
-        return draws.doing(image_shift_scale=_CALIBRATED_SHARE)
-
+def _calibrate_beam_tilt(worlds: Sequence[World]) -> _Option:
+    """What image shift tilts the beam by becomes a share of what it was: as a smaller shift would."""
     words = "calibrate the beam tilt against the image shift"
-    return _alignment("aberrations", "image_shift", "calibrate-beam-tilt", words, do)
+    values = [Departure(share=_CALIBRATED_SHARE)] * len(worlds)
+    return _alignment("aberrations", "image_shift", "calibrate-beam-tilt", words, values)
 
 
-def _alignment(factor: str, node: str, action: str, words: str, do: Callable[[int, CauseDraws], CauseDraws]) -> _Option:
+def _alignment(factor: str, node: str, action: str, words: str, values: Sequence[NodeValue]) -> _Option:
     """What is done once at the column."""
     return _Option(
         factor,
         node,
         action,
         words,
-        do,
+        values,
         cost_ln=float(np.log1p(-_ALIGNMENT_H / _SESSION_LEFT_H)),
         cost_words=f"takes some {60 * _ALIGNMENT_H:.0f} min",
     )
-
-
-_NODES = ("settle_time", "dose_rate", "ice_thickness", "illumination_angle", "image_shift")
-"""Of the graph: what advice sets."""
 
 
 def _advice(

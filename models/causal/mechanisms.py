@@ -165,14 +165,14 @@ def ice(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     With an energy filter a share T of the electrons arrives, all with contrast: SSNR falls by T. Without one all
     arrive and T carry the contrast: it falls by T^2. The pattern has half of its power at CTF^2 = 1/2.
     """
-    lost = -np.log(_transmitted(evidence, causes)) * (2.0 if evidence.exposure.energy_filter is False else 1.0)
+    lost = -np.log(transmitted_share(evidence, causes)) * (2.0 if evidence.exposure.energy_filter is False else 1.0)
     pattern = np.log1p(0.5 * ice_pattern(evidence, causes, k))
     return np.asarray(causes.strengths["ice"][:, None] * (lost[:, None] + pattern))
 
 
 def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """(S, K) power of the ice's own pattern at CTF^2 = 1 over the shot noise, in the exposure-weighted sum."""
-    transmitted = _transmitted(evidence, causes)
+    transmitted = transmitted_share(evidence, causes)
     sigma = interaction_rad_per_v_angstrom(evidence.voltage_kv, electron_wavelength_angstrom(evidence.voltage_kv))
     per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * (2 * sigma) ** 2
     share = transmitted**2 if evidence.exposure.energy_filter is False else transmitted
@@ -184,7 +184,7 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     return np.asarray(power * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k)))
 
 
-def _transmitted(evidence: MovieEvidence, causes: CauseDraws) -> Array:
+def transmitted_share(evidence: MovieEvidence, causes: CauseDraws) -> Array:
     """(S,) share of the electrons that lost no energy."""
     return np.asarray(np.exp(-causes.ice_thickness_nm / inelastic_mean_free_path_nm(evidence.voltage_kv)))
 
@@ -242,7 +242,8 @@ def coincidence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
         return np.zeros((causes.count_loss_s_px_per_e.size, k.size))
     arriving = np.full(causes.ice_thickness_nm.shape, rate * causes.dose_rate_scale)
     if evidence.exposure.energy_filter is not False:
-        arriving = arriving * np.exp(-causes.ice_thickness_nm / inelastic_mean_free_path_nm(evidence.voltage_kv))
+        share = causes.transmitted_share
+        arriving = arriving * (transmitted_share(evidence, causes) if share is None else share)
     loss = coincidence_loss(causes.count_loss_s_px_per_e * arriving)
     return np.asarray((loss * causes.strengths["coincidence"])[:, None] * np.ones_like(k))
 
@@ -284,10 +285,7 @@ def aberrations(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     exp(-(pi lambda k^2 sd)^2 / 2).
     """
     wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
-    tilt_rad = _shifted_tilt_mrad(evidence, causes) * causes.image_shift_scale * 1e-3
-    if causes.axial_tilt_mrad is not None and causes.shifted_tilt_mrad is not None:
-        tilt = causes.axial_tilt_mrad + causes.shifted_tilt_mrad * causes.image_shift_scale
-        tilt_rad = np.hypot(tilt[:, 0], tilt[:, 1]) * 1e-3
+    tilt_rad = np.asarray(beam_tilt_rad(evidence, causes) if causes.beam_tilt_rad is None else causes.beam_tilt_rad)
     phase = 2 * np.pi * evidence.cs_mm * ANGSTROM_PER_MM * wavelength**2 * k**3 * tilt_rad[:, None]
     loss = _bessel_loss(phase)
     if evidence.astigmatism_sd_angstrom is not None and evidence.defocus_angstrom is not None:
@@ -315,6 +313,14 @@ def _shifted_tilt_mrad(evidence: MovieEvidence, causes: CauseDraws) -> Array:
     )
 
 
+def beam_tilt_rad(evidence: MovieEvidence, causes: CauseDraws) -> Array:
+    """(S,) what particles measured; before they did, image shift times what is usual."""
+    if causes.axial_tilt_mrad is not None and causes.shifted_tilt_mrad is not None:
+        tilt = causes.axial_tilt_mrad + causes.shifted_tilt_mrad * causes.image_shift_scale
+        return np.asarray(np.hypot(tilt[:, 0], tilt[:, 1]) * 1e-3)
+    return np.asarray(_shifted_tilt_mrad(evidence, causes) * causes.image_shift_scale * 1e-3)
+
+
 def defocus_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """Particles at heights spread over the ice, and over a tilted field, seen with one CTF.
 
@@ -322,9 +328,14 @@ def defocus_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Arr
     amplitude; t is a share of the ice's thickness.
     """
     wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
-    spread = causes.ice_thickness_nm * _ANGSTROM_PER_NM * causes.height_share
+    spread = height_spread_angstrom(causes) if causes.height_spread_angstrom is None else causes.height_spread_angstrom
     loss = _envelope_loss(np.sinc(0.5 * wavelength * k**2 * spread[:, None])) + tilt_spread(evidence, causes, k)
     return np.asarray(np.minimum(loss, _GREATEST_LOSS))
+
+
+def height_spread_angstrom(causes: CauseDraws) -> Array:
+    """(S,) over which particles' heights spread."""
+    return np.asarray(causes.ice_thickness_nm * _ANGSTROM_PER_NM * causes.height_share)
 
 
 def tilt_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:

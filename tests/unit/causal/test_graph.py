@@ -11,7 +11,7 @@ import pytest
 from frazil.config.errors import SettingsError
 from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.graph import as_svg, as_tree, causal_graph, factors_reached, node_of
-from frazil.models.causal.interventions import reached
+from frazil.models.causal.structural_model import structural_model
 
 
 def test_the_shipped_graph_is_a_dag_with_every_factor_of_the_total_leading_to_the_map() -> None:
@@ -39,7 +39,7 @@ def test_interventions_compute_what_the_graph_says_they_reach() -> None:
         "image_shift": {"aberrations"},
         "illumination_angle": {"spatial_coherence", "ice"},
     }
-    assert {node: set(reached(node)) for node in wanted} == wanted
+    assert {node: set(structural_model().factors_reached(node)) for node in wanted} == wanted
 
 
 def test_a_session_can_add_a_cause_of_its_own(tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""The causal graph as a structural causal model: what is computed of a movie, and of the movie that might have been.
+
+Values follow the arrows in topological order. An intervention do(node := value) is surgery on the graph (Pearl 2009,
+"Causality", section 3.2): the arrows into the node are cut, the value is set, and all that lies downstream is computed
+again with the same draws, so that the difference is the intervention's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import networkx as nx
+
+from frazil.models.causal.causes import CauseDraws
+from frazil.models.causal.factors import Array
+from frazil.models.causal.graph import causal_graph, factors_reached, graph_of, node_of
+from frazil.models.causal.nodes import Node, refused
+from frazil.models.causal.structural_equations import EQUATIONS, NodeValue, StageHistory, World
+from frazil.models.records import MovieEvidence
+
+
+class StructuralModel:
+    """A checked graph whose nodes compute. Travels between processes as its nodes and arrows.
+
+    Raises
+    ------
+    SettingsError
+        A node names an equation that is not registered, or has no arrow from what its equation reads.
+    """
+
+    def __init__(self, graph: nx.DiGraph, path: Path | None = None) -> None:
+        self.graph = nx.freeze(graph)
+        self._nodes: dict[str, Node] = {name: node_of(graph, name) for name in graph}
+        self._order = tuple(nx.topological_sort(graph))
+        self._after: dict[str, tuple[str, ...]] = {}
+        self._before: dict[frozenset[str], tuple[str, ...]] = {}
+        for node in self._nodes.values():
+            _check(graph, node, path)
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return _model_again, (tuple(self._nodes.values()), tuple(self.graph.edges))
+
+    @cached_property
+    def losses(self) -> tuple[str, ...]:
+        """Nodes that are a loss with an equation, in the order of causes before effects."""
+        return tuple(name for name in self._order if self._is_loss(self._nodes[name]))
+
+    def world(
+        self,
+        evidence: MovieEvidence,
+        causes: CauseDraws,
+        k_per_angstrom: Array,
+        *,
+        stage: StageHistory | None = None,
+        wanted: Collection[str] | None = None,
+    ) -> World:
+        """A movie as it was taken, with the values of the `wanted` nodes (None: all) and of what they follow from."""
+        world = World(evidence, causes, k_per_angstrom, stage)
+        return self._computed(world, self._order if wanted is None else self._leading_to(frozenset(wanted)))
+
+    def done(self, world: World, node: str, value: NodeValue) -> World:
+        """The movie under do(node := value); what leads to no loss is not computed."""
+        return self._computed(world.with_value(node, value), self._downstream(node))
+
+    def _leading_to(self, wanted: frozenset[str]) -> tuple[str, ...]:
+        if wanted not in self._before:
+            needed = wanted.union(*(nx.ancestors(self.graph, name) for name in wanted))
+            self._before[wanted] = tuple(name for name in self._order if name in needed)
+        return self._before[wanted]
+
+    def factors_reached(self, node: str) -> tuple[str, ...]:
+        """Factors with an equation that an intervention on a node changes, in the graph's order."""
+        return tuple(name for name in factors_reached(self.graph, node) if name in self.losses)
+
+    def _downstream(self, node: str) -> tuple[str, ...]:
+        """What is computed again once the arrows into a node are cut."""
+        if node not in self._after:
+            cut = nx.DiGraph(self.graph)
+            cut.remove_edges_from(list(cut.in_edges(node)))
+            reached = nx.descendants(cut, node)
+            leading = self._leading_to(frozenset(self.losses))
+            self._after[node] = tuple(name for name in leading if name in reached)
+        return self._after[node]
+
+    def _computed(self, world: World, names: Collection[str]) -> World:
+        for name in names:
+            if self._nodes[name].mechanism:
+                world = world.with_value(name, EQUATIONS[self._nodes[name].mechanism].compute(world))
+        return world
+
+    def _is_loss(self, node: Node) -> bool:
+        return node.kind == "factor" and bool(node.mechanism)
+
+
+def _check(graph: nx.DiGraph, node: Node, path: Path | None) -> None:
+    if not node.mechanism:
+        return
+    if node.mechanism not in EQUATIONS:
+        raise refused(
+            node.name,
+            f"names the unknown mechanism `{node.mechanism}`",
+            f"write an `equation`, or use one of: {', '.join(EQUATIONS)}",
+            path,
+        )
+    missing = [read for read in EQUATIONS[node.mechanism].reads if not graph.has_edge(read, node.name)]
+    if missing:
+        raise refused(
+            node.name, f"is computed from {', '.join(missing)}, from where no arrow comes", "draw the arrow", path
+        )
+
+
+@lru_cache(maxsize=8)
+def structural_model(extension: Path | None = None) -> StructuralModel:
+    """The shipped graph, or a session's: setting `causal.graph`. Raises `SettingsError`."""
+    return StructuralModel(causal_graph(extension), extension)
+
+
+@lru_cache(maxsize=8)
+def _model_again(nodes: tuple[Node, ...], edges: tuple[tuple[str, str], ...]) -> StructuralModel:
+    return StructuralModel(graph_of(nodes, edges))

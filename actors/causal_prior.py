@@ -44,7 +44,8 @@ class CausalPriorActor:
         """The next version from an epoch's results and what people announced before its last movie; what the evaluators
         doubt moves it less."""
         evidence = [result.evidence for result in results if result.evidence is not None]
-        return update(prior, evidence, temper=epoch_temper(results), forgetting=forgetting, announced=announced)
+        temper = epoch_temper(results, len(prior.independence.failed))
+        return update(prior, evidence, temper=temper, forgetting=forgetting, announced=announced)
 
     def advise(
         self,

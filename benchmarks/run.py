@@ -24,6 +24,7 @@ CLAIMS = {
     "causal_cost": "attribution.cost",
     "ctf_accuracy": "ctf.bench",
     "experiments": "attribution.experiments",
+    "how_known": "attribution.how_known",
     "http_load": "operation.http_load",
     "impact_forecast": "evaluators.impact_forecast",
     "k3_replay": "throughput.k3_replay",

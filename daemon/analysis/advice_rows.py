@@ -13,6 +13,8 @@ from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS, FACTORS
+from frazil.models.causal.graph import causal_graph
+from frazil.models.causal.independence import broken_claim
 from frazil.models.causal.information import LEAST_MOVIES
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import PriorSnapshot
@@ -67,6 +69,18 @@ def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
         created_utc_us=utc_us,
         remedy=_AS_ANNOUNCED if meant else _REMEDIES.get(point.channel) or _REMEDIES.get(point.cause, _OTHERWISE),
         alert_id=f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}",
+    )
+
+
+def graph_alert(name: str, *, utc_us: int) -> AlertRow:
+    """A word to a person about a claim of the causal graph that the session refutes; by an id that stays the same."""
+    return AlertRow(
+        severity="warning",
+        subject="graph",
+        text=broken_claim(causal_graph(), name),
+        created_utc_us=utc_us,
+        remedy="nothing: movies are processed as before; advice that rests on it is withdrawn, frazil learns slower",
+        alert_id=f"graph-{name.replace('|', '-').replace('_', '-')}",
     )
 
 

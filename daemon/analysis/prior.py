@@ -264,19 +264,21 @@ class PriorVersions:
         ]
 
     def _record(self, snapshot: PriorSnapshot) -> bool:
-        """Store a version and tell of changes that it found; returns whether there are any."""
+        """Store a version and tell of changes that it found and claims that it broke; returns whether there are any."""
         before = self.snapshot(snapshot.version - 1)
         news = snapshot.change_points[len(before.change_points) :]
+        broken = snapshot.independence.failed[len(before.independence.failed) :]
         self._store.write(
             WritePolicy.DURABLE,
             causal_writes.record_version,
             self._row(snapshot),
             advice_rows.change_rows(snapshot, self._found_with()),
-            [advice_rows.change_alert(point, utc_us=self._utc_us()) for point in news],
+            [advice_rows.change_alert(point, utc_us=self._utc_us()) for point in news]
+            + [advice_rows.graph_alert(name, utc_us=self._utc_us()) for name in broken],
         )
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)
-        return bool(news)
+        return bool(news or broken)
 
     def _row(self, snapshot: PriorSnapshot) -> PriorRow:
         mean, sd = snapshot.strengths()

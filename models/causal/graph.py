@@ -6,7 +6,7 @@ them; `structural_model` evaluates them, also after an intervention. Here it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -90,6 +90,14 @@ def graph_of(nodes: Iterable[Node], edges: Iterable[tuple[str, str]]) -> nx.DiGr
 def node_of(graph: nx.DiGraph, name: str) -> Node:
     node: Node = graph.nodes[name]["node"]
     return node
+
+
+def listed(words: Sequence[str]) -> str:
+    """
+    >>> listed(["ice", "drift", "tilt"])
+    'ice, drift and tilt'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def factors_reached(graph: nx.DiGraph, cause: str) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from frazil.models.causal import counts, settle
 from frazil.models.causal.adjustment import Design, Effect, Observed, Untold, adjusted_effect, comparable
 from frazil.models.causal.causes import standard_normals
 from frazil.models.causal.factors import Array
-from frazil.models.causal.graph import node_of
+from frazil.models.causal.graph import listed, node_of
 from frazil.models.causal.identification import Identification, Way, identify
+from frazil.models.causal.independence import broken_claim, resting_on
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.measured import DISCRETE, LEAST_WAIT_S, Measured, measured
 from frazil.models.causal.mechanisms import coincidence_loss
@@ -118,6 +119,10 @@ def how_known(
     experiment = (experiments or {}).get(node)
     if experiment is not None:
         return Provenance(KnownBy.MEASURED, experiment.sentence, contradicted=not experiment.pays)
+    broken = resting_on(graph, node, prior.independence.failed)
+    if broken:
+        why = "; ".join(broken_claim(graph, name) for name in broken)
+        return Provenance(KnownBy.PHYSICS, f"what it rests on does not hold: {why}", contradicted=True)
     witness = _WITNESSES.get(node)
     if witness is None:
         return _physics("nothing that every movie shows tells of it")
@@ -232,15 +237,11 @@ def _factors(witness: _Witness, slope: float, low: float, high: float) -> str:
 
 
 def _alike(held: Sequence[str]) -> str:
-    return f" alike in {_listed(held)}" if held else ""
+    return f" alike in {listed(held)}" if held else ""
 
 
 def _fixed(held: Sequence[str]) -> str:
-    return f" (held fixed: {_listed(held)})" if held else ""
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([*[", ".join(words[:-1])][: len(words) > 1], *words[-1:]])
+    return f" (held fixed: {listed(held)})" if held else ""
 
 
 def _subject(graph: nx.DiGraph, node: str) -> str:

@@ -21,6 +21,8 @@ from frazil.models.causal.change_points import (
 )
 from frazil.models.causal.draws import unit_losses
 from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array, curves_at
+from frazil.models.causal.graph import causal_graph
+from frazil.models.causal.independence import IndependenceRecord, seen, with_movies
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, least_usual
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior
@@ -93,7 +95,15 @@ def update(
         change_points=changes,
         usual_before=usual_before,
         change_sd=_change_sd(prior, learnt),
+        independence=_independence(prior, movies, changed=change is not None),
     )
+
+
+def _independence(prior: PriorSnapshot, movies: Sequence[MovieEvidence], *, changed: bool) -> IndependenceRecord:
+    """What the session says of the graph's claims; movies on both sides of a change are not compared."""
+    if changed:
+        return replace(prior.independence, waiting=())
+    return with_movies(prior.independence, seen(movies), causal_graph())
 
 
 def _taken_in(movies: Sequence[MovieEvidence], prior: PriorSnapshot, learnt: _Learnt, temper: float) -> list[WindowRow]:

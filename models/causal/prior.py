@@ -11,13 +11,14 @@ the same however many came before (docs/science.md):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.change_points import ChangePoint, WindowRow
 from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
+from frazil.models.causal.independence import IndependenceRecord
 from frazil.models.records import ExposureFacts
 
 COLUMNS = BAND_COUNT + len(MODELLED_FACTORS) + 1
@@ -74,6 +75,8 @@ class PriorSnapshot:
     change has brought is no news only to those who never saw the session before it. Empty: nothing has changed."""
     change_sd: tuple[float, ...] = ()
     """Root mean square change of each factor's mean loss at 5 A by the last epoch, in its sd: the loop's log."""
+    independence: IndependenceRecord = field(default_factory=IndependenceRecord)
+    """What the session has said so far of the independences that the causal graph claims."""
 
     def moments(self) -> tuple[Array, Array]:
         """Mean (COLUMNS,) and covariance (COLUMNS, COLUMNS) of theta."""

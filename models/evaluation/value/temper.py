@@ -35,10 +35,12 @@ def temper(reliabilities: Mapping[str, float]) -> float:
     return math.prod(reliabilities[name] for name in _NAMES) ** (1 / len(_NAMES))
 
 
-def epoch_reliabilities(results: Sequence[MovieResult]) -> dict[str, float]:
+def epoch_reliabilities(results: Sequence[MovieResult], broken_claims: int = 0) -> dict[str, float]:
     """The reliability of an epoch's evidence by evaluator.
 
-    logic: share of what the results claim of themselves that is not refuted. reproducibility: mean agreement of the
+    logic: share of what the results claim of themselves that is not refuted, divided by one more than the claims of
+    the causal graph that the session has refuted (`broken_claims`): what is learnt with a graph that does not hold is
+    half as reliable, or less. reproducibility: mean agreement of the
     halves, over movies where it can be had. meta: share of movies whose CTF fit trusts itself (with one success in two
     assumed beforehand): where most fits fail, the others are doubted too. novelty has said nothing that could be
     wrong, and the forecast of citations is no evidence about a movie (versions of the prior must not wait for it): 1.
@@ -49,7 +51,7 @@ def epoch_reliabilities(results: Sequence[MovieResult]) -> dict[str, float]:
     clipped = [min(1.0, max(0.0, value)) for value in agreements]
     trusted = sum(result.ctf.reliable for result in results)
     return {
-        "logic": reliability(1.0 - refuted / len(claims)) if claims else 1.0,
+        "logic": reliability((1.0 - refuted / len(claims) if claims else 1.0) / (1 + broken_claims)),
         "novelty": 1.0,
         "impact": 1.0,
         "reproducibility": reliability(sum(clipped) / len(clipped)) if clipped else 1.0,
@@ -57,9 +59,9 @@ def epoch_reliabilities(results: Sequence[MovieResult]) -> dict[str, float]:
     }
 
 
-def epoch_temper(results: Sequence[MovieResult]) -> float:
-    """g of an epoch, (0, 1]; 1 without results (there is nothing to doubt)."""
-    return temper(epoch_reliabilities(results))
+def epoch_temper(results: Sequence[MovieResult], broken_claims: int = 0) -> float:
+    """g of an epoch, (0, 1]; 1 without results and broken claims of the graph (there is nothing to doubt)."""
+    return temper(epoch_reliabilities(results, broken_claims))
 
 
 def evaluate(round_number: int, results: Sequence[MovieResult]) -> Verdict:
@@ -70,5 +72,8 @@ def evaluate(round_number: int, results: Sequence[MovieResult]) -> Verdict:
         temper(reliabilities),
         unit="exponent",
         evidence={"reliabilities": reliabilities, "prior_version": round_number + 1, "movies": len(results)},
-        does_not_know=("the calibration of novelty and impact: neither moves g",),
+        does_not_know=(
+            "the calibration of novelty and impact: neither moves g",
+            "what claims of the causal graph that the session refutes take off besides",
+        ),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.attribution.confounded_sessions import EFFECT, HOLES, confounded
 from frazil.models.causal.adjustment import Design, Effect, Observed, Untold, adjusted_effect, comparable, slopes
 from frazil.models.causal.factors import Array
 from frazil.models.causal.refutation import (
@@ -17,35 +18,6 @@ from frazil.models.causal.refutation import (
     random_common_cause,
     robustness_value,
 )
-
-EFFECT = -0.5
-HOLES = 6
-
-
-def settling(
-    seed: int,
-    *,
-    effect: float = EFFECT,
-    by_order: float = 0.4,
-    stop_sd: float = 0.3,
-    waits_s: float = 8.0,
-    movies: int = 96,
-) -> Observed:
-    """Stops of six holes: the later the hole, the longer the stage has stood, and the more the foil moves for reasons
-    of its own. The wait after a move differs from stop to stop, and so does the stage's drift."""
-    random = np.random.default_rng(seed)
-    stop, order = np.arange(movies) // HOLES, np.arange(movies) % HOLES
-    stops = movies // HOLES
-    settled_s = 2.0 + random.exponential(waits_s, stops)[stop] + 6.0 * order + random.uniform(0, 6, movies)
-    treatment = np.log(settled_s)
-    outcome = effect * treatment + by_order * order + random.normal(0, stop_sd, stops)[stop]
-    return Observed(
-        treatment,
-        outcome + random.normal(0, 0.4, movies),
-        strata={"hole_order": order.astype(float)},
-        levels={"session_time": np.arange(movies) / movies},
-        stops=stop.astype(float),
-    )
 
 
 def told(observed: Observed) -> Effect:
@@ -60,7 +32,7 @@ def naive_slope(observed: Observed) -> float:
 
 def test_confounded_by_the_order_of_holes_the_adjusted_interval_holds_the_truth() -> None:
     """Twenty worlds; the plain slope has the wrong sign in all of them."""
-    worlds = [settling(seed) for seed in range(100, 120)]
+    worlds = [confounded(seed) for seed in range(100, 120)]
     assert all(naive_slope(world) > 0.0 for world in worlds)
     inside = [effect.low <= EFFECT <= effect.high for effect in map(told, worlds)]
     assert sum(inside) >= 18
@@ -68,7 +40,7 @@ def test_confounded_by_the_order_of_holes_the_adjusted_interval_holds_the_truth(
 
 @pytest.mark.parametrize("effect", [0.0, EFFECT])
 def test_intervals_hold_what_they_state(effect: float) -> None:
-    effects = [adjusted_effect(settling(seed, effect=effect)) for seed in range(400)]
+    effects = [adjusted_effect(confounded(seed, effect=effect)) for seed in range(400)]
     held = [one.low <= effect <= one.high for one in effects if isinstance(one, Effect)]
     assert len(held) > 350
     assert 0.93 <= np.mean(held) <= 0.995
@@ -87,7 +59,7 @@ def test_a_spread_that_grows_with_the_treatment_does_not_narrow_the_interval() -
 
 def test_the_error_is_that_of_leaving_out_each_stop_in_turn() -> None:
     """Against fits made anew without each stop."""
-    world = settling(3)
+    world = confounded(3)
     design = comparable(world)
     assert isinstance(design, Design)
     (slope,), (sd,), _ = slopes(design, design.treatment[None, :])
@@ -107,7 +79,7 @@ def test_the_error_is_that_of_leaving_out_each_stop_in_turn() -> None:
 
 def test_what_the_order_of_holes_decided_cannot_be_told() -> None:
     """Every stop waited alike: the plain slope is as sure as can be, and there is no answer."""
-    world = settling(1)
+    world = confounded(1)
     order = world.strata["hole_order"]
     bound = replace(world, treatment=np.log(8.0 + 6.0 * order))
     answer = adjusted_effect(bound)
@@ -126,7 +98,7 @@ def test_what_the_order_of_holes_decided_cannot_be_told() -> None:
     ],
 )
 def test_without_overlap_there_is_no_answer(change: dict[str, Array], says: str) -> None:
-    answer = adjusted_effect(replace(settling(2), **change))  # type: ignore[arg-type]
+    answer = adjusted_effect(replace(confounded(2), **change))  # type: ignore[arg-type]
     assert isinstance(answer, Untold)
     assert says in answer.reason
 
@@ -134,7 +106,7 @@ def test_without_overlap_there_is_no_answer(change: dict[str, Array], says: str)
 def test_a_treatment_that_varied_at_one_stop_alone_cannot_be_told() -> None:
     treatment = np.zeros(60)
     treatment[:6] = np.arange(6)
-    answer = adjusted_effect(replace(settling(4, movies=60), treatment=treatment, strata={}, levels={}))
+    answer = adjusted_effect(replace(confounded(4, movies=60), treatment=treatment, strata={}, levels={}))
     assert isinstance(answer, Untold)
 
 
@@ -143,17 +115,17 @@ def test_the_placebo_finds_something_as_rarely_as_it_states() -> None:
     is there in worlds with a clear one."""
     false = []
     for seed in range(60):
-        design = comparable(settling(seed, effect=0.0))
+        design = comparable(confounded(seed, effect=0.0))
         if isinstance(design, Design):
             slope, sd, freedom = slopes(design, dealt_anew(design, SHUFFLES))
             false.append(np.mean(np.abs(slope) > 1.96 * sd * np.sqrt(1 + 4 / freedom)))
     assert 0.01 <= np.mean(false) <= 0.07
-    clear = [placebo(settling(seed, effect=-3.0)).passed for seed in range(20)]
+    clear = [placebo(confounded(seed, effect=-3.0)).passed for seed in range(20)]
     assert sum(clear) >= 18
 
 
 def test_the_placebo_keeps_strata_and_stops_together() -> None:
-    design = comparable(settling(5))
+    design = comparable(confounded(5))
     assert isinstance(design, Design)
     (made,) = dealt_anew(design, 1)
     for cell in range(HOLES):
@@ -193,7 +165,7 @@ def test_a_hidden_cause_of_both_is_seen_by_the_negative_control() -> None:
 
 
 def test_a_made_up_confounder_moves_little_but_for_a_design_that_hangs_by_a_thread() -> None:
-    assert random_common_cause(settling(6), told(settling(6))).passed
+    assert random_common_cause(confounded(6), told(confounded(6))).passed
     random = np.random.default_rng(2)
     confounder = random.normal(size=12)
     levels = {f"c{n}": random.normal(size=12) for n in range(5)}

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.attribution.confounded_sessions import HOLES, learnt, settling_session
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.knowledge import how_known, judged
 from frazil.models.causal.measured import measured
 from frazil.models.causal.provenance import Experiment, KnownBy, Provenance
 from frazil.models.records import MovieEvidence
-from tests.common.settling_sessions import HOLES, learnt, settling_session
 
 WAIT = Advice(
     *("motion", "settle+10s", "session", 0.3, 0.2, 0.4, None, None, None, None, 0.26, None, "wait"), node="settle_time"

@@ -151,6 +151,7 @@ def test_doubtful_epochs_have_a_smaller_temper(truth: SimpleNamespace) -> None:
     false = [replace(result, ctf=replace(result.ctf, fit_resolution_angstrom=2.0)) for result in good]
     assert epoch_temper(good) > 0.98
     assert epoch_temper([]) == 1.0
+    assert epoch_temper(good, broken_claims=1) == pytest.approx(0.5**0.2 * epoch_temper(good))
     assert epoch_temper(apart) < 0.9
     assert epoch_temper(blind) < 0.85
     assert epoch_reliabilities(false)["logic"] == pytest.approx(0.75)

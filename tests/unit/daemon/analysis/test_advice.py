@@ -264,6 +264,20 @@ def test_a_change_is_told_once(open_desk, movies, ray, store):
     assert again["acknowledged_by"] == "anna"
 
 
+def break_a_claim(prior, results, forgetting, announced):
+    broken = replace(prior.independence, failed=("steady_drift|counted_electrons",))
+    return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, independence=broken)
+
+
+def test_a_claim_of_the_graph_that_does_not_hold_is_told_once(open_desk, movies, ray, store):
+    ray.answers["learn"] = break_a_claim
+    run(open_desk())
+    finish(open_desk())
+    (alert,) = [row for row in store.named("alerts").as_dicts() if row["subject"] == "graph"]
+    assert str(alert["text"]).startswith("drift of the stage and electrons counted go together in this session")
+    assert alert["severity"] == "warning"
+
+
 def test_a_change_that_was_announced_is_no_warning():
     (said, meant) = (
         advice_rows.change_alert(one, utc_us=1) for one in (CHANGE, replace(CHANGE, announced="spot size 5"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.causal.causes import CauseDraws
+from frazil.models.causal.causes import CauseDraws, centre_and_sd, normals_of
 from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import (
     ALL_FACTORS,
@@ -18,7 +18,7 @@ from frazil.models.causal.factors import (
     curves_at,
 )
 from frazil.models.causal.mechanisms import MECHANISMS, ice_pattern
-from frazil.models.causal.naming import NAMED_PER_ANGSTROM, name_cause
+from frazil.models.causal.naming import NAMED_PER_ANGSTROM, by_root, excess_by_root, name_cause
 from frazil.models.causal.particles import SessionParticles, draw_particles, session_particles
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
 from frazil.models.causal.rings import EFFECTS_COVARIANCE, FALL_SD, fall_curve, ring_rows
@@ -28,6 +28,9 @@ from frazil.models.records import CausalLosses, MovieEvidence
 
 _LEAST_SD = 0.01
 _LEAST_SPECIMEN_SHARE = 0.1
+COMMON_BLUR_SD = 0.45
+"""ln SSNR at 5 A that all movies of a session may lose to what no mechanism here knows: a B-factor of some 20 A2. Maps
+of good sessions fall by 50 to 100 A2 in all (Rosenthal & Henderson 2003, J. Mol. Biol. 333, 721, and since)."""
 _RINGS_OF_ICE_SD = 1.0
 """Rings are made by the ice as well as by the specimen, and a ring averages over crowded and empty places: what they
 predict of the specimen is no better than this (docs/decisions/0013; halves of the same movie know more of it)."""
@@ -54,9 +57,10 @@ def attribute(
 
     `session`, `particles`: what the map has said since of the session's particles and of this movie's.
 
-    Each factor's loss is the mean over draws of its causes, its sd theirs. What the movie's own rings fall below the
-    expected by, growing with k^2 and beyond what fields of one session differ by, is `unexplained`; it is never spread
-    over the other causes. A level alone is crowding, not a loss.
+    Each factor's loss is the median over draws of its causes, its sd from their central 68 % (`centre_and_sd`). What
+    the movie's own rings fall below the expected by, growing with k^2 and beyond what fields of one session differ by,
+    is `unexplained`; it is never spread over the other causes. A level alone is crowding, not a loss. What blurs all
+    movies of a session alike no ring can tell: the sd of `unexplained` has it.
     """
     bands = band_frequencies_per_angstrom()
     draws = draw_causes(evidence, prior)
@@ -74,16 +78,17 @@ def attribute(
     effects, effects_covariance = (
         (np.zeros(2), EFFECTS_COVARIANCE) if rows is None else rows.effects_given(*prior.moments())
     )
-    unexplained, unexplained_sd = _unexplained(float(effects[1]), float(effects_covariance[1, 1]), bands)
-    table = {name: (row.mean(axis=0), row.std(axis=0)) for name, row in losses.items()}
-    table["unexplained"] = (unexplained, unexplained_sd)
+    fall, fall_sd = float(effects[1]), float(np.sqrt(max(effects_covariance[1, 1], 0.0)))
+    table = {name: centre_and_sd(row) for name, row in losses.items()}
+    own = max(0.0, -fall - FALL_SD)
+    table["unexplained"] = (own * fall_curve(bands), float(np.hypot(fall_sd, COMMON_BLUR_SD)) * fall_curve(bands))
     # What rings the ice makes by itself is noise to the specimen.
     ice_ssnr = np.median(ice_pattern(evidence, draws, bands), axis=0)
     log_ssnr, log_ssnr_sd = _predicted_log_ssnr(prior, unit, effects, effects_covariance, ice_ssnr)
     frequency = tuple(bands.tolist())
     at_5_angstrom = {name: curves_at(NAMED_PER_ANGSTROM, row) for name, row in losses.items()}
-    at_5_angstrom["unexplained"] = curves_at(NAMED_PER_ANGSTROM, unexplained[None, :])
-    named = name_cause(evidence, draws, at_5_angstrom, prior.window, prior.usual_before)
+    at_5_angstrom["unexplained"] = _own_blur(fall, fall_sd)
+    named = name_cause(excess_by_root(by_root(evidence, draws, at_5_angstrom), prior))
     return Attribution(
         losses=CausalLosses(
             factor_names=ALL_FACTORS,
@@ -138,15 +143,26 @@ def explained_losses(evidence: MovieEvidence, draws: CauseDraws) -> Array:
     return np.asarray(sum(MECHANISMS[name](evidence, draws, bands).mean(axis=0) for name in names))
 
 
+def unexplained_share(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> tuple[float, float]:
+    """Mean loss at 5 A that no cause explains, and its sd: what is common to all movies does not average out."""
+    own, variance = 0.0, 0.0
+    for movie in movies:
+        rows = ring_rows(movie, unit_losses(movie))
+        effects, covariance = (np.zeros(2), EFFECTS_COVARIANCE)
+        if rows is not None:
+            effects, covariance = rows.effects_given(*prior.moments())
+        own += max(0.0, -float(effects[1]) - FALL_SD) / len(movies)
+        variance += float(covariance[1, 1]) / len(movies) ** 2
+    return own, float(np.hypot(np.sqrt(variance), COMMON_BLUR_SD))
+
+
 def session_of(movies: Sequence[tuple[MovieEvidence, ParticleEvidence]], prior: PriorSnapshot) -> SessionParticles:
     """What the particles of a session's movies say together, the other causes being as `prior` has them."""
     explained = [explained_losses(movie, draw_causes(movie, prior)) for movie, _ in movies]
     return session_particles(movies, explained)
 
 
-def _unexplained(fall: float, fall_variance: float, bands: Array) -> tuple[Array, Array]:
-    """Fall beyond what fields of one session differ by (one sd of it), and its sd."""
-    sd = float(np.sqrt(max(fall_variance, 0.0)))
-    beyond = max(0.0, -fall - FALL_SD)
-    curve = fall_curve(bands)
-    return beyond * curve, sd * curve
+def _own_blur(fall: float, fall_sd: float) -> Array:
+    """(S,) draws of the loss at 5 A that sets this movie's rings apart: what they fall below the session's by, beyond
+    what one field in twenty does."""
+    return np.maximum(0.0, -(fall + fall_sd * normals_of("ring_fall")) - 2.0 * FALL_SD)

@@ -17,6 +17,8 @@ from frazil.models.causal.factors import MODELLED_FACTORS, Array
 
 DRAWS = 64
 _OWN_NORMALS = ("focal_spread", "dqe_zero", "dqe_nyquist", "coma", "shift_error", "blur", "height_share", "settle")
+_LATER_NORMALS = ("ring_fall",)
+"""Of a sequence of their own: the columns before them stay what they were."""
 COUNT_NORMALS = slice(0, 3)
 """Columns of `standard_normals` that `counts.draw` uses; one for the strength of each modelled factor follows, then
 those of `_OWN_NORMALS`."""
@@ -27,18 +29,19 @@ evaluated here, its strength is the square of the ratio to this."""
 COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD = 0.12, 0.7
 """Beam tilt that image shift leaves uncompensated (Cheng et al. 2018, J. Struct. Biol. 204, 270, and what RELION's
 users refine: 0.05 to 0.3 mrad/um). Rings do not show coma: only particles will sharpen this."""
-FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 50.0, 0.35
-"""Cc 2.7 mm with 0.7 eV (Schottky) or 0.3 eV (cold) at 300 kV."""
+FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 55.0, 0.5
+"""Cc 2.7 mm with 0.3 eV (cold) to 0.9 eV (Schottky) at 300 kV, and the ripple of voltage and lens currents: 20 to
+150 A. Nothing in a session tells it."""
 DQE_ZERO_MEDIAN, DQE_ZERO_SD = 0.9, 0.06
 DQE_NYQUIST_MEDIAN, DQE_NYQUIST_LN_SD = 0.38, 0.3
 """Counting cameras at 200-300 kV, published curves (McMullan et al. 2014, Ultramicroscopy 147, 156)."""
 SHIFT_ERROR_LN_SD = 0.4
 """How far stated errors of shifts may be off."""
-BLUR_LN_SD = 0.3
-"""Of the travel inside a frame, inferred from its neighbours' positions."""
-HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD = 0.75, 0.35
-"""Of the ice's thickness that particles' heights spread over: all of it, or near one surface (Noble et al. 2018, eLife
-7:e34257)."""
+BLUR_LN_SD = 0.25
+"""Of the square of the travel inside a frame, inferred from its neighbours' positions."""
+HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD = 0.5, 0.5
+"""Of the ice's thickness that particles' heights spread over: nine of ten particles lie at a surface, in some grids at
+one of them, in others at both (Noble et al. 2018, eLife 7:e34257)."""
 HETEROGENEITY_SD_AT_5_ANGSTROM = 0.2
 """Without particles nothing is known of heterogeneity: its loss is 0 with this sd, growing with k^2."""
 
@@ -86,17 +89,34 @@ class CauseDraws:
 @lru_cache(maxsize=1)
 def standard_normals() -> Array:
     """(S, columns) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
-    uniform = qmc.Sobol(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), scramble=True, seed=20150629).random(DRAWS)
-    z = np.asarray(norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4)))
-    z -= z.mean(axis=0)
-    z = np.asarray(z / z.std(axis=0))
+    first = _sobol_normals(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), seed=20150629)
+    z = np.concatenate([first, _sobol_normals(len(_LATER_NORMALS), seed=20180713)], axis=1)
     z.flags.writeable = False
     return z
 
 
+def _sobol_normals(columns: int, seed: int) -> Array:
+    uniform = qmc.Sobol(columns, scramble=True, seed=seed).random(DRAWS)
+    z = np.asarray(norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4)))
+    z -= z.mean(axis=0)
+    return np.asarray(z / z.std(axis=0))
+
+
 def normals_of(name: str) -> Array:
     """(S,) the column of a quantity that has one of its own."""
-    return standard_normals()[:, STRENGTH_NORMALS.stop + _OWN_NORMALS.index(name)]
+    return standard_normals()[:, STRENGTH_NORMALS.stop + (*_OWN_NORMALS, *_LATER_NORMALS).index(name)]
+
+
+def centre_and_sd(draws: Array) -> tuple[Array, Array]:
+    """Median over the first axis of draws (S, ...), and an sd whose one and 1.96 multiples hold about 68 and 95 %.
+
+    Losses go with squares of what is uncertain, so that their draws have a long tail: a mean would lie above most of
+    them, and their standard deviation would be the tail's. Half the width of the central 68 % is taken, or what it
+    takes for 1.96 sd to reach past 92 % of the draws on either side.
+    """
+    least, low, centre, high, most = np.quantile(draws, (0.08, 0.16, 0.5, 0.84, 0.92), axis=0)
+    tail = np.maximum(most - centre, centre - least) / 1.96
+    return np.asarray(centre), np.asarray(np.maximum((high - low) / 2, tail))
 
 
 def lognormal(median: float, ln_sd: float, z: Array) -> Array:

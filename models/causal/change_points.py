@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal.factors import Array
+from frazil.models.records import MovieEvidence
 
 WINDOW_MOVIES = 40
 _LEAST_BEFORE, _LEAST_AFTER = 5, 3
@@ -68,10 +69,11 @@ _SQUARE_SD = {"counts": 0.12, "ring_level": 0.35, "ring_fall": 0.2}
 window's own squares show counts with it, this with the weight of ..."""
 _SQUARE_WEIGHT = 2.0
 """... so many squares."""
-_DOUBTED = {"ln_stated_rate": 20}
+_DOUBTED = {"ln_stated_rate": 20, "counts": 10}
 """Where exposures are ended by counted dose the stated rate follows the ice, and neighbours are alike: the scatter of a
-small window says too little there. Its likelihood ratio is that of an unknown variance (Student's t), known as well as
-from so many movies more."""
+small window says too little there. Counts are not Gaussian either: four thick holes one after the other at the start
+are no other beam. The likelihood ratio is that of an unknown variance (Student's t), known as well as from so many
+movies more."""
 _NEAR_BORDER = 3
 _OUTLIER, _FAR = 3.0, 6.0
 _PLACES = 6
@@ -86,6 +88,8 @@ class WindowRow:
     losses_at_5_angstrom: tuple[float, ...]
     """In the order of `factors.ALL_FACTORS`."""
     grid_square: str | None = None
+    evidence: MovieEvidence | None = None
+    """Of the newest ones, without rings: what movies usually lose is asked again of every version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frazil.models.causal.attribution import unexplained_share
+from frazil.models.causal.causes import centre_and_sd
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.factors import MODELLED_FACTORS, Array
 from frazil.models.causal.information import has_told, told_nats
-from frazil.models.causal.naming import NAMED_PER_ANGSTROM
+from frazil.models.causal.naming import losses_at_5_angstrom
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
-from frazil.models.causal.structural_model import structural_model
 from frazil.models.records import MovieEvidence
 
 SHARED = (*MODELLED_FACTORS, "aberrations", "defocus_spread")
-"""`unexplained` is of single movies, `heterogeneity` waits for particles."""
+"""Factors that follow from a movie's causes; `unexplained` is told beside them, `heterogeneity` waits for particles."""
 TOLERANCE_LN_SSNR = 0.25
 """A quarter of a natural logarithm: the precision that attribution is held to, and about 5 % of a resolution."""
 
@@ -52,25 +53,32 @@ def shares(
     """
     if not movies:
         return ()
-    now = _mean_losses(movies, prior)
-    before = _mean_losses(movies, physics_prior() if first is None else first)
-    rows = []
-    for name in SHARED:
-        mean, sd = float(now[name].mean()), float(now[name].std())
-        first_mean, first_sd = float(before[name].mean()), float(before[name].std())
-        nats = 0.0 if prior.version == 0 else told_nats(mean, sd, first_mean, first_sd)
-        known = prior.version > 0 and sd <= TOLERANCE_LN_SSNR and has_told(mean, sd, first_mean, first_sd)
-        rows.append(Share(name, max(mean, 0.0), sd, first_sd, nats, known))
+    before = physics_prior() if first is None else first
+    now, then = _known(movies, prior), _known(movies, before)
+    rows = [_share(name, prior.version, now[name], then[name]) for name in now]
     return tuple(sorted(rows, key=lambda share: -share.loss_ln_ssnr))
+
+
+def _share(factor: str, version: int, now: tuple[float, float], first: tuple[float, float]) -> Share:
+    """`now`, `first`: mean loss and its sd by this version and by version 0."""
+    nats = 0.0 if version == 0 else told_nats(*now, *first)
+    known = version > 0 and now[1] <= TOLERANCE_LN_SSNR and has_told(*now, *first)
+    return Share(factor, max(now[0], 0.0), now[1], first[1], nats, known)
+
+
+def _known(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, tuple[float, float]]:
+    """By factor the mean loss at 5 A and its sd."""
+    known = {}
+    for name, draws in _mean_losses(movies, prior).items():
+        centre, sd = centre_and_sd(draws)
+        known[name] = (float(centre), float(sd))
+    return {**known, "unexplained": unexplained_share(movies, prior)}
 
 
 def _mean_losses(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, Array]:
     """(S,) draws of the mean loss at 5 A by factor."""
-    bands = band_frequencies_per_angstrom()
-    total = dict.fromkeys(SHARED, np.zeros(1))
+    total: dict[str, Array] = dict.fromkeys(SHARED, np.zeros(1))
     for movie in movies:
-        world = structural_model().world(movie, draw_causes(movie, prior), bands, wanted=SHARED)
-        for name in SHARED:
-            loss = curves_at(NAMED_PER_ANGSTROM, world.values[name])
-            total[name] = total[name] + loss / len(movies)
+        loss = losses_at_5_angstrom(movie, draw_causes(movie, prior), SHARED)
+        total = {name: total[name] + loss[name] / len(movies) for name in SHARED}
     return total

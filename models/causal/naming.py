@@ -1,25 +1,30 @@
 """Which cause to name first for a movie: the one that costs it most beyond what the session's movies usually lose.
 
 Causes are named at their root: thick ice loses electrons and spreads heights, and both count as ice. A loss that every
-movie has (radiation damage, the camera) is no news about this one.
+movie has (radiation damage, the camera) is no news about this one. What is not known of a session (the zero of its
+counts, how far heights spread) is the same for all of its movies: each draw of the causes is compared with what is
+usual under the same draw, so that it does not pass for something that sets this movie apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.change_points import WindowRow
-from frazil.models.causal.factors import ALL_FACTORS, Array, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.draws import draw_causes
+from frazil.models.causal.factors import ALL_FACTORS, Array
 from frazil.models.causal.mechanisms import tilt_spread
+from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.structural_model import structural_model
 from frazil.models.records import MovieEvidence
 
 NAMED_PER_ANGSTROM = 1 / 5
 """Where losses are compared and named: detail that a map needs, and that rings still show."""
-_ROOTS = {
+_FACTORS_OF_ROOT = {
     "motion": ("motion",),
     "ice": ("ice", "defocus_spread"),
     "aberrations": ("aberrations",),
@@ -28,12 +33,20 @@ _ROOTS = {
     "radiation_damage": ("radiation_damage",),
     "unexplained": ("unexplained",),
 }
-"""Root cause and the factors through which it acts; the tilt's share of the spread of heights is a root of its own."""
-_LEAST_EXCESS = 0.25
-"""ln SSNR: less is within what good movies differ by."""
-_DOUBT = 0.35
-"""Of two causes that may have cost the same, the one that is better known to have is named: by this quantile."""
+_TILT = "defocus_spread"
+ROOTS = (*_FACTORS_OF_ROOT, _TILT)
+"""Root causes: the factors through which each acts are above; the tilt's share of the spread of heights is a root of
+its own."""
+LEAST_EXCESS_LN_SSNR = 0.25
+"""Less is within what good movies differ by."""
+_LEAST_RATIO, _LEAST_NEXT = 2.0, 0.05
+"""A cause is dominant that costs twice as much more than usual as the next one."""
+_LEAST_PROBABILITY = 0.4
+"""That a cause is the dominant one, for it to be named: two cannot be, and nothing is named where it is another."""
 _LEAST_TYPICAL_MOVIES = 3
+_USUAL_EVERY = 2
+"""What is usual is the median of every second movie of the window: a square's worth of ice is not a session's."""
+_SHIFT_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +57,85 @@ class NamedCause:
     excess_ln_ssnr: float
 
 
-def name_cause(
-    evidence: MovieEvidence,
-    draws: CauseDraws,
-    at_5_angstrom: dict[str, Array],
-    window: tuple[WindowRow, ...],
-    usual_before: tuple[float, ...] = (),
-) -> NamedCause:
-    """`at_5_angstrom`: (S,) draws of this movie's loss by factor; `window`: the newest movies, what is usual;
-    `usual_before`: what was, before the session became another one (`least_usual`)."""
-    usual = _usual(window, usual_before)
-    excess_by_factor = {name: at_5_angstrom.get(name, np.zeros(1)) - usual[name] for name in ALL_FACTORS}
-    by_root = {
-        root: np.asarray(sum(excess_by_factor[name] for name in names), dtype=np.float64)
-        for root, names in _ROOTS.items()
+def losses_at_5_angstrom(
+    evidence: MovieEvidence, draws: CauseDraws, factors: Collection[str] | None = None
+) -> dict[str, Array]:
+    """(S,) draws of this movie's loss by factor at 5 A; all that the graph computes, or those asked for."""
+    k = np.array([NAMED_PER_ANGSTROM])
+    values = structural_model().world(evidence, draws, k, wanted=factors).values
+    return {name: np.asarray(loss)[:, 0] for name, loss in values.items() if factors is None or name in factors}
+
+
+def by_root(evidence: MovieEvidence, draws: CauseDraws, at_5_angstrom: Mapping[str, Array]) -> Array:
+    """(roots, S) loss at 5 A by root cause; a factor that is not given loses nothing."""
+    nothing: Array = np.zeros(draws.blur_scale.size)
+    rows = {
+        root: np.sum([at_5_angstrom.get(name, nothing) for name in names], axis=0)
+        for root, names in _FACTORS_OF_ROOT.items()
     }
     # Heights spread because the ice is thick or because the field is tilted: each root takes its share.
-    tilt = float(curves_at(NAMED_PER_ANGSTROM, tilt_spread(evidence, draws, band_frequencies_per_angstrom())).mean())
-    share = tilt / max(float(np.mean(at_5_angstrom["defocus_spread"])), 1e-9)
-    by_root["ice"] = by_root["ice"] - share * excess_by_factor["defocus_spread"]
-    by_root["defocus_spread"] = np.asarray(share * excess_by_factor["defocus_spread"])
-    sure = {root: float(np.quantile(excess, _DOUBT)) for root, excess in by_root.items()}
-    root = max(sure, key=lambda name: sure[name])
-    excess = float(by_root[root].mean())
-    if excess < _LEAST_EXCESS or sure[root] <= 0.0:
+    spread = at_5_angstrom["defocus_spread"]
+    tilt = float(tilt_spread(evidence, draws, np.array([NAMED_PER_ANGSTROM])).mean())
+    of_tilt = tilt / max(float(np.mean(spread)), 1e-9) * spread
+    rows["ice"] = rows["ice"] - of_tilt
+    return np.array([*rows.values(), of_tilt])
+
+
+def name_cause(excess: Array) -> NamedCause:
+    """The root that is the dominant cause in most draws; `excess` (roots, S): beyond the usual (`excess_by_root`)."""
+    order = np.argsort(-excess, axis=0)
+    most = np.take_along_axis(excess, order[:1], axis=0)[0]
+    following = np.take_along_axis(excess, order[1:2], axis=0)[0]
+    dominates = (most > LEAST_EXCESS_LN_SSNR) & (most > _LEAST_RATIO * np.maximum(following, _LEAST_NEXT))
+    probability = np.array([np.mean(dominates & (order[0] == root)) for root in range(len(ROOTS))])
+    first = int(np.argmax(probability))
+    if probability[first] < _LEAST_PROBABILITY:
         return NamedCause("", 0.0)
-    return NamedCause(root, excess)
+    return NamedCause(ROOTS[first], float(np.median(excess[first])))
 
 
-def _usual(window: Sequence[WindowRow], usual_before: Sequence[float]) -> dict[str, float]:
-    """Median loss by factor of the newest movies, or what it was before a change if that was less; before there are
-    some, what physics calls usual."""
-    least = least_usual(window, usual_before)
-    return dict(zip(ALL_FACTORS, least, strict=True)) if least else _BEFORE
+def excess_by_root(of_movie: Array, prior: PriorSnapshot) -> Array:
+    """(roots, S) loss of a movie (`by_root`) beyond what is usual under the same draw, or what was usual before a
+    change if that was less; before either is known, what physics calls usual."""
+    before = _roots_of_factors(prior.usual_before) if prior.usual_before else None
+    if not prior.usual:
+        usual = (_roots_of_factors(_BEFORE) if before is None else before)[:, None]
+    else:
+        usual = np.array(prior.usual)
+        usual = usual if before is None else np.minimum(usual, before[:, None])
+    return np.asarray(of_movie - usual)
+
+
+def usual_by_root(window: Sequence[WindowRow], prior: PriorSnapshot) -> tuple[tuple[float, ...], ...]:
+    """(roots, S) median loss of the newest movies under each draw, by this version of the prior; empty: too few."""
+    rows = [(row.evidence, row) for row in window if row.evidence is not None]
+    if len(rows) < _LEAST_TYPICAL_MOVIES:
+        return ()
+    table = []
+    needed = [name for names in _FACTORS_OF_ROOT.values() for name in names]
+    unexplained = ALL_FACTORS.index("unexplained")
+    for evidence, row in rows[:: _USUAL_EVERY if len(rows) >= _USUAL_EVERY * _LEAST_TYPICAL_MOVIES else 1]:
+        draws = draw_causes(evidence, prior)
+        at_5_angstrom = losses_at_5_angstrom(evidence, draws, needed)
+        at_5_angstrom["unexplained"] = np.full(draws.blur_scale.size, row.losses_at_5_angstrom[unexplained])
+        table.append(by_root(evidence, draws, at_5_angstrom))
+    return tuple(tuple(root) for root in np.median(table, axis=0).round(4).tolist())
+
+
+def lean(evidence: MovieEvidence) -> MovieEvidence:
+    """What losses follow from, without the rings: as a prior keeps its newest movies."""
+    x, y, sd = (
+        tuple(np.round(values, _SHIFT_DIGITS).tolist())
+        for values in (evidence.shift_x_angstrom, evidence.shift_y_angstrom, evidence.shift_sd_angstrom)
+    )
+    return replace(
+        evidence,
+        shift_x_angstrom=x,
+        shift_y_angstrom=y,
+        shift_sd_angstrom=sd,
+        log_ssnr=(),
+        log_ssnr_counting_sd=(),
+    )
 
 
 def least_usual(window: Sequence[WindowRow], usual_before: Sequence[float]) -> tuple[float, ...]:
@@ -88,7 +147,13 @@ def least_usual(window: Sequence[WindowRow], usual_before: Sequence[float]) -> t
     return tuple((np.minimum(usual, usual_before) if len(usual_before) else usual).tolist())
 
 
-_BEFORE = dict.fromkeys(ALL_FACTORS, 0.0) | {
+def _roots_of_factors(losses: Sequence[float]) -> Array:
+    """(roots,) of losses in the order of `ALL_FACTORS`, the field being level."""
+    loss = dict(zip(ALL_FACTORS, losses, strict=True))
+    return np.array([*(sum(loss[name] for name in names) for names in _FACTORS_OF_ROOT.values()), 0.0])
+
+
+_GOOD = dict.fromkeys(ALL_FACTORS, 0.0) | {
     "motion": 0.3,
     "radiation_damage": 1.5,
     "spatial_coherence": 0.2,
@@ -97,6 +162,7 @@ _BEFORE = dict.fromkeys(ALL_FACTORS, 0.0) | {
     "detector": 0.3,
     "coincidence": 0.08,
     "aberrations": 0.1,
-    "defocus_spread": 0.3,
+    "defocus_spread": 0.2,
 }
 """Losses at 5 A of a good movie of 40 e/A2 in 40 nm of ice at 300 kV."""
+_BEFORE = tuple(_GOOD[name] for name in ALL_FACTORS)

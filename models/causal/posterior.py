@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.attribution import attribute
 from frazil.models.causal.change_points import (
     CHANNELS,
     WINDOW_MOVIES,
@@ -19,14 +18,19 @@ from frazil.models.causal.change_points import (
     find_change,
     in_time,
 )
-from frazil.models.causal.draws import unit_losses
-from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array, curves_at
+from frazil.models.causal.draws import draw_causes, unit_losses
+from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, MODELLED_FACTORS, Array
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import IndependenceRecord, seen, with_movies
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
-from frazil.models.causal.naming import NAMED_PER_ANGSTROM, least_usual
+from frazil.models.causal.naming import (
+    lean,
+    least_usual,
+    losses_at_5_angstrom,
+    usual_by_root,
+)
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior
-from frazil.models.causal.rings import ring_rows
+from frazil.models.causal.rings import FALL_SD, ring_rows
 from frazil.models.records import MovieEvidence
 
 _ROBUST_ROUGHNESS = 2.0
@@ -35,6 +39,8 @@ movie alone: against what others have taught, the order of movies would matter."
 _INDEPENDENT_SHARE = 0.5
 """Two movies count as one: holes of a square share their ice, and no session's thicknesses are quite lognormal. Chosen
 among 1, 1/2 and 1/4 by coverage over 30 drawn sessions of another author (docs/science.md)."""
+_OTHER_BEAM_MEAN, _OTHER_BEAM_SD = 4.0, 6.0
+"""Strength of the beam's convergence after somebody changed the illumination: up to some 0.1 mrad."""
 _RINGS_KNOWN_MOVIES = 10
 """Before so many movies the session's own curve is too uncertain for a movie's rings to be compared with it."""
 
@@ -81,7 +87,7 @@ def update(
         if point.forgets_counts:
             empty = _most_counts_since(point, movies)
         window = _window_since(point, window[first_row_after:])
-    return PriorSnapshot(
+    learned = PriorSnapshot(
         version=prior.version + 1,
         movie_count=movie_count,
         precision=tuple(tuple(row) for row in learnt.precision.tolist()),
@@ -97,6 +103,7 @@ def update(
         change_sd=_change_sd(prior, learnt),
         independence=_independence(prior, movies, changed=change is not None),
     )
+    return replace(learned, usual=usual_by_root(learned.window, learned))
 
 
 def _independence(prior: PriorSnapshot, movies: Sequence[MovieEvidence], *, changed: bool) -> IndependenceRecord:
@@ -189,8 +196,11 @@ class _Learnt:
         if change.cause == "grid":
             self._forget_columns(np.arange(BAND_COUNT), physics)  # the specimen's own curve
         if change.cause == "illumination":
-            # Another beam converges otherwise.
-            self._forget_columns(np.array([BAND_COUNT + MODELLED_FACTORS.index("spatial_coherence")]), physics)
+            # Another beam converges otherwise, and nobody may have aligned it.
+            column = BAND_COUNT + MODELLED_FACTORS.index("spatial_coherence")
+            self._forget_columns(np.array([column]), physics)
+            self.precision[column, column] = 1 / _OTHER_BEAM_SD**2
+            self.information[column] = _OTHER_BEAM_MEAN / _OTHER_BEAM_SD**2
         if change.cause == "stage":
             self.settle_sums = settle.no_sums()
 
@@ -208,7 +218,6 @@ def _without(channels: tuple[float | None, ...], columns: Sequence[int]) -> tupl
 
 
 def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None, fall: float | None) -> WindowRow:
-    losses = attribute(movie, prior).losses
     rate, speed = dose_rate_e_per_px_per_s(movie), settle.drift_speed_angstrom_per_s(movie)
     values = {
         "counts": counts.log_count_ratio(movie),
@@ -219,11 +228,14 @@ def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None,
         "ln_stated_rate": None if rate is None else float(np.log(rate)),
         "pattern_rms": movie.fixed_pattern_rms,
     }
+    loss = {name: float(np.median(one)) for name, one in losses_at_5_angstrom(movie, draw_causes(movie, prior)).items()}
+    loss["unexplained"] = 0.0 if fall is None else max(0.0, -fall - FALL_SD)
     return WindowRow(
         utc_us=movie.exposure.acquired_utc_us,
         channels=tuple(value if value is not None and np.isfinite(value) else None for value in values.values()),
-        losses_at_5_angstrom=tuple(curves_at(NAMED_PER_ANGSTROM, np.array(losses.loss_ln_ssnr)).round(4).tolist()),
+        losses_at_5_angstrom=tuple(round(max(loss[name], 0.0), 4) for name in ALL_FACTORS),
         grid_square=movie.exposure.grid_square,
+        evidence=lean(movie),
     )
 
 

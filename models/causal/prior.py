@@ -36,7 +36,7 @@ STRENGTH_MEAN_SD: dict[str, tuple[float, float]] = {
 }
 """Of beta, as far as rings may move it. Spatial coherence: (angle / 0.02 mrad)^2 with angles of 0.01-0.06 mrad. Rings
 can say little of the others: the water that makes them grows with the ice and does not fade as protein does."""
-PHYSICAL_SD: dict[str, float] = {"radiation_damage": 0.05, "ice": 0.12, "coincidence": 0.2, "motion": 0.1}
+PHYSICAL_SD: dict[str, float] = {"radiation_damage": 0.07, "ice": 0.12, "coincidence": 0.2, "motion": 0.1}
 """Relative error of a mechanism's own constants, which no ring tells: critical exposures of different specimens, the
 ice's structure, how noise falls with coincidences."""
 PRIOR_STRENGTH_SD = np.array([STRENGTH_MEAN_SD[name][1] for name in MODELLED_FACTORS])
@@ -73,6 +73,9 @@ class PriorSnapshot:
     usual_before: tuple[float, ...] = ()
     """ln SSNR at 5 A by factor that movies lost before the last change, the least of what was usual so far: what a
     change has brought is no news only to those who never saw the session before it. Empty: nothing has changed."""
+    usual: tuple[tuple[float, ...], ...] = ()
+    """(roots, S) ln SSNR at 5 A that the newest movies lose by root cause, under each draw of the causes by this
+    version (`naming.usual_by_root`). Empty: too few movies."""
     change_sd: tuple[float, ...] = ()
     """Root mean square change of each factor's mean loss at 5 A by the last epoch, in its sd: the loop's log."""
     independence: IndependenceRecord = field(default_factory=IndependenceRecord)

@@ -12,7 +12,7 @@ import pytest
 
 from frazil.config.errors import SettingsError
 from frazil.models.causal.attribution import all_losses, attribute
-from frazil.models.causal.causes import CauseDraws, normals_of
+from frazil.models.causal.causes import CauseDraws, centre_and_sd, normals_of
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import ALL_FACTORS, band_frequencies_per_angstrom
 from frazil.models.causal.interventions import ADVISED_NODES
@@ -70,7 +70,7 @@ def test_losses_are_those_of_the_mechanisms_to_the_last_bit(
         for name, act in MECHANISMS.items():
             assert np.array_equal(found[name], act(movie, draws, BANDS)), name
     losses = attribute(movie, learnt).losses
-    direct = {name: act(movie, draw_causes(movie, learnt), BANDS).mean(axis=0) for name, act in MECHANISMS.items()}
+    direct = {name: centre_and_sd(act(movie, draw_causes(movie, learnt), BANDS))[0] for name, act in MECHANISMS.items()}
     for name, row in zip(losses.factor_names, losses.loss_ln_ssnr, strict=True):
         assert name == "unexplained" or np.array_equal(row, np.maximum(direct[name], 0.0))
 

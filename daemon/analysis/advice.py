@@ -14,8 +14,10 @@ from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
+from frazil.models.causal.experiments.verdict import COMPLIED_ENOUGH
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.provenance import Experiment
 from frazil.models.causal.settle import with_settle_times
 from frazil.models.records import MovieEvidence
 
@@ -32,6 +34,13 @@ SELECT CASE WHEN resolution_0143_angstrom > 1.001 / (
     SELECT coalesce(max(frequency_per_angstrom), 1e9) FROM fsc f WHERE f.round = r.round
 ) THEN resolution_0143_angstrom END
 FROM reconstructions r ORDER BY round DESC LIMIT 1
+"""
+# What was compared by something that is no signal says nothing of what pays, and what was not done says nothing at all.
+_EXPERIMENTS_SQL = """
+SELECT node, least(arm_a, arm_b), greatest(arm_a, arm_b), CASE better WHEN 'A' THEN arm_a WHEN 'B' THEN arm_b END,
+       sentence FROM experiments
+WHERE state = 'decided' AND outcome IN ('ln_ssnr', 'fit_resolution', 'particles')
+    AND coalesce(complied_share, 1) >= ? ORDER BY created_utc_us
 """
 _NO_END = 1 << 62
 _WITHDRAWN_REMEDY = "nothing; to be sure, compare both settings in a random order"
@@ -88,7 +97,8 @@ class Advice:
         if not kept:
             return False
         resolution = self._map_resolution_angstrom()
-        asked_from = (version, tuple(kept), resolution, everything, together)
+        experiments = self._decided()
+        asked_from = (version, tuple(kept), resolution, everything, together, experiments)
         if asked_from == self._advised_from:
             return False
         prior = self._snapshot(version)
@@ -115,6 +125,7 @@ class Advice:
             self._snapshot(0),
             together,
             about.witnesses,
+            dict(experiments),
             accepts=is_a(AdviceAndShares),
             optional=True,
         )
@@ -155,6 +166,11 @@ class Advice:
         for alert_id in sorted(set(texts) - self._withdrawn):
             self._notices.alert("info", "advice", texts[alert_id], _WITHDRAWN_REMEDY, alert_id)
         self._withdrawn = set(texts)
+
+    def _decided(self) -> tuple[tuple[str, Experiment], ...]:
+        """Experiments that are decided, by node of the graph, the newest last."""
+        rows = self._store.rows(_EXPERIMENTS_SQL, COMPLIED_ENOUGH)
+        return tuple((str(node), Experiment(low, high, better, str(words))) for node, low, high, better, words in rows)
 
     def _map_resolution_angstrom(self) -> float | None:
         rows = self._store.rows(_MAP_SQL)

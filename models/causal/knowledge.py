@@ -100,6 +100,10 @@ def judged(
     return stands, tuple(one for one in with_provenance if one.provenance.contradicted)
 
 
+_UPWARDS = {"settle_time": True, "dose_rate": False}
+"""Where advice to act on a node leads: to wait longer, to lower the dose rate."""
+
+
 def how_known(
     node: str,
     movies: Sequence[MovieEvidence],
@@ -116,9 +120,12 @@ def how_known(
     experiments:
         What decided experiments of the session say, by node.
     """
-    experiment = (experiments or {}).get(node)
-    if experiment is not None:
-        return Provenance(KnownBy.MEASURED, experiment.sentence, contradicted=not experiment.pays)
+    table = measured(movies)
+    experiment, upwards = (experiments or {}).get(node), _UPWARDS.get(node)
+    if experiment is not None and upwards is not None and node in table.known():
+        pays = experiment.says_of(float(np.exp(np.nanmedian(table.columns[node]))), upwards=upwards)
+        if pays is not None:
+            return Provenance(KnownBy.MEASURED, experiment.sentence, contradicted=not pays)
     broken = resting_on(graph, node, prior.independence.failed)
     if broken:
         why = "; ".join(broken_claim(graph, name) for name in broken)
@@ -126,7 +133,6 @@ def how_known(
     witness = _WITNESSES.get(node)
     if witness is None:
         return _physics("nothing that every movie shows tells of it")
-    table = measured(movies)
     known = table.known()
     if not {node, witness.outcome} <= known:
         missing = next(name for name in (node, witness.outcome) if name not in known)

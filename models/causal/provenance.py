@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from frazil.models.causal.refutation import Refuter
 
+_NEAR = 0.2
+"""A setting is one of those compared when it is as near as this share of it."""
+
 
 class KnownBy(StrEnum):
     """What stands behind an advice, the strongest first."""
@@ -39,8 +42,20 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What a decided experiment of the session says of a node of the graph."""
+    """What a decided experiment of the session says of a node of the graph: two values of it, compared by signal an
+    hour."""
 
-    pays: bool
-    """Whether the advised direction was better."""
+    low: float
+    """The smaller of the two values, in the node's unit."""
+    high: float
+    better: float | None
+    """The one that gives more signal an hour; None: they differ by nothing worth a change."""
     sentence: str
+
+    def says_of(self, now: float, *, upwards: bool) -> bool | None:
+        """Whether to go up (or down) from a value pays; None: the experiment was about other values."""
+        if not (1 - _NEAR) * self.low <= now <= (1 + _NEAR) * self.high:
+            return None
+        if now >= (1 - _NEAR / 2) * self.high if upwards else now <= (1 + _NEAR / 2) * self.low:
+            return None
+        return self.better == (self.high if upwards else self.low)

@@ -68,12 +68,27 @@ def test_advice_that_is_true_is_hardly_ever_withdrawn() -> None:
 
 
 def test_an_experiment_has_the_last_word() -> None:
+    """About the values that it compared: the session waits some 27 s."""
     movies = settling_session(2, movies=24)
     prior, graph = learnt(movies), causal_graph()
-    yes, no = Experiment(True, "20 s are better"), Experiment(False, "no difference")
-    assert how_known("settle_time", movies, prior, graph, {"settle_time": yes}).known_by is KnownBy.MEASURED
-    assert how_known("settle_time", movies, prior, graph, {"settle_time": no}).contradicted
-    assert how_known("dose_rate", movies, prior, graph, {"settle_time": no}).known_by is KnownBy.PHYSICS
+
+    def known_with(low: float, high: float, better: float | None) -> Provenance:
+        said = {"settle_time": Experiment(low, high, better, f"{better} is better")}
+        return how_known("settle_time", movies, prior, graph, said)
+
+    assert known_with(5.0, 60.0, 60.0) == Provenance(KnownBy.MEASURED, "60.0 is better")
+    assert known_with(5.0, 60.0, 5.0).contradicted
+    assert known_with(5.0, 60.0, None).contradicted, "no difference worth anything"
+    for low, high in ((1.0, 3.0), (100.0, 200.0)):
+        assert known_with(low, high, high).known_by is KnownBy.PHYSICS, "it was about other values"
+
+
+def test_an_experiment_speaks_of_the_way_that_advice_leads() -> None:
+    rates = Experiment(8.0, 16.0, 8.0, "8 is better")
+    assert rates.says_of(16.0, upwards=False) is True
+    assert rates.says_of(8.0, upwards=False) is None, "it is as low already"
+    assert rates.says_of(8.0, upwards=True) is False
+    assert rates.says_of(40.0, upwards=False) is None
 
 
 def test_dose_rates_are_known_by_the_electrons_that_are_counted() -> None:

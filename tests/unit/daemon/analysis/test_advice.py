@@ -21,7 +21,7 @@ from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import physics_prior
-from frazil.models.causal.provenance import KnownBy, Provenance
+from frazil.models.causal.provenance import Experiment, KnownBy, Provenance
 from frazil.models.causal.refutation import Refuter
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import ExposureFacts, MovieEvidence
@@ -144,11 +144,12 @@ def test_a_movie_with_another_result_keeps_what_that_says(open_desk, movies, put
 
 def test_advice_is_of_the_newest_movies_with_their_settle_times(open_desk, movies, ray, store):
     finish(open_desk())
-    _, (prior, scopes, resolution, pace_s, first, together, witnesses) = [
+    _, (prior, scopes, resolution, pace_s, first, together, witnesses, experiments) = [
         call for call in ray.calls if call[0] == "advise"
     ][-1]
     assert (prior.version, resolution, pace_s, first.version, together) == (2, None, 12.0, 0, None)
     assert list(scopes["session"]) == witnesses
+    assert experiments == {}
     assert [m.exposure.acquired_utc_us for m in scopes["session"]] == [
         START_UTC_US + i * 12_000_000 for i in range(movies)
     ]
@@ -182,6 +183,28 @@ def test_advice_is_stored_with_how_it_is_known(open_desk, movies, ray, store):
         "placebo: passed: 3 % of 200 trials",
         "negative control: REFUTED: it moves counts",
     ]
+
+
+def test_decided_experiments_reach_the_advice(open_desk, movies, ray, store):
+    def put_experiment(connection, name, outcome="ln_ssnr", state="decided", complied=0.9):
+        connection.execute(
+            "INSERT INTO experiments BY NAME SELECT ? AS experiment_id, 1 AS created_utc_us, 'anna' AS who, "
+            "'settle_time_s' AS quantity, 'settle_time' AS node, 20.0 AS arm_a, 5.0 AS arm_b, ? AS outcome, 1 AS seed, "
+            "1 AS first_sequence, 24 AS holes, 0 AS left_out, '' AS words, ? AS state, 'A' AS better, 12 AS pairs, "
+            "12 AS most_pairs, 12 AS movies_a, 12 AS movies_b, 0 AS failed_a, 0 AS failed_b, ? AS complied_share, "
+            "0 AS strangers, '20 s is better' AS sentence, '' AS compliance",
+            [name, outcome, state, complied],
+        )
+
+    store.submit(put_experiment, "drift", outcome="drift").result()
+    store.submit(put_experiment, "open", state="running").result()
+    store.submit(put_experiment, "not done", complied=0.3).result()
+    finish(open_desk())
+    assert [call for call in ray.calls if call[0] == "advise"][-1][1][-1] == {}
+    store.submit(put_experiment, "settle").result()
+    finish(open_desk())
+    (said,) = [call for call in ray.calls if call[0] == "advise"][-1][1][-1].items()
+    assert said == ("settle_time", Experiment(5.0, 20.0, 20.0, "20 s is better"))
 
 
 def test_what_the_session_speaks_against_is_told_once_and_not_advised(open_desk, movies, ray, store, alerts):

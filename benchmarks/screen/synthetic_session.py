@@ -439,6 +439,14 @@ _TOLD = {
              None, None, None),
         ),
     ),
+    "experiments": Rows(
+        ("words", "state", "better", "sentence", "stopped_utc_us", "stopped_by", "net_ln", "net_low_ln", "net_high_ln",
+         "pairs", "most_pairs", "movies_a", "movies_b", "failed_a", "failed_b", "complied_share", "compliance",
+         "strangers"),
+        (("settle time 20 s (A) against settle time 5 s (B)", "running", None,
+          "not yet: x1.14 (x0.98-1.33) after 62 movies; about 70 movies more, about 0.6 h needed", None, None,
+          0.131, -0.02, 0.285, 31, 100, 31, 31, 0, 2, 0.97, "97 % of the movies were taken as assigned", 0),),
+    ),
     "change_points": Rows(
         ("number", "movie_number", "acquired_utc_us", "cause", "sentence"),
         ((1, 180, START_UTC_US + int(180 * INTERVAL_S * 1e6), "illumination",

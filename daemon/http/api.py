@@ -20,7 +20,7 @@ from frazil.config.errors import FrazilError, NotThereError, RetryLaterError, Us
 from frazil.daemon.http.openapi import make_document
 from frazil.daemon.http.orders import MAX_BODY_BYTES, Order, read_order
 from frazil.daemon.http.parameters import Parameter, Value
-from frazil.daemon.http.routes import JSON, METRICS, MRC, PNG, QueryDoc, Route, make_routes
+from frazil.daemon.http.routes import CSV, JSON, METRICS, MRC, PNG, QueryDoc, Route, make_routes
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RETRY_AFTER_S = "1"
@@ -55,6 +55,10 @@ class SessionSource(Protocol):
 
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
         """A movie's picture as PNG, at most `width_px` along its longer side; `small`: from its thumbnail."""
+        ...
+
+    def plan(self, experiment_id: str) -> bytes:
+        """An experiment's order as CSV. Raises `NotThereError`."""
         ...
 
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
@@ -206,6 +210,8 @@ class SessionApi:
             case "query":
                 given = {key: value for key, value in values.items() if value is not None}
                 return HttpReply(200, JSON, source.query(route.query or "", given))
+            case "plan":
+                return HttpReply(200, f"{CSV}; charset=utf-8", source.plan(str(values["experiment_id"])))
             case "thumbnail" | "micrograph":
                 return self._picture(values, small=route.answer == "thumbnail")
             case "order":

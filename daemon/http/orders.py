@@ -80,8 +80,36 @@ class Resume(_Body, frozen=True):
     """Go on."""
 
 
+class ExperimentHole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One hole, in the order in which it will be taken; ice (any measure) and defocus as known beforehand."""
+
+    name: _Text = ""
+    square: _Text = ""
+    group: _Text = ""
+    ice: float | None = None
+    defocus_um: float | None = None
+
+
+class Experiment(_Body, frozen=True):
+    """Compare two settings by a coin: `settle=5,20`, `dose-rate=8,15`, `image-shift=3,6` or `defocus=-1,-2`. Give
+    `holes`, or a number of movies and the grid squares among which they are divided."""
+
+    comparison: _Words
+    outcome: Literal["ln_ssnr", "fit_resolution", "particles", "motion", "drift"] = "ln_ssnr"
+    movies: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 200
+    squares: Annotated[list[_Id], msgspec.Meta(max_length=500)] = []
+    holes: Annotated[list[ExperimentHole], msgspec.Meta(max_length=2000)] = []
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | None = None
+
+
+class ExperimentStop(_Body, frozen=True):
+    """End an experiment: movies taken later do not belong to it. Without an id: the one that is running."""
+
+    experiment_id: _Id | None = None
+
+
 Feedback: TypeAlias = Accept | Reject | Note
-Order: TypeAlias = Feedback | Intervention | Acknowledge | Pause | Resume
+Order: TypeAlias = Feedback | Intervention | Acknowledge | Pause | Resume | Experiment | ExperimentStop
 
 BODIES: dict[str, Any] = {
     "Feedback": Feedback,
@@ -89,6 +117,8 @@ BODIES: dict[str, Any] = {
     "Acknowledge": Acknowledge,
     "Pause": Pause,
     "Resume": Resume,
+    "Experiment": Experiment,
+    "ExperimentStop": ExperimentStop,
 }
 """By the name that the OpenAPI document has for it."""
 

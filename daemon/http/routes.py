@@ -12,9 +12,10 @@ JSON = "application/json"
 PNG = "image/png"
 MRC = "application/octet-stream"
 METRICS = "text/plain"
+CSV = "text/csv"
 MAX_SIDE_PX = 4096
 
-Answer = Literal["document", "state", "summary", "metrics", "query", "thumbnail", "micrograph", "order"]
+Answer = Literal["document", "state", "summary", "metrics", "query", "plan", "thumbnail", "micrograph", "order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,15 @@ _READING = (
     Route("GET", ("openapi.json",), "document", "This description.", {JSON: "Document"}, open=True),
     Route("GET", ("state",), "state", "The newest state, as on the screen; at most a second old.", {JSON: "State"}),
     Route("GET", ("summary",), "summary", "The session's summary; at most ten seconds old.", {JSON: "Summary"}),
+    Route(
+        "GET",
+        ("experiment", "{experiment_id}", "plan.csv"),
+        "plan",
+        "An experiment's order, one line a hole; as JSON it is the named query `experiment_assignments`.",
+        {CSV: "Text"},
+        (Parameter("experiment_id", words="As in the named query `experiments`.", where="path"),),
+        failures=(404,),
+    ),
     Route("GET", ("metrics",), "metrics", "The state for Prometheus (text format).", {METRICS: "Text"}),
     Route(
         "GET",
@@ -146,4 +156,6 @@ _WRITING = (
     _writing("acknowledge", "An alert has been seen to.", "Acknowledge"),
     _writing("pause", "Start no further movie.", "Pause", required=False),
     _writing("resume", "Go on after a pause.", "Resume", required=False),
+    _writing("experiment", "Plan a randomised experiment; the message is JSON with its id.", "Experiment"),
+    _writing("experiment_stop", "End a randomised experiment.", "ExperimentStop", required=False),
 )

@@ -25,8 +25,19 @@ from frazil.daemon.client import Client, connect
 from frazil.daemon.http.api import FullError
 from frazil.daemon.http.cache import AnswerCache, TimeBudget
 from frazil.daemon.http.metrics import metrics_text
-from frazil.daemon.http.orders import Accept, Acknowledge, Intervention, Note, Order, Pause, Reject
+from frazil.daemon.http.orders import (
+    Accept,
+    Acknowledge,
+    Experiment,
+    ExperimentStop,
+    Intervention,
+    Note,
+    Order,
+    Pause,
+    Reject,
+)
 from frazil.daemon.http.parameters import Value
+from frazil.daemon.report.experiments import plan_csv, plan_rows
 from frazil.daemon.report.pictures import load_picture
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.text import to_json
@@ -85,6 +96,12 @@ class DaemonSource:
 
         question = (name, *sorted(params.items()))
         return self._answers.get(question, _ROWS_S, lambda: self._line.ask(make))
+
+    def plan(self, experiment_id: str) -> bytes:
+        def make(daemon: Client) -> bytes:
+            return plan_csv(plan_rows(LiveReader(daemon), experiment_id)).encode()
+
+        return self._answers.get(("plan", experiment_id), _ROWS_S, lambda: self._line.ask(make))
 
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
         def make() -> bytes:
@@ -184,6 +201,17 @@ def command_id(key: str, name: str, args: Mapping[str, Scalar], who: str) -> str
     return f"http-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
+def _experiment_args(order: Experiment) -> dict[str, Scalar]:
+    return {
+        "comparison": order.comparison,
+        "outcome": order.outcome,
+        "movies": order.movies,
+        "squares": ",".join(order.squares),
+        "holes": msgspec.json.encode(order.holes).decode() if order.holes else "",
+        "seed": order.seed,
+    }
+
+
 def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
     match order:
         case Accept(movie_id=movie_id, note=note):
@@ -196,6 +224,10 @@ def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
             return "intervention", {"sentence": sentence, "factor": factor}
         case Acknowledge(alert_id=alert_id):
             return "acknowledge", {"alert_id": alert_id}
+        case Experiment():
+            return "experiment-plan", _experiment_args(order)
+        case ExperimentStop(experiment_id=experiment_id):
+            return "experiment-stop", {"experiment_id": experiment_id}
         case Pause():
             return "pause", {}
         case _:

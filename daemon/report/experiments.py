@@ -45,6 +45,12 @@ def _plain(value: object) -> object:
     return f"{value:g}" if isinstance(value, float) else value
 
 
+def state_of(row: Mapping[str, Any]) -> str:
+    """As a person knows it: an experiment that somebody ended before it was decided is stopped."""
+    ended = row["stopped_utc_us"] is not None and row["state"] in ("not started", "running")
+    return "stopped" if ended else str(row["state"])
+
+
 def experiment_lines(row: Mapping[str, Any]) -> list[str]:
     """What one experiment says, the verdict first."""
     lines = [str(row["words"]), f"  {row['sentence']}"]

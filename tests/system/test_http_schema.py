@@ -127,7 +127,16 @@ def test_with_the_token_all_is_as_described(session: SimpleNamespace, path: str,
 def test_without_a_token_nothing_can_be_written(session: SimpleNamespace) -> None:
     before = (_counts(session), len(session.orders))
     with served(session.folder, HttpRules(host_names=("testserver",))) as app:
-        assert "\n\n".join(findings(app, path="^/(feedback|intervention|acknowledge|pause|resume)$", at_least=50)) == ""
+        assert (
+            "\n\n".join(
+                findings(
+                    app,
+                    path="^/(feedback|intervention|acknowledge|pause|resume|experiment|experiment_stop)$",
+                    at_least=50,
+                )
+            )
+            == ""
+        )
     assert (_counts(session), len(session.orders)) == before
 
 

@@ -28,6 +28,7 @@ ASKED = {
     "losses_at": {"movie_id", "resolution_angstrom"},
     "mean_losses_at": {"resolution_angstrom", "last"},
     "interventions": {"limit"},
+    "experiments": {"limit"},
     "change_points": set(),
     "causal_shares": set(),
     "causal_nodes": set(),

@@ -8,6 +8,7 @@ import pytest
 
 from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.causes.bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
+from frazil.tui.causes.experiment import experiment_text, scale
 from frazil.tui.causes.loss_plot import curves_of
 from frazil.tui.causes.screen import CausesScreen
 from frazil.tui.live.screen import LiveScreen
@@ -111,7 +112,7 @@ def test_the_total_of_the_spectrum_leaves_out_what_can_be_undone() -> None:
 
 async def test_the_key_leads_to_the_selected_movie_and_back(session: Any, tools: Any) -> None:
     app = session.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(120, 60)) as pilot:
         await tools.settle(pilot)
         await pilot.press(*["down"] * 14)
         await tools.settle(pilot)
@@ -149,7 +150,7 @@ async def test_how_advice_is_known_comes_and_goes_with_a_key(session: Any, tools
 
 async def test_a_new_version_is_asked_for(session: Any, tools: Any) -> None:
     app = session.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(120, 60)) as pilot:
         await tools.settle(pilot)
         await pilot.press("c")
         await tools.settle(pilot)
@@ -186,3 +187,46 @@ async def test_a_session_without_causes(session: Any, tools: Any) -> None:
         await pilot.press("2")
         await tools.settle(pilot)
         assert "no version of the prior has been made yet" in tools.screen_text(app)
+
+
+EXPERIMENT: Any = {
+    "words": "settle time 20 s (A) against settle time 5 s (B)",
+    "state": "running",
+    "sentence": "not yet: \x1b[31mx",
+    "net_ln": 0.1,
+    "net_low_ln": -0.05,
+    "net_high_ln": 0.2,
+    "pairs": 12,
+    "most_pairs": 100,
+    "movies_a": 12,
+    "movies_b": 13,
+    "failed_a": 0,
+    "failed_b": 2,
+    "complied_share": 0.5,
+    "compliance": "ONLY 50 % of the movies were taken as assigned",
+    "strangers": 3,
+}
+
+
+def test_a_running_experiment_says_its_arms_its_interval_and_who_followed() -> None:
+    lines = experiment_text(EXPERIMENT).plain.splitlines()
+    assert lines[0].endswith(EXPERIMENT["words"])
+    assert lines[1].startswith("… not yet")
+    assert "\x1b" not in lines[1]
+    assert "│" in lines[2]
+    assert lines[2].endswith("12 of 100 pairs; failed: 2 of B")
+    assert lines[3].startswith("! ONLY 50 %")
+    assert lines[4] == "! 3 movies outside the plan"
+    decided = experiment_text({**EXPERIMENT, "state": "decided", "better": "A", "net_ln": None}).plain
+    assert "✓ not yet" in decided
+    assert "│" not in decided, "an interval that is not known is not drawn"
+    stopped = experiment_text({**EXPERIMENT, "stopped_utc_us": 5, "stopped_by": "ada"}).plain
+    assert "stopped by ada" in stopped
+
+
+def test_the_scale_is_about_no_difference() -> None:
+    assert scale(0.1, 0.05, 0.2, 11) == "·····│░█░░·"
+    assert scale(-0.1, -0.2, -0.05, 11) == scale(0.1, 0.05, 0.2, 11)[::-1]
+    assert scale(0.2, -9.0, 9.0, 11)[0] == "◂"
+    assert scale(0.2, -9.0, 9.0, 11)[-1] == "▸"
+    assert len(scale(5.0, 4.0, 6.0, 25)) == 25

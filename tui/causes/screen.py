@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from frazil.daemon.transport.messages import LiveState, Row
 from frazil.tui.causes.bars import Loss, advice_text, bars_text, causes_tree, losses_of, movie_heading, scale_of
+from frazil.tui.causes.experiment import experiment_text
 from frazil.tui.causes.loss_plot import LossPlot
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.words.palette import BLUE
@@ -83,6 +84,7 @@ class CausesScreen(ModeScreen):
                 yield LossBars(id="movie-bars")
             with Horizontal(id="cause-rest"):
                 with VerticalScroll(id="advice"):
+                    yield Static(id="experiment-text")
                     yield Static(id="advice-text")
                     yield Static(id="graph-text")
                 yield LossPlot(id="loss-plot")
@@ -104,7 +106,7 @@ class CausesScreen(ModeScreen):
 
     @work(exclusive=True, group="causes")
     async def _fetch(self, movie_id: str | None) -> None:
-        session, advice, changes, shares, priors, nodes, edges = await asyncio.gather(
+        session, advice, changes, shares, priors, nodes, edges, experiments = await asyncio.gather(
             self.rows("mean_losses_at", resolution_angstrom=RESOLUTION_ANGSTROM, last=MEAN_MOVIES),
             self.rows("interventions", limit=20),
             self.rows("change_points"),
@@ -112,6 +114,7 @@ class CausesScreen(ModeScreen):
             self.rows("priors", limit=1),
             self.rows("causal_nodes"),
             self.rows("causal_edges"),
+            self.rows("experiments", limit=1),
         )
         if self.unanswered:
             self.say_unanswered()
@@ -124,6 +127,7 @@ class CausesScreen(ModeScreen):
         prior = priors[0] if priors else None
         self._advice = (advice, changes, shares, prior)
         self._show_advice()
+        self.query_one("#experiment-text", Static).update(experiment_text(experiments[0]) if experiments else "")
         tree = Text.assemble(
             ("\nwhat acts on what, loss at 5 Å\n", f"bold {BLUE}"), causes_tree(nodes, edges, losses_of(session))
         )

@@ -148,7 +148,11 @@ def _todo(summary: SessionSummary) -> str:
         "<p class=dim>Nobody told frazil of a change at the microscope.</p>" if summary.advised and not taken else ""
     )
     effect = f"<h3>What was done, and its effect</h3>{taken or nothing}" if taken or nothing else ""
-    return section("What to do", numbered(summary.advice) if summary.advice else "", gains, how, effect)
+    experiments = "".join(
+        f"<h3>Experiment: {escape(one.words)}</h3>{paragraphs([one.sentence, '; '.join(one.lines)])}"
+        for one in summary.experiments
+    )
+    return section("What to do", numbered(summary.advice) if summary.advice else "", gains, how, experiments, effect)
 
 
 def _collected(summary: SessionSummary) -> str:

@@ -121,7 +121,7 @@ def summarise(
         settings_yaml=settings_yaml,
     )
     summary = advice(summary)
-    return replace(summary, headline=headline(summary))
+    return replace(summary, headline=headline(summary), experiments=extras.experiments(ask))
 
 
 def _session(ask: Asker) -> Row:

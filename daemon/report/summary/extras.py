@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from frazil.daemon.report.experiments import experiment_lines, state_of
 from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
 from frazil.daemon.report.summary.records import (
     Advised,
     AlertDay,
     Band,
     Example,
+    ExperimentTold,
     Hole,
     SideOfChange,
     Software,
@@ -127,6 +129,27 @@ def taken(ask: Asker) -> tuple[Taken, ...]:
         sides = {bool(row["after"]): _side(row) for row in ask.rows("before_and_after", utc_us=utc_us)}
         found.append(Taken(utc_us, who, sentence, sides.get(False), sides.get(True)))
     return tuple(found)
+
+
+def experiments(ask: Asker) -> tuple[ExperimentTold, ...]:
+    """Randomised experiments, the newest first."""
+    return tuple(
+        ExperimentTold(
+            experiment_id=str(row["experiment_id"]),
+            words=str(row["words"]),
+            state=state_of(row),
+            better=text(row["better"]),
+            sentence=str(row["sentence"]),
+            net_ln=number(row["net_ln"]),
+            net_low_ln=number(row["net_low_ln"]),
+            net_high_ln=number(row["net_high_ln"]),
+            pairs=integer(row["pairs"]) or 0,
+            most_pairs=integer(row["most_pairs"]) or 0,
+            complied_share=number(row["complied_share"]),
+            lines=tuple(line.strip() for line in experiment_lines(row)[2:]),
+        )
+        for row in ask.rows("experiments", limit=_ALL_ADVICE)
+    )
 
 
 def _side(row: Row) -> SideOfChange | None:

@@ -128,6 +128,25 @@ class Advised:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentTold:
+    """A randomised experiment: what it compared, what it says, and the lines below that."""
+
+    experiment_id: str
+    words: str
+    state: str
+    """not started, running, decided, undecided or stopped"""
+    better: str | None
+    sentence: str
+    net_ln: float | None
+    net_low_ln: float | None
+    net_high_ln: float | None
+    pairs: int
+    most_pairs: int
+    complied_share: float | None
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SideOfChange:
     """Means of the movies on one side of a moment, with their standard errors."""
 
@@ -298,6 +317,8 @@ class SessionSummary:
     examples: tuple[Example, ...] = ()
     advised: tuple[Advised, ...] = ()
     taken: tuple[Taken, ...] = ()
+    experiments: tuple[ExperimentTold, ...] = ()
+    """The newest first."""
     history: tuple[tuple[int, float | None, float | None], ...] = ()
     """(round, V, HyperScore)"""
     software: tuple[Software, ...] = ()

@@ -321,6 +321,16 @@ def _people(summary: SessionSummary) -> Iterator[str]:
         yield ""
 
 
+def _experiments(summary: SessionSummary) -> Iterator[str]:
+    if summary.experiments:
+        yield "Experiments: two settings by a coin (95 %, valid at any look)"
+        for one in summary.experiments:
+            yield f"  {one.words}"
+            yield f"      {one.sentence}"
+            yield from (f"      {line}" for line in one.lines)
+        yield ""
+
+
 def _advice(summary: SessionSummary) -> Iterator[str]:
     if summary.advice:
         yield "What to do"
@@ -331,7 +341,7 @@ def _advice(summary: SessionSummary) -> Iterator[str]:
         yield f"RELION files: frazil export {summary.session_dir} --star OUT"
 
 
-_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _verdicts, _people, _advice)
+_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _verdicts, _experiments, _people, _advice)
 
 
 def figure(metric: Metric, value: float) -> str:

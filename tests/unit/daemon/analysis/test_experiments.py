@@ -12,6 +12,9 @@ from frazil.config.errors import NotThereError, UsageError
 from frazil.daemon.analysis.experiments import ExperimentVerdicts
 from frazil.daemon.changes.experiments import Wanted, as_args, keep_plan, stop
 from frazil.daemon.report.experiments import experiment_lines
+from frazil.daemon.report.html.page import to_html
+from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.text import to_json, to_text
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.writes import movie_writes
@@ -158,3 +161,17 @@ def test_what_cannot_be_read_is_refused(store, tmp_path):
         with pytest.raises(UsageError):
             service.command(Command(name="experiment-plan", args=args, command_id="c", who="anna"))
     assert store.named("experiments").rows == ()
+
+
+def test_the_summary_has_a_paragraph_for_each_experiment(store, context, take, tmp_path):
+    keep_plan(store, tmp_path, WANTED, who="anna", now_utc_us=5)
+    take(60)
+    ExperimentVerdicts(context()).drained()
+    summary = summarise(store, tmp_path, now_utc_us=9, live=True)
+    [told] = summary.experiments
+    assert (told.state, told.better, told.pairs <= 30) == ("decided", "A", True)
+    text = to_text(summary)
+    assert "Experiments: two settings by a coin" in text
+    assert "settle time 20 s is better" in text
+    assert json.loads(to_json(summary))["experiments"][0]["net_low_ln"] > 0
+    assert "settle time 20 s is better" in to_html(summary)

@@ -56,6 +56,9 @@ class Source:
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
         return self._say(f"{movie_id} {kind} {small} {width_px}")
 
+    def plan(self, experiment_id: str) -> bytes:
+        return self._say(f"plan {experiment_id}")
+
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
         return Path(f"/{movie_id}/{kind}")
 
@@ -180,7 +183,7 @@ REJECT = {"verdict": "reject", "movie_id": "m1", "note": "ice", "who": "anna"}
 def test_without_a_token_nothing_can_be_written() -> None:
     source = Source()
     api = make_api(source)
-    for path in ("/feedback", "/intervention", "/acknowledge", "/pause", "/resume"):
+    for path in ("/feedback", "/intervention", "/acknowledge", "/pause", "/resume", "/experiment", "/experiment_stop"):
         reply = api.answer(post(path, REJECT, TOKEN))
         assert reply.status == 403
         assert "read-only" in error_of(reply)
@@ -290,3 +293,21 @@ def test_the_document_asks_for_a_token_where_it_helps() -> None:
 
 def test_factors_are_those_of_the_model() -> None:
     assert get_args(Factor) == ALL_FACTORS
+
+
+def test_an_experiment_is_planned_told_as_csv_and_ended() -> None:
+    source = Source()
+    api = make_api(source, token_digest=digest_of("secret"))
+    reply = api.answer(get("/experiment/x-5/plan.csv"))
+    assert (reply.status, reply.content_type, reply.body) == (200, "text/csv; charset=utf-8", b"plan x-5")
+    said = {"authorization": "Bearer secret", "content_type": "application/json"}
+    body = b'{"comparison": "settle=5,20", "holes": [{"name": "h1", "ice": 0.4}], "squares": ["S1"], "who": "ada"}'
+    assert api.answer(HttpRequest("POST", "/experiment", HOST, body=body, **said)).status == 200
+    assert api.answer(HttpRequest("POST", "/experiment_stop", HOST, **said)).status == 200
+    order, stop = (one for one, _ in source.orders)
+    assert (order.comparison, order.holes[0].name, order.holes[0].ice, order.seed) == ("settle=5,20", "h1", 0.4, None)
+    assert stop.experiment_id is None
+    for wrong in (b"{}", b'{"comparison": "x", "outcome": "loss"}', b'{"comparison": "x", "movies": 0}',
+                  b'{"comparison": "x", "seed": -1}', b'{"comparison": "x", "holes": [{"hole": 1}]}'):  # fmt: skip
+        assert api.answer(HttpRequest("POST", "/experiment", HOST, body=wrong, **said)).status == 400
+    assert len(source.orders) == 2

@@ -43,7 +43,7 @@ WHERE state = 'decided' AND outcome IN ('ln_ssnr', 'fit_resolution', 'particles'
     AND coalesce(complied_share, 1) >= ? ORDER BY created_utc_us
 """
 _NO_END = 1 << 62
-_WITHDRAWN_REMEDY = "nothing; to be sure, compare both settings in a random order"
+_WITHDRAWN_REMEDY = "nothing; to be sure, compare both settings in a random order: `frazil experiment plan`"
 
 
 @dataclass(frozen=True, slots=True)

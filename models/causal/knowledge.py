@@ -146,7 +146,7 @@ def how_known(
     effect = adjusted_effect(observed)
     held = tuple(node_of(graph, name).words for name in found.nodes)
     if isinstance(effect, Untold):
-        return _physics(f"{_subject(graph, node)}: {effect.reason}{_fixed(held)}")
+        return _physics(f"{_subject(graph, node)}: {effect.reason}{_fixed(held)}; {_FITTED}")
     return _judged(
         witness, observed, effect, _foretold_interval(witness, observed, movies, prior), _Held(graph, table, found)
     )
@@ -196,7 +196,7 @@ def _judged(
     if against:
         return Provenance(KnownBy.ADJUSTED, f"the movies speak against it: {said}", *rest, contradicted=True)
     if not effect.is_sure or effect.slope * mean <= 0.0:
-        return Provenance(KnownBy.PHYSICS, f"physics alone: the movies do not tell yet ({said})", *rest)
+        return Provenance(KnownBy.PHYSICS, f"physics alone: the movies do not tell yet ({said}); {_FITTED}", *rest)
     return Provenance(
         KnownBy.ADJUSTED,
         f"{said}; doubtful only if a hidden cause explained {100 * value:.0f} % of what is left of both",
@@ -230,6 +230,10 @@ def _foretold_interval(
     share = np.cumsum(foretold.weight[order]) / foretold.weight.sum()
     low, high = (float(slope[order][min(int(np.searchsorted(share, q)), slope.size - 1)]) for q in CREDIBLE)
     return float(np.average(slope, weights=foretold.weight)), low, high
+
+
+_FITTED = "physics was fitted to the same movies, an experiment would tell (`frazil experiment plan`)"
+"""A law that was learnt from confounded movies is as confounded as they are: a person has to know."""
 
 
 def _physics(why: str) -> Provenance:

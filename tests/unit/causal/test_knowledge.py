@@ -42,6 +42,7 @@ def test_where_the_order_of_holes_decided_the_wait_nothing_can_be_told() -> None
     assert found.known_by is KnownBy.PHYSICS
     assert "cannot be told from this session" in found.sentence
     assert "order of the holes" in found.sentence
+    assert "an experiment would tell" in found.sentence, "the law of settling was learnt from these movies, too"
     assert found.robustness_value is None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -36,7 +36,7 @@ class Wanted:
     holes: tuple[ListedHole, ...] = ()
     """The holes themselves; `movies` and `squares` do not count then."""
     seed: int | None = None
-    """None: drawn."""
+    """None: drawn with the experiment's id."""
 
     def targets(self) -> list[Target]:
         """Raises `UsageError` where there are too many."""
@@ -95,12 +95,13 @@ def keep_plan(
     if kept:
         return kept[0]
     quantity, arms = read_comparison(wanted.comparison)
-    seed = secrets.randbelow(_MOST_SEED) if wanted.seed is None else wanted.seed
+    experiment_id = experiment_id or f"x-{now_utc_us}"
+    seed = _drawn_seed(experiment_id) if wanted.seed is None else wanted.seed
     if not 0 <= seed < _MOST_SEED:
         raise UsageError(f"the seed {seed} cannot be kept", remedy=f"give 0 to {_MOST_SEED - 1}")
     design = plan(quantity.name, arms, wanted.targets(), seed=seed, outcome=wanted.outcome)
     row = ExperimentRow(
-        experiment_id=experiment_id or f"x-{now_utc_us}",
+        experiment_id=experiment_id,
         created_utc_us=now_utc_us,
         who=who or "unknown",
         quantity=quantity.name,
@@ -112,9 +113,13 @@ def keep_plan(
         holes=hole_rows(design),
         left_out=design.left_out,
     )
-    # The store first: it refuses while another one is running. A kill before the file is written loses nothing as long
-    # as the database is there.
-    store.submit(experiment_writes.record_experiment, row, alone=True).result()
+    # The store first: it refuses while another one is running. A kill before the file is written loses nothing: the
+    # database has it, and the same order again writes the file.
+    if not store.submit(experiment_writes.record_experiment, row, alone=True).result():
+        [(created_utc_us, first_sequence)] = store.rows(
+            "SELECT created_utc_us, first_sequence FROM experiments WHERE experiment_id = ?", experiment_id
+        )
+        row = replace(row, created_utc_us=created_utc_us, first_sequence=first_sequence)
     with kept_or_later():
         result_files.append_experiment(session_dir, row)
     return row
@@ -133,6 +138,11 @@ def stop(store: Store, session_dir: Path, experiment_id: str, *, who: str, now_u
     with kept_or_later():
         result_files.append_experiment_stop(session_dir, row)
     return f"{experiment_id} is stopped: movies from now on do not belong to it"
+
+
+def _drawn_seed(experiment_id: str) -> int:
+    """From the id, which nobody chooses: an order that is sent again after a kill is the same experiment."""
+    return int.from_bytes(hashlib.sha256(experiment_id.encode()).digest()[:8]) % _MOST_SEED
 
 
 def told(row: ExperimentRow) -> dict[str, object]:

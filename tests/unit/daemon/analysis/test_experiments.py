@@ -138,9 +138,11 @@ def test_only_one_experiment_runs_at_a_time_and_each_ends_once(store, tmp_path):
 
 def test_plan_and_end_outlive_the_database_and_orders_sent_twice_are_one(store, tmp_path):
     service = DaemonService(store, tmp_path, lambda _: "", lambda: None)
-    order = Command(name="experiment-plan", args=as_args(WANTED), command_id="c1", who="anna")
+    order = Command(name="experiment-plan", args=as_args(replace(WANTED, seed=None)), command_id="c1", who="anna")
     answers = [json.loads(service.command(order).message) for _ in range(2)]
     assert answers[0] == answers[1]
+    (tmp_path / "results" / result_files.EXPERIMENTS_NAME).unlink()  # a kill before it was written
+    assert json.loads(service.command(order).message) == answers[0]
     service.command(Command(name="experiment-stop", args={"experiment_id": "x-c1"}, who="anna"))
     before, planned = newest(store), holes(store)
     for table in ("experiments", "experiment_assignments"):

@@ -444,7 +444,7 @@ _TOLD = {
          "pairs", "most_pairs", "movies_a", "movies_b", "failed_a", "failed_b", "complied_share", "compliance",
          "strangers"),
         (("settle time 20 s (A) against settle time 5 s (B)", "running", None,
-          "not yet: x1.14 (x0.98-1.33) after 62 movies; about 70 movies more, about 0.6 h needed", None, None,
+          "not yet: x1.14 (x0.98-1.33) after 62 movies; about 70 movies more (0.6 h) needed", None, None,
           0.131, -0.02, 0.285, 31, 100, 31, 31, 0, 2, 0.97, "97 % of the movies were taken as assigned", 0),),
     ),
     "change_points": Rows(

@@ -24,16 +24,16 @@ def sentence(design: Design, verdict: Verdict) -> str:
     more = needed(verdict)
     if verdict.state == "undecided":
         return f"not decided after {2 * verdict.pairs} movies: {_factor(verdict.net)}; {more} would be needed"
-    return f"not yet: {_factor(verdict.net)} after {2 * verdict.pairs} movies; about {more} needed"
+    return f"not yet: {_factor(verdict.net)} after {2 * verdict.pairs} movies; {more} needed"
 
 
 def needed(verdict: Verdict) -> str:
-    """ "120 movies more, about 2.4 h"."""
+    """ "about 120 movies more (2.4 h)"."""
     if verdict.movies_more is None:
         return "some 20 movies more"
-    many = "10,000 movies more or none that would end it" if verdict.movies_more > 10_000 else ""
-    hours = "" if verdict.hours_more is None else f", about {verdict.hours_more:.1f} h"
-    return many or f"{verdict.movies_more} movies more{hours}"
+    many = "10,000 movies more, or none that would end it," if verdict.movies_more > 10_000 else ""
+    hours = "" if verdict.hours_more is None else f" ({verdict.hours_more:.1f} h)"
+    return many or f"about {verdict.movies_more} movies more{hours}"
 
 
 def compliance_sentence(design: Design, verdict: Verdict) -> str:

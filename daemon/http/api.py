@@ -233,7 +233,12 @@ class SessionApi:
                 "Idempotency-Key is not a name", remedy="give 1 to 64 letters, digits, underscores or hyphens"
             )
         body = b"{}" if not request.body and not route.body_required else request.body
-        message = self._source.order(read_order(route.body or "", body), key or "")
+        order = read_order(route.body or "", body)
+        try:
+            message = self._source.order(order, key or "")
+        except UsageError as error:
+            # The body is as the document has it; what it asks for cannot be (an experiment of two holes).
+            return _failure(409, error.what, error.remedy)
         return HttpReply(200, JSON, json.dumps({"message": message}).encode())
 
 

@@ -17,6 +17,7 @@ _WHEN = {
     403: "The session is read-only, or was called by a name that is not this machine's.",
     404: "There is no such thing, or not yet.",
     405: "This path has no such method.",
+    409: "What is asked for cannot be done; the message says why.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too much is asked of the session at once: ask again after `Retry-After` seconds.",

@@ -8,7 +8,7 @@ import msgspec
 
 from frazil.config.errors import UsageError
 
-MAX_BODY_BYTES = 16 << 10
+MAX_BODY_BYTES = 256 << 10
 
 # No control characters: what is written here is shown on terminals and stands in tables and STAR files.
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"

@@ -147,7 +147,7 @@ _READING = (
 
 def _writing(path: str, words: str, body: str, *, required: bool = True) -> Route:
     return Route("POST", (path,), "order", words, {JSON: "Done"}, body=body, body_required=required,
-                 failures=(404, 413, 415))  # fmt: skip
+                 failures=(404, 409, 413, 415))  # fmt: skip
 
 
 _WRITING = (

@@ -7,6 +7,7 @@ it behind Ray Serve.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from frazil.daemon.http.api import HttpRules, digest_of
+from frazil.daemon.http.api import HttpReply, HttpRequest, HttpRules, digest_of
 from frazil.daemon.http.app import HttpApp, make_api
 from frazil.daemon.http.cache import TimeBudget
 from frazil.daemon.http.source import DaemonSource
@@ -138,6 +139,27 @@ def test_without_a_token_nothing_can_be_written(session: SimpleNamespace) -> Non
             == ""
         )
     assert (_counts(session), len(session.orders)) == before
+
+
+def test_a_night_of_holes_is_planned_and_an_impossible_plan_refused(session: SimpleNamespace) -> None:
+    def plan(**body: object) -> HttpReply:
+        head = {"authorization": f"Bearer {TOKEN}", "content_type": "application/json"}
+        return app.answer(HttpRequest("POST", "/experiment", "testserver", body=json.dumps(body).encode(), **head))
+
+    holes = [{"name": f"FoilHole_{number:08}", "square": f"GridSquare_{number // 50}"} for number in range(2000)]
+    source = DaemonSource(session.folder, TimeBudget(1e9, 1e9, clock=lambda: 0.0))
+    app = make_api(source, HttpRules(digest_of(TOKEN), host_names=("testserver",)))
+    try:
+        taken = plan(comparison="settle=5,20", holes=holes)
+        assert taken.status == 200, taken.body
+        told = json.loads(json.loads(taken.body)["message"])
+        assert session.store.sql("SELECT count(*) FROM experiment_assignments").rows == ((2000,),)
+        refused = plan(comparison="settle=5,5", movies=100, squares=["A"])
+        assert (refused.status, "nothing to compare" in json.loads(refused.body)["error"]) == (409, True)
+        assert plan(comparison=7).status == 400
+        assert told["experiment_id"]
+    finally:
+        source.close()
 
 
 def _counts(session: SimpleNamespace) -> dict[str, int]:

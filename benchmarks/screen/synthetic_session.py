@@ -434,7 +434,7 @@ _TOLD = {
              "skip holes with ice above 58 nm: map 3.4 -> 3.3 A (3.2-3.4); signal at 5 A x1.21 (x1.08-1.44); the same "
              "map from 17 % fewer movies; gives up 6 of 25 holes; all in all x1.17 an hour",
              "frazil", START_UTC_US, "physics",
-             "physics alone: nothing that every movie shows tells of it", None),
+             "physics alone: no number that every movie has shows its effect", None),
             (None, "motion", None, "session", "5 s more wait after stage moves", "anna", START_UTC_US + 900_000_000,
              None, None, None),
         ),

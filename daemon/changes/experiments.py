@@ -49,20 +49,8 @@ class Wanted:
         return [Target(square=name) for name in squares for _ in range(2 * pairs)]
 
 
-def as_args(wanted: Wanted) -> dict[str, str | int | None]:
-    """As it goes over the daemon's socket."""
-    return {
-        "comparison": wanted.comparison,
-        "outcome": wanted.outcome,
-        "movies": wanted.movies,
-        "squares": ",".join(wanted.squares),
-        "holes": msgspec.json.encode(wanted.holes).decode() if wanted.holes else "",
-        "seed": wanted.seed,
-    }
-
-
 def wanted_from(args: Mapping[str, object]) -> Wanted:
-    """What `as_args` made. Raises `UsageError`."""
+    """What `transport.messages.experiment_args` made. Raises `UsageError`."""
     try:
         text = str(args.get("holes") or "[]")
         holes = msgspec.json.decode(text, type=tuple[ListedHole, ...])

@@ -77,7 +77,8 @@ def _plan(
     *,
     as_json: bool,
 ) -> None:
-    from frazil.daemon.changes.experiments import Wanted, as_args  # slow, and not for --help
+    from frazil.daemon.changes.experiments import Wanted  # slow, and not for --help
+    from frazil.daemon.transport.messages import experiment_args
     from frazil.models.formats.hole_list import read_holes
 
     if comparison is None:
@@ -93,7 +94,7 @@ def _plan(
         told = _kept_without_daemon(session, wanted)
     else:
         with client:
-            told = json.loads(client.command("experiment-plan", **as_args(wanted)).message)
+            told = json.loads(client.command("experiment-plan", **experiment_args(wanted)).message)
     with open_session(session) as reader:
         rows = plan_rows(reader, str(told["experiment_id"]))
         row = _one(reader, str(told["experiment_id"]))

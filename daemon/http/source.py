@@ -42,7 +42,7 @@ from frazil.daemon.report.pictures import load_picture
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.text import to_json
 from frazil.daemon.store.reading import LiveReader
-from frazil.daemon.transport.messages import Command, CommandName, LiveState, Scalar
+from frazil.daemon.transport.messages import Command, CommandName, LiveState, Scalar, experiment_args
 
 T = TypeVar("T")
 
@@ -201,17 +201,6 @@ def command_id(key: str, name: str, args: Mapping[str, Scalar], who: str) -> str
     return f"http-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
-def _experiment_args(order: Experiment) -> dict[str, Scalar]:
-    return {
-        "comparison": order.comparison,
-        "outcome": order.outcome,
-        "movies": order.movies,
-        "squares": ",".join(order.squares),
-        "holes": msgspec.json.encode(order.holes).decode() if order.holes else "",
-        "seed": order.seed,
-    }
-
-
 def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
     match order:
         case Accept(movie_id=movie_id, note=note):
@@ -225,7 +214,7 @@ def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
         case Acknowledge(alert_id=alert_id):
             return "acknowledge", {"alert_id": alert_id}
         case Experiment():
-            return "experiment-plan", _experiment_args(order)
+            return "experiment-plan", experiment_args(order)
         case ExperimentStop(experiment_id=experiment_id):
             return "experiment-stop", {"experiment_id": experiment_id}
         case Pause():

@@ -10,7 +10,8 @@ This module imports nothing but msgspec and the standard library, because the sc
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 
@@ -114,6 +115,35 @@ class Command(Request, frozen=True, tag="command"):
     command_id: str = ""
     who: str = ""
     """Name of the person's account on the machine where the order was given."""
+
+
+class WantedExperiment(Protocol):
+    """What a person asks for, on the command line or over HTTP."""
+
+    @property
+    def comparison(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def movies(self) -> int: ...
+    @property
+    def squares(self) -> Sequence[str]: ...
+    @property
+    def holes(self) -> Sequence[object]: ...
+    @property
+    def seed(self) -> int | None: ...
+
+
+def experiment_args(wanted: WantedExperiment) -> dict[str, Scalar]:
+    """Arguments of the order `experiment-plan`."""
+    return {
+        "comparison": wanted.comparison,
+        "outcome": wanted.outcome,
+        "movies": wanted.movies,
+        "squares": ",".join(wanted.squares),
+        "holes": msgspec.json.encode(wanted.holes).decode() if wanted.holes else "",
+        "seed": wanted.seed,
+    }
 
 
 AnyRequest: TypeAlias = Ping | Snapshot | NamedQuery | Sql | Picture | Command

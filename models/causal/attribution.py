@@ -17,11 +17,11 @@ from frazil.models.causal.factors import (
     band_frequencies_per_angstrom,
     curves_at,
 )
-from frazil.models.causal.mechanisms import MECHANISMS, ice_pattern
+from frazil.models.causal.mechanisms import ice_pattern
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, by_root, excess_by_root, name_cause
 from frazil.models.causal.particles import SessionParticles, draw_particles, session_particles
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
-from frazil.models.causal.rings import EFFECTS_COVARIANCE, FALL_SD, fall_curve, ring_rows
+from frazil.models.causal.rings import FALL_SD, fall_curve, own_effects, ring_rows, unexplained_fall
 from frazil.models.causal.structural_model import structural_model
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence
@@ -75,13 +75,11 @@ def attribute(
     unit = unit_losses(evidence)
     rows = ring_rows(evidence, unit)
     # Level and fall of the movie's own rings against the session's.
-    effects, effects_covariance = (
-        (np.zeros(2), EFFECTS_COVARIANCE) if rows is None else rows.effects_given(*prior.moments())
-    )
+    effects, effects_covariance = own_effects(rows, *prior.moments())
     fall, fall_sd = float(effects[1]), float(np.sqrt(max(effects_covariance[1, 1], 0.0)))
     table = {name: centre_and_sd(row) for name, row in losses.items()}
-    own = max(0.0, -fall - FALL_SD)
-    table["unexplained"] = (own * fall_curve(bands), float(np.hypot(fall_sd, COMMON_BLUR_SD)) * fall_curve(bands))
+    curve = fall_curve(bands)
+    table["unexplained"] = (unexplained_fall(fall) * curve, float(np.hypot(fall_sd, COMMON_BLUR_SD)) * curve)
     # What rings the ice makes by itself is noise to the specimen.
     ice_ssnr = np.median(ice_pattern(evidence, draws, bands), axis=0)
     log_ssnr, log_ssnr_sd = _predicted_log_ssnr(prior, unit, effects, effects_covariance, ice_ssnr)
@@ -138,20 +136,17 @@ def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstro
 
 def explained_losses(evidence: MovieEvidence, draws: CauseDraws) -> Array:
     """(BAND_COUNT,) mean loss of the particles by all that is known without them; coma is taken out of them."""
-    bands = band_frequencies_per_angstrom()
     names = (*MODELLED_FACTORS, "defocus_spread")
-    return np.asarray(sum(MECHANISMS[name](evidence, draws, bands).mean(axis=0) for name in names))
+    losses = structural_model().world(evidence, draws, band_frequencies_per_angstrom(), wanted=names).values
+    return np.asarray(sum(losses[name].mean(axis=0) for name in names))
 
 
 def unexplained_share(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> tuple[float, float]:
     """Mean loss at 5 A that no cause explains, and its sd: what is common to all movies does not average out."""
-    own, variance = 0.0, 0.0
+    own, variance, moments = 0.0, 0.0, prior.moments()
     for movie in movies:
-        rows = ring_rows(movie, unit_losses(movie))
-        effects, covariance = (np.zeros(2), EFFECTS_COVARIANCE)
-        if rows is not None:
-            effects, covariance = rows.effects_given(*prior.moments())
-        own += max(0.0, -float(effects[1]) - FALL_SD) / len(movies)
+        effects, covariance = own_effects(ring_rows(movie, unit_losses(movie)), *moments)
+        own += unexplained_fall(float(effects[1])) / len(movies)
         variance += float(covariance[1, 1]) / len(movies) ** 2
     return own, float(np.hypot(np.sqrt(variance), COMMON_BLUR_SD))
 

@@ -132,7 +132,7 @@ def how_known(
         return Provenance(KnownBy.PHYSICS, f"what it rests on does not hold: {why}", contradicted=True)
     witness = _WITNESSES.get(node)
     if witness is None:
-        return _physics("nothing that every movie shows tells of it")
+        return _physics("no number that every movie has shows its effect")
     known = table.known()
     if not {node, witness.outcome} <= known:
         missing = next(name for name in (node, witness.outcome) if name not in known)

@@ -112,12 +112,14 @@ def _ln_settle(movie: MovieEvidence) -> float | None:
     return None if movie.settle_time_s is None else float(np.log(max(movie.settle_time_s, LEAST_WAIT_S)))
 
 
-def _ln_dose_rate(movie: MovieEvidence) -> float | None:
+def ln_dose_rate(movie: MovieEvidence) -> float | None:
+    """ln of the stated e/px/s on the specimen; None: not stated."""
     rate = dose_rate_e_per_px_per_s(movie)
     return float(np.log(rate)) if rate else None
 
 
-def _ln_drift(movie: MovieEvidence) -> float | None:
+def ln_drift_speed(movie: MovieEvidence) -> float | None:
+    """ln of the steady drift in A/s; None: frames have no time."""
     speed = settle.drift_speed_angstrom_per_s(movie)
     return None if speed is None else float(np.log(max(speed, settle.LEAST_SPEED_ANGSTROM_PER_S)))
 
@@ -155,10 +157,10 @@ def _mean_of_bands(movie: MovieEvidence, bands: Sequence[int]) -> float | None:
 PER_MOVIE: dict[str, Callable[[MovieEvidence], float | None]] = {
     "settle_time": _ln_settle,
     "image_shift": _image_shift_um,
-    "dose_rate": _ln_dose_rate,
+    "dose_rate": ln_dose_rate,
     "defocus_target": _defocus_um,
     "specimen_tilt": lambda movie: movie.tilt_angle_deg,
-    "steady_drift": _ln_drift,
+    "steady_drift": ln_drift_speed,
     "counted_electrons": counts.log_count_ratio,
     "fixed_pattern": lambda movie: movie.fixed_pattern,
 }

@@ -42,7 +42,7 @@ LEAST_EXCESS_LN_SSNR = 0.25
 _LEAST_RATIO, _LEAST_NEXT = 2.0, 0.05
 """A cause is dominant that costs twice as much more than usual as the next one."""
 _LEAST_PROBABILITY = 0.4
-"""That a cause is the dominant one, for it to be named: two cannot be, and nothing is named where it is another."""
+"""That a cause is the dominant one, for it to be named; of two that may be, the likelier one."""
 _LEAST_TYPICAL_MOVIES = 3
 _USUAL_EVERY = 2
 """What is usual is the median of every second movie of the window: a square's worth of ice is not a session's."""
@@ -98,12 +98,10 @@ def excess_by_root(of_movie: Array, prior: PriorSnapshot) -> Array:
     """(roots, S) loss of a movie (`by_root`) beyond what is usual under the same draw, or what was usual before a
     change if that was less; before either is known, what physics calls usual."""
     before = _roots_of_factors(prior.usual_before) if prior.usual_before else None
-    if not prior.usual:
-        usual = (_roots_of_factors(_BEFORE) if before is None else before)[:, None]
-    else:
-        usual = np.array(prior.usual)
-        usual = usual if before is None else np.minimum(usual, before[:, None])
-    return np.asarray(of_movie - usual)
+    if prior.usual:
+        now = np.array(prior.usual)
+        return np.asarray(of_movie - (now if before is None else np.minimum(now, before[:, None])))
+    return np.asarray(of_movie - (_roots_of_factors(_BEFORE) if before is None else before)[:, None])
 
 
 def usual_by_root(window: Sequence[WindowRow], prior: PriorSnapshot) -> tuple[tuple[float, ...], ...]:

@@ -22,7 +22,7 @@ from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, MODELLED_FACTORS, Array
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import IndependenceRecord, seen, with_movies
-from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
+from frazil.models.causal.measured import ln_dose_rate, ln_drift_speed
 from frazil.models.causal.naming import (
     lean,
     least_usual,
@@ -30,7 +30,7 @@ from frazil.models.causal.naming import (
     usual_by_root,
 )
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior
-from frazil.models.causal.rings import FALL_SD, ring_rows
+from frazil.models.causal.rings import ring_rows, unexplained_fall
 from frazil.models.records import MovieEvidence
 
 _ROBUST_ROUGHNESS = 2.0
@@ -218,18 +218,17 @@ def _without(channels: tuple[float | None, ...], columns: Sequence[int]) -> tupl
 
 
 def _window_row(movie: MovieEvidence, prior: PriorSnapshot, level: float | None, fall: float | None) -> WindowRow:
-    rate, speed = dose_rate_e_per_px_per_s(movie), settle.drift_speed_angstrom_per_s(movie)
     values = {
         "counts": counts.log_count_ratio(movie),
         "fixed_pattern": movie.fixed_pattern,
         "ring_level": level,
         "ring_fall": fall,
-        "ln_drift_speed": None if speed is None else float(np.log(max(speed, settle.LEAST_SPEED_ANGSTROM_PER_S))),
-        "ln_stated_rate": None if rate is None else float(np.log(rate)),
+        "ln_drift_speed": ln_drift_speed(movie),
+        "ln_stated_rate": ln_dose_rate(movie),
         "pattern_rms": movie.fixed_pattern_rms,
     }
     loss = {name: float(np.median(one)) for name, one in losses_at_5_angstrom(movie, draw_causes(movie, prior)).items()}
-    loss["unexplained"] = 0.0 if fall is None else max(0.0, -fall - FALL_SD)
+    loss["unexplained"] = 0.0 if fall is None else unexplained_fall(fall)
     return WindowRow(
         utc_us=movie.exposure.acquired_utc_us,
         channels=tuple(value if value is not None and np.isfinite(value) else None for value in values.values()),

@@ -68,6 +68,16 @@ class RingRows:
         return float(np.sqrt(np.mean(second**2 / variance)))
 
 
+def own_effects(rows: RingRows | None, mean: Array, covariance: Array) -> tuple[Array, Array]:
+    """`RingRows.effects_given`; of a movie without rings, what is believed of any movie."""
+    return (np.zeros(2), EFFECTS_COVARIANCE) if rows is None else rows.effects_given(mean, covariance)
+
+
+def unexplained_fall(fall: float) -> float:
+    """Loss at 5 A by what rings fall below the session's beyond what fields of one session differ by (one sd of it)."""
+    return max(0.0, -fall - FALL_SD)
+
+
 def fall_curve(k: Array) -> Array:
     """(k / 0.2)^2: 1 at 5 A."""
     return np.asarray((k / _FALL_PER_ANGSTROM) ** 2)

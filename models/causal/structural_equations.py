@@ -1,7 +1,7 @@
 """Structural equations by the name that a node of graph.yaml gives: how its value follows from what acts on it.
 
 A movie is a `World`: its evidence, the draws of what nobody sees, and the values of its nodes. Causes that mechanisms
-share are kept in `CauseDraws` (a slot a node), losses and the values of nodes that people add by name.
+share are kept in `CauseDraws` (a slot a node), losses by name.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class World:
     stage: StageHistory | None = None
     departures: Mapping[str, Departure] = field(default_factory=dict)
     values: Mapping[str, Array] = field(default_factory=dict)
-    """(S, K) losses, and what people's nodes are worth."""
+    """(S, K) losses."""
 
     def with_value(self, node: str, value: NodeValue | None) -> World:
         """The same movie with this value of a node, in its slot where it has one."""

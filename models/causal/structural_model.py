@@ -101,7 +101,7 @@ def _check(graph: nx.DiGraph, node: Node, path: Path | None) -> None:
         raise refused(
             node.name,
             f"names the unknown mechanism `{node.mechanism}`",
-            f"write an `equation`, or use one of: {', '.join(EQUATIONS)}",
+            f"use one of: {', '.join(EQUATIONS)}",
             path,
         )
     missing = [read for read in EQUATIONS[node.mechanism].reads if not graph.has_edge(read, node.name)]

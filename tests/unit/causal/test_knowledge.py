@@ -110,7 +110,7 @@ def test_dose_rates_are_known_by_the_electrons_that_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("node", "says"),
-    [("illumination_angle", "nothing that every movie shows"), ("ice_thickness", "nothing that every")],
+    [("illumination_angle", "no number that every movie has"), ("ice_thickness", "no number that every movie has")],
 )
 def test_without_a_witness_it_is_physics(node: str, says: str) -> None:
     found = known(settling_session(3, movies=20), node)

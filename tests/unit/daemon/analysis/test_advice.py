@@ -343,6 +343,7 @@ def test_a_movie_is_judged_by_what_was_known_of_its_part_of_the_session():
             count_ln_weight=(float(version),),
             precision=((float(version),),),
             window=(WindowRow(version, (), ()),),
+            usual=((float(version),),),
         )
         for version in range(5)
     }
@@ -357,6 +358,7 @@ def test_a_movie_is_judged_by_what_was_known_of_its_part_of_the_session():
     assert advice_rows.before_change(newest, untimed, 11) == beam
     prior = advice_rows.as_of(newest, beam, versions.__getitem__)
     assert (prior.version, prior.count_ln_weight, prior.window[0].utc_us) == (4, (2.0,), 2)
+    assert prior.usual == ((2.0,),), "what is usual was asked of the same counts"
     assert prior.precision == newest.precision, "strengths are the newest"
     of_grid = advice_rows.as_of(newest, replace(beam, cause="grid"), versions.__getitem__)
     assert (of_grid.version, of_grid.precision) == (4, ((2.0,),))

@@ -10,7 +10,7 @@ import pytest
 
 from frazil.config.errors import NotThereError, UsageError
 from frazil.daemon.analysis.experiments import ExperimentVerdicts
-from frazil.daemon.changes.experiments import Wanted, as_args, keep_plan, stop
+from frazil.daemon.changes.experiments import Wanted, keep_plan, stop
 from frazil.daemon.report.experiments import experiment_lines
 from frazil.daemon.report.html.page import to_html
 from frazil.daemon.report.summary.collect import summarise
@@ -18,7 +18,7 @@ from frazil.daemon.report.summary.text import to_json, to_text
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.writes import movie_writes
-from frazil.daemon.transport.messages import Command
+from frazil.daemon.transport.messages import Command, experiment_args
 from frazil.models.records import AcquisitionMetadata, ExposureFacts, MovieEvidence
 
 START_UTC_US = 1_790_000_000_000_000
@@ -138,7 +138,9 @@ def test_only_one_experiment_runs_at_a_time_and_each_ends_once(store, tmp_path):
 
 def test_plan_and_end_outlive_the_database_and_orders_sent_twice_are_one(store, tmp_path):
     service = DaemonService(store, tmp_path, lambda _: "", lambda: None)
-    order = Command(name="experiment-plan", args=as_args(replace(WANTED, seed=None)), command_id="c1", who="anna")
+    order = Command(
+        name="experiment-plan", args=experiment_args(replace(WANTED, seed=None)), command_id="c1", who="anna"
+    )
     answers = [json.loads(service.command(order).message) for _ in range(2)]
     assert answers[0] == answers[1]
     (tmp_path / "results" / result_files.EXPERIMENTS_NAME).unlink()  # a kill before it was written

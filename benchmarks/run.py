@@ -19,6 +19,7 @@ from benchmarks.own_process import command_of
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 CLAIMS = {
+    "advice": "advice.bench",
     "announced_changes": "attribution.announced_changes",
     "attribution": "attribution.bench",
     "causal_cost": "attribution.cost",

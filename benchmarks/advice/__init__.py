@@ -1,0 +1,1 @@
+"""Advice against sessions whose best action and its cost are known."""

@@ -35,6 +35,11 @@ class MapRoundRecord:
     half2_path: str | None = None
     uniform_resolution_0143_angstrom: float | None = None
     """Of the same particles when all count alike, without the causal weights."""
+    causal_weight_share: float | None = None
+    """How much of the causal weights the map takes: 0 all particles count alike, 1 as the causal prior says; as much as
+    particles bear out that the reference has not seen. None: not recorded."""
+    weights_sentence: str | None = None
+    """What that brings the map; None: it is not resolved."""
     mask: str | None = None
     """Of the FSC: `map` (its own outline) or `sphere`."""
     randomised_from_per_angstrom: float | None = None

@@ -504,3 +504,7 @@ CREATE TABLE IF NOT EXISTS experiment_assignments (
     complied BOOLEAN, seconds DOUBLE,
     PRIMARY KEY (experiment_id, place)
 );
+
+-- Version 13: how much of the causal weights a map takes (0 all particles alike, 1 all of them), and what that brings.
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS causal_weight_share DOUBLE;
+ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS weights_sentence TEXT;

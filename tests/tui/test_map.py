@@ -23,6 +23,7 @@ ROUND: dict[str, Any] = {
     "best_direction_angstrom": 6.9, "worst_direction_angstrom": 8.4, "orientation_efficiency": 0.62,
     "preferred_orientation": True, "orientation_sentence": "preferred orientation: [bold]\x1b[31mrot 12",
     "b_factor_a2": 220.0, "b_factor_low_a2": 180.0, "b_factor_high_a2": 270.0, "discarded_share": 0.034,
+    "weights_sentence": "weights by cause: 6.25 A against 8.40 A without",
     "map_class_sentence": "2 maps with 60%, 40% of the particles: there is more than one kind (+1.20 +- 0.20 ln)",
 }  # fmt: skip
 
@@ -36,6 +37,7 @@ def test_the_map_in_words() -> None:
     text = map_text([ROUND], forecast, []).plain
     assert text.startswith("7.25 Å at FSC 0.143, 9.50 Å at 0.5")
     assert "4 200 particles of 30 movies, D7; mask: the map's own outline" in text
+    assert "\nweights by cause: 6.25 Å against 8.40 Å without\n" in text
     assert "by direction 6.9 to 8.4 Å, sphericity 0.93" in text
     assert "orientations: 62% of the signal" in text
     assert "! preferred orientation: [bold]" in text

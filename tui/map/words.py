@@ -33,12 +33,12 @@ def map_text(
         text.append(f" at FSC 0.143, {quantity(last.get('resolution_05_angstrom'), 'Å', 2)} at 0.5")
     text.append(f"\nfrom {_whole(last, 'particle_count')} particles of {_whole(last, 'movie_count')} movies")
     text.append(f", {clean(last.get('symmetry') or 'C1')}")
-    uniform = last.get("uniform_resolution_0143_angstrom")
-    if resolution is not None and uniform is not None:
-        text.append(f"\nwithout causal weights {quantity(uniform, 'Å', 2)}", GRAY)
     mask = _MASKS.get(str(last.get("mask")))
     if mask is not None:
         text.append(f"; mask: {mask}")
+    weighted = last.get("weights_sentence")
+    if weighted:
+        text.append("\n" + _ANGSTROM.sub("Å", clean(weighted)), GRAY)
     _begun_anew(text, begun_anew)
     best, worst = last.get("best_direction_angstrom"), last.get("worst_direction_angstrom")
     if best is not None:

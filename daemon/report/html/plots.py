@@ -143,6 +143,7 @@ def fsc_plot(state: MapState) -> str:
         )
     parts.append(label(frame.px(top / 2), frame.height - 4, "resolution (frequency grows to the right)", "middle"))
     uniform = [(f, v) for f, v in zip(state.frequency_per_angstrom, state.fsc_uniform, strict=False) if v is not None]
+    uniform = [] if state.causal_weight_share == 0 else uniform  # it is the map's own curve
     parts.append(polyline([(frame.px(f), frame.py(v)) for f, v in uniform], "second"))
     points = zip(state.frequency_per_angstrom, state.fsc, strict=True)
     parts.append(polyline([(frame.px(f), frame.py(v)) for f, v in points], "curve"))
@@ -156,8 +157,8 @@ def fsc_plot(state: MapState) -> str:
             side, anchor = (-7, "end") if x > frame.width / 2 else (7, "start")
             parts.append(label(x + side, y - 6, f"{resolution:.2f} A at {level:g}", anchor, "name"))
     right = frame.width - frame.right - 8
-    parts.append(label(right, frame.top + 18, "— weighted by the causal model", "end", "legend"))
     if uniform:
+        parts.append(label(right, frame.top + 18, "— weighted by the causal model", "end", "legend"))
         parts.append(label(right, frame.top + 32, "- - all particles alike", "end", "legend"))
     return svg(frame, "Fourier shell correlation of the half maps", parts)
 

@@ -259,9 +259,8 @@ def map_sentences(state: MapState) -> Iterator[str]:
         reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"
     symmetry = f", symmetry {state.symmetry}" if state.symmetry else ""
     yield f"{reached} from {state.particle_count:,} particles, round {state.round}{symmetry}"
-    uniform = state.uniform_resolution_0143_angstrom
-    if resolution is not None and uniform is not None:
-        yield f"without the causal model's weights {uniform:.2f} A"
+    if state.weights_sentence:
+        yield state.weights_sentence
     if state.map_path is not None:
         yield f"started from {state.initial_map or 'the particles alone, without an initial map'}"
     if state.begun_anew:

@@ -90,6 +90,17 @@ class FourierAccumulator:
         less._numerator, less._denominator = self._numerator * share, self._denominator * share
         return less
 
+    def by_shell(self, numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> FourierAccumulator:
+        """These sums with every shell times a factor, (S,) each; shell i has the radius i, the last stands for those
+        beyond."""
+        shell = shell_index(self.box_px).flatten().clamp_max(len(numerator) - 1)
+        other = FourierAccumulator(self.box_px, device=self._device)
+        above, below = (
+            torch.from_numpy(factor).to(torch.float32)[shell].to(self._device) for factor in (numerator, denominator)
+        )
+        other._numerator, other._denominator = self._numerator * above[:, None], self._denominator * below
+        return other
+
     def volume(self) -> Tensor:
         """(n, n, n) real map [z, y, x], centred on voxel n // 2; zero where nothing was added."""
         n = self.box_px

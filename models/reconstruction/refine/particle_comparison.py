@@ -12,8 +12,10 @@ from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, Fo
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
 from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles
 from frazil.models.reconstruction.refine.beam_tilt import beam_tilt
+from frazil.models.reconstruction.refine.held_out_weights import HeldOutRings
 from frazil.models.reconstruction.refine.particle_frc import (
     ParticleSums,
+    Rings,
     log_ssnr_in_bands,
     particle_sums,
     rings,
@@ -61,15 +63,10 @@ class HalfMapComparison:
         self._volumes = [FourierVolume(cropped(one, plane, self._count), device=device) for one in references]
         self._compared = plane.radius_px[: self._count] > first_shell - 0.5
 
-    def evidence(
-        self, particles: ParticleSpectra, placed: PlacedParticles, *, voltage_kv: float, cs_mm: float
-    ) -> ParticleEvidence | None:
-        """Of the particles of one movie at the poses where they stand; None: the map is not seen in them."""
-        sums = self.sums(particles, placed)
+    def evidence(self, sums: ParticleSums, *, voltage_kv: float, cs_mm: float) -> ParticleEvidence | None:
+        """Of the `sums` of one movie; None: the map is not seen in its particles."""
         tilt = beam_tilt(sums, self._plane, voltage_kv=voltage_kv, cs_mm=cs_mm)
-        measured = rings(sums, self._plane, None if tilt is None else tilt.phase_rad)
-        fsc = np.interp(measured.frequency_per_angstrom, self._fsc.frequency_per_angstrom, self._fsc.fsc)
-        seen = without_search_gain(measured, fsc, self._last_searched_per_angstrom)
+        seen = self._without_search_gain(rings(sums, self._plane, None if tilt is None else tilt.phase_rad))
         amplitude = smooth_amplitude(seen)
         if amplitude is None:
             return None
@@ -86,6 +83,14 @@ class HalfMapComparison:
             beam_tilt_y_mrad=None if tilt is None else tilt.y_mrad,
             beam_tilt_covariance_mrad2=None if tilt is None else tilt.covariance_mrad2,
         )
+
+    def held_out(self, sums: ParticleSums) -> HeldOutRings:
+        """What of one movie's `sums` says how much its particles are worth; a coma is left in, as it is in the map."""
+        return HeldOutRings.of(self._without_search_gain(rings(sums, self._plane)), self._renewal)
+
+    def _without_search_gain(self, measured: Rings) -> Rings:
+        fsc = np.interp(measured.frequency_per_angstrom, self._fsc.frequency_per_angstrom, self._fsc.fsc)
+        return without_search_gain(measured, fsc, self._last_searched_per_angstrom)
 
     def sums(self, particles: ParticleSpectra, placed: PlacedParticles) -> ParticleSums:
         """Each half-set's particles against the map of the other."""

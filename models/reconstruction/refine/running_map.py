@@ -7,7 +7,8 @@ is taken out and put in where they are found now. So the sums are always those o
 same whenever it comes, and what has been learnt reaches the first particles too. All of it is counted, not timed: the
 map depends on the movies and their order alone.
 
-Particles are weighted by what the causal prior says of their movie; beside them all count alike (`weighted_sums`).
+Particles are weighted by what the causal prior says of their movie as far as the particles themselves, against the
+maps of the other half-sets, bear it out (`held_out_weights`); where nothing does, all count alike.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectr
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles, from_arrays, to_arrays
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.refine import held_out_weights
+from frazil.models.reconstruction.refine.held_out_weights import HeldOutRings, held_out_mixture
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
-from frazil.models.reconstruction.refine.weighted_sums import WeightedSums
+from frazil.models.reconstruction.refine.particle_frc import ParticleSums
+from frazil.models.reconstruction.refine.weighted_sums import Mixture, WeightedSums
 from frazil.models.reconstruction.refine.weights import by_shell, on_plane
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, spherical_mask
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
@@ -41,6 +45,8 @@ ROUND_MOVIES = 10
 AGAIN_PER_MOVIE = 2
 """Earlier movies searched again beside each new one."""
 _FSC_THRESHOLD = 0.143
+_AS_GOOD_AS_ALL = 0.95
+"""Share of the causal weights from which on it is not worth a word."""
 _CLASSES = "classes."
 _COUNTS = 0.5
 """Certainty from which on there rather is a particle than none."""
@@ -69,6 +75,9 @@ class MapRound:
     """Of the particles, how many are hardly in the map: no particle is seen in their boxes. None: there are none."""
     classes: MapClasses | None = None
     """None: one map was asked for, or there are no classes yet."""
+    causal_weight_share: float | None = None
+    """How much of the causal weights the map takes, mean over the shells that it is resolved in: 0 all particles count
+    alike, 1 as the causal prior says. None: nothing was decided."""
 
     @property
     def fsc(self) -> FscCurve:
@@ -86,6 +95,18 @@ class MapRound:
     @property
     def uniform_resolution_0143_angstrom(self) -> float | None:
         return self.uniform_fsc.resolution_angstrom(_FSC_THRESHOLD)
+
+    @property
+    def weights_sentence(self) -> str | None:
+        """What the causal weights bring; None: nothing was decided, or the map is not resolved."""
+        resolution, uniform = self.resolution_0143_angstrom, self.uniform_resolution_0143_angstrom
+        share = self.causal_weight_share
+        if share is None or resolution is None or uniform is None:
+            return None
+        if share == 0:
+            return "all particles count alike: nothing in them speaks for weights by cause"
+        part = "" if share >= _AS_GOOD_AS_ALL else f" ({max(share, 0.01):.0%} of what the causes say)"
+        return f"weights by cause{part}: {resolution:.2f} A against {uniform:.2f} A without"
 
     @property
     def map_class_sentence(self) -> str | None:
@@ -132,6 +153,10 @@ class RunningMap:
         self._reference_fsc = FscCurve((), ())
         self._comparison: HalfMapComparison | None = None
         self._placed: dict[int, PlacedParticles] = {}
+        self._held_out: dict[int, HeldOutRings] = {}
+        """Of the movies in `_placed`, once there were references of the map's own to compare them with."""
+        self._compared: tuple[int, ParticleSums] | None = None
+        """The movie that was placed last, so that it is compared once."""
         self._classes: StreamingMapClasses | None = None
         if class_count > 1:
             self._classes = StreamingMapClasses(
@@ -216,6 +241,11 @@ class RunningMap:
         placed = self._placed[number]
         if not self._renewals:
             return None
+        known = self._compared
+        sums = known[1] if known is not None and known[0] == number else self._own_comparison().sums(particles, placed)
+        return self._own_comparison().evidence(sums, voltage_kv=voltage_kv, cs_mm=cs_mm)
+
+    def _own_comparison(self) -> HalfMapComparison:
         if self._comparison is None:
             self._comparison = HalfMapComparison(
                 self._references,
@@ -226,7 +256,7 @@ class RunningMap:
                 last_searched_per_angstrom=self._search(0).finest_per_angstrom,
                 device=self._device,
             )
-        return self._comparison.evidence(particles, placed, voltage_kv=voltage_kv, cs_mm=cs_mm)
+        return self._comparison
 
     def _place(
         self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
@@ -239,17 +269,23 @@ class RunningMap:
         if self._classes is not None:
             self._classes.put_in(number, particles, added)
         self._placed[number] = added
+        if self._renewals:
+            sums = self._own_comparison().sums(particles, added)
+            self._held_out[number], self._compared = self._own_comparison().held_out(sums), (number, sums)
         return found
 
     def round(self) -> MapRound:
         """The present maps; changes nothing."""
-        halves = self._sums.half_maps("causal")
+        mixture = self._mixture()
+        halves = self._sums.half_maps(mixture)
         agreement = self._agreement(halves)
-        uniform = self._agreement(self._sums.half_maps("uniform"), agreement.mask).corrected
+        uniform = agreement.corrected
+        if mixture.share.any():
+            uniform = self._agreement(self._sums.half_maps(mixture.without_causes()), agreement.mask).corrected
         gain = agreement.corrected.map_filter()
         gain = np.concatenate([np.full(self._first_shell - 1, gain[0]), gain])
         # Outside of the map's outline there is noise alone; half maps keep it, so that others can judge by it.
-        full = filtered(self._sums.whole_map("causal") * self._mask, gain) * agreement.mask.values.to(self._device)
+        full = filtered(self._sums.whole_map(mixture) * self._mask, gain) * agreement.mask.values.to(self._device)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
         own = self._own_share() > 0.5
         return MapRound(
@@ -262,7 +298,17 @@ class RunningMap:
             own,
             self._discarded_share(),
             None if self._classes is None else self._classes.round(),
+            self._mean_share(mixture, agreement.corrected) if self._placed else None,
         )
+
+    def _mixture(self) -> Mixture:
+        return held_out_mixture(self._placed, self._held_out, 1 + int(np.rint(self._plane.radius_px.max())))
+
+    def _mean_share(self, mixture: Mixture, fsc: FscCurve) -> float:
+        resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
+        box_angstrom = self._plane.box_px * self._plane.pixel_size_angstrom
+        last = len(mixture.share) if resolution is None else math.floor(box_angstrom / resolution) + 1
+        return float(mixture.share[self._first_shell : max(last, self._first_shell + 1)].mean())
 
     def class_share(self, number: int) -> NDArray[np.float32] | None:
         """(n, K) probabilities of the classes of movie `number`'s particles; None: they have none."""
@@ -330,7 +376,7 @@ class RunningMap:
         return found
 
     def _renew_references(self) -> None:
-        halves = [half * self._mask for half in self._sums.half_maps("causal")]
+        halves = [half * self._mask for half in self._sums.half_maps(self._mixture())]
         references, fsc = reference_maps(
             halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
         )
@@ -343,7 +389,7 @@ class RunningMap:
             self._classes.renew(references)
         self._references, self._reference_fsc = references, fsc
         self._reference_resolution_angstrom = resolution
-        self._searches, self._comparison = [None, None], None
+        self._searches, self._comparison, self._compared = [None, None], None, None
         self._renewals += 1
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -356,6 +402,7 @@ class RunningMap:
             "again": np.array([self._renewals, self._next_again], dtype=np.int64),
         }
         arrays |= to_arrays(self._placed)
+        arrays |= held_out_weights.to_arrays(self._held_out)
         arrays |= self._sums.state()
         if self._classes is not None:
             arrays |= {f"{_CLASSES}{part}": array for part, array in self._classes.state().items()}
@@ -368,7 +415,8 @@ class RunningMap:
         self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
         frequency_per_angstrom, fsc = arrays["reference_fsc"].tolist()
         self._reference_fsc = FscCurve(tuple(frequency_per_angstrom), tuple(fsc))
-        self._searches, self._comparison = [None, None], None
+        self._searches, self._comparison, self._compared = [None, None], None, None
+        self._held_out = held_out_weights.from_arrays(arrays)
         self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
         self._renewals, self._next_again = (int(value) for value in arrays["again"])
         self._placed = from_arrays(arrays)

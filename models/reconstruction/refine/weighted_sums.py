@@ -1,10 +1,13 @@
 """The sums of a running map: both half-sets, with particles weighted by their movie's losses and with all alike.
 
-Two pairs of sums are kept with the same poses, so that the gain of the weights can be seen.
+Two pairs of sums are kept with the same poses: the gain of the weights can be seen, and every mixture of the two is a
+map whose weights lie between, sum (1 + lambda (sqrt(s) / mean - 1)) C X. So weights can be chosen anew at every round
+(`held_out_weights`), shell by shell, without a particle being put in again.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,20 @@ from frazil.models.reconstruction.refine.weights import on_plane
 
 WEIGHTINGS = ("causal", "uniform")
 """By what the causal prior says of the movie; all particles alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How much of the causal weights a map takes."""
+
+    share: NDArray[np.float64]
+    """(S,) lambda by shell: 0 all alike, 1 as the causal prior says; shell i has the radius i."""
+    mean_amplitude: NDArray[np.float64]
+    """(S,) mean of sqrt(relative SSNR) over the particles: what all movies have lost is undone, however they count."""
+
+    def without_causes(self) -> Mixture:
+        """Of the same shells with all particles alike."""
+        return Mixture(np.zeros_like(self.share), self.mean_amplitude)
 
 
 class WeightedSums:
@@ -60,14 +77,18 @@ class WeightedSums:
                     self._plane, torch.from_numpy(turned), numerator[index], denominator[index], sign=sign
                 )
 
-    def half_maps(self, weighting: str) -> list[Tensor]:
+    def half_maps(self, mixture: Mixture) -> list[Tensor]:
         """Two (n, n, n) half maps [z, y, x] that no mask has touched."""
-        return [half.volume() for half in self._sums[weighting]]
+        return [self._mixed(half, mixture).volume() for half in (0, 1)]
 
-    def whole_map(self, weighting: str) -> Tensor:
+    def whole_map(self, mixture: Mixture) -> Tensor:
         """(n, n, n) map of both halves together."""
-        first, second = self._sums[weighting]
-        return (first + second).volume()
+        return (self._mixed(0, mixture) + self._mixed(1, mixture)).volume()
+
+    def _mixed(self, half: int, mixture: Mixture) -> FourierAccumulator:
+        causal, alike, mean = mixture.share, 1 - mixture.share, mixture.mean_amplitude
+        uniform = self._sums["uniform"][half].by_shell(alike * mean, alike * mean**2)
+        return self._sums["causal"][half].by_shell(causal, causal) + uniform
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The sums, exactly; `restore` takes them back."""

@@ -80,7 +80,7 @@ def comparison(first: torch.Tensor, second: torch.Tensor | None = None) -> HalfM
 
 
 def evidence(reference: HalfMapComparison, stack: torch.Tensor, where: PlacedParticles) -> ParticleEvidence | None:
-    return reference.evidence(spectra(stack), where, voltage_kv=300.0, cs_mm=2.7)
+    return reference.evidence(reference.sums(spectra(stack), where), voltage_kv=300.0, cs_mm=2.7)
 
 
 def test_beam_tilt_is_found_with_its_sign_and_error(truth: torch.Tensor, simulate: Simulate) -> None:

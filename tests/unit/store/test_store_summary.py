@@ -69,7 +69,8 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     round_2 = ReconstructionRow(
         2, 10, 4, 480, "D2", resolution_0143_angstrom=6.25, map_path="maps/round2.mrc",
         frequency_per_angstrom=(0.05, 0.1, 0.16), fsc=(1.0, 0.8, 0.143), sphericity=0.91, best_direction_angstrom=5.8,
-        uniform_resolution_0143_angstrom=8.4,
+        uniform_resolution_0143_angstrom=8.4, causal_weight_share=0.9,
+        weights_sentence="weights by cause (90% of what the causes say): 6.25 A against 8.40 A without",
         worst_direction_angstrom=9.0, orientation_sentence="preferred orientation: rot 10, tilt 20", b_factor_a2=180.0,
         b_factor_low_a2=120.0, b_factor_high_a2=260.0,
         forecasts=(ForecastRow(1, "end", 8, None, None, 1.0, 5.5, 5.0, 6.0, True, None, "after 8 movies: 5.5 A"),),
@@ -85,7 +86,7 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     text, page = to_text(found), to_html(found)
     assert "6.25 A (FSC 0.143) from 480 particles" in text
     assert "5.8 to 9.0 A by direction (sphericity 0.91)" in text
-    assert "without the causal model's weights 8.40 A" in text
+    assert "(90% of what the causes say): 6.25 A against 8.40 A without" in text
     assert "preferred orientation: rot 10, tilt 20" in text
     assert "B-factor 180 A2 (80 %: 120 to 260)" in text
     assert "after 8 movies: 5.5 A" in text

@@ -40,12 +40,13 @@ class CausalPriorActor:
         results: Sequence[MovieResult],
         forgetting: float = 1.0,
         announced: Sequence[Announcement] = (),
+        first: PriorSnapshot | None = None,
     ) -> PriorSnapshot:
         """The next version from an epoch's results and what people announced before its last movie; what the evaluators
-        doubt moves it less."""
+        doubt moves it less. `first`: the session's version 0, with whose forecasts those of `prior` are compared."""
         evidence = [result.evidence for result in results if result.evidence is not None]
         temper = epoch_temper(results, len(prior.independence.failed))
-        return update(prior, evidence, temper=temper, forgetting=forgetting, announced=announced)
+        return update(prior, evidence, temper=temper, forgetting=forgetting, announced=announced, first=first)
 
     def advise(
         self,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import mean, median
 
 from frazil.daemon.session.epochs import EPOCH_MOVIES
-from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, ShareRow
+from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, ShareRow
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.convergence import Share
@@ -224,6 +224,30 @@ def share_rows(shares: Iterable[Share], prior_version: int, movie_count: int) ->
             prior_version,
             share.first_sd,
             share.told_nats,
+            share.held.value,
+            share.unseen,
         )
         for share in shares
+    )
+
+
+def prediction_rows(snapshot: PriorSnapshot) -> tuple[PredictionRow, ...]:
+    """How well the versions up to the one before this foretold what they had not seen."""
+    return tuple(
+        PredictionRow(
+            prior_version=snapshot.version,
+            quantity=one.quantity,
+            movies=one.movies,
+            inside_68=one.inside_68,
+            inside_95=one.inside_95,
+            crps=one.crps / one.movies,
+            first_crps=one.first_crps / one.movies,
+            plain_crps=one.plain_crps / one.movies,
+            e_value=one.e_value,
+            held=one.held.value,
+            words=one.words,
+            pit=one.pit,
+        )
+        for one in snapshot.predictions.foretold
+        if one.movies
     )

@@ -202,7 +202,9 @@ class PriorVersions:
             return isinstance(value, PriorSnapshot) and value.version == epoch + 1
 
         prior, results, announced = self.snapshot(epoch), self._results_of(epoch), self._announced(epoch)
-        self._actor.ask(take_in, "learn", prior, results, self._forgetting, announced, accepts=accepts)
+        self._actor.ask(
+            take_in, "learn", prior, results, self._forgetting, announced, self.snapshot(0), accepts=accepts
+        )
 
     def _learnt(self, epoch: int, answer: Answer) -> None:
         """Raises what `Store.write` raises; the same answer is handed over again then, and no version is skipped."""
@@ -275,6 +277,7 @@ class PriorVersions:
             advice_rows.change_rows(snapshot, self._found_with()),
             [advice_rows.change_alert(point, utc_us=self._utc_us()) for point in news]
             + [advice_rows.graph_alert(name, utc_us=self._utc_us()) for name in broken],
+            advice_rows.prediction_rows(snapshot),
         )
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)

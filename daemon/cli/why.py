@@ -22,7 +22,9 @@ def why(
     session: Annotated[Path | None, typer.Option("--session", help="The session's folder [default: this one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="Also what acts on each cause, as a tree.")] = False,
-    how: Annotated[bool, typer.Option("--how", help="Also how each advice is known.")] = False,
+    how: Annotated[
+        bool, typer.Option("--how", help="Also how each advice is known, and how movies were foretold.")
+    ] = False,
     graph: Annotated[Path | None, typer.Option("--graph", help="Draw the causal graph into this SVG file.")] = None,
 ) -> None:
     """Say what costs signal: losses of ln SSNR by cause with 95 % credible intervals, and what to change.

@@ -126,6 +126,29 @@ class ShareKnown:
     first_sd: float | None = None
     """Of the same mean by version 0; None: a session of an earlier frazil."""
     told_nats: float | None = None
+    held: str | None = None
+    """What movies that were not seen say of the forecasts that it rests on; None: a session of an earlier frazil."""
+    unseen: str | None = None
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSaid:
+    """How well one quantity of movies that were not seen was foretold, since the last change of the session."""
+
+    quantity: str
+    words: str
+    movies: int
+    inside_68: int
+    inside_95: int
+    crps: float
+    """Mean score in ln units, smaller is better, ..."""
+    first_crps: float
+    """... by version 0, ..."""
+    plain_crps: float
+    """... and of a forecast that says: like the session's movies so far."""
+    e_value: float
+    held: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +168,7 @@ class SessionWhy:
     changes: tuple[Change, ...]
     advice: tuple[Advised, ...]
     shares: tuple[ShareKnown, ...]
+    predictions: tuple[PredictionSaid, ...]
     last_change_sd: float | None
     """How far the newest version moved the strength that it moved most, in the sd that this had."""
 
@@ -260,10 +284,34 @@ def why_session(reader: SessionReader) -> SessionWhy:
                 int(_number(row["prior_version"]) or 0),
                 _number(row["first_sd"]),
                 _number(row["told_nats"]),
+                None if row["held"] is None else str(row["held"]),
+                None if row["unseen"] is None else str(row["unseen"]),
             )
             for row in reader.named("causal_shares").as_dicts()
         ),
+        predictions=predictions(reader),
         last_change_sd=None if prior is None else _largest(prior.get("change_sd")),
+    )
+
+
+def predictions(reader: SessionReader) -> tuple[PredictionSaid, ...]:
+    """By the newest version."""
+    rows = reader.named("predictions").as_dicts()
+    return tuple(
+        PredictionSaid(
+            quantity=str(row["quantity"]),
+            words=str(row["words"]),
+            movies=int(_number(row["movies"]) or 0),
+            inside_68=int(_number(row["inside_68"]) or 0),
+            inside_95=int(_number(row["inside_95"]) or 0),
+            crps=_number(row["crps"]) or 0.0,
+            first_crps=_number(row["first_crps"]) or 0.0,
+            plain_crps=_number(row["plain_crps"]) or 0.0,
+            e_value=_number(row["e_value"]) or 0.0,
+            held=str(row["held"]),
+        )
+        for row in rows
+        if row["prior_version"] == rows[0]["prior_version"]
     )
 
 

@@ -13,6 +13,7 @@ from frazil.daemon.report.why import (
     CauseLoss,
     LossAt,
     MovieWhy,
+    PredictionSaid,
     SessionWhy,
     ShareKnown,
 )
@@ -27,6 +28,8 @@ KNOWN_BY_WORDS = {
 _AT_5 = RESOLUTIONS_ANGSTROM.index(5.0)
 _HEAD = "  {:24}" + "".join(f"{f'at {resolution:g} A':>18}" for resolution in RESOLUTIONS_ANGSTROM)
 _LEAST_SHOWN = 0.005
+_SPEAKS_AGAINST = ("fails", "no better")
+"""What movies that were not seen may say of a cause that would count as known without them."""
 _WITH = {"ice": " (with the spread of heights that it allows)"}
 """What a root cause brings with it and its excess counts."""
 
@@ -94,7 +97,7 @@ def _session(found: SessionWhy, *, how: bool) -> Iterator[str]:
         first = found.shares[0] if found.shares else None
         yield f"  {'not known yet' if first is None else no_advice(first.movie_count, first.prior_version)}"
     yield ""
-    yield from _convergence(found)
+    yield from _convergence(found, how=how)
 
 
 def _how(advice: Advised) -> Iterator[str]:
@@ -112,15 +115,29 @@ def _how(advice: Advised) -> Iterator[str]:
         yield f"     robustness: a hidden cause would have to explain {100 * advice.robustness_value:.0f} % of both"
 
 
-def _convergence(found: SessionWhy) -> Iterator[str]:
+def _convergence(found: SessionWhy, *, how: bool) -> Iterator[str]:
     if not found.shares:
         return
     known = sum(share.converged for share in found.shares)
     yield f"How sure: {known} of {len(found.shares)} causes are known from this session (loss at 5 A, before it -> now)"
     for share in found.shares:
         yield f"  {'known  ' if share.converged else 'not yet'}  {share.words:24}{_told(share)}"
+        if share.unseen and (how or share.held in _SPEAKS_AGAINST):
+            yield f"           {share.unseen}"
     if found.last_change_sd is not None:
         yield f"  the newest version moved no strength by more than {found.last_change_sd:.2f} of its sd"
+
+    if how and found.predictions:
+        yield from _foretold(found.predictions)
+
+
+def _foretold(predictions: tuple[PredictionSaid, ...]) -> Iterator[str]:
+    yield "  movies foretold before they were seen (score: mean error of the forecast in ln units; smaller is better)"
+    for one in predictions:
+        inside = f"{one.inside_68} of {one.movies} within 68 %, {one.inside_95} within 95 %"
+        score = f"score {one.crps:.3f}, by version 0 {one.first_crps:.3f}, by the session's mean {one.plain_crps:.3f}"
+        yield f"    {one.quantity.replace('_', ' '):18} {inside}; {score}"
+        yield f"    {'':18} {one.held}; odds against the intervals {one.e_value:.2g} (20 is enough)"
 
 
 def _told(share: ShareKnown) -> str:

@@ -151,6 +151,27 @@ class ChangeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """How well versions of the prior foretold one quantity of movies that they had not seen, since the last change."""
+
+    prior_version: int
+    """The one that was made with the newest of these movies, by the forecasts of the versions before it."""
+    quantity: str
+    movies: int
+    inside_68: int
+    inside_95: int
+    crps: float
+    """Mean over the movies, in ln of the quantity; smaller is better."""
+    first_crps: float
+    plain_crps: float
+    e_value: float
+    held: str
+    words: str
+    pit: tuple[float, ...]
+    """Of the newest epoch's movies, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
 class LearningRow:
     """What a round of the session's movies taught the learned restoration."""
 
@@ -180,6 +201,10 @@ class ShareRow:
     """Of the same mean by version 0."""
     told_nats: float | None = None
     """What the session has told beyond version 0."""
+    held: str | None = None
+    """What movies that were not seen say of the forecasts that it rests on: holds, fails, no better, not asked ..."""
+    unseen: str | None = None
+    """... in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -508,3 +508,21 @@ CREATE TABLE IF NOT EXISTS experiment_assignments (
 -- Version 13: how much of the causal weights a map takes (0 all particles alike, 1 all of them), and what that brings.
 ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS causal_weight_share DOUBLE;
 ALTER TABLE reconstructions ADD COLUMN IF NOT EXISTS weights_sentence TEXT;
+
+-- Version 14: how well versions of the prior foretold movies that they had not seen, since the last change of a session.
+CREATE TABLE IF NOT EXISTS predictions (
+    prior_version INTEGER NOT NULL,       -- made with the newest of these movies; those before it foretold them
+    quantity TEXT NOT NULL,               -- counted_electrons, steady_drift, ring_level or ring_fall
+    movies INTEGER NOT NULL,
+    inside_68 INTEGER NOT NULL, inside_95 INTEGER NOT NULL,   -- of these, within the middle 68 and 95 % of the forecast
+    crps DOUBLE NOT NULL,                 -- continuous ranked probability score, mean, in ln units; smaller is better
+    first_crps DOUBLE NOT NULL,           -- the same by version 0
+    plain_crps DOUBLE NOT NULL,           -- the same of a forecast "like the session's movies so far"
+    e_value DOUBLE NOT NULL,              -- evidence that the intervals do not hold; 20 is enough
+    held TEXT NOT NULL,                   -- holds, fails, no better or not asked
+    words TEXT NOT NULL,
+    pit DOUBLE[] NOT NULL,                -- where the newest epoch's movies lay in their forecasts, 0 to 1, ascending
+    PRIMARY KEY (prior_version, quantity)
+);
+ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS held TEXT;    -- of the forecasts that show it; NULL: earlier frazil
+ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS unseen TEXT;  -- the same in words

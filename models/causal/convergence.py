@@ -2,7 +2,8 @@
 
 The self-evaluation loop ends for a factor when its share is known to within one standard deviation of the tolerance,
 and known from the session: what version 0 believed before the first movie may be narrow and wrong for this microscope
-(design of the loop, docs/science.md).
+(design of the loop, docs/science.md). That a belief is narrow is its own word; so movies that it has not seen are
+asked too (`prediction_record`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import MODELLED_FACTORS, Array
 from frazil.models.causal.information import has_told, told_nats
 from frazil.models.causal.naming import losses_at_5_angstrom
+from frazil.models.causal.prediction_record import Held
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieEvidence
 
@@ -40,7 +42,11 @@ class Share:
     told_nats: float
     """What the session has told of it beyond version 0 (Kullback-Leibler)."""
     converged: bool
-    """Known to within one sd of the tolerance, and from the session."""
+    """Known to within one sd of the tolerance, from the session, and by what foretells movies that were not seen."""
+    held: Held = Held.NOT_ASKED
+    """What movies that were not seen say of the forecasts that it rests on ..."""
+    unseen: str = ""
+    """... in words, without a full stop."""
 
 
 def shares(
@@ -55,15 +61,16 @@ def shares(
         return ()
     before = physics_prior() if first is None else first
     now, then = _known(movies, prior), _known(movies, before)
-    rows = [_share(name, prior.version, now[name], then[name]) for name in now]
+    rows = [_share(name, prior, now[name], then[name]) for name in now]
     return tuple(sorted(rows, key=lambda share: -share.loss_ln_ssnr))
 
 
-def _share(factor: str, version: int, now: tuple[float, float], first: tuple[float, float]) -> Share:
+def _share(factor: str, prior: PriorSnapshot, now: tuple[float, float], first: tuple[float, float]) -> Share:
     """`now`, `first`: mean loss and its sd by this version and by version 0."""
-    nats = 0.0 if version == 0 else told_nats(*now, *first)
-    known = version > 0 and now[1] <= TOLERANCE_LN_SSNR and has_told(*now, *first)
-    return Share(factor, max(now[0], 0.0), now[1], first[1], nats, known)
+    nats = 0.0 if prior.version == 0 else told_nats(*now, *first)
+    held, unseen = prior.predictions.held(factor)
+    known = prior.version > 0 and now[1] <= TOLERANCE_LN_SSNR and has_told(*now, *first) and held is Held.HOLDS
+    return Share(factor, max(now[0], 0.0), now[1], first[1], nats, known, held, unseen)
 
 
 def _known(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, tuple[float, float]]:

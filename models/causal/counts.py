@@ -31,7 +31,7 @@ COUNT_LOSS_MEDIAN_S_PX_PER_E, COUNT_LOSS_LN_SD = 0.008, 0.9
 """5 % lost at 13 e/px/s (K3, Falcon 4i) with factors of 2.5 to either side for other cameras and modes."""
 THICKNESS_LN_SD = 0.6
 """Of one movie's ice about the session's median."""
-_COUNT_SD = 0.012
+COUNT_SD = 0.012
 """Of y besides all that: illumination from exposure to exposure."""
 _ZERO_DISCREPANCY = 0.035
 """Of the session's zero, however many movies: that thicknesses are lognormal about a median is all that tells the zero
@@ -85,7 +85,7 @@ def ln_likelihood(evidence: MovieEvidence) -> Array | None:
         return None
     missing = _expected_without_ice(evidence)[:, :, None] - y  # (g, c0, 1): what ice has to explain
     if evidence.exposure.energy_filter is False:
-        return np.asarray(np.broadcast_to(norm.logpdf(missing, 0.0, 2 * _COUNT_SD), SHAPE))
+        return np.asarray(np.broadcast_to(norm.logpdf(missing, 0.0, 2 * COUNT_SD), SHAPE))
     axis, table = _ice_density(evidence.voltage_kv)
     position = np.clip((missing[:, :, 0] - axis[0]) / (axis[1] - axis[0]), 0, axis.size - 1.001)
     low = position.astype(np.int64)
@@ -107,7 +107,7 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array) -> CountDraws:
     if y is None or evidence.exposure.energy_filter is False:
         return CountDraws(lognormal(1.0, THICKNESS_LN_SD, z[:, 1]) * MEDIAN_NM[median_index], g)
     zero = ZERO[zero_index] + _ZERO_DISCREPANCY * z[:, 2]
-    lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + _COUNT_SD * z[:, 1]
+    lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + COUNT_SD * z[:, 1]
     thickness = np.maximum(lost * inelastic_mean_free_path_nm(evidence.voltage_kv), 0.15 * MEDIAN_NM[median_index])
     return CountDraws(thickness, g)
 
@@ -137,6 +137,6 @@ def _ice_density(voltage_kv: float) -> tuple[Array, NDArray[np.float64]]:
     thickness = np.maximum(axis * free_path_nm, 1e-6)
     density = norm.pdf(np.log(thickness)[:, None], np.log(MEDIAN_NM), THICKNESS_LN_SD) / thickness[:, None]
     density = np.where(axis[:, None] > 0, density * free_path_nm, 0.0)
-    kernel = norm.pdf(np.arange(-20, 21) * step, 0.0, _COUNT_SD) * step
+    kernel = norm.pdf(np.arange(-20, 21) * step, 0.0, COUNT_SD) * step
     smooth = np.stack([np.convolve(column, kernel, mode="same") for column in density.T], axis=1)
     return axis, np.log(np.maximum(smooth, 1e-6))

@@ -20,6 +20,7 @@ from frazil.models.causal.change_points import (
 )
 from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, MODELLED_FACTORS, Array
+from frazil.models.causal.forecasts import Forecaster, compared
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import IndependenceRecord, seen, with_movies
 from frazil.models.causal.measured import ln_dose_rate, ln_drift_speed
@@ -29,6 +30,7 @@ from frazil.models.causal.naming import (
     losses_at_5_angstrom,
     usual_by_root,
 )
+from frazil.models.causal.prediction_record import PredictionRecord, with_epoch
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior
 from frazil.models.causal.rings import ring_rows, unexplained_fall
 from frazil.models.records import MovieEvidence
@@ -51,10 +53,11 @@ def update(
     temper: float = 1.0,
     forgetting: float = 1.0,
     announced: Sequence[Announcement] = (),
+    first: PriorSnapshot | None = None,
 ) -> PriorSnapshot:
     """The next version: `prior` and a batch of movies.
 
-    Every movie of the batch is judged against `prior`, not against its neighbours, so their order does not matter.
+    Every movie is judged against `prior`, not against its neighbours, so their order does not matter.
 
     Parameters
     ----------
@@ -66,16 +69,15 @@ def update(
     announced:
         What people say they changed at the microscope: a step there needs less to speak for it, and what it makes
         worthless is forgotten sooner.
+    first:
+        The session's version 0, which also foretells these movies; None: physics alone.
     """
     movies, last, moved = settle.with_settle_times(evidence, prior.last_exposure, prior.stage_moved_utc_us)
     physics = physics_prior()
     learnt = _Learnt.of(prior, physics, forgetting)
     rows = _taken_in(movies, prior, learnt, temper)
     empty = max([prior.empty_counts_per_px or 0.0, *(movie.dose_per_frame_e_per_px for movie in movies)])
-    # What was taken before the last change is another session's: it must not be found as a change again.
-    since = max((point.utc_us or 0 for point in prior.change_points), default=0)
-    rows = [row for row in rows if row.utc_us is None or row.utc_us >= since]
-    window = in_time([*prior.window, *rows])
+    window = in_time([*prior.window, *_since_last_change(rows, prior)])
     movie_count = prior.movie_count + len(movies)
     change = find_change(window, movie_count - len(window), announced)
     changes, usual_before = prior.change_points, prior.usual_before
@@ -102,6 +104,7 @@ def update(
         usual_before=usual_before,
         change_sd=_change_sd(prior, learnt),
         independence=_independence(prior, movies, changed=change is not None),
+        predictions=_predictions(prior, movies, first or physics, changed=change is not None),
     )
     return replace(learned, usual=usual_by_root(learned.window, learned))
 
@@ -113,6 +116,16 @@ def _independence(prior: PriorSnapshot, movies: Sequence[MovieEvidence], *, chan
     return with_movies(prior.independence, seen(movies), causal_graph())
 
 
+def _predictions(
+    prior: PriorSnapshot, movies: Sequence[MovieEvidence], first: PriorSnapshot, *, changed: bool
+) -> PredictionRecord:
+    """How well `prior` foretold these movies; what it foretold before a change says nothing of the time after."""
+    if changed:
+        return PredictionRecord()
+    now, then = Forecaster(prior), Forecaster(first)
+    return with_epoch(prior.predictions, [compared(movie, now, then) for movie in movies], prior.movie_count)
+
+
 def _taken_in(movies: Sequence[MovieEvidence], prior: PriorSnapshot, learnt: _Learnt, temper: float) -> list[WindowRow]:
     """Add movies to what is learnt; what each is like in a few numbers."""
     mean, covariance = prior.moments()
@@ -121,6 +134,12 @@ def _taken_in(movies: Sequence[MovieEvidence], prior: PriorSnapshot, learnt: _Le
         level, fall = learnt.add(movie, prior, mean, covariance, temper)
         rows.append(_window_row(movie, prior, level, fall))
     return rows
+
+
+def _since_last_change(rows: Sequence[WindowRow], prior: PriorSnapshot) -> list[WindowRow]:
+    """What was taken before the last change is another session's: it must not be found as a change again."""
+    since = max((point.utc_us or 0 for point in prior.change_points), default=0)
+    return [row for row in rows if row.utc_us is None or row.utc_us >= since]
 
 
 def _most_counts_since(change: ChangePoint, movies: Sequence[MovieEvidence]) -> float:

@@ -19,6 +19,7 @@ from frazil.models.causal import counts, settle
 from frazil.models.causal.change_points import ChangePoint, WindowRow
 from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
 from frazil.models.causal.independence import IndependenceRecord
+from frazil.models.causal.prediction_record import PredictionRecord
 from frazil.models.records import ExposureFacts
 
 COLUMNS = BAND_COUNT + len(MODELLED_FACTORS) + 1
@@ -80,6 +81,8 @@ class PriorSnapshot:
     """Root mean square change of each factor's mean loss at 5 A by the last epoch, in its sd: the loop's log."""
     independence: IndependenceRecord = field(default_factory=IndependenceRecord)
     """What the session has said so far of the independences that the causal graph claims."""
+    predictions: PredictionRecord = field(default_factory=PredictionRecord)
+    """How well versions so far foretold movies that they had not seen, since the last change."""
 
     def moments(self) -> tuple[Array, Array]:
         """Mean (COLUMNS,) and covariance (COLUMNS, COLUMNS) of theta."""

@@ -107,15 +107,32 @@ def sums_of(movie: MovieEvidence) -> Array | None:
     return np.stack([np.ones(HYPOTHESES), rest, rest**2], axis=1)
 
 
-def ln_weights(sums: Array) -> Array:
-    """(hypotheses,) ln of the marginal likelihood of each (conjugate normal-inverse-gamma model), equal at first."""
+def _updated(sums: Array) -> tuple[float, Array, Array, Array, Array]:
+    """Of each hypothesis the normal-inverse-gamma belief (Bernardo & Smith 1994, 5.2): kappa before any movie, movies
+    (n,), mean of ln v_rest, shape and scale of the scatter's variance."""
     n, total, squares = sums.T
     # Prior N(mean, variance / kappa) with kappa so that the marginal sd is about the one stated.
     kappa = (_SCALE / (_SHAPE - 1)) / _LN_SPEED_SD**2
     mean = np.where(n > 0, total / np.maximum(n, 1e-9), 0.0)
     scatter = np.maximum(squares - n * mean**2, 0.0)
-    shape = _SHAPE + n / 2
     scale = _SCALE + 0.5 * scatter + 0.5 * kappa * n * (mean - _LN_SPEED_MEAN) ** 2 / (kappa + n)
+    centre = (kappa * _LN_SPEED_MEAN + n * mean) / (kappa + n)
+    return kappa, n, centre, _SHAPE + n / 2, scale
+
+
+def foretold(sums: Array) -> tuple[Array, Array, Array, float]:
+    """Of one more movie's ln v_rest: weights (hypotheses,), and of each Student's t of centre, scale and freedom. ln of
+    the movie's own speed is ln `relative_speed` more."""
+    kappa, n, centre, shape, scale = _updated(sums)
+    ln_weight = ln_weights(sums)
+    weight = np.exp(ln_weight - ln_weight.max())
+    spread = np.sqrt(scale * (kappa + n + 1) / (shape * (kappa + n)))
+    return weight / weight.sum(), centre, spread, float(2 * shape[0])
+
+
+def ln_weights(sums: Array) -> Array:
+    """(hypotheses,) ln of the marginal likelihood of each (conjugate normal-inverse-gamma model), equal at first."""
+    kappa, n, _, shape, scale = _updated(sums)
     return np.asarray(
         gammaln(shape) - gammaln(_SHAPE) + _SHAPE * np.log(_SCALE) - shape * np.log(scale) - 0.5 * np.log1p(n / kappa)
     )

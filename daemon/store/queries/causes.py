@@ -96,6 +96,7 @@ RESTORATIONS = (
 )
 RESTORATION_ROUNDS = "SELECT * FROM restoration_rounds ORDER BY round"
 CAUSAL_SHARES = "SELECT * FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor"
+PREDICTIONS = "SELECT * FROM predictions ORDER BY prior_version DESC, quantity LIMIT $limit"
 PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
 # Frazil's advice of the moment first, in its order; then what people did, newest first.
 INTERVENTIONS = (
@@ -124,6 +125,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     "causes_by_square": NamedQuery("Named causes by grid square.", CAUSES_BY_SQUARE, {}),
     "change_points": NamedQuery("When the session became another one.", CHANGE_POINTS, {}),
     "causal_shares": NamedQuery("How well the causes are known.", CAUSAL_SHARES, {}),
+    "predictions": NamedQuery(
+        "How well versions of the prior foretold movies that they had not seen, newest first.",
+        PREDICTIONS,
+        {"limit": rows_param(20)},
+    ),
     "causal_nodes": NamedQuery("The causal graph: settings, mechanisms, factors.", CAUSAL_NODES, {}),
     "causal_edges": NamedQuery("The causal graph: what acts on what.", CAUSAL_EDGES, {}),
     "restorations": NamedQuery("How micrographs were restored.", RESTORATIONS, {}),

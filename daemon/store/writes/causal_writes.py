@@ -12,7 +12,7 @@ import networkx as nx
 
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.movie_states import finished
-from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PriorRow, ShareRow
+from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, PriorRow, ShareRow
 from frazil.daemon.store.writes import session_writes
 from frazil.models.causal.graph import node_of
 from frazil.models.records import CausalLosses
@@ -22,13 +22,20 @@ ADVISER = "frazil"
 
 
 def record_version(
-    connection: Connection, row: PriorRow, changes: Sequence[ChangeRow], alerts: Sequence[AlertRow]
+    connection: Connection,
+    row: PriorRow,
+    changes: Sequence[ChangeRow],
+    alerts: Sequence[AlertRow],
+    predictions: Sequence[PredictionRow] = (),
 ) -> None:
-    """A version of the prior, all change points that it knows, and a word to a person about each: in one transaction,
-    so that a change is told once, also when the daemon is killed in between. An alert that is there is left alone."""
+    """A version of the prior, all change points that it knows, a word to a person about each, and how well movies were
+    foretold: in one transaction, so that a change is told once, also when the daemon is killed in between. An alert
+    that is there is left alone. Predictions of later versions are of a chain that is gone."""
     session_writes.record_prior(connection, row)
     connection.execute("DELETE FROM change_points")
     _insert(connection, "change_points", [astuple(change) for change in changes])
+    connection.execute("DELETE FROM predictions WHERE prior_version >= ?", [row.version])
+    _insert(connection, "predictions", [(*astuple(one)[:-1], list(one.pit)) for one in predictions])
     for alert in alerts:
         if connection.execute("SELECT 1 FROM alerts WHERE alert_id = ?", [alert.key()]).fetchone() is None:
             session_writes.record_alert(connection, alert)

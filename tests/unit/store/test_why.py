@@ -23,6 +23,7 @@ from frazil.daemon.store.rows import (
     InterventionRow,
     MovieRow,
     ParticleRows,
+    PredictionRow,
     PriorRow,
     ReconstructionRow,
     ShareRow,
@@ -157,6 +158,49 @@ def test_a_session_of_schema_10_says_nothing_of_how_its_advice_is_known(told: St
         text = to_text(why_session(again), how=True)
         assert "1. wait 10 s longer\n" in text
         assert "an earlier frazil did not keep how it is known" in text
+
+
+def test_what_unseen_movies_say_stands_with_each_cause(told: Store) -> None:
+    prior = PriorRow(4, 1, 20, ("motion",), (1.0,), (0.1,), "{}")
+    words = "counted electrons: 9 of 20 unseen movies within their 68 % interval"
+    rows = [
+        PredictionRow(version, "counted_electrons", movies, 9, 15, 0.02, 0.04, 0.03, 31.0, "fails", words, (0.1, 0.9))
+        for version, movies in ((3, 15), (4, 20))
+    ]
+    told.submit(causal_writes.record_version, prior, [], [], rows).result()
+    shares = [
+        ShareRow("ice", 0.4, 0.1, False, 4, 4, 0.3, 0.9, "fails", words),
+        ShareRow("motion", 2.0, 0.1, True, 4, 4),
+    ]
+    told.submit(causal_writes.replace_advice, [], shares).result()
+    found = why_session(told)
+    assert [one.movies for one in found.predictions] == [20], "by the newest version"
+    assert f"           {words}" in to_text(found), "why a cause that movies tell of is not known"
+    assert "9 of 20 within 68 %, 15 within 95 %; score 0.020, by version 0 0.040" in to_text(found, how=True)
+    assert "odds against the intervals 31" in to_text(found, how=True)
+    said = json.loads(to_json(found))
+    assert said["predictions"][0]["e_value"] == 31.0
+    assert {share["factor"]: share["held"] for share in said["shares"]} == {"ice": "fails", "motion": None}
+    assert told.named("predictions", {"limit": 10}).column("pit")[0] == "[0.1, 0.9]"
+    # The chain begins anew: what later versions of the old one foretold is gone.
+    told.submit(causal_writes.record_version, replace(prior, version=1), [], []).result()
+    assert told.named("predictions", {"limit": 10}).rows == ()
+
+
+def test_a_session_of_schema_13_knows_nothing_of_predictions(told: Store) -> None:
+    def as_schema_13(connection: Connection) -> None:
+        connection.execute("DROP TABLE predictions")
+        for column in ("held", "unseen"):
+            connection.execute(f"ALTER TABLE causal_shares DROP COLUMN {column}")
+        connection.execute("UPDATE schema_version SET version = 13")
+
+    told.submit(as_schema_13).result()
+    told.close()
+    with Store.open(told.session_dir, now_utc_us=2) as again:
+        found = why_session(again)
+        assert found.predictions == ()
+        assert {share.held for share in found.shares} == {None}
+        assert "known" in to_text(found, how=True)
 
 
 def test_a_session_without_results(store: Store) -> None:

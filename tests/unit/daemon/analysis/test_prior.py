@@ -34,7 +34,7 @@ def epoch(put, ray):
     """The finished movies of one epoch, and an actor that counts them."""
     for sequence in range(EPOCH_MOVIES):
         put(sequence)
-    ray.answers["learn"] = lambda prior, results, forgetting, announced: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting, announced, first: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
 
@@ -191,7 +191,7 @@ def test_what_a_person_announced_before_the_last_movie_is_learnt_with(open_desk,
         row = InterventionRow(name, utc_us, "motion", "session", f"said {name}", who)
         store.submit(session_writes.record_intervention, row).result()
     run(open_desk())
-    ((_, (_, _, _, announced)),) = [call for call in ray.calls if call[0] == "learn"]
+    ((_, (_, _, _, announced, _)),) = [call for call in ray.calls if call[0] == "learn"]
     assert announced == [
         Announcement("said a", "motion", 3, 3000),
         Announcement("said b", "motion", 2, 2000),

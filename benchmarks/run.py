@@ -46,6 +46,7 @@ CLAIMS = {
     "real_trajectory": "real_data.trajectory",
     "reconstruction": "reconstruction.bench",
     "restoration": "restoration.bench",
+    "restoration_rivals": "restoration.rivals",
     "sandbox": "evaluators.sandbox",
     "scaling": "throughput.scaling",
     "simulated_truth": "simulated_truth.bench",

@@ -75,16 +75,22 @@ def draw_scene(seed: int, structure_class: str, folder: Path, size_px: int = 102
         drift=(float(rng.uniform(3.0, 8.0)), float(rng.uniform(-90.0, 90.0))),
         b_factor=float(rng.uniform(60.0, 120.0)),
     )
-    # The particles are the first that a scene draws: the same generator puts them in the same places.
-    canvas = ctf_scenes.Canvas(truth, np.random.default_rng(seed))
-    phase = canvas.back(np.asarray(sum(canvas.particles(3))))
-    first = (canvas.size - size_px) // 2
-    image = np.ascontiguousarray(phase[first : first + size_px, first : first + size_px])
-    centres, radius = _centres(truth, canvas.size)
+    image, canvas_px = true_phase(truth)
+    centres, radius = particle_centres(truth, canvas_px)
+    first = (canvas_px - size_px) // 2
     return KnownScene(ctf_scenes.make_scene(truth), image, structure_class, centres - first, radius)
 
 
-def _centres(truth: ctf_scenes.Truth, canvas_px: int) -> tuple[ctf_scenes.Array, float]:
+def true_phase(truth: ctf_scenes.Truth) -> tuple[ctf_scenes.Array, int]:
+    """(h, w) projected phase (rad) of a scene's particles, and the side of the canvas they were put on (px)."""
+    # The particles are the first that a scene draws: the same generator puts them in the same places.
+    canvas = ctf_scenes.Canvas(truth, np.random.default_rng(truth.seed))
+    phase = canvas.back(np.asarray(sum(canvas.particles(3))))
+    first = (canvas.size - truth.size_px) // 2
+    return np.ascontiguousarray(phase[first : first + truth.size_px, first : first + truth.size_px]), canvas.size
+
+
+def particle_centres(truth: ctf_scenes.Truth, canvas_px: int) -> tuple[ctf_scenes.Array, float]:
     """Places that `Canvas.particles` draws, by the same draws, and the particles' radius in A."""
     rng = np.random.default_rng(truth.seed)
     xyz, _ = ctf_scenes.atoms(truth.structure)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frazil.models.causal import interventions
 from frazil.models.causal.attribution import attribute, session_of
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.convergence import Share, shares
+from frazil.models.causal.evidence_weight import HeardVerdict
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.knowledge import judged
@@ -16,7 +17,7 @@ from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.provenance import Experiment
-from frazil.models.evaluation.value.temper import epoch_temper
+from frazil.models.evaluation.value.temper import evidence_weight
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
 
@@ -41,12 +42,15 @@ class CausalPriorActor:
         forgetting: float = 1.0,
         announced: Sequence[Announcement] = (),
         first: PriorSnapshot | None = None,
+        heard: Sequence[HeardVerdict] = (),
     ) -> PriorSnapshot:
         """The next version from an epoch's results and what people announced before its last movie; what the evaluators
-        doubt moves it less. `first`: the session's version 0, with whose forecasts those of `prior` are compared."""
+        doubt moves it less. `first`: the session's version 0, with whose forecasts those of `prior` are compared;
+        `heard`: the evaluators' newest verdicts that this epoch may hear of."""
         evidence = [result.evidence for result in results if result.evidence is not None]
-        temper = epoch_temper(results, len(prior.independence.failed))
-        return update(prior, evidence, temper=temper, forgetting=forgetting, announced=announced, first=first)
+        weight = evidence_weight(results, heard, len(prior.independence.failed))
+        learnt = update(prior, evidence, temper=weight.g, forgetting=forgetting, announced=announced, first=first)
+        return replace(learnt, weight=weight)
 
     def advise(
         self,

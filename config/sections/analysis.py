@@ -20,6 +20,10 @@ class CausalSettings(Section):
     """Share of what earlier movies taught that is kept from one epoch of five movies to the next, for an instrument
     that drifts slowly: with 0.98 it is half after 170 movies. 1: nothing is forgotten; sudden changes are found
     anyhow."""
+    hear_verdicts: Annotated[bool, Touches(Stage.NOTHING)] = True
+    """Let the evaluators' verdicts weigh what movies teach: what they doubt moves the causal prior less. Which round
+    has been judged when five movies are learnt from depends on the machine's pace (it is stored with each version).
+    false: only what those movies show of themselves counts, and the same movies teach the same to the last bit."""
     graph: Annotated[str | None, Touches(Stage.NOTHING)] = None
     """YAML with further nodes and edges of the causal graph: drawn and told with the others (`frazil why --tree`); what
     is computed along arrows is the physics that ships. null: the graph that ships."""

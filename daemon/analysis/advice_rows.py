@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import mean, median
 
 from frazil.daemon.session.epochs import EPOCH_MOVIES
-from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, ShareRow
+from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, ShareRow, WeightRow
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.convergence import Share
@@ -250,4 +250,13 @@ def prediction_rows(snapshot: PriorSnapshot) -> tuple[PredictionRow, ...]:
         )
         for one in snapshot.predictions.foretold
         if one.movies
+    )
+
+
+def weight_rows(snapshot: PriorSnapshot) -> tuple[WeightRow, ...]:
+    """What g of the epoch that made a version follows from."""
+    weight = snapshot.weight
+    return tuple(
+        WeightRow(snapshot.version, one.name, one.reliability, one.verdict_round, one.words, weight.g)
+        for one in weight.terms
     )

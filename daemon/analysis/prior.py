@@ -16,6 +16,7 @@ from frazil.config.errors import FormatError, RetryLaterError, WriteError
 from frazil.daemon.analysis import advice_rows
 from frazil.daemon.analysis.actor_call import ActorCall, Answer, ProcessEndedError
 from frazil.daemon.analysis.after_version import AfterVersion
+from frazil.daemon.analysis.heard_verdicts import heard_verdicts
 from frazil.daemon.session import epochs
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import EpochLedger
@@ -26,6 +27,7 @@ from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
 from frazil.models.causal.change_points import Announcement
+from frazil.models.causal.evidence_weight import EvidenceWeight
 from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot, physics_prior
 from frazil.models.records import MovieResult
@@ -54,6 +56,7 @@ class PriorVersions:
         forgetting: float = 1.0,
     ) -> None:
         self._forgetting = forgetting
+        self._hear_verdicts = context.settings.causal.hear_verdicts
         self._store, self._session_dir = context.store, context.session_dir
         self._utc_us, self._notices, self._made_with = context.utc_us, context.notices, context.made_with
         self._snapshots: OrderedDict[int, PriorSnapshot] = OrderedDict()
@@ -202,15 +205,19 @@ class PriorVersions:
             return isinstance(value, PriorSnapshot) and value.version == epoch + 1
 
         prior, results, announced = self.snapshot(epoch), self._results_of(epoch), self._announced(epoch)
-        self._actor.ask(
-            take_in, "learn", prior, results, self._forgetting, announced, self.snapshot(0), accepts=accepts
-        )
+        heard = heard_verdicts(self._store, epoch) if self._hear_verdicts else ()
+        first = self.snapshot(0)
+        self._actor.ask(take_in, "learn", prior, results, self._forgetting, announced, first, heard, accepts=accepts)
 
     def _learnt(self, epoch: int, answer: Answer) -> None:
         """Raises what `Store.write` raises; the same answer is handed over again then, and no version is skipped."""
         error = answer.error
         # What cannot be learnt from leaves the belief as it was, under the next version's number.
-        snapshot = replace(self.snapshot(epoch), version=epoch + 1) if error is not None else answer.value
+        snapshot = (
+            replace(self.snapshot(epoch), version=epoch + 1, weight=EvidenceWeight())
+            if error is not None
+            else answer.value
+        )
         changed = self._record(snapshot)
         if error is not None:
             self._tell_of_failure(epoch, error)
@@ -278,6 +285,7 @@ class PriorVersions:
             [advice_rows.change_alert(point, utc_us=self._utc_us()) for point in news]
             + [advice_rows.graph_alert(name, utc_us=self._utc_us()) for name in broken],
             advice_rows.prediction_rows(snapshot),
+            advice_rows.weight_rows(snapshot),
         )
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)

@@ -147,9 +147,11 @@ def _temper(evidence: Evidence) -> list[str]:
     if not isinstance(given, Mapping) or not given:
         return []
     weakest = min(given, key=lambda name: float(given[name]))
+    left_out = [str(name) for name in evidence.get("why") or () if name not in given]
+    told = [f"of {', '.join(left_out)} nobody can say, so they are left out"] if left_out else []
     if float(given[weakest]) >= 1.0:
-        return ["new evidence counts in full"]
-    return [f"what holds it back most: {weakest}, whose evidence counts {100 * float(given[weakest]):.0f} %"]
+        return ["new evidence counts in full", *told]
+    return [f"what holds it back most: {weakest}, whose evidence counts {100 * float(given[weakest]):.0f} %", *told]
 
 
 def _feasibility(evidence: Evidence) -> list[str]:

@@ -13,6 +13,7 @@ from frazil.config.errors import NotThereError
 from frazil.daemon.store.movie_states import GIVEN_UP
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Scalar
+from frazil.models.causal.evidence_weight import TERMS, EvidenceWeight, WeightTerm
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, FACTORS
 from frazil.models.causal.graph import causal_graph, graph_of
 from frazil.models.causal.nodes import Node
@@ -169,6 +170,8 @@ class SessionWhy:
     advice: tuple[Advised, ...]
     shares: tuple[ShareKnown, ...]
     predictions: tuple[PredictionSaid, ...]
+    weight: EvidenceWeight | None
+    """How far the newest epoch's evidence was allowed to move the prior; None: a session of an earlier frazil."""
     last_change_sd: float | None
     """How far the newest version moved the strength that it moved most, in the sd that this had."""
 
@@ -290,6 +293,7 @@ def why_session(reader: SessionReader) -> SessionWhy:
             for row in reader.named("causal_shares").as_dicts()
         ),
         predictions=predictions(reader),
+        weight=weight(reader),
         last_change_sd=None if prior is None else _largest(prior.get("change_sd")),
     )
 
@@ -313,6 +317,22 @@ def predictions(reader: SessionReader) -> tuple[PredictionSaid, ...]:
         for row in rows
         if row["prior_version"] == rows[0]["prior_version"]
     )
+
+
+def weight(reader: SessionReader) -> EvidenceWeight | None:
+    """Of the newest version."""
+    rows = reader.named("evidence_weights").as_dicts()
+    terms = {
+        str(row["term"]): WeightTerm(
+            str(row["term"]),
+            _number(row["reliability"]),
+            str(row["words"]),
+            None if row["verdict_round"] is None else int(_number(row["verdict_round"]) or 0),
+        )
+        for row in rows
+        if row["prior_version"] == rows[0]["prior_version"]
+    }
+    return EvidenceWeight(_number(rows[0]["g"]) or 0.0, tuple(terms[name] for name in TERMS)) if rows else None
 
 
 def advised(reader: SessionReader) -> tuple[Advised, ...]:

@@ -129,6 +129,11 @@ def _convergence(found: SessionWhy, *, how: bool) -> Iterator[str]:
 
     if how and found.predictions:
         yield from _foretold(found.predictions)
+    if how and found.weight is not None:
+        yield f"  the newest movies count by g = {found.weight.g:.2f}, the geometric mean of how reliable they are by"
+        for term in found.weight.terms:
+            value = "left out" if term.reliability is None else f"{term.reliability:.2f}"
+            yield f"    {term.name:18} {value:8}  {term.words}"
 
 
 def _foretold(predictions: tuple[PredictionSaid, ...]) -> Iterator[str]:

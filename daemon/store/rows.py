@@ -172,6 +172,22 @@ class PredictionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightRow:
+    """One term of g, by which an epoch's evidence counted."""
+
+    prior_version: int
+    """That the epoch made."""
+    term: str
+    reliability: float | None
+    """None: left out."""
+    verdict_round: int | None
+    """Of the evaluators, from 0; None: none was heard."""
+    words: str
+    g: float
+    """Of all terms together."""
+
+
+@dataclass(frozen=True, slots=True)
 class LearningRow:
     """What a round of the session's movies taught the learned restoration."""
 

@@ -526,3 +526,14 @@ CREATE TABLE IF NOT EXISTS predictions (
 );
 ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS held TEXT;    -- of the forecasts that show it; NULL: earlier frazil
 ALTER TABLE causal_shares ADD COLUMN IF NOT EXISTS unseen TEXT;  -- the same in words
+
+-- Version 15: how far each epoch's evidence was allowed to move the prior (g), and what each evaluator had to do with it.
+CREATE TABLE IF NOT EXISTS evidence_weights (
+    prior_version INTEGER NOT NULL,       -- that the epoch made
+    term TEXT NOT NULL,                   -- logic, novelty, impact, reproducibility or meta
+    reliability DOUBLE,                   -- in (0, 1]; NULL: nobody could say, left out of the geometric mean
+    verdict_round INTEGER,                -- whose verdict was heard (scores.round); NULL: none
+    words TEXT NOT NULL,
+    g DOUBLE NOT NULL,                    -- of all terms together
+    PRIMARY KEY (prior_version, term)
+);

@@ -17,6 +17,7 @@ import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.change_points import ChangePoint, WindowRow
+from frazil.models.causal.evidence_weight import EvidenceWeight
 from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
 from frazil.models.causal.independence import IndependenceRecord
 from frazil.models.causal.prediction_record import PredictionRecord
@@ -83,6 +84,8 @@ class PriorSnapshot:
     """What the session has said so far of the independences that the causal graph claims."""
     predictions: PredictionRecord = field(default_factory=PredictionRecord)
     """How well versions so far foretold movies that they had not seen, since the last change."""
+    weight: EvidenceWeight = field(default_factory=EvidenceWeight)
+    """g of the epoch that made this version, and what it follows from."""
 
     def moments(self) -> tuple[Array, Array]:
         """Mean (COLUMNS,) and covariance (COLUMNS, COLUMNS) of theta."""

@@ -48,5 +48,5 @@ def judge(facts: RoundFacts, prove: Prove = prove_exactly) -> Iterator[Verdict]:
     value = replace(value, evidence={**value.evidence, term_weights.KEY: told})
     yield value
     yield hyperscore.evaluate(value)
-    yield temper.evaluate(facts.round, [movie.result for movie in facts.movies])
+    yield temper.evaluate(facts.round, [movie.result for movie in facts.movies], verdicts)
     yield feasibility.evaluate(facts)

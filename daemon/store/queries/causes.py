@@ -97,6 +97,7 @@ RESTORATIONS = (
 RESTORATION_ROUNDS = "SELECT * FROM restoration_rounds ORDER BY round"
 CAUSAL_SHARES = "SELECT * FROM causal_shares ORDER BY loss_ln_ssnr DESC, factor"
 PREDICTIONS = "SELECT * FROM predictions ORDER BY prior_version DESC, quantity LIMIT $limit"
+EVIDENCE_WEIGHTS = "SELECT * FROM evidence_weights ORDER BY prior_version DESC, term LIMIT $limit"
 PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
 # Frazil's advice of the moment first, in its order; then what people did, newest first.
 INTERVENTIONS = (
@@ -128,6 +129,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     "predictions": NamedQuery(
         "How well versions of the prior foretold movies that they had not seen, newest first.",
         PREDICTIONS,
+        {"limit": rows_param(20)},
+    ),
+    "evidence_weights": NamedQuery(
+        "How far each epoch's evidence was allowed to move the prior, and why, newest first.",
+        EVIDENCE_WEIGHTS,
         {"limit": rows_param(20)},
     ),
     "causal_nodes": NamedQuery("The causal graph: settings, mechanisms, factors.", CAUSAL_NODES, {}),

@@ -12,7 +12,7 @@ import networkx as nx
 
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.movie_states import finished
-from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, PriorRow, ShareRow
+from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, PriorRow, ShareRow, WeightRow
 from frazil.daemon.store.writes import session_writes
 from frazil.models.causal.graph import node_of
 from frazil.models.records import CausalLosses
@@ -27,14 +27,17 @@ def record_version(
     changes: Sequence[ChangeRow],
     alerts: Sequence[AlertRow],
     predictions: Sequence[PredictionRow] = (),
+    weights: Sequence[WeightRow] = (),
 ) -> None:
     """A version of the prior, all change points that it knows, a word to a person about each, and how well movies were
     foretold: in one transaction, so that a change is told once, also when the daemon is killed in between. An alert
-    that is there is left alone. Predictions of later versions are of a chain that is gone."""
+    that is there is left alone. Predictions and weights of later versions are of a chain that is gone."""
     session_writes.record_prior(connection, row)
     connection.execute("DELETE FROM change_points")
     _insert(connection, "change_points", [astuple(change) for change in changes])
-    connection.execute("DELETE FROM predictions WHERE prior_version >= ?", [row.version])
+    for table in ("predictions", "evidence_weights"):
+        connection.execute(f"DELETE FROM {table} WHERE prior_version >= ?", [row.version])
+    _insert(connection, "evidence_weights", [astuple(one) for one in weights])
     _insert(connection, "predictions", [(*astuple(one)[:-1], list(one.pit)) for one in predictions])
     for alert in alerts:
         if connection.execute("SELECT 1 FROM alerts WHERE alert_id = ?", [alert.key()]).fetchone() is None:

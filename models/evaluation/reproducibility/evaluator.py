@@ -122,7 +122,7 @@ def evaluate(facts: RoundFacts) -> Verdict:
 
     The uncertainty carries the parts' relative standard errors; that of the rings, the reruns and the cost is of the
     mean over movies, that of the half-sets comes from the number of Fourier voxels. The reliability is the
-    agreement itself.
+    agreement itself without the cost.
     """
     compared = _Comparisons.of(facts.earlier.get(NAME, {}))
     for movie in facts.movies:
@@ -134,13 +134,15 @@ def evaluate(facts: RoundFacts) -> Verdict:
     used = {name: EXPONENTS[name] / largest for name in known}
     held = {name: min(1.0, max(_LEAST_PART, part[0])) for name, part in known.items()}
     mean = math.prod(held[name] ** used[name] for name in known) if known else None
+    # How long a movie took says nothing of what it shows.
+    believed = math.prod(held[name] ** used[name] for name in known if name != "cost")
     relative = [used[name] * part[1] / held[name] for name, part in known.items() if part[1] is not None]
     return Verdict(
         evaluator=NAME,
         verdict=mean,
         unit="share that comes again",
         uncertainty=mean * math.hypot(*relative) if mean is not None and relative else None,
-        reliability=1.0 if mean is None else reliability(mean),
+        reliability=1.0 if mean is None else reliability(believed),
         evidence={
             "parts": {name: part[0] for name, part in known.items()},
             "part_errors": {name: part[1] for name, part in known.items()},

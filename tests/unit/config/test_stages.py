@@ -62,7 +62,7 @@ DECLARED = {
             "count device threads accelerator_type ray_address max_attempts movie_timeout_s prefetch movie_memory_mib"
         ),
         "restoration": "learn",
-        "causal": "learn_from forgetting graph",
+        "causal": "learn_from forgetting hear_verdicts graph",
         "evaluation": (
             "provers prover_seconds model citation_graph work_id reference_work_ids references_dir sandbox "
             "sandbox_every_rounds sandbox_cpu_s sandbox_wall_s sandbox_memory_mib pixel_size_error voltage_error "

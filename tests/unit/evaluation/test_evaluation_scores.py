@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from frazil.actors.evaluator import Evaluator
+from frazil.models.causal.evidence_weight import HeardVerdict
 from frazil.models.causal.factors import BAND_COUNT
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import physics_prior
@@ -20,9 +22,15 @@ from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.reproducibility import evaluator as reproducibility
 from frazil.models.evaluation.reproducibility.ring_agreement import half_agreement
 from frazil.models.evaluation.value import hyperscore, meta
-from frazil.models.evaluation.value.temper import epoch_reliabilities, epoch_temper, temper
+from frazil.models.evaluation.value.temper import (
+    LEAST_OF_THE_STRUCTURE,
+    epoch_reliabilities,
+    evidence_weight,
+    temper,
+)
+from frazil.models.evaluation.value.temper import evaluate as temper_verdict
 from frazil.models.evaluation.verdict import LEAST_RELIABILITY, Verdict
-from frazil.models.records import MovieEvidence
+from frazil.models.records import MovieEvidence, MovieResult
 
 
 def _agreements(truth: SimpleNamespace, shared: float) -> list[tuple[float, float]]:
@@ -140,8 +148,9 @@ def test_temper_is_the_geometric_mean() -> None:
     for wrong in (0.0, 1.1, -1.0):
         with pytest.raises(ValueError, match="reliability of logic"):
             temper(ones | {"logic": wrong})
-    with pytest.raises(ValueError, match="reliability of meta"):
-        temper({name: 1.0 for name in ones if name != "meta"})
+    with pytest.raises(ValueError, match="reliability of taste"):
+        temper({"taste": 1.0})
+    assert temper({"logic": 0.25, "meta": 0.5}) == pytest.approx(0.125 ** (1 / 2)), "of those that are known"
 
 
 def test_doubtful_epochs_have_a_smaller_temper(truth: SimpleNamespace) -> None:
@@ -149,16 +158,83 @@ def test_doubtful_epochs_have_a_smaller_temper(truth: SimpleNamespace) -> None:
     apart = [truth.movie(n, spectra=truth.spectra(shared=0.2, seed=n)).result for n in range(10)]
     blind = [replace(result, ctf=replace(result.ctf, reliable=False)) for result in good[:8]] + good[8:]
     false = [replace(result, ctf=replace(result.ctf, fit_resolution_angstrom=2.0)) for result in good]
-    assert epoch_temper(good) > 0.98
-    assert epoch_temper([]) == 1.0
-    assert epoch_temper(good, broken_claims=1) == pytest.approx(0.5**0.2 * epoch_temper(good))
-    assert epoch_temper(apart) < 0.9
-    assert epoch_temper(blind) < 0.85
+    assert g(good) > 0.97
+    assert g([]) == 1.0
+    assert g(good, broken_claims=1) == pytest.approx(0.5 ** (1 / 3) * g(good))
+    assert g(apart) < 0.85
+    assert g(blind) < 0.75
     assert epoch_reliabilities(false)["logic"] == pytest.approx(0.75)
     assert epoch_reliabilities(blind)["meta"] == pytest.approx(3 / 11)
     for results in (good, apart, blind, false):
         assert all(LEAST_RELIABILITY <= r <= 1.0 for r in epoch_reliabilities(results).values())
-        assert epoch_temper(results) == epoch_temper(list(results))
+        assert evidence_weight(results) == evidence_weight(results[::-1])
+
+
+def g(results: Sequence[MovieResult], heard: Sequence[HeardVerdict] = (), broken_claims: int = 0) -> float:
+    return evidence_weight(results, heard, broken_claims).g
+
+
+def heard(**reliabilities: float | None) -> list[HeardVerdict]:
+    """Verdicts of the sixth round; None: the evaluator could say nothing."""
+    return [
+        HeardVerdict(name, 5, None if value is None else value, 1.0 if value is None else value, "no map yet")
+        for name, value in reliabilities.items()
+    ]
+
+
+def test_what_an_evaluator_doubts_counts_less_and_what_it_praises_not_more(truth: SimpleNamespace) -> None:
+    results = [truth.movie(n, spectra=truth.spectra(shared=1.0, seed=n)).result for n in range(5)]
+    own = epoch_reliabilities(results)
+    assert set(own) == {"logic", "reproducibility", "meta"}
+    for name in own:
+        doubted = evidence_weight(results, heard(**{name: 0.3}))
+        assert doubted.g == pytest.approx(g(results) * (0.3 / own[name]) ** (1 / 3))
+        (term,) = [one for one in doubted.terms if one.name == name]
+        assert (term.reliability, term.verdict_round) == (0.3, 5)
+        assert "0.30 in round 6" in term.words
+        assert g(results, heard(**{name: 1.0})) == pytest.approx(g(results)), "praise adds nothing to what movies show"
+    worst = evidence_weight(results, heard(logic=0.05, novelty=0.05, impact=0.05, reproducibility=0.05, meta=0.05))
+    assert 0.05 <= worst.g < 0.15
+
+
+def test_the_structures_worth_takes_a_quarter_off_at_most(truth: SimpleNamespace) -> None:
+    results = [truth.movie(n, spectra=truth.spectra(shared=1.0, seed=n)).result for n in range(5)]
+    sure = g(results, heard(logic=1.0, novelty=1.0, impact=1.0, reproducibility=1.0, meta=1.0))
+    doubted = g(results, heard(logic=1.0, novelty=0.05, impact=0.05, reproducibility=1.0, meta=1.0))
+    assert doubted / sure == pytest.approx(LEAST_OF_THE_STRUCTURE ** (2 / 5))
+    assert doubted / sure > 0.75
+
+
+def test_who_says_nothing_is_left_out_in_words_and_never_a_one(truth: SimpleNamespace) -> None:
+    results = [truth.movie(n, spectra=truth.spectra(shared=0.3, seed=n)).result for n in range(5)]
+    silent = evidence_weight(results, heard(novelty=None, impact=None, meta=None))
+    terms = {one.name: one for one in silent.terms}
+    assert [terms[name].reliability for name in ("novelty", "impact")] == [None, None]
+    assert terms["novelty"].words == "round 6: no map yet"
+    assert terms["meta"].reliability == epoch_reliabilities(results)["meta"], "its own movies still speak"
+    nobody = {one.name: one for one in evidence_weight(results).terms}
+    assert nobody["impact"].words == "no finished round of the evaluators yet"
+    ones = g(results, heard(novelty=1.0, impact=1.0))
+    assert silent.g == g(results) < ones, "a 1 for who says nothing would flatter"
+
+
+def test_the_sandbox_makes_reproducibility_firmer_or_weaker(truth: SimpleNamespace) -> None:
+    results = [truth.movie(n, spectra=truth.spectra(shared=1.0, seed=n)).result for n in range(5)]
+    own = epoch_reliabilities(results)["reproducibility"]
+    terms = {one.name: one for one in evidence_weight(results, heard(sandbox=0.4)).terms}
+    assert terms["reproducibility"].reliability == pytest.approx(math.sqrt(own * 0.4))
+    assert "sandbox: 0.40 in round 6" in terms["reproducibility"].words
+    assert g(results, heard(sandbox=None)) == g(results)
+
+
+def test_a_rounds_own_g_hears_its_verdicts_but_not_how_long_movies_took(truth: SimpleNamespace) -> None:
+    results = [truth.movie(n, spectra=truth.spectra(shared=1.0, seed=n)).result for n in range(5)]
+    doubted = temper_verdict(7, results, [Verdict("logic", 0.2, reliability=0.2), Verdict("value", 0.1)])
+    assert doubted.verdict == pytest.approx(g(results, heard(logic=0.2)))
+    assert doubted.evidence["heard_from_version"] == 10
+    assert any(text.startswith("novelty, left out") for text in doubted.does_not_know)
+    slow = Verdict("reproducibility", 0.1, reliability=1.0, evidence={"parts": {"cost": 0.1}})
+    assert temper_verdict(7, results, [slow]).verdict == pytest.approx(g(results))
 
 
 def test_a_tempered_epoch_moves_the_prior_by_just_that_much() -> None:

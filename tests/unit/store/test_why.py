@@ -27,9 +27,11 @@ from frazil.daemon.store.rows import (
     PriorRow,
     ReconstructionRow,
     ShareRow,
+    WeightRow,
 )
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import causal_writes, movie_writes, particle_writes, session_writes
+from frazil.models.causal.evidence_weight import TERMS
 from frazil.models.causal.graph import causal_graph
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieResult
@@ -187,9 +189,28 @@ def test_what_unseen_movies_say_stands_with_each_cause(told: Store) -> None:
     assert told.named("predictions", {"limit": 10}).rows == ()
 
 
+def test_how_much_the_newest_movies_count_and_why(told: Store) -> None:
+    assert why_session(told).weight is None, "version 3 is of an earlier frazil"
+    prior = PriorRow(4, 1, 20, ("motion",), (1.0,), (0.1,), "{}")
+    terms = [WeightRow(4, name, 0.64, 2, f"0.64 in round 3 of {name}", 0.64) for name in TERMS[1:]]
+    told.submit(
+        causal_writes.record_version, prior, [], [], [], [WeightRow(4, "logic", None, None, "nobody", 0.64), *terms]
+    ).result()
+    found = why_session(told)
+    assert found.weight is not None
+    assert [one.name for one in found.weight.terms] == list(TERMS)
+    assert "g = 0.64" not in to_text(found)
+    how = to_text(found, how=True)
+    assert "the newest movies count by g = 0.64" in how
+    assert "logic              left out  nobody" in how
+    assert "impact             0.64      0.64 in round 3 of impact" in how
+    assert json.loads(to_json(found))["weight"]["terms"][0]["reliability"] is None
+
+
 def test_a_session_of_schema_13_knows_nothing_of_predictions(told: Store) -> None:
     def as_schema_13(connection: Connection) -> None:
         connection.execute("DROP TABLE predictions")
+        connection.execute("DROP TABLE evidence_weights")
         for column in ("held", "unseen"):
             connection.execute(f"ALTER TABLE causal_shares DROP COLUMN {column}")
         connection.execute("UPDATE schema_version SET version = 13")
@@ -199,6 +220,7 @@ def test_a_session_of_schema_13_knows_nothing_of_predictions(told: Store) -> Non
     with Store.open(told.session_dir, now_utc_us=2) as again:
         found = why_session(again)
         assert found.predictions == ()
+        assert found.weight is None
         assert {share.held for share in found.shares} == {None}
         assert "known" in to_text(found, how=True)
 

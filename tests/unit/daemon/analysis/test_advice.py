@@ -74,7 +74,7 @@ def movies(put, ray):
     for sequence in range(count):
         known = evidence(sequence)
         put(sequence, evidence=known, losses=attribute(known, physics_prior()).losses)
-    ray.answers["learn"] = lambda prior, results, forgetting, announced, first: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting, announced, first, heard: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
     found = AdviceAndShares((advice("thin-ice", 0.2),), (Share("motion", 0.5, 0.1, 0.3, 0.9, True),))
@@ -266,7 +266,7 @@ CHANGE = ChangePoint(
 )
 
 
-def learn_a_change(prior, results, forgetting, announced, first):
+def learn_a_change(prior, results, forgetting, announced, first, heard):
     changed = (*prior.change_points, CHANGE) if prior.version == 0 else prior.change_points
     return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 
@@ -287,7 +287,7 @@ def test_a_change_is_told_once(open_desk, movies, ray, store):
     assert again["acknowledged_by"] == "anna"
 
 
-def break_a_claim(prior, results, forgetting, announced, first):
+def break_a_claim(prior, results, forgetting, announced, first, heard):
     broken = replace(prior.independence, failed=("steady_drift|counted_electrons",))
     return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, independence=broken)
 
@@ -401,7 +401,7 @@ def test_advice_comes_with_every_second_version_and_with_every_change(open_desk,
     for sequence in range(7 * EPOCH_MOVIES):
         put(sequence, evidence=evidence(sequence), losses=attribute(evidence(sequence), physics_prior()).losses)
 
-    def learn(prior, results, forgetting, announced, first):
+    def learn(prior, results, forgetting, announced, first, heard):
         changed = (*prior.change_points, replace(CHANGE, cause="stage")) if prior.version == 4 else prior.change_points
         return replace(prior, version=prior.version + 1, movie_count=prior.movie_count + 5, change_points=changed)
 

@@ -121,7 +121,7 @@ def answers(ray):
         return Added(len(added), 0, ())
 
     ray.answers |= {
-        "learn": lambda prior, results, forgetting, announced: replace(
+        "learn": lambda prior, results, forgetting, announced, first, heard: replace(
             prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
         ),
         "advise": lambda *_: AdviceAndShares((ADVICE,), ()),

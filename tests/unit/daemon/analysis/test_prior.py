@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from frazil.config.settings import Settings
+from frazil.daemon.analysis.heard_verdicts import heard_verdicts
 from frazil.daemon.analysis.prior import PriorVersions
 from frazil.daemon.session.epochs import EPOCH_MOVIES, OUTDATED, MadeWith, eligible_below
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
-from frazil.daemon.store.rows import InterventionRow
+from frazil.daemon.store.rows import InterventionRow, ScoreRow
 from frazil.daemon.store.writes import causal_writes, session_writes
 from frazil.models.causal.change_points import Announcement
+from frazil.models.causal.evidence_weight import HeardVerdict
 from frazil.models.causal.prior import physics_prior
+from frazil.models.evaluation.value.temper import LEAST_OF_THE_STRUCTURE, evidence_weight
 
 FIRST_USER = eligible_below(0)
 """The first movie that uses version 1."""
@@ -34,7 +39,7 @@ def epoch(put, ray):
     """The finished movies of one epoch, and an actor that counts them."""
     for sequence in range(EPOCH_MOVIES):
         put(sequence)
-    ray.answers["learn"] = lambda prior, results, forgetting, announced, first: replace(
+    ray.answers["learn"] = lambda prior, results, forgetting, announced, first, heard: replace(
         prior, version=prior.version + 1, movie_count=prior.movie_count + len(results)
     )
 
@@ -191,8 +196,87 @@ def test_what_a_person_announced_before_the_last_movie_is_learnt_with(open_desk,
         row = InterventionRow(name, utc_us, "motion", "session", f"said {name}", who)
         store.submit(session_writes.record_intervention, row).result()
     run(open_desk())
-    ((_, (_, _, _, announced, _)),) = [call for call in ray.calls if call[0] == "learn"]
+    ((_, (_, _, _, announced, _, _)),) = [call for call in ray.calls if call[0] == "learn"]
     assert announced == [
         Announcement("said a", "motion", 3, 3000),
         Announcement("said b", "motion", 2, 2000),
     ]
+
+
+def say(store, round_number, **verdicts):
+    """Verdicts of a round, each as sure as it is high; None: nothing can be said."""
+    rows = [
+        ScoreRow(
+            *(round_number, name, 1, '{"does_not_know": ["no map yet"], "parts": {"rings": 0.9}}'),
+            verdict=value,
+            reliability=1.0 if value is None else value,
+            unit="0-1",
+        )
+        for name, value in verdicts.items()
+    ]
+    store.submit(session_writes.record_scores, rows).result()
+
+
+def test_an_epoch_hears_the_newest_verdicts_of_two_rounds_before(store):
+    say(store, 0, logic=0.7, meta=0.9, novelty=0.8, sandbox=0.6)
+    say(store, 1, logic=0.5, meta=None, value=0.1)
+    say(store, 2, logic=0.3)
+    heard = {one.evaluator: one for one in heard_verdicts(store, 3)}
+    assert set(heard) == {"logic", "meta", "novelty", "sandbox"}, "V is a sum of the others"
+    assert heard["logic"] == HeardVerdict("logic", 1, 0.5, 0.5)
+    assert heard["meta"] == HeardVerdict("meta", 1, None, 1.0, "no map yet")
+    assert heard["novelty"].round == 0
+    assert heard_verdicts(store, 1) == ()
+    cost = ScoreRow(1, "reproducibility", 1, '{"parts": {"cost": 0.4}}', verdict=0.4, reliability=1.0, unit="0-1")
+    store.submit(session_writes.record_scores, [cost]).result()
+    (only,) = [one for one in heard_verdicts(store, 3) if one.evaluator == "reproducibility"]
+    assert only.verdict is None, "how long movies took is no evidence"
+
+
+def learn_for_sure(prior, results, forgetting, announced, first, heard):
+    """As the actor does it, but for the movies' own evidence."""
+    return replace(
+        prior, version=prior.version + 1, movie_count=prior.movie_count + 5, weight=evidence_weight(results, heard)
+    )
+
+
+def test_what_a_version_heard_is_kept_with_it_and_g_follows_from_it(open_desk, put, store, ray):
+    for sequence in range(4 * EPOCH_MOVIES):
+        put(sequence)
+    ray.answers["learn"] = learn_for_sure
+    say(store, 0, logic=0.7, novelty=0.1)
+    say(store, 1, logic=0.2, impact=None)
+    desk = open_desk()
+    run(desk)
+    assert desk.newest_version == 4
+    rows = store.named("evidence_weights", {"limit": 100}).as_dicts()
+    by_version = {}
+    for row in rows:
+        by_version.setdefault(row["prior_version"], {})[row["term"]] = row
+    assert sorted(by_version) == [1, 2, 3, 4]
+    assert [by_version[version]["logic"]["verdict_round"] for version in (1, 2, 3, 4)] == [None, None, 0, 1]
+    assert by_version[4]["logic"]["reliability"] == pytest.approx(0.2)
+    assert by_version[4]["novelty"]["reliability"] == LEAST_OF_THE_STRUCTURE
+    assert by_version[4]["impact"]["reliability"] is None
+    assert by_version[4]["impact"]["words"] == "round 2: no map yet"
+    for version, terms in by_version.items():
+        known = [row["reliability"] for row in terms.values() if row["reliability"] is not None]
+        assert [row["g"] for row in terms.values()] == pytest.approx([math.prod(known) ** (1 / len(known))] * 5)
+        assert desk.snapshot(version).weight.g == terms["logic"]["g"]
+    # A round that is judged anew changes no version that heard of it: a restart has the same g, bit for bit.
+    say(store, 1, logic=0.9)
+    again = open_desk()
+    run(again)
+    assert [again.snapshot(version) for version in range(5)] == [desk.snapshot(version) for version in range(5)]
+
+
+def test_a_session_may_learn_without_verdicts(runtime, store, context, put, ray):
+    for sequence in range(3 * EPOCH_MOVIES):
+        put(sequence)
+    ray.answers["learn"] = learn_for_sure
+    say(store, 0, logic=0.7)
+    book = MovieRegistry.restore(store, parameter_hash="h", code_version="1")
+    deaf = Settings.model_validate({"causal": {"hear_verdicts": False}})
+    desk = PriorVersions(runtime, context(settings=deaf), book)
+    run(desk)
+    assert {arguments[5] for method, arguments in ray.calls if method == "learn"} == {()}

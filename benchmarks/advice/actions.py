@@ -14,6 +14,11 @@ PAYS_LN, NOTHING_PAYS_LN = 0.08, 0.03
 would get up for). Sessions between the two are drawn again."""
 _KEPT_SHARES = (0.9, 0.75, 0.5, 0.25)
 _ATTEMPTS = 400
+_TYPICAL = {
+    "settle longer": ("settle", 10.0), "lower rate": ("rate", 0.5), "coma": ("coma", 0.0),
+    "parallel": ("parallel", 0.0), "fewer electrons": ("electrons", 0.5),
+}  # fmt: skip
+"""What is looked at first: a session of the kind in which this brings next to nothing is drawn again at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ def session_of(seed: int, kind: str, movies: int | None = None) -> tuple[World, 
     for attempt in range(_ATTEMPTS):
         world = draw_world(seed, kind, movies, attempt)
         gains = TrueGains(world)
+        if kind in _TYPICAL and gains.of(*_TYPICAL[kind]) < PAYS_LN / 2:
+            continue
         ranked = gains.all()
         best = ranked[0]
         if kind == "nothing":

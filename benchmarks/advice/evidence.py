@@ -114,7 +114,7 @@ def _movie(
     defocus = float(defocus_angstrom(world, grid)[site] + DEFOCUS_SD_ANGSTROM * random.normal())
     fit, measured, counting = _fitted(rings, defocus, random)
     stop = int(course.stop[row])
-    shift = course.shift_um[row] if world.shift_known else (None, None)
+    x, y = (float(part) for part in course.shift_um[row])
     known_sd = 0.2 * math.exp(0.3 * random.normal())
     return MovieEvidence(
         shift_x_angstrom=tuple(shifts[:, 0].tolist()),
@@ -148,8 +148,10 @@ def _movie(
             stated_dose_per_frame_e_per_a2=dose,
             stage_x_um=float(40.0 * (stop // 1000) + 7.0 * (stop % 1000)),
             stage_y_um=float(11.0 * (stop % 7)),
-            image_shift_x_um=None if shift[0] is None else float(shift[0]),
-            image_shift_y_um=None if shift[1] is None else float(shift[1]),
+            image_shift_x_um=x if world.shift_unit == "um" else None,
+            image_shift_y_um=y if world.shift_unit == "um" else None,
+            shift_x_au=x / world.um_per_unit if world.shift_unit == "au" else None,
+            shift_y_au=y / world.um_per_unit if world.shift_unit == "au" else None,
             energy_filter=True,
             grid_square=f"square {stop // 1000}",
         ),

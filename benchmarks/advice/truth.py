@@ -20,10 +20,10 @@ from benchmarks.ctf.scenes import wavelength
 
 VOLTAGE_KV, CS_MM = 300.0, 2.7
 AT_5_ANGSTROM, LOW_PER_ANGSTROM = 0.2, 1 / 15
-SUBFRAMES = 5
+SUBFRAMES = 4
 SESSION_H = 8.0
 """In which an alignment has to pay."""
-_AZIMUTHS = 8
+_AZIMUTHS = 6
 _EMPTY_NM = 13.0
 """Thinner ice holds few particles."""
 _LARGEST_LOSS = 12.0
@@ -93,12 +93,7 @@ def path_angstrom(world: World, grid: Grid, course: Course) -> Array:
     beam = world.beam_motion_angstrom * np.exp(grid.beam_ln[site]) * (40 / grid.thickness_nm[site]) ** 0.3
     beam = beam * (settings.rate_e_per_px_s / 10) ** world.rate_power * (1 + world.charging_per_hole * course.order)
     induced = beam[:, None] * (1 - np.exp(-u * settings.dose_e_per_a2 / 4.0))[None, :]
-    walk = np.stack(
-        [
-            [np.interp(u * 60, np.arange(60), grid.walk[one, :, axis]) for axis in (0, 1)]
-            for one in site
-        ]
-    ).transpose(0, 2, 1)  # fmt: skip
+    walk = grid.walk[site][:, (u * grid.walk.shape[1]).astype(int)]
     path = walk + _along(stage, grid.drift_angle[site]) + _along(induced, grid.beam_angle[site])
     return np.asarray(path.reshape(len(site), world.frames, SUBFRAMES, 2))
 

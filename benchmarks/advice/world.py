@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-SITES = 180
-"""Holes of the grid by which an action is judged: those that were seen and those to come."""
+SITES = 120
+"""Holes of the grid by which an action is judged. Those to come have the ice of those that a session has taken, which
+is all that anybody can know of it, and chances of their own."""
+_LEAST_SEEN = 24
+"""Of a shorter session the ice of so many holes counts."""
 KINDS = (
     "settle longer", "settle shorter", "thin ice", "coma", "lower rate", "higher rate", "parallel", "fewer electrons",
     "nothing",
@@ -111,8 +114,9 @@ class World:
     map_angstrom: float | None
     """Resolution of its map; None: it has none."""
     particles_per_movie: float
-    shift_known: bool
-    """Whether anyone wrote the image shift down."""
+    shift_unit: str
+    """In which the image shift was written down: `um`, `au` (as EPU does), or `` where it was not."""
+    um_per_unit: float
 
     def with_settings(self, **changes: float) -> World:
         return replace(self, settings=replace(self.settings, **changes))
@@ -149,9 +153,10 @@ def grid_of(world: World) -> Grid:
     inside = (np.arange(SITES) % per_square) / per_square - 0.5
     bend = random.normal(size=squares)[square] * inside
     ice = world.square_ln_sd * level[square] + world.hole_ln_sd * (0.8 * random.normal(size=SITES) + 1.5 * bend)
+    seen = np.arange(SITES) % max(world.movies, _LEAST_SEEN)
     return Grid(
         square=square,
-        thickness_nm=np.clip(world.ice_nm * np.exp(ice), 12.0, 400.0),
+        thickness_nm=np.clip(world.ice_nm * np.exp(ice), 12.0, 400.0)[seen],
         crowding=np.exp(0.15 * random.normal(size=SITES)),
         defocus_share=random.uniform(size=SITES),
         drift_ln=0.3 * random.normal(size=SITES),
@@ -282,5 +287,6 @@ def draw_world(seed: int, kind: str, movies: int | None = None, attempt: int = 0
         dose_calibration=float(np.exp(random.normal(0, 0.03))),
         map_angstrom=uniform(3.6, 5.5) if random.uniform() < 0.8 or by_particles else None,
         particles_per_movie=float(np.exp(random.uniform(math.log(40), math.log(250)))),
-        shift_known=bool(random.uniform() < 0.85),
+        shift_unit=str(random.choice(["um", "au"] if by_particles else ["um", "um", "um", "au", ""])),
+        um_per_unit=uniform(20, 200),
     )

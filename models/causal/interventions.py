@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.causes import CauseDraws
+from frazil.models.causal.causes import CauseDraws, normals_of
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import (
     BAND_COUNT,
@@ -26,7 +26,9 @@ from frazil.models.causal.factors import (
 )
 from frazil.models.causal.information import LEAST_MOVIES, has_told
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
+from frazil.models.causal.moved_resolution import CREDIBLE, fall_of_signal_angstrom2, moved_angstrom
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
+from frazil.models.causal.pace import LEAST_OF_A_HOLE, Pace, pace_of
 from frazil.models.causal.particles import SessionParticles, draw_particles
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.causal.provenance import Provenance
@@ -34,24 +36,32 @@ from frazil.models.causal.structural_equations import Departure, NodeValue, Stag
 from frazil.models.causal.structural_model import StructuralModel, structural_model
 from frazil.models.records import MovieEvidence
 
-CREDIBLE = (0.025, 0.975)
 PAYS = 0.9
 """So probable it has to be that an intervention gains more than it costs, or nothing is said."""
+PAYS_UNTOLD = 0.975
+"""Where the session has told nothing of what it rests on, and physics alone speaks."""
 LEAST_NET_LN_SSNR = 0.03
 """What nobody would get up for."""
-_WAIT_S = (5.0, 10.0, 20.0)
-_RATE_SHARES = (0.5,)
+_WAIT_S = (-20.0, -10.0, -5.0, 5.0, 10.0, 20.0)
+_RATE_SHARES = (0.5, 0.7, 1.4, 2.0, 4.0)
+_VARIED_LN = 0.2
+"""Between the lowest and the highest dose rate: less does not part what a camera loses from what the ice takes."""
+_DOSE_SHARES = (0.8, 0.65, 0.5)
+_LOW_PER_ANGSTROM = 1 / 15
+"""By what they show here particles are found and turned: electrons that do not count at 5 A still count for that."""
+_MOTION_BY_RATE_SD = 0.2
+"""A brighter beam may move the specimen more; nobody knows by how much: as a power of the dose rate, from 0 up."""
 _CALIBRATED_SHARE = 0.2
 """Of the tilt that image shift makes, what a calibration leaves."""
 _KEPT_SHARES = (0.9, 0.75, 0.5, 0.25)
-_SKIPPED_HOLE = 0.1
-"""What a hole costs that is given up, in movies: the move to the next one, and the squares that are used up sooner."""
 _PARALLEL_MRAD = 0.01
 _ALIGNMENT_H, _SESSION_LEFT_H = 0.25, 8.0
 """What an alignment at the column takes, and the time in which it has to pay: a night."""
 _SECONDS_PER_HOUR = 3600.0
 ADVISED_NODES = ("settle_time", "dose_rate", "ice_thickness", "illumination_angle", "image_shift")
 """Of the graph: what advice sets."""
+_DOSE = "dose_e_per_a2"
+"""What advice sets by ending the exposure sooner: the frames that are left are a movie of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,8 @@ class Advice:
     factor: str
     """The cause that is acted upon, by the name of its factor."""
     action: str
-    """Short name: `settle+10s`, `dose-rate*0.5`, `thin-ice`, `calibrate-beam-tilt`, `parallel-beam`."""
+    """Short name: `settle+10s`, `settle-5s`, `dose-rate*0.5`, `dose*0.8`, `thin-ice`, `calibrate-beam-tilt`,
+    `parallel-beam`."""
     scope: str
     gain_ln_ssnr: float
     """At 5 A, of a map of the scope's movies."""
@@ -82,6 +93,8 @@ class Advice:
     """Probability that the net gain is above 0."""
     node: str = ""
     """Of the causal graph: what is acted upon."""
+    upwards: bool = True
+    """Whether that becomes more; False: less."""
     provenance: Provenance = field(default_factory=Provenance)
     """How it is known."""
 
@@ -101,6 +114,12 @@ class _Option:
     cost_ln: float = 0.0
     """Besides the time per movie: ln of the share of the session that is left for movies, negative."""
     cost_words: str = ""
+    upwards: bool = True
+    """Whether the node becomes more by it."""
+    told: bool = True
+    """Whether the session has told of what it rests on."""
+    kept_frames: float = 1.0
+    """Share of the frames after which the exposure ends."""
 
 
 def advise(
@@ -135,26 +154,27 @@ def advise(
     worlds = _worlds(movies, prior, model, together)
     touched = _touched(model)
     total = np.array([sum(world.values[name] for name in touched) for world in worlds])  # (M, S, K)
-    fall_angstrom2 = _fall_of_signal_angstrom2(prior)
+    fall_angstrom2 = fall_of_signal_angstrom2(prior)
     advice = []
-    for option in _options(worlds, prior, physics_prior() if first is None else first):
+    pace = pace_of(movies, seconds_per_movie)
+    for option in _options(worlds, prior, physics_prior() if first is None else first, pace):
         if option.extra_s_per_movie and not seconds_per_movie:
             continue  # who does not know the pace does not know what waiting costs
         gain = _gain_of_map(_gains(option, worlds, model), total)
         made = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
-        if made.pays_probability >= PAYS and made.net_ln_ssnr >= LEAST_NET_LN_SSNR:
+        if made.pays_probability >= (PAYS if option.told else PAYS_UNTOLD) and made.net_ln_ssnr >= LEAST_NET_LN_SSNR:
             advice.append(made)
     return tuple(sorted(advice, key=lambda one: -one.net_ln_ssnr))
 
 
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands if every movie had waited `extra_s` longer."""
-    return _mean_gain(_settle_longer(movies, extra_s), movies, prior)
+    return _mean_gain(_wait(movies, extra_s), movies, prior)
 
 
 def gain_of_dose_rate(movies: Sequence[MovieEvidence], prior: PriorSnapshot, share: float) -> Array:
     """(S, K) mean gain in ln SSNR on the prior's bands at `share` of the dose rate, the dose kept."""
-    return _mean_gain(_lower_rate(movies, share, 0.0), movies, prior)
+    return _mean_gain(_other_rate(movies, share, 0.0), movies, prior)
 
 
 def _mean_gain(option: _Option, movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> Array:
@@ -164,7 +184,7 @@ def _mean_gain(option: _Option, movies: Sequence[MovieEvidence], prior: PriorSna
 
 def _touched(model: StructuralModel) -> list[str]:
     """Factors that some intervention changes."""
-    return sorted({name for node in ADVISED_NODES for name in model.factors_reached(node)})
+    return sorted({name for node in (*ADVISED_NODES, _DOSE) for name in model.factors_reached(node)})
 
 
 def _worlds(
@@ -188,9 +208,44 @@ def _gains(option: _Option, worlds: Sequence[World], model: StructuralModel) -> 
     names = model.factors_reached(option.node)
     gains = []
     for world, value in zip(worlds, option.values, strict=True):
+        if option.kept_frames < 1.0:
+            gains.append(_gain_of_less(world, option.kept_frames, names, model))
+            continue
         done = world if value is None else model.done(world, option.node, value)
-        gains.append(np.sum([world.values[name] - done.values[name] for name in names], axis=0))
+        gain = np.sum([world.values[name] - done.values[name] for name in names], axis=0)
+        if option.node == "dose_rate" and option.upwards and isinstance(value, Departure):
+            gain = gain - world.values["motion"] * _more_motion(value.share)[:, None]
+        gains.append(gain)
     return np.array(gains)
+
+
+def _more_motion(rate_share: float) -> Array:
+    """(S,) share by which a brighter beam may raise the loss by motion, which goes with the square of the travel."""
+    power = np.abs(_MOTION_BY_RATE_SD * normals_of("coma"))  # a column that nothing else here depends on
+    return np.asarray(rate_share ** (2 * power) - 1.0)
+
+
+def _gain_of_less(world: World, share: float, names: Sequence[str], model: StructuralModel) -> Array:
+    """(S, K) if the exposure ended after this share of its frames: electrons are missing, and damage with them.
+
+    At high frequencies the last ones have little to give, at low ones they have: particles are found and turned by
+    those, so that the lesser of both gains is taken for all.
+    """
+    less = model.world(_shortened(world.evidence, share), world.causes, world.k_per_angstrom, wanted=names)
+    gain = np.sum([world.values[name] - less.values[name] for name in names], axis=0) + np.log(share)
+    at_low = curves_at(_LOW_PER_ANGSTROM, gain)
+    return np.asarray(np.minimum(gain, at_low[:, None]))
+
+
+def _shortened(movie: MovieEvidence, share: float) -> MovieEvidence:
+    frames = max(round(share * movie.frame_count), 1)
+    return replace(
+        movie,
+        shift_x_angstrom=movie.shift_x_angstrom[:frames],
+        shift_y_angstrom=movie.shift_y_angstrom[:frames],
+        shift_sd_angstrom=movie.shift_sd_angstrom[:frames],
+        frame_count=frames,
+    )
 
 
 def _gain_of_map(gains: Array, total: Array) -> Array:
@@ -202,17 +257,21 @@ def _gain_of_map(gains: Array, total: Array) -> Array:
     return np.asarray(np.log(after / before))
 
 
-def _options(worlds: Sequence[World], prior: PriorSnapshot, first: PriorSnapshot) -> list[_Option]:
+def _options(worlds: Sequence[World], prior: PriorSnapshot, first: PriorSnapshot, pace: Pace | None) -> list[_Option]:
     """What can be done, as far as the session has told what it rests on."""
     movies = [world.evidence for world in worlds]
     options = []
     if any(movie.settle_time_s is not None for movie in movies) and prior.settle_sums:
-        options += [_settle_longer(movies, extra_s) for extra_s in _WAIT_S]
+        waits = [extra_s for extra_s in _WAIT_S if extra_s > 0 or (pace is not None and pace.can_wait_less(-extra_s))]
+        options += [_wait(movies, extra_s) for extra_s in waits]
     times = [m.exposure.exposure_time_s for m in movies if m.exposure.exposure_time_s]
-    if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies) and _coincidences_told(prior, first):
-        options += [_lower_rate(movies, share, float(np.mean(times))) for share in _RATE_SHARES]
-    options += _thinner_ice(worlds)
-    if _strength_told("spatial_coherence", prior, first):
+    exposure_s = float(np.mean(times)) if times else 0.0
+    if times and any(dose_rate_e_per_px_per_s(movie) for movie in movies):
+        told = _coincidences_told(movies, prior, first)
+        options += [replace(_other_rate(movies, share, exposure_s), told=told) for share in _RATE_SHARES]
+    options += [_fewer_electrons(worlds, share, exposure_s) for share in _DOSE_SHARES if times]
+    options += _thinner_ice(worlds, pace)
+    if _convergence_told(prior, first):
         options.append(_parallel_beam(worlds))
     # Rings say nothing of the beam tilt that image shift leaves: only particles are a reason to change it.
     shifted = any(movie.exposure.shifted for movie in movies)
@@ -228,35 +287,65 @@ def _with_tilt(movie: MovieEvidence, draws: CauseDraws, together: SessionParticl
     return draws.doing(axial_tilt_mrad=of_particles.axial_tilt_mrad, shifted_tilt_mrad=of_particles.shifted_tilt_mrad)
 
 
-def _strength_told(name: str, prior: PriorSnapshot, first: PriorSnapshot) -> bool:
-    place = MODELLED_FACTORS.index(name)
+def _convergence_told(prior: PriorSnapshot, first: PriorSnapshot) -> bool:
+    """Whether the session has told of the beam's convergence. After another illumination the belief begins anew about
+    another mean: that it lies elsewhere than version 0 is no news then, only that it has become narrow is."""
+    place = MODELLED_FACTORS.index("spatial_coherence")
     (mean, sd), (first_mean, first_sd) = prior.strengths(), first.strengths()
-    return has_told(mean[place], sd[place], first_mean[place], first_sd[place])
+    anew = any(point.cause == "illumination" for point in prior.change_points)
+    return has_told(mean[place], sd[place], mean[place] if anew else first_mean[place], first_sd[place])
 
 
-def _coincidences_told(prior: PriorSnapshot, first: PriorSnapshot) -> bool:
-    """Whether the session's counts have told how many electrons the camera loses."""
+def _coincidences_told(movies: Sequence[MovieEvidence], prior: PriorSnapshot, first: PriorSnapshot) -> bool:
+    """Whether the session's counts have told how many electrons the camera loses. Where the dose rate never varied,
+    what they lack may as well be lost in the ice: only what is believed of both parts them."""
+    rates = [rate for movie in movies if (rate := dose_rate_e_per_px_per_s(movie))]
+    if np.ptp(np.log(rates)) < _VARIED_LN:
+        return False
     _, _, mean, sd = counts.zero_and_loss(prior.count_belief())
     _, _, first_mean, first_sd = counts.zero_and_loss(first.count_belief())
     return has_told(mean, sd, first_mean, first_sd)
 
 
-def _settle_longer(movies: Sequence[MovieEvidence], extra_s: float) -> _Option:
-    words = f"wait {extra_s:g} s longer after moving the stage"
+def _wait(movies: Sequence[MovieEvidence], extra_s: float) -> _Option:
+    words = f"wait {abs(extra_s):g} s {'longer' if extra_s > 0 else 'less'} after moving the stage"
     per_movie_s = extra_s * settle.moves_per_movie(movies)
     values = [Departure(more=extra_s)] * len(movies)
-    return _Option("motion", "settle_time", f"settle+{extra_s:g}s", words, values, per_movie_s)
+    return _Option("motion", "settle_time", f"settle{extra_s:+g}s", words, values, per_movie_s, upwards=extra_s > 0)
 
 
-def _lower_rate(movies: Sequence[MovieEvidence], share: float, exposure_s: float) -> _Option:
-    """The same dose in more time: fewer coincidences, and each frame sees more of the stage's drift, which has had the
-    longer exposures before it to settle."""
+def _other_rate(movies: Sequence[MovieEvidence], share: float, exposure_s: float) -> _Option:
+    """The same dose in another time. At a lower rate: fewer coincidences, and each frame sees more of the stage's
+    drift, which has had the longer exposures before it to settle."""
+    lower = share < 1.0
     words = f"lower the dose rate to {100 * share:.0f} % and expose longer"
+    if not lower:
+        words = f"raise the dose rate to {share:g} times what it is and expose for as much less"
     values = [Departure(share=share)] * len(movies)
-    return _Option("coincidence", "dose_rate", f"dose-rate*{share:g}", words, values, exposure_s * (1.0 / share - 1.0))
+    longer_s = exposure_s * (1.0 / share - 1.0)
+    return _Option("coincidence", "dose_rate", f"dose-rate*{share:g}", words, values, longer_s, upwards=not lower)
 
 
-def _thinner_ice(worlds: Sequence[World]) -> list[_Option]:
+def _fewer_electrons(worlds: Sequence[World], share: float, exposure_s: float) -> _Option:
+    """The same dose rate for a shorter time."""
+    dose = np.mean([world.evidence.dose_per_frame_e_per_a2 * world.evidence.frame_count for world in worlds])
+    words = f"end exposures after {share * dose:.0f} of {dose:.0f} e/A2"
+    shorter_s = exposure_s * (1.0 - share)
+    values: list[NodeValue | None] = [None] * len(worlds)
+    return _Option(
+        "radiation_damage",
+        _DOSE,
+        f"dose*{share:g}",
+        words,
+        values,
+        -shorter_s,
+        upwards=False,
+        told=False,
+        kept_frames=share,
+    )
+
+
+def _thinner_ice(worlds: Sequence[World], pace: Pace | None) -> list[_Option]:
     """To skip holes above a thickness, and take others like those that are kept."""
     typical_nm = np.array([float(np.median(world.causes.ice_thickness_nm)) for world in worlds])
     order = np.argsort(typical_nm, kind="stable")
@@ -265,11 +354,13 @@ def _thinner_ice(worlds: Sequence[World]) -> list[_Option]:
         kept, given_up = np.split(order, [round(share * len(worlds))])
         if kept.size and given_up.size and typical_nm[kept[-1]] < typical_nm[given_up[0]]:
             limit_nm = float(0.5 * (typical_nm[kept[-1]] + typical_nm[given_up[0]]))
-            options.append(_skip_thick(worlds, limit_nm, kept.tolist(), sorted(given_up.tolist())))
+            options.append(_skip_thick(worlds, limit_nm, kept.tolist(), sorted(given_up.tolist()), pace))
     return options
 
 
-def _skip_thick(worlds: Sequence[World], limit_nm: float, kept: list[int], given_up: list[int]) -> _Option:
+def _skip_thick(
+    worlds: Sequence[World], limit_nm: float, kept: list[int], given_up: list[int], pace: Pace | None
+) -> _Option:
     """`kept`: places of the movies that stay, thinnest first. The ice of the others becomes that of a kept one, each in
     its turn: what is taken instead is like what is kept."""
     values: list[NodeValue | None] = [None] * len(worlds)
@@ -281,8 +372,9 @@ def _skip_thick(worlds: Sequence[World], limit_nm: float, kept: list[int], given
         "thin-ice",
         f"skip holes with ice above {limit_nm:.0f} nm",
         values,
-        cost_ln=-float(np.log1p(_SKIPPED_HOLE * len(given_up) / len(kept))),
+        cost_ln=-float(np.log1p((LEAST_OF_A_HOLE if pace is None else pace.of_a_hole) * len(given_up) / len(kept))),
         cost_words=f"gives up {len(given_up)} of {len(worlds)} holes",
+        upwards=False,
     )
 
 
@@ -310,6 +402,7 @@ def _alignment(factor: str, node: str, action: str, words: str, values: Sequence
         values,
         cost_ln=float(np.log1p(-_ALIGNMENT_H / _SESSION_LEFT_H)),
         cost_words=f"takes some {60 * _ALIGNMENT_H:.0f} min",
+        upwards=False,
     )
 
 
@@ -327,10 +420,10 @@ def _advice(
     fits = [m.fit_resolution_angstrom for m in movies if m.fit_resolution_angstrom is not None]
     fit_from = float(np.median(fits)) if fits else None
     nyquist = 2 * max(m.pixel_size_angstrom for m in movies)
-    fit_to = None if fit_from is None else _moved_angstrom(fit_from, gain, fall_angstrom2, nyquist)
+    fit_to = None if fit_from is None else moved_angstrom(fit_from, gain, fall_angstrom2, nyquist)
     map_to = None
     if map_resolution_angstrom is not None:
-        map_to = _moved_angstrom(map_resolution_angstrom, gain, fall_angstrom2, nyquist)
+        map_to = moved_angstrom(map_resolution_angstrom, gain, fall_angstrom2, nyquist)
     change, cost_ln = None, option.cost_ln
     if option.extra_s_per_movie and seconds_per_movie:
         then_s = seconds_per_movie + option.extra_s_per_movie
@@ -353,6 +446,7 @@ def _advice(
         net_ln_ssnr=float(at_5.mean()) + cost_ln,
         pays_probability=float(np.mean(at_5 + cost_ln > 0.0)),
         node=option.node,
+        upwards=option.upwards,
     )
     return replace(advice, sentence=_sentence(option, advice))
 
@@ -368,47 +462,13 @@ def _sentence(option: _Option, advice: Advice) -> str:
             parts.append(f"{name} {start:.1f} -> {moved[0]:.1f} A ({moved[1]:.1f}-{moved[2]:.1f})")
     gained = f"signal at 5 A x{np.exp(advice.gain_ln_ssnr):.2f}"
     gained += f" (x{np.exp(advice.gain_low):.2f}-{np.exp(advice.gain_high):.2f})"
-    parts += [gained, f"the same map from {100 * advice.movies_saved_share:.0f} % fewer movies"]
+    parts.append(gained)
+    if advice.movies_saved_share > 0.0:
+        parts.append(f"the same map from {100 * advice.movies_saved_share:.0f} % fewer movies")
     if advice.movies_per_hour_change:
-        parts.append(f"costs {-advice.movies_per_hour_change:.0f} movies/h")
+        more = advice.movies_per_hour_change > 0.0
+        parts.append(f"{'brings' if more else 'costs'} {abs(advice.movies_per_hour_change):.0f} movies/h")
     if option.cost_words:
         parts.append(option.cost_words)
     parts.append(f"all in all x{np.exp(advice.net_ln_ssnr):.2f} an hour")
     return f"{option.words}: {'; '.join(parts)}"
-
-
-def _fall_of_signal_angstrom2(prior: PriorSnapshot) -> float:
-    """-d ln SSNR / d(k^2) in A^2 of the session's specimen as it is seen, a straight line through its known bands."""
-    mean, covariance = prior.moments()
-    bands = band_frequencies_per_angstrom()
-    sd = np.sqrt(np.diag(covariance)[:BAND_COUNT])
-    known = (sd < 1.0) & (bands > 1 / 15)
-    if known.sum() < 4:
-        return _USUAL_FALL_ANGSTROM2
-    x, weight = bands[known] ** 2, 1 / sd[known] ** 2
-    centred = x - np.average(x, weights=weight)
-    fall = -float((weight * centred * mean[:BAND_COUNT][known]).sum() / (weight * centred**2).sum())
-    return max(fall, 0.5 * _USUAL_FALL_ANGSTROM2)
-
-
-_USUAL_FALL_ANGSTROM2 = 50.0
-"""B / 2 of a B-factor of 100 A^2 (Rosenthal & Henderson 2003): amplitudes fall as exp(-B k^2 / 4), power as B/2 k^2."""
-
-
-def _moved_angstrom(
-    start_angstrom: float, gain: Array, fall_angstrom2: float, nyquist_angstrom: float
-) -> tuple[float, float, float]:
-    """(expected, best, worst) resolution after a gain (S, K): where the risen curve meets the old threshold, Nyquist at
-    the finest."""
-    k2 = 1 / start_angstrom**2
-    at_start = curves_at(1 / start_angstrom, gain)
-    # The gain itself changes with k: its slope against k^2 flattens the fall.
-    step = 0.1 * k2
-    beyond = curves_at(float(np.sqrt(k2 + step)), gain)
-    slope = np.clip((beyond - at_start) / step, 0.0, 0.7 * fall_angstrom2)
-    moved = k2 + at_start / (fall_angstrom2 - slope)
-    low, high = (float(np.quantile(moved, q)) for q in CREDIBLE)
-    expected, best, worst = (
-        max(float(1 / np.sqrt(max(v, 0.25 * k2))), nyquist_angstrom) for v in (float(moved.mean()), high, low)
-    )
-    return expected, best, worst

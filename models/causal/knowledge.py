@@ -94,14 +94,17 @@ def judged(
 ) -> tuple[tuple[Advice, ...], tuple[Advice, ...]]:
     """The advice that stands, with what stands behind it, and that which this session's experiments or movies speak
     against. Parameters are those of `how_known`."""
-    known = {node: how_known(node, movies, prior, graph, experiments) for node in {one.node for one in advice}}
-    with_provenance = [replace(one, provenance=known[one.node]) for one in advice]
+    known = {
+        (node, upwards): how_known(node, movies, prior, graph, experiments, upwards=upwards)
+        for node, upwards in {(one.node, one.upwards) for one in advice}
+    }
+    with_provenance = [replace(one, provenance=known[one.node, one.upwards]) for one in advice]
     stands = tuple(one for one in with_provenance if not one.provenance.contradicted)
     return stands, tuple(one for one in with_provenance if one.provenance.contradicted)
 
 
 _UPWARDS = {"settle_time": True, "dose_rate": False}
-"""Where advice to act on a node leads: to wait longer, to lower the dose rate."""
+"""Where advice to act on a node leads where nothing else is said: to wait longer, to lower the dose rate."""
 
 
 def how_known(
@@ -110,6 +113,8 @@ def how_known(
     prior: PriorSnapshot,
     graph: nx.DiGraph,
     experiments: Mapping[str, Experiment] | None = None,
+    *,
+    upwards: bool | None = None,
 ) -> Provenance:
     """What stands behind advice to act on a node.
 
@@ -119,10 +124,13 @@ def how_known(
         The newest ones since the last change, rejected ones too, with their settle times.
     experiments:
         What decided experiments of the session say, by node.
+    upwards:
+        Whether the advice is to have more of it; None: as is usual (`_UPWARDS`).
     """
     table = measured(movies)
-    experiment, upwards = (experiments or {}).get(node), _UPWARDS.get(node)
-    if experiment is not None and upwards is not None and node in table.known():
+    upwards = _UPWARDS.get(node) if upwards is None else upwards
+    experiment = (experiments or {}).get(node)
+    if experiment is not None and node in _UPWARDS and upwards is not None and node in table.known():
         pays = experiment.says_of(float(np.exp(np.nanmedian(table.columns[node]))), upwards=upwards)
         if pays is not None:
             return Provenance(KnownBy.MEASURED, experiment.sentence, contradicted=not pays)
@@ -147,9 +155,8 @@ def how_known(
     held = tuple(node_of(graph, name).words for name in found.nodes)
     if isinstance(effect, Untold):
         return _physics(f"{_subject(graph, node)}: {effect.reason}{_fixed(held)}; {_FITTED}")
-    return _judged(
-        witness, observed, effect, _foretold_interval(witness, observed, movies, prior), _Held(graph, table, found)
-    )
+    foretold = _foretold_interval(witness, observed, movies, prior)
+    return _judged(witness, observed, effect, foretold, _Held(graph, table, found, upwards == _UPWARDS[node]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,9 @@ class _Held:
     graph: nx.DiGraph
     table: Measured
     found: Identification
+    as_usual: bool
+    """Whether the advice leads where the effect is wanted; else an effect that is larger than foretold speaks against
+    it."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -183,7 +193,9 @@ def _judged(
     refuters = (placebo(observed), negative_control(_controls(held)), random_common_cause(observed, effect))
     mean, low, high = foretold
     passed = all(refuter.passed for refuter in refuters)
-    against = effect.low > high if mean < 0 else effect.high < low
+    weaker = effect.low > high if mean < 0 else effect.high < low
+    stronger = effect.high < low if mean < 0 else effect.low > high
+    against = weaker if held.as_usual else stronger
     said = (
         f"{witness.contrast_words} {witness.outcome_words} {_factors(witness, effect.slope, effect.low, effect.high)} "
         f"in {effect.movies} movies{_alike(held.words)}, physics says some x{np.exp(witness.contrast * mean):.2f}"

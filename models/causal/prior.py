@@ -64,7 +64,7 @@ class PriorSnapshot:
     count_ln_weight: tuple[float, ...] = ()
     """`counts.SHAPE` flattened; empty: no movie yet."""
     settle_sums: tuple[tuple[float, ...], ...] = ()
-    """(hypotheses, 3); empty: no movie yet."""
+    """As `settle.no_sums`; empty: no movie yet."""
     empty_counts_per_px: float | None = None
     """Most electrons per pixel and frame seen so far: the zero of the ice thickness. None: nothing seen."""
     last_exposure: ExposureFacts | None = None
@@ -105,7 +105,8 @@ class PriorSnapshot:
         return np.array(self.count_ln_weight).reshape(counts.SHAPE)
 
     def settle_belief(self) -> Array:
-        return np.array(self.settle_sums) if self.settle_sums else settle.no_sums()
+        sums, nothing = np.array(self.settle_sums), settle.no_sums()
+        return sums if sums.shape == nothing.shape else nothing  # of before the grid was widened: nothing is known
 
 
 def packed(ln_weight: Array) -> tuple[float, ...]:

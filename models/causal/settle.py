@@ -1,9 +1,11 @@
 """How drift follows from the time since the stage moved: what waiting longer would do.
 
-The stage drifts at v(t) = v_rest (1 + rho exp(-t / tau)) times a movie's lognormal scatter, t seconds after it stopped;
-the steady drift of a movie, its slope over late frames, is v in the middle of these. A grid of (tau, rho) carries a
+The stage drifts at v(t) = v_rest (1 + rho f(t)) times a movie's lognormal scatter, t seconds after it stopped, f either
+exp(-t / tau) or, for creep that goes with ln t, 1 / (1 + t / tau);
+the steady drift of a movie, its slope over late frames, is v in the middle of these. A grid of (f, rho) carries a
 conjugate normal-inverse-gamma belief about (ln v_rest, scatter) each, kept as sums: order does not matter and the cost
-is constant.
+is constant. Where all movies have waited alike, each still shows how its stage slows down while it is exposed: the
+ratio of the speeds in the middle and the last third of its frames is foretold by (f, rho) alone.
 """
 
 from __future__ import annotations
@@ -21,15 +23,28 @@ from frazil.models.causal.mechanisms import steady_drift_angstrom_per_frame
 from frazil.models.records import ExposureFacts, MovieEvidence
 
 TAU_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-RHO = (0.0, 0.5, 1.5, 4.0, 10.0, 30.0, 100.0)
-_GRID = np.array([(tau, rho) for tau in TAU_S for rho in RHO])
+RHO = (0.0, 0.5, 1.5, 4.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""The clock runs from the exposure before the move: readout and the move are in t, and the fastest drift in them."""
+CREEP_TAU_S = 1.0
+"""Of the creep: what a longer one would do, rho does as well."""
+_GRID = np.array([(tau, rho) for tau in (*TAU_S, CREEP_TAU_S) for rho in RHO])
+_CREEPS = np.arange(len(_GRID)) >= len(TAU_S) * len(RHO)
 HYPOTHESES = len(_GRID)
 _LN_SPEED_MEAN, _LN_SPEED_SD = np.log(0.5), 1.5
 """A/s of a stage at rest, before any movie."""
+_SLOWING_SD = 0.35
+"""Of ln of the ratio of two speeds of one movie, besides the errors of its shifts: the beam moves the specimen, too."""
+_SLOW_ERRORS = 2.0
+"""Errors of shifts that go slowly bend a slope by more than those from frame to frame."""
+_LEAST_LN_LIKELIHOOD = -3.0
+"""Of one movie's slowing down: a burst of drift is none."""
+_LEAST_THIRD_FRAMES = 4
 _SHAPE, _SCALE = 3.0, 1.0
 """Inverse gamma of the scatter's variance: about 0.7 in ln v."""
 MOVED_UM = 0.3
 """Positions of the stage that are farther apart are two stops."""
+_SQUARE_UM = 60.0
+"""Positions that are farther apart lie in two squares of the grid, where nobody names them (300 mesh: 85 um apart)."""
 _US_PER_S = 1e6
 _LONGEST_S = 600.0
 _SAME_STOP_S = 0.5
@@ -43,8 +58,9 @@ def with_settle_times(
     """The movies, in their order of acquisition, with `settle_time_s` filled in where it can be known.
 
     The stage was moving between an exposure and the next at another position: the clock starts at the end of the
-    former. `last` is the newest exposure before these, `moved_utc_us` the start of the clock it had; both are returned
-    as they are after these movies.
+    former. Between two grid squares it is centred and focused and moves more than once: nobody knows then when it came
+    to a stop, and the clock waits for the next move. `last` is the newest exposure before these, `moved_utc_us` the
+    start of the clock it had; both are returned as they are after these movies.
     """
     timed = sorted(
         (m for m in movies if m.exposure.acquired_utc_us is not None), key=lambda m: m.exposure.acquired_utc_us or 0
@@ -54,6 +70,8 @@ def with_settle_times(
         here = movie.exposure
         if last is not None and _moved(last, here) and (last.acquired_utc_us or 0) < (here.acquired_utc_us or 0):
             moved_utc_us = (last.acquired_utc_us or 0) + round((last.exposure_time_s or 0.0) * _US_PER_S)
+            if _other_square(last, here):
+                moved_utc_us = None
         if moved_utc_us is not None and movie.settle_time_s is None:
             waited = ((here.acquired_utc_us or 0) - moved_utc_us) / _US_PER_S
             if waited >= 0.0:
@@ -65,6 +83,12 @@ def with_settle_times(
 
 def _moved(one: ExposureFacts, other: ExposureFacts) -> bool:
     return moved_um(one, other) > MOVED_UM
+
+
+def _other_square(one: ExposureFacts, other: ExposureFacts) -> bool:
+    if one.grid_square is not None and other.grid_square is not None:
+        return one.grid_square != other.grid_square
+    return moved_um(one, other) > _SQUARE_UM
 
 
 def moved_um(one: ExposureFacts, other: ExposureFacts) -> float:
@@ -93,8 +117,9 @@ def drift_speed_angstrom_per_s(movie: MovieEvidence) -> float | None:
 
 
 def no_sums() -> Array:
-    """(hypotheses, 3): number, sum and sum of squares of what each hypothesis leaves of ln v."""
-    return np.zeros((HYPOTHESES, 3))
+    """(hypotheses, 4): number, sum and sum of squares of what each hypothesis leaves of ln v; ln likelihood of how
+    movies slow down."""
+    return np.zeros((HYPOTHESES, 4))
 
 
 def sums_of(movie: MovieEvidence) -> Array | None:
@@ -104,13 +129,34 @@ def sums_of(movie: MovieEvidence) -> Array | None:
         return None
     middle_s = movie.settle_time_s + middle_of_late_frames_s(movie)
     rest = np.log(max(speed, LEAST_SPEED_ANGSTROM_PER_S)) - np.log(relative_speed(middle_s))
-    return np.stack([np.ones(HYPOTHESES), rest, rest**2], axis=1)
+    return np.stack([np.ones(HYPOTHESES), rest, rest**2, _ln_likelihood_of_slowing(movie)], axis=1)
+
+
+def _ln_likelihood_of_slowing(movie: MovieEvidence) -> Array:
+    """(hypotheses,) of the speed in the middle third of the frames over that in the last one."""
+    exposure_s, settled_s = movie.exposure.exposure_time_s or 0.0, movie.settle_time_s or 0.0
+    path = np.array([movie.shift_x_angstrom, movie.shift_y_angstrom])
+    third = path.shape[1] // 3
+    if third < _LEAST_THIRD_FRAMES:
+        return np.zeros(HYPOTHESES)
+    time = np.arange(third) - (third - 1) / 2
+    weights = time / float(time @ time)
+    middle, late = (float(np.hypot(*(part @ weights))) for part in (path[:, third : 2 * third], path[:, -third:]))
+    shift_sd = float(np.mean(movie.shift_sd_angstrom)) if movie.shift_sd_angstrom else 0.0
+    error = _SLOW_ERRORS * shift_sd * float(np.sqrt(weights @ weights))
+    least = max(error, 1e-6)
+    variance = _SLOWING_SD**2 + (error / max(middle, least)) ** 2 + (error / max(late, least)) ** 2
+    foretold = np.log(relative_speed(settled_s + exposure_s / 2)) - np.log(
+        relative_speed(settled_s + exposure_s * 5 / 6)
+    )
+    off = np.log(max(middle, least) / max(late, least)) - foretold
+    return np.asarray(np.maximum(-0.5 * off**2 / variance, _LEAST_LN_LIKELIHOOD))
 
 
 def _updated(sums: Array) -> tuple[float, Array, Array, Array, Array]:
     """Of each hypothesis the normal-inverse-gamma belief (Bernardo & Smith 1994, 5.2): kappa before any movie, movies
     (n,), mean of ln v_rest, shape and scale of the scatter's variance."""
-    n, total, squares = sums.T
+    n, total, squares = sums[:, :3].T
     # Prior N(mean, variance / kappa) with kappa so that the marginal sd is about the one stated.
     kappa = (_SCALE / (_SHAPE - 1)) / _LN_SPEED_SD**2
     mean = np.where(n > 0, total / np.maximum(n, 1e-9), 0.0)
@@ -131,11 +177,11 @@ def foretold(sums: Array) -> tuple[Array, Array, Array, float]:
 
 
 def ln_weights(sums: Array) -> Array:
-    """(hypotheses,) ln of the marginal likelihood of each (conjugate normal-inverse-gamma model), equal at first."""
+    """(hypotheses,) ln of the marginal likelihood of each (conjugate normal-inverse-gamma model), equal at first,
+    and of how movies slow down."""
     kappa, n, _, shape, scale = _updated(sums)
-    return np.asarray(
-        gammaln(shape) - gammaln(_SHAPE) + _SHAPE * np.log(_SCALE) - shape * np.log(scale) - 0.5 * np.log1p(n / kappa)
-    )
+    of_speeds = gammaln(shape) - gammaln(_SHAPE) + _SHAPE * np.log(_SCALE) - shape * np.log(scale)
+    return np.asarray(of_speeds - 0.5 * np.log1p(n / kappa) + sums[:, 3])
 
 
 def drift_removed(
@@ -159,7 +205,8 @@ def drift_removed(
     frame_s = (np.arange(movie.frame_count) + 0.5) / movie.frame_count * exposure_s
     steady = relative_speed(settled_s + middle_of_late_frames_s(movie))  # of the movie as it was taken
     before = np.stack([relative_speed(settled_s + t) for t in frame_s], axis=1)
-    after = np.stack([relative_speed(settled_s + extra_s + t / rate_share) for t in frame_s], axis=1) / rate_share
+    begun_s = max(settled_s + extra_s, 0.0)
+    after = np.stack([relative_speed(begun_s + t / rate_share) for t in frame_s], axis=1) / rate_share
     removed = (before - after) / steady[:, None]  # (hypotheses, F)
     weight = ln_weights(sums)
     weight = np.exp(weight - weight.max())
@@ -206,5 +253,6 @@ def middle_of_late_frames_s(movie: MovieEvidence) -> float:
 
 
 def relative_speed(time_s: float) -> Array:
-    """(hypotheses,) 1 + rho exp(-t / tau)."""
-    return np.asarray(1.0 + _GRID[:, 1] * np.exp(-time_s / _GRID[:, 0]))
+    """(hypotheses,) 1 + rho f(t)."""
+    in_tau = time_s / _GRID[:, 0]
+    return np.asarray(1.0 + _GRID[:, 1] * np.where(_CREEPS, 1.0 / (1.0 + in_tau), np.exp(-in_tau)))

@@ -9,7 +9,7 @@ import pytest
 
 from frazil.models.causal.convergence import SHARED, TOLERANCE_LN_SSNR, shares
 from frazil.models.causal.information import LEAST_MOVIES, LEAST_NATS, has_told, no_advice, told_nats
-from frazil.models.causal.interventions import LEAST_NET_LN_SSNR, PAYS, advise
+from frazil.models.causal.interventions import LEAST_NET_LN_SSNR, PAYS, PAYS_UNTOLD, advise
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prediction_record import Held
@@ -50,7 +50,9 @@ def test_nothing_is_advised_of_what_only_physics_has_said(known_movie: Make) -> 
     """Without rings nobody has seen the beam's convergence, and without particles nobody its tilt."""
     movies = [known_movie(image_shift_x_um=6.0) for _ in range(20)]
     prior = learn(movies)
-    assert {one.action for one in advise(movies, prior, seconds_per_movie=10.0)} <= {"dose-rate*0.5"}
+    said = advise(movies, prior, seconds_per_movie=10.0)
+    assert {one.node for one in said} <= {"dose_rate"}, "which the camera's usual losses speak about"
+    assert all(one.pays_probability >= PAYS_UNTOLD for one in said)
     tilted = SessionParticles(
         tilt_mean=(0.0, 0.25, 0.0, 0.0, 0.0, 0.25),
         tilt_covariance=tuple(tuple(row) for row in (1e-4 * np.eye(6)).tolist()),

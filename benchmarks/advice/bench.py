@@ -1,11 +1,11 @@
 """Advice over sessions whose best action and its true cost are known: is it the best, does it harm, is it silent?
 
-    ./run bench advice [--seeds 9001:9049] [--json OUT.json]
+    ./run bench advice [--first-seed 9001] [--work DIR] [--json OUT.json]
 
 Forty sessions of 12 to 80 movies, 25 with one best action (PLAN) and 15 in which nothing pays, and eight of 2 to 9
 movies. Each is drawn by laws of its own (`world`), measured with the errors that frazil's measurements have
 (`evidence`), and given to the prior, the particles' evidence and the advice as the daemon does it (`said`). Asked is
-after 10, 15, 20, 30, 40, 60 and all movies; scored is what is said last, and any harm or noise at any time beside it.
+after 10, 20, 40 and all movies; scored is what is said last, and any harm or noise at any time beside it.
 Coma shows in nothing but particles: its sessions have a map and at least 24 movies; others have one in four of five.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -34,7 +35,7 @@ PLAN = {
 SHORT_MOVIES = (2, 3, 4, 5, 6, 7, 8, 9)
 FIRST_SEED = 9001
 """Of the sessions that are reported. Rules were mended on those from 1001 on (--first-seed)."""
-_LOOKS = (10, 15, 20, 30, 40, 60)
+_LOOKS = (10, 20, 40)
 _NEAR = 0.8
 """Of the best action's net gain: an advice that brings so much is as good."""
 
@@ -74,6 +75,19 @@ def judge(seed: int, kind: str, movies: int | None = None) -> Judged:
     """One session from its laws to what is said of it."""
     world, gains, ranked = session_of(seed, kind, movies)
     return Judged(world, tuple(_best_of_each(ranked)), tuple(_looks(world, gains)))
+
+
+def kept(work: Path | None, seed: int, kind: str, movies: int | None = None) -> Judged:
+    """As `judge`, from the folder where an earlier run by the same code has left it."""
+    if work is None:
+        return judge(seed, kind, movies)
+    path = work / f"{seed}-{kind.replace(' ', '-')}-{movies or 'all'}.pickle"
+    if not path.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".tmp").write_bytes(pickle.dumps(judge(seed, kind, movies)))
+        path.with_suffix(".tmp").rename(path)
+    judged: Judged = pickle.loads(path.read_bytes())
+    return judged
 
 
 def _best_of_each(ranked: Iterable[Gain]) -> Iterable[Gain]:
@@ -175,17 +189,18 @@ def line(one: Judged) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--work", type=Path, help="folder in which sessions are kept: a run that was cut off goes on")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     kinds = [kind for kind in KINDS for _ in range(PLAN[kind])]
     sessions, short = [], []
     for number, kind in enumerate(kinds):
-        sessions.append(judge(args.first_seed + number, kind))
+        sessions.append(kept(args.work, args.first_seed + number, kind))
         print(line(sessions[-1]), flush=True)
     for number, movies in enumerate(SHORT_MOVIES):
         kind = kinds[3 * number]
-        short.append(judge(args.first_seed + len(kinds) + number, kind, movies))
+        short.append(kept(args.work, args.first_seed + len(kinds) + number, kind, movies))
         print(line(short[-1]), flush=True)
     figures = scored(sessions, short)
     for name, value in figures.items():

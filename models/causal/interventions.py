@@ -160,11 +160,24 @@ def advise(
     for option in _options(worlds, prior, physics_prior() if first is None else first, pace):
         if option.extra_s_per_movie and not seconds_per_movie:
             continue  # who does not know the pace does not know what waiting costs
+        if _costs_more_than_is_lost(option, worlds, total, seconds_per_movie):
+            continue
         gain = _gain_of_map(_gains(option, worlds, model), total)
         made = _advice(option, gain, movies, fall_angstrom2, scope, map_resolution_angstrom, seconds_per_movie)
         if made.pays_probability >= (PAYS if option.told else PAYS_UNTOLD) and made.net_ln_ssnr >= LEAST_NET_LN_SSNR:
             advice.append(made)
     return tuple(sorted(advice, key=lambda one: -one.net_ln_ssnr))
+
+
+def _costs_more_than_is_lost(
+    option: _Option, worlds: Sequence[World], total: Array, seconds_per_movie: float | None
+) -> bool:
+    """Of waiting longer: no draw of the causes loses as much by motion as it would cost. It need not be computed."""
+    if option.node != "settle_time" or not option.upwards or not seconds_per_movie:
+        return False
+    still = _gain_of_map(np.array([np.maximum(world.values["motion"], 0.0) for world in worlds]), total)
+    most = float(curves_at(NAMED_PER_ANGSTROM, still).max())
+    return bool(most < np.log1p(option.extra_s_per_movie / seconds_per_movie))
 
 
 def gain_of_settling(movies: Sequence[MovieEvidence], prior: PriorSnapshot, extra_s: float) -> Array:

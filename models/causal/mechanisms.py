@@ -65,19 +65,27 @@ def motion(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     else:
         # Draws share a few ways of settling: each is computed once.
         ways, way = np.unique(causes.drift_removed, axis=0, return_inverse=True)
+        weight = exposure_weights(evidence, k)
         for number, removed in enumerate(ways):
             mine = way.reshape(-1) == number
-            blur[mine] = _blur_loss(evidence, k, scale[mine], removed)
+            blur[mine] = _blur_loss(evidence, k, scale[mine], removed, weight)
     variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) if evidence.shift_sd_angstrom else 0.0
     variance += evidence.local_residual_angstrom**2 / 2
     left = (2 * np.pi * k) ** 2 * variance * np.square(causes.shift_error_scale)[:, None]
     return np.asarray(blur + np.minimum(left, _GREATEST_LOSS))
 
 
-def _blur_loss(evidence: MovieEvidence, k: Array, scale: Array, drift_removed: Array | None = None) -> Array:
-    """(S, K) loss by blur inside frames whose squared travel is multiplied by each `scale` (S,)."""
+def _blur_loss(
+    evidence: MovieEvidence,
+    k: Array,
+    scale: Array,
+    drift_removed: Array | None = None,
+    weight: Array | None = None,
+) -> Array:
+    """(S, K) loss by blur inside frames whose squared travel is multiplied by each `scale` (S,); `weight` (F, K) those
+    of `exposure_weights`, where they are known."""
     travel = travel_in_frames_angstrom(evidence, drift_removed)
-    weight = exposure_weights(evidence, k)  # (F, K)
+    weight = exposure_weights(evidence, k) if weight is None else weight
     # Smooth in the scale: a few nodes and straight lines between them serve all draws.
     nodes = np.linspace(scale.min(), scale.max(), _BLUR_NODES) if scale.size > _BLUR_NODES else np.unique(scale)
     power = np.zeros((nodes.size, k.size))

@@ -50,6 +50,7 @@ _LONGEST_S = 600.0
 _SAME_STOP_S = 0.5
 """Exposures between which the stage stood still date its stop alike."""
 LEAST_SPEED_ANGSTROM_PER_S = 0.01
+_REMOVED_DIGITS = 2
 
 
 def with_settle_times(
@@ -212,7 +213,9 @@ def drift_removed(
     weight = np.exp(weight - weight.max())
     order = np.argsort(removed.mean(axis=1))
     cumulative = np.cumsum(weight[order]) / weight.sum()
-    return np.asarray(removed[order][np.searchsorted(cumulative, np.clip(norm.cdf(-z), 0, 1 - 1e-12))])
+    drawn = removed[order][np.searchsorted(cumulative, np.clip(norm.cdf(-z), 0, 1 - 1e-12))]
+    # Ways that differ by less are one: the blur of each has to be computed.
+    return np.asarray(np.round(drawn, _REMOVED_DIGITS))
 
 
 def settled_of(movies: Sequence[MovieEvidence]) -> list[float | None]:

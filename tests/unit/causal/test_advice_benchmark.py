@@ -7,22 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.advice.actions import NOTHING_PAYS_LN, PAYS_LN, TrueGains, family, session_of
+from benchmarks.advice.actions import PAYS_LN, Gain, TrueGains, family, session_of
 from benchmarks.advice.bench import Judged, scored
 from benchmarks.advice.said import Look, Said, meant
 from benchmarks.advice.truth import course_of, left_of_amplitude, losses
 from benchmarks.advice.world import draw_world, grid_of
 
 
-@pytest.mark.parametrize("kind", ["thin ice", "lower rate", "nothing"])
-def test_the_planted_action_is_the_best_one(kind: str) -> None:
-    _, _, ranked = session_of(77, kind)
-    best = ranked[0]
-    if kind == "nothing":
-        assert best.net_ln <= NOTHING_PAYS_LN
-    else:
-        assert family(best.kind, best.size) == kind
-        assert best.net_ln >= PAYS_LN
+@pytest.mark.parametrize(("kind", "seed"), [("thin ice", 78), ("lower rate", 77)])
+def test_the_planted_action_is_the_best_one(kind: str, seed: int) -> None:
+    _, _, ranked = session_of(seed, kind, 12)
+    assert family(ranked[0].kind, ranked[0].size) == kind
+    assert ranked[0].net_ln >= PAYS_LN
 
 
 def test_a_stage_at_rest_gains_nothing_by_waiting() -> None:
@@ -53,7 +49,7 @@ def test_words_mean_what_they_say() -> None:
 
 def test_every_session_counts() -> None:
     """Silence where something pays is a failure, a word where nothing pays is noise, a loss is harm."""
-    pays, idle = session_of(77, "thin ice"), session_of(77, "nothing")
+    pays, idle = session_of(78, "thin ice", 12), (draw_world(77, "nothing", 12), None, [Gain("settle", 5.0, 0.01)])
 
     def said(net_ln: float) -> tuple[Look, ...]:
         return (Look(12, (Said("thin-ice", "", 0.1, 0.95, "physics", "ice limit", 40.0, net_ln),), ()),)

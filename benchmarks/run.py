@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 CLAIMS = {
     "advice": "advice.bench",
+    "ablation": "ablation.bench",
     "announced_changes": "attribution.announced_changes",
     "attribution": "attribution.bench",
     "causal_cost": "attribution.cost",

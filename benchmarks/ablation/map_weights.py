@@ -27,13 +27,13 @@ from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectr
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.orientation.rotations import matrices_from_euler_deg
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, low_pass
-from frazil.models.reconstruction.refine.running_map import MapRound, RunningMap
+from frazil.models.reconstruction.refine.running_map import RunningMap
 from frazil.models.reconstruction.refine.weighted_sums import Mixture
-from frazil.models.reconstruction.resolution.fsc import fourier_shell_correlation, spherical_mask
+from frazil.models.reconstruction.resolution.fsc import FscCurve, fourier_shell_correlation, spherical_mask
 from frazil.models.simulation.structures import structure_path
 
 CPU = torch.device("cpu")
-BOX_PX = 72
+BOX_PX = 64
 SPECIMENS = {"gltph": 105.0, "apoferritin": 128.0}
 """Structures that ship with frazil, and their diameters in A. No symmetry is used."""
 PRIORS = ("physics", "learned", "true")
@@ -67,15 +67,13 @@ class _KnownPoses(RunningMap):
     def _search(self, half: int) -> OrientationSearch:
         return cast(OrientationSearch, SimpleNamespace(finest_per_angstrom=0.0))  # nothing was searched
 
-    def whole(self, mixture: Mixture) -> torch.Tensor:
-        return self._sums.whole_map(mixture)
-
-    def with_shares(self, share: float | None) -> tuple[MapRound, Mixture]:
-        """The round with the weights that are chosen (None), or with so much of those that were told."""
-        chosen = RunningMap._mixture(self)
+    def with_shares(self, share: float | None) -> tuple[FscCurve, torch.Tensor, float]:
+        """The half maps' FSC and the whole map with the weights that are chosen (None), as a round has them, or with so
+        much of those that were told; and that share."""
+        chosen = self._mixture()
         mixture = chosen if share is None else Mixture(np.full_like(chosen.share, share), chosen.mean_amplitude)
-        self._mixture = lambda: mixture  # type: ignore[method-assign]
-        return self.round(), mixture
+        curve = self._agreement(self._sums.half_maps(mixture)).corrected
+        return curve, self._sums.whole_map(mixture), self._mean_share(mixture, curve)
 
 
 @lru_cache(maxsize=2)
@@ -103,7 +101,7 @@ class MapSession:
         self.world = world
         self.specimen = ("gltph", "apoferritin")[world.seed % 2]
         self.truth, self.pixel_size_angstrom, self.plane = _specimen(self.specimen)
-        self.aim_angstrom = float(rng.uniform(2.3, 2.9)) * self.pixel_size_angstrom
+        self.aim_angstrom = float(rng.uniform(2.6, 3.3)) * self.pixel_size_angstrom
         counts = np.maximum(rng.poisson(float(rng.uniform(18, 40)), movies), 2)
         k = self.plane.frequency_per_angstrom
         self.losses = true_losses(world, movies, k)
@@ -157,13 +155,11 @@ class MapSession:
         return running
 
     def reached(self, running: _KnownPoses, share: float | None) -> Reached:
-        now, mixture = running.with_shares(share)
+        halves, whole, taken = running.with_shares(share)
         n, pixel = BOX_PX, self.pixel_size_angstrom
         mask = spherical_mask(n, min(0.55 * SPECIMENS[self.specimen] / pixel, 0.44 * n), 0.06 * n)
-        curve = fourier_shell_correlation(running.whole(mixture) * mask, self.truth * mask, pixel_size_angstrom=pixel)
-        return Reached(
-            now.resolution_0143_angstrom, curve.resolution_angstrom(0.5), float(now.causal_weight_share or 0.0)
-        )
+        curve = fourier_shell_correlation(whole * mask, self.truth * mask, pixel_size_angstrom=pixel)
+        return Reached(halves.resolution_angstrom(0.143), curve.resolution_angstrom(0.5), taken)
 
     def all_weightings(self) -> dict[str, Reached]:
         """`uniform`, and each prior's with as much as the map takes of it (`learned`) and whole (`learned, whole`)."""
@@ -171,7 +167,8 @@ class MapSession:
         for prior in PRIORS:
             true = self.losses
             running = self.running(true.total if prior == "true" else told_losses(self.world, true, prior))
-            out.setdefault("uniform", self.reached(running, 0.0))
+            if not out:
+                out["uniform"] = self.reached(running, 0.0)
             out[prior] = self.reached(running, None)
             out[f"{prior}, whole"] = self.reached(running, 1.0)
         return out

@@ -13,6 +13,8 @@ PAYS_LN, NOTHING_PAYS_LN = 0.08, 0.03
 """True net gain of a session's best action: at least the former, or at most the latter (which frazil calls what nobody
 would get up for). Sessions between the two are drawn again."""
 _KEPT_SHARES = (0.9, 0.75, 0.5, 0.25)
+FEW_MOVIES = 10
+"""From fewer nothing may be advised."""
 _ATTEMPTS = 400
 _TYPICAL = {
     "settle longer": ("settle", 10.0), "lower rate": ("rate", 0.5), "coma": ("coma", 0.0),
@@ -91,7 +93,8 @@ def family(kind: str, size: float) -> str:
 
 def session_of(seed: int, kind: str, movies: int | None = None) -> tuple[World, TrueGains, list[Gain]]:
     """The first session of a seed whose truth is of its kind: the planted action is the best one and pays, or nothing
-    does. Chosen by the truth alone.
+    does. Chosen by the truth alone. A session of a few movies is the first that is drawn: whatever pays there, nothing
+    may be said.
 
     Raises
     ------
@@ -101,9 +104,12 @@ def session_of(seed: int, kind: str, movies: int | None = None) -> tuple[World, 
     for attempt in range(_ATTEMPTS):
         world = draw_world(seed, kind, movies, attempt)
         gains = TrueGains(world)
-        if kind in _TYPICAL and gains.of(*_TYPICAL[kind]) < PAYS_LN / 2:
+        few = movies is not None and movies < FEW_MOVIES
+        if not few and kind in _TYPICAL and gains.of(*_TYPICAL[kind]) < PAYS_LN / 2:
             continue
         ranked = gains.all()
+        if few:
+            return world, gains, ranked
         best = ranked[0]
         if kind == "nothing":
             if best.net_ln <= NOTHING_PAYS_LN:

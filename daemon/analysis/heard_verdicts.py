@@ -6,7 +6,8 @@ import json
 
 from frazil.daemon.store.store import Store
 from frazil.models.causal.evidence_weight import HeardVerdict
-from frazil.models.evaluation.value.temper import HEARD, HEARD_ROUNDS_BACK, only_cost
+from frazil.models.evaluation.value.temper import HEARD, HEARD_ROUNDS_BACK, heard_of
+from frazil.models.evaluation.verdict import Verdict
 
 _NEWEST_SQL = """
 SELECT evaluator, round, verdict, reliability, evidence_json FROM scores
@@ -22,10 +23,12 @@ def heard_verdicts(store: Store, epoch: int) -> tuple[HeardVerdict, ...]:
     found = []
     for evaluator, number, verdict, reliability, text in rows:
         evidence = json.loads(str(text))
-        unknown = evidence.get("does_not_know") or ()
-        silent = verdict is None or only_cost(str(evaluator), evidence.get("parts"))
-        why_not = "" if not silent else str(unknown[0]) if unknown else "nothing could be said"
-        found.append(
-            HeardVerdict(str(evaluator), int(number), None if silent else float(verdict), float(reliability), why_not)
+        said = Verdict(
+            str(evaluator),
+            None if verdict is None else float(verdict),
+            reliability=float(reliability),
+            evidence=evidence,
+            does_not_know=tuple(str(one) for one in evidence.get("does_not_know") or ()),
         )
+        found.append(heard_of(said, int(number)))
     return tuple(found)

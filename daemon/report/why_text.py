@@ -18,6 +18,7 @@ from frazil.daemon.report.why import (
     ShareKnown,
 )
 from frazil.models.causal.information import no_advice
+from frazil.models.causal.prediction_record import SPEAKS_AGAINST
 
 _BAR = 30
 KNOWN_BY_WORDS = {
@@ -28,8 +29,6 @@ KNOWN_BY_WORDS = {
 _AT_5 = RESOLUTIONS_ANGSTROM.index(5.0)
 _HEAD = "  {:24}" + "".join(f"{f'at {resolution:g} A':>18}" for resolution in RESOLUTIONS_ANGSTROM)
 _LEAST_SHOWN = 0.005
-_SPEAKS_AGAINST = ("fails", "no better")
-"""What movies that were not seen may say of a cause that would count as known without them."""
 _WITH = {"ice": " (with the spread of heights that it allows)"}
 """What a root cause brings with it and its excess counts."""
 
@@ -122,7 +121,7 @@ def _convergence(found: SessionWhy, *, how: bool) -> Iterator[str]:
     yield f"How sure: {known} of {len(found.shares)} causes are known from this session (loss at 5 A, before it -> now)"
     for share in found.shares:
         yield f"  {'known  ' if share.converged else 'not yet'}  {share.words:24}{_told(share)}"
-        if share.unseen and (how or share.held in _SPEAKS_AGAINST):
+        if share.unseen and (how or share.held in SPEAKS_AGAINST):
             yield f"           {share.unseen}"
     if found.last_change_sd is not None:
         yield f"  the newest version moved no strength by more than {found.last_change_sd:.2f} of its sd"

@@ -23,12 +23,12 @@ from frazil.models.causal.independence import broken_claim, resting_on
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.measured import DISCRETE, LEAST_WAIT_S, Measured, measured
 from frazil.models.causal.mechanisms import coincidence_loss
+from frazil.models.causal.moved_resolution import CREDIBLE
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.provenance import Experiment, KnownBy, Provenance
 from frazil.models.causal.refutation import negative_control, placebo, random_common_cause, robustness_value
 from frazil.models.records import MovieEvidence
 
-CREDIBLE = (0.025, 0.975)
 _CONTROLS = ("counted_electrons", "defocus_target", "steady_drift", "specimen_tilt", "fixed_pattern")
 """Outcomes that may serve as negative controls; the first so many of them that the graph allows:"""
 _MOST_CONTROLS = 2
@@ -60,10 +60,9 @@ def _foretold_drift(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> _F
         (LEAST_WAIT_S if movie.settle_time_s is None else movie.settle_time_s) + settle.middle_of_late_frames_s(movie)
         for movie in movies
     ]
-    ln_weight = settle.ln_weights(prior.settle_belief())
     return _Foretold(
         np.log(np.stack([settle.relative_speed(time_s) for time_s in seconds], axis=1)),
-        np.exp(ln_weight - ln_weight.max()),
+        settle.relative_weights(prior.settle_belief()),
     )
 
 

@@ -65,6 +65,10 @@ class Held(StrEnum):
     """The forecast is no better than what version 0 says."""
 
 
+SPEAKS_AGAINST = (Held.FAILS, Held.NO_BETTER)
+"""What movies that were not seen may say of a cause that would count as known without them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a movie showed of one quantity, and how two versions had foretold it."""

@@ -171,8 +171,7 @@ def foretold(sums: Array) -> tuple[Array, Array, Array, float]:
     """Of one more movie's ln v_rest: weights (hypotheses,), and of each Student's t of centre, scale and freedom. ln of
     the movie's own speed is ln `relative_speed` more."""
     kappa, n, centre, shape, scale = _updated(sums)
-    ln_weight = ln_weights(sums)
-    weight = np.exp(ln_weight - ln_weight.max())
+    weight = relative_weights(sums)
     spread = np.sqrt(scale * (kappa + n + 1) / (shape * (kappa + n)))
     return weight / weight.sum(), centre, spread, float(2 * shape[0])
 
@@ -183,6 +182,12 @@ def ln_weights(sums: Array) -> Array:
     kappa, n, _, shape, scale = _updated(sums)
     of_speeds = gammaln(shape) - gammaln(_SHAPE) + _SHAPE * np.log(_SCALE) - shape * np.log(scale)
     return np.asarray(of_speeds - 0.5 * np.log1p(n / kappa) + sums[:, 3])
+
+
+def relative_weights(sums: Array) -> Array:
+    """(hypotheses,) of each against the likeliest, whose weight is 1."""
+    ln_weight = ln_weights(sums)
+    return np.asarray(np.exp(ln_weight - ln_weight.max()))
 
 
 def drift_removed(
@@ -209,8 +214,7 @@ def drift_removed(
     begun_s = max(settled_s + extra_s, 0.0)
     after = np.stack([relative_speed(begun_s + t / rate_share) for t in frame_s], axis=1) / rate_share
     removed = (before - after) / steady[:, None]  # (hypotheses, F)
-    weight = ln_weights(sums)
-    weight = np.exp(weight - weight.max())
+    weight = relative_weights(sums)
     order = np.argsort(removed.mean(axis=1))
     cumulative = np.cumsum(weight[order]) / weight.sum()
     drawn = removed[order][np.searchsorted(cumulative, np.clip(norm.cdf(-z), 0, 1 - 1e-12))]

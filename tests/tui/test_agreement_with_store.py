@@ -11,7 +11,9 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import NamedQuery
 from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, NOT_OF_THE_SESSION
 from frazil.models.causal.information import no_advice
+from frazil.models.causal.prediction_record import SPEAKS_AGAINST
 from frazil.models.evaluation.panel import ALL
+from frazil.tui.causes import bars
 from frazil.tui.live.movie_columns import COLUMNS
 from frazil.tui.live.pages import View
 from frazil.tui.live.trend_plots import METRICS
@@ -86,6 +88,7 @@ def test_causes_have_the_models_words() -> None:
     assert causes.WORDS == FACTOR_WORDS
     assert causes.BESIDE_TOTAL == BESIDE_TOTAL
     assert causes.NOT_OF_THE_SESSION == NOT_OF_THE_SESSION
+    assert bars.SPEAKS_AGAINST == SPEAKS_AGAINST
     for known in ((4, 0), (4, 3), (25, 0), (25, 3)):
         assert causes.no_advice(*known) == no_advice(*known)
     assert set(causes.SHORT) == set(FACTOR_WORDS)

@@ -17,7 +17,7 @@ _TWO_SIDED_95 = 1.96
 _VALUE_WIDTH = 11
 _WORD_WIDTH = (12, 24)
 _BAR_MIN = 6
-_SPEAKS_AGAINST = ("fails", "no better")
+SPEAKS_AGAINST = ("fails", "no better")
 """What movies that were not seen may say of a cause that would count as known without them."""
 _KNOWN_BY_COLOR = {"measured": GREEN, "adjusted": BLUE, "physics": ORANGE}
 
@@ -146,7 +146,7 @@ def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
     for row in shares:
         if not row.get("converged"):
             text.append(f"\n… {cause_word(row['factor'])}: {number(row['loss_ln_ssnr'], 2)} ± {number(row['sd'], 2)}")
-            if row.get("held") in _SPEAKS_AGAINST:
+            if row.get("held") in SPEAKS_AGAINST:
                 text.append(f"\n  {clean(row.get('unseen'))}", GRAY)
     if prior is not None:
         text.append(f"\nprior v{prior.get('version')} from {prior.get('movie_count')} movies", GRAY)

@@ -103,16 +103,16 @@ def evaluate(round_number: int, results: Sequence[MovieResult], verdicts: Sequen
 
 def heard_of(verdict: Verdict, round_number: int) -> HeardVerdict:
     """A verdict as the weight hears of it."""
-    why_not = verdict.does_not_know[0] if verdict.verdict is None and verdict.does_not_know else ""
-    silent = verdict.verdict is None or only_cost(verdict.evaluator, verdict.evidence.get("parts"))
-    return HeardVerdict(
-        verdict.evaluator, round_number, None if silent else verdict.verdict, verdict.reliability, why_not
-    )
+    if verdict.verdict is not None and not _only_cost(verdict):
+        return HeardVerdict(verdict.evaluator, round_number, verdict.verdict, verdict.reliability)
+    why_not = next(iter(verdict.does_not_know), "")
+    return HeardVerdict(verdict.evaluator, round_number, None, verdict.reliability, why_not)
 
 
-def only_cost(evaluator: str, parts: object) -> bool:
+def _only_cost(verdict: Verdict) -> bool:
     """Whether a verdict on reproducibility rests on nothing but the time that movies took: that is no evidence."""
-    return evaluator == "reproducibility" and isinstance(parts, Mapping) and set(parts) <= {"cost"}
+    parts = verdict.evidence.get("parts")
+    return verdict.evaluator == "reproducibility" and isinstance(parts, Mapping) and set(parts) <= {"cost"}
 
 
 def _term(name: str, own: float | None, heard: Mapping[str, HeardVerdict]) -> WeightTerm:

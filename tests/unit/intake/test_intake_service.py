@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -459,8 +460,12 @@ def test_deleted_root_kills_the_real_watcher_and_that_is_seen(tmp_path):
     assert watcher.start() is None
     assert watcher.problem() is None
     shutil.rmtree(root)
+    # The new folder may get the old one's number: only the end of the reading thread tells then, after a moment.
     root.mkdir()
+    deadline_s = time.monotonic() + 30.0
     try:
+        while watcher.problem() is None and time.monotonic() < deadline_s:
+            time.sleep(0.01)
         assert watcher.problem() is not None
         assert watcher.start() is None
         assert watcher.problem() is None

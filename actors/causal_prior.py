@@ -13,6 +13,7 @@ from frazil.models.causal.evidence_weight import HeardVerdict
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.knowledge import judged
+from frazil.models.causal.naming import usual_with_particles
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
@@ -97,6 +98,8 @@ class CausalPriorActor:
     ) -> tuple[CausalLosses, ...]:
         """Losses of movies by this version, and by what the session's particles say together and each movie's own."""
         particles = own or [None] * len(movies)
+        if together is not None:
+            prior = usual_with_particles(prior, together)
         return tuple(
             attribute(movie, prior, together, mine).losses for movie, mine in zip(movies, particles, strict=True)
         )

@@ -25,6 +25,7 @@ CLAIMS = {
     "attribution": "attribution.bench",
     "causal_cost": "attribution.cost",
     "ctf_accuracy": "ctf.bench",
+    "drawn_sessions": "drawn_sessions.bench",
     "experiments": "attribution.experiments",
     "how_known": "attribution.how_known",
     "http_load": "operation.http_load",

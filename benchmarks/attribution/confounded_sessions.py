@@ -102,7 +102,7 @@ def learnt(movies: list[MovieEvidence]) -> PriorSnapshot:
         version=len(movies) // 5,
         movie_count=len(movies),
         settle_sums=tuple(tuple(row) for row in np.sum([settle.no_sums(), *sums], axis=0).tolist()),
-        count_ln_weight=packed(counts.prior_ln_weight() + 0.5 * np.sum(own, axis=0)),
+        count_weights=packed(counts.prior_ln_weight() + 0.5 * np.sum(own, axis=0)),
     )
 
 

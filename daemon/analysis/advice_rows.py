@@ -113,7 +113,7 @@ def as_of(prior: PriorSnapshot, change: ChangePoint | None, snapshot: Callable[[
     earlier = snapshot(min(change.movie_number // EPOCH_MOVIES, prior.version))
     if change.cause == "grid":
         return replace(earlier, version=prior.version)
-    return replace(prior, count_ln_weight=earlier.count_ln_weight, window=earlier.window, usual=earlier.usual)
+    return replace(prior, count_weights=earlier.count_weights, window=earlier.window, usual=earlier.usual)
 
 
 def scopes(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, tuple[MovieEvidence, ...]]:

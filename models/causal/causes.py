@@ -29,7 +29,7 @@ evaluated here, its strength is the square of the ratio to this."""
 COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD = 0.12, 0.7
 """Beam tilt that image shift leaves uncompensated (Cheng et al. 2018, J. Struct. Biol. 204, 270, and what RELION's
 users refine: 0.05 to 0.3 mrad/um). Rings do not show coma: only particles will sharpen this."""
-FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 55.0, 0.5
+FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 65.0, 0.45
 """Cc 2.7 mm with 0.3 eV (cold) to 0.9 eV (Schottky) at 300 kV, and the ripple of voltage and lens currents: 20 to
 150 A. Nothing in a session tells it."""
 DQE_ZERO_MEDIAN, DQE_ZERO_SD = 0.9, 0.06

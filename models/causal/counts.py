@@ -6,8 +6,9 @@ For a movie with energy filter, stated dose rate r (e/px/s) and ice of thickness
 
 with L the inelastic mean free path, c0 the session's own zero (errors of the stated dose, electrons that the camera
 misses) and g the camera's dead area times its readout time. The session's thicknesses are lognormal about an unknown
-median. The belief about (c0, ln g, median) is a weight on a fixed grid: evidence multiplies, so that movies may come in
-any order and the 10,000th costs what the first did.
+median by an unknown spread: of even ice counts alone cannot tell how much there is. The belief about (c0, ln g, law of
+the ice) is a weight on a fixed grid: evidence multiplies, so that movies may come in any order and the 10,000th costs
+what the first did.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from scipy.stats import norm
 
-from frazil.models.causal.causes import lognormal
 from frazil.models.causal.factors import Array
 from frazil.models.causal.mechanisms import coincidence_loss, dose_rate_e_per_px_per_s
 from frazil.models.optics.ice import inelastic_mean_free_path_nm
@@ -29,19 +30,25 @@ ZERO_MEAN, ZERO_SD = -0.06, 0.08
 """Of c0: cameras count 85-100 % of the electrons, and stated doses are calibrated to 5-10 %."""
 COUNT_LOSS_MEDIAN_S_PX_PER_E, COUNT_LOSS_LN_SD = 0.008, 0.9
 """5 % lost at 13 e/px/s (K3, Falcon 4i) with factors of 2.5 to either side for other cameras and modes."""
-THICKNESS_LN_SD = 0.6
-"""Of one movie's ice about the session's median."""
+_LAWS = (
+    (0.12, (20.0, 26.0, 34.0, 45.0, 60.0, 80.0, 105.0, 140.0)),
+    (0.3, (20.0, 29.0, 42.0, 61.0, 90.0, 130.0)),
+    (0.6, (20.0, 32.0, 50.0, 80.0, 140.0)),
+)
+"""ln sd of one movie's ice about the session's median, and the medians (nm) that such ice may have: from a grid of even
+ice to one of squares that differ."""
 COUNT_SD = 0.012
 """Of y besides all that: illumination from exposure to exposure."""
 _ZERO_DISCREPANCY = 0.035
 """Of the session's zero, however many movies: that thicknesses are lognormal about a median is all that tells the zero
 from the ice, and no session's are quite so (docs/science.md)."""
-_NM = (20.0, 32.0, 50.0, 80.0, 140.0)
 _MEDIAN_LN_PRIOR = (np.log(40.0), 0.6)
 
 ZERO = np.linspace(-0.26, 0.14, 41)
 LN_COUNT_LOSS = np.linspace(np.log(0.0004), np.log(0.08), 31)
-MEDIAN_NM = np.array(_NM)
+MEDIAN_NM = np.array([median for _, medians in _LAWS for median in medians])
+THICKNESS_LN_SD = np.array([spread for spread, medians in _LAWS for _ in medians])
+"""(laws of the ice,) as are the medians."""
 SHAPE = (LN_COUNT_LOSS.size, ZERO.size, MEDIAN_NM.size)
 
 
@@ -55,11 +62,14 @@ class CountDraws:
 
 @lru_cache(maxsize=1)
 def prior_ln_weight() -> Array:
-    """(g, c0, median) before any movie."""
+    """(g, c0, law of the ice) before any movie; even and uneven ice are equally likely."""
     g = norm.logpdf(LN_COUNT_LOSS, np.log(COUNT_LOSS_MEDIAN_S_PX_PER_E), COUNT_LOSS_LN_SD)
     zero = norm.logpdf(ZERO, ZERO_MEAN, ZERO_SD)
-    median = norm.logpdf(np.log(MEDIAN_NM), *_MEDIAN_LN_PRIOR)
-    ln_weight = np.asarray(g[:, None, None] + zero[None, :, None] + median[None, None, :])
+    law = norm.logpdf(np.log(MEDIAN_NM), *_MEDIAN_LN_PRIOR)
+    for spread, _ in _LAWS:
+        mine = spread == THICKNESS_LN_SD
+        law[mine] -= logsumexp(law[mine])
+    ln_weight = np.asarray(g[:, None, None] + zero[None, :, None] + law[None, None, :])
     ln_weight.flags.writeable = False
     return ln_weight
 
@@ -79,7 +89,7 @@ def arriving_e_per_px_per_s(evidence: MovieEvidence, log_ratio: float | None) ->
 
 
 def ln_likelihood(evidence: MovieEvidence) -> Array | None:
-    """(g, c0, median) of one movie's counts; None where they say nothing."""
+    """(g, c0, law of the ice) of one movie's counts; None where they say nothing."""
     y = log_count_ratio(evidence)
     if y is None:
         return None
@@ -100,15 +110,15 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array) -> CountDraws:
     weight = np.exp(ln_w - ln_w.max()).ravel()
     # The slowest index is g: a monotonic map of one normal onto cells keeps draws smooth.
     cell = np.searchsorted(np.cumsum(weight) / weight.sum(), np.clip(norm.cdf(z[:, 0]), 0, 1 - 1e-12))
-    g_index, zero_index, median_index = np.unravel_index(cell, SHAPE)
+    g_index, zero_index, law = np.unravel_index(cell, SHAPE)
     # Within a cell of the grid any value is as good: the draw's own rank in its cell says which.
     g = np.exp(LN_COUNT_LOSS[g_index] + (norm.cdf(z[:, 1]) - 0.5) * (LN_COUNT_LOSS[1] - LN_COUNT_LOSS[0]))
     y = log_count_ratio(evidence)
     if y is None or evidence.exposure.energy_filter is False:
-        return CountDraws(lognormal(1.0, THICKNESS_LN_SD, z[:, 1]) * MEDIAN_NM[median_index], g)
+        return CountDraws(MEDIAN_NM[law] * np.exp(THICKNESS_LN_SD[law] * z[:, 1]), g)
     zero = ZERO[zero_index] + _ZERO_DISCREPANCY * z[:, 2]
     lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + COUNT_SD * z[:, 1]
-    thickness = np.maximum(lost * inelastic_mean_free_path_nm(evidence.voltage_kv), 0.15 * MEDIAN_NM[median_index])
+    thickness = np.maximum(lost * inelastic_mean_free_path_nm(evidence.voltage_kv), 0.15 * MEDIAN_NM[law])
     return CountDraws(thickness, g)
 
 
@@ -130,7 +140,7 @@ def _expected_without_ice(evidence: MovieEvidence) -> Array:
 
 @lru_cache(maxsize=8)
 def _ice_density(voltage_kv: float) -> tuple[Array, NDArray[np.float64]]:
-    """ln density of t / L + noise for every median: axis (W,), table (W, medians)."""
+    """ln density of t / L + noise for every law of the ice: axis (W,), table (W, laws)."""
     free_path_nm = inelastic_mean_free_path_nm(voltage_kv)
     axis = np.linspace(-0.8, 2.4, 1601)
     step = axis[1] - axis[0]

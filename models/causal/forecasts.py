@@ -116,10 +116,10 @@ class _CountSamples:
         # One state for each part of equal weight; golden-section steps (Weyl 1916) keep the thickness apart from it.
         rank = np.arange(_SAMPLES) + 0.5
         cell = np.searchsorted(np.cumsum(weight) / weight.sum(), np.minimum(rank / _SAMPLES, 1 - 1e-12))
-        g, zero, median = np.unravel_index(cell, counts.SHAPE)
+        g, zero, law = np.unravel_index(cell, counts.SHAPE)
         golden = (np.sqrt(5.0) - 1.0) / 2.0
         z = ndtri(np.clip(np.mod(rank * golden, 1.0), 0.5 / _SAMPLES, 1 - 0.5 / _SAMPLES))
-        thickness = counts.MEDIAN_NM[median] * np.exp(counts.THICKNESS_LN_SD * z)
+        thickness = counts.MEDIAN_NM[law] * np.exp(counts.THICKNESS_LN_SD[law] * z)
         return cls(counts.ZERO[zero], np.exp(counts.LN_COUNT_LOSS[g]), thickness)
 
     def score(self, movie: MovieEvidence, came: float) -> Scored:

@@ -61,7 +61,7 @@ def inherit(sessions: Sequence[PriorSnapshot]) -> PriorSnapshot:
         start,
         precision=tuple(tuple(row) for row in precision.tolist()),
         information=tuple(information.tolist()),
-        count_ln_weight=packed(ln_weight),
+        count_weights=packed(ln_weight),
         settle_sums=tuple(tuple(row) for row in np.asarray(settle_sums).tolist()),
     )
 

@@ -17,7 +17,8 @@ from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.change_points import WindowRow
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import ALL_FACTORS, Array
-from frazil.models.causal.mechanisms import tilt_spread
+from frazil.models.causal.mechanisms import aberrations, tilt_spread
+from frazil.models.causal.particles import SessionParticles, tilt_draws
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.structural_model import structural_model
 from frazil.models.records import MovieEvidence
@@ -44,8 +45,11 @@ _LEAST_RATIO, _LEAST_NEXT = 2.0, 0.05
 _LEAST_PROBABILITY = 0.4
 """That a cause is the dominant one, for it to be named; of two that may be, the likelier one."""
 _LEAST_TYPICAL_MOVIES = 3
-_USUAL_EVERY = 2
-"""What is usual is the median of every second movie of the window: a square's worth of ice is not a session's."""
+_USUAL_SHARE = 0.5
+"""What is usual is the median of half of the window's movies: a square's worth of ice is not a session's."""
+_MOST_BEFORE = 12
+"""Movies of before a change."""
+_GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 _SHIFT_DIGITS = 3
 
 
@@ -97,27 +101,61 @@ def name_cause(excess: Array) -> NamedCause:
 def excess_by_root(of_movie: Array, prior: PriorSnapshot) -> Array:
     """(roots, S) loss of a movie (`by_root`) beyond what is usual under the same draw, or what was usual before a
     change if that was less; before either is known, what physics calls usual."""
-    before = _roots_of_factors(prior.usual_before) if prior.usual_before else None
+    before = _roots_of_factors(prior.usual_before)[:, None] if prior.usual_before else None
+    if prior.usual_before_by_draw:
+        before = np.array(prior.usual_before_by_draw)
     if prior.usual:
         now = np.array(prior.usual)
-        return np.asarray(of_movie - (now if before is None else np.minimum(now, before[:, None])))
-    return np.asarray(of_movie - (_roots_of_factors(_BEFORE) if before is None else before)[:, None])
+        return np.asarray(of_movie - (now if before is None else np.minimum(now, before)))
+    return np.asarray(of_movie - (_roots_of_factors(_BEFORE)[:, None] if before is None else before))
 
 
 def usual_by_root(window: Sequence[WindowRow], prior: PriorSnapshot) -> tuple[tuple[float, ...], ...]:
-    """(roots, S) median loss of the newest movies under each draw, by this version of the prior; empty: too few."""
-    rows = [(row.evidence, row) for row in window if row.evidence is not None]
+    """(roots, S) median loss of some movies under each draw, by this version of the prior; empty: too few."""
+    rows = [row for row in window if row.evidence is not None]
     if len(rows) < _LEAST_TYPICAL_MOVIES:
         return ()
     table = []
     needed = [name for names in _FACTORS_OF_ROOT.values() for name in names]
     unexplained = ALL_FACTORS.index("unexplained")
-    for evidence, row in rows[:: _USUAL_EVERY if len(rows) >= _USUAL_EVERY * _LEAST_TYPICAL_MOVIES else 1]:
+    for row in _some(rows):
+        evidence = row.evidence
+        assert evidence is not None
         draws = draw_causes(evidence, prior)
         at_5_angstrom = losses_at_5_angstrom(evidence, draws, needed)
         at_5_angstrom["unexplained"] = np.full(draws.blur_scale.size, row.losses_at_5_angstrom[unexplained])
         table.append(by_root(evidence, draws, at_5_angstrom))
     return tuple(tuple(root) for root in np.median(table, axis=0).round(4).tolist())
+
+
+def of_before(window: Sequence[WindowRow]) -> tuple[WindowRow, ...]:
+    """A few movies by which what was usual before a change can be asked again of every version."""
+    rows = [row for row in window if row.evidence is not None]
+    return tuple(row for number, row in enumerate(rows) if number * _GOLDEN % 1.0 < _MOST_BEFORE / max(len(rows), 1))
+
+
+def _some(rows: Sequence[WindowRow]) -> list[WindowRow]:
+    """A share of the movies, in golden-section steps (Weyl 1916): holes come in patterns of two, four, nine, and every
+    second movie may be the first of each stop."""
+    if _USUAL_SHARE * len(rows) < _LEAST_TYPICAL_MOVIES:
+        return list(rows)
+    return [row for number, row in enumerate(rows) if number * _GOLDEN % 1.0 < _USUAL_SHARE]
+
+
+def usual_with_particles(prior: PriorSnapshot, session: SessionParticles) -> PriorSnapshot:
+    """`prior`, its usual loss by aberrations being what the session's particles say of the movies that it keeps: an
+    image shift that particles found to cost much is no news of a movie whose neighbours are shifted as far."""
+    rows = [row.evidence for row in prior.window if row.evidence is not None]
+    if not prior.usual or not session.tilt_mean:
+        return prior
+    draws, k = draw_causes(rows[-1], prior), np.array([NAMED_PER_ANGSTROM])
+    losses = []
+    for movie in rows:
+        axial, shifted = tilt_draws(session, movie, None)
+        losses.append(aberrations(movie, draws.doing(axial_tilt_mrad=axial, shifted_tilt_mrad=shifted), k)[:, 0])
+    row = ROOTS.index("aberrations")
+    usual = tuple(np.median(losses, axis=0).round(4).tolist())
+    return replace(prior, usual=(*prior.usual[:row], usual, *prior.usual[row + 1 :]))
 
 
 def lean(evidence: MovieEvidence) -> MovieEvidence:

@@ -95,21 +95,22 @@ def draw_particles(
     session: SessionParticles, movie: MovieEvidence, particles: ParticleEvidence | None, explained: Array
 ) -> ParticleDraws:
     """Of one movie of the session, with or without particles of its own; `explained` as in `session_particles`."""
-    z = _normals()
     axial = shifted = None
     if session.tilt_mean:
-        axial, shifted = _tilt_draws(session, movie, particles, z)
+        axial, shifted = tilt_draws(session, movie, particles)
     level_and_fall = None
     effects = None if particles is None else _level_and_fall(session, particles, explained)
     if effects is not None:
         mean, covariance = effects
-        level_and_fall = mean + z[:, 8:10] @ np.linalg.cholesky(covariance).T
+        level_and_fall = mean + _normals()[:, 8:10] @ np.linalg.cholesky(covariance).T
     return ParticleDraws(axial, shifted, level_and_fall)
 
 
-def _tilt_draws(
-    session: SessionParticles, movie: MovieEvidence, particles: ParticleEvidence | None, z: Array
+def tilt_draws(
+    session: SessionParticles, movie: MovieEvidence, particles: ParticleEvidence | None
 ) -> tuple[Array, Array]:
+    """(S, 2) axial tilt and what image shift adds, mrad, of a movie of a session whose tilt was measured."""
+    z = _normals()
     theta = np.array(session.tilt_mean) + z[:, :6] @ np.linalg.cholesky(np.array(session.tilt_covariance)).T
     design, spread = _design(movie)
     without_shift = design * np.array([1.0, 0, 0, 1.0, 0, 0])

@@ -28,6 +28,7 @@ from frazil.models.causal.naming import (
     lean,
     least_usual,
     losses_at_5_angstrom,
+    of_before,
     usual_by_root,
 )
 from frazil.models.causal.prediction_record import PredictionRecord, with_epoch
@@ -73,28 +74,26 @@ def update(
         The session's version 0, which also foretells these movies; None: physics alone.
     """
     movies, last, moved = settle.with_settle_times(evidence, prior.last_exposure, prior.stage_moved_utc_us)
-    physics = physics_prior()
-    learnt = _Learnt.of(prior, physics, forgetting)
+    learnt = _Learnt.of(prior, physics := physics_prior(), forgetting)
     rows = _taken_in(movies, prior, learnt, temper)
     empty = max([prior.empty_counts_per_px or 0.0, *(movie.dose_per_frame_e_per_px for movie in movies)])
     window = in_time([*prior.window, *_since_last_change(rows, prior)])
-    movie_count = prior.movie_count + len(movies)
-    change = find_change(window, movie_count - len(window), announced)
-    changes, usual_before = prior.change_points, prior.usual_before
+    change = find_change(window, prior.movie_count + len(movies) - len(window), announced)
+    changes, usual_before, before = prior.change_points, prior.usual_before, prior.before
     if change is not None:
         point, first_row_after = change
         learnt.after(point, physics)
         usual_before = least_usual(window[:first_row_after], usual_before)
+        before = () if point.cause != "grid" and point.forgets_counts else of_before(window[:first_row_after])
         changes = (*changes, point)
-        if point.forgets_counts:
-            empty = _most_counts_since(point, movies)
+        empty = _most_counts_since(point, movies) if point.forgets_counts else empty
         window = _window_since(point, window[first_row_after:])
     learned = PriorSnapshot(
         version=prior.version + 1,
-        movie_count=movie_count,
+        movie_count=prior.movie_count + len(movies),
         precision=tuple(tuple(row) for row in learnt.precision.tolist()),
         information=tuple(learnt.information.tolist()),
-        count_ln_weight=packed(learnt.count_ln_weight),
+        count_weights=packed(learnt.count_ln_weight),
         settle_sums=tuple(tuple(row) for row in learnt.settle_sums.tolist()),
         empty_counts_per_px=empty or None,
         last_exposure=last,
@@ -102,11 +101,13 @@ def update(
         window=tuple(window[-WINDOW_MOVIES:]),
         change_points=changes,
         usual_before=usual_before,
+        before=before,
         change_sd=_change_sd(prior, learnt),
         independence=_independence(prior, movies, changed=change is not None),
         predictions=_predictions(prior, movies, first or physics, changed=change is not None),
     )
-    return replace(learned, usual=usual_by_root(learned.window, learned))
+    of_now, of_then = (usual_by_root(rows, learned) for rows in (learned.window, before))
+    return replace(learned, usual=of_now, usual_before_by_draw=of_then)
 
 
 def _independence(prior: PriorSnapshot, movies: Sequence[MovieEvidence], *, changed: bool) -> IndependenceRecord:

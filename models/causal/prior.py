@@ -11,6 +11,9 @@ the same however many came before (docs/science.md):
 
 from __future__ import annotations
 
+import base64
+import math
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,15 +33,18 @@ _SIGNAL_SD = 4.0
 STRENGTH_MEAN_SD: dict[str, tuple[float, float]] = {
     "motion": (1.0, 0.15),
     "radiation_damage": (1.0, 0.03),
-    "spatial_coherence": (2.0, 2.0),
+    "spatial_coherence": (4.0, 6.0),
     "temporal_coherence": (1.0, 0.05),
     "ice": (1.0, 0.03),
     "detector": (1.0, 0.03),
-    "coincidence": (1.0, 0.05),
+    "coincidence": (1.5, 0.05),
 }
-"""Of beta, as far as rings may move it. Spatial coherence: (angle / 0.02 mrad)^2 with angles of 0.01-0.06 mrad. Rings
-can say little of the others: the water that makes them grows with the ice and does not fade as protein does."""
-PHYSICAL_SD: dict[str, float] = {"radiation_damage": 0.07, "ice": 0.12, "coincidence": 0.2, "motion": 0.1}
+"""Of beta, as far as rings may move it. Spatial coherence: (angle / 0.02 mrad)^2, half of it below 0.03 mrad, and 0.09
+is not out of the question: nobody may have aligned the beam. Coincidence, in -ln of the share that is counted: signal
+loses as much as the counts where one of two electrons is kept, up to three times that at high frequencies where both
+are counted as one at their middle (docs/science.md). Rings can say little of the others: the water that makes them
+grows with the ice and does not fade as protein does."""
+PHYSICAL_SD: dict[str, float] = {"radiation_damage": 0.07, "ice": 0.12, "coincidence": 0.55, "motion": 0.1}
 """Relative error of a mechanism's own constants, which no ring tells: critical exposures of different specimens, the
 ice's structure, how noise falls with coincidences."""
 PRIOR_STRENGTH_SD = np.array([STRENGTH_MEAN_SD[name][1] for name in MODELLED_FACTORS])
@@ -47,7 +53,7 @@ RING_DISCREPANCY = 0.35
 for reasons of the fit, too (from sessions of another author, benchmarks/attribution/truth.py)."""
 _WASHOUT_MEAN_SD = (1.0, 0.3)
 """Of the rings' wash-out."""
-_DIGITS = 3
+_LN_WEIGHT_STEP = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,8 @@ class PriorSnapshot:
     """(COLUMNS, COLUMNS) symmetric, positive definite, of theta = (a, beta, wash-out)."""
     information: tuple[float, ...]
     """(COLUMNS,) = precision @ mean."""
-    count_ln_weight: tuple[float, ...] = ()
-    """`counts.SHAPE` flattened; empty: no movie yet."""
+    count_weights: str = ""
+    """`counts.SHAPE` ln weights as `packed` keeps them; empty: no movie yet."""
     settle_sums: tuple[tuple[float, ...], ...] = ()
     """As `settle.no_sums`; empty: no movie yet."""
     empty_counts_per_px: float | None = None
@@ -75,6 +81,10 @@ class PriorSnapshot:
     usual_before: tuple[float, ...] = ()
     """ln SSNR at 5 A by factor that movies lost before the last change, the least of what was usual so far: what a
     change has brought is no news only to those who never saw the session before it. Empty: nothing has changed."""
+    before: tuple[WindowRow, ...] = ()
+    """Some movies of before the last change, if they can be judged by what was learnt since: the beam is the same."""
+    usual_before_by_draw: tuple[tuple[float, ...], ...] = ()
+    """As `usual`, of those movies. Empty: there are none."""
     usual: tuple[tuple[float, ...], ...] = ()
     """(roots, S) ln SSNR at 5 A that the newest movies lose by root cause, under each draw of the causes by this
     version (`naming.usual_by_root`). Empty: too few movies."""
@@ -100,19 +110,22 @@ class PriorSnapshot:
 
     def count_belief(self) -> Array:
         """`counts.SHAPE` ln weights."""
-        if not self.count_ln_weight:
+        if not self.count_weights:
             return counts.prior_ln_weight()
-        return np.array(self.count_ln_weight).reshape(counts.SHAPE)
+        steps = np.frombuffer(zlib.decompress(base64.b64decode(self.count_weights)), dtype="<i2")
+        if steps.size != math.prod(counts.SHAPE):
+            return counts.prior_ln_weight()  # of another grid: nothing is known
+        return steps.reshape(counts.SHAPE) * _LN_WEIGHT_STEP
 
     def settle_belief(self) -> Array:
         sums, nothing = np.array(self.settle_sums), settle.no_sums()
         return sums if sums.shape == nothing.shape else nothing  # of before the grid was widened: nothing is known
 
 
-def packed(ln_weight: Array) -> tuple[float, ...]:
-    """A grid of ln weights as a snapshot keeps it: to three digits, the best at 0, the hopeless cut off."""
-    relative = np.maximum(ln_weight - ln_weight.max(), -60.0)
-    return tuple(np.round(relative.ravel(), _DIGITS).tolist())
+def packed(ln_weight: Array) -> str:
+    """A grid of ln weights as a snapshot keeps it: in steps of 0.002, the best at 0, the hopeless cut off."""
+    steps = np.round(np.maximum(ln_weight - ln_weight.max(), -60.0) / _LN_WEIGHT_STEP).astype("<i2")
+    return base64.b64encode(zlib.compress(steps.tobytes(), level=6)).decode("ascii")
 
 
 def physics_prior() -> PriorSnapshot:

@@ -152,9 +152,9 @@ def test_after_another_illumination_only_a_narrow_belief_is_knowledge() -> None:
         )  # fmt: skip
 
     change = ChangePoint(20, None, "illumination", "counts", 0.0, -0.3, 20.0, "")
-    assert _convergence_told(believed(4.0, 1.7), physics_prior())
-    assert not _convergence_told(believed(4.0, 1.7, change), physics_prior())
-    assert _convergence_told(believed(4.0, 0.8, change), physics_prior())
+    assert _convergence_told(believed(9.0, 4.0), physics_prior())
+    assert not _convergence_told(believed(9.0, 4.0, change), physics_prior())
+    assert _convergence_told(believed(9.0, 2.0, change), physics_prior())
 
 
 def test_movies_that_show_a_larger_effect_speak_against_less_of_it() -> None:

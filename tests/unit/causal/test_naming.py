@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frazil.actors.causal_prior import CausalPriorActor
 from frazil.models.causal.attribution import COMMON_BLUR_SD, attribute
 from frazil.models.causal.causes import centre_and_sd, normals_of
 from frazil.models.causal.convergence import shares
-from frazil.models.causal.factors import band_frequencies_per_angstrom
+from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.naming import ROOTS, name_cause
+from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.records import MovieEvidence
@@ -118,3 +120,53 @@ def test_what_blurs_all_movies_alike_is_inside_the_interval(known_movie: Make) -
     assert share.sd >= COMMON_BLUR_SD
     assert not share.converged
     assert share.told_nats < 0.3
+
+
+def _shifted(known_movie: Make, count: int, far_um: float) -> list[MovieEvidence]:
+    """Every third hole is aimed at without image shift, the others by so many um."""
+    return [
+        known_movie(
+            40.0,
+            acquired_utc_us=FIRST_UTC_US + 20 * S_TO_US * number,
+            image_shift_x_um=0.0 if number % 3 == 0 else far_um,
+        )
+        for number in range(count)
+    ]
+
+
+def test_coma_that_particles_find_in_most_movies_is_usual(known_movie: Make) -> None:
+    """0.3 mrad/um at 6 um costs each of two movies in three more than 1 at 5 A. Version 0 would not have thought so:
+    the far movies are no news to each other, and one that is shifted twice as far is."""
+    movies = _shifted(known_movie, 40, 6.0)
+    prior = _learn(movies)
+    told = SessionParticles(
+        tilt_mean=(0.0, 0.3, 0.0, 0.0, 0.0, 0.3),
+        tilt_covariance=tuple(map(tuple, (1e-6 * np.eye(6)).tolist())),
+        baseline=(None,) * BAND_COUNT,
+        baseline_sd=(None,) * BAND_COUNT,
+        movie_count=40,
+    )
+    farther = known_movie(40.0, image_shift_x_um=12.0)
+    named = [one.named_cause for one in CausalPriorActor().attribute(prior, [*movies[-6:], farther], told)]
+    assert named == [""] * 6 + ["aberrations"]
+
+
+def test_what_is_usual_is_not_asked_of_the_first_holes_alone(known_movie: Make) -> None:
+    """Two holes at each stop, the stage drifts in the first of most: two movies in five, and not what is usual."""
+    random = np.random.default_rng(8)
+    drift = np.linspace(-10.0, 10.0, 20)
+    movies = [
+        known_movie(
+            40.0 + float(random.normal()),
+            acquired_utc_us=FIRST_UTC_US + 20 * S_TO_US * number,
+            shift_x_angstrom=tuple((drift * (3.0 if number % 2 == 0 and number % 10 else 0.1)).tolist()),
+        )
+        for number in range(40)
+    ]
+    prior = _learn(movies)
+    motion = np.array(prior.usual)[ROOTS.index("motion")]
+    still, moving = (attribute(movie, prior).losses for movie in (movies[-1], movies[-2]))
+    at = [float(np.interp(0.2, band_frequencies_per_angstrom(), one.loss_ln_ssnr[0])) for one in (still, moving)]
+    assert at[0] < 0.1 < 0.5 < at[1]
+    assert float(np.median(motion)) < 0.1
+    assert moving.named_cause == "motion"

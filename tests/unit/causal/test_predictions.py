@@ -27,7 +27,7 @@ from frazil.models.causal.prediction_record import (
     Seen,
     with_epoch,
 )
-from frazil.models.causal.prior import physics_prior
+from frazil.models.causal.prior import packed, physics_prior
 from frazil.models.optics.ice import inelastic_mean_free_path_nm
 from frazil.models.records import MovieEvidence
 
@@ -174,6 +174,7 @@ def pits_of(random: np.random.Generator, make: Make) -> tuple[list[float], list[
     variance = 1.0 / random.gamma(3.0, 1.0)
     ln_rest = random.normal(math.log(0.5), math.sqrt(variance / (0.5 / 1.5**2)))
     zero, nm = random.normal(counts.ZERO_MEAN, counts.ZERO_SD), float(np.exp(random.normal(math.log(40.0), 0.6)))
+    spread = random.choice([0.2, 0.6])
     path_nm = inelastic_mean_free_path_nm(300.0)
     drift, counted = [], []
     sums, ln_weight = settle.no_sums(), counts.prior_ln_weight()
@@ -181,7 +182,7 @@ def pits_of(random: np.random.Generator, make: Make) -> tuple[list[float], list[
         wait_s = float(random.uniform(1.0, 40.0))
         here = wait_s + 4.0 * 2 / 3
         ln_speed = ln_rest + math.log1p(rho * math.exp(-here / tau)) + random.normal(0.0, math.sqrt(variance))
-        thickness = nm * math.exp(0.6 * random.normal())
+        thickness = nm * math.exp(spread * random.normal())
         y = zero - thickness / path_nm + counts.COUNT_SD * random.normal()
         movie = replace(
             drifting(make, index, math.exp(ln_speed), nm, wait_s), dose_per_frame_e_per_px=2.0 * math.exp(y)
@@ -190,7 +191,7 @@ def pits_of(random: np.random.Generator, make: Make) -> tuple[list[float], list[
             replace(
                 prior,
                 settle_sums=tuple(tuple(row) for row in sums.tolist()),
-                count_ln_weight=tuple(ln_weight.ravel().tolist()),
+                count_weights=packed(ln_weight),
             )
         )
         drift.append(forecaster.steady_drift(movie, max(ln_speed, math.log(0.01))).pit)

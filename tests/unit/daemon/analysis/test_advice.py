@@ -340,7 +340,7 @@ def test_a_movie_is_judged_by_what_was_known_of_its_part_of_the_session():
         version: replace(
             physics_prior(),
             version=version,
-            count_ln_weight=(float(version),),
+            count_weights=str(version),
             precision=((float(version),),),
             window=(WindowRow(version, (), ()),),
             usual=((float(version),),),
@@ -357,7 +357,7 @@ def test_a_movie_is_judged_by_what_was_known_of_its_part_of_the_session():
     untimed = replace(evidence(11), exposure=ExposureFacts())
     assert advice_rows.before_change(newest, untimed, 11) == beam
     prior = advice_rows.as_of(newest, beam, versions.__getitem__)
-    assert (prior.version, prior.count_ln_weight, prior.window[0].utc_us) == (4, (2.0,), 2)
+    assert (prior.version, prior.count_weights, prior.window[0].utc_us) == (4, "2", 2)
     assert prior.usual == ((2.0,),), "what is usual was asked of the same counts"
     assert prior.precision == newest.precision, "strengths are the newest"
     of_grid = advice_rows.as_of(newest, replace(beam, cause="grid"), versions.__getitem__)

@@ -21,7 +21,7 @@ def _taught(ln_count_loss: float) -> PriorSnapshot:
     """As if a session had measured its camera well."""
     weight = -0.5 * ((counts.LN_COUNT_LOSS - ln_count_loss) / 0.2) ** 2
     belief = physics_prior().count_belief() + weight[:, None, None]
-    return replace(physics_prior(), version=6, movie_count=30, count_ln_weight=packed(belief))
+    return replace(physics_prior(), version=6, movie_count=30, count_weights=packed(belief))
 
 
 def _write(folder: Path, *snapshots: PriorSnapshot) -> Path:

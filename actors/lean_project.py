@@ -8,6 +8,7 @@ With `lake` and LeanDojo the file is a git project that LeanDojo pins (`LeanGitR
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -107,8 +108,16 @@ def _pinned(folder: Path, text: str, toolchain: str) -> Path | None:
 
 
 def _forget_repositories() -> None:
-    """LeanDojo remembers every repository that it opened, and each goes on holding a `git cat-file` that runs."""
+    """LeanDojo remembers every repository that it opened, and each goes on holding a `git cat-file` that runs.
+
+    It opens more of them than it hands out (the copy, its commit), so that all are looked for: one that is only
+    forgotten ends when Python collects it, in the middle of something else.
+    """
+    import git
     from lean_dojo.data_extraction import lean as opened
 
+    for held in gc.get_objects():
+        if type(held) is git.Repo:
+            held.close()
     opened.url_to_repo.cache_clear()
     opened._to_commit_hash.cache_clear()

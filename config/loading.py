@@ -131,8 +131,10 @@ def one_key(name: str) -> str:
     return matches[0]
 
 
-_NULL_IS_AS_BEFORE = frozenset({"microscope.beam_shift_um_per_unit"})
-"""Settings that came after sessions had stored hashes: without a value they leave results as they were."""
+_AS_BEFORE: Mapping[str, object] = MappingProxyType(
+    {"microscope.beam_shift_um_per_unit": None, "restoration.causal_prior": False}
+)
+"""Settings that came after sessions had stored hashes: with this value no result of theirs has to be made again."""
 
 
 def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -148,7 +150,7 @@ def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingPro
         for key in keys_of(stage):
             section, _, leaf = key.partition(".")
             value = getattr(settings, section).model_dump(mode="json", include={leaf})[leaf]
-            if value is not None or key not in _NULL_IS_AS_BEFORE:
+            if key not in _AS_BEFORE or value != _AS_BEFORE[key]:
                 values[key] = value
         asked = {"settings": values, "inputs": dict(inputs) if stage is MOVIE_STAGES[0] else {}}
         canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))

@@ -203,7 +203,7 @@ def process_sums(aligned: AlignedMovie, counted: Counted, processing: Processing
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         ctf=fit.estimate,
         acquisition=processing.acquisition,
-        predicted=attribution,
+        predicted=attribution if halves is None or processing.settings.restoration.causal_prior else None,
         network=processing.network or shipped_network(processing.device),
         device=processing.device,
         blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),

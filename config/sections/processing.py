@@ -63,6 +63,9 @@ class RestorationSettings(Section):
 
     learn: Annotated[bool, Touches(Stage.NOTHING)] = True
     """Teach the learned residual with the session's own half-sums. Costs one core some seconds every 25 movies."""
+    causal_prior: Annotated[bool, Touches(Stage.CTF)] = False
+    """Let the causal model's word on a micrograph's signal-to-noise ratio stand beside that of its two half-sums. It
+    was measured to bring nothing (`./run bench ablation`), so that it is asked only where there are no half-sums."""
 
 
 class ParticleSettings(Section):

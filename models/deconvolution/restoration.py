@@ -101,7 +101,8 @@ def restore_micrograph(
     halves:
         (h, w) sums of even and odd frames; None where there is only one frame: then nothing is learned or checked.
     predicted:
-        The causal prior's posterior predictive SSNR; combined with what the halves say, each by its precision.
+        The causal prior's posterior predictive SSNR; combined with what the halves say, each by its precision. None:
+        the halves alone.
     network:
         The session's state of the learned residual (`weights.shipped_network` before anything was learned), or None.
     blur_covariance_a2:

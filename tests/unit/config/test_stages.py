@@ -38,6 +38,7 @@ DECLARED = {
     Stage.CTF: {
         "microscope": "cs_mm amplitude_contrast phase_plate energy_filter beam_shift_um_per_unit",
         "ctf": "min_resolution_angstrom max_resolution_angstrom min_defocus_angstrom max_defocus_angstrom box_px",
+        "restoration": "causal_prior",
     },
     Stage.PICKING: {
         "particles": "diameter_angstrom least_diameter_angstrom box_px",
@@ -92,6 +93,7 @@ OTHER = {
     "phase_plate": True,
     "amplitude_contrast": 0.07,
     "least_diameter_angstrom": 100.0,
+    "causal_prior": True,
     "symmetry": "D7",
     "initial_map": "/map.mrc",
 }

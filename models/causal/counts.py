@@ -88,8 +88,9 @@ def arriving_e_per_px_per_s(evidence: MovieEvidence, log_ratio: float | None) ->
     return rate * min(float(np.exp(log_ratio or 0.0)), 1.0)
 
 
+@lru_cache(maxsize=128)
 def ln_likelihood(evidence: MovieEvidence) -> Array | None:
-    """(g, c0, law of the ice) of one movie's counts; None where they say nothing."""
+    """(g, c0, law of the ice) of one movie's counts; None where they say nothing. Not to be written to."""
     y = log_count_ratio(evidence)
     if y is None:
         return None
@@ -100,7 +101,9 @@ def ln_likelihood(evidence: MovieEvidence) -> Array | None:
     position = np.clip((missing[:, :, 0] - axis[0]) / (axis[1] - axis[0]), 0, axis.size - 1.001)
     low = position.astype(np.int64)
     share = (position - low)[..., None]
-    return np.asarray(table[low] * (1 - share) + table[low + 1] * share)
+    likelihood = np.asarray(table[low] * (1 - share) + table[low + 1] * share)
+    likelihood.flags.writeable = False
+    return likelihood
 
 
 def draw(evidence: MovieEvidence, ln_weight: Array, z: Array) -> CountDraws:

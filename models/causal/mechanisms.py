@@ -20,13 +20,11 @@ from frazil.models.causal.causes import (
     HETEROGENEITY_SD_AT_5_ANGSTROM,
     CauseDraws,
 )
+from frazil.models.causal.exposure_curves import amplitude_left, exposure_weights, moving_pattern
 from frazil.models.causal.factors import Array
 from frazil.models.conventions import ANGSTROM_PER_MM
-from frazil.models.optics.dose import exposure_filter
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
 from frazil.models.optics.ice import (
-    frame_average_amplitude,
-    ice_decorrelation_rate,
     ice_power,
     inelastic_mean_free_path_nm,
 )
@@ -126,22 +124,10 @@ def steady_drift_angstrom_per_frame(evidence: MovieEvidence) -> Array:
     return np.asarray((late * time).sum(axis=1) / (time**2).sum())
 
 
-def exposure_weights(evidence: MovieEvidence, k: Array) -> Array:
-    """(F, K) share of each frame in the optimally weighted sum's signal, q_f^2 / sum_f q_f^2."""
-    q2 = _amplitude_left(evidence, k) ** 2
-    return np.asarray(q2 / np.maximum(q2.sum(axis=0), 1e-30))
-
-
 def radiation_damage(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """What the best exposure weights leave of the signal: SSNR ~ sum q_f^2 (Grant & Grigorieff 2015)."""
-    loss = -np.log(np.maximum(np.mean(_amplitude_left(evidence, k) ** 2, axis=0), 1e-12))
+    loss = -np.log(np.maximum(np.mean(amplitude_left(evidence, k) ** 2, axis=0), 1e-12))
     return np.asarray(causes.strengths["radiation_damage"][:, None] * loss)
-
-
-def _amplitude_left(evidence: MovieEvidence, k: Array) -> Array:
-    middle = np.arange(max(len(evidence.shift_x_angstrom), 1)) + 0.5
-    exposure = evidence.pre_exposure_e_per_a2 + evidence.dose_per_frame_e_per_a2 * middle
-    return np.asarray(exposure_filter(torch.from_numpy(k), torch.from_numpy(exposure), evidence.voltage_kv).numpy())
 
 
 def spatial_coherence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
@@ -185,7 +171,7 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * (2 * sigma) ** 2
     share = transmitted**2 if evidence.exposure.energy_filter is False else transmitted
     counted = evidence.dose_per_frame_e_per_a2 * share
-    power = causes.ice_thickness_nm[:, None] * counted[:, None] * (per_nm * _moving_pattern(evidence, k))[None, :]
+    power = causes.ice_thickness_nm[:, None] * counted[:, None] * (per_nm * moving_pattern(evidence, k))[None, :]
     # The pattern passes the same lens and camera as the specimen, and is blurred with it.
     power = power * np.exp(-_blur_loss(evidence, k, np.ones(1)))
     power = power * dqe(causes, k, evidence.pixel_size_angstrom)
@@ -195,22 +181,6 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
 def transmitted_share(evidence: MovieEvidence, causes: CauseDraws) -> Array:
     """(S,) share of the electrons that lost no energy."""
     return np.asarray(np.exp(-causes.ice_thickness_nm / inelastic_mean_free_path_nm(evidence.voltage_kv)))
-
-
-def _moving_pattern(evidence: MovieEvidence, k: Array) -> Array:
-    """(K,) power of the ice's pattern in the exposure-weighted sum of frames over that of one still frame.
-
-    Frames f and g share exp(-rate |f - g|) of the pattern, and each frame averages over its own exposure.
-    """
-    rate = ice_decorrelation_rate(torch.from_numpy(k * k)) * evidence.dose_per_frame_e_per_a2
-    q = _amplitude_left(evidence, k)
-    memory = np.exp(-rate.numpy())
-    # A running sum over earlier frames instead of all pairs: s_f = memory (s_(f-1) + q_(f-1)).
-    earlier, together = np.zeros_like(k), np.zeros_like(k)
-    for f in range(len(q)):
-        together += q[f] * (q[f] + 2 * earlier)
-        earlier = memory * (earlier + q[f])
-    return np.asarray(together / np.maximum((q**2).sum(axis=0), 1e-30) * frame_average_amplitude(rate).numpy() ** 2)
 
 
 def detector(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
@@ -228,7 +198,7 @@ def detector(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
 def _pattern_to_shot_noise(evidence: MovieEvidence, k: Array, rms: float) -> Array:
     """(K,) mean over directions."""
     path = np.array([evidence.shift_x_angstrom, evidence.shift_y_angstrom])
-    q = _amplitude_left(evidence, k)  # (F, K)
+    q = amplitude_left(evidence, k)  # (F, K)
     together = np.zeros(k.size)
     for theta in (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS:
         along = path[0] * np.cos(theta) + path[1] * np.sin(theta)

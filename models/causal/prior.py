@@ -15,6 +15,7 @@ import base64
 import math
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -98,9 +99,8 @@ class PriorSnapshot:
     """g of the epoch that made this version, and what it follows from."""
 
     def moments(self) -> tuple[Array, Array]:
-        """Mean (COLUMNS,) and covariance (COLUMNS, COLUMNS) of theta."""
-        covariance = np.linalg.inv(np.array(self.precision))
-        return covariance @ np.array(self.information), covariance
+        """Mean (COLUMNS,) and covariance (COLUMNS, COLUMNS) of theta; not to be written to."""
+        return _moments(self.precision, self.information)
 
     def strengths(self) -> tuple[Array, Array]:
         """Mean and sd of beta, in the order of `MODELLED_FACTORS`."""
@@ -109,17 +109,32 @@ class PriorSnapshot:
         return mean[factors], np.sqrt(np.diag(covariance)[factors])
 
     def count_belief(self) -> Array:
-        """`counts.SHAPE` ln weights."""
-        if not self.count_weights:
-            return counts.prior_ln_weight()
-        steps = np.frombuffer(zlib.decompress(base64.b64decode(self.count_weights)), dtype="<i2")
-        if steps.size != math.prod(counts.SHAPE):
-            return counts.prior_ln_weight()  # of another grid: nothing is known
-        return steps.reshape(counts.SHAPE) * _LN_WEIGHT_STEP
+        """`counts.SHAPE` ln weights; not to be written to."""
+        return _unpacked(self.count_weights)
 
     def settle_belief(self) -> Array:
         sums, nothing = np.array(self.settle_sums), settle.no_sums()
         return sums if sums.shape == nothing.shape else nothing  # of before the grid was widened: nothing is known
+
+
+@lru_cache(maxsize=8)
+def _moments(precision: tuple[tuple[float, ...], ...], information: tuple[float, ...]) -> tuple[Array, Array]:
+    """Every movie asks a version again."""
+    covariance = np.linalg.inv(np.array(precision))
+    mean = covariance @ np.array(information)
+    mean.flags.writeable = covariance.flags.writeable = False
+    return mean, covariance
+
+
+@lru_cache(maxsize=8)
+def _unpacked(weights: str) -> Array:
+    """What `packed` made; nothing is known where it made nothing, or had another grid."""
+    steps = np.frombuffer(zlib.decompress(base64.b64decode(weights)) if weights else b"", dtype="<i2")
+    if steps.size != math.prod(counts.SHAPE):
+        return counts.prior_ln_weight()
+    ln_weight: Array = steps.reshape(counts.SHAPE) * _LN_WEIGHT_STEP
+    ln_weight.flags.writeable = False
+    return ln_weight
 
 
 def packed(ln_weight: Array) -> str:

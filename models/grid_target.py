@@ -50,3 +50,6 @@ class GridTarget:
     """When it was exposed, or its image was taken."""
     said_by: str = ""
     """The file that tells this, for a person."""
+    image_width_px: int | None = None
+    image_height_px: int | None = None
+    """Of that image at full size: places of its targets are given in its pixels, a thumbnail has fewer."""

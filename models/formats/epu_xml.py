@@ -88,9 +88,9 @@ def read_epu_xml(path: Path) -> AcquisitionMetadata:
         Not an exposure of EPU, or damaged.
     """
     image = _exposure_node(read_xml(path, max_bytes=MAX_IMAGE_XML_BYTES), path)
-    custom = _key_values(image.find("CustomData"))
+    custom = key_values(image.find("CustomData"))
     camera_node = image.find("microscopeData/acquisition/camera")
-    camera_input = _key_values(camera_node.find("CameraSpecificInput") if camera_node else None)
+    camera_input = key_values(camera_node.find("CameraSpecificInput") if camera_node else None)
     pixel = _pixel_size_angstrom(image, path)
     frame_count = None if _writes_eer(custom, camera_input) else _fraction_count(camera_node)
     total_dose = _total_dose(custom, pixel)
@@ -209,7 +209,7 @@ def _integer(node: XmlNode | None, path: str) -> int | None:
     return whole_number(_text(node.find(path))) if node is not None else None
 
 
-def _key_values(node: XmlNode | None) -> dict[str, XmlNode]:
+def key_values(node: XmlNode | None) -> dict[str, XmlNode]:
     """All pairs of a .NET dictionary, however deep it is wrapped (`Key`/`Value`, `key`/`value`)."""
     pairs: dict[str, XmlNode] = {}
     for pair in node.descendants() if node is not None else ():

@@ -88,6 +88,8 @@ def _plan(
     listed = () if holes is None else read_holes(holes)
     if serialem is not None and serialem.suffix.lower() == ".nav" and (holes is None or holes.suffix.lower() != ".nav"):
         raise UsageError("a .nav is made of a .nav", remedy="give --holes FILE.nav, or --serialem FILE.txt")
+    if serialem is not None and holes is not None and serialem.exists() and serialem.samefile(holes):
+        raise UsageError("the file of holes would be written over", path=holes, remedy="give --serialem another name")
     wanted = Wanted(comparison, outcome, movies, names, listed, seed)
     client = connect(session)
     if client is None:
@@ -124,7 +126,8 @@ def _write_files(
 ) -> list[str]:
     from frazil.daemon.report.experiments import serialem_lines
     from frazil.models.causal.experiments.quantities import quantity_of
-    from frazil.models.formats.hole_list import navigator_with_settings, read_text
+    from frazil.models.formats.grid.navigator import read_navigator_text
+    from frazil.models.formats.hole_list import navigator_with_settings
 
     written = []
     if out is not None:
@@ -134,10 +137,11 @@ def _write_files(
         if serialem.suffix.lower() == ".nav" and holes is not None:
             settings = {str(one["target"]): (str(one["arm"]), f"{one['setting']:g}") for one in rows}
             unit = quantity_of(str(row["quantity"])).unit
-            text = navigator_with_settings(read_text(holes), holes, settings, unit)
+            text = navigator_with_settings(read_navigator_text(holes), holes, settings, unit)
         else:
             text = serialem_lines(rows)
-        serialem.write_text(text, encoding="utf-8")
+        # Notes of a navigator file may be in any code page: every byte of them comes back.
+        serialem.write_bytes(text.encode("utf-8", "surrogateescape"))
         written.append(str(serialem))
     return written
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frazil.config.errors import FormatError, UsageError
+from frazil.models.formats.grid.navigator import NavigatorSection, parse_navigator, read_navigator_text, shown
+from frazil.models.formats.grid.navigator_write import joined, line_end, text_sections, with_values
 
 _MAX_BYTES = 32 << 20
 _MOST_HOLES = 20_000
@@ -40,10 +42,10 @@ def read_holes(path: Path) -> tuple[ListedHole, ...]:
     FormatError
         It cannot be read, or has no hole.
     """
-    if path.suffix.lower() not in (".csv", ".nav"):
+    if path.suffix.lower() != ".csv" and not _is_navigator(path):
         raise UsageError("holes are listed in a .csv or a SerialEM .nav", path=path, remedy="give one of these")
     text = read_text(path)
-    holes = _of_navigator(text, path) if path.suffix.lower() == ".nav" else _of_csv(text, path)
+    holes = _of_navigator(text, path) if _is_navigator(path) else _of_csv(text, path)
     if not holes:
         raise FormatError("no hole is listed", path=path, remedy="mark items for acquisition, or give rows")
     if len(holes) > _MOST_HOLES:
@@ -51,11 +53,17 @@ def read_holes(path: Path) -> tuple[ListedHole, ...]:
     return holes
 
 
+def _is_navigator(path: Path) -> bool:
+    return path.suffix.lower() == ".nav"
+
+
 def read_text(path: Path) -> str:
     """Raises `UsageError` where there is no file, `FormatError` where it is too large or no text."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise FormatError("it is too large for a list of holes", path=path, remedy="give the right file")
+        if _is_navigator(path):
+            return read_navigator_text(path)  # notes in any code page
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"it cannot be read: {error}", path=path, remedy="give a file that is there") from error
@@ -63,8 +71,12 @@ def read_text(path: Path) -> str:
         raise FormatError("it is no text", path=path, remedy="give the right file") from error
 
 
-def _of_csv(text: str, path: Path) -> tuple[ListedHole, ...]:
-    reader = csv.DictReader(io.StringIO(text))
+def csv_rows(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
+    """(line, cells by column) of a table of holes, names of columns in small letters, "" for what is missing.
+
+    Raises `FormatError` where the first line names neither a column `name` nor `square`.
+    """
+    reader = csv.DictReader(io.StringIO(text), restkey="", restval="")
     columns = [name.strip().lower() for name in reader.fieldnames or ()]
     if not {"name", "square"} & set(columns):
         raise FormatError(
@@ -73,13 +85,20 @@ def _of_csv(text: str, path: Path) -> tuple[ListedHole, ...]:
             remedy="begin it with: name,square,group,ice,defocus_um (what is not known may be left out)",
         )
     reader.fieldnames = columns
-    return tuple(_hole(row, path, line) for line, row in enumerate(reader, 2))
+    return [
+        (line, {name: cell.strip() for name, cell in row.items() if name and isinstance(cell, str)})
+        for line, row in enumerate(reader, 2)
+    ]
 
 
-def _hole(row: dict[str, str | None], path: Path, line: int) -> ListedHole:
+def _of_csv(text: str, path: Path) -> tuple[ListedHole, ...]:
+    return tuple(_hole(row, path, line) for line, row in csv_rows(text, path))
+
+
+def _hole(row: dict[str, str], path: Path, line: int) -> ListedHole:
     numbers: dict[str, float | None] = {}
     for name in _NUMBERS:
-        word = (row.get(name) or "").strip()
+        word = row.get(name, "")
         try:
             numbers[name] = float(word) if word else None
         except ValueError:
@@ -87,26 +106,13 @@ def _hole(row: dict[str, str | None], path: Path, line: int) -> ListedHole:
         value = numbers[name]
         if value is not None and not math.isfinite(value):
             raise FormatError(f"line {line}: {name} is {word[:40]!r}, no number", path=path, remedy="correct it")
-    texts = {name: (row.get(name) or "").strip() for name in _TEXTS}
+    texts = {name: row.get(name, "") for name in _TEXTS}
     return ListedHole(texts["name"], texts["square"], texts["group"], numbers["ice"], numbers["defocus_um"])
 
 
 def navigator_items(text: str, path: Path) -> list[tuple[str, dict[str, str]]]:
     """(label, values) of each item of a navigator file in text form. Raises `FormatError`."""
-    if not text.lstrip().startswith("AdocVersion"):
-        raise FormatError(
-            "it is no navigator file in text form (AdocVersion)",
-            path=path,
-            remedy="save it in SerialEM with the XML format switched off",
-        )
-    items: list[tuple[str, dict[str, str]]] = []
-    for line in text.splitlines():
-        if line.startswith("[Item") and "=" in line:
-            items.append((line.partition("=")[2].strip().rstrip("]").strip(), {}))
-        elif "=" in line and items:
-            name, _, value = line.partition("=")
-            items[-1][1][name.strip()] = value.strip()
-    return items
+    return [(shown(item.label), dict(item.values)) for item in parse_navigator(text, path).items]
 
 
 def _of_navigator(text: str, path: Path) -> tuple[ListedHole, ...]:
@@ -129,23 +135,18 @@ def navigator_with_settings(text: str, path: Path, settings: dict[str, tuple[str
     `UserValue2` (setting); all else stays, and items that are not of the plan are not touched. A script has the note in
     the variable navNote after `ReportNavItem`. Raises `FormatError`.
     """
-    navigator_items(text, path)
-    out: list[str] = []
-    item: list[str] = []
-    for line in [*text.splitlines(), "[Item"]:
-        if line.startswith("[Item"):
-            out += _with_setting(item, settings, unit)
-            item = []
-        item.append(line)
-    return "\n".join(out) + "\n"
+    navigator = text_sections(text, path)
+    end = line_end(text)
+    sections = [
+        with_values(section.text, _told(section, settings[shown(section.label)], unit), end)
+        if section.kind == "Item" and shown(section.label) in settings
+        else section.text
+        for section in navigator.sections
+    ]
+    return joined(navigator.head, sections, end)
 
 
-def _with_setting(item: list[str], settings: dict[str, tuple[str, str]], unit: str) -> list[str]:
-    label = item[0].partition("=")[2].strip().rstrip("]").strip() if item else ""
-    if label not in settings or not item[0].startswith("[Item"):
-        return item
-    arm, value = settings[label]
-    note = next((line.partition("=")[2].strip() for line in item if line.partition("=")[0].strip() == "Note"), "")
-    kept = [line for line in item[1:] if line.partition("=")[0].strip() not in ("Note", "UserValue1", "UserValue2")]
-    told = [f"Note = {f'{note} ' if note else ''}[frazil {arm} {value} {unit}]", f"UserValue1 = {arm}"]
-    return [item[0], *told, f"UserValue2 = {value}", *kept]
+def _told(item: NavigatorSection, setting: tuple[str, str], unit: str) -> dict[str, str]:
+    arm, value = setting
+    note = item.values.get("Note", "")
+    return {"Note": f"{note} [frazil {arm} {value} {unit}]".lstrip(), "UserValue1": arm, "UserValue2": value}

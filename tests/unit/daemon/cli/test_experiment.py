@@ -81,6 +81,19 @@ def test_a_navigator_file_comes_back_with_settings(frazil: Frazil, session: Path
     assert len(read_holes(session / "out.nav")) == 40
 
 
+def test_a_navigator_file_keeps_its_bytes_and_is_never_written_over(frazil: Frazil, session: Path) -> None:
+    items = "".join(f"[Item = {n}-A]\r\nNote = h\xf6le\r\nAcquire = 1\r\nDrawnID = 1\r\n\r\n" for n in range(40))
+    raw = f"AdocVersion = 2.00\r\n{items}[TSParam = 0]\r\nNote = kept\r\n".encode("cp1252")
+    (session / "grid.nav").write_bytes(raw)
+    assert frazil("plan", ".", "settle=5,20", "--holes", "grid.nav", "--serialem", "grid.nav")[0] == 2
+    assert (session / "grid.nav").read_bytes() == raw
+    assert frazil("plan", ".", "settle=5,20", "--holes", "grid.nav", "--serialem", "out.nav")[0] == 0
+    out = (session / "out.nav").read_bytes()
+    assert out.count(b"\r\n") == out.count(b"\n")
+    assert out.count(b"Note = h\xf6le [frazil ") == 40
+    assert out.endswith(b"[TSParam = 0]\r\nNote = kept\r\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -118,10 +118,10 @@ def read_mdoc(path: Path, *, movie_name: str | None = None, settled: bool = Fals
     FormatError
         Not an mdoc.
     """
-    mdoc = parse_mdoc(_read_text(path), path=path)
+    mdoc = parse_mdoc(read_mdoc_text(path), path=path)
     if mdoc.ends_within and not settled:
         raise RetryLaterError(f"ends {mdoc.ends_within}", path=path)
-    section = _section_of(mdoc, path, movie_name, settled=settled)
+    section = section_of(mdoc, path, movie_name, settled=settled)
     values = {**mdoc.globals, **section.values}
     frame_count = whole_number(values.get("NumSubFrames"))
     total_dose, counted = _dose(values)
@@ -160,7 +160,8 @@ def read_mdoc(path: Path, *, movie_name: str | None = None, settled: bool = Fals
     )
 
 
-def _read_text(path: Path) -> str:
+def read_mdoc_text(path: Path) -> str:
+    """The text of an mdoc. Raises as `read_mdoc` does."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_MDOC_BYTES + 1)
@@ -178,7 +179,8 @@ def _read_text(path: Path) -> str:
     return raw.decode("utf-8-sig", errors="replace")
 
 
-def _section_of(mdoc: Mdoc, path: Path, movie_name: str | None, *, settled: bool) -> MdocSection:
+def section_of(mdoc: Mdoc, path: Path, movie_name: str | None, *, settled: bool) -> MdocSection:
+    """The section of one movie. Raises `RetryLaterError` or `FormatError` where there is none."""
     sections = [section for section in mdoc.sections if section.kind in _FRAME_SECTIONS]
     if movie_name is not None:
         for section in sections:

@@ -1,1 +1,1 @@
-"""Electron optics: wavelength, CTF, envelopes, radiation damage, scattering, ice."""
+"""Electron optics: wavelength, CTF, envelopes, radiation damage, scattering, ice, beam shift."""

@@ -45,6 +45,7 @@ CLAIMS = {
     "planted_faults": "operation.planted_faults",
     "real_micrographs": "real_data.micrographs",
     "real_particles": "real_data.particles",
+    "real_targets": "real_data.targets",
     "real_trajectory": "real_data.trajectory",
     "reconstruction": "reconstruction.bench",
     "restoration": "restoration.bench",

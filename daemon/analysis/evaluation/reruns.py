@@ -26,11 +26,11 @@ from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 from frazil.models.evaluation.facts import RoundFacts
 from frazil.models.evaluation.robustness import evaluator as robustness
-from frazil.models.evaluation.robustness.formula import parse_formula
 from frazil.models.evaluation.robustness.quantities import QUANTITIES
 from frazil.models.evaluation.robustness.rerun import RerunJob
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.formats.acquisition import AcquisitionParameters, resolve
+from frazil.models.formula import parse_formula
 from frazil.models.gain.gate import GainDecision
 from frazil.models.records import MovieResult
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from frazil.models.evaluation.robustness.formula import Formula
 from frazil.models.evaluation.robustness.rerun_parts import path_length_sd_angstrom
 from frazil.models.evaluation.robustness.sensitivity import Output
 from frazil.models.formats.acquisition import AcquisitionParameters
+from frazil.models.formula import Formula
 from frazil.models.records import MovieResult
 
 QUANTITIES: Mapping[str, str] = {

@@ -21,7 +21,6 @@ from frazil.config.errors import FrazilError
 from frazil.config.settings import EvaluationSettings, Settings
 from frazil.models.deconvolution.ssnr import half_spectra_ssnr
 from frazil.models.deconvolution.wiener import ctf_parameters
-from frazil.models.evaluation.robustness.formula import Formula, parse_formula
 from frazil.models.evaluation.robustness.quantities import GIVEN, QUANTITIES, formula_output, stored_quantities
 from frazil.models.evaluation.robustness.rerun_parts import (
     CTF,
@@ -48,6 +47,7 @@ from frazil.models.evaluation.robustness.sensitivity import (
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.image import read_image_2d
 from frazil.models.formats.movie import open_movie
+from frazil.models.formula import Formula, parse_formula
 from frazil.models.gain.correction import BadPixels
 from frazil.models.gain.gate import GainDecision
 from frazil.models.gain.movie_gain import MovieGain, read_movie_gain

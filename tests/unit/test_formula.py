@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from frazil.config.errors import SettingsError
-from frazil.models.evaluation.robustness.formula import parse_formula
 from frazil.models.evaluation.robustness.quantities import formula_output
 from frazil.models.evaluation.robustness.sensitivity import Output
+from frazil.models.formula import parse_formula
 
 KNOWN = {"defocus_u_angstrom": "", "defocus_v_angstrom": "", "total_motion_angstrom": ""}
 
@@ -96,3 +97,28 @@ def test_errors_of_quantities_are_carried_through() -> None:
     assert ratio.uncertainty == pytest.approx(math.hypot(0.3 / 4, 3 * 0.4 / 16), rel=0.02)
     assert formula_output(parse_formula("f", "c * 2"), quantities) == Output(14.0, None)
     assert formula_output(parse_formula("f", "a + missing"), quantities).value is None
+
+
+def test_draws_are_evaluated_at_once_as_python_would_one_by_one() -> None:
+    """Element by element what Python's own numbers say; NaN where Python refuses."""
+    x, y = [3.0, 0.0, -2.0, 1e308, 0.0], [4.0, 2.0, 0.5, 10.0, 0.0]
+    for text in (
+        "1 / x", "1 / (1 / x)", "sqrt(x) > 1", "x * y", "not x", "x and 1 / x > 0.1", "x < 0 or 1 / x", "not 1 / x",
+        "1 / x if x else y", "(y + 1) ** x", "min(x, y, 1)", "log(x) < 5 or y", "-x + +y", "1 < x < y or y and x",
+    ):  # fmt: skip
+        found = parse_formula("f", text).values({"x": np.array(x), "y": np.array(y)})
+        assert [None if np.isnan(one) else one for one in found.tolist()] == [
+            by_python(text, *pair) for pair in zip(x, y, strict=True)
+        ], text
+
+
+def by_python(text: str, x: float, y: float) -> float | None:
+    names = {"x": x, "y": y, "sqrt": math.sqrt, "log": math.log, "min": min}
+    decides = " and " in text or " or " in text
+    try:
+        found = float(eval(text, {}, names))  # the reference, for texts of the test itself
+    except (ArithmeticError, ValueError):
+        return None
+    if not math.isfinite(found):
+        return None
+    return float(found != 0.0) if decides else found

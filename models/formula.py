@@ -4,54 +4,62 @@ The text is parsed by Python's own parser and every node of the tree is looked a
 comparisons, `and or not`, `a if b else c` and the functions of `FUNCTIONS` are all there is. No attribute, index,
 string or call of anything else exists in the language, nothing is ever handed to `eval`, all numbers are floats (a
 power cannot grow into gigabytes), and the tree's size and depth are limited before it is evaluated: a formula ends.
+
+Quantities are numbers or arrays of draws. Where there is no such number (a division by zero, the root of a negative
+number, beyond the largest float) the value is NaN there and stays so, whatever follows.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
 
 from frazil.config.errors import SettingsError
+
+Array = NDArray[np.float64]
 
 LONGEST = 500
 """Characters."""
 MOST_NODES, DEEPEST = 200, 30
-FUNCTIONS: Mapping[str, tuple[Callable[..., float], int, int]] = {
-    "sqrt": (math.sqrt, 1, 1),
-    "exp": (math.exp, 1, 1),
-    "log": (math.log, 1, 1),
-    "log10": (math.log10, 1, 1),
-    "sin": (math.sin, 1, 1),
-    "cos": (math.cos, 1, 1),
-    "tan": (math.tan, 1, 1),
-    "atan": (math.atan, 1, 1),
-    "atan2": (math.atan2, 2, 2),
-    "hypot": (math.hypot, 2, 2),
-    "abs": (abs, 1, 1),
-    "floor": (lambda x: float(math.floor(x)), 1, 1),
-    "min": (min, 2, 20),
-    "max": (max, 2, 20),
+FUNCTIONS: Mapping[str, tuple[Callable[..., Array], int, int]] = {
+    "sqrt": (np.sqrt, 1, 1),
+    "exp": (np.exp, 1, 1),
+    "log": (np.log, 1, 1),
+    "log10": (np.log10, 1, 1),
+    "sin": (np.sin, 1, 1),
+    "cos": (np.cos, 1, 1),
+    "tan": (np.tan, 1, 1),
+    "atan": (np.arctan, 1, 1),
+    "atan2": (np.arctan2, 2, 2),
+    "hypot": (np.hypot, 2, 2),
+    "abs": (np.abs, 1, 1),
+    "floor": (np.floor, 1, 1),
+    "min": (lambda *values: reduce(np.minimum, values), 2, 20),
+    "max": (lambda *values: reduce(np.maximum, values), 2, 20),
 }
 """Each with the least and most arguments. Angles are in radians."""
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
-_BINARY: Mapping[type[ast.AST], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: math.pow,
+_BINARY: Mapping[type[ast.AST], Callable[[Array, Array], Array]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
 }
-_COMPARED: Mapping[type[ast.AST], Callable[[float, float], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+_COMPARED: Mapping[type[ast.AST], Callable[[Array, Array], NDArray[np.bool_]]] = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
 }
 
 
@@ -63,7 +71,8 @@ class Formula:
     text: str
     variables: tuple[str, ...]
     """Names of the quantities that it needs, sorted."""
-    _tree: ast.expr
+    tree: ast.expr
+    """Of the language and nothing else; columns are those of `text`."""
 
     def value(self, quantities: Mapping[str, float | None]) -> float | None:
         """The formula's value; a comparison is 1 or 0. None: a quantity is not known, or there is no such number
@@ -71,22 +80,27 @@ class Formula:
         known = {name: quantities.get(name) for name in self.variables}
         if any(value is None for value in known.values()):
             return None
-        try:
-            found = _value(self._tree, {name: float(value) for name, value in known.items() if value is not None})
-        except (ArithmeticError, ValueError):
-            return None
+        found = float(self.values({name: np.float64(value) for name, value in known.items()}))  # type: ignore[arg-type]
         return found if math.isfinite(found) else None
 
+    def values(self, quantities: Mapping[str, Array]) -> Array:
+        """The formula of arrays that can be broadcast together; NaN where there is no such number."""
+        with np.errstate(all="ignore"):
+            return np.asarray(_value(self.tree, quantities))
 
-def parse_formula(name: str, text: str, known: Mapping[str, str] | None = None) -> Formula:
-    """Read a formula. `known`: the quantities that there are (with their meaning); None: any name is one.
+
+def parse_formula(
+    name: str, text: str, known: Mapping[str, str] | None = None, *, of: str = "evaluation.formulas"
+) -> Formula:
+    """Read a formula. `known`: the quantities that there are (with their meaning); None: any name is one. `of`: where
+    it stands, for errors.
 
     Raises
     ------
     SettingsError
         It is not of the language, too long or too deep, or names a quantity that is not known; with the column.
     """
-    where = f"evaluation.formulas.{name}"
+    where = f"{of}.{name}"
     if len(text) > LONGEST:
         raise SettingsError(f"{where} has {len(text)} characters", remedy=f"write at most {LONGEST}")
     stripped = text.strip()
@@ -176,25 +190,51 @@ def _refused(where: str, node: ast.expr, why: str) -> SettingsError:
     )
 
 
-def _value(node: ast.expr, quantities: Mapping[str, float]) -> float:
+def _value(node: ast.expr, quantities: Mapping[str, Array]) -> Array:
+    """Every operation's value, NaN where there is none."""
     match node:
         case ast.Constant(value=value):
-            return float(value)  # type: ignore[arg-type]
+            return np.asarray(float(value))  # type: ignore[arg-type]
         case ast.Name(id=name):
-            return quantities[name] if name in quantities else CONSTANTS[name]
+            return np.asarray(quantities[name] if name in quantities else CONSTANTS[name])
         case ast.BinOp(left=left, op=op, right=right):
-            return _BINARY[type(op)](_value(left, quantities), _value(right, quantities))
+            return _finite(_BINARY[type(op)](_value(left, quantities), _value(right, quantities)))
         case ast.UnaryOp(op=op, operand=operand):
             inner = _value(operand, quantities)
-            return float(not inner) if isinstance(op, ast.Not) else -inner if isinstance(op, ast.USub) else inner
+            return (
+                _truth(inner == 0.0, inner)
+                if isinstance(op, ast.Not)
+                else -inner
+                if isinstance(op, ast.USub)
+                else inner
+            )
         case ast.BoolOp(op=op, values=values):
-            decide = all if isinstance(op, ast.And) else any
-            return float(decide(_value(one, quantities) != 0.0 for one in values))
+            return _decided([_value(one, quantities) for one in values], stops=not isinstance(op, ast.And))
         case ast.Compare(left=left, ops=ops, comparators=others):
             numbers = [_value(one, quantities) for one in (left, *others)]
-            return float(all(_COMPARED[type(op)](a, b) for op, a, b in zip(ops, numbers, numbers[1:], strict=False)))
+            pairs = zip(ops, numbers, numbers[1:], strict=False)
+            return _truth(reduce(np.logical_and, [_COMPARED[type(op)](a, b) for op, a, b in pairs]), *numbers)
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            return _value(body if _value(test, quantities) != 0.0 else orelse, quantities)
+            chosen = _value(test, quantities)
+            either = np.where(chosen != 0.0, _value(body, quantities), _value(orelse, quantities))
+            return np.where(np.isnan(chosen), np.nan, either)
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            return float(FUNCTIONS[name][0](*(_value(one, quantities) for one in arguments)))
+            return _finite(FUNCTIONS[name][0](*(_value(one, quantities) for one in arguments)))
     raise ValueError(f"{type(node).__name__} slipped through")  # `_check` has seen every node
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _truth(found: NDArray[np.bool_], *of: Array) -> Array:
+    """1 or 0; NaN where one of the numbers is not known that it is made `of`."""
+    return np.where(reduce(np.logical_or, [np.isnan(one) for one in of]), np.nan, found)
+
+
+def _decided(values: list[Array], *, stops: bool) -> Array:
+    """`or` where truth `stops` the search from left to right, else `and`: what comes later is not asked any more."""
+    found = _truth(values[0] != 0.0, values[0])
+    for value in values[1:]:
+        found = np.where((found == float(stops)) | np.isnan(found), found, _truth(value != 0.0, value))
+    return found

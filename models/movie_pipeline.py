@@ -14,6 +14,7 @@ from frazil.config.settings import Settings
 from frazil.models.causal.attribution import attribute
 from frazil.models.causal.evidence import collect_evidence
 from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.structural_model import StructuralModel
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
 from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.deconvolution.blur import frame_blur_covariance_a2
@@ -153,6 +154,8 @@ class Processing:
     network_version: int = 0
     make_lessons: bool = False
     """Also return what the residual can learn from this movie."""
+    causal_model: StructuralModel | None = None
+    """The session's causal graph; None: the one that ships."""
 
 
 def process_movie(
@@ -194,7 +197,7 @@ def process_sums(aligned: AlignedMovie, counted: Counted, processing: Processing
     quality = _quality(aligned.shifts, fit, counted, processing.reference_counts_per_px)
     on_stage("attribute")
     evidence = _evidence(aligned, fit, quality, counted, processing)
-    attribution = attribute(evidence, processing.prior)
+    attribution = attribute(evidence, processing.prior, model=processing.causal_model)
     on_stage("restore")
     halves = (aligned.even, aligned.odd) if counted.frame_count > 1 else None
     restored = restore_micrograph(

@@ -286,6 +286,9 @@ class CausalLosses:
     """The root cause that costs this movie most beyond what is usual in its session; empty: nothing stands out."""
     named_excess_ln_ssnr: float = 0.0
     """By how much, at 5 A."""
+    notes: tuple[str, ...] = ()
+    """What a person has to be told of the nodes that they added to the causal graph: what is not known of this movie,
+    what lies beyond what a loss can be."""
 
 
 @dataclass(frozen=True, slots=True)

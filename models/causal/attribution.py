@@ -22,7 +22,8 @@ from frazil.models.causal.naming import NAMED_PER_ANGSTROM, by_root, excess_by_r
 from frazil.models.causal.particles import SessionParticles, draw_particles, session_particles
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot
 from frazil.models.causal.rings import FALL_SD, fall_curve, own_effects, ring_rows, unexplained_fall
-from frazil.models.causal.structural_model import structural_model
+from frazil.models.causal.structural_equations import World
+from frazil.models.causal.structural_model import StructuralModel, structural_model
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence
 
@@ -52,52 +53,58 @@ def attribute(
     prior: PriorSnapshot,
     session: SessionParticles | None = None,
     particles: ParticleEvidence | None = None,
+    model: StructuralModel | None = None,
 ) -> Attribution:
     """Split the loss of ln(SSNR) into causes.
 
-    `session`, `particles`: what the map has said since of the session's particles and of this movie's.
+    `session`, `particles`: what the map has said since of the session's particles and of this movie's. `model`: the
+    session's causal graph (None: the one that ships); a person's own factors have strength 1 and are never named.
 
-    Each factor's loss is the median over draws of its causes, its sd from their central 68 % (`centre_and_sd`). What
-    the movie's own rings fall below the expected by, growing with k^2 and beyond what fields of one session differ by,
-    is `unexplained`; it is never spread over the other causes. A level alone is crowding, not a loss. What blurs all
-    movies of a session alike no ring can tell: the sd of `unexplained` has it.
+    Each factor's loss is the median over draws of its causes, its sd as of `centre_and_sd`. What the movie's own rings
+    fall below the expected by, growing with k^2 and beyond what fields of one session differ by, is `unexplained`; it
+    is never spread over the other causes. A level alone is crowding. What blurs all movies of a session alike no ring
+    can tell: the sd of `unexplained` has it.
     """
     bands = band_frequencies_per_angstrom()
+    model = structural_model() if model is None else model
     draws = draw_causes(evidence, prior)
     if session is not None:
-        particle_draws = draw_particles(session, evidence, particles, explained_losses(evidence, draws))
+        particle_draws = draw_particles(session, evidence, particles, explained_losses(evidence, draws, model))
         draws = draws.doing(
             axial_tilt_mrad=particle_draws.axial_tilt_mrad,
             shifted_tilt_mrad=particle_draws.shifted_tilt_mrad,
             level_and_fall=particle_draws.level_and_fall,
         )
-    losses = all_losses(evidence, draws, bands)
+    world = model.world(evidence, draws, bands)
+    losses = model.losses_of(world)
     unit = unit_losses(evidence)
-    rows = ring_rows(evidence, unit)
     # Level and fall of the movie's own rings against the session's.
-    effects, effects_covariance = own_effects(rows, *prior.moments())
-    fall, fall_sd = float(effects[1]), float(np.sqrt(max(effects_covariance[1, 1], 0.0)))
+    effects, effects_covariance = own_effects(ring_rows(evidence, unit), *prior.moments())
+    fall = float(effects[1]) + _fall_by_own_nodes(model, world)
+    fall_sd = float(np.sqrt(max(effects_covariance[1, 1], 0.0)))
     table = {name: centre_and_sd(row) for name, row in losses.items()}
-    curve = fall_curve(bands)
-    table["unexplained"] = (unexplained_fall(fall) * curve, float(np.hypot(fall_sd, COMMON_BLUR_SD)) * curve)
-    # What rings the ice makes by itself is noise to the specimen.
-    ice_ssnr = np.median(ice_pattern(evidence, draws, bands), axis=0)
+    of_rings = np.array([unexplained_fall(fall), float(np.hypot(fall_sd, COMMON_BLUR_SD))])
+    table["unexplained"] = (of_rings[0] * fall_curve(bands), of_rings[1] * fall_curve(bands))
+    ice_ssnr = np.median(ice_pattern(evidence, draws, bands), axis=0)  # noise to the specimen
     log_ssnr, log_ssnr_sd = _predicted_log_ssnr(prior, unit, effects, effects_covariance, ice_ssnr)
-    frequency = tuple(bands.tolist())
-    at_5_angstrom = {name: curves_at(NAMED_PER_ANGSTROM, row) for name, row in losses.items()}
+    shipped = all_losses(evidence, draws, bands) if model.replaces else losses  # as what is usual was computed
+    at_5_angstrom = {name: curves_at(NAMED_PER_ANGSTROM, row) for name, row in shipped.items()}
     at_5_angstrom["unexplained"] = _own_blur(fall, fall_sd)
     named = name_cause(excess_by_root(by_root(evidence, draws, at_5_angstrom), prior))
+    names = (*ALL_FACTORS, *(name for name in model.own_losses if name not in world.unknown))
+    told = CausalLosses(
+        factor_names=names,
+        frequency_per_angstrom=tuple(bands.tolist()),
+        loss_ln_ssnr=tuple(tuple(np.maximum(table[name][0], 0.0).tolist()) for name in names),
+        loss_sd=tuple(tuple(np.maximum(table[name][1], _LEAST_SD).tolist()) for name in names),
+        prior_version=prior.version,
+        named_cause=named.factor,
+        named_excess_ln_ssnr=named.excess_ln_ssnr,
+        notes=tuple(world.notes.values()),
+    )
     return Attribution(
-        losses=CausalLosses(
-            factor_names=ALL_FACTORS,
-            frequency_per_angstrom=frequency,
-            loss_ln_ssnr=tuple(tuple(np.maximum(table[name][0], 0.0).tolist()) for name in ALL_FACTORS),
-            loss_sd=tuple(tuple(np.maximum(table[name][1], _LEAST_SD).tolist()) for name in ALL_FACTORS),
-            prior_version=prior.version,
-            named_cause=named.factor,
-            named_excess_ln_ssnr=named.excess_ln_ssnr,
-        ),
-        frequency_per_angstrom=frequency,
+        losses=told,
+        frequency_per_angstrom=told.frequency_per_angstrom,
         log_ssnr=tuple(log_ssnr.tolist()),
         log_ssnr_sd=tuple(log_ssnr_sd.tolist()),
     )
@@ -134,10 +141,18 @@ def all_losses(evidence: MovieEvidence, draws: CauseDraws, frequency_per_angstro
     return dict(structural_model().world(evidence, draws, frequency_per_angstrom).values)
 
 
-def explained_losses(evidence: MovieEvidence, draws: CauseDraws) -> Array:
+def _fall_by_own_nodes(model: StructuralModel, world: World) -> float:
+    """What a person's own factors take from 5 A beyond what they take from low frequencies. A movie's rings fall by it,
+    too: it is told once, as theirs, and not as unexplained."""
+    curves = [np.median(world.values[name], axis=0) for name in model.own_losses]
+    return float(sum(curves_at(NAMED_PER_ANGSTROM, curve) - curve[0] for curve in curves))
+
+
+def explained_losses(evidence: MovieEvidence, draws: CauseDraws, model: StructuralModel | None = None) -> Array:
     """(BAND_COUNT,) mean loss of the particles by all that is known without them; coma is taken out of them."""
-    names = (*MODELLED_FACTORS, "defocus_spread")
-    losses = structural_model().world(evidence, draws, band_frequencies_per_angstrom(), wanted=names).values
+    model = structural_model() if model is None else model
+    names = (*MODELLED_FACTORS, "defocus_spread", *model.own_losses)
+    losses = model.world(evidence, draws, band_frequencies_per_angstrom(), wanted=names).values
     return np.asarray(sum(losses[name].mean(axis=0) for name in names))
 
 
@@ -151,9 +166,13 @@ def unexplained_share(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> 
     return own, float(np.hypot(np.sqrt(variance), COMMON_BLUR_SD))
 
 
-def session_of(movies: Sequence[tuple[MovieEvidence, ParticleEvidence]], prior: PriorSnapshot) -> SessionParticles:
+def session_of(
+    movies: Sequence[tuple[MovieEvidence, ParticleEvidence]],
+    prior: PriorSnapshot,
+    model: StructuralModel | None = None,
+) -> SessionParticles:
     """What the particles of a session's movies say together, the other causes being as `prior` has them."""
-    explained = [explained_losses(movie, draw_causes(movie, prior)) for movie, _ in movies]
+    explained = [explained_losses(movie, draw_causes(movie, prior), model) for movie, _ in movies]
     return session_particles(movies, explained)
 
 

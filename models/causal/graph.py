@@ -64,9 +64,8 @@ def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
         )
     for name, facts in (content.get("nodes") or {}).items():
         node = node_from(str(name), facts, path)
-        if node.name in graph:
-            raise refused(node.name, "is there already", "give yours another name", path)
-        graph.add_node(node.name, node=node)
+        _check_place(graph, node, path)
+        graph.add_node(node.name, node=node)  # the arrows of a node that it replaces stay
     for cause, effects in (content.get("edges") or {}).items():
         for effect in effects:
             for end in (cause, effect):
@@ -76,6 +75,24 @@ def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
     if not nx.is_directed_acyclic_graph(graph):
         circle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
         raise SettingsError(f"the causal graph goes round in a circle: {circle}", path=path, remedy="remove one arrow")
+
+
+def _check_place(graph: nx.DiGraph, node: Node, path: Path | None) -> None:
+    """A new name, or a node that says that it replaces the shipped one of its name, and can."""
+    if node.name not in graph:
+        if node.replaces:
+            raise refused(node.name, "replaces a node that is not there", "leave `replaces` out", path)
+        return
+    shipped = node_of(graph, node.name)
+    if not node.replaces:
+        raise refused(
+            node.name, "is there already", "give yours another name, or `replaces: true` and an equation", path
+        )
+    if not node.equation:
+        raise refused(node.name, "replaces a shipped node and has no equation", "give it one", path)
+    if node.unit != shipped.unit or (node.kind == "factor") != (shipped.kind == "factor"):
+        now, was = (f"a {one.kind} in {one.unit or 'no unit'}" for one in (node, shipped))
+        raise refused(node.name, f"is {now} and replaces {was}", "keep unit and kind", path)
 
 
 def graph_of(nodes: Iterable[Node], edges: Iterable[tuple[str, str]]) -> nx.DiGraph:

@@ -131,6 +131,7 @@ def advise(
     scope: str = "session",
     map_resolution_angstrom: float | None = None,
     seconds_per_movie: float | None = None,
+    model: StructuralModel | None = None,
 ) -> tuple[Advice, ...]:
     """What to change, the largest net gain first; empty where nothing would pay, or too little is known.
 
@@ -147,10 +148,12 @@ def advise(
         Of the running map; None: there is none yet.
     seconds_per_movie:
         From one movie to the next, for what waiting costs.
+    model:
+        The session's causal graph; None: the one that ships.
     """
     if len(movies) < LEAST_MOVIES or prior.version == 0:
         return ()
-    model = structural_model()
+    model = structural_model() if model is None else model
     worlds = _worlds(movies, prior, model, together)
     touched = _touched(model)
     total = np.array([sum(world.values[name] for name in touched) for world in worlds])  # (M, S, K)
@@ -196,8 +199,9 @@ def _mean_gain(option: _Option, movies: Sequence[MovieEvidence], prior: PriorSna
 
 
 def _touched(model: StructuralModel) -> list[str]:
-    """Factors that some intervention changes."""
-    return sorted({name for node in (*ADVISED_NODES, _DOSE) for name in model.factors_reached(node)})
+    """Factors that some intervention changes, and a person's own: by these movies of one session differ."""
+    reached = {name for node in (*ADVISED_NODES, _DOSE) for name in model.factors_reached(node)}
+    return sorted(reached.union(model.own_losses))
 
 
 def _worlds(

@@ -45,7 +45,7 @@ _LAYERED = 0.7
 """Share of the ring amplitude that is spread over the thickness of the ice; the rest lies in its surfaces."""
 _SHIFT_MEDIAN_UM, _SHIFT_LN_SD = 3.0, 0.7
 """Length of an image shift that was used and not told in um: 0.8 to 12 um in 95 of 100, as patterns of holes go."""
-_GREATEST_LOSS = 12.0
+GREATEST_LOSS = 12.0
 """Beyond this nothing is left of a signal, whatever an envelope says."""
 
 
@@ -70,7 +70,7 @@ def motion(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) if evidence.shift_sd_angstrom else 0.0
     variance += evidence.local_residual_angstrom**2 / 2
     left = (2 * np.pi * k) ** 2 * variance * np.square(causes.shift_error_scale)[:, None]
-    return np.asarray(blur + np.minimum(left, _GREATEST_LOSS))
+    return np.asarray(blur + np.minimum(left, GREATEST_LOSS))
 
 
 def _blur_loss(
@@ -269,9 +269,9 @@ def aberrations(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     if evidence.astigmatism_sd_angstrom is not None and evidence.defocus_angstrom is not None:
         half = 0.5 * np.pi * wavelength * k**2 * evidence.astigmatism_sd_angstrom
         # Over directions and both components of the error: the mean of cos^2 of a Gaussian phase.
-        loss = loss + np.minimum(0.5 * half**2, _GREATEST_LOSS)
+        loss = loss + np.minimum(0.5 * half**2, GREATEST_LOSS)
     if evidence.defocus_sd_angstrom is not None and evidence.defocus_angstrom is not None:
-        loss = loss + np.minimum((np.pi * wavelength * k**2 * evidence.defocus_sd_angstrom) ** 2, _GREATEST_LOSS)
+        loss = loss + np.minimum((np.pi * wavelength * k**2 * evidence.defocus_sd_angstrom) ** 2, GREATEST_LOSS)
     return np.asarray(loss)
 
 
@@ -308,7 +308,7 @@ def defocus_spread(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Arr
     wavelength = electron_wavelength_angstrom(evidence.voltage_kv)
     spread = height_spread_angstrom(causes) if causes.height_spread_angstrom is None else causes.height_spread_angstrom
     loss = _envelope_loss(np.sinc(0.5 * wavelength * k**2 * spread[:, None])) + tilt_spread(evidence, causes, k)
-    return np.asarray(np.minimum(loss, _GREATEST_LOSS))
+    return np.asarray(np.minimum(loss, GREATEST_LOSS))
 
 
 def height_spread_angstrom(causes: CauseDraws) -> Array:
@@ -386,7 +386,7 @@ MECHANISMS: Mapping[str, Mechanism] = {
 
 
 def _loss(power: Array) -> Array:
-    return np.asarray(-np.log(np.maximum(power, np.exp(-_GREATEST_LOSS))))
+    return np.asarray(-np.log(np.maximum(power, np.exp(-GREATEST_LOSS))))
 
 
 def _envelope_loss(amplitude: Array) -> Array:

@@ -10,6 +10,10 @@ from typing import Any
 from frazil.config.errors import SettingsError
 
 KINDS = ("setting", "event", "latent", "mechanism", "factor", "outcome")
+COMPUTED_KINDS = ("mechanism", "factor")
+"""What a person's equation can compute: what is given or only seen follows from nothing."""
+_MAY_HAVE = ("source", "mechanism", "equation", "replaces")
+_FACTS = {"kind", "unit", "words", *_MAY_HAVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,14 @@ class Node:
     source: str = ""
     mechanism: str = ""
     """Name of the registered structural equation that computes it."""
+    equation: str = ""
+    """Formula of a person's own that computes it (`node_equation`)."""
+    replaces: bool = False
+    """Whether it takes the place of a shipped node of this name."""
+
+    @property
+    def computed(self) -> bool:
+        return bool(self.mechanism or self.equation)
 
 
 def node_from(name: str, facts: Any, path: Path | None) -> Node:
@@ -33,20 +45,31 @@ def node_from(name: str, facts: Any, path: Path | None) -> Node:
     SettingsError
         Naming file, node and what is wrong.
     """
-    known = {"kind", "unit", "words", "source", "mechanism"}
-    if not isinstance(facts, Mapping) or facts.get("kind") not in KINDS or not set(facts) <= known:
+    if not isinstance(facts, Mapping) or facts.get("kind") not in KINDS or not set(facts) <= _FACTS:
         raise SettingsError(
-            f"node `{name}` of the causal graph needs a kind ({', '.join(KINDS)}), a unit and words",
+            f"node `{name}` of the causal graph needs a kind ({', '.join(KINDS)}), a unit and words, and may have "
+            f"{', '.join(_MAY_HAVE)}",
             path=path,
             remedy="see graph.yaml",
         )
+    kind, equation, replaces = facts["kind"], facts.get("equation", ""), facts.get("replaces", False)
+    if not isinstance(replaces, bool):
+        raise refused(name, "has a `replaces` that is neither true nor false", "write `replaces: true`", path)
+    if equation and kind not in COMPUTED_KINDS:
+        raise refused(
+            name, f"is a {kind} and cannot have an equation", f"make it a {' or a '.join(COMPUTED_KINDS)}", path
+        )
+    if equation and facts.get("mechanism"):
+        raise refused(name, "has a mechanism and an equation", "leave one of them out", path)
     return Node(
         name,
-        facts["kind"],
+        kind,
         str(facts.get("unit", "")),
         str(facts.get("words", name)),
         str(facts.get("source", "")),
         mechanism=str(facts.get("mechanism", "")),
+        equation=" ".join(str(equation).split()),
+        replaces=replaces,
     )
 
 

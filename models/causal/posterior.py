@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,23 +56,23 @@ def update(
     forgetting: float = 1.0,
     announced: Sequence[Announcement] = (),
     first: PriorSnapshot | None = None,
+    graph: nx.DiGraph | None = None,
 ) -> PriorSnapshot:
-    """The next version: `prior` and a batch of movies.
-
-    Every movie is judged against `prior`, not against its neighbours, so their order does not matter.
+    """The next version: `prior` and a batch of movies, each judged against `prior`: their order does not matter.
 
     Parameters
     ----------
     temper:
         0 to 1: how far the evidence is trusted (power posterior); 1 is Bayes.
     forgetting:
-        0 to 1: share of what was learnt from earlier movies that is kept, for a session that drifts slowly; 1 forgets
-        nothing.
+        0 to 1: share of what earlier movies taught that is kept, for a session that drifts slowly; 1 forgets nothing.
     announced:
         What people say they changed at the microscope: a step there needs less to speak for it, and what it makes
         worthless is forgotten sooner.
     first:
         The session's version 0, which also foretells these movies; None: physics alone.
+    graph:
+        By whose claims of independence movies are judged; None: the one that ships.
     """
     movies, last, moved = settle.with_settle_times(evidence, prior.last_exposure, prior.stage_moved_utc_us)
     learnt = _Learnt.of(prior, physics := physics_prior(), forgetting)
@@ -103,18 +104,20 @@ def update(
         usual_before=usual_before,
         before=before,
         change_sd=_change_sd(prior, learnt),
-        independence=_independence(prior, movies, changed=change is not None),
+        independence=_independence(prior, movies, graph or causal_graph(), changed=change is not None),
         predictions=_predictions(prior, movies, first or physics, changed=change is not None),
     )
     of_now, of_then = (usual_by_root(rows, learned) for rows in (learned.window, before))
     return replace(learned, usual=of_now, usual_before_by_draw=of_then)
 
 
-def _independence(prior: PriorSnapshot, movies: Sequence[MovieEvidence], *, changed: bool) -> IndependenceRecord:
+def _independence(
+    prior: PriorSnapshot, movies: Sequence[MovieEvidence], graph: nx.DiGraph, *, changed: bool
+) -> IndependenceRecord:
     """What the session says of the graph's claims; movies on both sides of a change are not compared."""
     if changed:
         return replace(prior.independence, waiting=())
-    return with_movies(prior.independence, seen(movies), causal_graph())
+    return with_movies(prior.independence, seen(movies), graph)
 
 
 def _predictions(

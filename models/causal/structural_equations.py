@@ -51,7 +51,11 @@ class World:
     stage: StageHistory | None = None
     departures: Mapping[str, Departure] = field(default_factory=dict)
     values: Mapping[str, Array] = field(default_factory=dict)
-    """(S, K) losses."""
+    """(S, K) losses, and (S,) what a person's equations give, in the node's unit."""
+    unknown: frozenset[str] = frozenset()
+    """Nodes whose equation needs what this movie does not know; a loss of these is 0."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """By node, what a person has to be told of the value that their equation gave."""
 
     def with_value(self, node: str, value: NodeValue | None) -> World:
         """The same movie with this value of a node, in its slot where it has one."""
@@ -62,6 +66,13 @@ class World:
         if value is None:
             return self
         return replace(self, values={**self.values, node: np.asarray(value, dtype=np.float64)})
+
+    def told(self, node: str, note: str, *, known: bool) -> World:
+        """The same movie with what is to be said of a node that a person's equation computes."""
+        if known == (node not in self.unknown) and self.notes.get(node, "") == note:
+            return self
+        notes = {name: text for name, text in self.notes.items() if name != node} | ({node: note} if note else {})
+        return replace(self, unknown=self.unknown - {node} if known else self.unknown | {node}, notes=notes)
 
     def _departed(self, node: str, departure: Departure) -> World:
         if node not in DEPARTING:

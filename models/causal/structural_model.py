@@ -12,12 +12,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 
 from frazil.models.causal.causes import CauseDraws
-from frazil.models.causal.factors import Array
+from frazil.models.causal.factors import ALL_FACTORS, Array
 from frazil.models.causal.graph import causal_graph, factors_reached, graph_of, node_of
+from frazil.models.causal.node_equation import node_equation
+from frazil.models.causal.node_values import REPLACEABLE
 from frazil.models.causal.nodes import Node, refused
-from frazil.models.causal.structural_equations import EQUATIONS, NodeValue, StageHistory, World
+from frazil.models.causal.structural_equations import EQUATIONS, SLOTS, NodeValue, StageHistory, World
 from frazil.models.records import MovieEvidence
 
 
@@ -27,7 +30,8 @@ class StructuralModel:
     Raises
     ------
     SettingsError
-        A node names an equation that is not registered, or has no arrow from what its equation reads.
+        A node names a mechanism that is not registered, or has no arrow from what it reads; or a person's equation is
+        none, or its units do not agree.
     """
 
     def __init__(self, graph: nx.DiGraph, path: Path | None = None) -> None:
@@ -38,6 +42,9 @@ class StructuralModel:
         self._before: dict[frozenset[str], tuple[str, ...]] = {}
         for node in self._nodes.values():
             _check(graph, node, path)
+        self._equations = {
+            name: node_equation(graph, node, path) for name, node in self._nodes.items() if node.equation
+        }
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return _model_again, (tuple(self._nodes.values()), tuple(self.graph.edges))
@@ -46,6 +53,25 @@ class StructuralModel:
     def losses(self) -> tuple[str, ...]:
         """Nodes that are a loss with an equation, in the order of causes before effects."""
         return tuple(name for name in self._order if self._is_loss(self._nodes[name]))
+
+    @cached_property
+    def own_losses(self) -> tuple[str, ...]:
+        """Those of a person's own nodes: they act with strength 1, and add to the total."""
+        return tuple(name for name in self.losses if name not in ALL_FACTORS)
+
+    @cached_property
+    def replaces(self) -> bool:
+        """Whether a person's equation stands in the place of a shipped one."""
+        return any(node.replaces for node in self._nodes.values())
+
+    @cached_property
+    def reads_settle_time(self) -> bool:
+        """Whether a loss that is a person's own depends on how long the stage has stood."""
+        return any("settle_time" in nx.ancestors(self.graph, name) for name in self._equations)
+
+    def losses_of(self, world: World) -> dict[str, Array]:
+        """(S, K) by name of what was computed of a movie."""
+        return {name: value for name, value in world.values.items() if self._nodes[name].kind in _LOSS_KINDS}
 
     def world(
         self,
@@ -62,7 +88,7 @@ class StructuralModel:
 
     def done(self, world: World, node: str, value: NodeValue) -> World:
         """The movie under do(node := value); what leads to no loss is not computed."""
-        return self._computed(world.with_value(node, value), self._downstream(node))
+        return self._computed(world.with_value(node, value).told(node, "", known=True), self._downstream(node))
 
     def _leading_to(self, wanted: frozenset[str]) -> tuple[str, ...]:
         if wanted not in self._before:
@@ -86,15 +112,40 @@ class StructuralModel:
 
     def _computed(self, world: World, names: Collection[str]) -> World:
         for name in names:
-            if self._nodes[name].mechanism:
+            if name in self._equations:
+                world = self._by_equation(world, name)
+            elif self._nodes[name].mechanism:
                 world = world.with_value(name, EQUATIONS[self._nodes[name].mechanism].compute(world))
         return world
 
+    def _by_equation(self, world: World, name: str) -> World:
+        """Where the movie does not know what it takes, a loss is 0 and anything else stays as it was drawn."""
+        found = self._equations[name].compute(world)
+        world = world.told(name, found.note, known=found.value is not None)
+        if found.value is not None:
+            return world.with_value(name, found.value * REPLACEABLE[name] if name in SLOTS else found.value)
+        if self._is_loss(self._nodes[name]):
+            nothing = np.zeros((world.causes.blur_scale.size, world.k_per_angstrom.size))
+            return world.with_value(name, nothing)
+        return world
+
     def _is_loss(self, node: Node) -> bool:
-        return node.kind == "factor" and bool(node.mechanism)
+        return node.kind == "factor" and node.computed
+
+
+_LOSS_KINDS = ("factor", "outcome")
+_LEFT_OVER = "unexplained"
+"""The factor that is no loss by anything: what the others leave."""
 
 
 def _check(graph: nx.DiGraph, node: Node, path: Path | None) -> None:
+    if node.replaces and (node.name == _LEFT_OVER or (node.kind != "factor" and node.name not in REPLACEABLE)):
+        raise refused(
+            node.name,
+            "replaces a node whose value no equation can give",
+            f"replace a loss or one of: {', '.join(REPLACEABLE)}",
+            path,
+        )
     if not node.mechanism:
         return
     if node.mechanism not in EQUATIONS:

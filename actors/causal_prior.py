@@ -10,7 +10,6 @@ from frazil.models.causal.attribution import attribute, session_of
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.convergence import Share, shares
 from frazil.models.causal.evidence_weight import HeardVerdict
-from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.knowledge import judged
 from frazil.models.causal.naming import usual_with_particles
@@ -18,6 +17,7 @@ from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.provenance import Experiment
+from frazil.models.causal.structural_model import StructuralModel, structural_model
 from frazil.models.evaluation.value.temper import evidence_weight
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence, MovieResult
@@ -34,7 +34,12 @@ class AdviceAndShares:
 
 
 class CausalPriorActor:
-    """Stateless: what it knows comes and goes with each call, so that a restart loses nothing."""
+    """Keeps nothing but the session's causal graph: what it knows comes and goes with each call, so that a restart
+    loses nothing."""
+
+    def __init__(self, model: StructuralModel | None = None) -> None:
+        """`model`: the session's causal graph; None: the one that ships."""
+        self._model = structural_model() if model is None else model
 
     def learn(
         self,
@@ -50,7 +55,15 @@ class CausalPriorActor:
         `heard`: the evaluators' newest verdicts that this epoch may hear of."""
         evidence = [result.evidence for result in results if result.evidence is not None]
         weight = evidence_weight(results, heard, len(prior.independence.failed))
-        learnt = update(prior, evidence, temper=weight.g, forgetting=forgetting, announced=announced, first=first)
+        learnt = update(
+            prior,
+            evidence,
+            temper=weight.g,
+            forgetting=forgetting,
+            announced=announced,
+            first=first,
+            graph=self._model.graph,
+        )
         return replace(learnt, weight=weight)
 
     def advise(
@@ -78,16 +91,17 @@ class CausalPriorActor:
                 scope=scope,
                 map_resolution_angstrom=map_resolution_angstrom,
                 seconds_per_movie=seconds_per_movie,
+                model=self._model,
             )
         ]
-        stands, withdrawn = judged(advice, witnesses, prior, causal_graph(), experiments)
+        stands, withdrawn = judged(advice, witnesses, prior, self._model.graph, experiments)
         return AdviceAndShares(stands, shares(scopes.get("session", ()), prior, first), withdrawn)
 
     def session_particles(
         self, prior: PriorSnapshot, movies: Sequence[tuple[MovieEvidence, ParticleEvidence]]
     ) -> SessionParticles:
         """What the particles of a session's movies say together."""
-        return session_of(movies, prior)
+        return session_of(movies, prior, self._model)
 
     def attribute(
         self,
@@ -101,5 +115,6 @@ class CausalPriorActor:
         if together is not None:
             prior = usual_with_particles(prior, together)
         return tuple(
-            attribute(movie, prior, together, mine).losses for movie, mine in zip(movies, particles, strict=True)
+            attribute(movie, prior, together, mine, self._model).losses
+            for movie, mine in zip(movies, particles, strict=True)
         )

@@ -39,6 +39,7 @@ from frazil.config.errors import (
 )
 from frazil.config.settings import GainOrientation, Settings
 from frazil.config.stages import Stage
+from frazil.models.causal.structural_model import StructuralModel
 from frazil.models.deconvolution.lessons import lessons_bytes, network_from_bytes
 from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.movie import MovieReader, open_movie
@@ -77,6 +78,8 @@ class WorkerConfig:
     threads: int
     expected_accelerator: str | None = None
     """What the card's name must contain (`A100`); None: any."""
+    causal_model: StructuralModel | None = None
+    """The session's causal graph; None: the one that ships."""
 
 
 class _Stages:
@@ -296,6 +299,7 @@ class FrameWorker:
             network=network,
             network_version=network_version,
             make_lessons=task.make_lessons,
+            causal_model=self._config.causal_model,
         )
 
     def _pick_again(

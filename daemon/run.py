@@ -120,7 +120,7 @@ def session_start(options: DaemonOptions, surroundings: Surroundings) -> Session
     notices = surroundings.notices
     notices.over(ROOT_LOST)  # the folder has been seen
     context = SessionContext(
-        store, options.session_dir, settings, notices, surroundings.clock, surroundings.utc_us, made_with
+        store, options.session_dir, settings, notices, surroundings.clock, surroundings.utc_us, made_with, model
     )
     disk = DiskWatch(options.session_dir, settings.store.min_free_disk_gb, notices, intake.post)
     return SessionStart(options, surroundings, context, learnt_with, registry, gate, intake, disk)
@@ -196,7 +196,7 @@ class SessionRun:
     ) -> SessionRun:
         """With workers and the actors of the analysis, which are starting."""
         context = start.context
-        pool = WorkerPool(runtime, configs)
+        pool = WorkerPool(runtime, [replace(config, causal_model=context.causal_model) for config in configs])
         analysis = AnalysisCoordinator(
             runtime,
             replace(context, made_with=start.learnt_with),

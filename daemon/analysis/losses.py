@@ -18,12 +18,14 @@ from frazil.daemon.analysis import advice_rows
 from frazil.daemon.analysis.actor_call import ActorCall, Answer, is_a, tuple_of
 from frazil.daemon.analysis.evidence import KEPT_MOVIES, EvidenceCache
 from frazil.daemon.session.context import SessionContext
+from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes, particle_writes
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import PriorSnapshot
+from frazil.models.causal.settle import with_settle_times
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieEvidence
 
@@ -37,6 +39,7 @@ AND (k.prior_version IS DISTINCT FROM ? OR (? AND k.particle_evidence IS DISTINC
     (SELECT movie_id FROM stages WHERE parameter_hash = ? AND code_version = ?)
 ORDER BY m.sequence DESC
 """
+_BETWEEN_SQL = f"SELECT movie_id FROM movies WHERE {finished()} AND sequence BETWEEN ? AND ? ORDER BY sequence"
 _SEQUENCES_SQL = "SELECT movie_id, sequence FROM movies WHERE list_contains(?, movie_id)"
 
 
@@ -64,6 +67,8 @@ class LossesOfEarlierMovies:
         failed: Callable[[Answer, str], bool],
     ) -> None:
         self._actor, self._store, self._made_with = actor, context.store, context.made_with
+        self._settle_times = context.causal_model.reads_settle_time
+        """Whether a person's own equation needs how long the stage has stood: one movie alone does not say."""
         self._evidence, self._snapshot, self._failed = evidence, snapshot, failed
         self._outdated: list[tuple[str, int]] = []
         """Ids and sequences of movies whose losses are of another version or other evidence, the newest last."""
@@ -140,7 +145,28 @@ class LossesOfEarlierMovies:
                 change = ended_by
                 movies.append((movie_id, evidence))
             looked_at += 1
-        return _Batch(movies, change, looked_at)
+        return _Batch(self._settled(movies, newest.version) if self._settle_times else movies, change, looked_at)
+
+    def _settled(self, movies: list[tuple[str, MovieEvidence]], version: int) -> list[tuple[str, MovieEvidence]]:
+        """With their settle times, for which the movies between them and before them are looked at, too."""
+        sequence_of = {str(movie_id): int(sequence) for movie_id, sequence in self._outdated}
+        mine = [sequence_of[movie_id] for movie_id, _ in movies]
+        if not mine:
+            return movies
+        epoch = min(min(mine) // EPOCH_MOVIES, version)
+        before = self._snapshot(epoch)
+        own = dict(movies)
+        rows = self._store.rows(_BETWEEN_SQL, epoch * EPOCH_MOVIES, max(mine))
+        known = [
+            (str(movie_id), evidence)
+            for (movie_id,) in rows
+            if (evidence := own.get(str(movie_id)) or self._evidence.of(str(movie_id))) is not None
+        ]
+        settled, _, _ = with_settle_times(
+            [evidence for _, evidence in known], before.last_exposure, before.stage_moved_utc_us
+        )
+        own.update({movie_id: movie for (movie_id, _), movie in zip(known, settled, strict=True) if movie_id in own})
+        return list(own.items())
 
     def _ask_losses(self, prior: PriorSnapshot, batch: _Batch) -> None:
         fingerprint = self._fingerprint

@@ -69,7 +69,7 @@ class PriorVersions:
         self._epochs = EpochLedger.restored(registry.open_sequences, registry.ended_sequences, closed=self._newest)
         self._epoch: int | None = None
         """A closed one that is to be learnt from next."""
-        self._actor = ActorCall(runtime.ray, CausalPriorActor, "causal prior")
+        self._actor = ActorCall(runtime.ray, CausalPriorActor, "causal prior", context.causal_model)
         self._after = AfterVersion(self._actor, context, snapshot=self.snapshot)
 
     # --- versions --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from frazil.daemon.store.movie_states import GIVEN_UP
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.table import Scalar
 from frazil.models.causal.evidence_weight import TERMS, EvidenceWeight, WeightTerm
-from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS, FACTORS
+from frazil.models.causal.factors import BESIDE_TOTAL, FACTOR_WORDS
 from frazil.models.causal.graph import causal_graph, graph_of
 from frazil.models.causal.nodes import Node
 from frazil.models.records import MovieState
@@ -65,6 +65,16 @@ class MovieWhy:
     prior_version: int
     total_ln_ssnr: tuple[float, ...]
     losses: tuple[CauseLoss, ...]
+    notes: tuple[str, ...] = ()
+    """What is to be said of nodes that a person added to the causal graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCount:
+    """Of how many movies something is to be said."""
+
+    note: str
+    movies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,8 @@ class SessionWhy:
     """How far the newest epoch's evidence was allowed to move the prior; None: a session of an earlier frazil."""
     last_change_sd: float | None
     """How far the newest version moved the strength that it moved most, in the sd that this had."""
+    notes: tuple[NoteCount, ...] = ()
+    """What is to be said of nodes that a person added to the causal graph."""
 
 
 def cause_words(factor: object) -> str:
@@ -235,7 +247,7 @@ def why_movie(reader: SessionReader, text: str) -> MovieWhy:
         for resolution in RESOLUTIONS_ANGSTROM
     }
     whole = reader.named("movie", {"movie_id": movie_id}).as_dicts()[0]
-    losses = _losses(tables)
+    losses = _losses(tables, _words(reader))
     if not losses:
         raise NotThereError(
             f"there are no losses of {row['relative_path']} ({row['state']})",
@@ -252,6 +264,7 @@ def why_movie(reader: SessionReader, text: str) -> MovieWhy:
         prior_version=int(_number(tables[RESOLUTIONS_ANGSTROM[0]][0]["prior_version"]) or 0),
         total_ln_ssnr=_total(losses),
         losses=losses,
+        notes=tuple(str(whole["cause_notes"] or "").splitlines()),
     )
 
 
@@ -262,7 +275,7 @@ def why_session(reader: SessionReader) -> SessionWhy:
         for resolution in RESOLUTIONS_ANGSTROM
     }
     first = tables[RESOLUTIONS_ANGSTROM[0]]
-    losses = _losses(tables)
+    losses = _losses(tables, _words(reader))
     session = next(iter(reader.named("session").as_dicts()), {})
     prior = next(iter(reader.named("priors", {"limit": 1}).as_dicts()), None)
     oldest = min((int(_number(row["oldest_prior_version"]) or 0) for row in first), default=None)
@@ -295,6 +308,10 @@ def why_session(reader: SessionReader) -> SessionWhy:
         predictions=predictions(reader),
         weight=weight(reader),
         last_change_sd=None if prior is None else _largest(prior.get("change_sd")),
+        notes=tuple(
+            NoteCount(str(row["note"]), int(_number(row["movies"]) or 0))
+            for row in reader.named("cause_notes").as_dicts()
+        ),
     )
 
 
@@ -337,7 +354,7 @@ def weight(reader: SessionReader) -> EvidenceWeight | None:
 
 def advised(reader: SessionReader) -> tuple[Advised, ...]:
     """Frazil's own advice, best first, and how it is known."""
-    words = {str(row["name"]): str(row["words"]) for row in reader.named("causal_nodes").as_dicts()}
+    words = _words(reader)
     return tuple(
         Advised(
             factor=str(row["factor"]),
@@ -386,7 +403,12 @@ def changes(reader: SessionReader) -> tuple[Change, ...]:
     )
 
 
-def _losses(tables: dict[float, list[Row]]) -> tuple[CauseLoss, ...]:
+def _words(reader: SessionReader) -> dict[str, str]:
+    """Of the nodes of the session's causal graph."""
+    return {str(row["name"]): str(row["words"]) for row in reader.named("causal_nodes").as_dicts()}
+
+
+def _losses(tables: dict[float, list[Row]], words: dict[str, str]) -> tuple[CauseLoss, ...]:
     """By factor at each resolution; those of the total first, each by their loss at 5 A."""
     by_factor: dict[str, list[LossAt]] = {}
     for resolution, rows in tables.items():
@@ -397,13 +419,14 @@ def _losses(tables: dict[float, list[Row]]) -> tuple[CauseLoss, ...]:
             by_factor.setdefault(str(row["factor"]), []).append(entry)
     at_5 = RESOLUTIONS_ANGSTROM.index(5.0)
     found = [
-        CauseLoss(factor, cause_words(factor), factor in BESIDE_TOTAL, tuple(at)) for factor, at in by_factor.items()
+        CauseLoss(factor, FACTOR_WORDS.get(factor) or words.get(factor, factor), factor in BESIDE_TOTAL, tuple(at))
+        for factor, at in by_factor.items()
     ]
     return tuple(sorted(found, key=lambda cause: (cause.beside_total, -cause.at[at_5].loss_ln_ssnr, cause.factor)))
 
 
 def _total(losses: tuple[CauseLoss, ...]) -> tuple[float, ...]:
-    of_total = [cause for cause in losses if cause.factor in FACTORS]
+    of_total = [cause for cause in losses if not cause.beside_total]
     return tuple(sum(cause.at[i].loss_ln_ssnr for cause in of_total) for i in range(len(RESOLUTIONS_ANGSTROM)))
 
 

@@ -64,6 +64,7 @@ def _movie(found: MovieWhy) -> Iterator[str]:
     yield "Loss of ln SSNR by cause, with 95 % credible intervals"
     yield from _losses(found.losses, found.total_ln_ssnr)
     yield f"  by version {found.prior_version} of the causal prior"
+    yield from (f"  {note}" for note in found.notes)
 
 
 def _session(found: SessionWhy, *, how: bool) -> Iterator[str]:
@@ -75,6 +76,7 @@ def _session(found: SessionWhy, *, how: bool) -> Iterator[str]:
     yield f"  by version {found.losses_prior_version} of the causal prior" + (
         f" or newer (the newest is {found.prior_version})" if found.losses_prior_version != found.prior_version else ""
     )
+    yield from (f"  {said.note} ({said.movies} movies)" for said in found.notes)
     yield ""
     yield "Causes named, over all movies"
     for count in found.named:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from frazil.config.settings import Settings
 from frazil.daemon.session.epochs import MadeWith
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.store.store import Store
+from frazil.models.causal.structural_model import StructuralModel, structural_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,5 @@ class SessionContext:
     """UTC in microseconds since 1970."""
     made_with: MadeWith
     """Under which parameter hash and code version results, and what is learnt from them, are filed."""
+    causal_model: StructuralModel = field(default_factory=structural_model)
+    """The session's causal graph, read once: its file may change meanwhile."""

@@ -537,3 +537,7 @@ CREATE TABLE IF NOT EXISTS evidence_weights (
     g DOUBLE NOT NULL,                    -- of all terms together
     PRIMARY KEY (prior_version, term)
 );
+
+-- Version 16: nodes of the causal graph that a person gave an equation, and what is to be said of them in each movie.
+ALTER TABLE causal_nodes ADD COLUMN IF NOT EXISTS equation TEXT;   -- NULL: computed by what ships, given or only seen
+ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS notes TEXT;      -- one a line: not known, beyond what a loss can be

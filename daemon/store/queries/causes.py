@@ -86,6 +86,12 @@ CHANGE_POINTS = (
     "SELECT p.*, (SELECT relative_path FROM movies m WHERE m.acquired_utc_us = p.acquired_utc_us "
     f"AND {current('m')} LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
 )
+# A movie has a note a line.
+CAUSE_NOTES = (
+    "SELECT note, count(*) AS movies FROM (SELECT unnest(string_split(k.notes, chr(10))) AS note "
+    f"FROM named_causes k JOIN movies m USING (movie_id) WHERE {finished('m')} AND k.notes IS NOT NULL) "
+    "GROUP BY note ORDER BY movies DESC, note LIMIT $limit"
+)
 CAUSAL_NODES = "SELECT * FROM causal_nodes ORDER BY place"
 CAUSAL_EDGES = "SELECT * FROM causal_edges ORDER BY cause, effect"
 RESTORATIONS = (
@@ -134,6 +140,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     "evidence_weights": NamedQuery(
         "How far each epoch's evidence was allowed to move the prior, and why, newest first.",
         EVIDENCE_WEIGHTS,
+        {"limit": rows_param(20)},
+    ),
+    "cause_notes": NamedQuery(
+        "What is to be said of nodes that a person added to the causal graph, and of how many movies.",
+        CAUSE_NOTES,
         {"limit": rows_param(20)},
     ),
     "causal_nodes": NamedQuery("The causal graph: settings, mechanisms, factors.", CAUSAL_NODES, {}),

@@ -52,16 +52,25 @@ def rename_versions(connection: Connection, parameter_hash: str, code_version: s
 
 
 def replace_graph(connection: Connection, graph: nx.DiGraph) -> None:
-    """The causal graph that the session is explained with from now on."""
+    """The causal graph that the session is explained with from now on; where a person's equations are others than
+    before, the losses of all movies count as outdated."""
     nodes = [node_of(graph, name) for name in nx.lexicographical_topological_sort(graph)]
+    equations = "SELECT name, equation FROM causal_nodes WHERE equation IS NOT NULL ORDER BY name"
+    before = connection.execute(equations).fetchall()
     connection.execute("DELETE FROM causal_nodes")
     connection.execute("DELETE FROM causal_edges")
     _insert(
         connection,
         "causal_nodes",
-        [(place, node.name, node.kind, node.unit, node.words, node.source) for place, node in enumerate(nodes)],
+        [
+            (place, node.name, node.kind, node.unit, node.words, node.source, node.equation or None)
+            for place, node in enumerate(nodes)
+        ],
     )
     _insert(connection, "causal_edges", sorted(graph.edges))
+    if connection.execute(equations).fetchall() != before:
+        # Losses by other equations are of no version: all are computed again.
+        connection.execute("UPDATE named_causes SET prior_version = -1")
 
 
 def replace_losses(
@@ -99,7 +108,8 @@ def insert_losses(
     for movie_id, movie in losses:
         frequency = list(movie.frequency_per_angstrom)
         cause = movie.named_cause or None
-        named.append((movie_id, cause, movie.named_excess_ln_ssnr, movie.prior_version, particle_evidence))
+        notes = "\n".join(movie.notes) or None
+        named.append((movie_id, cause, movie.named_excess_ln_ssnr, movie.prior_version, particle_evidence, notes))
         curves += [
             (movie_id, factor, frequency, list(loss), list(sd), movie.prior_version)
             for factor, loss, sd in zip(movie.factor_names, movie.loss_ln_ssnr, movie.loss_sd, strict=True)

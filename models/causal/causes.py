@@ -17,8 +17,9 @@ from frazil.models.causal.factors import MODELLED_FACTORS, Array
 
 DRAWS = 64
 _OWN_NORMALS = ("focal_spread", "dqe_zero", "dqe_nyquist", "coma", "shift_error", "blur", "height_share", "settle")
-_LATER_NORMALS = ("ring_fall",)
-"""Of a sequence of their own: the columns before them stay what they were."""
+_LATER_NORMALS = (("ring_fall", 20180713), ("beam_motion", 20261124))
+"""Each of a sequence of its own: the columns before it stay what they were."""
+_NAMED_NORMALS = (*_OWN_NORMALS, *(name for name, _ in _LATER_NORMALS))
 COUNT_NORMALS = slice(0, 3)
 """Columns of `standard_normals` that `counts.draw` uses; one for the strength of each modelled factor follows, then
 those of `_OWN_NORMALS`."""
@@ -68,6 +69,8 @@ class CauseDraws:
     """What an intervention does: share of the setting that is left."""
     drift_removed: Array | None = None
     """(S, F) what an intervention takes off the travel in each frame, in units of the steady drift per frame."""
+    beam_motion_scale: Array | None = None
+    """(S,) what an intervention multiplies the squared travel by that is not the stage's; None: nothing."""
     transmitted_share: Array | None = None
     """(S,) of the electrons, those that lost no energy in the ice; None: as the thickness says."""
     height_spread_angstrom: Array | None = None
@@ -90,7 +93,7 @@ class CauseDraws:
 def standard_normals() -> Array:
     """(S, columns) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
     first = _sobol_normals(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), seed=20150629)
-    z = np.concatenate([first, _sobol_normals(len(_LATER_NORMALS), seed=20180713)], axis=1)
+    z = np.concatenate([first, *(_sobol_normals(1, seed) for _, seed in _LATER_NORMALS)], axis=1)
     z.flags.writeable = False
     return z
 
@@ -104,7 +107,7 @@ def _sobol_normals(columns: int, seed: int) -> Array:
 
 def normals_of(name: str) -> Array:
     """(S,) the column of a quantity that has one of its own."""
-    return standard_normals()[:, STRENGTH_NORMALS.stop + (*_OWN_NORMALS, *_LATER_NORMALS).index(name)]
+    return standard_normals()[:, STRENGTH_NORMALS.stop + _NAMED_NORMALS.index(name)]
 
 
 def centre_and_sd(draws: Array) -> tuple[Array, Array]:

@@ -80,7 +80,7 @@ class Formula:
         known = {name: quantities.get(name) for name in self.variables}
         if any(value is None for value in known.values()):
             return None
-        found = float(self.values({name: np.float64(value) for name, value in known.items()}))  # type: ignore[arg-type]
+        found = float(self.values({name: np.asarray(value, dtype=np.float64) for name, value in known.items()}))
         return found if math.isfinite(found) else None
 
     def values(self, quantities: Mapping[str, Array]) -> Array:

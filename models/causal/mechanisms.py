@@ -67,6 +67,10 @@ def motion(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
         for number, removed in enumerate(ways):
             mine = way.reshape(-1) == number
             blur[mine] = _blur_loss(evidence, k, scale[mine], removed, weight)
+    if causes.beam_motion_scale is not None:
+        # The loss goes with the squared travel, to which the stage and the beam add up.
+        by_beam = _blur_loss(evidence, k, scale, np.ones(travel_in_frames_angstrom(evidence).shape[1]))
+        blur = np.minimum(blur + (causes.beam_motion_scale - 1.0)[:, None] * by_beam, GREATEST_LOSS)
     variance = float(np.mean(np.square(evidence.shift_sd_angstrom))) if evidence.shift_sd_angstrom else 0.0
     variance += evidence.local_residual_angstrom**2 / 2
     left = (2 * np.pi * k) ** 2 * variance * np.square(causes.shift_error_scale)[:, None]

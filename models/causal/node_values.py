@@ -56,6 +56,14 @@ def _steady_drift_angstrom_per_s(world: World) -> Value:
     return np.asarray(speed * np.abs(1.0 - late) * world.causes.dose_rate_scale)
 
 
+def _beam_motion_angstrom(world: World) -> Value:
+    """Length of the path that is not the stage's steady drift."""
+    frames = len(world.evidence.shift_x_angstrom)
+    travel = mechanisms.travel_in_frames_angstrom(world.evidence, np.ones(max(frames, 1)))
+    path, scale = float(np.hypot(*travel).sum()), world.causes.beam_motion_scale
+    return path if scale is None else np.asarray(path * np.sqrt(scale))
+
+
 def _transmitted_e_per_px(world: World) -> Value:
     stated = world.evidence.exposure.stated_dose_per_frame_e_per_a2
     if not stated:
@@ -88,6 +96,7 @@ VALUES: Mapping[str, Callable[[World], Value]] = {
     "ice_thickness": lambda world: world.causes.ice_thickness_nm,
     "beam_tilt": _beam_tilt_mrad,
     "steady_drift": _steady_drift_angstrom_per_s,
+    "beam_induced_motion": _beam_motion_angstrom,
     "height_spread": _height_spread_angstrom,
     "specimen_tilt": lambda world: world.evidence.tilt_angle_deg,
     "transmitted_counts": _transmitted_e_per_px,

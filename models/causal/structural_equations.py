@@ -38,6 +38,8 @@ class StageHistory:
     """Exposures since then: longer ones give it more time."""
 
 
+_MOTION_BY_RATE_SD = 0.2
+"""Of the power of the dose rate with which squared motion by the beam may grow, from 0 up: nobody knows it."""
 NodeValue = Array | Departure | float
 
 
@@ -77,12 +79,20 @@ class World:
     def _departed(self, node: str, departure: Departure) -> World:
         if node not in DEPARTING:
             raise ValueError(f"{node} is set to a value, not against what it was")
-        causes = self.causes
+        if node != "settle_time" and departure.more:
+            raise ValueError(f"{node} can only be set to a share of what it was")
+        causes, evidence = self.causes, self.evidence
         if node in _SHARES:
-            if departure.more:
-                raise ValueError(f"{node} can only be set to a share of what it was")
             causes = causes.doing(**{_SHARES[node]: departure.share})
-        return replace(self, causes=causes, departures={**self.departures, node: departure})
+        if node == _DOSE:
+            evidence, causes = _ended_sooner(evidence, causes, departure.share)
+        return replace(self, evidence=evidence, causes=causes, departures={**self.departures, node: departure})
+
+    @property
+    def ln_dose(self) -> float:
+        """Of the electrons against those of the movie as it was taken: a loss is told against an exposure of the same
+        dose, so that what signal fewer of them bring is no loss of any factor."""
+        return float(np.log(self.departures.get(_DOSE, Departure()).share))
 
 
 SLOTS: Mapping[str, str] = {
@@ -91,13 +101,16 @@ SLOTS: Mapping[str, str] = {
     "illumination_angle": "source_half_angle_mrad",
     "focal_spread": "focal_spread_sd_angstrom",
     "steady_drift": "drift_removed",
+    "beam_induced_motion": "beam_motion_scale",
     "transmitted_counts": "transmitted_share",
     "height_spread": "height_spread_angstrom",
     "beam_tilt": "beam_tilt_rad",
 }
-"""Where `CauseDraws` keeps the value of a node. Steady drift is kept as what is taken off it."""
+"""Where `CauseDraws` keeps the value of a node. Steady drift is kept as what is taken off it, motion by
+the beam as what multiplies its square."""
 _SHARES: Mapping[str, str] = {"dose_rate": "dose_rate_scale", "image_shift": "image_shift_scale"}
-DEPARTING = (*_SHARES, "settle_time")
+_DOSE = "dose_e_per_a2"
+DEPARTING = (*_SHARES, "settle_time", _DOSE)
 """Settings that a movie's evidence holds: they are set against what they were, so that nothing is rounded."""
 
 
@@ -136,8 +149,35 @@ def _drift_removed(world: World) -> Array | None:
     )
 
 
+def _ended_sooner(evidence: MovieEvidence, causes: CauseDraws, share: float) -> tuple[MovieEvidence, CauseDraws]:
+    """The exposure ends after this share of its frames, at the same dose rate: a movie of its own."""
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"{_DOSE} can only be set to less than it was: nobody has seen the frames that would follow")
+    frames = max(round(share * evidence.frame_count), 1)
+    exposure, removed = evidence.exposure, causes.drift_removed
+    time_s = exposure.exposure_time_s
+    shorter = replace(
+        evidence,
+        shift_x_angstrom=evidence.shift_x_angstrom[:frames],
+        shift_y_angstrom=evidence.shift_y_angstrom[:frames],
+        shift_sd_angstrom=evidence.shift_sd_angstrom[:frames],
+        frame_count=frames,
+        exposure=replace(exposure, exposure_time_s=None if time_s is None else time_s * frames / evidence.frame_count),
+    )
+    return shorter, causes if removed is None else causes.doing(drift_removed=removed[:, :frames])
+
+
+def _beam_motion_scale(world: World) -> Array | None:
+    """A brighter beam may move the specimen more; that a weaker one moves it less nobody has to believe."""
+    share = world.departures.get("dose_rate", Departure()).share
+    if share <= 1.0:
+        return world.causes.beam_motion_scale
+    return np.asarray(share ** np.abs(_MOTION_BY_RATE_SD * normals_of("beam_motion")))
+
+
 EQUATIONS: Mapping[str, StructuralEquation] = {
     "steady_drift": StructuralEquation(("settle_time", "dose_rate"), _drift_removed),
+    "beam_induced_motion": StructuralEquation(("dose_rate",), _beam_motion_scale),
     "transmitted_counts": StructuralEquation(
         ("ice_thickness",), lambda world: mechanisms.transmitted_share(world.evidence, world.causes)
     ),
@@ -147,12 +187,12 @@ EQUATIONS: Mapping[str, StructuralEquation] = {
     "beam_tilt": StructuralEquation(
         ("image_shift",), lambda world: mechanisms.beam_tilt_rad(world.evidence, world.causes)
     ),
-    "motion": _loss("motion", "steady_drift"),
+    "motion": _loss("motion", "steady_drift", "beam_induced_motion", "dose_e_per_a2"),
     "radiation_damage": _loss("radiation_damage", "dose_e_per_a2"),
     "spatial_coherence": _loss("spatial_coherence", "illumination_angle", "defocus_target"),
     "temporal_coherence": _loss("temporal_coherence", "focal_spread"),
     "ice": _loss("ice", "ice_thickness", "illumination_angle", "focal_spread", "defocus_target", "dose_e_per_a2"),
-    "detector": _loss("detector"),
+    "detector": _loss("detector", "dose_e_per_a2"),
     "coincidence": _loss("coincidence", "dose_rate", "count_loss", "transmitted_counts"),
     "heterogeneity": _loss("heterogeneity"),
     "aberrations": _loss("aberrations", "beam_tilt"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.causes import CauseDraws, normals_of
+from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.draws import draw_causes
 from frazil.models.causal.factors import (
     BAND_COUNT,
@@ -49,8 +49,6 @@ _VARIED_LN = 0.2
 _DOSE_SHARES = (0.8, 0.65, 0.5)
 _LOW_PER_ANGSTROM = 1 / 15
 """By what they show here particles are found and turned: electrons that do not count at 5 A still count for that."""
-_MOTION_BY_RATE_SD = 0.2
-"""A brighter beam may move the specimen more; nobody knows by how much: as a power of the dose rate, from 0 up."""
 _CALIBRATED_SHARE = 0.2
 """Of the tilt that image shift makes, what a calibration leaves."""
 _KEPT_SHARES = (0.9, 0.75, 0.5, 0.25)
@@ -58,10 +56,9 @@ _PARALLEL_MRAD = 0.01
 _ALIGNMENT_H, _SESSION_LEFT_H = 0.25, 8.0
 """What an alignment at the column takes, and the time in which it has to pay: a night."""
 _SECONDS_PER_HOUR = 3600.0
-ADVISED_NODES = ("settle_time", "dose_rate", "ice_thickness", "illumination_angle", "image_shift")
-"""Of the graph: what advice sets."""
 _DOSE = "dose_e_per_a2"
-"""What advice sets by ending the exposure sooner: the frames that are left are a movie of their own."""
+ADVISED_NODES = ("settle_time", "dose_rate", "ice_thickness", "illumination_angle", "image_shift", _DOSE)
+"""Of the graph: what advice sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +115,6 @@ class _Option:
     """Whether the node becomes more by it."""
     told: bool = True
     """Whether the session has told of what it rests on."""
-    kept_frames: float = 1.0
-    """Share of the frames after which the exposure ends."""
 
 
 def advise(
@@ -200,7 +195,7 @@ def _mean_gain(option: _Option, movies: Sequence[MovieEvidence], prior: PriorSna
 
 def _touched(model: StructuralModel) -> list[str]:
     """Factors that some intervention changes, and a person's own: by these movies of one session differ."""
-    reached = {name for node in (*ADVISED_NODES, _DOSE) for name in model.factors_reached(node)}
+    reached = {name for node in ADVISED_NODES for name in model.factors_reached(node)}
     return sorted(reached.union(model.own_losses))
 
 
@@ -225,44 +220,17 @@ def _gains(option: _Option, worlds: Sequence[World], model: StructuralModel) -> 
     names = model.factors_reached(option.node)
     gains = []
     for world, value in zip(worlds, option.values, strict=True):
-        if option.kept_frames < 1.0:
-            gains.append(_gain_of_less(world, option.kept_frames, names, model))
-            continue
         done = world if value is None else model.done(world, option.node, value)
-        gain = np.sum([world.values[name] - done.values[name] for name in names], axis=0)
-        if option.node == "dose_rate" and option.upwards and isinstance(value, Departure):
-            gain = gain - world.values["motion"] * _more_motion(value.share)[:, None]
-        gains.append(gain)
+        gain = np.sum([world.values[name] - done.values[name] for name in names], axis=0) + done.ln_dose
+        gains.append(_less_at_low(gain) if option.node == _DOSE else gain)
     return np.array(gains)
 
 
-def _more_motion(rate_share: float) -> Array:
-    """(S,) share by which a brighter beam may raise the loss by motion, which goes with the square of the travel."""
-    power = np.abs(_MOTION_BY_RATE_SD * normals_of("coma"))  # a column that nothing else here depends on
-    return np.asarray(rate_share ** (2 * power) - 1.0)
-
-
-def _gain_of_less(world: World, share: float, names: Sequence[str], model: StructuralModel) -> Array:
-    """(S, K) if the exposure ended after this share of its frames: electrons are missing, and damage with them.
-
-    At high frequencies the last ones have little to give, at low ones they have: particles are found and turned by
-    those, so that the lesser of both gains is taken for all.
-    """
-    less = model.world(_shortened(world.evidence, share), world.causes, world.k_per_angstrom, wanted=names)
-    gain = np.sum([world.values[name] - less.values[name] for name in names], axis=0) + np.log(share)
+def _less_at_low(gain: Array) -> Array:
+    """(S, K) the lesser of the gains here and at low frequencies: the last electrons have little to give at high ones,
+    and particles are found and turned by low ones."""
     at_low = curves_at(_LOW_PER_ANGSTROM, gain)
     return np.asarray(np.minimum(gain, at_low[:, None]))
-
-
-def _shortened(movie: MovieEvidence, share: float) -> MovieEvidence:
-    frames = max(round(share * movie.frame_count), 1)
-    return replace(
-        movie,
-        shift_x_angstrom=movie.shift_x_angstrom[:frames],
-        shift_y_angstrom=movie.shift_y_angstrom[:frames],
-        shift_sd_angstrom=movie.shift_sd_angstrom[:frames],
-        frame_count=frames,
-    )
 
 
 def _gain_of_map(gains: Array, total: Array) -> Array:
@@ -348,18 +316,8 @@ def _fewer_electrons(worlds: Sequence[World], share: float, exposure_s: float) -
     dose = np.mean([world.evidence.dose_per_frame_e_per_a2 * world.evidence.frame_count for world in worlds])
     words = f"end exposures after {share * dose:.0f} of {dose:.0f} e/A2"
     shorter_s = exposure_s * (1.0 - share)
-    values: list[NodeValue | None] = [None] * len(worlds)
-    return _Option(
-        "radiation_damage",
-        _DOSE,
-        f"dose*{share:g}",
-        words,
-        values,
-        -shorter_s,
-        upwards=False,
-        told=False,
-        kept_frames=share,
-    )
+    values = [Departure(share=share)] * len(worlds)
+    return _Option("radiation_damage", _DOSE, f"dose*{share:g}", words, values, -shorter_s, upwards=False, told=False)
 
 
 def _thinner_ice(worlds: Sequence[World], pace: Pace | None) -> list[_Option]:

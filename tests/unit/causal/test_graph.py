@@ -37,6 +37,7 @@ def test_interventions_compute_what_the_graph_says_they_reach() -> None:
         "dose_rate": {"coincidence", "motion"},
         "ice_thickness": {"ice", "coincidence", "defocus_spread"},
         "image_shift": {"aberrations"},
+        "dose_e_per_a2": {"radiation_damage", "ice", "motion", "detector"},
         "illumination_angle": {"spatial_coherence", "ice"},
     }
     assert {node: set(structural_model().factors_reached(node)) for node in wanted} == wanted

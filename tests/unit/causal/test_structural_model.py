@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -97,7 +98,7 @@ def test_what_is_done_is_what_the_mechanisms_give_for_the_changed_causes(
         "illumination_angle": (thin * 1e-4, draws.doing(source_half_angle_mrad=thin * 1e-4)),
         "image_shift": (Departure(share=0.2), draws.doing(image_shift_scale=0.2)),
     }
-    assert set(wanted) == set(ADVISED_NODES)
+    assert {*wanted, "dose_e_per_a2"} == set(ADVISED_NODES)
     for node, (value, changed) in wanted.items():
         done = model.done(world, node, value)  # type: ignore[arg-type]
         for name in model.losses:
@@ -105,6 +106,47 @@ def test_what_is_done_is_what_the_mechanisms_give_for_the_changed_causes(
             expected = MECHANISMS[name](movie, draws if same else changed, BANDS)
             assert np.array_equal(done.values[name], expected), (node, name)
             assert not same or done.values[name] is world.values[name]  # not even computed again
+
+
+def test_an_exposure_that_ends_sooner_is_a_movie_of_the_frames_that_are_left(
+    known_movie: Make, learnt: PriorSnapshot
+) -> None:
+    model, movie = structural_model(), any_movie(known_movie, 4)
+    draws = draw_causes(movie, learnt)
+    world = model.world(movie, draws, BANDS, stage=StageHistory(learnt.settle_belief(), 6.0, 8.0))
+    done = model.done(world, "dose_e_per_a2", Departure(share=0.6))
+    frames = {name: getattr(movie, name)[:12] for name in ("shift_x_angstrom", "shift_y_angstrom", "shift_sd_angstrom")}
+    shorter = replace(movie, frame_count=12, exposure=replace(movie.exposure, exposure_time_s=2.4), **frames)
+    for name in model.losses:
+        assert np.array_equal(done.values[name], MECHANISMS[name](shorter, draws, BANDS)), name
+    assert done.ln_dose == np.log(0.6)
+    assert world.ln_dose == 0.0
+    assert np.all(done.values["radiation_damage"][:, -1] < world.values["radiation_damage"][:, -1])
+    # Dose and settle time at once: what waiting takes off the frames that are left.
+    both = model.done(model.done(world, "settle_time", Departure(more=5.0)), "dose_e_per_a2", Departure(share=0.6))
+    assert both.causes.drift_removed is not None
+    assert both.causes.drift_removed.shape == (64, 12)
+    for share in (0.0, 1.5):
+        with pytest.raises(ValueError, match="less than it was"):
+            model.done(world, "dose_e_per_a2", Departure(share=share))
+
+
+def test_a_brighter_beam_moves_the_specimen_and_not_the_stage(known_movie: Make) -> None:
+    """Where little is lost, losses go with the squared travel: the beam's part grows by a power of the rate from 0 up,
+    that of a steady drift does not, and a weaker beam is not believed to move it less."""
+    model, frame = structural_model(), np.arange(20)
+    jump = np.where(frame == 0, -0.2, 0.0)
+    beam = known_movie(shift_x_angstrom=tuple(jump.tolist()), shift_sd_angstrom=(0.0,) * 20)
+    stage = known_movie(shift_x_angstrom=tuple((0.02 * frame).tolist()), shift_sd_angstrom=(0.0,) * 20)
+    power = np.abs(0.2 * normals_of("beam_motion"))
+    for movie, grows in ((beam, 3.0**power), (stage, np.ones(64))):
+        world = model.world(movie, draw_causes(movie, physics_prior()), BANDS, wanted=("motion",))
+        brighter = model.done(world, "dose_rate", Departure(share=3.0))
+        assert np.allclose(brighter.values["motion"], world.values["motion"] * grows[:, None], rtol=1e-3, atol=1e-9)
+        weaker = model.done(world, "dose_rate", Departure(share=0.5))
+        assert np.array_equal(weaker.values["motion"], world.values["motion"])
+    assert "beam_induced_motion" in nx.ancestors(model.graph, "motion")
+    assert model.graph.has_edge("dose_rate", "beam_induced_motion")
 
 
 def test_surgery_cuts_the_arrows_into_what_is_set(known_movie: Make) -> None:
@@ -128,6 +170,7 @@ def test_mechanisms_read_what_has_an_arrow_to_them_and_nothing_else(known_movie:
         "illumination_angle": draws.source_half_angle_mrad * 1.5,
         "focal_spread": draws.focal_spread_sd_angstrom * 1.5,
         "steady_drift": frames * 0.5,
+        "beam_induced_motion": np.full_like(draws.blur_scale, 2.0),
         "transmitted_counts": np.full_like(draws.blur_scale, 0.5),
         "height_spread": np.full_like(draws.blur_scale, 50.0),
         "beam_tilt": np.full_like(draws.blur_scale, 1e-4),

@@ -100,6 +100,18 @@ def _is_front_door(graph: nx.DiGraph, treatment: str, outcome: str, nodes: froze
     return bool(nx.is_d_separator(without_arrows_from(graph, *nodes), set(nodes), {outcome}, {treatment}))
 
 
+def unmeasured_common_causes(
+    graph: nx.DiGraph, treatment: str, outcome: str, measured: Iterable[str]
+) -> tuple[str, ...]:
+    """What acts on both past everything that is measured, in the graph's order: no set of measured nodes closes these
+    back doors. What only stands between such a cause and one of the two is left out."""
+    hidden = set(graph) - frozenset(measured)
+    reaching_treatment = nx.ancestors(graph.subgraph(hidden | {treatment}), treatment)
+    both = reaching_treatment & nx.ancestors(graph.subgraph(hidden | {outcome}), outcome)
+    nearest = [one for one in both if not nx.descendants(graph, one) & both]
+    return _in_order(graph, nearest)
+
+
 def separating_set(graph: nx.DiGraph, one: str, other: str, measured: Iterable[str]) -> tuple[str, ...] | None:
     """The smallest set of measured nodes given which two nodes tell nothing of each other; None: there is none."""
     return next(_separators(graph, one, other, frozenset(measured)), None)

@@ -14,6 +14,7 @@ from frazil.models.causal.identification import (
     front_door_sets,
     identify,
     separating_set,
+    unmeasured_common_causes,
 )
 
 
@@ -98,6 +99,14 @@ def test_smallest_sets_are_those_that_trying_all_finds() -> None:
             ]
             found = separating_set(dag, one, other, measured)
             assert (None if found is None else len(found)) == (min(sizes) if sizes else None)
+
+
+def test_hidden_common_causes_are_those_that_nothing_measured_stands_before() -> None:
+    graph = arrows("u>x u>m m>y v>w w>x v>y x>y far>v z>x z>y")
+    assert unmeasured_common_causes(graph, "x", "y", "xyz") == ("u", "v")
+    assert unmeasured_common_causes(graph, "x", "y", "xyzm") == ("v",)
+    assert unmeasured_common_causes(graph, "x", "y", "xyzmw") == ()
+    assert identify(graph, "x", "y", "xyzmw").way is Way.BACK_DOOR
 
 
 def test_the_order_of_holes_is_held_fixed_before_settling_is_judged() -> None:

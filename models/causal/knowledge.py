@@ -18,7 +18,7 @@ from frazil.models.causal.adjustment import Design, Effect, Observed, Untold, ad
 from frazil.models.causal.causes import standard_normals
 from frazil.models.causal.factors import Array
 from frazil.models.causal.graph import listed, node_of
-from frazil.models.causal.identification import Identification, Way, identify
+from frazil.models.causal.identification import Identification, Way, identify, unmeasured_common_causes
 from frazil.models.causal.independence import broken_claim, resting_on
 from frazil.models.causal.interventions import Advice
 from frazil.models.causal.measured import DISCRETE, LEAST_WAIT_S, Measured, measured
@@ -146,9 +146,10 @@ def how_known(
         return _physics(f"no movie says its {node_of(graph, missing).words}")
     found = identify(graph, node, witness.outcome, known)
     if found.way is not Way.BACK_DOOR:
-        return _physics(
-            f"what {node_of(graph, node).words} does cannot be told apart from what acts on both and is not measured"
-        )
+        hidden = [node_of(graph, name).words for name in unmeasured_common_causes(graph, node, witness.outcome, known)]
+        both = "acts on both and is not measured" if len(hidden) < 2 else "act on both and are not measured"
+        apart = f"{listed(hidden)}, which {both}" if hidden else f"what {both}"
+        return _physics(f"what {node_of(graph, node).words} does cannot be told apart from {apart}")
     observed = observed_of(table, found)
     effect = adjusted_effect(observed)
     held = tuple(node_of(graph, name).words for name in found.nodes)

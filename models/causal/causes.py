@@ -17,7 +17,12 @@ from frazil.models.causal.factors import MODELLED_FACTORS, Array
 
 DRAWS = 64
 _OWN_NORMALS = ("focal_spread", "dqe_zero", "dqe_nyquist", "coma", "shift_error", "blur", "height_share", "settle")
-_LATER_NORMALS = (("ring_fall", 20180713), ("beam_motion", 20261124))
+_LATER_NORMALS = (
+    ("ring_fall", 20180713),
+    ("beam_motion", 20261124),
+    ("ice_motion", 20261125),
+    ("ice_particles", 20261126),
+)
 """Each of a sequence of its own: the columns before it stay what they were."""
 _NAMED_NORMALS = (*_OWN_NORMALS, *(name for name, _ in _LATER_NORMALS))
 COUNT_NORMALS = slice(0, 3)

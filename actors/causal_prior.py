@@ -53,7 +53,7 @@ class CausalPriorActor:
         """The next version from an epoch's results and what people announced before its last movie; what the evaluators
         doubt moves it less. `first`: the session's version 0, with whose forecasts those of `prior` are compared;
         `heard`: the evaluators' newest verdicts that this epoch may hear of."""
-        evidence = [result.evidence for result in results if result.evidence is not None]
+        evidence = [_counted(result) for result in results if result.evidence is not None]
         weight = evidence_weight(results, heard, len(prior.independence.failed))
         learnt = update(
             prior,
@@ -118,3 +118,10 @@ class CausalPriorActor:
             attribute(movie, prior, together, mine, self._model).losses
             for movie, mine in zip(movies, particles, strict=True)
         )
+
+
+def _counted(result: MovieResult) -> MovieEvidence:
+    """A movie's evidence with the number of its picks, where any were looked for."""
+    assert result.evidence is not None
+    count = None if result.picks.diameter_angstrom is None else len(result.picks.x_px)
+    return replace(result.evidence, particle_count=count)

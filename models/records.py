@@ -332,6 +332,8 @@ class MovieEvidence:
     exposure: ExposureFacts = field(default_factory=ExposureFacts)
     settle_time_s: float | None = None
     """Since the stage last moved; filled in where movies are brought together."""
+    particle_count: int | None = None
+    """Picks; filled in where movies are brought together. None: nothing was picked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.causal import counts, settle
+from frazil.models.causal import counts, learned_arrows, settle
 from frazil.models.causal.change_points import (
     CHANNELS,
     WINDOW_MOVIES,
@@ -24,6 +24,7 @@ from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, MODELLED_FACTO
 from frazil.models.causal.forecasts import Forecaster, compared
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import IndependenceRecord, seen, with_movies
+from frazil.models.causal.learned_arrows import ArrowSums
 from frazil.models.causal.measured import ln_dose_rate, ln_drift_speed
 from frazil.models.causal.naming import (
     lean,
@@ -67,8 +68,7 @@ def update(
     forgetting:
         0 to 1: share of what earlier movies taught that is kept, for a session that drifts slowly; 1 forgets nothing.
     announced:
-        What people say they changed at the microscope: a step there needs less to speak for it, and what it makes
-        worthless is forgotten sooner.
+        Changes that people told of: a step there needs less to speak for it, and what it ends is forgotten sooner.
     first:
         The session's version 0, which also foretells these movies; None: physics alone.
     graph:
@@ -105,6 +105,7 @@ def update(
         before=before,
         change_sd=_change_sd(prior, learnt),
         independence=_independence(prior, movies, graph or causal_graph(), changed=change is not None),
+        arrows=_arrows(prior, movies, change[0] if change else None, temper, forgetting),
         predictions=_predictions(prior, movies, first or physics, changed=change is not None),
     )
     of_now, of_then = (usual_by_root(rows, learned) for rows in (learned.window, before))
@@ -118,6 +119,15 @@ def _independence(
     if changed:
         return replace(prior.independence, waiting=())
     return with_movies(prior.independence, seen(movies), graph)
+
+
+def _arrows(
+    prior: PriorSnapshot, movies: Sequence[MovieEvidence], change: ChangePoint | None, temper: float, kept: float
+) -> ArrowSums:
+    """Another grid has other films and other particles."""
+    if change is not None and change.cause == "grid":
+        return ArrowSums()
+    return learned_arrows.with_movies(prior.arrows, movies, temper=temper, kept=kept)
 
 
 def _predictions(

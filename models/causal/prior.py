@@ -24,6 +24,7 @@ from frazil.models.causal.change_points import ChangePoint, WindowRow
 from frazil.models.causal.evidence_weight import EvidenceWeight
 from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
 from frazil.models.causal.independence import IndependenceRecord
+from frazil.models.causal.learned_arrows import ArrowSums
 from frazil.models.causal.prediction_record import PredictionRecord
 from frazil.models.records import ExposureFacts
 
@@ -95,6 +96,8 @@ class PriorSnapshot:
     """What the session has said so far of the independences that the causal graph claims."""
     predictions: PredictionRecord = field(default_factory=PredictionRecord)
     """How well versions so far foretold movies that they had not seen, since the last change."""
+    arrows: ArrowSums = field(default_factory=ArrowSums)
+    """What movies since the last change of grid say of arrows whose strength physics does not know."""
     weight: EvidenceWeight = field(default_factory=EvidenceWeight)
     """g of the epoch that made this version, and what it follows from."""
 

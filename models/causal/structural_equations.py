@@ -15,6 +15,7 @@ import numpy as np
 from frazil.models.causal import mechanisms, settle
 from frazil.models.causal.causes import CauseDraws, normals_of
 from frazil.models.causal.factors import Array
+from frazil.models.causal.learned_arrows import LearnedArrows
 from frazil.models.records import MovieEvidence
 
 
@@ -40,6 +41,8 @@ class StageHistory:
 
 _MOTION_BY_RATE_SD = 0.2
 """Of the power of the dose rate with which squared motion by the beam may grow, from 0 up: nobody knows it."""
+_MOST_LN_MOTION = 4.0
+"""Of a straight line that is drawn beyond the ice that the session has."""
 NodeValue = Array | Departure | float
 
 
@@ -56,6 +59,10 @@ class World:
     """(S, K) losses, and (S,) what a person's equations give, in the node's unit."""
     unknown: frozenset[str] = frozenset()
     """Nodes whose equation needs what this movie does not know; a loss of these is 0."""
+    arrows: LearnedArrows | None = None
+    """How strongly arrows act that the session's movies tell of; None: nothing is known of them."""
+    taken_ice_nm: Array | None = None
+    """(S,) of the movie as it was taken; None: this is it."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """By node, what a person has to be told of the value that their equation gave."""
 
@@ -87,6 +94,20 @@ class World:
         if node == _DOSE:
             evidence, causes = _ended_sooner(evidence, causes, departure.share)
         return replace(self, evidence=evidence, causes=causes, departures={**self.departures, node: departure})
+
+    @property
+    def more_ice_nm(self) -> Array | None:
+        """(S,) than the movie had; None: this is the movie as it was taken."""
+        return None if self.taken_ice_nm is None else self.causes.ice_thickness_nm - self.taken_ice_nm
+
+    @property
+    def ln_particles(self) -> Array | float:
+        """(S,) of the particles against those of the movie as it was taken, as the session has told that they go with
+        the ice."""
+        more_nm, arrows = self.more_ice_nm, self.arrows
+        if more_nm is None or arrows is None or not arrows.particles_per_nm.told:
+            return 0.0
+        return np.asarray(more_nm * arrows.particles_per_nm.draws("ice_particles"))
 
     @property
     def ln_dose(self) -> float:
@@ -168,16 +189,24 @@ def _ended_sooner(evidence: MovieEvidence, causes: CauseDraws, share: float) -> 
 
 
 def _beam_motion_scale(world: World) -> Array | None:
-    """A brighter beam may move the specimen more; that a weaker one moves it less nobody has to believe."""
-    share = world.departures.get("dose_rate", Departure()).share
-    if share <= 1.0:
+    """Squared motion, which goes with the ice and the dose rate as the session has told. Before it has: a brighter beam
+    may move the specimen more; that a weaker one moves it less nobody has to believe."""
+    share, more_nm, arrows = world.departures.get("dose_rate", Departure()).share, world.more_ice_nm, world.arrows
+    ln_scale: Array | float = 0.0
+    if arrows is not None and arrows.motion_by_ln_rate.told:
+        ln_scale = 2.0 * arrows.motion_by_ln_rate.draws("beam_motion") * np.log(share)
+    elif share > 1.0:
+        ln_scale = np.abs(_MOTION_BY_RATE_SD * normals_of("beam_motion")) * np.log(share)
+    if arrows is not None and more_nm is not None and arrows.motion_per_nm.told:
+        ln_scale = ln_scale + 2.0 * arrows.motion_per_nm.draws("ice_motion") * more_nm
+    if not np.any(ln_scale):
         return world.causes.beam_motion_scale
-    return np.asarray(share ** np.abs(_MOTION_BY_RATE_SD * normals_of("beam_motion")))
+    return np.asarray(np.exp(np.clip(ln_scale, -_MOST_LN_MOTION, _MOST_LN_MOTION)))
 
 
 EQUATIONS: Mapping[str, StructuralEquation] = {
     "steady_drift": StructuralEquation(("settle_time", "dose_rate"), _drift_removed),
-    "beam_induced_motion": StructuralEquation(("dose_rate",), _beam_motion_scale),
+    "beam_induced_motion": StructuralEquation(("dose_rate", "ice_thickness"), _beam_motion_scale),
     "transmitted_counts": StructuralEquation(
         ("ice_thickness",), lambda world: mechanisms.transmitted_share(world.evidence, world.causes)
     ),

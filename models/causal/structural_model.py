@@ -8,6 +8,7 @@ again with the same draws, so that the difference is the intervention's alone.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.factors import ALL_FACTORS, Array
 from frazil.models.causal.graph import causal_graph, factors_reached, graph_of, node_of
+from frazil.models.causal.learned_arrows import LearnedArrows
 from frazil.models.causal.node_equation import node_equation
 from frazil.models.causal.node_values import REPLACEABLE
 from frazil.models.causal.nodes import Node, refused
@@ -80,14 +82,17 @@ class StructuralModel:
         k_per_angstrom: Array,
         *,
         stage: StageHistory | None = None,
+        arrows: LearnedArrows | None = None,
         wanted: Collection[str] | None = None,
     ) -> World:
         """A movie as it was taken, with the values of the `wanted` nodes (None: all) and of what they follow from."""
-        world = World(evidence, causes, k_per_angstrom, stage)
+        world = World(evidence, causes, k_per_angstrom, stage, arrows=arrows)
         return self._computed(world, self._order if wanted is None else self._leading_to(frozenset(wanted)))
 
     def done(self, world: World, node: str, value: NodeValue) -> World:
         """The movie under do(node := value); what leads to no loss is not computed."""
+        if world.taken_ice_nm is None:
+            world = replace(world, taken_ice_nm=world.causes.ice_thickness_nm)
         return self._computed(world.with_value(node, value).told(node, "", known=True), self._downstream(node))
 
     def _leading_to(self, wanted: frozenset[str]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def test_interventions_compute_what_the_graph_says_they_reach() -> None:
     wanted = {
         "settle_time": {"motion"},
         "dose_rate": {"coincidence", "motion"},
-        "ice_thickness": {"ice", "coincidence", "defocus_spread"},
+        "ice_thickness": {"ice", "coincidence", "defocus_spread", "motion"},
         "image_shift": {"aberrations"},
         "dose_e_per_a2": {"radiation_damage", "ice", "motion", "detector"},
         "illumination_angle": {"spatial_coherence", "ice"},

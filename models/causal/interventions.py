@@ -25,6 +25,7 @@ from frazil.models.causal.factors import (
     curves_at,
 )
 from frazil.models.causal.information import LEAST_MOVIES, has_told
+from frazil.models.causal.learned_arrows import learned
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
 from frazil.models.causal.moved_resolution import CREDIBLE, fall_of_signal_angstrom2, moved_angstrom
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
@@ -204,13 +205,14 @@ def _worlds(
 ) -> list[World]:
     """Every movie as it was taken."""
     bands, touched, belief = band_frequencies_per_angstrom(), _touched(model), prior.settle_belief()
+    arrows = learned(prior.arrows)
     stages = [
         StageHistory(belief, settled_s, before_s)
         for settled_s, before_s in zip(settle.settled_of(movies), settle.exposed_before_s(movies), strict=True)
     ]
     drawn = [_with_tilt(movie, draw_causes(movie, prior), together) for movie in movies]
     return [
-        model.world(movie, draws, bands, stage=stage, wanted=touched)
+        model.world(movie, draws, bands, stage=stage, arrows=arrows, wanted=touched)
         for movie, draws, stage in zip(movies, drawn, stages, strict=True)
     ]
 
@@ -221,7 +223,8 @@ def _gains(option: _Option, worlds: Sequence[World], model: StructuralModel) -> 
     gains = []
     for world, value in zip(worlds, option.values, strict=True):
         done = world if value is None else model.done(world, option.node, value)
-        gain = np.sum([world.values[name] - done.values[name] for name in names], axis=0) + done.ln_dose
+        gain = np.sum([world.values[name] - done.values[name] for name in names], axis=0)
+        gain = gain + done.ln_dose + np.reshape(done.ln_particles, (-1, 1))
         gains.append(_less_at_low(gain) if option.node == _DOSE else gain)
     return np.array(gains)
 

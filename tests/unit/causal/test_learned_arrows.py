@@ -110,7 +110,10 @@ def test_the_error_of_the_ice_does_not_make_slopes_flat_and_sure(known_movie: Ma
     ]
     assert sum(inside(slope, -0.04) for slope in found) >= 17
     assert np.mean([slope.mean for slope in found]) == pytest.approx(-0.04, abs=0.004)
-    even = [slopes(session(known_movie, seed, motion_per_nm=-0.02, ice_ln_sd=0.02)).motion_per_nm for seed in range(1000, 1020)]
+    even = [
+        slopes(session(known_movie, seed, motion_per_nm=-0.02, ice_ln_sd=0.02)).motion_per_nm
+        for seed in range(1000, 1020)
+    ]
     assert all(slope.sd > 0.3 * MOTION_PER_NM_SD for slope in even), "even ice tells nothing of what thinner ice does"
     assert sum(inside(slope, -0.02) for slope in even) >= 17
 

@@ -1,0 +1,99 @@
+"""Why a hole, what is left in a square, and what to do now: in sentences for whoever sits at the microscope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from frazil.models.targets.choice import Choice
+from frazil.models.targets.probing import Situation
+from frazil.models.targets.records import RankedTarget, SquareOutlook
+
+DONE_SHARE = 0.9
+"""Of what a grid can give: from here on it is called done."""
+
+
+def share_words(value: float, low: float, high: float) -> str:
+    """
+    >>> share_words(0.83, 0.7, 0.914)
+    '83 % (70 to 91)'
+    """
+    return f"{100 * value:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def holes_words(count: int) -> str:
+    """
+    >>> holes_words(1), holes_words(12)
+    ('1 hole', '12 holes')
+    """
+    return "1 hole" if count == 1 else f"{count} holes"
+
+
+def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -> SquareOutlook:
+    """The same with its sentence."""
+    name = f"square {square.name or square.square_id or 'without a name'}"
+    if not square.left:
+        return replace(square, words=f"{name}: nothing is left")
+    said = (
+        f"{name}: {share_words(square.usable, square.usable_low, square.usable_high)} of its {holes_words(square.left)}"
+    )
+    said += f" left expected below {usable_angstrom:g} A"
+    if square.exposed:
+        said += f"; {square.usable_so_far} of {square.exposed} so far"
+    else:
+        said += "; none shot yet"
+    if here:
+        said += f"; leave after {square.worth_taking} more" if square.worth_taking else "; leave now"
+    elif square.worth_taking:
+        said += f"; {square.worth_taking} worth the time"
+    else:
+        said += "; not worth the way as it looks now"
+    return replace(square, words=said)
+
+
+def reason_of(
+    now: Situation, choice: Choice | None, hole: int, usable: float, ends: tuple[float, float], picked: bool
+) -> str:
+    """Of one exposure in the list."""
+    chance = f"usable with {share_words(usable, *ends)}"
+    if picked:
+        return f"picked by a person; {chance}"
+    if choice is None:
+        return chance
+    stop, square = int(now.holes.stop[hole]), int(now.holes.square[hole])
+    if choice.probe is not None and stop == choice.probe.stop and usable <= now.moves.hole * choice.price:
+        return f"to look: {holes_words(choice.probe.looks)} here tell what its square is like; {chance}"
+    price = f"{100 * choice.price * now.moves.hole:.0f} % is what its time could bring elsewhere"
+    if stop == now.here.stop:
+        return f"next hole at this position; {chance}, {price}"
+    if square == now.here.square:
+        return f"another position in this square; {chance}, {price}"
+    if choice.probe is not None and stop == choice.probe.stop:
+        return f"a square that looks better, {holes_words(choice.probe.looks)} to be sure; {chance}"
+    return f"a square worth the way; {chance}, {price}"
+
+
+def verdict_of(
+    choice: Choice | None,
+    ranked: Sequence[RankedTarget],
+    squares: Sequence[SquareOutlook],
+    taken: float,
+    minutes: float,
+) -> str:
+    """What to do now."""
+    if choice is None or not ranked:
+        return "Nothing is left to shoot on this grid."
+    if taken >= DONE_SHARE:
+        return f"This grid is done: {100 * taken:.0f} % of what it can give is taken."
+    first = ranked[0]
+    square = next((one for one in squares if one.square_id == (first.square_id or "")), None)
+    name = (square.name or square.square_id) if square is not None else ""
+    more = f" {choice.expected:.0f} more usable exposures expected in {minutes / 60:.1f} h." if choice.expected else ""
+    if first.picked:
+        return f"Take what was picked first: {first.name}.{more}"
+    if choice.kind == "look" and choice.probe is not None:
+        return f"Look at square {name} next: {holes_words(choice.probe.looks)} there tell whether it is worth staying.{more}"
+    if choice.kind == "square":
+        return f"Go to square {name}.{more}"
+    left = square.worth_taking if square is not None else 0
+    return f"Stay in square {name}: {holes_words(left)} more are worth their time there.{more}"

@@ -57,6 +57,7 @@ CLAIMS = {
     "throughput": "throughput.bench",
     "tui_50k": "screen.tui_50k",
     "value_weights": "evaluators.value_weights",
+    "where_next": "where_next.bench",
     "whole_4k_movie": "throughput.whole_4k_movie",
 }
 """What each benchmark is called, here and in benchmarks/results, and the module that measures it."""

@@ -1,4 +1,4 @@
-"""A grid of which every hole was shot: its places as frazil knows them before, and apart from them what each shot gave."""
+"""A grid of which every hole was shot: its places as they are known before, and apart from them what each shot gave."""
 
 from __future__ import annotations
 

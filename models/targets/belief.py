@@ -3,7 +3,7 @@ of features, scatter.
 
 For one set of widths of these levels everything is normal and exact (`levels`, `fields`). The widths themselves are not
 known: a grid of sets is weighed by its prior times the likelihood of the session's outcomes, and all that is told is
-the mixture of the sets that hold nearly all of the weight. No set is ever picked (empirical Bayes with the uncertainty
+the mixture of twelve sets that stand for equal parts of the weight. No set is ever picked (empirical Bayes with the uncertainty
 kept; Gelman et al. 2013, ch. 5).
 """
 
@@ -17,17 +17,17 @@ import numpy as np
 from scipy.special import ndtr
 
 from frazil.models.targets.features import Columns, Hypothesis
-from frazil.models.targets.fields import Scatter, Solved, Stack, krige, solved, stacked
+from frazil.models.targets.fields import Scatter, Solved, krige, solved, stacked
 from frazil.models.targets.layout import Holes
-from frazil.models.targets.levels import Told, collapse, common, gather, level_of, restore, top
-from frazil.models.targets.outcomes import Array, Seen
+from frazil.models.targets.levels import Index, Told, collapse, common, gather, level_of, restore, top
+from frazil.models.targets.outcomes import SURPRISE, Array, Seen
 
 SCATTERS = tuple(Scatter(sd, share * sd, 1.5) for sd in (0.2, 0.3, 0.45) for share in (0.1, 0.6))
 PATCH_SDS = (0.06, 0.15, 0.3)
-SQUARE_SDS = (0.1, 0.25, 0.5)
-AREA_SDS = (0.05, 0.25)
-_WEIGHT_TOLD = 0.95
-_MOST_SETS = 8
+SQUARE_SDS = (0.08, 0.5, 0.9)
+AREA_SDS = (0.05, 0.5)
+TOLD = 12
+"""Sets from which everything is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,15 @@ class Outlook:
     patch_variance: Array
     """(patches,) of the patch's level, with what is above it."""
 
-    def below(self, limit: float = 0.0) -> Array:
-        """Probability of each hole to give less than `limit`."""
-        return np.asarray(ndtr((limit - self.mean) / np.sqrt(self.level_variance + self.scatter_sd**2)))
+    def usable(self) -> Array:
+        """Probability of each hole to give less than 0, surprises included."""
+        foreseen = ndtr(-self.mean / np.sqrt(self.level_variance + self.scatter_sd**2))
+        return np.asarray(0.5 * SURPRISE + (1.0 - SURPRISE) * foreseen)
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """All fits that matter, the likeliest first; weights sum to 1."""
+    """Fits whose weights sum to 1."""
 
     holes: Holes
     columns: Columns
@@ -118,16 +119,27 @@ def learn(holes: Holes, columns: Columns, seen: Seen, hypotheses: Sequence[Hypot
     stack = stacked(seen.hole, seen.value, holes.patch, holes.place, columns.value, len(holes.square_of_patch))
     found = [one for scatter in SCATTERS for one in _sets(holes, solved(stack, scatter), len(seen.hole), hypotheses)]
     ln_weights = np.concatenate([one.ln_weight for one in found])
-    order = np.argsort(-ln_weights, kind="stable")
-    weights = np.exp(ln_weights[order] - ln_weights[order[0]])
-    weights /= weights.sum()
-    count = min(int(np.searchsorted(np.cumsum(weights), _WEIGHT_TOLD)) + 1, _MOST_SETS)
-    kept = weights[:count] / weights[:count].sum()
+    weights = np.exp(ln_weights - ln_weights.max())
+    chosen, times = np.unique(_representatives(found, weights / weights.sum()), return_counts=True)
     fits = tuple(
-        _told(holes, float(weight), found[at // len(_WIDTHS)], at % len(_WIDTHS))
-        for weight, at in zip(kept, order[:count].tolist(), strict=True)
+        _told(holes, float(count) / TOLD, found[at // len(_WIDTHS)], at % len(_WIDTHS))
+        for at, count in zip(chosen.tolist(), times.tolist(), strict=True)
     )
     return Belief(holes, columns, fits)
+
+
+def _representatives(found: Sequence[_Sets], weights: Array) -> Index:
+    """(TOLD,) sets at evenly spaced parts of the weight, like ones side by side: the largest alone would all be alike."""
+    named = sorted({one.hypothesis for one in found})
+    hypothesis = np.repeat([named.index(one.hypothesis) for one in found], len(_WIDTHS))
+    scatter = np.repeat([one.solved.scatter.sd for one in found], len(_WIDTHS))
+    square, area, patch = (
+        np.tile([getattr(one, key) for one in _WIDTHS], len(found)) for key in ("square", "area", "patch")
+    )
+    order = np.lexsort((scatter, patch, area, square, hypothesis))
+    parts = (np.arange(TOLD) + 0.5) / TOLD
+    place = np.minimum(np.searchsorted(np.cumsum(weights[order]), parts), len(order) - 1)
+    return np.asarray(order[place])
 
 
 def _sets(holes: Holes, base: Solved, outcomes: int, hypotheses: Sequence[Hypothesis]) -> Iterator[_Sets]:
@@ -182,4 +194,4 @@ def _outlook(holes: Holes, columns: Columns, fit: Fit) -> Outlook:
 
 def _variance(told: Told, covariance: Array) -> Array:
     """Of the units' levels; for patches and squares without outcomes that of a new one."""
-    return ((told.row @ covariance) * told.row).sum(axis=1) + told.own
+    return np.asarray(((told.row @ covariance) * told.row).sum(axis=1) + told.own)

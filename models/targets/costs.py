@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def learnt_moves(holes: Holes, outcomes: Sequence[Outcome]) -> MoveMinutes:
     """Mean minutes of each kind of move; a farther move costs no less than a nearer one."""
     shots = shot_order(holes, outcomes)
     times: dict[str, list[float]] = {kind: [] for kind in MOVES}
-    for (start, before), (end, after) in zip(shots, shots[1:], strict=False):
+    for (start, before), (end, after) in pairwise(shots):
         if end > start and before != after:
             times[kind_of_move(holes, before, after)].append((end - start) / 60e6)
     return _ascending({kind: _mean_minutes(times[kind], getattr(USUAL, kind)) for kind in MOVES})

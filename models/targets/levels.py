@@ -31,7 +31,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Posterior of the units of a level, as they follow from the grid's: t = start + row . (mean, slopes) + N(0, own)."""
+    """Posterior of a level's units, as it follows from the grid's: t = start + row . (mean, slopes) + N(0, own)."""
 
     start: Array
     """(units,)"""
@@ -104,4 +104,4 @@ def common(
     mean = (covariance @ linear[..., None])[..., 0]
     square = said[..., -1, -1] + float((prior_mean**2 / prior_sd**2).sum()) - (linear * mean).sum(axis=-1)
     ln_all = ln_determinant + np.linalg.slogdet(precision)[1] + 2.0 * float(np.log(prior_sd).sum())
-    return mean, covariance, -0.5 * (square + ln_all + outcomes * np.log(2.0 * np.pi))
+    return mean, np.asarray(covariance, dtype=np.float64), -0.5 * (square + ln_all + outcomes * np.log(2.0 * np.pi))

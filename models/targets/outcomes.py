@@ -17,6 +17,9 @@ import numpy.typing as npt
 from frazil.models.targets.records import Outcome
 
 LIMIT_LN = math.log(2.0)
+SURPRISE = 0.05
+"""Share of exposures that fail or succeed whatever was to be expected (a jump of the stage, a crystal of ice, a fit that
+went astray): half of them are usable."""
 _SAID_LN = 0.3
 """Where an exposure stands at least that a person or a cut calls usable or not against its resolution."""
 
@@ -49,7 +52,7 @@ def ln_ratio(outcome: Outcome, usable_angstrom: float) -> float | None:
 
 
 def effective_signal(outcome: Outcome) -> float | None:
-    """Particles, each counted by the share of its SSNR at the target resolution that is left: particles * exp(-loss)."""
+    """Particles, each counted by the share of its SSNR at the target resolution that is left."""
     if outcome.loss_ln is None or (outcome.particles is not None and outcome.particles < 0.0):
         return None
     return (1.0 if outcome.particles is None else outcome.particles) * math.exp(-outcome.loss_ln)

@@ -67,7 +67,7 @@ def outlooks_of(places: Arranged, outcomes: Sequence[Outcome], settings: TargetS
     seen = seen_resolution(outcomes, holes.index, settings.usable_angstrom)
     belief = learn(holes, columns, seen, columns.hypotheses())
     outlooks = belief.outlooks()
-    usable = np.asarray(sum(one.weight * one.below() for one in outlooks))
+    usable = np.asarray(sum(one.weight * one.usable() for one in outlooks))
     signal = _signal(places, outcomes, settings)
     weight = np.ones(len(usable))
     if settings.value == "effective_signal" and signal is not None:

@@ -18,7 +18,7 @@ import numpy as np
 from frazil.models.compiled import compiled
 from frazil.models.targets.layout import Flags, Holes
 from frazil.models.targets.levels import Index
-from frazil.models.targets.outcomes import Array
+from frazil.models.targets.outcomes import SURPRISE, Array
 from frazil.models.targets.price import Here, Worth
 from frazil.models.targets.records import MoveMinutes
 
@@ -72,7 +72,8 @@ def _after(
         left = max(variance[hole] - move * move, 1e-6)
         scale = 1.0 / math.sqrt(2.0 * left)
         for number in range(len(nodes)):
-            value = weight[hole] * 0.5 * math.erfc((mean[hole] + move * nodes[number]) * scale)
+            foreseen = 0.5 * math.erfc((mean[hole] + move * nodes[number]) * scale)
+            value = weight[hole] * (0.5 * SURPRISE + (1.0 - SURPRISE) * foreseen)
             for price in range(len(charge)):
                 gain = value - charge[price]
                 if gain <= 0.0:

@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from frazil.models.targets.layout import Holes
 from frazil.models.targets.levels import Index
-from frazil.models.targets.outcomes import Array
+from frazil.models.targets.outcomes import SURPRISE, Array
 from frazil.models.targets.probing import Forecast
 
 TEN_PERCENT = 1.2815515655446004
@@ -39,7 +39,10 @@ def usable_interval(forecast: Forecast, hole: Index) -> tuple[Array, Array]:
     """80 % interval of each hole's probability: what more exposures around it could make of it."""
     scatter = forecast.scatter_variance
     level = np.sqrt(np.maximum(forecast.variance[hole] - scatter, 1e-6))
-    ends = [ndtr(-(forecast.mean[hole] + sign * TEN_PERCENT * level) / np.sqrt(scatter)) for sign in (1.0, -1.0)]
+    ends = [
+        _with_surprise(ndtr(-(forecast.mean[hole] + sign * TEN_PERCENT * level) / np.sqrt(scatter)))
+        for sign in (1.0, -1.0)
+    ]
     return np.asarray(ends[0]), np.asarray(ends[1])
 
 
@@ -56,8 +59,8 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
     mean = np.zeros(squares)
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
         at = -(forecast.mean[hole] + move * node) / left
-        chance = ndtr(at)
-        slope = np.exp(-0.5 * at**2) / (np.sqrt(2 * np.pi) * left)
+        chance = _with_surprise(ndtr(at))
+        slope = (1.0 - SURPRISE) * np.exp(-0.5 * at**2) / (np.sqrt(2 * np.pi) * left)
         middle = np.bincount(square, chance, squares) / divisor
         single = np.bincount(square, chance * (1.0 - chance), squares) / divisor**2
         shared = np.bincount(patch, slope, patches) ** 2 * of_patch
@@ -68,6 +71,10 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
     ends = [_quantile(chance_below, level) for level in (0.1, 0.9)]
     none = np.where(count > 0, 0.0, np.nan)
     return Shares(count.astype(np.intp), mean + none, ends[0] + none, ends[1] + none)
+
+
+def _with_surprise(chance: Array) -> Array:
+    return np.asarray(0.5 * SURPRISE + (1.0 - SURPRISE) * chance)
 
 
 def _quantile(chance_below: Array, level: float) -> Array:

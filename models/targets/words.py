@@ -92,7 +92,7 @@ def verdict_of(
     if first.picked:
         return f"Take what was picked first: {first.name}.{more}"
     if choice.kind == "look" and choice.probe is not None:
-        return f"Look at square {name} next: {holes_words(choice.probe.looks)} there tell whether it is worth staying.{more}"
+        return f"Look at square {name} next: {holes_words(choice.probe.looks)} tell whether to stay there.{more}"
     if choice.kind == "square":
         return f"Go to square {name}.{more}"
     left = square.worth_taking if square is not None else 0

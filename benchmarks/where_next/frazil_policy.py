@@ -14,7 +14,7 @@ from frazil.models.targets.records import MoveMinutes, Outcome, TargetSettings
 
 ASKED_EACH = 24
 """Until so many exposures are made frazil is asked after each,"""
-ASKED_EVERY = 3
+ASKED_EVERY = 4
 """and later after so many, as results come late in a session, too."""
 KEPT_AT = 60
 """Exposures after which what frazil expects is kept, to be held against the truth."""

@@ -30,7 +30,7 @@ class Simulated:
 
 
 def simulated(law: str, seed: int, areas: int = 4, squares: int = 3, patches: int = 6) -> Simulated:
-    """Areas of squares of patches of 25 holes; a prediction from each hole's image with a rank correlation of some 0.7."""
+    """Areas of squares of patches of 25 holes, with a prediction from each hole's image."""
     chance = np.random.default_rng([seed, LAWS.index(law)])
     targets: list[GridTarget] = []
     rows: list[tuple[int, int, int, float, float, float, float]] = []
@@ -58,7 +58,10 @@ def simulated(law: str, seed: int, areas: int = 4, squares: int = 3, patches: in
     bare = Grid(tuple(targets), ids, area, square, patch, np.full(len(ids), np.nan), truth)
     predicted = 6.0 * np.exp(0.8 * expected + chance.normal(0.0, 0.25, len(ids)))
     loss = 1.0 + 0.8 * expected + chance.normal(0.0, 0.2, len(ids))
-    particles = 120.0 * np.exp(0.7 * expected + chance.normal(0.0, 0.25, len(ids)))
+    crowd = (
+        chance.normal(0.0, 0.25, int(square.max()) + 1)[square] + chance.normal(0.0, 0.15, int(patch.max()) + 1)[patch]
+    )
+    particles = 120.0 * np.exp(0.3 * expected + crowd + chance.normal(0.0, 0.2, len(ids)))
     return Simulated(bare.with_predictions(predicted), particles, loss)
 
 
@@ -76,7 +79,8 @@ def _resolutions(
     expected = expected + chance.normal(0.0, 0.2, int(area.max()) + 1)[area]
     if law == "gradient":
         expected = 0.15 * (area - area.mean()) + 0.6 * (place[:, 2] - 0.5) + 0.08 * (place[:, 0] - 2.0)
-    scatter = chance.standard_t(3, len(square)) * 0.2 if law == "heavy" else chance.normal(0.0, 0.28, len(square))
+    expected = expected + chance.normal(0.0, 0.2, len(square))
+    scatter = chance.standard_t(3, len(square)) * 0.17 if law == "heavy" else chance.normal(0.0, 0.22, len(square))
     value = expected + scatter
     if law == "failures":
         value = np.where(chance.random(len(square)) < 1 / 6, 0.8, value)

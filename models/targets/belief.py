@@ -3,8 +3,8 @@ of features, scatter.
 
 For one set of widths of these levels everything is normal and exact (`levels`, `fields`). The widths themselves are not
 known: a grid of sets is weighed by its prior times the likelihood of the session's outcomes, and all that is told is
-the mixture of twelve sets that stand for equal parts of the weight. No set is ever picked (empirical Bayes with the uncertainty
-kept; Gelman et al. 2013, ch. 5).
+the mixture of twelve sets that stand for equal parts of the weight. No set is ever picked (empirical Bayes with the
+uncertainty kept; Gelman et al. 2013, ch. 5).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from frazil.models.targets.outcomes import SURPRISE, Array, Seen
 
 SCATTERS = tuple(Scatter(sd, share * sd, 1.5) for sd in (0.2, 0.3, 0.45) for share in (0.1, 0.6))
 PATCH_SDS = (0.06, 0.15, 0.3)
-SQUARE_SDS = (0.08, 0.5, 0.9)
-AREA_SDS = (0.05, 0.5)
+SQUARE_SDS = (0.1, 0.25, 0.5)
+AREA_SDS = (0.05, 0.25)
 TOLD = 12
 """Sets from which everything is told."""
 
@@ -129,14 +129,12 @@ def learn(holes: Holes, columns: Columns, seen: Seen, hypotheses: Sequence[Hypot
 
 
 def _representatives(found: Sequence[_Sets], weights: Array) -> Index:
-    """(TOLD,) sets at evenly spaced parts of the weight, like ones side by side: the largest alone would all be alike."""
+    """(TOLD,) sets at evenly spaced parts of the weight, like ones side by side: the largest would all be alike."""
     named = sorted({one.hypothesis for one in found})
     hypothesis = np.repeat([named.index(one.hypothesis) for one in found], len(_WIDTHS))
     scatter = np.repeat([one.solved.scatter.sd for one in found], len(_WIDTHS))
-    square, area, patch = (
-        np.tile([getattr(one, key) for one in _WIDTHS], len(found)) for key in ("square", "area", "patch")
-    )
-    order = np.lexsort((scatter, patch, area, square, hypothesis))
+    widths = np.tile([(one.square, one.area, one.patch) for one in _WIDTHS], (len(found), 1))
+    order = np.lexsort((scatter, widths[:, 2], widths[:, 1], widths[:, 0], hypothesis))
     parts = (np.arange(TOLD) + 0.5) / TOLD
     place = np.minimum(np.searchsorted(np.cumsum(weights[order]), parts), len(order) - 1)
     return np.asarray(order[place])

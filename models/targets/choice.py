@@ -19,7 +19,7 @@ from frazil.models.targets.price import Here, best_total, price_grid, total_from
 from frazil.models.targets.probing import Forecast, Probe, Situation, best_probe, way_minutes
 from frazil.models.targets.records import MoveMinutes
 
-_LOOKING_PAYS = 1e-3
+_LOOKING_PAYS = 0.03
 """By so large a share a look has to bring more than the plan."""
 
 

@@ -18,8 +18,8 @@ from frazil.models.targets.records import Outcome
 
 LIMIT_LN = math.log(2.0)
 SURPRISE = 0.05
-"""Share of exposures that fail or succeed whatever was to be expected (a jump of the stage, a crystal of ice, a fit that
-went astray): half of them are usable."""
+"""Share of exposures that fail or succeed whatever was to be expected (a jump of the stage, a crystal of ice, a fit
+gone astray): half of them are usable."""
 _SAID_LN = 0.3
 """Where an exposure stands at least that a person or a cut calls usable or not against its resolution."""
 

@@ -76,7 +76,7 @@ def outlooks_of(places: Arranged, outcomes: Sequence[Outcome], settings: TargetS
 
 
 def _signal(places: Arranged, outcomes: Sequence[Outcome], settings: TargetSettings) -> Signal | None:
-    """None: no exposure has told one. Features have no expected slopes here, whatever they foretell of the resolution."""
+    """None: no exposure has told one. No slopes are expected here of what foretells the resolution."""
     seen = seen_signal(outcomes, places.holes.index, settings.usable_angstrom)
     if not len(seen.hole):
         return None
@@ -151,7 +151,7 @@ def _ranked(
     known: Outlooks, now: Situation, choice: Choice | None, listed: Sequence[int], picked: set[int]
 ) -> tuple[RankedTarget, ...]:
     hole: Index = np.array(listed, dtype=np.intp)
-    low, high = usable_interval(known.forecast, hole)
+    ends = list(zip(*(part.tolist() for part in usable_interval(known.forecast, hole)), strict=True))
     found, here, holes = [], now.here, now.holes
     for rank, one in enumerate(listed, 1):
         minutes = way_minutes(here, holes, int(holes.stop[one]), now.moves)
@@ -159,9 +159,9 @@ def _ranked(
         signal = _signal_ends(known.signal, one)
         found.append(RankedTarget(
             rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square[one])] or None,
-            holes.stop_ids[int(holes.stop[one])] or None, float(known.usable[one]), float(low[rank - 1]),
-            float(high[rank - 1]), *signal, minutes,
-            reason_of(now, choice, one, float(known.usable[one]), (float(low[rank - 1]), float(high[rank - 1])), one in picked),
+            holes.stop_ids[int(holes.stop[one])] or None, float(known.usable[one]), *ends[rank - 1],
+            *signal, minutes,
+            reason_of(now, choice, one, float(known.usable[one]), ends[rank - 1], one in picked),
             one in picked,
         ))  # fmt: skip
     return tuple(found)

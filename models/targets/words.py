@@ -96,4 +96,4 @@ def verdict_of(
     if choice.kind == "square":
         return f"Go to square {name}.{more}"
     left = square.worth_taking if square is not None else 0
-    return f"Stay in square {name}: {holes_words(left)} more are worth their time there.{more}"
+    return f"Stay in square {name}: leave after {holes_words(left)} more.{more}"

@@ -22,6 +22,9 @@ from frazil.models.targets.records import MoveMinutes
 _LOOKING_PAYS = 0.03
 """By so large a share a look has to bring more than the plan."""
 
+_LEAST_SHARE = 0.15
+"""Of the best hole's worth: what is worth less comes last, even where there is time for everything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -73,6 +76,7 @@ def choose(now: Situation) -> Choice | None:
         expected, price = probe.worth, probe.price
     else:
         probe = None
+    price = max(price, _LEAST_SHARE * float(now.value[now.open_hole].max()) / now.moves.hole)
     at = min(int(np.searchsorted(prices, price)), len(prices) - 1)
     best = _best_of(now, now.holes.stop == now.here.stop)
     if best is not None and (now.value[best] > now.moves.hole * price or (probe and probe.stop == now.here.stop)):

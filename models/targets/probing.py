@@ -59,26 +59,22 @@ class Probe:
 
 
 @compiled
-def _after(
-    members: Index, mean: Array, variance: Array, weight: Array, taken: Flags, slot: Index, at: int,
-    move_stop: float, move_square: float, nodes: Array, charge: Array, out: Array,
-) -> None:  # fmt: skip
-    """Worth of the stops of a square, their holes moved: out (nodes, stops of the square, prices); `charge` ascends."""
-    for one in range(len(members)):
-        hole = members[one]
-        if taken[one]:
-            continue
-        move = move_stop if slot[one] == at else move_square
-        left = max(variance[hole] - move * move, 1e-6)
-        scale = 1.0 / math.sqrt(2.0 * left)
+def _after(table: Array, slot: Index, nodes: Array, charge: Array, out: Array) -> None:
+    """Worth of the stops of a square, their holes moved: out (nodes, stops of the square, prices); `charge` ascends.
+
+    `table` (holes, 4): mean, variance, weight, and by how much one deviation of what is heard moves the mean.
+    """
+    for hole in range(len(table)):
+        mean, variance, weight, move = table[hole]
+        scale = 1.0 / math.sqrt(2.0 * max(variance - move * move, 1e-6))
         for number in range(len(nodes)):
-            foreseen = 0.5 * math.erfc((mean[hole] + move * nodes[number]) * scale)
-            value = weight[hole] * (0.5 * SURPRISE + (1.0 - SURPRISE) * foreseen)
+            foreseen = 0.5 * math.erfc((mean + move * nodes[number]) * scale)
+            value = weight * (0.5 * SURPRISE + (1.0 - SURPRISE) * foreseen)
             for price in range(len(charge)):
                 gain = value - charge[price]
                 if gain <= 0.0:
                     break
-                out[number, slot[one], price] += gain
+                out[number, slot[hole], price] += gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +115,10 @@ class _Square:
     """A square that is thought of."""
 
     number: int
-    members: Index
-    """Its open holes."""
+    foreseen: Array
+    """(open holes, 3): mean, variance and weight of each."""
     slot: Index
-    """(members,) which of its stops."""
+    """(open holes,) which of its stops."""
     stops: Index
     others: Array
     """(prices,) worth of everything else, once the stage is in this square."""
@@ -134,7 +130,8 @@ def _square(now: Situation, square: int, ranked: dict[int, Index], of_area: Arra
     slot = np.repeat(np.arange(len(stops)), [len(ranked[int(stop)]) for stop in stops])
     area = int(now.holes.area_of_square[square])
     others = now.worth.total - now.worth.area[area] + of_area[area] - now.worth.square[square]
-    return _Square(square, members, slot, stops, others)
+    parts = (now.forecast.mean, now.forecast.variance, now.forecast.weight)
+    return _Square(square, np.column_stack([part[members] for part in parts]), slot, stops, others)
 
 
 def _probes(now: Situation, square: _Square, stop: int, ranked: Index) -> Iterator[Probe]:
@@ -152,13 +149,11 @@ def _probes(now: Situation, square: _Square, stop: int, ranked: Index) -> Iterat
         if minutes < 0.0:
             return
         heard = math.sqrt(of_patch + forecast.scatter_variance / count)
-        taken = np.zeros(len(square.members), dtype=bool)
-        taken[first : first + count] = True
+        move = np.where(square.slot == at, of_patch, of_square) / heard
+        left = np.delete(np.column_stack([square.foreseen, move]), slice(first, first + count), axis=0)
+        slot = np.delete(square.slot, slice(first, first + count))
         free = np.zeros((len(_NODES), len(square.stops), len(prices)))
-        _after(
-            square.members, forecast.mean, forecast.variance, forecast.weight, taken, square.slot, at,
-            of_patch / heard, of_square / heard, _NODES, moves.hole * prices, free,
-        )  # fmt: skip
+        _after(left, slot, _NODES, moves.hole * prices, free)
         stops = np.maximum(free - (moves.patch - moves.hole) * prices, 0.0)
         stops[:, at] = free[:, at]
         whole = stops.sum(axis=1) + square.others + prices * minutes

@@ -2,7 +2,7 @@
 all.
 
 ./run bench where_next --exposures FILE --targets FILE [--budget-minutes 480] [--starts 50] [--moves first|later]
-[--processes 1] [--json OUT.json]
+[--processes 1] [--work DIR] [--json OUT.json]
 
 Replays a grid of which every hole was shot (`microscope` says by which clock). Start k is the hole
 `random.Random(k).randrange(holes)`. `oracle` knows every answer; `scan` follows the order of acquisition; `random`;
@@ -86,6 +86,21 @@ def replay(
     return told
 
 
+def kept(
+    work: Path | None, kind: str, grid: Grid, moves: MoveMinutes, budget: float, minutes: tuple[float, ...], seed: int
+) -> dict[str, Any]:
+    """As `replay`, from the folder where an earlier run by the same code on the same grid has left it."""
+    if work is None:
+        return replay(kind, grid, moves, budget, minutes, seed)
+    path = work / f"{kind}-{moves.hole:g}-{budget:g}-{seed}.json"
+    if not path.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".tmp").write_text(json.dumps(replay(kind, grid, moves, budget, minutes, seed)))
+        path.with_suffix(".tmp").rename(path)
+    told: dict[str, Any] = json.loads(path.read_text())
+    return told
+
+
 def figures(grid: Grid, args: argparse.Namespace) -> dict[str, Any]:
     """All policies, by minutes, with errors over starts."""
     budget = float(args.budget_minutes)
@@ -97,7 +112,7 @@ def figures(grid: Grid, args: argparse.Namespace) -> dict[str, Any]:
         for kind in (*TOLD, *beside):
             starts = args.starts if kind in TOLD else min(args.starts, _FEWER_STARTS)
             runs = list(pool.map(
-                replay, repeat(kind), repeat(grid), repeat(moves), repeat(budget), repeat(minutes), range(starts)
+                kept, repeat(args.work), repeat(kind), repeat(grid), repeat(moves), repeat(budget), repeat(minutes), range(starts)
             ))  # fmt: skip
             good = np.array([one["good"] for one in runs])
             rows[kind] = _row(good, minutes) | {
@@ -154,6 +169,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=50)
     parser.add_argument("--moves", choices=("first", "later"), default="first")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--work", type=Path, help="folder in which runs are kept: one that was cut off goes on")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     started = time.monotonic()

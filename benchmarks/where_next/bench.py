@@ -112,7 +112,8 @@ def figures(grid: Grid, args: argparse.Namespace) -> dict[str, Any]:
         for kind in (*TOLD, *beside):
             starts = args.starts if kind in TOLD else min(args.starts, _FEWER_STARTS)
             runs = list(pool.map(
-                kept, repeat(args.work), repeat(kind), repeat(grid), repeat(moves), repeat(budget), repeat(minutes), range(starts)
+                kept, repeat(args.work), repeat(kind), repeat(grid), repeat(moves), repeat(budget), repeat(minutes),
+                range(starts),
             ))  # fmt: skip
             good = np.array([one["good"] for one in runs])
             rows[kind] = _row(good, minutes) | {

@@ -4,6 +4,7 @@ more."""
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from benchmarks.where_next.grid import Grid
 from benchmarks.where_next.microscope import Microscope
@@ -57,5 +58,4 @@ def rank_correlation(known: Outlooks, grid: Grid) -> float:
     shot = np.zeros(len(grid.hole_ids), dtype=bool)
     shot[known.seen.hole] = True
     asked = ~shot & np.isin(grid.square, grid.square[shot])
-    ranks = [np.argsort(np.argsort(part[asked])) for part in (known.forecast.mean, grid.resolution_angstrom)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(spearmanr(known.forecast.mean[asked], grid.resolution_angstrom[asked]).statistic)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.where_next.grid import Array, Grid
+from benchmarks.where_next.grid import Array, Grid, Index
 from frazil.models.grid_target import GridTarget
 
 LAWS = ("normal", "two_kinds", "gradient", "failures", "heavy")
@@ -34,18 +34,22 @@ def simulated(law: str, seed: int, areas: int = 4, squares: int = 3, patches: in
     chance = np.random.default_rng([seed, LAWS.index(law)])
     targets: list[GridTarget] = []
     rows: list[tuple[int, int, int, float, float, float, float]] = []
-    for area in range(areas):
-        targets.append(GridTarget(f"a{area}", "area", "leginon", f"a{area}"))
+    for number_of_area in range(areas):
+        targets.append(GridTarget(f"a{number_of_area}", "area", "leginon", f"a{number_of_area}"))
         for number in range(squares):
-            square = area * squares + number
-            targets.append(GridTarget(f"s{square}", "square", "leginon", f"s{square}", parent_id=f"a{area}"))
+            name_of_square, here = f"s{number_of_area * squares + number}", number_of_area * squares + number
+            targets.append(
+                GridTarget(name_of_square, "square", "leginon", name_of_square, parent_id=f"a{number_of_area}")
+            )
             for _ in range(patches):
-                patch = len({row[2] for row in rows})
-                name = f"p{patch}"
-                targets.append(GridTarget(name, "patch", "leginon", name, parent_id=f"s{square}"))
+                number_of_patch = len(rows) // _SIDE**2
+                name = f"p{number_of_patch}"
+                targets.append(GridTarget(name, "patch", "leginon", name, parent_id=name_of_square))
                 places = [(x, y) for x in range(_SIDE) for y in range(_SIDE)]
                 u, v = chance.random(2)
-                rows += [(area, square, patch, float(x), float(y), float(u), float(v)) for x, y in places]
+                rows += [
+                    (number_of_area, here, number_of_patch, float(x), float(y), float(u), float(v)) for x, y in places
+                ]
     table = np.array(rows)
     area, square, patch = (table[:, column].astype(np.intp) for column in range(3))
     expected, value = _resolutions(law, chance, area, square, patch, table[:, 3:])
@@ -66,7 +70,7 @@ def simulated(law: str, seed: int, areas: int = 4, squares: int = 3, patches: in
 
 
 def _resolutions(
-    law: str, chance: np.random.Generator, area: Array, square: Array, patch: Array, place: Array
+    law: str, chance: np.random.Generator, area: Index, square: Index, patch: Index, place: Array
 ) -> tuple[Array, Array]:
     """ln(resolution / 6 A): of the hole's ice and film, and of its exposure."""
     squares, patches = int(square.max()) + 1, int(patch.max()) + 1

@@ -151,19 +151,18 @@ def _ranked(
     known: Outlooks, now: Situation, choice: Choice | None, listed: Sequence[int], picked: set[int]
 ) -> tuple[RankedTarget, ...]:
     hole: Index = np.array(listed, dtype=np.intp)
-    ends = list(zip(*(part.tolist() for part in usable_interval(known.forecast, hole)), strict=True))
+    lows, highs = (part.tolist() for part in usable_interval(known.forecast, hole))
     found, here, holes = [], now.here, now.holes
-    for rank, one in enumerate(listed, 1):
-        minutes = way_minutes(here, holes, int(holes.stop[one]), now.moves)
-        here = here.after(holes, one)
-        signal = _signal_ends(known.signal, one)
+    for rank, (one, low, high) in enumerate(zip(listed, lows, highs, strict=True), 1):
+        usable, stop = float(known.usable[one]), int(holes.stop[one])
+        signal, signal_low, signal_high = _signal_ends(known.signal, one)
         found.append(RankedTarget(
             rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square[one])] or None,
-            holes.stop_ids[int(holes.stop[one])] or None, float(known.usable[one]), *ends[rank - 1],
-            *signal, minutes,
-            reason_of(now, choice, one, float(known.usable[one]), ends[rank - 1], one in picked),
-            one in picked,
+            holes.stop_ids[stop] or None, usable, low, high, signal, signal_low, signal_high,
+            way_minutes(here, holes, stop, now.moves),
+            reason_of(now, choice, one, usable, (low, high), one in picked), one in picked,
         ))  # fmt: skip
+        here = here.after(holes, one)
     return tuple(found)
 
 

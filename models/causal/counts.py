@@ -95,21 +95,24 @@ def ln_likelihood(evidence: MovieEvidence) -> Array | None:
     if y is None:
         return None
     missing = _expected_without_ice(evidence)[:, :, None] - y  # (g, c0, 1): what ice has to explain
+    # The coincidences that are taken off follow from the counts themselves: a density of y has this factor.
+    stretch = np.log1p(_coincidence_slope(np.exp(LN_COUNT_LOSS) * arriving_e_per_px_per_s(evidence, y)))[:, None, None]
     if evidence.exposure.energy_filter is False:
-        return np.asarray(np.broadcast_to(norm.logpdf(missing, 0.0, 2 * COUNT_SD), SHAPE))
+        return np.asarray(np.broadcast_to(norm.logpdf(missing, 0.0, 2 * COUNT_SD) + stretch, SHAPE))
     axis, table = _ice_density(evidence.voltage_kv)
     position = np.clip((missing[:, :, 0] - axis[0]) / (axis[1] - axis[0]), 0, axis.size - 1.001)
     low = position.astype(np.int64)
     share = (position - low)[..., None]
-    likelihood = np.asarray(table[low] * (1 - share) + table[low + 1] * share)
+    likelihood = np.asarray(table[low] * (1 - share) + table[low + 1] * share + stretch)
     likelihood.flags.writeable = False
     return likelihood
 
 
-def draw(evidence: MovieEvidence, ln_weight: Array, z: Array) -> CountDraws:
-    """Thickness and lost counts of this movie, given the session's belief and its own counts; z (S, 3) normals."""
-    own = ln_likelihood(evidence)
-    ln_w = ln_weight if own is None else ln_weight + own
+def draw(evidence: MovieEvidence, ln_weight: Array, z: Array, own: Array) -> CountDraws:
+    """Thickness and lost counts of this movie, given the session's belief and its own counts; normals: z (S, 3) of what
+    the session's movies share, own (S,) of this movie's counts."""
+    counted = ln_likelihood(evidence)
+    ln_w = ln_weight if counted is None else ln_weight + counted
     weight = np.exp(ln_w - ln_w.max()).ravel()
     # The slowest index is g: a monotonic map of one normal onto cells keeps draws smooth.
     cell = np.searchsorted(np.cumsum(weight) / weight.sum(), np.clip(norm.cdf(z[:, 0]), 0, 1 - 1e-12))
@@ -133,6 +136,11 @@ def zero_and_loss(ln_weight: Array) -> tuple[float, float, float, float]:
     zero_mean, g_mean = float(zero @ ZERO), float(g @ LN_COUNT_LOSS)
     zero_sd = float(np.sqrt(max(zero @ (ZERO - zero_mean) ** 2, 0.0)))
     return zero_mean, zero_sd, g_mean, float(np.sqrt(max(g @ (LN_COUNT_LOSS - g_mean) ** 2, 0.0)))
+
+
+def _coincidence_slope(load: Array) -> Array:
+    """d coincidence_loss / d ln(load)."""
+    return np.asarray(1.0 - load / np.expm1(load))
 
 
 def _expected_without_ice(evidence: MovieEvidence) -> Array:

@@ -13,8 +13,8 @@ and 4 A:
 - the total within 15 % in the median movie;
 - each factor's own 95 % interval holds >= 90 % and its 68 % interval 55 to 85 %, over all sessions (a factor that is
   the same for all movies of a session is one draw, right or wrong for all of them);
-- a dominant cause is named in 90 % of the movies that have one, and any in at most 5 % of those that have none; a
-  planted change is known with its cause within 10 movies;
+- a dominant cause is named in 90 % of the movies that have one, and of those in which it costs 0.4 more than usual, and
+  any in at most 5 % of those that have none; a planted change is known with its cause within 10 movies;
 - true gains of settling longer and of less dose rate lie inside the 95 % interval in 18 of 20 sessions.
 
 The model was set while looking at mixed:11, mixed:41, dominant:21, gain:62 and the interventions of 101 to 106: those
@@ -35,7 +35,7 @@ import numpy as np
 
 from benchmarks.attribution import interventions as intervention_truth
 from benchmarks.attribution import replay as replays
-from benchmarks.attribution.score import score, table
+from benchmarks.attribution.score import CLEAR_EXCESS, score, table
 from benchmarks.attribution.truth import attributed, change_found, complete, losses_of, read_truth
 from benchmarks.causal_world.draws import CHANGES, Wanted
 from benchmarks.causal_world.sessions import make_session
@@ -110,7 +110,12 @@ def _claims_of_names(sessions: dict[str, dict[str, Any]]) -> dict[str, bool]:
     right = sum(round(one["own_words_right"] * one["movies_with_one_cause"]) for one in named)
     elsewhere = sum(figures["named"]["own_words_elsewhere"] or 0 for figures in sessions.values())
     without = sum(figures["movies"] - figures["named"]["movies_with_one_cause"] for figures in sessions.values())
+    clear, of_clear = (
+        sum(one[key] for one in named) for key in ("movies_with_a_clear_one", "own_words_right_of_clear")
+    )
     return {
+        f"one that costs {CLEAR_EXCESS:g} more than usual in {NAMED:.0%} ({of_clear} of {clear})": of_clear
+        >= NAMED * clear,
         f"the dominant cause is named in {NAMED:.0%} ({right} of {with_one})": right >= NAMED * with_one,
         f"a cause is named in at most {FALSE_NAMES:.0%} of movies without a dominant one ({elsewhere} of {without})": (
             elsewhere <= FALSE_NAMES * without

@@ -20,6 +20,8 @@ CAP = 3.0
 """Beyond it an average over coma or heights has no signal left to speak of: both sides are cut here."""
 LEAST_EXCESS, LEAST_RATIO = 0.25, 2.0
 """A movie has one dominant cause if it costs that much more than in a typical movie, and twice as much as the next."""
+CLEAR_EXCESS = 0.4
+"""Well beyond that line: what a person would want to be told."""
 PLANTED = {
     "drift_burst": "motion",
     "thick_ice": "ice",
@@ -152,6 +154,7 @@ def named(found: Attributed) -> dict[str, Any]:
     own = None
     if found.said is not None:
         own = [_ROOTS.get(found.said[i], found.said[i]) == _ROOTS.get(true[i], true[i]) for i in np.flatnonzero(clear)]
+    plain = np.flatnonzero(clear & (most > CLEAR_EXCESS))
     words: dict[str, dict[str, int]] = {}
     if found.said is not None:
         for index in np.flatnonzero(clear):
@@ -163,6 +166,10 @@ def named(found: Attributed) -> dict[str, Any]:
         "own_words_right": None if not own else float(np.mean(own)),
         "own_words_elsewhere": None if found.said is None else sum(bool(found.said[i]) for i in np.flatnonzero(~clear)),
         "movies_with_one_cause": int(clear.sum()),
+        "movies_with_a_clear_one": int(plain.size),
+        "own_words_right_of_clear": None
+        if found.said is None
+        else sum(_ROOTS.get(found.said[i], found.said[i]) == true[i] for i in plain),
         "share_named_first": float(np.mean([true[i] == said[i] for i in np.flatnonzero(clear)]))
         if clear.any()
         else None,

@@ -24,7 +24,9 @@ _LATER_NORMALS = (
     ("ice_particles", 20261126),
 )
 """Each of a sequence of its own: the columns before it stay what they were."""
-_NAMED_NORMALS = (*_OWN_NORMALS, *(name for name, _ in _LATER_NORMALS))
+_OF_ONE_MOVIE, _OF_ONE_MOVIE_SEED = ("counted", "height_of_hole", "defocus"), 20181127
+"""What is wrong of one movie alone."""
+_NAMED_NORMALS = (*_OWN_NORMALS, *(name for name, _ in _LATER_NORMALS), *_OF_ONE_MOVIE)
 COUNT_NORMALS = slice(0, 3)
 """Columns of `standard_normals` that `counts.draw` uses; one for the strength of each modelled factor follows, then
 those of `_OWN_NORMALS`."""
@@ -45,9 +47,13 @@ SHIFT_ERROR_LN_SD = 0.4
 """How far stated errors of shifts may be off."""
 BLUR_LN_SD = 0.25
 """Of the square of the travel inside a frame, inferred from its neighbours' positions."""
-HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD = 0.5, 0.5
+HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD = 0.5, 0.45
 """Of the ice's thickness that particles' heights spread over: nine of ten particles lie at a surface, in some grids at
 one of them, in others at both (Noble et al. 2018, eLife 7:e34257)."""
+HEIGHT_OF_HOLE_LN_SD = 0.22
+"""Of the same from hole to hole of a session: with the above 0.5 for any one movie."""
+UNKNOWN_DEFOCUS_ANGSTROM, UNKNOWN_DEFOCUS_LN_SD = 13_000.0, 0.5
+"""Where no fit says: 0.5 to 3.4 um in 95 of 100 movies."""
 HETEROGENEITY_SD_AT_5_ANGSTROM = 0.2
 """Without particles nothing is known of heterogeneity: its loss is 0 with this sd, growing with k^2."""
 
@@ -86,6 +92,8 @@ class CauseDraws:
     """(S, 2) beam tilt from particles that is there without image shift; None: particles have not spoken yet."""
     shifted_tilt_mrad: Array | None = None
     """(S, 2) what image shift adds to it."""
+    defocus_angstrom: Array | None = None
+    """(S,) of a movie whose fit does not say; None: as the fit says."""
     level_and_fall: Array | None = None
     """(S, 2) loss by heterogeneity from particles, against the session's median: at k = 0, and what it gains to 5 A."""
 
@@ -98,7 +106,8 @@ class CauseDraws:
 def standard_normals() -> Array:
     """(S, columns) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
     first = _sobol_normals(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), seed=20150629)
-    z = np.concatenate([first, *(_sobol_normals(1, seed) for _, seed in _LATER_NORMALS)], axis=1)
+    later = (_sobol_normals(1, seed) for _, seed in _LATER_NORMALS)
+    z = np.concatenate([first, *later, _sobol_normals(len(_OF_ONE_MOVIE), _OF_ONE_MOVIE_SEED)], axis=1)
     z.flags.writeable = False
     return z
 

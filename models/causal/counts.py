@@ -121,9 +121,9 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array, own: Array) -> Cou
     g = np.exp(LN_COUNT_LOSS[g_index] + (norm.cdf(z[:, 1]) - 0.5) * (LN_COUNT_LOSS[1] - LN_COUNT_LOSS[0]))
     y = log_count_ratio(evidence)
     if y is None or evidence.exposure.energy_filter is False:
-        return CountDraws(MEDIAN_NM[law] * np.exp(THICKNESS_LN_SD[law] * z[:, 1]), g)
+        return CountDraws(MEDIAN_NM[law] * np.exp(THICKNESS_LN_SD[law] * own), g)
     zero = ZERO[zero_index] + _ZERO_DISCREPANCY * z[:, 2]
-    lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + COUNT_SD * z[:, 1]
+    lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + COUNT_SD * own
     thickness = np.maximum(lost * inelastic_mean_free_path_nm(evidence.voltage_kv), 0.15 * MEDIAN_NM[law])
     return CountDraws(thickness, g)
 

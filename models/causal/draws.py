@@ -18,11 +18,14 @@ from frazil.models.causal.causes import (
     DQE_ZERO_SD,
     FOCAL_SPREAD_LN_SD,
     FOCAL_SPREAD_MEDIAN_ANGSTROM,
+    HEIGHT_OF_HOLE_LN_SD,
     HEIGHT_SHARE_LN_SD,
     HEIGHT_SHARE_MEDIAN,
     REFERENCE_HALF_ANGLE_MRAD,
     SHIFT_ERROR_LN_SD,
     STRENGTH_NORMALS,
+    UNKNOWN_DEFOCUS_ANGSTROM,
+    UNKNOWN_DEFOCUS_LN_SD,
     CauseDraws,
     lognormal,
     normals_of,
@@ -35,12 +38,18 @@ from frazil.models.causal.prior import PHYSICAL_SD, PRIOR_STRENGTH_SD, RING_DISC
 from frazil.models.records import MovieEvidence
 
 _UNCORRELATED = np.ones(1)
+_LEAST_DEFOCI = 5
 
 
-def draw_causes(movie: MovieEvidence, prior: PriorSnapshot) -> CauseDraws:
-    """S draws: counts settle the ice, rings the strengths, and what neither sees keeps its physical prior."""
+def draw_causes(movie: MovieEvidence, prior: PriorSnapshot, *, own_errors: bool = True) -> CauseDraws:
+    """S draws: counts settle the ice, rings the strengths, and what neither sees keeps its physical prior.
+
+    `own_errors` False: without the errors that are this movie's alone (its counts, the travel inside its frames, the
+    heights in its hole). They average out over movies, where those of the session stay.
+    """
     z = standard_normals()
-    counted = counts.draw(movie, prior.count_belief(), z[:, COUNT_NORMALS])
+    own = 1.0 if own_errors else 0.0
+    counted = counts.draw(movie, prior.count_belief(), z[:, COUNT_NORMALS], own * normals_of("counted"))
     mean, sd = prior.strengths()
     # What was learnt from rings is no better than the ring model is; what was not learnt keeps its physical prior.
     learnt = np.clip(1.0 - sd / PRIOR_STRENGTH_SD, 0.0, 1.0)
@@ -60,10 +69,23 @@ def draw_causes(movie: MovieEvidence, prior: PriorSnapshot) -> CauseDraws:
         dqe_nyquist=np.minimum(lognormal(DQE_NYQUIST_MEDIAN, DQE_NYQUIST_LN_SD, normals_of("dqe_nyquist")), 0.9),
         coma_mrad_per_um=lognormal(COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD, normals_of("coma")),
         shift_error_scale=lognormal(1.0, SHIFT_ERROR_LN_SD, normals_of("shift_error")),
-        blur_scale=lognormal(1.0, BLUR_LN_SD, normals_of("blur")),
-        height_share=lognormal(HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD, normals_of("height_share")),
+        blur_scale=lognormal(1.0, BLUR_LN_SD, own * normals_of("blur")),
+        height_share=lognormal(HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD, normals_of("height_share"))
+        * lognormal(1.0, HEIGHT_OF_HOLE_LN_SD, own * normals_of("height_of_hole")),
         strengths=strengths,
+        defocus_angstrom=_unknown_defocus_angstrom(movie, prior, own * normals_of("defocus")),
     )
+
+
+def _unknown_defocus_angstrom(movie: MovieEvidence, prior: PriorSnapshot, z: Array) -> Array | None:
+    """(S,) of a movie whose CTF could not be fitted: as the session's newest movies have it; None: it is known."""
+    if movie.defocus_angstrom is not None:
+        return None
+    rows = (row.evidence.defocus_angstrom for row in prior.window if row.evidence is not None)
+    ln_defocus = np.log([defocus for defocus in rows if defocus])
+    if ln_defocus.size < _LEAST_DEFOCI:
+        return lognormal(UNKNOWN_DEFOCUS_ANGSTROM, UNKNOWN_DEFOCUS_LN_SD, z)
+    return lognormal(float(np.exp(ln_defocus.mean())), float(ln_defocus.std(ddof=1)), z)
 
 
 def central_causes(movie: MovieEvidence) -> CauseDraws:
@@ -72,7 +94,8 @@ def central_causes(movie: MovieEvidence) -> CauseDraws:
     The ring model's columns are made of it: they must not depend on what other movies have taught, or the order in
     which movies come would matter.
     """
-    counted = counts.draw(movie, counts.prior_ln_weight(), standard_normals()[:, COUNT_NORMALS])
+    z = standard_normals()[:, COUNT_NORMALS]
+    counted = counts.draw(movie, counts.prior_ln_weight(), z, normals_of("counted"))
     one = _UNCORRELATED
     return CauseDraws(
         ice_thickness_nm=np.median(counted.thickness_nm) * one,

@@ -135,12 +135,16 @@ def radiation_damage(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> A
 
 
 def spatial_coherence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
-    """Frank 1973: the source's finite angle blurs by the slope of the wave aberration."""
-    if evidence.defocus_angstrom is None:
+    """Frank 1973: the source's finite angle blurs by the slope of the wave aberration.
+
+    A movie whose CTF could not be fitted loses as much by it as any other of its defocus, which is drawn.
+    """
+    defocus = evidence.defocus_angstrom if causes.defocus_angstrom is None else causes.defocus_angstrom
+    if defocus is None:
         return np.zeros((causes.source_half_angle_mrad.size, k.size))
     unit = spatial_coherence_envelope(
         torch.from_numpy(k),
-        defocus_angstrom=evidence.defocus_angstrom,
+        defocus_angstrom=torch.from_numpy(np.reshape(defocus, (-1, 1))),
         voltage_kv=evidence.voltage_kv,
         cs_mm=evidence.cs_mm,
         source_half_angle_mrad=_UNIT_HALF_ANGLE_MRAD,
@@ -172,7 +176,7 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """(S, K) power of the ice's own pattern at CTF^2 = 1 over the shot noise, in the exposure-weighted sum."""
     transmitted = transmitted_share(evidence, causes)
     sigma = interaction_rad_per_v_angstrom(evidence.voltage_kv, electron_wavelength_angstrom(evidence.voltage_kv))
-    per_nm = ice_power(torch.from_numpy(k * k), _ANGSTROM_PER_NM).numpy() * (2 * sigma) ** 2
+    per_nm = _ice_power_per_nm(tuple(k.tolist())) * (2 * sigma) ** 2
     share = transmitted**2 if evidence.exposure.energy_filter is False else transmitted
     counted = evidence.dose_per_frame_e_per_a2 * share
     power = causes.ice_thickness_nm[:, None] * counted[:, None] * (per_nm * moving_pattern(evidence, k))[None, :]
@@ -180,6 +184,13 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     power = power * np.exp(-_blur_loss(evidence, k, np.ones(1)))
     power = power * dqe(causes, k, evidence.pixel_size_angstrom)
     return np.asarray(power * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k)))
+
+
+@lru_cache(maxsize=8)
+def _ice_power_per_nm(k_per_angstrom: tuple[float, ...]) -> Array:
+    """(K,) the same for all movies."""
+    k = torch.tensor(k_per_angstrom, dtype=torch.float64)
+    return np.asarray(ice_power(k * k, _ANGSTROM_PER_NM).numpy())
 
 
 def transmitted_share(evidence: MovieEvidence, causes: CauseDraws) -> Array:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.change_points import WindowRow
@@ -42,11 +44,10 @@ LEAST_EXCESS_LN_SSNR = 0.25
 """Less is within what good movies differ by."""
 _LEAST_RATIO, _LEAST_NEXT = 2.0, 0.05
 """A cause is dominant that costs twice as much more than usual as the next one."""
-_LEAST_PROBABILITY = 0.4
-"""That a cause is the dominant one, for it to be named; of two that may be, the likelier one."""
+_LEAST_PROBABILITY = 0.6
+"""That a cause is the dominant one, for it to be named. Where an excess lies at the line itself half of the draws are
+beyond it: a name that is as likely as not says more than is known."""
 _LEAST_TYPICAL_MOVIES = 3
-_USUAL_SHARE = 0.5
-"""What is usual is the median of half of the window's movies: a square's worth of ice is not a session's."""
 _MOST_BEFORE = 12
 """Movies of before a change."""
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
@@ -86,7 +87,7 @@ def by_root(evidence: MovieEvidence, draws: CauseDraws, at_5_angstrom: Mapping[s
 
 
 def name_cause(excess: Array) -> NamedCause:
-    """The root that is the dominant cause in most draws; `excess` (roots, S): beyond the usual (`excess_by_root`)."""
+    """The root that is the dominant cause in six draws of ten; `excess` (roots, S): of `excess_by_root`."""
     order = np.argsort(-excess, axis=0)
     most = np.take_along_axis(excess, order[:1], axis=0)[0]
     following = np.take_along_axis(excess, order[1:2], axis=0)[0]
@@ -111,21 +112,21 @@ def excess_by_root(of_movie: Array, prior: PriorSnapshot) -> Array:
 
 
 def usual_by_root(window: Sequence[WindowRow], prior: PriorSnapshot) -> tuple[tuple[float, ...], ...]:
-    """(roots, S) median loss of some movies under each draw, by this version of the prior; empty: too few."""
+    """(roots, S) median loss of the window's movies under each draw, by this version of the prior; empty: too few."""
     rows = [row for row in window if row.evidence is not None]
     if len(rows) < _LEAST_TYPICAL_MOVIES:
         return ()
     table = []
     needed = [name for names in _FACTORS_OF_ROOT.values() for name in names]
     unexplained = ALL_FACTORS.index("unexplained")
-    for row in _some(rows):
+    for row in rows:
         evidence = row.evidence
         assert evidence is not None
-        draws = draw_causes(evidence, prior)
+        draws = draw_causes(evidence, prior, own_errors=False)
         at_5_angstrom = losses_at_5_angstrom(evidence, draws, needed)
         at_5_angstrom["unexplained"] = np.full(draws.blur_scale.size, row.losses_at_5_angstrom[unexplained])
         table.append(by_root(evidence, draws, at_5_angstrom))
-    return tuple(tuple(root) for root in np.median(table, axis=0).round(4).tolist())
+    return tuple(tuple(root) for root in _median_by_draw(np.array(table)).round(4).tolist())
 
 
 def of_before(window: Sequence[WindowRow]) -> tuple[WindowRow, ...]:
@@ -134,12 +135,21 @@ def of_before(window: Sequence[WindowRow]) -> tuple[WindowRow, ...]:
     return tuple(row for number, row in enumerate(rows) if number * _GOLDEN % 1.0 < _MOST_BEFORE / max(len(rows), 1))
 
 
-def _some(rows: Sequence[WindowRow]) -> list[WindowRow]:
-    """A share of the movies, in golden-section steps (Weyl 1916): holes come in patterns of two, four, nine, and every
-    second movie may be the first of each stop."""
-    if _USUAL_SHARE * len(rows) < _LEAST_TYPICAL_MOVIES:
-        return list(rows)
-    return [row for number, row in enumerate(rows) if number * _GOLDEN % 1.0 < _USUAL_SHARE]
+def _median_by_draw(losses: Array) -> Array:
+    """(..., S) median of (n, ..., S) losses of n movies: under each draw of n movies drawn from them with replacement,
+    so that the median's own error, is in the draws (Efron 1979).
+    """
+    count, draws = len(losses), losses.shape[-1]
+    drawn = _resampled(count, draws)
+    return np.stack([np.median(losses[drawn[s], ..., s], axis=0) for s in range(draws)], axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _resampled(count: int, draws: int) -> NDArray[np.int64]:
+    """(S, n) places among n movies, the same for every session."""
+    places = np.random.default_rng(19790101).integers(0, count, (draws, count))
+    places.flags.writeable = False
+    return places
 
 
 def usual_with_particles(prior: PriorSnapshot, session: SessionParticles) -> PriorSnapshot:
@@ -148,13 +158,13 @@ def usual_with_particles(prior: PriorSnapshot, session: SessionParticles) -> Pri
     rows = [row.evidence for row in prior.window if row.evidence is not None]
     if not prior.usual or not session.tilt_mean:
         return prior
-    draws, k = draw_causes(rows[-1], prior), np.array([NAMED_PER_ANGSTROM])
+    draws, k = draw_causes(rows[-1], prior, own_errors=False), np.array([NAMED_PER_ANGSTROM])
     losses = []
     for movie in rows:
         axial, shifted = tilt_draws(session, movie, None)
         losses.append(aberrations(movie, draws.doing(axial_tilt_mrad=axial, shifted_tilt_mrad=shifted), k)[:, 0])
     row = ROOTS.index("aberrations")
-    usual = tuple(np.median(losses, axis=0).round(4).tolist())
+    usual = tuple(_median_by_draw(np.array(losses)).round(4).tolist())
     return replace(prior, usual=(*prior.usual[:row], usual, *prior.usual[row + 1 :]))
 
 

@@ -38,6 +38,7 @@ CLAIMS = {
     "map_session": "reconstruction.map_session",
     "motion_truth": "motion.truth",
     "motion_vs_relion": "motion.vs_relion",
+    "name_limits": "attribution.name_limits",
     "novelty_index": "evaluators.novelty_index",
     "novelty_structures": "evaluators.novelty_structures",
     "particle_evidence": "reconstruction.particle_evidence",

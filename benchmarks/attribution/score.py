@@ -129,13 +129,20 @@ def first_cause(losses: dict[str, Array], at: int, names: tuple[str, ...]) -> tu
     return best, ranked[:, 0], ranked[:, 1]
 
 
+def dominant(found: Attributed) -> tuple[list[str], Array, Array]:
+    """By movie, by the truth: the first cause, what it costs more than usual, and whether it is the dominant one."""
+    at = int(np.argmin(np.abs(found.frequency_per_angstrom - 1 / NAMED_AT_ANGSTROM)))
+    names = tuple(name for name in (*found.factors, *found.beside) if name != UNCORRECTED)
+    first, most, next_most = first_cause(found.truth, at, names)
+    return first, most, (most > LEAST_EXCESS) & (most > LEAST_RATIO * np.maximum(next_most, 0.05))
+
+
 def named(found: Attributed) -> dict[str, Any]:
     """Whether the cause is named first, of movies with one dominant cause by the truth."""
     at = int(np.argmin(np.abs(found.frequency_per_angstrom - 1 / NAMED_AT_ANGSTROM)))
     names = tuple(name for name in (*found.factors, *found.beside) if name != UNCORRECTED)
-    true, most, next_most = first_cause(found.truth, at, names)
+    true, most, clear = dominant(found)
     said, _, _ = first_cause(found.loss, at, (*names, "unexplained"))
-    clear = (most > LEAST_EXCESS) & (most > LEAST_RATIO * np.maximum(next_most, 0.05))
     by_factor: dict[str, list[int]] = {}
     wrong = []
     for index in np.flatnonzero(clear):

@@ -44,7 +44,7 @@ LEAST_EXCESS_LN_SSNR = 0.25
 """Less is within what good movies differ by."""
 _LEAST_RATIO, _LEAST_NEXT = 2.0, 0.05
 """A cause is dominant that costs twice as much more than usual as the next one."""
-_LEAST_PROBABILITY = 0.6
+LEAST_PROBABILITY = 0.6
 """That a cause is the dominant one, for it to be named. Where an excess lies at the line itself half of the draws are
 beyond it: a name that is as likely as not says more than is known."""
 _LEAST_TYPICAL_MOVIES = 3
@@ -86,15 +86,20 @@ def by_root(evidence: MovieEvidence, draws: CauseDraws, at_5_angstrom: Mapping[s
     return np.array([*rows.values(), of_tilt])
 
 
-def name_cause(excess: Array) -> NamedCause:
-    """The root that is the dominant cause in six draws of ten; `excess` (roots, S): of `excess_by_root`."""
+def dominance(excess: Array) -> Array:
+    """(roots,) share of the draws in which each root is the dominant cause; `excess` (roots, S) as `excess_by_root`."""
     order = np.argsort(-excess, axis=0)
     most = np.take_along_axis(excess, order[:1], axis=0)[0]
     following = np.take_along_axis(excess, order[1:2], axis=0)[0]
     dominates = (most > LEAST_EXCESS_LN_SSNR) & (most > _LEAST_RATIO * np.maximum(following, _LEAST_NEXT))
-    probability = np.array([np.mean(dominates & (order[0] == root)) for root in range(len(ROOTS))])
+    return np.array([np.mean(dominates & (order[0] == root)) for root in range(len(ROOTS))])
+
+
+def name_cause(excess: Array) -> NamedCause:
+    """The root that is the dominant cause in enough draws; `excess` (roots, S): of `excess_by_root`."""
+    probability = dominance(excess)
     first = int(np.argmax(probability))
-    if probability[first] < _LEAST_PROBABILITY:
+    if probability[first] < LEAST_PROBABILITY:
         return NamedCause("", 0.0)
     return NamedCause(ROOTS[first], float(np.median(excess[first])))
 

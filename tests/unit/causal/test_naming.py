@@ -188,6 +188,8 @@ def test_heights_of_one_hole_do_not_cancel(known_movie: Make) -> None:
     shared = excess_by_root(by_root(movie, typical, losses_at_5_angstrom(movie, typical)), prior)[ice]
     spread = [np.ptp(np.quantile(values, (0.16, 0.84))) / 2 for values in (root[ice], excess, shared)]
     assert spread[2] < spread[1] < spread[0]
+    assert np.log(draws.height_share / typical.height_share).std() == pytest.approx(HEIGHT_OF_HOLE_LN_SD)
+    assert HEIGHT_OF_HOLE_LN_SD > 0.1
     heights = 2 * HEIGHT_OF_HOLE_LN_SD * np.median(losses_at_5_angstrom(movie, typical)["defocus_spread"])
     assert np.hypot(spread[2], heights) == pytest.approx(spread[1], rel=0.3)
     assert heights > 0.03

@@ -140,7 +140,8 @@ def zero_and_loss(ln_weight: Array) -> tuple[float, float, float, float]:
 
 def _coincidence_slope(load: Array) -> Array:
     """d coincidence_loss / d ln(load)."""
-    return np.asarray(1.0 - load / np.expm1(load))
+    x = np.maximum(load, 1e-9)  # 0: the dose rate is not known
+    return np.asarray(1.0 - x / np.expm1(x))
 
 
 def _expected_without_ice(evidence: MovieEvidence) -> Array:

@@ -17,16 +17,10 @@ from frazil.models.causal.factors import MODELLED_FACTORS, Array
 
 DRAWS = 64
 _OWN_NORMALS = ("focal_spread", "dqe_zero", "dqe_nyquist", "coma", "shift_error", "blur", "height_share", "settle")
-_LATER_NORMALS = (
-    ("ring_fall", 20180713),
-    ("beam_motion", 20261124),
-    ("ice_motion", 20261125),
-    ("ice_particles", 20261126),
-)
-"""Each of a sequence of its own: the columns before it stay what they were."""
-_OF_ONE_MOVIE, _OF_ONE_MOVIE_SEED = ("counted", "height_of_hole", "defocus"), 20181127
-"""What is wrong of one movie alone."""
-_NAMED_NORMALS = (*_OWN_NORMALS, *(name for name, _ in _LATER_NORMALS), *_OF_ONE_MOVIE)
+_LATER_NORMALS = ("ring_fall", "beam_motion", "ice_motion", "ice_particles", "counted", "height_of_hole", "defocus")
+"""Each is put in after the others were there: the columns before it stay what they were. The last three are what is
+wrong of one movie alone."""
+_SHUFFLES = 2000
 COUNT_NORMALS = slice(0, 3)
 """Columns of `standard_normals` that `counts.draw` uses; one for the strength of each modelled factor follows, then
 those of `_OWN_NORMALS`."""
@@ -104,24 +98,37 @@ class CauseDraws:
 
 @lru_cache(maxsize=1)
 def standard_normals() -> Array:
-    """(S, columns) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol)."""
-    first = _sobol_normals(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), seed=20150629)
-    later = (_sobol_normals(1, seed) for _, seed in _LATER_NORMALS)
-    z = np.concatenate([first, *later, _sobol_normals(len(_OF_ONE_MOVIE), _OF_ONE_MOVIE_SEED)], axis=1)
+    """(S, columns) fixed low-discrepancy draws, every column of mean 0 and variance 1 (scrambled Sobol, and columns
+    that go with none of these by more than 0.2)."""
+    uniform = qmc.Sobol(STRENGTH_NORMALS.stop + len(_OWN_NORMALS), scramble=True, seed=20150629).random(DRAWS)
+    z = _standardized(np.asarray(norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4))))
+    for number, _ in enumerate(_LATER_NORMALS):
+        z = np.column_stack([z, _column_apart(z, seed=number)])
     z.flags.writeable = False
     return z
 
 
-def _sobol_normals(columns: int, seed: int) -> Array:
-    uniform = qmc.Sobol(columns, scramble=True, seed=seed).random(DRAWS)
-    z = np.asarray(norm.ppf(np.clip(uniform, 1e-4, 1 - 1e-4)))
-    z -= z.mean(axis=0)
+def _standardized(z: Array) -> Array:
+    z = z - z.mean(axis=0)
     return np.asarray(z / z.std(axis=0))
+
+
+def _column_apart(z: Array, seed: int) -> Array:
+    """(S,) evenly filled normals in the order, of many, that goes least with any column of z (S, columns).
+
+    Two Sobol sequences that are scrambled by different seeds may go together by 0.9: each fills its own columns evenly,
+    and nothing keeps the two apart.
+    """
+    random = np.random.default_rng([20181127, seed])
+    even = _standardized(norm.ppf((np.arange(DRAWS) + 0.5) / DRAWS))
+    shuffled = np.array([random.permutation(even) for _ in range(_SHUFFLES)])
+    worst = np.abs(shuffled @ z / DRAWS).max(axis=1)
+    return np.asarray(shuffled[int(np.argmin(worst))])
 
 
 def normals_of(name: str) -> Array:
     """(S,) the column of a quantity that has one of its own."""
-    return standard_normals()[:, STRENGTH_NORMALS.stop + _NAMED_NORMALS.index(name)]
+    return standard_normals()[:, STRENGTH_NORMALS.stop + (*_OWN_NORMALS, *_LATER_NORMALS).index(name)]
 
 
 def centre_and_sd(draws: Array) -> tuple[Array, Array]:

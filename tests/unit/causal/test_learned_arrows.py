@@ -190,8 +190,8 @@ def test_thinner_ice_with_fewer_particles_does_not_pay(known_movie: Make) -> Non
         for _ in range(12):
             epoch = []
             for _ in range(5):
-                ice_nm = float(random.choice([25.0, 110.0]) * np.exp(random.normal(0, 0.1)))
-                count = int(random.poisson(150.0 * np.exp(slope * (ice_nm - 65.0))))
+                ice_nm = float(random.choice([25.0, 160.0]) * np.exp(random.normal(0, 0.1)))
+                count = int(random.poisson(150.0 * np.exp(slope * (ice_nm - 90.0))))
                 epoch.append(known_movie(ice_nm, particle_count=count))
             prior, movies = update(prior, epoch), [*movies, *epoch]
         advised[slope] = {one.action: one for one in advise(movies[-25:], prior)}

@@ -413,7 +413,8 @@ def _two_grids(known_movie: Make, random: np.random.Generator, thicker_nm: float
         after = index >= 32
         movie = known_movie(
             40.0 + (thicker_nm if after else 0.0),
-            defocus_angstrom=float(random.uniform(6_000, 30_000)),
+            # Further out the beam's convergence, of which little is known, may cost half as much as the ice.
+            defocus_angstrom=float(random.uniform(6_000, 20_000)),
             acquired_utc_us=START_UTC_US + index * 20 * S_TO_US,
             grid_square="B" if after else "A",
         )

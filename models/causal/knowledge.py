@@ -15,12 +15,12 @@ import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.adjustment import Design, Effect, Observed, Untold, adjusted_effect, comparable
+from frazil.models.causal.advice.record import Advice
 from frazil.models.causal.causes import standard_normals
 from frazil.models.causal.factors import Array
 from frazil.models.causal.graph import listed, node_of
 from frazil.models.causal.identification import Identification, Way, identify, unmeasured_common_causes
 from frazil.models.causal.independence import broken_claim, resting_on
-from frazil.models.causal.interventions import Advice
 from frazil.models.causal.measured import DISCRETE, LEAST_WAIT_S, Measured, measured
 from frazil.models.causal.mechanisms import coincidence_loss
 from frazil.models.causal.moved_resolution import CREDIBLE
@@ -195,7 +195,7 @@ def _judged(
     passed = all(refuter.passed for refuter in refuters)
     weaker = effect.low > high if mean < 0 else effect.high < low
     stronger = effect.high < low if mean < 0 else effect.low > high
-    against = weaker if held.as_usual else stronger
+    against = (weaker and _could_tell(effect, mean)) if held.as_usual else stronger
     said = (
         f"{witness.contrast_words} {witness.outcome_words} {_factors(witness, effect.slope, effect.low, effect.high)} "
         f"in {effect.movies} movies{_alike(held.words)}, physics says some x{np.exp(witness.contrast * mean):.2f}"
@@ -214,6 +214,12 @@ def _judged(
         f"{said}; doubtful only if a hidden cause explained {100 * value:.0f} % of what is left of both",
         *rest,
     )
+
+
+def _could_tell(effect: Effect, foretold: float) -> bool:
+    """Whether these movies tell the foretold effect from none at all: an interval wider than that lies beside the
+    foretold one by the accident of a few stops, and speaks against nothing."""
+    return (effect.high - effect.low) / 2 <= abs(foretold)
 
 
 def _controls(held: _Held) -> dict[str, Observed]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from frazil.models.causal import interventions
+from frazil.models.causal.advice.decision import advise
+from frazil.models.causal.advice.record import SESSION, Advice
 from frazil.models.causal.attribution import attribute, session_of
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.convergence import Share, shares
 from frazil.models.causal.evidence_weight import HeardVerdict
-from frazil.models.causal.interventions import Advice
 from frazil.models.causal.knowledge import judged
 from frazil.models.causal.naming import usual_with_particles
 from frazil.models.causal.particles import SessionParticles
@@ -77,15 +77,19 @@ class CausalPriorActor:
         witnesses: Sequence[MovieEvidence] = (),
         experiments: Mapping[str, Experiment] | None = None,
     ) -> AdviceAndShares:
-        """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's. `first`:
-        the session's version 0; `together`: what its particles say; `witnesses`: the newest movies since the last
-        change, rejected ones too, by which advice is judged; `experiments`: what decided ones say, by node."""
+        """Advice for the movies of each scope (`session`, or a grid square), and the shares of the session's.
+
+        `first`: the session's version 0; `together`: what its particles say; `witnesses`: the newest movies since the
+        last change, rejected ones too, whose ice and times count and by which advice is judged; `experiments`: what
+        decided ones say, by node.
+        """
         advice = [
             one
             for scope, movies in scopes.items()
-            for one in interventions.advise(
+            for one in advise(
                 movies,
                 prior,
+                lately=[one for one in witnesses if scope in (SESSION, one.exposure.grid_square)],
                 first=first,
                 together=together,
                 scope=scope,
@@ -95,7 +99,7 @@ class CausalPriorActor:
             )
         ]
         stands, withdrawn = judged(advice, witnesses, prior, self._model.graph, experiments)
-        return AdviceAndShares(stands, shares(scopes.get("session", ()), prior, first), withdrawn)
+        return AdviceAndShares(stands, shares(scopes.get(SESSION, ()), prior, first), withdrawn)
 
     def session_particles(
         self, prior: PriorSnapshot, movies: Sequence[tuple[MovieEvidence, ParticleEvidence]]

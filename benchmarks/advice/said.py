@@ -14,6 +14,8 @@ from frazil.actors.causal_prior import CausalPriorActor
 from frazil.daemon.analysis import advice_rows
 from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.rows import InterventionRow
+from frazil.models.causal.advice.record import SESSION
+from frazil.models.causal.advice.timeline import seconds_per_movie
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
@@ -65,16 +67,16 @@ def look(
     actor.attribute(prior, kept[-1:], together, particles[-1:] if particles else ())
     found = actor.advise(
         prior,
-        advice_rows.scopes(kept, prior),
+        {SESSION: kept},  # what is said of single squares is not judged
         None if particles is None else gains.world.map_angstrom,
-        advice_rows.seconds_per_movie(kept),
+        seconds_per_movie(witnesses),
         physics_prior(),
         together,
         witnesses,
     )
     rows = advice_rows.advice_rows(found.advice, prior.version, utc_us=0)
-    seen = course.site[len(movies) - len(kept) : len(movies)]
-    told = tuple(_said(row, gains, gains.grid.thickness_nm[seen]) for row in rows if row.scope == advice_rows.SESSION)
+    seen = course.site[len(movies) - len(witnesses) : len(movies)]
+    told = tuple(_said(row, gains, gains.grid.thickness_nm[seen]) for row in rows if row.scope == SESSION)
     return Look(len(movies), told, tuple(one.action for one in found.withdrawn))
 
 
@@ -101,8 +103,8 @@ def _said(row: InterventionRow, gains: TrueGains, thickness_nm: np.ndarray) -> S
 
 
 def meant(action: str, sentence: str, thickness_nm: np.ndarray) -> tuple[str, float]:
-    """What a person would do: the truth's kind of action and its size. `thickness_nm` (n,): of the movies advised on,
-    of which the thickest are given up, as many as the sentence says."""
+    """What a person would do: the truth's kind of action and its size. `thickness_nm` (n,): of the newest movies, of
+    which the thickest are given up, as many as the sentence says."""
     number = re.search(r"[-+*]([\d.]+)", action)
     if action.startswith("settle"):
         seconds = float(number.group(1)) if number else 0.0

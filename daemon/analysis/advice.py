@@ -14,6 +14,7 @@ from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
+from frazil.models.causal.advice.timeline import seconds_per_movie
 from frazil.models.causal.experiments.verdict import COMPLIED_ENOUGH
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import PriorSnapshot
@@ -153,8 +154,8 @@ class Advice:
             if advice_rows.before_change(prior, movie, sequences[movie_id]) is None
         ]
         about = [movie for movie_id, movie in now if movie_id in kept]
-        lately = [m for (one, _), m in zip(known, settled, strict=True) if sequences[one] >= oldest]
-        return _AdvisedMovies(about, advice_rows.seconds_per_movie(lately), [movie for _, movie in now])
+        lately = [movie for _, movie in now]
+        return _AdvisedMovies(about, seconds_per_movie(lately), lately)
 
     def _record(self, found: AdviceAndShares, version: int, about: _AdvisedMovies) -> None:
         rows = advice_rows.advice_rows(found.advice, version, utc_us=self._utc_us())

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from statistics import mean, median
+from statistics import mean
 
 from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, ShareRow, WeightRow
 from frazil.daemon.store.writes.causal_writes import ADVISER
+from frazil.models.causal.advice.record import SESSION, Advice
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS, FACTORS
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import broken_claim
 from frazil.models.causal.information import LEAST_MOVIES
-from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.refutation import Refuter
 from frazil.models.records import MovieEvidence
 
 ADVISED_MOVIES = 25
 """The newest kept ones: what the session is like now."""
-SESSION = "session"
-_PAUSE = 10.0
-"""A gap of so many times the median is a pause, not the pace."""
 _WORTH_A_WORD_LN_SSNR = 0.05
 _AS_ANNOUNCED = "nothing if this is what was meant"
 _OTHERWISE = "look at what was changed at the microscope then"
@@ -130,15 +126,6 @@ def scopes(movies: Sequence[MovieEvidence], prior: PriorSnapshot) -> dict[str, t
         worst = max(several, key=lambda square: (mean(losses[square]), square))
         found[worst] = tuple(own[worst])
     return found
-
-
-def seconds_per_movie(movies: Iterable[MovieEvidence]) -> float | None:
-    """The pace of acquisition, pauses left out; None: nobody said when movies were taken."""
-    times = sorted(m.exposure.acquired_utc_us for m in movies if m.exposure.acquired_utc_us is not None)
-    gaps = [(later - earlier) / 1e6 for earlier, later in itertools.pairwise(times) if later > earlier]
-    if not gaps:
-        return None
-    return mean(gap for gap in gaps if gap <= _PAUSE * median(gaps))
 
 
 def advice_rows(advice: Iterable[Advice], prior_version: int, *, utc_us: int) -> tuple[InterventionRow, ...]:

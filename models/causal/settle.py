@@ -71,7 +71,7 @@ def with_settle_times(
         here = movie.exposure
         if last is not None and _moved(last, here) and (last.acquired_utc_us or 0) < (here.acquired_utc_us or 0):
             moved_utc_us = (last.acquired_utc_us or 0) + round((last.exposure_time_s or 0.0) * _US_PER_S)
-            if _other_square(last, here):
+            if other_square(last, here):
                 moved_utc_us = None
         if moved_utc_us is not None and movie.settle_time_s is None:
             waited = ((here.acquired_utc_us or 0) - moved_utc_us) / _US_PER_S
@@ -86,7 +86,8 @@ def _moved(one: ExposureFacts, other: ExposureFacts) -> bool:
     return moved_um(one, other) > MOVED_UM
 
 
-def _other_square(one: ExposureFacts, other: ExposureFacts) -> bool:
+def other_square(one: ExposureFacts, other: ExposureFacts) -> bool:
+    """Whether two exposures lie on two squares of the grid, by name or, where nobody names them, by their distance."""
     if one.grid_square is not None and other.grid_square is not None:
         return one.grid_square != other.grid_square
     return moved_um(one, other) > _SQUARE_UM

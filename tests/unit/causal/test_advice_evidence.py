@@ -10,12 +10,14 @@ import pytest
 
 from benchmarks.attribution.confounded_sessions import learnt, settling_session
 from frazil.models.causal import settle
+from frazil.models.causal.advice.decision import PAYS_UNTOLD, advise
+from frazil.models.causal.advice.options import _convergence_told
+from frazil.models.causal.advice.record import Advice
+from frazil.models.causal.advice.timeline import timeline_of
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS
 from frazil.models.causal.graph import causal_graph
-from frazil.models.causal.interventions import PAYS_UNTOLD, Advice, _convergence_told, advise
 from frazil.models.causal.knowledge import how_known
-from frazil.models.causal.pace import pace_of
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.causal.provenance import KnownBy
@@ -87,13 +89,16 @@ def _steady(known_movie: Make) -> list[MovieEvidence]:
 def test_who_waits_long_for_a_stage_at_rest_is_told_to_wait_less(known_movie: Make) -> None:
     long = session(known_movie, holes=3, wait_s=30.0, start_angstrom_per_s=2.0, decay_s=2.0)
     (best, *_) = [one for one in said(long, 18.7) if one.node == "settle_time"]
-    assert best.action == "settle-20s"
+    assert best.action == "settle-30s", "all of the wait, for a move of up to 5 s is no part of it"
     assert not best.upwards
-    assert "wait 20 s less" in best.sentence
+    assert "wait 30 s less" in best.sentence
     assert "brings" in best.sentence
-    # Where each movie moves the stage, nobody knows how much of its time is waiting.
+    # Where each movie moves the stage, what lies between exposures beyond a readout and a move is waiting.
     alone = session(known_movie, holes=1, wait_s=30.0, start_angstrom_per_s=2.0, decay_s=2.0)
-    assert not [one for one in said(alone, 42.0) if one.node == "settle_time"]
+    (best, *_) = [one for one in said(alone, 42.0) if one.node == "settle_time"]
+    assert best.action == "settle-20s"
+    short = session(known_movie, holes=1, wait_s=10.0, start_angstrom_per_s=2.0, decay_s=2.0)
+    assert not [one for one in said(short, 22.0) if one.node == "settle_time"]
 
 
 def test_another_square_stops_the_clock(known_movie: Make) -> None:
@@ -116,13 +121,15 @@ def test_another_square_stops_the_clock(known_movie: Make) -> None:
 
 def test_pace_is_that_of_the_timeline(known_movie: Make) -> None:
     """A hole takes 7 s; a stop of three 24 s more."""
-    pace = pace_of(session(known_movie, count=30, holes=3, wait_s=19.0), 7.0 + 24.0 / 3)
-    assert pace is not None
-    assert pace.of_a_hole == pytest.approx(8.0 / 15.0)
-    assert pace.wait_s == pytest.approx(19.0)
-    assert pace.can_wait_less(10.0)
-    assert not pace.can_wait_less(19.0)
-    assert pace_of(session(known_movie), None) is None
+    timeline = timeline_of(session(known_movie, count=30, holes=3, wait_s=19.0))
+    assert timeline is not None
+    assert timeline.hole_s == pytest.approx(7.0)
+    assert timeline.stop_s == pytest.approx(24.0)
+    assert timeline.square_s is None
+    assert timeline.wait_s == pytest.approx(19.0)
+    assert timeline.can_wait_less(19.0)
+    assert not timeline.can_wait_less(20.0)
+    assert timeline_of(session(known_movie, count=3)) is None
 
 
 def test_electrons_that_no_longer_count_are_left_out_where_they_cost_time(known_movie: Make) -> None:

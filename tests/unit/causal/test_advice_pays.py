@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from frazil.models.causal.advice.decision import LEAST_NET_LN_SSNR, PAYS, PAYS_UNTOLD, advise
 from frazil.models.causal.convergence import SHARED, TOLERANCE_LN_SSNR, shares
 from frazil.models.causal.information import LEAST_MOVIES, LEAST_NATS, has_told, no_advice, told_nats
-from frazil.models.causal.interventions import LEAST_NET_LN_SSNR, PAYS, PAYS_UNTOLD, advise
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prediction_record import Held
@@ -33,7 +33,7 @@ def test_thick_holes_are_given_up_where_they_hold_little_signal(known_movie: Mak
     nm = [250.0 if index % 4 == 0 else float(random.uniform(25, 35)) for index in range(24)]
     movies = [known_movie(thickness) for thickness in nm]
     (thin, *_) = [one for one in advise(movies, learn(movies), seconds_per_movie=10.0) if one.action == "thin-ice"]
-    assert "gives up 6 of 24 holes" in thin.sentence
+    assert "gives up 6 of 24 holes, keeps 75 %" in thin.sentence
     assert thin.pays_probability >= PAYS
     assert LEAST_NET_LN_SSNR <= thin.net_ln_ssnr < thin.gain_ln_ssnr
     # All holes like the good ones: the others gave exp(-what 220 nm cost) of their signal.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.attribution.confounded_sessions import HOLES, learnt, settling_session
+from frazil.models.causal.advice.record import Advice
 from frazil.models.causal.graph import causal_graph
-from frazil.models.causal.interventions import Advice
 from frazil.models.causal.knowledge import how_known, judged
 from frazil.models.causal.measured import measured
 from frazil.models.causal.provenance import Experiment, KnownBy, Provenance

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from frazil.models.causal import counts, settle
+from frazil.models.causal.advice.decision import advise
 from frazil.models.causal.attribution import attribute
 from frazil.models.causal.causes import centre_and_sd
 from frazil.models.causal.change_points import Announcement, ChangePoint
@@ -22,7 +23,6 @@ from frazil.models.causal.factors import (
     MODELLED_FACTORS,
     band_frequencies_per_angstrom,
 )
-from frazil.models.causal.interventions import advise
 from frazil.models.causal.mechanisms import coincidence_loss
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot, physics_prior

@@ -20,8 +20,8 @@ from frazil.daemon.session.epochs import EPOCH_MOVIES, MadeWith
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store.writes import causal_writes, session_writes
+from frazil.models.causal.advice.record import Advice
 from frazil.models.causal.attribution import attribute
-from frazil.models.causal.interventions import Advice
 from frazil.models.causal.prior import physics_prior
 from frazil.models.deconvolution.lessons import LearningReport
 from frazil.models.evaluation.verdict import Verdict

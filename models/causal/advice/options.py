@@ -18,7 +18,7 @@ from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.structural_equations import Departure, World
 from frazil.models.records import MovieEvidence
 
-_LONGER_S, _LESS_S = (5.0, 10.0, 20.0), (-5.0, -10.0, -20.0, -30.0)
+_LONGER_S, _LESS_S = (5.0, 10.0, 20.0), (-5.0, -10.0, -20.0)
 _HIGHER_RATE, _LOWER_RATE = (1.4, 2.0, 4.0), (0.7, 0.5)
 _DOSE_SHARES = (0.8, 0.65, 0.5)
 _VARIED_LN = 0.2
@@ -71,7 +71,7 @@ def scales(
     found = []
     if any(movie.settle_time_s is not None for movie in movies) and prior.settle_sums:
         moves = settle.moves_per_movie(lately)
-        less = tuple(extra_s for extra_s in _LESS_S if timeline is not None and timeline.can_wait_less(-extra_s))
+        less = () if timeline is None else _less_s(timeline)
         found.append(Scale(_LONGER_S, 0.0, lambda extra_s: _wait(movies, extra_s, moves), may_begin_late=True))
         if less:
             found.append(Scale(less, 0.0, lambda extra_s: _wait(movies, extra_s, moves)))
@@ -84,6 +84,14 @@ def scales(
     if times:
         found.append(Scale(_DOSE_SHARES, 1.0, lambda share: _fewer_electrons(movies, share, exposure_s)))
     return found
+
+
+def _less_s(timeline: Timeline) -> tuple[float, ...]:
+    """Up to all of the wait."""
+    if timeline.wait_s is None or timeline.wait_s < -_LESS_S[0]:
+        return ()
+    all_s = -np.floor(timeline.wait_s)
+    return (*(extra_s for extra_s in _LESS_S if extra_s > all_s), float(all_s))
 
 
 def alignments(worlds: Sequence[World], prior: PriorSnapshot, first: PriorSnapshot) -> list[tuple[Option, Surgery]]:

@@ -45,10 +45,6 @@ class Timeline:
     squares: NDArray[np.int64]
     """(n,) number of each movie's grid square."""
 
-    def can_wait_less(self, seconds: float) -> bool:
-        """Whether there is so much to take away."""
-        return self.wait_s is not None and seconds <= self.wait_s
-
     def seconds_of_first(self, order: NDArray[np.int64]) -> Array:
         """(n,) seconds of the first 1, 2, ... movies of an order if only these had been taken: the stage goes nowhere
         for holes that are all given up. A stop or a square that was left or entered half way counts for its part.

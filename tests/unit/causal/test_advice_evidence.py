@@ -96,7 +96,7 @@ def test_who_waits_long_for_a_stage_at_rest_is_told_to_wait_less(known_movie: Ma
     # Where each movie moves the stage, what lies between exposures beyond a readout and a move is waiting.
     alone = session(known_movie, holes=1, wait_s=30.0, start_angstrom_per_s=2.0, decay_s=2.0)
     (best, *_) = [one for one in said(alone, 42.0) if one.node == "settle_time"]
-    assert best.action == "settle-20s"
+    assert best.action == "settle-23s"
     short = session(known_movie, holes=1, wait_s=10.0, start_angstrom_per_s=2.0, decay_s=2.0)
     assert not [one for one in said(short, 22.0) if one.node == "settle_time"]
 
@@ -127,8 +127,6 @@ def test_pace_is_that_of_the_timeline(known_movie: Make) -> None:
     assert timeline.stop_s == pytest.approx(24.0)
     assert timeline.square_s is None
     assert timeline.wait_s == pytest.approx(19.0)
-    assert timeline.can_wait_less(19.0)
-    assert not timeline.can_wait_less(20.0)
     assert timeline_of(session(known_movie, count=3)) is None
 
 

@@ -109,13 +109,15 @@ def test_a_move_to_another_square_is_no_pause(known_movie: Make) -> None:
 def test_a_limit_that_surely_pays_is_preferred(known_movie: Make) -> None:
     movies = session(known_movie, [np.geomspace(30.0, 300.0, 30), np.geomspace(30.0, 300.0, 30)])
     timeline, pace_s = timeline_of(movies), seconds_per_movie(movies)
-    found = thinner_ice(movies, learnt(movies), timeline, pace_s)
+    found = thinner_ice(movies, learnt(movies), timeline, pace_s, structural_model())
     assert found is not None
     option, gain = found
     assert pace_s is not None
     net = curves_at(0.2, gain) - np.log1p(option.extra_s_per_movie / pace_s)
     assert np.mean(net > 0.0) >= PAYS
-    assert thinner_ice([movies[0]] * 12, learnt(movies), None, None) is None, "no hole is better than another"
+    assert thinner_ice([movies[0]] * 12, learnt(movies), None, None, structural_model()) is None, (
+        "no hole is better than another"
+    )
 
 
 def test_sizes_half_way_to_the_neighbours_are_tried() -> None:
@@ -129,7 +131,8 @@ def test_a_beam_that_few_movies_have_seen_may_still_be_told_of(known_movie: Make
     """What is believed of its convergence has not become narrow yet: only then what surely pays is said."""
     movies = [known_movie() for _ in range(12)]
     prior = learnt(movies)
-    worlds = worlds_of(movies, prior, touched(structural_model()))
+    model = structural_model()
+    worlds = worlds_of(movies, prior, touched(model), model)
     ((option, _),) = alignments(worlds, prior, physics_prior())
     assert option.action == "parallel-beam"
     assert not option.told

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.attribution.confounded_sessions import learnt, settling_session
 from frazil.actors.causal_prior import CausalPriorActor
+from frazil.models.causal.advice.decision import advise
 from frazil.models.causal.graph import causal_graph, node_of
 from frazil.models.causal.identification import Way, identify
-from frazil.models.causal.interventions import advise
 from frazil.models.causal.knowledge import how_known
 from frazil.models.causal.measured import measured
 from frazil.models.causal.provenance import KnownBy

@@ -70,8 +70,8 @@ def advise(
     """
     if len(movies) < LEAST_MOVIES or prior.version == 0:
         return ()
-    of_scope = _Scope(movies, prior, model, scope, map_resolution_angstrom, seconds_per_movie)
     model = structural_model() if model is None else model
+    of_scope = _Scope(movies, prior, model, scope, map_resolution_angstrom, seconds_per_movie)
     worlds = worlds_of(movies, prior, touched(model), model, together)
     lately = lately or movies
     found = list(_considered(of_scope, worlds, lately, physics_prior() if first is None else first))

@@ -18,6 +18,7 @@ import msgspec
 from frazil.config.errors import FormatError
 from frazil.daemon.store.experiment_rows import ExperimentRow, ExperimentStopRow
 from frazil.daemon.store.rows import FeedbackRow, InterventionRow, MovieRow
+from frazil.daemon.store.target_rows import TargetWordRow
 from frazil.models.records import MovieResult
 
 R = TypeVar("R")
@@ -27,6 +28,7 @@ FEEDBACK_NAME = "feedback.jsonl"
 INTERVENTIONS_NAME = "interventions.jsonl"
 EXPERIMENTS_NAME = "experiments.jsonl"
 EXPERIMENT_STOPS_NAME = "experiment_stops.jsonl"
+TARGET_WORDS_NAME = "targets.jsonl"
 _FORMAT = 1
 _SUFFIX = ".msgpack"
 MAX_RESULT_BYTES = 64 << 20
@@ -173,7 +175,17 @@ def read_experiment_stops(session_dir: Path) -> list[ExperimentStopRow]:
     return _read_lines(session_dir / RESULTS_NAME / EXPERIMENT_STOPS_NAME, ExperimentStopRow)
 
 
-def _append(path: Path, row: FeedbackRow | InterventionRow | ExperimentRow | ExperimentStopRow) -> None:
+def append_target_word(session_dir: Path, row: TargetWordRow) -> None:
+    """Keep what a person said of a place on the grid. Raises OSError."""
+    _append(session_dir / RESULTS_NAME / TARGET_WORDS_NAME, row)
+
+
+def read_target_words(session_dir: Path) -> list[TargetWordRow]:
+    """What people said of places on the grid, in that order; a torn line is passed over."""
+    return _read_lines(session_dir / RESULTS_NAME / TARGET_WORDS_NAME, TargetWordRow)
+
+
+def _append(path: Path, row: FeedbackRow | InterventionRow | ExperimentRow | ExperimentStopRow | TargetWordRow) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
         # A line cut by a crash is closed first, so that it spoils only itself.

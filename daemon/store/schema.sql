@@ -541,3 +541,81 @@ CREATE TABLE IF NOT EXISTS evidence_weights (
 -- Version 16: nodes of the causal graph that a person gave an equation, and what is to be said of them in each movie.
 ALTER TABLE causal_nodes ADD COLUMN IF NOT EXISTS equation TEXT;   -- NULL: computed by what ships, given or only seen
 ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS notes TEXT;      -- one a line: not known, beyond what a loss can be
+
+-- Version 17: the grid as files of the acquisition program tell it, which movie is of which place, and where to shoot next.
+CREATE TABLE IF NOT EXISTS grid_targets (
+    target_id TEXT PRIMARY KEY,
+    level TEXT NOT NULL,                  -- grid, area, square, patch, hole, exposure
+    program TEXT NOT NULL,                -- epu, serialem, leginon, list
+    name TEXT NOT NULL,                   -- what the program and its movies call it
+    parent_id TEXT,
+    square_id TEXT,                       -- the square that it lies in, itself for a square; NULL: not known
+    state TEXT NOT NULL,                  -- the program's: seen, chosen, exposed, processed, avoided
+    gone BOOLEAN NOT NULL,                -- no file names it any more
+    acquisition_order INTEGER,            -- in which the program means to take it, from 0
+    stage_group TEXT,                     -- holes that are reached from one position of the stage
+    x_in_parent_px DOUBLE, y_in_parent_px DOUBLE,   -- in the parent's whole image, from its top left corner
+    stage_x_um DOUBLE, stage_y_um DOUBLE, stage_z_um DOUBLE,
+    diameter_um DOUBLE,
+    features_json TEXT NOT NULL,          -- JSON: value by name, the unit in the name
+    image_path TEXT,                      -- below the root under which its file was found
+    image_width_px INTEGER, image_height_px INTEGER,   -- of that image at full size
+    acquired_utc_us BIGINT,               -- when it was exposed, or its image was taken
+    said_by TEXT NOT NULL,                -- the file that told it last
+    first_seen_utc_us BIGINT NOT NULL, last_seen_utc_us BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS target_words (
+    target_id TEXT PRIMARY KEY,           -- empty: of the session as a whole
+    word TEXT NOT NULL,                   -- picked, avoided, hours_left, or forgotten (what was said before is over)
+    hours DOUBLE,                         -- hours_left: at the microscope, from that moment on
+    who TEXT NOT NULL,
+    created_utc_us BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS movie_targets (
+    movie_id TEXT PRIMARY KEY,
+    target_id TEXT NOT NULL,              -- exposure or hole
+    hole_id TEXT NOT NULL,
+    square_id TEXT,
+    linked_by TEXT NOT NULL               -- name, label or stage
+);
+CREATE TABLE IF NOT EXISTS target_rounds (
+    round INTEGER PRIMARY KEY,            -- from 1
+    created_utc_us BIGINT NOT NULL,
+    words_utc_us BIGINT NOT NULL,         -- of the newest word of a person that it has heard; 0: none
+    counted TEXT NOT NULL,                -- usable or effective_signal
+    usable_angstrom DOUBLE NOT NULL,
+    hours_left DOUBLE,                    -- NULL: not known
+    holes INTEGER NOT NULL, exposed INTEGER NOT NULL, outcomes INTEGER NOT NULL,
+    line TEXT NOT NULL,                   -- for a glance
+    verdict TEXT NOT NULL,                -- in a sentence
+    square_id TEXT,                       -- of the first target; NULL: nothing is worth a shot
+    expected_more DOUBLE NOT NULL,        -- of what is counted, in the hours left
+    price_per_minute DOUBLE NOT NULL,
+    taken_share DOUBLE NOT NULL,          -- of all that the grid can give
+    slopes_json TEXT NOT NULL,            -- JSON: [name, slope, low, high] of each feature
+    move_hole_minutes DOUBLE NOT NULL, move_patch_minutes DOUBLE NOT NULL,
+    move_square_minutes DOUBLE NOT NULL, move_area_minutes DOUBLE NOT NULL
+);
+CREATE TABLE IF NOT EXISTS target_predictions (
+    round INTEGER NOT NULL,               -- the newest rounds only
+    rank INTEGER NOT NULL,                -- from 1
+    target_id TEXT NOT NULL,
+    square_id TEXT, patch_id TEXT,
+    usable DOUBLE NOT NULL, usable_low DOUBLE NOT NULL, usable_high DOUBLE NOT NULL,   -- 80 % interval
+    signal DOUBLE, signal_low DOUBLE, signal_high DOUBLE,                              -- 80 % interval
+    minutes DOUBLE NOT NULL,              -- from the one before in this list
+    picked BOOLEAN NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (round, rank)
+);
+CREATE TABLE IF NOT EXISTS square_outlooks (
+    round INTEGER NOT NULL,               -- the newest rounds only
+    place INTEGER NOT NULL,               -- from 1, the most promising first
+    square_id TEXT NOT NULL,
+    holes INTEGER NOT NULL, exposed INTEGER NOT NULL, holes_left INTEGER NOT NULL,
+    usable_so_far INTEGER NOT NULL,
+    usable DOUBLE NOT NULL, usable_low DOUBLE NOT NULL, usable_high DOUBLE NOT NULL,   -- share of what is left
+    worth_taking INTEGER NOT NULL,        -- leave it after so many
+    words TEXT NOT NULL,
+    PRIMARY KEY (round, place)
+);

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from frazil.config.errors import QueryError
 from frazil.daemon.store.engine import Connection
-from frazil.daemon.store.queries import causes, experiments, exports, maps, movies, people, scores, session
+from frazil.daemon.store.queries import causes, experiments, exports, maps, movies, people, scores, session, targets
 from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS, TREND_METRICS, joins_for
 from frazil.daemon.store.queries.named_query import NamedQuery, Param
 from frazil.daemon.store.sql_guard import QueryLimits, run_read_only
@@ -26,6 +26,7 @@ NAMED: Mapping[str, NamedQuery] = {
     **scores.QUERIES,
     **exports.QUERIES,
     **people.QUERIES,
+    **targets.QUERIES,
 }
 
 FOR_PEOPLE: tuple[str, ...] = (
@@ -34,6 +35,7 @@ FOR_PEOPLE: tuple[str, ...] = (
     "experiments",
     *("best_squares", "squares", "ice_by_square", "holes", "optics_groups", "drift_after_stage_moves"),
     *("best_movies", "typical_movies", "worst_movies", "reasons", "failures", "before_and_after"),
+    *("grid", "next_rounds", "next_targets", "next_squares", "target_words"),
     *("alerts", "alerts_by_day", "stage_timings", "devices", "software"),
     *("reconstructions", "forecast", "map_classes", "classes", "orientations"),
 )

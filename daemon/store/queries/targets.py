@@ -1,0 +1,145 @@
+"""Questions about the grid: its squares and holes, what came of them, and where to shoot next.
+
+`state` is what the acquisition program says, or more where movies say more: a hole with a movie is exposed, one with a
+processed movie is processed. `word` is what a person says beside it (picked, avoided).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from frazil.daemon.store.movie_states import current, finished, kept
+from frazil.daemon.store.queries.named_query import NamedQuery, Param, rows_param
+
+_ROUND = "(SELECT max(round) FROM target_rounds)"
+_WORDS = "(SELECT target_id, word, who AS word_by FROM target_words WHERE word IN ('picked', 'avoided'))"
+# What came of each hole, by its movies.
+_SHOTS = (
+    "SELECT l.hole_id, count(*) AS movies, "
+    f"count(*) FILTER ({finished('m')}) AS processed, count(*) FILTER ({kept('m')}) AS kept, "
+    f"median(c.fit_resolution_angstrom) FILTER ({finished('m')}) AS ctf_fit_angstrom, "
+    f"avg(q.particle_count) FILTER ({finished('m')}) AS particles_per_movie, max(m.acquired_utc_us) AS exposed_utc_us, "
+    "min(l.linked_by) AS linked_by "
+    "FROM movie_targets l JOIN movies m USING (movie_id) LEFT JOIN ctf c USING (movie_id) "
+    f"LEFT JOIN quality q USING (movie_id) WHERE {current('m')} GROUP BY l.hole_id"
+)
+_STATE = (
+    "CASE WHEN s.processed > 0 THEN 'processed' WHEN s.movies > 0 AND t.state <> 'processed' THEN 'exposed' "
+    "ELSE t.state END"
+)
+_HOLES = (
+    f"SELECT t.* EXCLUDE (state), {_STATE} AS state, coalesce(s.movies, 0) AS movies, s.processed, s.kept, "
+    "s.ctf_fit_angstrom, s.particles_per_movie, s.exposed_utc_us, s.linked_by "
+    "FROM grid_targets t LEFT JOIN shot s ON s.hole_id = t.target_id WHERE t.level = 'hole'"
+)
+_TAKEN = "state IN ('exposed', 'processed')"
+GRID = (
+    f"WITH shot AS ({_SHOTS}), hole AS ({_HOLES}) "
+    "SELECT (SELECT string_agg(DISTINCT program, ', ' ORDER BY program) FROM grid_targets) AS programs, "
+    "(SELECT min(name) FROM grid_targets WHERE level = 'grid') AS name, "
+    "(SELECT max(image_path) FROM grid_targets WHERE level = 'grid') AS image_path, "
+    "(SELECT count(*) FROM grid_targets WHERE level = 'square' AND NOT gone) AS squares, "
+    f"count(*) FILTER (NOT gone OR {_TAKEN}) AS holes, count(*) FILTER (state = 'chosen' AND NOT gone) AS chosen, "
+    f"count(*) FILTER ({_TAKEN}) AS exposed, count(*) FILTER (state = 'processed') AS processed, "
+    "count(*) FILTER (state = 'avoided') AS avoided, coalesce(sum(movies), 0)::BIGINT AS movies, "
+    f"(SELECT count(*) FROM movies m WHERE {finished('m')} AND NOT EXISTS "
+    "(FROM movie_targets l WHERE l.movie_id = m.movie_id)) AS movies_without_a_hole, "
+    "(SELECT min(first_seen_utc_us) FROM grid_targets) AS first_seen_utc_us, "
+    "(SELECT max(last_seen_utc_us) FROM grid_targets) AS last_seen_utc_us FROM hole"
+)
+SQUARES = (
+    f"WITH shot AS ({_SHOTS}), hole AS ({_HOLES}), of_square AS (SELECT square_id, "
+    f"count(*) FILTER (NOT gone OR {_TAKEN}) AS holes, count(*) FILTER (state = 'chosen' AND NOT gone) AS chosen, "
+    f"count(*) FILTER ({_TAKEN}) AS exposed, count(*) FILTER (state = 'processed') AS processed, "
+    "count(*) FILTER (state = 'avoided') AS avoided, sum(movies)::BIGINT AS movies, sum(kept)::BIGINT AS kept, "
+    "median(ctf_fit_angstrom) AS ctf_fit_angstrom, avg(particles_per_movie) AS particles_per_movie "
+    "FROM hole GROUP BY square_id) "
+    "SELECT t.target_id, t.name, t.program, t.parent_id, t.state, t.gone, w.word, w.word_by, t.acquisition_order, "
+    "t.stage_x_um, t.stage_y_um, t.x_in_parent_px, t.y_in_parent_px, t.diameter_um, t.features_json, t.image_path, "
+    "t.image_width_px, t.image_height_px, coalesce(h.holes, 0) AS holes, coalesce(h.chosen, 0) AS chosen, "
+    "coalesce(h.exposed, 0) AS exposed, "
+    "coalesce(h.processed, 0) AS processed, coalesce(h.avoided, 0) AS avoided, coalesce(h.movies, 0) AS movies, "
+    "coalesce(h.kept, 0) AS kept, h.ctf_fit_angstrom, h.particles_per_movie, "
+    "o.place, o.holes_left, o.usable_so_far, o.usable, o.usable_low, o.usable_high, o.worth_taking, o.words "
+    "FROM grid_targets t LEFT JOIN of_square h ON h.square_id = t.target_id "
+    f"LEFT JOIN square_outlooks o ON o.square_id = t.target_id AND o.round = {_ROUND} "
+    f"LEFT JOIN {_WORDS} w ON w.target_id = t.target_id WHERE t.level = 'square' "
+    "ORDER BY o.place NULLS LAST, t.acquisition_order NULLS LAST, t.target_id LIMIT $limit OFFSET $offset"
+)
+SQUARE_TARGETS = (
+    f"WITH shot AS ({_SHOTS.replace('GROUP BY', 'AND l.square_id = $square_id GROUP BY')}), "
+    f"hole AS ({_HOLES} AND t.square_id = $square_id) "
+    "SELECT t.target_id, t.name, t.program, t.parent_id, t.state, t.gone, w.word, w.word_by, t.acquisition_order, "
+    "t.stage_group, t.x_in_parent_px, t.y_in_parent_px, t.stage_x_um, t.stage_y_um, t.diameter_um, t.features_json, "
+    "t.image_path, t.image_width_px, t.image_height_px, t.movies, t.processed, t.kept, t.ctf_fit_angstrom, "
+    "t.particles_per_movie, t.exposed_utc_us, "
+    "t.linked_by, p.rank, p.usable, p.usable_low, p.usable_high, p.signal, p.signal_low, p.signal_high, p.reason "
+    f"FROM hole t LEFT JOIN target_predictions p ON p.target_id = t.target_id AND p.round = {_ROUND} "
+    f"LEFT JOIN {_WORDS} w ON w.target_id = t.target_id "
+    "ORDER BY t.acquisition_order NULLS LAST, t.target_id LIMIT $limit OFFSET $offset"
+)
+NEXT_TARGETS = (
+    "SELECT p.rank, p.target_id, t.name, t.level, t.parent_id, p.square_id, s.name AS square, p.patch_id, "
+    "p.usable, p.usable_low, p.usable_high, p.signal, p.signal_low, p.signal_high, p.minutes, p.picked, p.reason, "
+    "t.program, t.said_by, "
+    "t.stage_x_um, t.stage_y_um, t.x_in_parent_px, t.y_in_parent_px, t.stage_group, t.acquisition_order "
+    "FROM target_predictions p LEFT JOIN grid_targets t USING (target_id) "
+    "LEFT JOIN grid_targets s ON s.target_id = p.square_id "
+    f"WHERE p.round = {_ROUND} ORDER BY p.rank LIMIT $limit"
+)
+NEXT_SQUARES = (
+    "SELECT o.place, o.square_id, t.name, o.holes, o.exposed, o.holes_left, o.usable_so_far, o.usable, o.usable_low, "
+    "o.usable_high, o.worth_taking, o.words, t.stage_x_um, t.stage_y_um FROM square_outlooks o "
+    f"LEFT JOIN grid_targets t ON t.target_id = o.square_id WHERE o.round = {_ROUND} ORDER BY o.place LIMIT $limit"
+)
+NEXT_ROUNDS = (
+    "SELECT r.*, s.name AS square FROM target_rounds r LEFT JOIN grid_targets s ON s.target_id = r.square_id "
+    "ORDER BY r.round DESC LIMIT $limit"
+)
+TARGET_WORDS = (
+    "SELECT w.target_id, t.name, t.level, w.word, w.hours, w.who, w.created_utc_us FROM target_words w "
+    "LEFT JOIN grid_targets t USING (target_id) WHERE w.word <> 'forgotten' ORDER BY w.created_utc_us DESC, w.target_id"
+)
+TARGET = (
+    "SELECT t.*, w.word, w.word_by FROM grid_targets t "
+    f"LEFT JOIN {_WORDS} w ON w.target_id = t.target_id WHERE t.target_id = $target_id"
+)
+TARGETS_CALLED = (
+    "SELECT target_id, level, name, square_id, state FROM grid_targets WHERE (target_id = $name OR name = $name) "
+    "AND level IN ('square', 'patch', 'hole') ORDER BY level, target_id LIMIT $limit"
+)
+MOVIES_OF_TARGET = (
+    "SELECT m.movie_id, m.relative_path, m.sequence, m.state, c.fit_resolution_angstrom, q.particle_count, "
+    "l.target_id, l.linked_by FROM movie_targets l JOIN movies m USING (movie_id) LEFT JOIN ctf c USING (movie_id) "
+    f"LEFT JOIN quality q USING (movie_id) WHERE {current('m')} AND "
+    "$target_id IN (l.target_id, l.hole_id) ORDER BY m.sequence"
+)
+_ALL = {"limit": rows_param(100_000), "offset": rows_param(0)}
+_ID = {"target_id": Param(str, required=True)}
+
+QUERIES: Mapping[str, NamedQuery] = {
+    "grid": NamedQuery("The grid in numbers: squares, holes, exposed, processed (one row).", GRID, {}),
+    "grid_squares": NamedQuery("Every square: place, holes by state, what came of it, its outlook.", SQUARES, _ALL),
+    "square_targets": NamedQuery(
+        "The holes of one square: place, state, what came of them, what is expected.",
+        SQUARE_TARGETS,
+        {"square_id": Param(str, required=True), **_ALL},
+    ),
+    "target": NamedQuery("All that is known of one place on the grid.", TARGET, _ID),
+    "targets_called": NamedQuery(
+        "Squares and holes with this name or id.",
+        TARGETS_CALLED,
+        {"name": Param(str, required=True), "limit": rows_param(20)},
+    ),
+    "target_movies": NamedQuery("The movies of one hole, or of one exposure in it.", MOVIES_OF_TARGET, _ID),
+    "next_targets": NamedQuery(
+        "Where to shoot next: the newest list, each with its reason.", NEXT_TARGETS, {"limit": rows_param(20)}
+    ),
+    "next_squares": NamedQuery(
+        "What is left in each square, the most promising first.", NEXT_SQUARES, {"limit": rows_param(1000)}
+    ),
+    "next_rounds": NamedQuery(
+        "What was said about where to shoot next, the newest first.", NEXT_ROUNDS, {"limit": rows_param(1)}
+    ),
+    "target_words": NamedQuery("What people picked and avoided on the grid, the newest first.", TARGET_WORDS, {}),
+}

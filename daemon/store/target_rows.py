@@ -1,0 +1,69 @@
+"""What is written about the grid and about where to shoot next: one frozen dataclass a kind of row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frazil.models.grid_target import GridTarget
+from frazil.models.targets.records import NextTargets
+
+WORDS = ("picked", "avoided", "forgotten", "hours_left")
+"""What people may say of a target; the last of the session as a whole."""
+OF_SESSION = ""
+"""In place of a target's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTarget:
+    """A target as it is kept."""
+
+    target: GridTarget
+    square_id: str | None
+    """The square that it lies in, itself for a square."""
+    gone: bool = False
+    """No file names it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetWordRow:
+    """A person's word on a target; also a line of results/targets.jsonl: the database's loss does not take it."""
+
+    target_id: str
+    """Empty: of the session as a whole."""
+    word: str
+    """One of `WORDS`."""
+    who: str
+    created_utc_us: int
+    hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovieTargetRow:
+    """Which place on the grid a movie is of."""
+
+    movie_id: str
+    target_id: str
+    """Exposure or hole."""
+    hole_id: str
+    square_id: str | None
+    linked_by: str
+    """name, label or stage"""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRoundRow:
+    """One answer to "where to shoot next", and what it was made from."""
+
+    round: int
+    created_utc_us: int
+    words_utc_us: int
+    """Of the newest word of a person that it has heard; 0: none."""
+    counted: str
+    """One of `models.targets.records.VALUES`."""
+    usable_angstrom: float
+    hours_left: float | None
+    holes: int
+    exposed: int
+    outcomes: int
+    line: str
+    answer: NextTargets

@@ -1,0 +1,171 @@
+"""What is written about the grid: its places, what people say of them, links of movies, rounds of advice. Idempotent,
+without clocks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+
+from frazil.daemon.store.engine import Connection
+from frazil.daemon.store.target_rows import KnownTarget, MovieTargetRow, TargetRoundRow, TargetWordRow
+from frazil.models.targets.records import NextTargets
+
+AT_ONCE = 5000
+"""Rows that are written together: the writer has movies to write too."""
+_KEPT_ROUNDS = 20
+"""Lists of targets are kept of so many rounds; the rounds themselves all are."""
+_TARGET_COLUMNS = {
+    "target_id": "TEXT",
+    "level": "TEXT",
+    "program": "TEXT",
+    "name": "TEXT",
+    "parent_id": "TEXT",
+    "square_id": "TEXT",
+    "state": "TEXT",
+    "gone": "BOOLEAN",
+    "acquisition_order": "INTEGER",
+    "stage_group": "TEXT",
+    "x_in_parent_px": "DOUBLE",
+    "y_in_parent_px": "DOUBLE",
+    "stage_x_um": "DOUBLE",
+    "stage_y_um": "DOUBLE",
+    "stage_z_um": "DOUBLE",
+    "diameter_um": "DOUBLE",
+    "features_json": "TEXT",
+    "image_path": "TEXT",
+    "acquired_utc_us": "BIGINT",
+    "said_by": "TEXT",
+    "image_width_px": "INTEGER",
+    "image_height_px": "INTEGER",
+    "first_seen_utc_us": "BIGINT",
+    "last_seen_utc_us": "BIGINT",
+}
+_MOVIE_COLUMNS = {field.name: "TEXT" for field in fields(MovieTargetRow)}
+
+
+def record_targets(connection: Connection, rows: Sequence[KnownTarget], *, utc_us: int) -> None:
+    """Keep what is known of these targets now; when a target was first seen stays."""
+    values = [
+        (
+            *(one.target.target_id, one.target.level, one.target.program, one.target.name, one.target.parent_id),
+            *(one.square_id, one.target.state, one.gone, one.target.order, one.target.group),
+            *(one.target.x_in_parent_px, one.target.y_in_parent_px),
+            *(one.target.stage_x_um, one.target.stage_y_um, one.target.stage_z_um, one.target.diameter_um),
+            json.dumps(dict(one.target.features)),
+            *(one.target.image_path, one.target.acquired_utc_us, one.target.said_by),
+            *(one.target.image_width_px, one.target.image_height_px, utc_us, utc_us),
+        )
+        for one in rows
+    ]
+    _upsert(connection, "grid_targets", _TARGET_COLUMNS, values, key=("target_id",), keep=("first_seen_utc_us",))
+
+
+def record_word(connection: Connection, row: TargetWordRow) -> None:
+    """Keep what a person said; an older word of the same target does not replace a newer one."""
+    connection.execute(
+        "INSERT INTO target_words (target_id, word, hours, who, created_utc_us) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (target_id) DO UPDATE SET word = excluded.word, hours = excluded.hours, who = excluded.who, "
+        "created_utc_us = excluded.created_utc_us WHERE excluded.created_utc_us >= target_words.created_utc_us",
+        [row.target_id, row.word, row.hours, row.who, row.created_utc_us],
+    )
+
+
+def record_links(connection: Connection, rows: Sequence[MovieTargetRow]) -> None:
+    """Keep which places movies are of; a movie is of one."""
+    _upsert(connection, "movie_targets", _MOVIE_COLUMNS, [astuple(row) for row in rows], key=("movie_id",))
+
+
+def record_round(connection: Connection, row: TargetRoundRow) -> None:
+    """Keep a round with its lists; the same round again replaces it, and lists of old rounds go."""
+    answer = row.answer
+    columns: dict[str, object] = {
+        "round": row.round,
+        "created_utc_us": row.created_utc_us,
+        "words_utc_us": row.words_utc_us,
+        "counted": row.counted,
+        "usable_angstrom": row.usable_angstrom,
+        "hours_left": row.hours_left,
+        "holes": row.holes,
+        "exposed": row.exposed,
+        "outcomes": row.outcomes,
+        "line": row.line,
+        "verdict": answer.verdict,
+        "square_id": answer.ranked[0].square_id if answer.ranked else None,
+        "expected_more": answer.expected_more,
+        "price_per_minute": answer.price_per_minute,
+        "taken_share": answer.taken_share,
+        "slopes_json": json.dumps(answer.feature_slopes),
+        "move_hole_minutes": answer.moves.hole,
+        "move_patch_minutes": answer.moves.patch,
+        "move_square_minutes": answer.moves.square,
+        "move_area_minutes": answer.moves.area,
+    }
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    connection.execute(f"INSERT OR REPLACE INTO target_rounds ({names}) VALUES ({marks})", list(columns.values()))
+    for table in ("target_predictions", "square_outlooks"):
+        connection.execute(f"DELETE FROM {table} WHERE round <= ? OR round >= ?", [row.round - _KEPT_ROUNDS, row.round])
+    _upsert(connection, "target_predictions", _PREDICTION_COLUMNS, _predictions(row.round, answer), key=_ROUND_RANK)
+    _upsert(connection, "square_outlooks", _OUTLOOK_COLUMNS, _outlooks(row.round, answer), key=_ROUND_PLACE)
+
+
+_ROUND_RANK, _ROUND_PLACE = ("round", "rank"), ("round", "place")
+_PREDICTION_COLUMNS = {
+    **dict.fromkeys(_ROUND_RANK, "INTEGER"),
+    **dict.fromkeys(("target_id", "square_id", "patch_id"), "TEXT"),
+    **dict.fromkeys(
+        ("usable", "usable_low", "usable_high", "signal", "signal_low", "signal_high", "minutes"), "DOUBLE"
+    ),
+    "picked": "BOOLEAN",
+    "reason": "TEXT",
+}
+_OUTLOOK_COLUMNS = {
+    **dict.fromkeys(_ROUND_PLACE, "INTEGER"),
+    "square_id": "TEXT",
+    **dict.fromkeys(("holes", "exposed", "holes_left", "usable_so_far"), "INTEGER"),
+    **dict.fromkeys(("usable", "usable_low", "usable_high"), "DOUBLE"),
+    "worth_taking": "INTEGER",
+    "words": "TEXT",
+}
+
+
+def _predictions(round_number: int, answer: NextTargets) -> list[tuple[object, ...]]:
+    return [
+        (
+            *(round_number, one.rank, one.target_id, one.square_id, one.patch_id),
+            *(one.usable, one.usable_low, one.usable_high, one.signal, one.signal_low, one.signal_high),
+            *(one.minutes, one.picked, one.reason),
+        )
+        for one in answer.ranked
+    ]
+
+
+def _outlooks(round_number: int, answer: NextTargets) -> list[tuple[object, ...]]:
+    return [
+        (
+            *(round_number, place, one.square_id, one.holes, one.exposed, one.left, one.usable_so_far),
+            *(one.usable, one.usable_low, one.usable_high, one.worth_taking, one.words),
+        )
+        for place, one in enumerate(answer.squares, 1)
+    ]
+
+
+def _upsert(
+    connection: Connection,
+    table: str,
+    columns: dict[str, str],
+    rows: Sequence[tuple[object, ...]],
+    *,
+    key: tuple[str, ...],
+    keep: tuple[str, ...] = (),
+) -> None:
+    """Rows by their key; a row that is there gets its other columns anew, but for those of `keep`."""
+    if not rows:
+        return
+    unnested = ", ".join(f"unnest(?::{kind}[])" for kind in columns.values())
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key + keep)
+    connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {unnested} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}",
+        [list(values) for values in zip(*rows, strict=True)],
+    )

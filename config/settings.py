@@ -18,6 +18,7 @@ from frazil.config.sections.processing import (
     RestorationSettings,
     ThresholdSettings,
 )
+from frazil.config.sections.targets import TargetsSettings
 
 __all__ = [
     "ALERT_SUBJECTS",
@@ -36,6 +37,7 @@ __all__ = [
     "RestorationSettings",
     "Settings",
     "StoreSettings",
+    "TargetsSettings",
     "ThresholdSettings",
     "WorkerSettings",
 ]
@@ -46,6 +48,7 @@ PATH_KEYS = frozenset(
         "camera.defects",
         "particles.initial_map",
         "intake.sidecar_roots",
+        "targets.roots",
         "causal.learn_from",
         "causal.graph",
         "evaluation.model",
@@ -72,6 +75,7 @@ class Settings(Section):
     restoration: RestorationSettings = RestorationSettings()
     causal: CausalSettings = CausalSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    targets: TargetsSettings = TargetsSettings()
     store: StoreSettings = StoreSettings()
     alerts: AlertSettings = AlertSettings()
     http: HttpSettings = HttpSettings()

@@ -28,6 +28,7 @@ ALERT_SUBJECTS = (
     "orientation",
     "restoration",
     "prior",
+    "targets",
     "intake",
     "store",
     "http",
@@ -63,8 +64,8 @@ class AlertSettings(Section):
     """What is sent."""
     mute: Annotated[tuple[str, ...], Touches(Stage.NOTHING)] = ()
     """Subjects that are not sent: `acquisition`, `lag`, `disk`, `cause`, `advice`, `graph`, `change`, `gain`,
-    `worker`, `movie`, `metadata`, `evaluation`, `reconstruction`, `orientation`, `restoration`, `prior`, `intake`,
-    `store`, `http`, `daemon`. The screen shows them all."""
+    `worker`, `movie`, `metadata`, `evaluation`, `reconstruction`, `orientation`, `restoration`, `prior`, `targets`,
+    `intake`, `store`, `http`, `daemon`. The screen shows them all."""
     quiet_minutes: Annotated[NonNegative, Touches(Stage.NOTHING)] = 15.0
     """After a message no other about the same subject for so long; what comes meanwhile goes together in the next. An
     error does not wait behind warnings."""

@@ -6,7 +6,7 @@ process of its own, so that no movie waits for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.daemon.analysis.earlier_sessions import starting_prior
@@ -17,6 +17,7 @@ from frazil.daemon.analysis.map.reconstruction import RunningReconstruction
 from frazil.daemon.analysis.prior import PriorVersions
 from frazil.daemon.analysis.restoration_training import RestorationTraining
 from frazil.daemon.analysis.step import StepBoundary
+from frazil.daemon.analysis.targets.desk import GridDesk, GridSummary
 from frazil.daemon.session import epochs
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import MadeWith
@@ -27,11 +28,12 @@ from frazil.models.records import MovieResult
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSummary:
-    """What the screen shows of prior and map."""
+    """What the screen shows of prior, map and grid."""
 
     prior_version: int
     map_resolution_angstrom: float | None
     particle_count: int | None
+    grid: GridSummary = field(default_factory=GridSummary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class _Boundaries:
     verdicts: StepBoundary
     reruns: StepBoundary
     experiments: StepBoundary
+    grid: StepBoundary
 
 
 def _boundaries(context: SessionContext) -> _Boundaries:
@@ -57,6 +60,7 @@ def _boundaries(context: SessionContext) -> _Boundaries:
         verdicts=around("the evaluation", "evaluation"),
         reruns=around("the rerun of movies", "evaluation"),
         experiments=around("the experiments", "evaluation"),
+        grid=around("the grid", "targets"),
     )
 
 
@@ -83,6 +87,7 @@ class AnalysisCoordinator:
         self._map = RunningReconstruction(runtime, context, registry)
         self._reruns = MovieReruns(runtime, context)
         self._experiments = ExperimentVerdicts(context)
+        self._grid = GridDesk(context)
         self._verdicts = EvaluationRounds(
             runtime,
             context,
@@ -121,6 +126,7 @@ class AnalysisCoordinator:
         self._map.ends(sequence, None if result is None else result.movie_id)
         self._verdicts.ends(sequence)
         self._experiments.movie_ended(None if result is None else result.movie_id)
+        self._grid.movie_ended(None if result is None else result.movie_id)
 
     def step(self, *, quiet: bool) -> None:
         """Take in what the actors have finished and give them more; never waits. `quiet`: no movie is on its way.
@@ -137,6 +143,7 @@ class AnalysisCoordinator:
         around.verdicts.run(self._verdicts.step, otherwise=None)
         around.reruns.run(self._reruns.step, otherwise=True)
         around.experiments.run(self._experiments.step, otherwise=None)
+        around.grid.run(self._grid.step, otherwise=None)
 
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way. With `final` whatever was put off until later is started first. Raises what `step`
@@ -152,6 +159,9 @@ class AnalysisCoordinator:
         prior_drained = around.prior.drained(lambda: self._prior.drained(final=final))
         if not (around.verdicts.drained(lambda: self._verdicts.drained(final=final)) and prior_drained):
             return False
+        # Losses are told by the newest prior, and the advice on the grid by losses.
+        if not around.grid.drained(lambda: self._grid.drained(final=final)):
+            return False
         return not final or around.reruns.drained(self._reruns.drained)
 
     def _train(self) -> bool:
@@ -160,7 +170,8 @@ class AnalysisCoordinator:
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""
-        return AnalysisSummary(self._prior.newest_version, self._map.resolution_angstrom, self._map.particle_count)
+        resolution, particles = self._map.resolution_angstrom, self._map.particle_count
+        return AnalysisSummary(self._prior.newest_version, resolution, particles, self._grid.summary)
 
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""
@@ -169,3 +180,4 @@ class AnalysisCoordinator:
         self._map.close()
         self._reruns.close()
         self._verdicts.close()
+        self._grid.close()

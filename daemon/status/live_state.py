@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -125,6 +126,7 @@ class LiveStateBuilder:
             prior_version=None if analysis is None else analysis.prior_version,
             map_resolution_angstrom=None if analysis is None else analysis.map_resolution_angstrom,
             particle_count=None if analysis is None else analysis.particle_count,
+            **_grid(analysis),
         )
 
     def _rates(self, last_utc_us: int | None) -> _Row:
@@ -153,6 +155,21 @@ class LiveStateBuilder:
             return free, None
         rate = (first_free - free) / (now - first_s)
         return free, rate if rate >= _LEAST_WRITTEN_BYTES_PER_S else 0.0
+
+
+def _grid(analysis: AnalysisSummary | None) -> dict[str, Any]:
+    """Where to shoot next, by the fields of the state."""
+    if analysis is None:
+        return {}
+    grid = analysis.grid
+    return {
+        "next_line": grid.line,
+        "next_round": grid.round,
+        "next_square_id": grid.square_id,
+        "grid_squares": grid.squares,
+        "grid_holes": grid.holes,
+        "grid_exposed": grid.exposed,
+    }
 
 
 def _float(value: object) -> float | None:

@@ -59,6 +59,10 @@ CommandName = Literal[
     "settings",
     "experiment-plan",
     "experiment-stop",
+    "target-pick",
+    "target-avoid",
+    "target-forget",
+    "target-hours",
 ]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
 ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
@@ -111,7 +115,8 @@ class Command(Request, frozen=True, tag="command"):
     `;`; what is left out stays as it is; settings-preview (changes nothing, answers JSON) and settings (puts them in
     force): settings by `section.key`, values as texts; experiment-plan (answers JSON): comparison ("settle=5,20"),
     outcome, seed, and movies, squares (comma-separated) or holes (JSON list of name, square, group, ice, defocus_um);
-    experiment-stop: experiment_id."""
+    experiment-stop: experiment_id; target-pick, target-avoid, target-forget: target_id (of a hole, patch or square;
+    forget: `all` is everything that was said); target-hours: hours left at the microscope."""
     command_id: str = ""
     who: str = ""
     """Name of the person's account on the machine where the order was given."""
@@ -236,6 +241,16 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     prior_version: int | None = None
     map_resolution_angstrom: float | None = None
     particle_count: int | None = None
+    next_line: str = ""
+    """Where to shoot next, in a line; empty: no grid is known."""
+    next_round: int | None = None
+    """Of the advice; None: nothing has been said yet."""
+    next_square_id: str | None = None
+    """Of the first target; None: nothing is worth a shot, or it lies in no known square."""
+    grid_squares: int = 0
+    grid_holes: int = 0
+    grid_exposed: int = 0
+    """Of the holes."""
     message: str = ""
 
 

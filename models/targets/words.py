@@ -87,7 +87,7 @@ def verdict_of(
         return f"This grid is done: {100 * taken:.0f} % of what it can give is taken."
     first = ranked[0]
     square = next((one for one in squares if one.square_id == (first.square_id or "")), None)
-    name = (square.name or square.square_id) if square is not None else ""
+    name = (square.name or square.square_id or "without a name") if square is not None else ""
     more = f" {choice.expected:.0f} more usable exposures expected in {minutes / 60:.1f} h." if choice.expected else ""
     if first.picked:
         return f"Take what was picked first: {first.name}.{more}"

@@ -1,0 +1,166 @@
+"""What all files together say of the grid: kept file by file, so that it does not matter in which order they come.
+
+Nothing is lost: what a file said that is gone, or what an earlier run of the daemon knew, counts until another file
+tells of the same place. A place that a file told of and tells of no more is *gone* (EPU numbers holes anew when they
+are sought again): it is kept and not advised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+
+from frazil.daemon.store.target_rows import KnownTarget
+from frazil.models.formats.grid.reading import merged
+from frazil.models.grid_target import GridTarget
+
+REMEMBERED = 0
+"""Rank of what no file says any more: it counts where nothing else does."""
+_APART_UM = 50.0
+"""So far apart two files cannot mean the same hole."""
+_MOST_LEVELS = 8
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A file, or whatever else tells of targets: the later one in this order is believed more."""
+
+    rank: int
+    mtime_ns: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two files that cannot both be right."""
+
+    target: GridTarget
+    what: str
+    paths: tuple[str, str]
+    """The one that is believed comes second."""
+
+
+@dataclass(slots=True)
+class GridBook:
+    """See the module. Knows no files itself."""
+
+    known: dict[str, KnownTarget] = field(default_factory=dict)
+    unwritten: set[str] = field(default_factory=set)
+    """Ids of those that are not in the store as they are here."""
+    contradictions: list[Contradiction] = field(default_factory=list)
+    """Found since somebody took them out."""
+    version: int = 0
+    """Counts up with every change."""
+    _said: dict[str, dict[Source, GridTarget]] = field(default_factory=dict)
+    """By target."""
+    _told: dict[str, tuple[Source, frozenset[str]]] = field(default_factory=dict)
+    """By path."""
+    _without_square: set[str] = field(default_factory=set)
+    """Their parents may still come."""
+
+    def remember(self, rows: Iterable[KnownTarget]) -> None:
+        """What the store knows, at the start."""
+        source = Source(REMEMBERED, 0, "")
+        for row in rows:
+            self.known[row.target.target_id] = row
+            if not row.gone:
+                self._said.setdefault(row.target.target_id, {})[source] = row.target
+
+    def take(self, source: Source, targets: Iterable[GridTarget]) -> bool:
+        """A file says this, and no more what it said before. Whether anything has changed."""
+        new = {target.target_id: target for target in targets}
+        before = self._told.get(source.path)
+        old: frozenset[str] = frozenset() if before is None else before[1]
+        if before is not None:
+            for target_id in old:
+                self._said[target_id].pop(before[0], None)
+        for target_id, target in new.items():
+            self._said.setdefault(target_id, {})[source] = target
+        self._told[source.path] = source, frozenset(new)
+        return self._settle(old | set(new))
+
+    def vanished(self, path: str) -> None:
+        """The file is not there any more (its folder was moved): what it said counts until another one says more."""
+        told = self._told.pop(path, None)
+        if told is None:
+            return
+        source, ids = told
+        remembered = Source(REMEMBERED, source.mtime_ns, path)
+        for target_id in ids:
+            self._said[target_id][remembered] = self._said[target_id].pop(source)
+        self._settle(ids)
+
+    def _settle(self, ids: Iterable[str]) -> bool:
+        changed = False
+        for target_id in ids:
+            changed |= self._settle_one(target_id)
+        if changed:
+            self.version += 1
+            for target_id in tuple(self._without_square):
+                self._settle_one(target_id)
+        return changed
+
+    def _settle_one(self, target_id: str) -> bool:
+        before = self.known.get(target_id)
+        said = self._said.get(target_id, {})
+        sources = sorted(said)
+        files = [source for source in sources if source.rank > REMEMBERED]
+        if not sources:
+            assert before is not None, "only what was told can be taken back"
+            now = KnownTarget(before.target, before.square_id, gone=True)
+        else:
+            target = reduce(merged, (said[source] for source in files or sources))
+            self._look_for_contradictions(files, said)
+            now = KnownTarget(target, self._square_of(target))
+        if now.square_id is None and now.target.parent_id is not None and not now.gone:
+            self._without_square.add(target_id)
+        else:
+            self._without_square.discard(target_id)
+        if now == before:
+            return False
+        self.known[target_id] = now
+        self.unwritten.add(target_id)
+        return True
+
+    def _square_of(self, target: GridTarget) -> str | None:
+        at: GridTarget | None = target
+        for _ in range(_MOST_LEVELS):
+            if at is None or at.level == "square":
+                return None if at is None else at.target_id
+            above = self.known.get(at.parent_id or "")
+            at = None if above is None else above.target
+        return None
+
+    def _look_for_contradictions(self, files: list[Source], said: Mapping[Source, GridTarget]) -> None:
+        for first, second in pairwise(files):
+            what = _contradiction(said[first], said[second], same_kind=first.rank == second.rank)
+            if what:
+                self.contradictions.append(Contradiction(said[second], what, (first.path, second.path)))
+
+    def written(self, rows: Iterable[KnownTarget]) -> None:
+        """These are in the store now."""
+        self.unwritten -= {row.target.target_id for row in rows}
+
+    def to_write(self, at_once: int) -> Iterator[list[KnownTarget]]:
+        """What is not in the store yet, squares before holes, in lists of so many."""
+        rows = sorted((self.known[target_id] for target_id in self.unwritten), key=lambda row: row.target.target_id)
+        for first in range(0, len(rows), at_once):
+            yield rows[first : first + at_once]
+
+
+def _contradiction(first: GridTarget, second: GridTarget, *, same_kind: bool) -> str:
+    """Why both cannot be right; empty: they can."""
+    if first.level != second.level:
+        return f"is a {first.level} in one and a {second.level} in the other"
+    if None not in (first.parent_id, second.parent_id) and first.parent_id != second.parent_id:
+        return f"lies in {first.parent_id} by one and in {second.parent_id} by the other"
+    places = (first.stage_x_um, first.stage_y_um, second.stage_x_um, second.stage_y_um)
+    if same_kind and first.level == "hole" and None not in places:
+        apart_um = float(np.hypot(places[0] - places[2], places[1] - places[3]))  # type: ignore[operator]
+        if apart_um > _APART_UM:
+            return f"lies at two places, {apart_um:.0f} um apart"
+    return ""

@@ -1,0 +1,196 @@
+"""What is done for the grid in one go: look, read, keep, link, ask where to shoot next. In one thread at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from frazil.config.loading import settings_of
+from frazil.config.settings import Settings
+from frazil.daemon.analysis.targets.book import Contradiction, GridBook
+from frazil.daemon.analysis.targets.links import MovieLinks
+from frazil.daemon.analysis.targets.looking import GridFiles
+from frazil.daemon.analysis.targets.outcomes import USUAL_ANGSTROM, SessionOutcomes
+from frazil.daemon.analysis.targets.reading import FileProblem, GridReader
+from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, said, stage_at
+from frazil.daemon.session.context import SessionContext
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.target_rows import KnownTarget, TargetRoundRow
+from frazil.daemon.store.writer import WritePolicy
+from frazil.daemon.store.writes import target_writes
+from frazil.models.grid_target import GridTarget
+from frazil.models.targets.records import Outcome
+
+_log = logging.getLogger(__name__)
+_READ_S = 3.0
+"""Files are read for so long at a time: then what is known so far is of use already."""
+_ROUND_OUTCOMES = 5
+"""New outcomes that make a round at once."""
+_ROUND_S = 30.0
+"""After so long anything that is new makes one."""
+_EXPOSED = ("exposed", "processed")
+_TARGET_FIELDS = (*(field.name for field in fields(GridTarget)), "square_id", "gone")
+_TARGETS_SQL = """
+SELECT target_id, level, program, name, parent_id, state, acquisition_order, stage_group,
+       x_in_parent_px, y_in_parent_px, stage_x_um, stage_y_um, stage_z_um, diameter_um,
+       features_json, image_path, acquired_utc_us, said_by, image_width_px, image_height_px, square_id, gone
+FROM grid_targets ORDER BY target_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """What came of it."""
+
+    round: TargetRoundRow | None
+    """None: nothing new was said."""
+    here_id: str | None
+    """The square of the newest movie."""
+    counts: tuple[int, int, int]
+    """Squares, holes, and holes that are exposed."""
+    all_read: bool
+    nothing_left: bool
+    """All is read, linked and judged."""
+    problems: tuple[FileProblem, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+
+
+def known_targets(store: Store) -> list[KnownTarget]:
+    """What the store knows of the grid. Raises what `Store.rows` raises."""
+    return [_known(row) for row in store.rows(_TARGETS_SQL)]
+
+
+def _known(row: tuple[Any, ...]) -> KnownTarget:
+    values = dict(zip(_TARGET_FIELDS, row, strict=True))
+    values["features"] = tuple(msgspec.json.decode(values["features"], type=dict[str, float]).items())
+    square_id, gone = values.pop("square_id"), values.pop("gone")
+    return KnownTarget(GridTarget(**values), square_id, gone)
+
+
+def judge_without_daemon(store: Store, *, utc_us: int) -> TargetRoundRow | None:
+    """A round from what the store knows alone, kept in it. None: no hole is known. Raises what the store raises."""
+    rows = store.named("session").as_dicts()
+    settings = settings_of(str(rows[0]["settings_yaml"])) if rows else Settings()
+    outcomes = _session_outcomes(store, settings)
+    book = GridBook()
+    book.remember(known_targets(store))
+    row = TargetRounds(store, settings).ask(book, said(store), outcomes.read(), utc_us=utc_us)
+    if row is not None:
+        store.write(WritePolicy.DURABLE, target_writes.record_round, row)
+    return row
+
+
+def _session_outcomes(store: Store, settings: Settings) -> SessionOutcomes:
+    return SessionOutcomes(store, settings.evaluation.goal_resolution_angstrom or USUAL_ANGSTROM)
+
+
+class GridWork:
+    """See the module.
+
+    Parameters
+    ----------
+    stop:
+        Whether to leave off.
+    now_ns:
+        Of the clock that files have their times from.
+    """
+
+    def __init__(
+        self, context: SessionContext, raw_root: Path, *, stop: Callable[[], bool], now_ns: Callable[[], int]
+    ) -> None:
+        settings = context.settings
+        self._store, self._utc_us, self._clock = context.store, context.utc_us, context.clock
+        self._stop, self._now_ns = stop, now_ns
+        roots = (raw_root, *map(Path, settings.intake.sidecar_roots))
+        self._files = GridFiles(roots, [Path(root) for root in settings.targets.roots], exclude=context.session_dir)
+        self._book = GridBook()
+        self._reader = GridReader(self._book, context.clock)
+        self._links = MovieLinks(context.store, raw_root)
+        self._outcomes = _session_outcomes(context.store, settings)
+        self._rounds = TargetRounds(context.store, settings)
+        self._remembered = False
+        self._judged: tuple[object, ...] = ()
+        """What the newest round was made from."""
+        self._judged_outcomes = 0
+        self._judged_s = float("-inf")
+        self._taken: frozenset[str] = frozenset()
+        """Holes with a movie."""
+        self._counted: tuple[object, tuple[int, int, int]] | None = None
+
+    def carry_out(self, changed: frozenset[str], *, final: bool) -> WorkDone:
+        """Do it. `changed`: movies that have another result; `final`: all that there is to do. Raises what the store
+        raises; what was not done then is done the next time."""
+        for movie_id in changed:
+            self._links.changed(movie_id)
+            self._outcomes.changed(movie_id)
+        if not self._remembered:
+            self._book.remember(known_targets(self._store))
+            self._remembered = True
+        all_read = self._read(final=final)
+        self._keep()
+        all_linked = self._links.link(self._book, everything=final)
+        self._keep()  # names of movies may tell of the grid
+        row, judged = None, True
+        if self._book.known:
+            row, judged = self._judge(final=final, all_read=all_read)
+        here_id = None if row is None else stage_at(self._store)[1]
+        problems, self._reader.problems = tuple(self._reader.problems), []
+        contradictions, self._book.contradictions = tuple(self._book.contradictions), []
+        return WorkDone(
+            row, here_id, self._counts(), all_read, all_read and all_linked and judged, problems, contradictions
+        )  # fmt: skip
+
+    def _read(self, *, final: bool) -> bool:
+        ends_s = self._clock() + _READ_S
+
+        def until() -> bool:
+            return self._stop() or (not final and self._clock() > ends_s)
+
+        atlases: list[Path] = []
+        while True:
+            all_read = self._reader.read(self._files.look(atlases, now_ns=self._now_ns()), until=until)
+            before, atlases = atlases, self._reader.atlases(self._files.roots)
+            if atlases == before or not all_read:
+                return all_read
+
+    def _keep(self) -> None:
+        for rows in self._book.to_write(target_writes.AT_ONCE):
+            self._store.write(WritePolicy.DURABLE, target_writes.record_targets, rows, utc_us=self._utc_us())
+            self._book.written(rows)
+
+    def _judge(self, *, final: bool, all_read: bool) -> tuple[TargetRoundRow | None, bool]:
+        """A round, if it is time; and whether all that is known has been judged."""
+        wanted, known = said(self._store), self._outcomes.read()
+        self._taken = frozenset(one.target_id for one in known)
+        now = (self._book.version, wanted, tuple(known))
+        if now == self._judged:
+            return None, True
+        if not (final or (all_read and self._is_time(wanted, known))):
+            return None, False
+        row = self._rounds.ask(self._book, wanted, known, utc_us=self._utc_us())
+        if row is not None:
+            self._store.write(WritePolicy.DURABLE, target_writes.record_round, row)
+        self._judged, self._judged_outcomes, self._judged_s = now, len(known), self._clock()
+        return row, True
+
+    def _is_time(self, wanted: Said, known: list[Outcome]) -> bool:
+        heard = bool(self._judged) and self._judged[1] == wanted
+        many = abs(len(known) - self._judged_outcomes) >= _ROUND_OUTCOMES
+        return not heard or many or self._clock() - self._judged_s >= _ROUND_S
+
+    def _counts(self) -> tuple[int, int, int]:
+        key = (self._book.version, self._taken)
+        if self._counted is None or self._counted[0] != key:
+            self._counted = key, self._count()
+        return self._counted[1]
+
+    def _count(self) -> tuple[int, int, int]:
+        there = [row.target for row in self._book.known.values() if not row.gone]
+        holes = [target for target in there if target.level == "hole"]
+        squares = sum(target.level == "square" for target in there)
+        return squares, len(holes), sum(one.state in _EXPOSED or one.target_id in self._taken for one in holes)

@@ -1,0 +1,114 @@
+"""Which place on the grid each movie is of: kept in the store, looked for again while it is not known."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from frazil.config.errors import FrazilError
+from frazil.daemon.analysis.targets.book import GridBook, Source
+from frazil.daemon.store.movie_states import current
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.target_rows import MovieTargetRow
+from frazil.daemon.store.writer import WritePolicy
+from frazil.daemon.store.writes import target_writes
+from frazil.models.formats.grid.leginon_names import leginon_targets
+from frazil.models.formats.grid.movie_link import SerialemPlace, TargetIndex, link_movie, serialem_place
+from frazil.models.grid_target import GridTarget
+from frazil.models.records import AcquisitionMetadata
+
+_log = logging.getLogger(__name__)
+_AT_ONCE = 500
+_NAMES_RANK = 7
+_MOST_LEVELS = 8
+_OPEN_SQL = f"""
+SELECT m.movie_id FROM movies m LEFT JOIN movie_targets l USING (movie_id)
+WHERE {current("m")} AND l.movie_id IS NULL ORDER BY m.sequence DESC NULLS LAST
+"""
+_MOVIES_SQL = """
+SELECT movie_id, relative_path, metadata_json, sidecar_path FROM movies
+WHERE movie_id IN (SELECT unnest(?::TEXT[])) ORDER BY sequence
+"""
+
+
+@dataclass(slots=True)
+class MovieLinks:
+    """See the module."""
+
+    store: Store
+    raw_root: Path
+    _tried: dict[str, int] = field(default_factory=dict)
+    """Movies that found no place, and with which version of the book."""
+
+    def changed(self, movie_id: str) -> None:
+        """More may be known of this movie now."""
+        self._tried.pop(movie_id, None)
+
+    def link(self, book: GridBook, *, everything: bool) -> bool:
+        """Link movies that have no place yet, the newest first, some hundreds of them or `everything`. Whether all of
+        them have been tried with what the book says now. Raises what `Store.write` raises."""
+        open_ids = [str(row[0]) for row in self.store.rows(_OPEN_SQL)]
+        waiting = [movie_id for movie_id in open_ids if self._tried.get(movie_id) != book.version]
+        now = waiting if everything else waiting[:_AT_ONCE]
+        if not now:
+            return True
+        rows = self.store.rows(_MOVIES_SQL, now)
+        _take_names(book, rows)
+        if book.known:
+            self._link_rows(book, rows)
+        self._tried.update(dict.fromkeys(now, book.version))
+        return len(now) == len(waiting)
+
+    def _link_rows(self, book: GridBook, rows: Sequence[Sequence[Any]]) -> None:
+        index = TargetIndex(_linkable(book))
+        serialem = any(target.program == "serialem" for target in index.by_id.values())
+        links = []
+        for movie_id, relative_path, metadata_json, sidecar_path in rows:
+            metadata = _metadata(metadata_json)
+            place = self._serialem_place(sidecar_path, str(relative_path)) if serialem else None
+            found = link_movie(str(relative_path), metadata, index, serialem=place)
+            if found.target_id is not None:
+                links.append(_link(str(movie_id), found.target_id, found.how, book))
+        self.store.write(WritePolicy.DURABLE, target_writes.record_links, links)
+
+    def _serialem_place(self, sidecar_path: str | None, relative_path: str) -> SerialemPlace | None:
+        if sidecar_path is None or not sidecar_path.endswith(".mdoc"):
+            return None
+        try:
+            return serialem_place(self.raw_root / sidecar_path, movie_name=Path(relative_path).name, settled=True)
+        except (FrazilError, OSError) as error:
+            _log.info("the place of %s is not read from its mdoc: %s", relative_path, error)
+            return None  # what the intake has read of it says the label too
+
+
+def _take_names(book: GridBook, rows: Sequence[Sequence[Any]]) -> None:
+    """Leginon's names tell of the grid themselves."""
+    for movie_id, relative_path, _, _ in rows:
+        chain = leginon_targets(str(relative_path))
+        if chain:
+            book.take(Source(_NAMES_RANK, 0, f"movie {movie_id}"), chain)
+
+
+def _linkable(book: GridBook) -> list[GridTarget]:
+    """Exposures of EPU stand below holes that their movies name as well: there may be four times as many."""
+    return [row.target for row in book.known.values() if row.target.level != "exposure" or row.target.program != "epu"]
+
+
+def _link(movie_id: str, target_id: str, how: str, book: GridBook) -> MovieTargetRow:
+    hole_id, at = target_id, book.known.get(target_id)
+    for _ in range(_MOST_LEVELS):
+        if at is None or at.target.level == "hole":
+            break
+        at = book.known.get(at.target.parent_id or "")
+    if at is not None:
+        hole_id = at.target.target_id
+    return MovieTargetRow(movie_id, target_id, hole_id, book.known[target_id].square_id, how)
+
+
+def _metadata(text: str | None) -> AcquisitionMetadata:
+    return AcquisitionMetadata() if text is None else msgspec.json.decode(text, type=AcquisitionMetadata)

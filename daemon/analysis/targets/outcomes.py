@@ -1,0 +1,78 @@
+"""What exposures gave, from the results of their movies: what the advice on the next ones is learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from frazil.daemon.store.movie_states import FINISHED, current
+from frazil.daemon.store.store import Store
+from frazil.models.targets.records import Outcome
+
+USUAL_ANGSTROM = 5.0
+"""At which losses are told where the session has no goal."""
+_AT_ONCE = 500
+"""Movies whose losses are read together: their curves are unfolded for it."""
+_MOVIES_SQL = f"""
+SELECT l.movie_id, l.hole_id, m.state, c.fit_resolution_angstrom, c.reliable, q.particle_count, m.acquired_utc_us
+FROM movie_targets l JOIN movies m USING (movie_id)
+LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)
+WHERE {current("m")} ORDER BY m.acquired_utc_us NULLS FIRST, m.sequence
+"""
+# A curve at one frequency, linear between its points; all causes together.
+_LOSSES_SQL = """
+SELECT movie_id, sum(CASE WHEN f1 > f0 THEN loss0 + (loss1 - loss0) * (frequency - f0) / (f1 - f0)
+                     ELSE coalesce(loss0, loss1) END)
+FROM (SELECT movie_id, factor, max(frequency) AS frequency,
+             max(f) FILTER (f <= frequency) AS f0, arg_max(loss, f) FILTER (f <= frequency) AS loss0,
+             min(f) FILTER (f >= frequency) AS f1, arg_min(loss, f) FILTER (f >= frequency) AS loss1
+      FROM (SELECT movie_id, factor, unnest(frequency_per_angstrom) AS f, unnest(loss_ln_ssnr) AS loss,
+                   ?::DOUBLE AS frequency
+            FROM causal_loss_arrays WHERE movie_id IN (SELECT unnest(?::TEXT[])))
+      GROUP BY movie_id, factor)
+GROUP BY movie_id
+"""
+
+
+@dataclass(slots=True)
+class SessionOutcomes:
+    """See the module. Remembers losses: they are curves, and the session has tens of thousands of them."""
+
+    store: Store
+    resolution_angstrom: float = USUAL_ANGSTROM
+    """At which losses are told."""
+    _loss_ln: dict[str, float | None] = field(default_factory=dict)
+
+    def changed(self, movie_id: str) -> None:
+        """This movie has another result."""
+        self._loss_ln.pop(movie_id, None)
+
+    def read(self) -> list[Outcome]:
+        """Of all movies whose place is known, in the order in which they were taken; of one without a result only that
+        it was taken. Raises what `Store.rows` raises."""
+        rows = self.store.rows(_MOVIES_SQL)
+        finished = [str(row[0]) for row in rows if row[2] in FINISHED]
+        self._read_losses([movie_id for movie_id in finished if movie_id not in self._loss_ln])
+        return [
+            Outcome(str(hole_id), exposed_utc_us=acquired_utc_us)
+            if state not in FINISHED
+            else Outcome(
+                target_id=str(hole_id),
+                resolution_angstrom=fit_angstrom,
+                particles=None if particles is None else float(particles),
+                loss_ln=self._loss_ln[str(movie_id)],
+                exposed_utc_us=acquired_utc_us,
+                usable=_usable(str(state), reliable),
+            )
+            for movie_id, hole_id, state, fit_angstrom, reliable, particles, acquired_utc_us in rows
+        ]
+
+    def _read_losses(self, movie_ids: list[str]) -> None:
+        for first in range(0, len(movie_ids), _AT_ONCE):
+            some = movie_ids[first : first + _AT_ONCE]
+            found = dict(self.store.rows(_LOSSES_SQL, 1.0 / self.resolution_angstrom, some))
+            self._loss_ln.update({movie_id: found.get(movie_id) for movie_id in some})
+
+
+def _usable(state: str, reliable: bool | None) -> bool | None:
+    """What a threshold, a person or a fit that failed said; None: by its resolution."""
+    return False if state != "ready" or reliable is False else None

@@ -1,0 +1,149 @@
+"""Files of the grid read when they are new or have changed, and again while they are being written.
+
+EPU rewrites its files in place, so that half of one is nothing unusual: what a file said before stays until it can be
+read again. A person is told of a file only when it stands still and cannot be read, once, with what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from frazil.config.errors import FrazilError
+from frazil.daemon.analysis.targets.book import GridBook, Source
+from frazil.daemon.analysis.targets.looking import SeenFile
+from frazil.models.formats.grid.epu_atlas import read_atlas
+from frazil.models.formats.grid.epu_grid import find_atlas
+from frazil.models.formats.grid.epu_images import read_square_image
+from frazil.models.formats.grid.epu_session import EpuPlan, read_epu_plan
+from frazil.models.formats.grid.epu_square import read_grid_square
+from frazil.models.formats.grid.navigator_targets import read_nav
+from frazil.models.formats.grid.reading import GridNote, GridReading, note_of
+from frazil.models.formats.grid.target_list import read_target_list
+
+RANKS = {"epu-session": 1, "epu-atlas": 2, "epu-square": 3, "epu-image": 4, "navigator": 5, "list": 6}
+"""How much each is believed against the others; what is read first, too."""
+_STANDS_STILL_S = 60.0
+"""A file that cannot be read and has not changed for so long is told to a person."""
+_PICTURES = (".mrc", ".tiff", ".tif", ".jpg", ".jpeg", ".png")
+"""The full image before its thumbnail."""
+_NO_ATLAS_REMEDY = "name the folder that holds it: `frazil set SESSION targets.roots=FOLDER`"
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """What a person should know of a file."""
+
+    path: Path
+    note: GridNote
+    severity: str = "warning"
+
+
+@dataclass(slots=True)
+class _Read:
+    identity: tuple[int, int]
+    since_s: float
+    """When the file was first seen like this."""
+    again: GridNote | None = None
+    """It could not be read, and is read again."""
+
+
+@dataclass(slots=True)
+class GridReader:
+    """See the module. Fills the book; `clock` is monotonic."""
+
+    book: GridBook
+    clock: Callable[[], float]
+    problems: list[FileProblem] = field(default_factory=list)
+    """Found since somebody took them out."""
+    _read: dict[Path, _Read] = field(default_factory=dict)
+    _plans: dict[Path, EpuPlan] = field(default_factory=dict)
+    _told: set[tuple[str, str]] = field(default_factory=set)
+
+    def read(self, seen: Iterable[SeenFile], *, until: Callable[[], bool]) -> bool:
+        """Read what is new or has changed; `until`: leave off. Whether everything has been read."""
+        files = sorted(seen, key=lambda file: (RANKS[file.kind], file.path))
+        for path in self._read.keys() - {file.path for file in files}:
+            del self._read[path]
+            self._plans.pop(path, None)
+            self.book.vanished(str(path))
+        for file in files:
+            if until():
+                return False
+            self._read_one(file)
+        return True
+
+    def atlases(self, roots: tuple[Path, ...]) -> list[Path]:
+        """Those that sessions of EPU name, wherever below the roots (or beside the session) they lie now."""
+        found = []
+        for session, plan in self._plans.items():
+            if plan.atlas_path is None:
+                continue
+            atlas = find_atlas(plan, (session.parent, *roots, session.parent.parent))
+            if atlas is not None:
+                found.append(atlas)
+            else:
+                what = f"names the atlas {plan.atlas_path}, which is below none of the folders that are looked in"
+                self._tell(session, GridNote(session.name, what, _NO_ATLAS_REMEDY), severity="info")
+        return found
+
+    def _read_one(self, file: SeenFile) -> None:
+        known = self._read.get(file.path)
+        if known is None or known.identity != file.identity:
+            known = self._read[file.path] = _Read(file.identity, self.clock())
+        elif known.again is None:
+            return
+        try:
+            reading = self._reading(file)
+        except FrazilError as error:
+            self._could_not(file, known, note_of(error, file.path.name))
+            return
+        except OSError as error:
+            what = f"cannot be read: {error.strerror or error}"
+            self._could_not(file, known, GridNote(file.path.name, what, "check its permissions", again=True))
+            return
+        half = next((note for note in reading.notes if note.again), None)
+        if half is None:
+            known.again = None
+        else:
+            self._could_not(file, known, half)
+        self.book.take(Source(RANKS[file.kind], file.mtime_ns, str(file.path)), reading.targets)
+        for note in reading.notes:
+            if not note.again:
+                self._tell(file.path, note)
+
+    def _reading(self, file: SeenFile) -> GridReading:
+        match file.kind:
+            case "epu-session":
+                self._plans[file.path] = read_epu_plan(file.path)
+                return GridReading(())
+            case "epu-square":
+                return read_grid_square(file.path)
+            case "epu-image":
+                return GridReading((read_square_image(file.path, _picture_of(file)),))
+            case "epu-atlas":
+                return read_atlas(file.path)
+            case "navigator":
+                return read_nav(file.path)
+            case _:
+                return read_target_list(file.path)
+
+    def _could_not(self, file: SeenFile, known: _Read, note: GridNote) -> None:
+        known.again = note if note.again else None
+        if not note.again or self.clock() - known.since_s >= _STANDS_STILL_S:
+            self._tell(file.path, note)
+
+    def _tell(self, path: Path, note: GridNote, *, severity: str = "warning") -> None:
+        if (str(path), note.what) not in self._told:
+            self._told.add((str(path), note.what))
+            self.problems.append(FileProblem(path, note, severity))
+
+
+def _picture_of(file: SeenFile) -> str | None:
+    pictures = (file.path.with_suffix(suffix) for suffix in _PICTURES)
+    picture = next((path for path in pictures if path.exists()), None)
+    if picture is None:
+        return None
+    below = picture.is_relative_to(file.root)
+    return (picture.relative_to(file.root) if below else picture).as_posix()

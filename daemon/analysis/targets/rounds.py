@@ -1,0 +1,171 @@
+"""One answer to "where to shoot next": asked of `models/targets` with what is known, and told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from frazil.config.settings import Settings
+from frazil.daemon.analysis.targets.book import GridBook
+from frazil.daemon.store.movie_states import current
+from frazil.daemon.store.store import Store
+from frazil.daemon.store.target_rows import OF_SESSION, TargetRoundRow
+from frazil.models.grid_target import GridTarget
+from frazil.models.targets.policy import Arranged, arranged, next_targets
+from frazil.models.targets.records import NextTargets, Outcome, SquareOutlook, TargetSettings
+from frazil.models.targets.words import holes_words
+
+RANKED = 40
+"""Targets that are listed in a round."""
+ASSUMED_HOURS = 8.0
+"""Left at the microscope where nobody has said."""
+_US_PER_HOUR = 3.6e9
+_EXPOSED_STATES = ("exposed", "processed")
+_WORDS_SQL = "SELECT target_id, word, hours, created_utc_us FROM target_words ORDER BY created_utc_us, target_id"
+# Where the stage was last, as far as movies tell.
+_AT_SQL = f"""
+SELECT l.hole_id, l.square_id FROM movie_targets l JOIN movies m USING (movie_id) WHERE {current("m")}
+ORDER BY m.acquired_utc_us DESC NULLS LAST, m.sequence DESC NULLS LAST LIMIT 1
+"""
+_FIRST_FOUND_SQL = "SELECT min(found_utc_us) FROM movies"
+_NEXT_ROUND_SQL = "SELECT coalesce(max(round), 0) + 1 FROM target_rounds"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people want."""
+
+    picked_ids: tuple[str, ...] = ()
+    """In the order in which they were picked."""
+    avoided_ids: tuple[str, ...] = ()
+    hours: tuple[float, int] | None = None
+    """Left at the microscope, from that moment on."""
+    utc_us: int = 0
+    """Of the newest word; 0: nobody has said anything."""
+
+
+def said(store: Store) -> Said:
+    """By the newest word on each place. Raises what `Store.rows` raises."""
+    rows = store.rows(_WORDS_SQL)
+    hours = [(float(hours), int(utc_us)) for place, word, hours, utc_us in rows if word == "hours_left"]
+    return Said(
+        tuple(str(place) for place, word, _, _ in rows if word == "picked" and place != OF_SESSION),
+        tuple(str(place) for place, word, _, _ in rows if word == "avoided" and place != OF_SESSION),
+        hours[-1] if hours else None,
+        max((int(row[3]) for row in rows), default=0),
+    )
+
+
+def stage_at(store: Store) -> tuple[str | None, str | None]:
+    """Hole and square of the newest movie whose place is known. Raises what `Store.rows` raises."""
+    rows = store.rows(_AT_SQL)
+    return rows[0] if rows else (None, None)
+
+
+@dataclass(slots=True)
+class TargetRounds:
+    """See the module. Remembers the arranged table of places as long as it stays the same."""
+
+    store: Store
+    settings: Settings
+    _arranged: tuple[object, Arranged] | None = field(default=None)
+
+    def ask(self, book: GridBook, wanted: Said, known: Sequence[Outcome], *, utc_us: int) -> TargetRoundRow | None:
+        """The next round, not yet written. None: no hole is known. Raises what `Store.rows` raises."""
+        targets = _places(book, known, wanted)
+        holes = [target for target in targets if target.level in ("hole", "exposure")]
+        if not holes:
+            return None
+        exposed = {one.target_id for one in known}
+        hours = self._hours_left(wanted, utc_us)
+        chosen = TargetSettings(
+            usable_angstrom=self.settings.targets.usable_angstrom,
+            value=self.settings.targets.value,
+            ranked=RANKED,
+            picked_ids=wanted.picked_ids,
+            avoided_ids=wanted.avoided_ids,
+        )
+        hole_id, square_id = stage_at(self.store)
+        minutes = max(1.0, 60.0 * (ASSUMED_HOURS if hours is None else hours))
+        answer = next_targets(self._table(book, targets, chosen), known, minutes, chosen, hole_id)
+        return TargetRoundRow(
+            round=int(self.store.rows(_NEXT_ROUND_SQL)[0][0]),
+            created_utc_us=utc_us,
+            words_utc_us=wanted.utc_us,
+            counted=chosen.value,
+            usable_angstrom=chosen.usable_angstrom,
+            hours_left=hours,
+            holes=len(holes),
+            exposed=sum(target.state in _EXPOSED_STATES or target.target_id in exposed for target in holes),
+            outcomes=sum(one.resolution_angstrom is not None or one.usable is not None for one in known),
+            line=line_of(answer, square_id),
+            answer=answer,
+        )
+
+    def _table(self, book: GridBook, targets: list[GridTarget], chosen: TargetSettings) -> Arranged:
+        key = (book.version, len(targets), chosen.avoided_ids)
+        if self._arranged is None or self._arranged[0] != key:
+            self._arranged = key, arranged(targets, chosen)
+        return self._arranged[1]
+
+    def _hours_left(self, wanted: Said, utc_us: int) -> float | None:
+        """As a person said last, else by the settings; None: nobody has said."""
+        whole = self.settings.evaluation.microscope_hours_left
+        first_utc_us = self.store.rows(_FIRST_FOUND_SQL)[0][0]
+        if wanted.hours is not None:
+            whole, first_utc_us = wanted.hours
+        if whole is None:
+            return None
+        elapsed_us = 0 if first_utc_us is None else utc_us - int(first_utc_us)
+        return max(0.0, whole - elapsed_us / _US_PER_HOUR)
+
+
+def _places(book: GridBook, known: Sequence[Outcome], wanted: Said) -> list[GridTarget]:
+    """Those that are there, and those that are gone and have been exposed: what came of them is known. Exposures in
+    known holes say no more than their hole does, and holes at grid bars that nobody chose are no places to shoot at."""
+    exposed = {one.target_id for one in known}
+    places = []
+    for target_id in sorted(book.known):
+        row = book.known[target_id]
+        target = row.target
+        taken = target.state in _EXPOSED_STATES or target_id in exposed
+        if not taken and (row.gone or _at_a_bar(target, wanted)):
+            continue
+        above = book.known.get(target.parent_id or "") if target.level == "exposure" else None
+        if above is None or above.target.level != "hole":
+            places.append(target)
+    return places
+
+
+def _at_a_bar(target: GridTarget, wanted: Said) -> bool:
+    near = dict(target.features).get("near_grid_bar")
+    return bool(near) and target.state == "seen" and target.target_id not in wanted.picked_ids
+
+
+def line_of(answer: NextTargets, here_id: str | None) -> str:
+    """For a glance; `here_id`: the square of the newest movie."""
+    if not answer.ranked:
+        return "next: nothing is left to shoot on this grid"
+    by_id = {square.square_id: square for square in answer.squares}
+    first = answer.ranked[0]
+    there = by_id.get(first.square_id or "")
+    if there is None:
+        return f"next: {first.name}, {_chance(first.usable, first.usable_low, first.usable_high)}"
+    what = f"square {_name(there)}, " if there.square_id else ""
+    chance = _chance(there.usable, there.usable_low, there.usable_high)
+    in_a_row = next((n for n, one in enumerate(answer.ranked) if one.square_id != first.square_id), len(answer.ranked))
+    count = max(there.worth_taking, in_a_row)  # a square that is only looked at is worth no more yet than the look
+    worth = holes_words(count)
+    if here_id is None or here_id == there.square_id:
+        leave = f"; leave it after {count} more" if count < there.left else ""
+        return f"next: {what}{worth}, {chance}{leave if here_id else ''}"
+    here = by_id.get(here_id)
+    return f"next: {what}{worth}, {chance}; leave square {_name(here) if here else here_id} now"
+
+
+def _chance(value: float, low: float, high: float) -> str:
+    return f"{value:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _name(square: SquareOutlook) -> str:
+    return square.name or square.square_id or "without a name"

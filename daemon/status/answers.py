@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from frazil.config.settings import Settings
 from frazil.daemon.changes.experiments import keep_plan, stop, told, wanted_from
 from frazil.daemon.changes.interventions import kept_or_later, note_change
 from frazil.daemon.changes.plan import plan_change
+from frazil.daemon.changes.targets import WORDS_OF_ORDERS, note_hours, note_word
 from frazil.daemon.changes.thresholds import effect_of
 from frazil.daemon.changes.what_if import to_dict, to_lines, with_thresholds
 from frazil.daemon.report.pictures import load_picture
@@ -111,6 +113,8 @@ class DaemonService:
                 which = str(request.args.get("experiment_id") or "")
                 now_utc_us = _now_utc_us()
                 return Done(stop(self._store, self._session_dir, which, who=request.who, now_utc_us=now_utc_us))
+            case "target-pick" | "target-avoid" | "target-forget" | "target-hours":
+                return Done(self._note_target(request))
             case "what-if":
                 return self._what_if(request)
             case "settings-preview":
@@ -164,6 +168,17 @@ class DaemonService:
             experiment_id=f"x-{request.command_id}" if request.command_id else "",
         )
         return json.dumps(told(row))
+
+    def _note_target(self, request: Command) -> str:
+        """What a person says of the grid; the next round of advice hears it."""
+        now_utc_us = _now_utc_us()
+        if request.name == "target-hours":
+            hours = request.args.get("hours")
+            number = float(hours) if isinstance(hours, int | float) else math.nan
+            return note_hours(self._store, self._session_dir, number, who=request.who, now_utc_us=now_utc_us)
+        word = WORDS_OF_ORDERS[request.name]
+        place = str(request.args.get("target_id") or "")
+        return note_word(self._store, self._session_dir, place, word, who=request.who, now_utc_us=now_utc_us)
 
     def _acknowledge(self, request: Command) -> Done:
         """Raises `NotThereError` where no such alert is open."""

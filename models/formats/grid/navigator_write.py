@@ -8,7 +8,7 @@ file that SerialEM wrote stays as it is: text goes in and comes out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +85,20 @@ def joined(head: str, sections: Sequence[str], end: str) -> str:
             parts.append(end)
         parts.append(section)
     return "".join(parts)
+
+
+def unmarked(text: str, left_out: Collection[str], *, path: Path) -> str:
+    """A navigator file in which these items (by their targets' ids) are not marked for acquisition. Raises
+    `FormatError` for what is not one in text form."""
+    navigator, end = text_sections(text, path), line_end(text)
+    names = iter(item_ids(navigator))
+    sections = [
+        with_values(section.text, {"Acquire": "0"}, end)
+        if section.kind == "Item" and next(names) in left_out and section.values.get("Acquire") == "1"
+        else section.text
+        for section in navigator.sections
+    ]
+    return joined(navigator.head, sections, end)
 
 
 def write_nav(text: str, ranked: Sequence[RankedTarget], *, path: Path, others: bool = True) -> HandedBack:

@@ -1,0 +1,162 @@
+"""Where to shoot next, told to a person, to a program, to EPU's operator and to SerialEM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.table import Scalar
+from frazil.models.formats.grid.hand_back import ranked_csv
+from frazil.models.formats.grid.navigator_write import RankedTarget
+from frazil.models.grid_target import GridTarget
+
+Row = dict[str, Scalar]
+USUAL_LIMIT = 20
+_NO_GRID = (
+    "nothing is known of a grid: no file of EPU, SerialEM or a table of holes was found in the raw folder, in "
+    "intake.sidecar_roots or in targets.roots, and no movie's name tells of one"
+)
+_NO_ROUND = "nothing has been said yet: {holes} holes are known; the first round follows within a minute"
+_SQUARES_TOLD = 8
+_LEFT_OUT_SQL = """
+SELECT t.target_id FROM grid_targets t JOIN target_words w ON w.target_id IN (t.target_id, t.square_id, t.parent_id)
+WHERE w.word = 'avoided'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NextAnswer:
+    """The newest round with its lists; rows as the named queries of the same names have them."""
+
+    line: str
+    """For a glance; empty: nothing has been said yet."""
+    verdict: str
+    """In a sentence; else why there is none."""
+    round: Row | None
+    """`next_rounds`; None: nothing has been said yet."""
+    targets: list[Row]
+    """`next_targets`, best first."""
+    squares: list[Row]
+    """`next_squares`, the most promising first."""
+    words: list[Row]
+    """`target_words`: what people said."""
+
+
+def next_answer(reader: SessionReader, *, limit: int = USUAL_LIMIT) -> NextAnswer:
+    """Ask a session, live or finished. Raises what its reader raises."""
+    rounds = reader.named("next_rounds", {"limit": 1}).as_dicts()
+    words = reader.named("target_words").as_dicts()
+    if not rounds:
+        holes = reader.named("grid").as_dicts()[0]["holes"]
+        return NextAnswer("", _NO_ROUND.format(holes=holes) if holes else _NO_GRID, None, [], [], words)
+    newest = rounds[0]
+    targets = reader.named("next_targets", {"limit": limit}).as_dicts()
+    squares = reader.named("next_squares").as_dicts()
+    return NextAnswer(str(newest["line"]), str(newest["verdict"]), newest, targets, squares, words)
+
+
+def next_lines(answer: NextAnswer, *, limit: int) -> list[str]:
+    """On a terminal: what to do, the list with its reasons, the squares, and what it was made from."""
+    if answer.round is None:
+        return [answer.verdict]
+    lines = [answer.line, answer.verdict, ""]
+    shown = answer.targets[:limit]
+    if shown:
+        names = max(4, *(len(_hole(row)) for row in shown))
+        squares = max(6, *(len(_square(row)) for row in shown))
+        lines.append(f"rank  {'hole':{names}}  {'square':{squares}}  usable            min  why")
+        lines += [
+            f"{row['rank']:4}  {_hole(row):{names}}  {_square(row):{squares}}  {_chance(row):16}  "
+            f"{row['minutes']:3.0f}  {row['reason']}"
+            for row in shown
+        ]
+        lines.append("")
+    lines += [str(row["words"]) for row in answer.squares[:_SQUARES_TOLD]]
+    if (more := len(answer.squares) - _SQUARES_TOLD) > 0:
+        lines.append(f"and {more} more squares (--json has them all)")
+    lines += ["", *_made_from(answer.round), *(_word(row) for row in answer.words)]
+    return lines
+
+
+def _made_from(row: Mapping[str, Any]) -> list[str]:
+    hours = row["hours_left"]
+    left = "hours left are not known: 8 h assumed (--hours-left H)" if hours is None else f"{hours:.1f} h left"
+    counted = "usable movies" if row["counted"] == "usable" else "effective signal"
+    first = (
+        f"round {row['round']}: {row['exposed']} of {row['holes']} holes exposed, {row['outcomes']} outcomes; {left}"
+    )
+    return [first, f"counted: {counted}, usable to {row['usable_angstrom']:g} A; {_minutes(row)}"]
+
+
+def _minutes(row: Mapping[str, Any]) -> str:
+    names = ("hole", "patch", "square", "area")
+    return "minutes to the next " + ", ".join(f"{name} {row[f'move_{name}_minutes']:.1f}" for name in names)
+
+
+def _word(row: Mapping[str, Any]) -> str:
+    if row["word"] == "hours_left":
+        return f"{row['who']} said that {row['hours']:g} h were left"
+    return f"{row['word']} by {row['who']}: {row['level'] or 'place'} {row['name'] or row['target_id']}"
+
+
+def _hole(row: Mapping[str, Any]) -> str:
+    return str(row["name"] or row["target_id"])
+
+
+def _square(row: Mapping[str, Any]) -> str:
+    return str(row["square"] or row["square_id"] or "-")
+
+
+def _chance(row: Mapping[str, Any]) -> str:
+    return f"{row['usable']:.2f} ({row['usable_low']:.2f}-{row['usable_high']:.2f})"
+
+
+def as_ranked(rows: Sequence[Mapping[str, Any]]) -> list[RankedTarget]:
+    """What the writers of files for EPU and SerialEM take."""
+    return [
+        RankedTarget(
+            GridTarget(
+                str(row["target_id"]),
+                str(row["level"] or "hole"),
+                str(row["program"] or ""),
+                str(row["name"] or ""),
+                parent_id=row["parent_id"],
+                x_in_parent_px=row["x_in_parent_px"],
+                y_in_parent_px=row["y_in_parent_px"],
+                stage_x_um=row["stage_x_um"],
+                stage_y_um=row["stage_y_um"],
+            ),
+            f"{_chance(row)}: {row['reason']}",
+        )
+        for row in rows
+    ]
+
+
+def left_out_ids(reader: SessionReader) -> frozenset[str]:
+    """Places that people avoid, with all that lies in them."""
+    return frozenset(str(row[0]) for row in reader.sql(_LEFT_OUT_SQL).rows)
+
+
+def next_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """For whoever sits at EPU: one line a hole, best first."""
+    return ranked_csv(as_ranked(rows))
+
+
+def next_text(answer: NextAnswer) -> str:
+    """One line a target for a script: rank, name, P usable, stage x and y in um, square. Blanks in names are `_`, and
+    what is not known is `-`. A script of SerialEM reads it with `ReadLineToArray`."""
+    return "".join(
+        f"{row['rank']} {_one_word(_hole(row))} {row['usable']:.3f} {_number(row['stage_x_um'])} "
+        f"{_number(row['stage_y_um'])} {_one_word(_square(row))}\n"
+        for row in answer.targets
+    )
+
+
+def _one_word(text: str) -> str:
+    return "_".join(text.split()) or "-"
+
+
+def _number(value: Scalar) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -61,6 +61,14 @@ class SessionSource(Protocol):
         """An experiment's order as CSV. Raises `NotThereError`."""
         ...
 
+    def next(self, limit: int) -> bytes:
+        """Where to shoot next, as JSON."""
+        ...
+
+    def next_text(self, limit: int) -> bytes:
+        """The same as lines for a script."""
+        ...
+
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
         """The MRC file itself."""
         ...
@@ -212,18 +220,25 @@ class SessionApi:
                 return HttpReply(200, JSON, source.query(route.query or "", given))
             case "plan":
                 return HttpReply(200, f"{CSV}; charset=utf-8", source.plan(str(values["experiment_id"])))
+            case "next" | "next_text":
+                return self._next(values, lines=route.answer == "next_text")
             case "thumbnail" | "micrograph":
                 return self._picture(values, small=route.answer == "thumbnail")
             case "order":
                 return self._ordered(route, request)
+
+    def _next(self, values: Mapping[str, Value], *, lines: bool) -> HttpReply:
+        limit = _whole(values["limit"])
+        if lines:
+            return HttpReply(200, f"{METRICS}; charset=utf-8", self._source.next_text(limit))
+        return HttpReply(200, JSON, self._source.next(limit))
 
     def _picture(self, values: Mapping[str, Value], *, small: bool) -> HttpReply:
         movie_id, kind = str(values["movie_id"]), str(values["kind"])
         if values.get("format") == "mrc":
             path = self._source.micrograph_file(movie_id, kind)
             return HttpReply(200, MRC, b"", file=path)
-        width_px = values["width_px"]
-        assert isinstance(width_px, int)
+        width_px = _whole(values["width_px"])
         return HttpReply(200, PNG, self._source.picture(movie_id, kind, small=small, width_px=width_px))
 
     def _ordered(self, route: Route, request: HttpRequest) -> HttpReply:
@@ -240,6 +255,11 @@ class SessionApi:
             # The body is as the document has it; what it asks for cannot be (an experiment of two holes).
             return _failure(409, error.what, error.remedy)
         return HttpReply(200, JSON, json.dumps({"message": message}).encode())
+
+
+def _whole(value: Value) -> int:
+    assert isinstance(value, int), "the table says so"
+    return value
 
 
 def _methods(routes: Iterable[Route]) -> list[str]:

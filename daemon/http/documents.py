@@ -10,6 +10,7 @@ import msgspec
 
 from frazil.daemon.http.parameters import Parameter
 from frazil.daemon.http.routes import QueryDoc
+from frazil.daemon.report.next_targets import NextAnswer
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.summary.text import SUMMARY_COUNTS, SUMMARY_MOVIE_BY_MOVIE
 from frazil.daemon.store.queries.catalogue import NAMED
@@ -42,8 +43,8 @@ def named_queries() -> dict[str, QueryDoc]:
 
 
 def answer_schemas() -> dict[str, Any]:
-    """`State`, `Rows`, `Summary` and what they refer to."""
-    kinds = {"State": LiveState, "Rows": Rows, "Summary": SessionSummary}
+    """`State`, `Rows`, `Summary`, `Next` and what they refer to."""
+    kinds = {"State": LiveState, "Rows": Rows, "Summary": SessionSummary, "Next": NextAnswer}
     roots, parts = msgspec.json.schema_components(kinds.values(), ref_template=_REFERENCE)
     found: dict[str, Any] = dict(parts)
     for name, root in zip(kinds, roots, strict=True):

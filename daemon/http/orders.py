@@ -108,8 +108,33 @@ class ExperimentStop(_Body, frozen=True):
     experiment_id: _Id | None = None
 
 
+class Pick(_Body, frozen=True):
+    """Take this hole, patch or square (its name or id) first."""
+
+    target_id: _Id
+
+
+class Avoid(_Body, frozen=True):
+    """Leave this hole, patch or square (its name or id) out."""
+
+    target_id: _Id
+
+
+class Forget(_Body, frozen=True):
+    """What was said of this hole, patch or square is over; `all`: of everything."""
+
+    target_id: _Id
+
+
+class HoursLeft(_Body, frozen=True):
+    """So many hours are left at the microscope, from now on."""
+
+    hours: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+
+
 Feedback: TypeAlias = Accept | Reject | Note
-Order: TypeAlias = Feedback | Intervention | Acknowledge | Pause | Resume | Experiment | ExperimentStop
+TargetWord: TypeAlias = Pick | Avoid | Forget | HoursLeft
+Order: TypeAlias = Feedback | Intervention | Acknowledge | Pause | Resume | Experiment | ExperimentStop | TargetWord
 
 BODIES: dict[str, Any] = {
     "Feedback": Feedback,
@@ -119,6 +144,10 @@ BODIES: dict[str, Any] = {
     "Resume": Resume,
     "Experiment": Experiment,
     "ExperimentStop": ExperimentStop,
+    "Pick": Pick,
+    "Avoid": Avoid,
+    "Forget": Forget,
+    "HoursLeft": HoursLeft,
 }
 """By the name that the OpenAPI document has for it."""
 

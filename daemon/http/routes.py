@@ -15,7 +15,19 @@ METRICS = "text/plain"
 CSV = "text/csv"
 MAX_SIDE_PX = 4096
 
-Answer = Literal["document", "state", "summary", "metrics", "query", "plan", "thumbnail", "micrograph", "order"]
+Answer = Literal[
+    "document",
+    "state",
+    "summary",
+    "metrics",
+    "query",
+    "plan",
+    "next",
+    "next_text",
+    "thumbnail",
+    "micrograph",
+    "order",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,8 @@ _WIDTH = Parameter(
     "width_px", int, 1024, least=16, most=MAX_SIDE_PX, words="Longest side of the picture; it is never enlarged."
 )
 
+_NEXT_LIMIT = Parameter("limit", int, 20, least=1, most=1000, words="How many holes are listed.")
+
 
 def make_routes(queries: Mapping[str, QueryDoc]) -> tuple[Route, ...]:
     """All of them, the named queries as a path each."""
@@ -102,6 +116,22 @@ _READING = (
         {CSV: "Text"},
         (Parameter("experiment_id", words="As in the named query `experiments`.", where="path"),),
         failures=(404,),
+    ),
+    Route(
+        "GET",
+        ("next",),
+        "next",
+        "Where to shoot next: the newest round with its lists, and what people said.",
+        {JSON: "Next"},
+        (_NEXT_LIMIT,),
+    ),
+    Route(
+        "GET",
+        ("next.txt",),
+        "next_text",
+        "The same for a script, one line a hole: rank, name, probability, stage x and y in um, square.",
+        {METRICS: "Text"},
+        (_NEXT_LIMIT,),
     ),
     Route("GET", ("metrics",), "metrics", "The state for Prometheus (text format).", {METRICS: "Text"}),
     Route(
@@ -146,7 +176,7 @@ _READING = (
 
 
 def _writing(path: str, words: str, body: str, *, required: bool = True) -> Route:
-    return Route("POST", (path,), "order", words, {JSON: "Done"}, body=body, body_required=required,
+    return Route("POST", tuple(path.split("/")), "order", words, {JSON: "Done"}, body=body, body_required=required,
                  failures=(404, 409, 413, 415))  # fmt: skip
 
 
@@ -157,5 +187,9 @@ _WRITING = (
     _writing("pause", "Start no further movie.", "Pause", required=False),
     _writing("resume", "Go on after a pause.", "Resume", required=False),
     _writing("experiment", "Plan a randomised experiment; the message is JSON with its id.", "Experiment"),
+    _writing("next/pick", "Take a hole, patch or square first.", "Pick"),
+    _writing("next/avoid", "Leave a hole, patch or square out.", "Avoid"),
+    _writing("next/forget", "What was said of a hole, patch or square (or of `all`) is over.", "Forget"),
+    _writing("next/hours", "How many hours are left at the microscope, from now on.", "HoursLeft"),
     _writing("experiment_stop", "End a randomised experiment.", "ExperimentStop", required=False),
 )

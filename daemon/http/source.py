@@ -28,16 +28,22 @@ from frazil.daemon.http.metrics import metrics_text
 from frazil.daemon.http.orders import (
     Accept,
     Acknowledge,
+    Avoid,
     Experiment,
     ExperimentStop,
+    Forget,
+    HoursLeft,
     Intervention,
     Note,
     Order,
     Pause,
+    Pick,
     Reject,
+    TargetWord,
 )
 from frazil.daemon.http.parameters import Value
 from frazil.daemon.report.experiments import plan_csv, plan_rows
+from frazil.daemon.report.next_targets import NextAnswer, next_answer, next_text
 from frazil.daemon.report.pictures import load_picture
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.text import to_json
@@ -103,6 +109,18 @@ class DaemonSource:
 
         return self._answers.get(("plan", experiment_id), _ROWS_S, lambda: self._line.ask(make))
 
+    def next(self, limit: int) -> bytes:
+        return self._answers.get(
+            ("next", limit), _ROWS_S, lambda: self._line.ask(lambda daemon: msgspec.json.encode(_next(daemon, limit)))
+        )
+
+    def next_text(self, limit: int) -> bytes:
+        return self._answers.get(
+            ("next.txt", limit),
+            _ROWS_S,
+            lambda: self._line.ask(lambda daemon: next_text(_next(daemon, limit)).encode()),
+        )
+
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
         def make() -> bytes:
             movie = self._movie(movie_id)
@@ -155,6 +173,10 @@ class DaemonSource:
         if inside.is_absolute() or ".." in inside.parts or not path.is_file():
             raise NotThereError(f"{relative} is not in the session's folder", remedy="re-queue the movie")
         return path
+
+
+def _next(daemon: Client, limit: int) -> NextAnswer:
+    return next_answer(LiveReader(daemon), limit=limit)
 
 
 class _Line:
@@ -217,7 +239,21 @@ def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
             return "experiment-plan", experiment_args(order)
         case ExperimentStop(experiment_id=experiment_id):
             return "experiment-stop", {"experiment_id": experiment_id}
+        case Pick() | Avoid() | Forget() | HoursLeft():
+            return _of_target(order)
         case Pause():
             return "pause", {}
         case _:
             return "resume", {}
+
+
+def _of_target(order: TargetWord) -> tuple[CommandName, dict[str, Scalar]]:
+    match order:
+        case Pick(target_id=target_id):
+            return "target-pick", {"target_id": target_id}
+        case Avoid(target_id=target_id):
+            return "target-avoid", {"target_id": target_id}
+        case Forget(target_id=target_id):
+            return "target-forget", {"target_id": target_id}
+        case _:
+            return "target-hours", {"hours": order.hours}

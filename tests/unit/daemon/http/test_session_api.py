@@ -59,6 +59,12 @@ class Source:
     def plan(self, experiment_id: str) -> bytes:
         return self._say(f"plan {experiment_id}")
 
+    def next(self, limit: int) -> bytes:
+        return self._say(f"next {limit}")
+
+    def next_text(self, limit: int) -> bytes:
+        return self._say(f"lines {limit}")
+
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
         return Path(f"/{movie_id}/{kind}")
 
@@ -94,6 +100,8 @@ def test_each_path_asks_for_its_own() -> None:
     api = make_api()
     assert api.answer(get("/state")) == HttpReply(200, "application/json", b"state")
     assert api.answer(replace(get("/summary/"), host="LocalHost")).body == b"summary"
+    assert api.answer(get("/next")) == HttpReply(200, "application/json", b"next 20")
+    assert api.answer(get("/next.txt", ("limit", "3"))).body == b"lines 3"
     assert api.answer(get("/metrics")).content_type.startswith("text/plain; version=0.0.4")
     assert api.answer(get("/query/movies", ("limit", "3"))).body == b"movies {'limit': 3}"
     assert api.answer(get("/thumbnail/m1")) == HttpReply(200, "image/png", b"m1 sum True 1024")

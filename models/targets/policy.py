@@ -71,7 +71,9 @@ def outlooks_of(places: Arranged, outcomes: Sequence[Outcome], settings: TargetS
     signal = _signal(places, outcomes, settings)
     weight = np.ones(len(usable))
     if settings.value == "effective_signal" and signal is not None:
-        weight = np.exp(signal.mean + 0.5 * signal.sd**2)
+        # The median. A mean of lognormals would be dearest where least is known: every place not yet seen would beckon,
+        # though no hole holds more particles than fit into it.
+        weight = np.exp(signal.mean)
     return Outlooks(seen, belief, usable, forecast_of(outlooks, weight), signal)
 
 

@@ -35,7 +35,9 @@ def simulate(
     out: Annotated[
         Path, typer.Argument(help="New folder: movies go to OUT/raw, truth to OUT/truth, gain to OUT/gain.mrc")
     ],
-    movies: Annotated[int, typer.Option(min=1, help="How many movies")] = 24,
+    movies: Annotated[
+        int | None, typer.Option(min=1, help="How many movies [default: 24; of a grid what the hours allow]")
+    ] = None,
     preset: Annotated[
         Preset, typer.Option(help="demo: 768 x 768 x 16 frames, 32 e/A2; standard: 1024 x 1024 x 40 frames, 40 e/A2")
     ] = Preset.DEMO,
@@ -63,6 +65,25 @@ def simulate(
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per movie [default: the preset's]")] = None,
     size: Annotated[int | None, typer.Option(min=64, help="Width and height in pixels [default: the preset's]")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same session")] = 1,
+    grid: Annotated[
+        bool,
+        typer.Option("--grid", help="A whole grid: atlas, squares, holes with truth, and shots in the --order given"),
+    ] = False,
+    kind: Annotated[
+        str, typer.Option(help="Of the grid: uniform, gradient, half-bad, few-good, patchy or all-bad")
+    ] = "gradient",
+    squares: Annotated[int, typer.Option(min=1, help="Squares of the grid whose holes are known before a shot")] = 12,
+    order: Annotated[
+        str,
+        typer.Option(
+            help="scan, random, or a CSV or JSON list of targets, as `frazil next --json` prints it: it is read again "
+            "before each shot, and the scan goes on where it is not there"
+        ),
+    ] = "scan",
+    hours: Annotated[float, typer.Option(min=0.0, help="On the grid, by the simulated microscope's clock")] = 8.0,
+    no_movies: Annotated[
+        bool, typer.Option("--no-movies", help="Of a grid only what each shot gave, in OUT/outcomes/exposures.csv")
+    ] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per movie, then the summary")
     ] = False,
@@ -74,6 +95,10 @@ def simulate(
       frazil simulate /tmp/s1 --pace 2 --fault truncated:5 --fault thick-ice
 
     and, in another terminal: frazil watch /tmp/s1/raw --preset simulated --gain /tmp/s1/gain.mrc
+
+    With --grid, squares and holes come first, as EPU and SerialEM list them; the microscope shoots what it is told to:
+
+      frazil simulate /tmp/g1 --grid --kind half-bad --order /tmp/g1.json
     """
     # torch and gemmi take a second to load: only when there is something to do.
     from frazil.models.simulation.delivery import write_session
@@ -85,7 +110,8 @@ def simulate(
         for kind, meaning in (MOVIE_FAULTS | GAIN_FAULTS).items():
             typer.echo(f"{kind:16s} {meaning}")
         return
-    changes: dict[str, Any] = {"movies": movies, "seed": seed, "name": out.name}
+    count = 24 if movies is None else movies
+    changes: dict[str, Any] = {"movies": count, "seed": seed, "name": out.name}
     if frames is not None:
         changes["frame_count"] = frames
     if size is not None:
@@ -95,6 +121,14 @@ def simulate(
     if trajectory is not None:
         changes["stage"] = {"trajectory_angstrom": _shifts_of(trajectory, trajectory_pixel_size_angstrom)}
     settings = preset_settings(preset.value).with_changes(**changes)
+    if grid:
+        from frazil.daemon.cli.simulate_grid import shoot
+
+        shoot(
+            out, settings, kind=kind, squares=squares, order=order, hours=hours, most_shots=movies,
+            movies=not no_movies, pace_s=pace, as_json=json_output,
+        )  # fmt: skip
+        return
     delivery = DeliverySettings(file_format=format.value, sidecar=sidecar.value, pace_s=pace, grow=grow)
 
     def report(index: int, path: Path) -> None:
@@ -102,7 +136,7 @@ def simulate(
         if json_output:
             typer.echo(json.dumps({"movie": index, "file": str(name)}))
         else:
-            typer.echo(f"{index + 1:5d}/{movies}  {name}", err=True)
+            typer.echo(f"{index + 1:5d}/{count}  {name}", err=True)
 
     truth = write_session(
         out, settings, delivery, faults=fault or (), sleep=time.sleep, now=time.monotonic, on_movie=report

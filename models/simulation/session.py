@@ -6,7 +6,7 @@ Every movie can be made alone and again: its random numbers depend on (seed, ind
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -38,11 +38,13 @@ _DRAW, _DETECTOR = 1, 2  # purposes of random streams; movies use further ones
 
 @dataclass(frozen=True, slots=True)
 class MovieOverrides:
-    """What a fault makes of a movie that would otherwise be drawn."""
+    """What a fault, or the hole of a grid, makes of a movie that would otherwise be drawn."""
 
     drift_kind: DriftKind | None = None
     ice_thickness_nm: float | None = None
     empty: bool = False
+    particles_per_um2: float | None = None
+    drift_total_angstrom: float | None = None
 
 
 class SimulatedSession:
@@ -101,18 +103,20 @@ class SimulatedSession:
             device=self.device,
         )
 
-    def movie(self, index: int) -> SimulatedMovie:
-        """One movie; its frames are computed when they are asked for."""
-        truth, trajectory, field = self._draw(index)
+    def movie(self, index: int, forced: MovieOverrides | None = None) -> SimulatedMovie:
+        """One movie, its frames computed when they are asked for. `forced` counts before the session's overrides."""
+        truth, trajectory, field = self._draw(index, forced)
         return SimulatedMovie(self, truth, trajectory, field)
 
     def truth(self, index: int) -> MovieTruth:
         """What is true of a movie, without making any image."""
         return self._draw(index)[0]
 
-    def _draw(self, index: int) -> tuple[MovieTruth, Trajectory, LocalField | None]:
+    def _draw(
+        self, index: int, forced: MovieOverrides | None = None
+    ) -> tuple[MovieTruth, Trajectory, LocalField | None]:
         s, specimen, optics = self.settings, self.settings.specimen, self.settings.optics
-        forced = self._overrides.get(index, MovieOverrides())
+        forced = forced or self._overrides.get(index, MovieOverrides())
         rng = self.rng(index, _DRAW)
         square, hole = divmod(index, s.holes_per_square)
         defocus = rng.uniform(optics.defocus_min_angstrom, optics.defocus_max_angstrom)
@@ -127,7 +131,8 @@ class SimulatedSession:
         stage_jitter = rng.normal(0.0, 0.05, 2)
         ice_nm = forced.ice_thickness_nm or ice_nm
         trajectory, field = self._draw_motion(index, kind, forced)
-        particles = () if forced.empty else self._place(ice_nm, self.rng(index, _DRAW, 3))
+        density = specimen.particles_per_um2 if forced.particles_per_um2 is None else forced.particles_per_um2
+        particles = () if forced.empty else self._place(ice_nm, density, self.rng(index, _DRAW, 3))
         row, column = divmod(hole, 3)
         start_us = SESSION_START_UTC_US + round(index * s.movie_interval_s * 1e6)
         square_id, hole_id = str(7_000_000 + 1_000 * square), str(7_100_000 + 1_000 * square + hole)
@@ -166,8 +171,11 @@ class SimulatedSession:
         if s.stage.trajectory_angstrom is not None and forced.drift_kind is None:
             trajectory = given_trajectory(np.asarray(s.stage.trajectory_angstrom), s.frame_count)
         else:
+            stage = s.stage
+            if forced.drift_total_angstrom is not None:
+                stage = replace(stage, drift_total_angstrom=forced.drift_total_angstrom)
             trajectory = draw_trajectory(
-                forced.drift_kind or kind, s.stage, s.frame_count, s.dose_per_frame_e_per_a2, self.rng(index, _DRAW, 1)
+                forced.drift_kind or kind, stage, s.frame_count, s.dose_per_frame_e_per_a2, self.rng(index, _DRAW, 1)
             )
         field = draw_local_field(
             rms_angstrom=s.stage.local_motion_rms_angstrom,
@@ -191,7 +199,7 @@ class SimulatedSession:
         per_camera_frame = electrons / max(s.frame_time_s * s.camera.camera_frame_rate_hz, 1.0)
         return electrons * coincidence_survival(per_camera_frame, s.camera.coincidence_area_px)
 
-    def _place(self, ice_nm: float, rng: np.random.Generator) -> tuple[ParticleTruth, ...]:
+    def _place(self, ice_nm: float, particles_per_um2: float, rng: np.random.Generator) -> tuple[ParticleTruth, ...]:
         """Random particles that do not overlap, on planes within the ice; some reach over the edge of the camera."""
         s = self.settings
         radius_px = self.atoms.radius_angstrom / s.pixel_size_angstrom
@@ -201,7 +209,7 @@ class SimulatedSession:
         low_x, high_x = -0.5 * radius_px, s.width_px + 0.5 * radius_px
         low_y, high_y = -0.5 * radius_px, s.height_px + 0.5 * radius_px
         area_um2 = (high_x - low_x) * (high_y - low_y) * (s.pixel_size_angstrom / ANGSTROM_PER_UM) ** 2
-        wanted = int(rng.poisson(s.specimen.particles_per_um2 * area_um2))
+        wanted = int(rng.poisson(particles_per_um2 * area_um2))
         placed: list[ParticleTruth] = []
         for _ in range(30 * wanted):
             if len(placed) >= wanted:

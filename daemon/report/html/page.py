@@ -12,6 +12,7 @@ from html import escape
 from importlib import metadata, resources
 
 from frazil.daemon.report.html.grid import grid_maps
+from frazil.daemon.report.html.next_map import next_part
 from frazil.daemon.report.html.parts import folded, numbered, paragraphs, section, table
 from frazil.daemon.report.html.pictures import Pictures
 from frazil.daemon.report.html.plots import fsc_plot, growth_plot, history_plot, loss_bars, strips
@@ -236,12 +237,13 @@ def _grid(summary: SessionSummary) -> str:
         if len(rows) <= 12
         else folded(f"{len(squares)} squares, best median first", table(rows, names))
     )
-    return section(
-        "The grid",
-        grid_maps(summary.holes, summary.squares),
-        listed,
-        note="Where the stage was, by the median CTF fit of the movies." if summary.holes else "",
-    )
+    following = next_part(summary.grid)
+    came = grid_maps(summary.holes, summary.squares) + listed
+    note = "Where the stage was, by the median CTF fit of the movies." if summary.holes else ""
+    if not following:
+        return section("The grid", came, note=note)
+    came = f"<h3>What came of it</h3>{paragraphs(filter(None, [note]), 'dim')}{came}" if came else ""
+    return section("The grid", following, came)
 
 
 def _movies(summary: SessionSummary, pictures: Pictures) -> str:

@@ -19,6 +19,7 @@ from frazil.daemon.report import score_sentences
 from frazil.daemon.report.summary import extras
 from frazil.daemon.report.summary.advice import advice
 from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
+from frazil.daemon.report.summary.grid import grid
 from frazil.daemon.report.summary.headline import headline
 from frazil.daemon.report.summary.records import (
     AlertLine,
@@ -121,7 +122,7 @@ def summarise(
         settings_yaml=settings_yaml,
     )
     summary = advice(summary)
-    return replace(summary, headline=headline(summary), experiments=extras.experiments(ask))
+    return replace(summary, headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask))
 
 
 def _session(ask: Asker) -> Row:

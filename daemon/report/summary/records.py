@@ -255,6 +255,77 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class SquareTold:
+    """One square of the grid, at a position of the stage or on the atlas, where that is known."""
+
+    square_id: str
+    name: str
+    state: str
+    """seen, chosen, exposed, processed, picked, avoided or gone."""
+    stage_x_um: float | None
+    stage_y_um: float | None
+    x_px: float | None
+    y_px: float | None
+    """On the atlas, from its top left corner."""
+    holes: int
+    exposed: int
+    kept: int
+    """Of its movies."""
+    movies: int
+    ctf_fit_angstrom: float | None
+    usable: float | None
+    """Share of what is left that is expected to be usable; None: nothing has been said of it."""
+    usable_low: float | None
+    usable_high: float | None
+    """80 % interval of that share."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextHole:
+    """One of the holes to take next."""
+
+    rank: int
+    target_id: str
+    name: str
+    square_id: str | None
+    square: str
+    usable: float
+    """Probability that a movie of it will be usable."""
+    usable_low: float
+    usable_high: float
+    """80 % interval of that probability."""
+    signal: float | None
+    """In particles of an undamaged movie; None: not known."""
+    minutes: float
+    """With the way to it from the one before."""
+    picked: bool
+    """By a person."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridTold:
+    """The grid, and where to shoot next."""
+
+    verdict: str
+    line: str
+    """For a glance; empty: nothing has been said yet."""
+    taken_share: float | None
+    """Of all that this grid can give."""
+    hours_left: float | None
+    """At the microscope; None: not known."""
+    usable_angstrom: float | None
+    """A movie whose CTF fits so far is usable."""
+    holes: int
+    exposed: int
+    squares: tuple[SquareTold, ...]
+    """The most promising first."""
+    next: tuple[NextHole, ...]
+    """The best first."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionSummary:
     """All of it."""
 
@@ -324,6 +395,8 @@ class SessionSummary:
     software: tuple[Software, ...] = ()
     alert_days: tuple[AlertDay, ...] = ()
     settings_yaml: str = ""
+    grid: GridTold | None = None
+    """None: no grid is known."""
     raw_is_there: bool = True
     """Whether `raw_root` is still a folder."""
     over_a_stop: int = 0

@@ -11,7 +11,7 @@ from textwrap import wrap
 from typing import Any
 
 from frazil.daemon.report.score_sentences import CONTRADICTION
-from frazil.daemon.report.summary.records import MapState, Metric, SessionSummary, SideOfChange
+from frazil.daemon.report.summary.records import GridTold, MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.table import json_value
 from frazil.models.interval_words import eighty
@@ -305,6 +305,23 @@ def side_sentence(before: SideOfChange | None, after: SideOfChange | None) -> st
     return f"{'; '.join(parts) or 'nothing to compare'} ({movies})"
 
 
+def _grid(summary: SessionSummary) -> Iterator[str]:
+    if summary.grid is not None:
+        yield f"The grid: {grid_facts(summary.grid)}"
+        yield from wrap(summary.grid.verdict, width=_WIDTH, initial_indent="  ", subsequent_indent="  ")
+        yield f"  more: frazil next {summary.session_dir}"
+        yield ""
+
+
+def grid_facts(told: GridTold) -> str:
+    """`37 squares, 96 of 1,920 holes exposed; 31 % of what it can give is taken`."""
+    facts = f"{len(told.squares):,} squares, {told.exposed:,} of {told.holes:,} holes exposed"
+    if told.taken_share is None:
+        return facts
+    hours = "" if told.hours_left is None else f"; {told.hours_left:.1f} h left"
+    return f"{facts}; {100 * told.taken_share:.0f} % of what it can give is taken{hours}"
+
+
 def _people(summary: SessionSummary) -> Iterator[str]:
     if summary.taken:
         yield "What was done, and the movies around it (95 %)"
@@ -340,7 +357,7 @@ def _advice(summary: SessionSummary) -> Iterator[str]:
         yield f"RELION files: frazil export {summary.session_dir} --star OUT"
 
 
-_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _verdicts, _experiments, _people, _advice)
+_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _grid, _verdicts, _experiments, _people, _advice)
 
 
 def figure(metric: Metric, value: float) -> str:

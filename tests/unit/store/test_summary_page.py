@@ -31,8 +31,11 @@ from frazil.daemon.store.rows import (
 )
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar
-from frazil.daemon.store.writes import movie_writes, session_writes
+from frazil.daemon.store.target_rows import KnownTarget, MovieTargetRow, TargetRoundRow, TargetWordRow
+from frazil.daemon.store.writes import movie_writes, session_writes, target_writes
+from frazil.models.grid_target import GridTarget
 from frazil.models.records import MovieResult
+from frazil.models.targets.records import MoveMinutes, NextTargets, RankedTarget, SquareOutlook
 
 NOW_UTC_US = 3_600_000_000
 SESSION = Path("/data/night")
@@ -299,3 +302,58 @@ def test_pictures_are_in_the_page_and_only_those_of_the_session(filled: Store, t
 def test_without_pictures_the_page_says_so(filled: Store) -> None:
     found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
     assert to_html(found, pictures=Pictures()).count("no thumbnail") == len(found.examples)
+
+
+def with_a_grid(filled: Store) -> None:
+    """Two squares, four holes, one of them exposed; a round that tells of two."""
+    places = [
+        GridTarget(f"s:{n}", "square", "epu", f"{n}{EVIL}", stage_x_um=100.0 * n, stage_y_um=10.0, said_by="x")
+        for n in (7, 8, 9)
+    ]
+    holes = [GridTarget(f"h:{n}", "hole", "epu", f"{n}", "s:7", "chosen", said_by="x") for n in range(4)]
+    known = [KnownTarget(one, one.target_id) for one in places] + [KnownTarget(one, "s:7") for one in holes]
+    filled.submit(target_writes.record_targets, known, utc_us=10).result()
+    movie = next(row for row in filled.named("movies", {"limit": 10}).as_dicts() if row["state"] == "ready")
+    link = MovieTargetRow(str(movie["movie_id"]), "h:0", "h:0", "s:7", "name")
+    filled.submit(target_writes.record_links, [link]).result()
+    ranked = tuple(
+        RankedTarget(rank, f"h:{rank}", f"{rank}", "s:7", None, 0.83, 0.7, 0.91, 210.0, 150.0, 290.0, 1.5, EVIL)
+        for rank in (1, 2)
+    )
+    outlook = SquareOutlook("s:7", "7", 4, 1, 3, 1, 0.83, 0.7, 0.91, 2, "square 7: 83 %")
+    answer = NextTargets(ranked, (outlook,), f"Stay {EVIL}", 2.5, 0.4, 0.31, (), MoveMinutes())
+    word = TargetWordRow("s:8", "avoided", "anna", 20)
+    filled.submit(target_writes.record_word, word).result()
+    row = TargetRoundRow(3, 1000, 0, "usable", 6.0, 3.5, 4, 1, 1, "next: square 7", answer)
+    filled.submit(target_writes.record_round, row).result()
+
+
+def test_the_grid_is_told_the_same_in_json_text_and_page(filled: Store) -> None:
+    with_a_grid(filled)
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    record = json.loads(to_json(found))["grid"]
+    assert (record["taken_share"], record["holes"], record["exposed"]) == (0.31, 4, 1)
+    assert [one["state"] for one in record["squares"]] == ["processed", "avoided", "seen"]
+    assert [one["target_id"] for one in record["next"]] == ["h:1", "h:2"]
+    facts = "3 squares, 1 of 4 holes exposed; 31 % of what it can give is taken; 3.5 h left"
+    text, page = to_text(found), to_html(found)
+    assert f"The grid: {facts}" in text
+    assert "Stay <script>" in text
+    assert f"more: frazil next {SESSION}" in text
+    assert facts in page
+    assert "<script" not in page
+    assert fetched(page) == []
+    assert "83 % (70 to 91)" in page
+    assert page.count("class=tile x=") == 3 + 5, "a tile a square, five in the legend"
+    assert re.search(r"<g class='u5 following'><title>square 7[^<]*: next, 1 of 4 holes exposed, 1 of 1 movies", page)
+    assert re.search(r"<g class='u0'><title>square 8[^<]*: avoided, 0 of 0 holes exposed</title>", page)
+    assert ">▶ 83<" in page
+    assert ">–<" in page
+
+
+def test_without_a_grid_nothing_is_said_of_one(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    assert found.grid is None
+    assert json.loads(to_json(found))["grid"] is None
+    assert "The grid" not in to_text(found)
+    assert "expected usable" not in to_html(found)

@@ -16,6 +16,7 @@ from textual.theme import Theme
 from frazil.daemon.client import AsyncClient, Gone
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.causes.screen import CausesScreen
+from frazil.tui.grid.screen import GridScreen
 from frazil.tui.live.screen import LiveScreen
 from frazil.tui.map.screen import MapScreen
 from frazil.tui.scores.screen import ScoresScreen
@@ -57,6 +58,7 @@ class FrazilApp(App[None]):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "live": LiveScreen,
         "causes": CausesScreen,
+        "grid": GridScreen,
         "map": MapScreen,
         "scores": ScoresScreen,
         "system": SystemScreen,

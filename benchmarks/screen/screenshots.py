@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.screen.synthetic_grid import SyntheticGrid
 from benchmarks.screen.synthetic_session import SyntheticService, make_rows
 from frazil.daemon.client import connect
 from frazil.daemon.transport.server import QueryServer
@@ -67,13 +68,15 @@ async def settled(app: FrazilApp) -> None:
 SMALL = (
     ("live", ""), ("movie", "2"), ("trends", "3"), ("workers", "4"),
     ("causes", "1c"), ("advice", "2"), ("loss-spectrum", "3"),
+    ("grid-squares", "g"), ("grid-holes", "2"), ("grid-next", "3"),
     ("map-words", "m"), ("map-fsc", "2"), ("map-picture", "3"), ("map-growth", "4"),
     ("scores", "e"), ("evidence", "2"), ("score-rounds", "3"),
     ("system", "y"), ("stages", "2"), ("quarantine", "3"), ("journal", "4"),
     ("reject", "yr"),
 )  # fmt: skip
 LARGE = (
-    ("live", ""), ("movie", "\r"), ("causes", "\x1bc"), ("map", "m"), ("scores", "e"), ("system", "y"), ("help", "?"),
+    ("live", ""), ("movie", "\r"), ("causes", "\x1bc"), ("grid", "g"), ("map", "m"), ("scores", "e"),
+    ("system", "y"), ("help", "?"),
 )  # fmt: skip
 """Pictures and the keys that lead from one to the next."""
 _KEYS = {"\r": "enter", "\x1b": "escape", "?": "question_mark"}
@@ -108,7 +111,7 @@ def main() -> None:
         client.close()
         asyncio.run(tour(given.session, given.out))
         return
-    service = SyntheticService(make_rows(1200, 1), blocked=given.blocked)
+    service = SyntheticService(make_rows(1200, 1), blocked=given.blocked, grid=SyntheticGrid())
     with tempfile.TemporaryDirectory(prefix="fz") as place:
         os.environ["XDG_RUNTIME_DIR"] = place
         with QueryServer(Path(place), service) as server:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.screen import synthetic_scores
+from benchmarks.screen.synthetic_grid import NEXT_LINE, SyntheticGrid
 from frazil.config.errors import NotThereError, QueryError
 from frazil.daemon.transport.messages import (
     Command,
@@ -124,6 +125,8 @@ class SyntheticService:
     alerts: int = 1
     status: str = "running"
     with_map: bool = True
+    grid: SyntheticGrid | None = None
+    """None: no grid is known."""
     last_found_utc_us: int | None = None
     """None: a moment ago."""
 
@@ -143,6 +146,8 @@ class SyntheticService:
             return _MACHINERY[request.name]
         if request.name in _MAP:
             return _MAP[request.name] if self.with_map else Rows(("round",), ())
+        if request.name in _GRID:
+            return _NO_GRID if self.grid is None else self.grid.answer(request.name, request.params)
         answers: dict[str, Callable[[dict[str, Scalar]], Rows]] = {
             "movies": self._movies,
             "movie": self._movie,
@@ -233,6 +238,8 @@ class SyntheticService:
     def command(self, request: Command) -> Done:
         with self._lock:
             self.commands.append(request)
+            if request.name.startswith("target-") and self.grid is not None:
+                return self.grid.carry_out(request)
             row = self._by_id.get(str(request.args.get("movie_id")))
             if request.name == "reject" and row is not None:
                 row.update(state="rejected", reason=f"{request.who}: {request.args['reason']}")
@@ -302,7 +309,13 @@ class SyntheticService:
             newest_alert=newest if self.alerts else None,
             recent_kept=sum(row["state"] == "ready" for row in finished[-25:]), recent_total=len(finished[-25:]),
             prior_version=len(finished) // 5, map_resolution_angstrom=3.42, particle_count=particles,
+            **({} if self.grid is None else self._grid_state(self.grid)),
         )  # fmt: skip
+
+    @staticmethod
+    def _grid_state(grid: SyntheticGrid) -> dict[str, Any]:
+        said = {"next_line": NEXT_LINE, "next_round": 17} if grid.rounds else {}
+        return said | {"grid_squares": 37, "grid_holes": 1920, "grid_exposed": 96}
 
 
 def _whole(row: Row) -> Row:
@@ -396,6 +409,9 @@ def _failures(movies: list[Row]) -> Rows:
         ),
     )  # fmt: skip
 
+
+_GRID = ("grid", "grid_squares", "square_targets", "next_targets", "next_rounds")
+_NO_GRID = Rows(("target_id",), ())
 
 _MACHINERY = {
     "stage_timings": Rows(
@@ -566,7 +582,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blocked", action="store_true")
     given = parser.parse_args()
-    service = SyntheticService(make_rows(given.movies, given.seed), blocked=given.blocked)
+    service = SyntheticService(make_rows(given.movies, given.seed), blocked=given.blocked, grid=SyntheticGrid())
     with QueryServer(given.session, service) as server:
         print("ready", flush=True)
         while True:

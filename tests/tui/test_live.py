@@ -189,7 +189,7 @@ async def test_jump_to_a_path(session: Any, tools: Any, sort_keys: tuple[str, ..
         for key in sort_keys:
             await pilot.press(key)
             await tools.settle(pilot)
-        await pilot.press("g")
+        await pilot.press("j")
         await tools.until(pilot, lambda: isinstance(app.screen, TextPrompt))
         app.screen.query_one(Input).value = part
         await pilot.press("enter")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.screen.synthetic_grid import SyntheticGrid
 from frazil.tui.scores.screen import ScoresScreen
 from frazil.tui.widgets.picture import Picture
 
@@ -63,6 +64,39 @@ async def test_causes(session: Any, tools: Any, size: tuple[int, int]) -> None:
                 await pilot.press(key)
                 await tools.settle(pilot)
                 compare(f"{name}-80x24", tools.screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_grid(session: Any, tools: Any, size: tuple[int, int]) -> None:
+    session.service.grid = SyntheticGrid()
+    session.publish()
+    app = session.app()
+    async with app.run_test(size=size) as pilot:
+        await tools.settle(pilot)
+        if size == (120, 40):
+            compare("live-with-a-grid-120x40", tools.screen_text(app))
+        await pilot.press("g")
+        await tools.until(pilot, lambda: "square 12  ▶ next" in tools.screen_text(app), "the square that comes next")
+        await tools.settle(pilot)
+        compare(f"grid-{size[0]}x{size[1]}", tools.screen_text(app))
+        if size == (80, 24):
+            for key, name in (("2", "grid-holes"), ("3", "grid-next")):
+                await pilot.press(key)
+                await tools.settle(pilot)
+                compare(f"{name}-80x24", tools.screen_text(app))
+        if size == (120, 40):  # from the square that is half shot, its holes
+            await pilot.press("up", "up", "right", "enter")
+            await tools.settle(pilot)
+            compare("grid-holes-120x40", tools.screen_text(app))
+
+
+async def test_no_grid(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("g")
+        await tools.until(pilot, lambda: "No grid is known" in tools.screen_text(app))
+        compare("no-grid-80x24", tools.screen_text(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
 
 from frazil.daemon.transport.messages import CommandName, LiveState, Scalar
 from frazil.tui.live.movie_list import MovieList
@@ -19,7 +21,8 @@ from frazil.tui.widgets.dialogs import TextPrompt
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.widgets.picture import Picture
 from frazil.tui.widgets.workers_panel import WorkersPanel
-from frazil.tui.words.formatting import movie_name
+from frazil.tui.words.formatting import clean, movie_name
+from frazil.tui.words.palette import GRAY
 
 _SETTLE_S = 0.08
 """A cursor that runs through the table asks for no pictures before it stops."""
@@ -30,7 +33,7 @@ class LiveScreen(ModeScreen):
 
     MODE = "live"
     PANES = ("movies", "movie", "trends", "workers")
-    LESS_KEYS = frozenset({"note", "pause"})
+    LESS_KEYS = frozenset({"note", "pause", "find"})
     KEY_HELP: ClassVar[Keys] = (
         ("↑ ↓ PgUp PgDn", "choose a movie; it stays chosen while others arrive"),
         ("Home, f", "back to the newest, and follow it"),
@@ -38,7 +41,7 @@ class LiveScreen(ModeScreen):
         ("s, click on a title", "sort by a column; again: reversed"),
         ("/", "show only movies whose path, square, flags or reason hold a text; Escape: all again"),
         ("t", "show only one state; again: the next one"),
-        ("g", "jump to a movie by part of its path"),
+        ("j", "jump to a movie by part of its path"),
         ("a", "accept the movie shown: it counts whatever the thresholds say"),
         ("r", "reject it, with a reason"),
         ("n", "write a note about it"),
@@ -64,7 +67,7 @@ class LiveScreen(ModeScreen):
         *mode_bindings("live"),
         *ModeScreen.SHARED_BINDINGS,
         Binding("s", "sort", "sort", show=False),
-        Binding("g", "jump", "jump", show=False),
+        Binding("j", "jump", "jump", show=False),
         Binding("t", "state_filter", "state", show=False),
         Binding("f", "follow", "follow", show=False),
         Binding("Q", "requeue", "re-queue", show=False),
@@ -78,10 +81,12 @@ class LiveScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self._next_line = ""
         self._listed: tuple[object, ...] | None = None
         """What the table and the trends show: counts, newest movie."""
 
     def body(self) -> ComposeResult:
+        yield Static(id="next-line")
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield MovieList(id="list")
@@ -100,6 +105,7 @@ class LiveScreen(ModeScreen):
 
     def on_mount(self) -> None:
         self.query_one("#workers").border_title = "workers"
+        self.query_one("#next-line").display = False
 
     def show_pane(self, pane: str) -> None:
         super().show_pane(pane)
@@ -114,6 +120,7 @@ class LiveScreen(ModeScreen):
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
         self.query_one(WorkersPanel).show_workers(state.workers)
+        self._show_next_line(state.next_line)
         if not self.in_front:
             return
         before, self._listed = self._listed, (state.counts, state.last_movie_id)
@@ -121,6 +128,15 @@ class LiveScreen(ModeScreen):
             if came_back or before is None or before[1] != state.last_movie_id:
                 self._fetch_trend()
             self.movies.changed(state.last_movie_id)
+
+    def _show_next_line(self, line: str) -> None:
+        """Where to shoot next, where a grid is known."""
+        if line == self._next_line:
+            return
+        self._next_line = line
+        place = self.query_one("#next-line", Static)
+        place.display = bool(line)
+        place.update(Text.assemble((clean(line), "bold"), ("  g: grid", GRAY)))
 
     @work(exclusive=True, group="trend")
     async def _fetch_trend(self) -> None:

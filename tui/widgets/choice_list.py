@@ -76,6 +76,11 @@ class ChoiceList(ScrollView, can_focus=True):
     def _move_to(self, index: int) -> None:
         index = min(max(0, index), len(self._lines) - 1)
         self._choose(self._lines[index][0])
+        self.reveal()
+
+    def reveal(self) -> None:
+        """Scrolls as little as needed for the cursor to be seen."""
+        index = self._index()
         top, room = int(self.scroll_offset.y), max(1, self.size.height - self._head_lines)
         if index < top:
             self.scroll_to(y=index, animate=False, force=True)

@@ -36,6 +36,7 @@ _REFRESH_US = 10_000_000
 
 MODES = {
     "causes": ("c", "causes: what costs session and movie their signal, and what to change"),
+    "grid": ("g", "grid: squares and holes, what came of them, which to take next"),
     "map": ("m", "map: resolution, evenness, what more movies would bring"),
     "scores": ("e", "scores: what the evaluators say, with their evidence"),
     "system": ("y", "system: workers, queue, times, what was set aside, sockets"),
@@ -302,7 +303,9 @@ class ModeScreen(Screen[object]):
         """For the help: this mode's own keys, then those of all modes."""
         numbers = " ".join(str(i + 1) for i in range(len(self.PANES)))
         panes = (numbers, f"small terminals: {', '.join(self.PANES)}")
-        return (*self.KEY_HELP, panes, *mode_keys(self.MODE), *SHARED_KEYS)
+        own = {keys for keys, _ in self.KEY_HELP}
+        shared = (line for line in SHARED_KEYS if line[0] not in own)
+        return (*self.KEY_HELP, panes, *mode_keys(self.MODE), *shared)
 
     def action_mode(self, name: str) -> None:
         self.app.switch_mode("live" if name == self.MODE else name)

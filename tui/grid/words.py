@@ -1,0 +1,235 @@
+"""What is said beside the pictures: what to do, what a square or a hole is, which to take next. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from frazil.daemon.transport.messages import Row
+from frazil.tui.grid.looks import hole_state, look_of, square_state, step_of
+from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, number, quantity, shorten_left
+from frazil.tui.words.palette import BLUE, GRAY, ORANGE
+
+NO_GRID = (
+    "No grid is known. frazil learns it from what the acquisition program writes: of EPU EpuSession.dm, "
+    "Metadata/GridSquare_*.dm and Atlas.dm; of SerialEM the navigator (.nav); or a table of holes (.csv). They are "
+    "found in the raw folder and in `intake.sidecar_roots`; an atlas or a table elsewhere is named by `targets.roots` "
+    "(frazil set SESSION targets.roots=/path). `targets.enabled` must not be false."
+)
+NO_ROUND = "Nothing has been said yet: the first list follows within a minute after the holes are known."
+ASSUMED_HOURS = "hours left not known, 8 h assumed"
+_MOST_NAME = 14
+_CHANCE = re.compile(r"usable with \d+ % \(\d+ to \d+\)(, )?")
+ORDERS: tuple[tuple[str, str, bool], ...] = (
+    ("rank", "by rank", False),
+    ("usable", "by chance", True),
+    ("signal", "by signal", True),
+    ("minutes", "by minutes", False),
+    ("square", "by square", False),
+)
+"""Column, what it is called, whether large comes first: of the list of what to take next."""
+
+
+def name_of(row: Row) -> str:
+    """Of a square or a hole."""
+    return clean(row["name"] or row.get("target_id") or row.get("square_id") or "without a name")
+
+
+def percent(row: Row) -> str:
+    """`83 % (70-91)`."""
+    if not isinstance(row["usable"], int | float):
+        return NOT_KNOWN
+    return f"{_hundred(row['usable'])} % ({_hundred(row['usable_low'])}-{_hundred(row['usable_high'])})"
+
+
+def _hundred(share: object) -> str:
+    return number(100 * share if isinstance(share, int | float) else None, 0)
+
+
+# ---- what to do
+
+
+def is_known(grid: Row | None) -> bool:
+    """Whether there is anything to show, by the query `grid`."""
+    return grid is not None and bool(grid["holes"] or grid["squares"])
+
+
+def verdict_text(grid: Row | None, newest: Row | None) -> Text:
+    """What to do, or why nothing is said."""
+    if not is_known(grid):
+        return Text(NO_GRID, overflow="fold")
+    return Text(NO_ROUND if newest is None else clean(newest["verdict"]), "bold")
+
+
+def facts_text(grid: Row | None, newest: Row | None) -> Text:
+    """What it was made from; what matters most comes first, a small terminal has one line."""
+    if grid is None or not is_known(grid):
+        return Text("")
+    facts = [f"{count(_whole(grid['exposed']))} of {count(_whole(grid['holes']))} holes exposed"]
+    if newest is not None:
+        hours = newest["hours_left"]
+        facts.insert(0, f"{_hundred(newest['taken_share'])} % of what it can give is taken")
+        facts.append(ASSUMED_HOURS if hours is None else f"{quantity(hours, 'h')} left")
+        facts.append(f"usable: CTF fits to {number(newest['usable_angstrom'])} Å or better")
+    if grid["movies_without_a_hole"]:
+        facts.append(f"{count(_whole(grid['movies_without_a_hole']))} movies without a known hole")
+    return Text(" · ".join(facts), GRAY)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+# ---- one place
+
+
+def square_text(row: Row | None, next_square_id: str | None) -> Text:
+    """Of the query `grid_squares`."""
+    if row is None:
+        return Text("no square is known: holes stand in the list alone", GRAY)
+    text = _head(f"square {name_of(row)}", square_state(row, next_square_id), row)
+    found = [f"{count(_whole(row['exposed']))} of {count(_whole(row['holes']))} holes exposed"]
+    if row["movies"]:
+        found.append(f"{count(_whole(row['kept']))} of {count(_whole(row['movies']))} movies kept")
+    found += _came_of(row)
+    text.append(f"\nfound: {', '.join(found)}")
+    if row["words"]:
+        text.append(f"\noutlook: {clean(row['words']).removeprefix(f'square {name_of(row)}: ')}")
+    else:
+        text.append("\noutlook: nothing has been said of this square yet", GRAY)
+    return text
+
+
+def hole_text(row: Row | None, square: str) -> Text:
+    """Of the query `square_targets`."""
+    if row is None:
+        return Text("no hole of this square is known yet: its image has not been taken, or its file not read", GRAY)
+    text = _head(f"hole {name_of(row)}, square {square}", hole_state(row), row)
+    if row["movies"]:
+        found = [f"{count(_whole(row['kept']))} of {count(_whole(row['movies']))} movies kept", *_came_of(row)]
+        when = clock(row["exposed_utc_us"])
+        text.append(f"\nfound: {', '.join(found)}" + (f", exposed {when}" if when != NOT_KNOWN else ""))
+    elif row["state"] in ("exposed", "processed"):
+        text.append("\nfound: exposed, as the program says; no movie of it is known here")
+    else:
+        text.append("\nfound: not exposed yet", GRAY)
+    return text.append(f"\nexpected: {expected(row)}")
+
+
+def expected(row: Row) -> str:
+    """Of a hole in the list, with its reason; of others why there is nothing."""
+    if row["rank"] is None:
+        return "not among those to take next"
+    return f"number {row['rank']}: usable {percent(row)}, {_signal_words(row)}{short_reason(row)}"
+
+
+def next_text(row: Row | None) -> Text:
+    """Of the query `next_targets`."""
+    if row is None:
+        return Text("nothing is worth a shot", GRAY)
+    text = Text().append(f"number {row['rank']}: hole {name_of(row)}, square {_square_name(row)}", f"bold {BLUE}")
+    text.append("  + picked" if row["picked"] else "").append(_stage(row), GRAY)
+    text.append(f"\nusable {percent(row)}, {_signal_words(row)}{number(row['minutes'])} min with the way to it")
+    return text.append(f"\n{short_reason(row)}")
+
+
+def _head(what: str, state: str, row: Row) -> Text:
+    look = look_of(state)
+    text = Text().append(what, f"bold {BLUE}").append("  ").append(look.text, look.color)
+    if row["word"]:
+        said = "" if row["word"] == look.word else f"  {row['word']}"
+        text.append(f"{said} by {clean(row['word_by'])}, f: forget", ORANGE)
+    elif state == "next" and row["state"]:
+        text.append(f", {clean(row['state'])}", GRAY)
+    return text.append(_stage(row), GRAY)
+
+
+def _came_of(row: Row) -> list[str]:
+    parts = []
+    if row["ctf_fit_angstrom"] is not None:
+        parts.append(f"CTF fits to {quantity(row['ctf_fit_angstrom'], 'Å')}")
+    if row["particles_per_movie"] is not None:
+        parts.append(f"{number(row['particles_per_movie'], 0)} particles a movie")
+    return parts
+
+
+def _signal_words(row: Row) -> str:
+    if row["signal"] is None:
+        return ""
+    low, high = number(row["signal_low"], 0), number(row["signal_high"], 0)
+    return f"signal of {number(row['signal'], 0)} particles ({low}-{high}), "
+
+
+def _stage(row: Row) -> str:
+    x, y = row["stage_x_um"], row["stage_y_um"]
+    return "" if x is None or y is None else f"  stage x {number(x)}, y {number(y)} µm"
+
+
+# ---- lists
+
+
+def _square_name(row: Row) -> str:
+    return clean(row["square"] or row["square_id"] or NOT_KNOWN)
+
+
+def next_heading(rows: Sequence[Row]) -> Text:
+    """Over the list of what to take next."""
+    hole, square = _widths(rows)
+    return Text(f"{'no.':>3} {'square':{square}} {'hole':{hole}} {'usable, 80 %':13} {'signal':>6} {'min':>4}  why")
+
+
+def next_line(row: Row, rows: Sequence[Row]) -> Text:
+    """One of them, in columns that all of `rows` have room in."""
+    hole, square = _widths(rows)
+    step = step_of(row["usable"])
+    text = Text(f"{row['rank']:>3} {_cut(_square_name(row), square)} {_cut(name_of(row), hole)} ")
+    text.append(f"{percent(row):13}", step[1] if step else "")
+    text.append(f" {number(row['signal'], 0):>6} {number(row['minutes']):>4}  {short_reason(row)}")
+    return text
+
+
+def _widths(rows: Sequence[Row]) -> tuple[int, int]:
+    hole = max((len(name_of(row)) for row in rows), default=0)
+    square = max((len(_square_name(row)) for row in rows), default=0)
+    return min(max(hole, 4), _MOST_NAME), min(max(square, 6), _MOST_NAME)
+
+
+def _cut(name: str, width: int) -> str:
+    return shorten_left(name, width).ljust(width)
+
+
+def short_reason(row: Row) -> str:
+    """The reason without the chance, which has a column of its own."""
+    return _CHANCE.sub("", clean(row["reason"])).strip(" ;,")
+
+
+def in_order(rows: Sequence[Row], order: int) -> list[Row]:
+    """The list by one of `ORDERS`; what is not known comes last."""
+    column, _, large_first = ORDERS[order % len(ORDERS)]
+    known = [row for row in rows if row[column] is not None]
+    known.sort(key=lambda row: row[column], reverse=large_first)  # type: ignore[arg-type,return-value]
+    return known + [row for row in rows if row[column] is None]
+
+
+def square_line(row: Row, next_square_id: str | None) -> Text:
+    """Of the list of squares that stands where no position is known."""
+    look = look_of(square_state(row, next_square_id))
+    text = Text().append(f"{look.sign} {look.word:10}", look.color)
+    text.append(f"{_cut(name_of(row), _MOST_NAME)} {row['exposed'] or 0:>4} of {row['holes'] or 0:<4} ")
+    step = step_of(row["usable"])
+    return text.append(f"{step[0]} {percent(row)}", step[1]) if step else text
+
+
+def hole_line(row: Row) -> Text:
+    """Of the list of holes that stands where no position is known."""
+    look = look_of(hole_state(row))
+    text = Text().append(f"{look.sign} {look.word:10}", look.color).append(f"{_cut(name_of(row), _MOST_NAME)} ")
+    if row["movies"]:
+        return text.append(", ".join(_came_of(row)))
+    return text.append(f"no. {row['rank']}, {percent(row)}" if row["rank"] is not None else "")
+
+
+SQUARE_HEADING = Text(f"{'state':12}{'square':{_MOST_NAME}} exposed      expected usable")
+HOLE_HEADING = Text(f"{'state':12}{'hole':{_MOST_NAME}} found, or expected")

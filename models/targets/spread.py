@@ -22,6 +22,9 @@ TEN_PERCENT = 1.2815515655446004
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _SHARES = np.linspace(0.0, 1.0, 201)
+_SQUARES_DIFFER = 2.0
+"""In intervals the variance of a square's level is so many times that of the belief: squares are often good or bad with
+little between, which no normal law of their levels says (docs/measurements.md says what the intervals hold)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,14 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
     patch, square = holes.patch[hole], holes.square[hole]
     count = np.bincount(square, minlength=squares)
     divisor = np.maximum(count, 1)
-    move = np.sqrt(np.minimum(forecast.square_variance[square], 0.999 * forecast.variance[hole]))
-    left = np.sqrt(forecast.variance[hole] - move**2)
+    more = (_SQUARES_DIFFER - 1.0) * forecast.square_variance[square]
+    variance = forecast.variance[hole] + more
+    move = np.sqrt(np.minimum(forecast.square_variance[square] + more, 0.999 * variance))
+    left = np.sqrt(variance - move**2)
     of_patch = np.maximum(forecast.patch_variance - forecast.square_variance[holes.square_of_patch], 0.0)
     chance_below = np.zeros((squares, len(_SHARES)))
-    mean = np.zeros(squares)
+    expected = _with_surprise(ndtr(-forecast.mean[hole] / np.sqrt(forecast.variance[hole])))
+    mean = np.bincount(square, expected, squares) / divisor
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
         at = -(forecast.mean[hole] + move * node) / left
         chance = _with_surprise(ndtr(at))
@@ -66,7 +72,6 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
         shared = np.bincount(patch, slope, patches) ** 2 * of_patch
         shared = np.bincount(holes.square_of_patch, shared, squares) / divisor**2
         sd = np.sqrt(single + shared + 1e-9)
-        mean += weight * middle
         chance_below += weight * ndtr((_SHARES[None, :] + 0.5 / divisor[:, None] - middle[:, None]) / sd[:, None])
     ends = [_quantile(chance_below, level) for level in (0.1, 0.9)]
     none = np.where(count > 0, 0.0, np.nan)

@@ -133,13 +133,13 @@ def normals_of(name: str) -> Array:
 
 def centre_and_sd(draws: Array) -> tuple[Array, Array]:
     """Median over the first axis of draws (S, ...), and the least sd whose multiples 1 and 1.96 hold at least 68 and
-    90 % of the draws.
+    95 % of the draws.
 
     Losses go with squares of what is uncertain, so that their draws have a long tail: no symmetric interval about their
-    median holds 68 and 95 %. An sd of 95 % would hold 88 % of a lognormal of ln sd 1 within one sd, this one 80.
+    median holds 68 and 95 %. That of 95 % must hold what it says; of a lognormal of ln sd 1 one sd then holds 88 %.
     """
     centre = np.median(draws, axis=0)
-    within_one, within_wider = np.quantile(np.abs(draws - centre), (0.68, 0.90), axis=0)
+    within_one, within_wider = np.quantile(np.abs(draws - centre), (0.68, 0.95), axis=0)
     return np.asarray(centre), np.asarray(np.maximum(within_one, within_wider / 1.96))
 
 

@@ -48,7 +48,7 @@ def next(
       frazil next /data/s1 --nav grid.nav --serialem-nav grid_next.nav
       frazil next /data/s1 --csv next.csv --limit 40
     """
-    _check_files(nav, serialem_nav)
+    _check_files(nav, serialem_nav, csv)
     orders = _orders(pick or [], avoid or [], forget or [], hours_left)
     said = _say(session, orders) if orders else []
 
@@ -90,11 +90,12 @@ def _written(
     return notes
 
 
-def _check_files(nav: Path | None, serialem_nav: Path | None) -> None:
+def _check_files(nav: Path | None, serialem_nav: Path | None, csv: Path | None) -> None:
     if (nav is None) != (serialem_nav is None):
         raise UsageError("a .nav is made of a .nav", remedy="give both --nav IN.nav and --serialem-nav OUT.nav")
-    if serialem_nav is not None and serialem_nav.exists():
-        raise UsageError("it is there already", path=serialem_nav, remedy="give a name for a new file")
+    for new in (serialem_nav, csv):
+        if new is not None and new.exists():
+            raise UsageError("it is there already", path=new, remedy="give a name for a new file")
 
 
 def _orders(pick: list[str], avoid: list[str], forget: list[str], hours_left: float | None) -> list[_Order]:

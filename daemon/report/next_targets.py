@@ -145,13 +145,26 @@ def next_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def next_text(answer: NextAnswer) -> str:
-    """One line a target for a script: rank, name, P usable, stage x and y in um, square. Blanks in names are `_`, and
-    what is not known is `-`. A script of SerialEM reads it with `ReadLineToArray`."""
-    return "".join(
-        f"{row['rank']} {_one_word(_hole(row))} {row['usable']:.3f} {_number(row['stage_x_um'])} "
-        f"{_number(row['stage_y_um'])} {_one_word(_square(row))}\n"
-        for row in answer.targets
-    )
+    """One line an item for a script: rank, name, P usable, stage x and y in um, square. Blanks in names are `_`, and
+    what is not known is `-`. Holes that SerialEM shoots from one item are that item, once, at its best hole's rank. A
+    script of SerialEM reads it with `ReadLineToArray`."""
+    lines: dict[str, str] = {}
+    for row in answer.targets:
+        item = _one_word(_item(row))
+        lines.setdefault(
+            item,
+            f"{row['rank']} {item} {row['usable']:.3f} {_number(row['stage_x_um'])} "
+            f"{_number(row['stage_y_um'])} {_one_word(_square(row))}\n",
+        )
+    return "".join(lines.values())
+
+
+def _item(row: Mapping[str, Any]) -> str:
+    """The label under which the acquisition program knows a hole: of a multi-shot pattern, that of its item."""
+    name, pattern = _hole(row), row["stage_group"]
+    if row["program"] == "serialem" and pattern and str(row["target_id"]).startswith(f"{pattern}:"):
+        return name.removesuffix(str(row["target_id"]).removeprefix(f"{pattern}:")).rstrip()
+    return name
 
 
 def _one_word(text: str) -> str:

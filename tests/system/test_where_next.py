@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from pathlib import Path
 
-import pytest
+from grid_files import shared
 
-SAMPLE = Path("/work/shared/data/acquisition/epu37_session.tar.gz")
 FIRST_S = 180.0
 """Loops are compiled at the first movie, beside whatever else the machine has to do."""
 NAVIGATOR = "AdocVersion = 2.00\nLastSavedAs = grid.nav\n\n"
@@ -80,9 +78,8 @@ def test_serialem_writes_its_navigator_late_and_again(kit, live) -> None:
     live.stop()
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample session of EPU is not here")
 def test_a_real_grid_of_epu_comes_while_movies_do(kit, live, tmp_path) -> None:
-    with tarfile.open(SAMPLE) as archive:
+    with tarfile.open(shared("epu37_session.tar.gz")) as archive:
         archive.extractall(tmp_path / "there", filter="data")
     there = tmp_path / "there" / "epu37"
     visit = live.raw / "visit"

@@ -8,12 +8,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from grid_files import shared
 
 from frazil.daemon.analysis.targets.book import GridBook
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.reading import GridReader
 
-SAMPLE = Path("/work/shared/data/acquisition/epu37_session.tar.gz")
 NAVIGATOR = """AdocVersion = 2.00
 
 [Item = 1-A]
@@ -139,9 +139,8 @@ def test_folders_of_exposures_are_not_entered_and_an_unchanged_one_is_not_listed
     assert listed == []
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample session of EPU is not here")
 def test_a_real_session_of_epu_whose_files_come_one_after_the_other(tmp_path: Path) -> None:
-    with tarfile.open(SAMPLE) as archive:
+    with tarfile.open(shared("epu37_session.tar.gz")) as archive:
         archive.extractall(tmp_path / "there", filter="data")
     there, raw = tmp_path / "there" / "epu37", tmp_path / "raw"
     world = World(raw)

@@ -125,8 +125,22 @@ def test_serialem_takes_the_holes_in_this_order_and_its_file_stays(frazil: Frazi
     assert "1-A" not in order, "what a person avoids is not marked any more"
 
 
+def test_holes_of_a_pattern_are_one_item_of_the_navigator(session: Path) -> None:
+    with open_session(session) as reader:
+        answer = next_answer(reader, limit=1)
+    hole = {**answer.targets[0], "program": "serialem", "stage_group": "serialem:item:7"}
+    holes = [
+        {**hole, "rank": rank, "target_id": f"serialem:item:7:{key}", "name": f"12 {key}"}
+        for rank, key in enumerate(("-1 1", "1 1"), start=1)
+    ]
+    other = {**hole, "rank": 3, "target_id": "serialem:item:8", "name": "13", "stage_group": None}
+    lines = next_text(replace(answer, targets=[*holes, other])).splitlines()
+    assert [line.split()[:2] for line in lines] == [["1", "12"], ["3", "13"]]
+
+
 def test_the_list_for_whoever_sits_at_epu(frazil: Frazil, session: Path) -> None:
     frazil("--csv", "next.csv")
+    assert frazil("--csv", "next.csv")[0] == 2, "what is there already is not written over"
     with open(session / "next.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["rank"] for row in rows] == ["1", "2", "3", "4"]

@@ -31,7 +31,7 @@ evaluated here, its strength is the square of the ratio to this."""
 COMA_MRAD_PER_UM_MEDIAN, COMA_LN_SD = 0.12, 0.7
 """Beam tilt that image shift leaves uncompensated (Cheng et al. 2018, J. Struct. Biol. 204, 270, and what RELION's
 users refine: 0.05 to 0.3 mrad/um). Rings do not show coma: only particles will sharpen this."""
-FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 65.0, 0.45
+FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD = 65.0, 0.5
 """Cc 2.7 mm with 0.3 eV (cold) to 0.9 eV (Schottky) at 300 kV, and the ripple of voltage and lens currents: 20 to
 150 A. Nothing in a session tells it."""
 DQE_ZERO_MEDIAN, DQE_ZERO_SD = 0.9, 0.06
@@ -133,13 +133,13 @@ def normals_of(name: str) -> Array:
 
 def centre_and_sd(draws: Array) -> tuple[Array, Array]:
     """Median over the first axis of draws (S, ...), and the least sd whose multiples 1 and 1.96 hold at least 68 and
-    95 % of the draws.
+    90 % of the draws.
 
     Losses go with squares of what is uncertain, so that their draws have a long tail: no symmetric interval about their
-    median holds 68 and 95 %. That of 95 % must hold what it says; of a lognormal of ln sd 1 one sd then holds 88 %.
+    median holds 68 and 95 %. An sd of 95 % would hold 88 % of a lognormal of ln sd 1 within one sd, this one 80.
     """
     centre = np.median(draws, axis=0)
-    within_one, within_wider = np.quantile(np.abs(draws - centre), (0.68, 0.95), axis=0)
+    within_one, within_wider = np.quantile(np.abs(draws - centre), (0.68, 0.90), axis=0)
     return np.asarray(centre), np.asarray(np.maximum(within_one, within_wider / 1.96))
 
 

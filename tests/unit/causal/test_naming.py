@@ -99,12 +99,12 @@ def test_thick_holes_at_the_start_are_no_other_beam(known_movie: Make) -> None:
 
 @pytest.mark.parametrize("ln_sd", [0.2, 0.6, 1.0, 1.4])
 def test_a_long_tail_is_told_by_its_middle(ln_sd: float) -> None:
-    """The least sd that holds 68 and, 1.96 times, 95 %: of a long tail one sd then holds up to nine tenths."""
+    """The least sd that holds 68 and, 1.96 times, 90 %: one that held 95 % of the long tail would hold 0.87 of it."""
     draws = np.exp(ln_sd * normals_of("blur"))
     centre, sd = centre_and_sd(draws)
     assert centre == pytest.approx(1.0, rel=0.05)
-    assert 0.66 <= (np.abs(draws - centre) <= sd).mean() <= 0.93
-    assert 0.93 <= (np.abs(draws - centre) <= 1.96 * sd).mean() <= 0.97
+    assert 0.66 <= (np.abs(draws - centre) <= sd).mean() <= 0.83
+    assert (np.abs(draws - centre) <= 1.96 * sd).mean() >= 0.89
 
 
 def test_what_blurs_all_movies_alike_is_inside_the_interval(known_movie: Make) -> None:

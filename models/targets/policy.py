@@ -51,6 +51,8 @@ class Outlooks:
     """(holes,) probability."""
     forecast: Forecast
     signal: Signal | None
+    counted: str
+    """One of `VALUES`: usable exposures as long as none has told its signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,13 @@ def outlooks_of(places: Arranged, outcomes: Sequence[Outcome], settings: TargetS
     outlooks = belief.outlooks()
     usable = np.asarray(sum(one.weight * one.usable() for one in outlooks))
     signal = _signal(places, outcomes, settings)
-    weight = np.ones(len(usable))
+    weight, counted = np.ones(len(usable)), "usable"
     if settings.value == "effective_signal" and signal is not None:
+        counted = settings.value
         # The median. A mean of lognormals would be dearest where least is known: every place not yet seen would beckon,
         # though no hole holds more particles than fit into it.
         weight = np.exp(signal.mean)
-    return Outlooks(seen, belief, usable, forecast_of(outlooks, weight), signal)
+    return Outlooks(seen, belief, usable, forecast_of(outlooks, weight), signal, counted)
 
 
 def _signal(places: Arranged, outcomes: Sequence[Outcome], settings: TargetSettings) -> Signal | None:
@@ -124,14 +127,14 @@ def next_targets(
     ranked = _ranked(known, now, choice, listed[: settings.ranked], set(picked))
     share = given / whole if whole > 0.0 else 1.0
     return NextTargets(
-        ranked, squares, verdict_of(choice, ranked, squares, share, minutes_left), more,
+        ranked, squares, verdict_of(choice, ranked, squares, share, minutes_left, known.counted), more,
         0.0 if choice is None else choice.price, share, known.belief.slopes(), moves,
     )  # fmt: skip
 
 
 def _given(known: Outlooks, outcomes: Sequence[Outcome], settings: TargetSettings) -> float:
     """Of what is counted, so far."""
-    if settings.value == "effective_signal" and known.signal is not None:
+    if known.counted == "effective_signal":
         return float(np.exp(seen_signal(outcomes, known.belief.holes.index, settings.usable_angstrom).value).sum())
     return float((known.seen.value <= 0.0).sum())
 
@@ -162,7 +165,7 @@ def _ranked(
             rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square[one])] or None,
             holes.stop_ids[stop] or None, usable, low, high, signal, signal_low, signal_high,
             way_minutes(here, holes, stop, now.moves),
-            reason_of(now, choice, one, usable, (low, high), one in picked), one in picked,
+            reason_of(now, choice, one, usable, (low, high), known.counted, picked=one in picked), one in picked,
         ))  # fmt: skip
         here = here.after(holes, one)
     return tuple(found)

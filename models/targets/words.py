@@ -29,6 +29,14 @@ def holes_words(count: int) -> str:
     return "1 hole" if count == 1 else f"{count} holes"
 
 
+def signal_words(particles: float) -> str:
+    """
+    >>> signal_words(1234.2), signal_words(3.21)
+    ('a signal of 1,234 particles', 'a signal of 3.2 particles')
+    """
+    return f"a signal of {particles:,.0f} particles" if particles >= 9.5 else f"a signal of {particles:.2g} particles"
+
+
 def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -> SquareOutlook:
     """The same with its sentence."""
     name = f"square {square.name or square.square_id or 'without a name'}"
@@ -52,18 +60,29 @@ def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -
 
 
 def reason_of(
-    now: Situation, choice: Choice | None, hole: int, usable: float, ends: tuple[float, float], picked: bool
+    now: Situation,
+    choice: Choice | None,
+    hole: int,
+    usable: float,
+    ends: tuple[float, float],
+    counted: str,
+    *,
+    picked: bool,
 ) -> str:
-    """Of one exposure in the list."""
+    """Of one exposure in the list; `counted`: one of `VALUES`, in which values and prices are."""
     chance = f"usable with {share_words(usable, *ends)}"
+    if counted == "effective_signal":
+        chance += f", {signal_words(float(now.value[hole]))} expected"
     if picked:
         return f"picked by a person; {chance}"
     if choice is None:
         return chance
     stop, square = int(now.holes.stop[hole]), int(now.holes.square[hole])
-    if choice.probe is not None and stop == choice.probe.stop and usable <= now.moves.hole * choice.price:
+    elsewhere = now.moves.hole * choice.price
+    if choice.probe is not None and stop == choice.probe.stop and now.value[hole] <= elsewhere:
         return f"to look: {holes_words(choice.probe.looks)} here tell what its square is like; {chance}"
-    price = f"{100 * choice.price * now.moves.hole:.0f} % is what its time could bring elsewhere"
+    worth = signal_words(elsewhere) if counted == "effective_signal" else f"{100 * elsewhere:.0f} %"
+    price = f"{worth} is what its time could bring elsewhere"
     if stop == now.here.stop:
         return f"next hole at this position; {chance}, {price}"
     if square == now.here.square:
@@ -73,14 +92,28 @@ def reason_of(
     return f"a square worth the way; {chance}, {price}"
 
 
+def more_words(expected: float, minutes: float, counted: str) -> str:
+    """What the time left brings; empty: nothing.
+
+    >>> more_words(1234.0, 90.0, "usable"), more_words(1234.0, 90.0, "effective_signal")
+    (' 1234 more usable exposures expected in 1.5 h.', ' In 1.5 h a signal of 1,234 particles more is expected.')
+    """
+    if not expected:
+        return ""
+    if counted == "effective_signal":
+        return f" In {minutes / 60:.1f} h {signal_words(expected)} more is expected."
+    return f" {expected:.0f} more usable exposures expected in {minutes / 60:.1f} h."
+
+
 def verdict_of(
     choice: Choice | None,
     ranked: Sequence[RankedTarget],
     squares: Sequence[SquareOutlook],
     taken: float,
     minutes: float,
+    counted: str,
 ) -> str:
-    """What to do now."""
+    """What to do now; `counted`: one of `VALUES`."""
     if choice is None or not ranked:
         return "Nothing is left to shoot on this grid."
     if taken >= DONE_SHARE:
@@ -88,7 +121,7 @@ def verdict_of(
     first = ranked[0]
     square = next((one for one in squares if one.square_id == (first.square_id or "")), None)
     name = (square.name or square.square_id or "without a name") if square is not None else ""
-    more = f" {choice.expected:.0f} more usable exposures expected in {minutes / 60:.1f} h." if choice.expected else ""
+    more = more_words(choice.expected, minutes, counted)
     if first.picked:
         return f"Take what was picked first: {first.name}.{more}"
     if choice.kind == "look" and choice.probe is not None:

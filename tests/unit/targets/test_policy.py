@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 
 from benchmarks.where_next.simulated import simulated
 from frazil.models.grid_target import GridTarget
+from frazil.models.targets.choice import Choice, situation
 from frazil.models.targets.costs import USUAL, learnt_moves
 from frazil.models.targets.layout import MOST_IN_PATCH, holes_of
 from frazil.models.targets.outcomes import effective_signal
-from frazil.models.targets.policy import arranged, next_targets
+from frazil.models.targets.policy import arranged, next_targets, open_holes, outlooks_of
 from frazil.models.targets.price import Here, best_total, price_grid, total_from, worth_of
+from frazil.models.targets.probing import Probe
 from frazil.models.targets.records import MoveMinutes, NextTargets, Outcome, TargetSettings
+from frazil.models.targets.words import reason_of
 
 MOVES = MoveMinutes(2.0, 5.0, 10.0, 15.0)
 SETTINGS = TargetSettings(moves=MOVES)
@@ -139,6 +143,52 @@ def test_signal_is_told_where_particles_are_and_ranks_by_it() -> None:
     assert told.ranked[0].signal == pytest.approx(400.0 * np.exp(-1.0), rel=0.35)
     assert told.ranked[0].signal_low < told.ranked[0].signal < told.ranked[0].signal_high
     assert effective_signal(outcomes[0]) == pytest.approx(40.0 * np.exp(-1.0))
+
+
+def test_words_of_signal_are_in_particles_and_none_of_them_in_percent_of_a_particle() -> None:
+    outcomes = [
+        Outcome(f"s{s}p0h{h}", resolution_angstrom=4.0, particles=400.0 if s else 40.0, loss_ln=1.0)
+        for s in (0, 1) for h in range(8)
+    ]  # fmt: skip
+    told = asked(grid(2), outcomes, value="effective_signal", ranked=40)
+    assert re.search(r" h a signal of [1-9],\d{3} particles more is expected\.", told.verdict)
+    assert "usable exposures" not in told.verdict
+    for one in told.ranked:
+        percents = [float(found) for found in re.findall(r"(\d+) %", one.reason)]
+        assert max(percents) <= 100.0
+        assert one.reason.count("%") == 1
+        value = float(re.search(r"a signal of ([\d,.]+) particles expected", one.reason)[1].replace(",", ""))
+        assert value == pytest.approx(one.usable * one.signal, rel=0.4)
+
+
+def test_a_hole_that_brings_more_than_its_price_is_no_look_whatever_is_counted() -> None:
+    """All that is worth a look alone is worth less than its minutes; particles and chances are told apart."""
+    outcomes = [
+        Outcome(f"s0p0h{h}", resolution_angstrom=4.0 if h % 2 else 9.0, particles=300.0, loss_ln=0.0) for h in range(8)
+    ]
+    looks = 0
+    for value in ("usable", "effective_signal"):
+        settings = replace(SETTINGS, value=value)
+        places = arranged(grid(), settings)
+        known = outlooks_of(places, outcomes, settings)
+        worth = known.usable * known.forecast.weight
+        free = open_holes(places.holes, outcomes)
+        now = situation(places.holes, known.forecast, worth, free, 0, MOVES, 240.0)
+        hole = int(np.flatnonzero(free)[0])
+        stop = int(places.holes.stop[hole])
+        for part in (0.5, 2.0):
+            price = part * worth[hole] / MOVES.hole
+            choice = Choice(hole, "look", price, 10.0, Probe(stop, 3, 10.0, price))
+            said = reason_of(now, choice, hole, 0.5, (0.4, 0.6), value, picked=False)
+            assert said.startswith("to look") == (part > 1.0)
+            looks += said.startswith("to look")
+    assert looks == 2
+
+
+def test_usable_exposures_are_counted_until_one_has_told_its_signal() -> None:
+    told = asked(grid(), shots({f"s0p0h{h}": True for h in range(8)}), value="effective_signal")
+    assert "more usable exposures expected" in told.verdict
+    assert "signal" not in told.ranked[0].reason
 
 
 def test_moves_are_learnt_and_a_meal_is_none_of_them() -> None:

@@ -172,12 +172,12 @@ def _ranked(
 
 
 def _signal_ends(signal: Signal | None, hole: int) -> tuple[float | None, float | None, float | None]:
-    """Expected, and the 80 % interval of what one exposure brings."""
+    """Median, as plans count it, and the 80 % interval of what one exposure brings."""
     if signal is None:
         return None, None, None
     mean, sd = float(signal.mean[hole]), float(signal.sd[hole])
-    ends = [float(np.exp(mean + sign * TEN_PERCENT * sd)) for sign in (-1.0, 1.0)]
-    return float(np.exp(mean + 0.5 * sd**2)), ends[0], ends[1]
+    median, low, high = (float(np.exp(mean + sign * TEN_PERCENT * sd)) for sign in (0.0, -1.0, 1.0))
+    return median, low, high
 
 
 def _squares(

@@ -72,7 +72,8 @@ class RankedTarget:
     usable_high: float
     """80 % interval of that probability: what more exposures of its neighbourhood could make of it."""
     signal: float | None
-    """Expected effective signal, in particles of an undamaged exposure; None: no exposure has told one yet."""
+    """Median of the effective signal if it is usable, in particles of an undamaged exposure; None: no exposure has told
+    one yet."""
     signal_low: float | None
     signal_high: float | None
     """80 % interval of what this exposure will bring, if it is usable."""

@@ -191,6 +191,17 @@ def test_usable_exposures_are_counted_until_one_has_told_its_signal() -> None:
     assert "signal" not in told.ranked[0].reason
 
 
+def test_the_signal_that_is_told_is_the_one_that_is_planned_with_inside_its_interval() -> None:
+    outcomes = [
+        Outcome(f"s0p0h{h}", resolution_angstrom=4.0, particles=float(10 ** (h % 5)), loss_ln=0.0) for h in range(8)
+    ]
+    told = asked(grid(), outcomes, value="effective_signal", ranked=40)
+    for one in told.ranked:
+        assert one.signal == pytest.approx(np.sqrt(one.signal_low * one.signal_high))
+        value = float(re.search(r"a signal of ([\d,.]+) particles expected", one.reason)[1].replace(",", ""))
+        assert value == pytest.approx(one.usable * one.signal, rel=0.05)
+
+
 def test_moves_are_learnt_and_a_meal_is_none_of_them() -> None:
     places = holes_of(grid(2, 2, 40))
     names, minute, outcomes = [f"s{s}p{p}h{h}" for s in (0, 1) for p in (0, 1) for h in range(40)], 0.0, []

@@ -22,6 +22,8 @@ Flags = npt.NDArray[np.bool_]
 
 MOST_IN_PATCH = 40
 """A patch with more holes is cut into parts: their field is solved as one small matrix."""
+_TAKEN = ("exposed", "processed")
+"""States of what has been shot, by what its own file says."""
 _PART = 25
 _NEIGHBOURS = 64
 """Holes whose nearest neighbour is looked for, of a patch, to know the spacing of holes."""
@@ -53,6 +55,8 @@ class Holes:
     """By what their own file says, whether or not an outcome has come."""
     features: tuple[tuple[str, Array], ...]
     """(name, value by hole; NaN: not known)."""
+    unseen_squares: int
+    """Squares in which no hole is known yet, and that are neither avoided nor taken."""
     index: Mapping[str, int]
     """Of each hole by its identity, and by those of the exposures in it."""
 
@@ -123,14 +127,25 @@ def holes_of(targets: Iterable[GridTarget], avoided_ids: Iterable[str] = ()) -> 
         _first(patch, square, int(patch.max(initial=-1)) + 1), _first(square, area, len(squares)),
         _first(stop, square, len(stops)), _whole(stop, holes, patch_ids, len(stops)), place,
         np.array([_is_avoided(one, by_id, left_out) for one in holes], dtype=bool),
-        np.array([one.state in ("exposed", "processed") for one in holes], dtype=bool),
-        _features(holes), index,
+        np.array([one.state in _TAKEN for one in holes], dtype=bool),
+        _features(holes), _unseen_squares(by_id, set(square_ids), left_out), index,
     )  # fmt: skip
 
 
-def _is_avoided(hole: GridTarget, by_id: Mapping[str, GridTarget], left_out: set[str]) -> bool:
-    """A hole, or anything that it lies in."""
-    at: GridTarget | None = hole
+def _unseen_squares(by_id: Mapping[str, GridTarget], seen_ids: set[str], left_out: set[str]) -> int:
+    """How many squares are still to be looked at."""
+    return sum(
+        one.level == "square"
+        and one.target_id not in seen_ids
+        and one.state not in _TAKEN
+        and not _is_avoided(one, by_id, left_out)
+        for one in by_id.values()
+    )
+
+
+def _is_avoided(place: GridTarget, by_id: Mapping[str, GridTarget], left_out: set[str]) -> bool:
+    """A place, or anything that it lies in."""
+    at: GridTarget | None = place
     for _ in range(8):
         if at is None:
             return False

@@ -127,8 +127,8 @@ def next_targets(
     ranked = _ranked(known, now, choice, listed[: settings.ranked], set(picked))
     share = given / whole if whole > 0.0 else 1.0
     return NextTargets(
-        ranked, squares, verdict_of(choice, ranked, squares, share, minutes_left, known.counted), more,
-        0.0 if choice is None else choice.price, share, known.belief.slopes(), moves,
+        ranked, squares, verdict_of(now, choice, ranked, squares, share, known.counted), more,
+        0.0 if choice is None else choice.price, share, known.belief.slopes(), moves, holes.unseen_squares,
     )  # fmt: skip
 
 

@@ -120,7 +120,9 @@ class NextTargets:
     price_per_minute: float
     """What a minute is worth: a hole is left out if it brings less for its time."""
     taken_share: float
-    """Of all that this grid can give, as far as it is known: 1 when nothing worth a shot is left."""
+    """Of all that the squares whose holes are known can give: 1 when nothing worth a shot is left in them."""
     feature_slopes: tuple[tuple[str, float, float, float], ...]
     """(feature, slope, low, high): d ln resolution by one standard deviation of the feature, 80 % interval."""
     moves: MoveMinutes
+    unseen_squares: int = 0
+    """Neither avoided nor taken, without known holes: the grid is not done before these are looked at."""

@@ -10,7 +10,7 @@ from frazil.models.targets.probing import Situation
 from frazil.models.targets.records import RankedTarget, SquareOutlook
 
 DONE_SHARE = 0.9
-"""Of what a grid can give: from here on it is called done."""
+"""Of what a grid can give: from here on it is called done, if the holes of all its squares are known."""
 
 
 def share_words(value: float, low: float, high: float) -> str:
@@ -35,6 +35,17 @@ def signal_words(particles: float) -> str:
     ('a signal of 1,234 particles', 'a signal of 3.2 particles')
     """
     return f"a signal of {particles:,.0f} particles" if particles >= 9.5 else f"a signal of {particles:.2g} particles"
+
+
+def unseen_words(squares: int) -> str:
+    """Empty: holes are known in all.
+
+    >>> unseen_words(1), unseen_words(199), unseen_words(0)
+    (' 1 square has no holes yet.', ' 199 squares have no holes yet.', '')
+    """
+    if not squares:
+        return ""
+    return " 1 square has no holes yet." if squares == 1 else f" {squares} squares have no holes yet."
 
 
 def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -> SquareOutlook:
@@ -106,27 +117,37 @@ def more_words(expected: float, minutes: float, counted: str) -> str:
 
 
 def verdict_of(
+    now: Situation,
     choice: Choice | None,
     ranked: Sequence[RankedTarget],
     squares: Sequence[SquareOutlook],
     taken: float,
-    minutes: float,
     counted: str,
 ) -> str:
     """What to do now; `counted`: one of `VALUES`."""
+    unseen = unseen_words(now.holes.unseen_squares)
     if choice is None or not ranked:
-        return "Nothing is left to shoot on this grid."
+        return (
+            f"Nothing is left to shoot in the squares looked into.{unseen}"
+            if unseen
+            else "Nothing is left to shoot on this grid."
+        )
     if taken >= DONE_SHARE:
+        if unseen:
+            return f"Of what the squares looked into can give, {100 * taken:.0f} % is taken.{unseen}"
         return f"This grid is done: {100 * taken:.0f} % of what it can give is taken."
-    first = ranked[0]
+    return _advice(choice, ranked[0], squares) + more_words(choice.expected, now.minutes, counted) + unseen
+
+
+def _advice(choice: Choice, first: RankedTarget, squares: Sequence[SquareOutlook]) -> str:
+    """Where to go, or how long to stay."""
     square = next((one for one in squares if one.square_id == (first.square_id or "")), None)
     name = (square.name or square.square_id or "without a name") if square is not None else ""
-    more = more_words(choice.expected, minutes, counted)
     if first.picked:
-        return f"Take what was picked first: {first.name}.{more}"
+        return f"Take what was picked first: {first.name}."
     if choice.kind == "look" and choice.probe is not None:
-        return f"Look at square {name} next: {holes_words(choice.probe.looks)} tell whether to stay there.{more}"
+        return f"Look at square {name} next: {holes_words(choice.probe.looks)} tell whether to stay there."
     if choice.kind == "square":
-        return f"Go to square {name}.{more}"
+        return f"Go to square {name}."
     left = square.worth_taking if square is not None else 0
-    return f"Stay in square {name}: leave after {holes_words(left)} more.{more}"
+    return f"Stay in square {name}: leave after {holes_words(left)} more."

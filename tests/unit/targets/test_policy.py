@@ -95,6 +95,7 @@ def test_minutes_of_the_list_are_those_of_the_moves() -> None:
 
 def test_a_grid_whose_holes_are_all_shot_has_nothing_left() -> None:
     told = asked(grid(1, 1, 4), shots({f"s0p0h{h}": True for h in range(4)}))
+    assert told.unseen_squares == 0
     assert told.ranked == ()
     assert told.verdict == "Nothing is left to shoot on this grid."
     assert told.taken_share == 1.0
@@ -103,6 +104,24 @@ def test_a_grid_whose_holes_are_all_shot_has_nothing_left() -> None:
 def test_a_grid_is_called_done_when_nearly_all_is_taken() -> None:
     shot = {f"s{s}p{p}h{h}": s == 0 for s in range(2) for p in range(2) for h in range(11 if s else 12)}
     assert "This grid is done" in asked(grid(2, 2, 12), shots(shot)).verdict
+
+
+def test_squares_without_known_holes_are_still_to_be_looked_at() -> None:
+    unseen = [GridTarget(f"u{n}", "square", "list", f"u{n}", "a") for n in range(200)]
+    unseen[0] = replace(unseen[0], state="avoided")
+    targets = [*grid(1, 1, 30), *unseen]
+    nearly = asked(targets, shots({f"s0p0h{h}": True for h in range(27)}), avoided_ids=("u1",))
+    assert nearly.unseen_squares == 198
+    assert nearly.taken_share >= 0.9
+    assert nearly.verdict == (
+        f"Of what the squares looked into can give, {100 * nearly.taken_share:.0f} % is taken."
+        " 198 squares have no holes yet."
+    )
+    every = asked(targets, shots({f"s0p0h{h}": True for h in range(30)}))
+    assert every.verdict == "Nothing is left to shoot in the squares looked into. 199 squares have no holes yet."
+    begun = asked(targets, shots({f"s0p0h{h}": True for h in range(8)}))
+    assert begun.verdict.startswith("Stay in square 0")
+    assert begun.verdict.endswith(" 199 squares have no holes yet.")
 
 
 def test_a_group_that_is_bought_as_a_whole_is_listed_whole() -> None:

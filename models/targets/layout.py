@@ -66,6 +66,11 @@ class Holes:
         return self.square_of_patch[self.patch]
 
     @property
+    def ever_open(self) -> bool:
+        """Whether any file names a place before it is taken. Names of movies do not: what else there is, is unknown."""
+        return not bool(self.exposed.all())
+
+    @property
     def areas(self) -> int:
         """How many."""
         return int(self.area_of_square.max(initial=-1)) + 1

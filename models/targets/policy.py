@@ -125,7 +125,7 @@ def next_targets(
     more = 0.0 if choice is None else choice.expected
     whole = given + float(value[free].sum())
     ranked = _ranked(known, now, choice, listed[: settings.ranked], set(picked))
-    share = given / whole if whole > 0.0 else 1.0
+    share = 0.0 if not holes.ever_open else given / whole if whole > 0.0 else 1.0
     return NextTargets(
         ranked, squares, verdict_of(now, choice, ranked, squares, share, known.counted), more,
         0.0 if choice is None else choice.price, share, known.belief.slopes(), moves, holes.unseen_squares,

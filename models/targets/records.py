@@ -120,7 +120,8 @@ class NextTargets:
     price_per_minute: float
     """What a minute is worth: a hole is left out if it brings less for its time."""
     taken_share: float
-    """Of all that the squares whose holes are known can give: 1 when nothing worth a shot is left in them."""
+    """Of all that the squares whose holes are known can give: 1 when nothing worth a shot is left in them;
+    0 when no file names a place before it is taken, so that what the grid can give is not known."""
     feature_slopes: tuple[tuple[str, float, float, float], ...]
     """(feature, slope, low, high): d ln resolution by one standard deviation of the feature, 80 % interval."""
     moves: MoveMinutes

@@ -126,6 +126,8 @@ def verdict_of(
 ) -> str:
     """What to do now; `counted`: one of `VALUES`."""
     unseen = unseen_words(now.holes.unseen_squares)
+    if not now.holes.ever_open:
+        return f"No file names places that are still to be taken.{unseen}"
     if choice is None or not ranked:
         return (
             f"Nothing is left to shoot in the squares looked into.{unseen}"

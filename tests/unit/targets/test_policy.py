@@ -101,6 +101,14 @@ def test_a_grid_whose_holes_are_all_shot_has_nothing_left() -> None:
     assert told.taken_share == 1.0
 
 
+def test_where_files_name_only_what_was_taken_nothing_is_said_of_what_is_left() -> None:
+    taken = [replace(one, program="leginon", state="exposed") for one in grid(1, 1, 4)]
+    told = asked(taken, shots({f"s0p0h{h}": True for h in range(4)}))
+    assert told.ranked == ()
+    assert told.verdict == "No file names places that are still to be taken."
+    assert told.taken_share == 0.0
+
+
 def test_a_grid_is_called_done_when_nearly_all_is_taken() -> None:
     shot = {f"s{s}p{p}h{h}": s == 0 for s in range(2) for p in range(2) for h in range(11 if s else 12)}
     assert "This grid is done" in asked(grid(2, 2, 12), shots(shot)).verdict

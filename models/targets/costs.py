@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -46,11 +47,13 @@ def shot_order(holes: Holes, outcomes: Sequence[Outcome]) -> list[tuple[int, int
 
 
 def learnt_moves(holes: Holes, outcomes: Sequence[Outcome]) -> MoveMinutes:
-    """Mean minutes of each kind of move; a farther move costs no less than a nearer one."""
+    """Mean minutes of each kind of move, with all exposures in a hole; a farther one costs no less than a nearer."""
     shots = shot_order(holes, outcomes)
+    # A hole costs all exposures in it: from its first to the first of the next.
+    firsts = [next(part) for _, part in groupby(shots, key=itemgetter(1))]
     times: dict[str, list[float]] = {kind: [] for kind in MOVES}
-    for (start, before), (end, after) in pairwise(shots):
-        if end > start and before != after:
+    for (start, before), (end, after) in pairwise(firsts):
+        if end > start:
             times[kind_of_move(holes, before, after)].append((end - start) / 60e6)
     return _ascending({kind: _mean_minutes(times[kind], getattr(USUAL, kind)) for kind in MOVES})
 

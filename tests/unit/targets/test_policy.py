@@ -242,6 +242,16 @@ def test_moves_are_learnt_and_a_meal_is_none_of_them() -> None:
     assert moves.square <= moves.area
 
 
+def test_a_hole_costs_all_its_exposures() -> None:
+    """Four exposures, 0.35 min apart, and 1.28 min to the next hole: 2.33 min a hole."""
+    outcomes = [
+        Outcome(f"s0p0h{h}", exposed_utc_us=int(60e6 * (1.0 + 2.33 * h + 0.35 * exposure)))
+        for h in range(200)
+        for exposure in range(4)
+    ]
+    assert learnt_moves(holes_of(grid(1, 1, 200)), outcomes).hole == pytest.approx(2.33, rel=0.03)
+
+
 def test_the_price_of_a_minute_bounds_every_plan_and_nearly_is_one() -> None:
     places = holes_of(grid(3, 3, 12))
     chance = np.random.default_rng(5)

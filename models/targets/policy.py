@@ -97,8 +97,13 @@ def _signal(places: Arranged, outcomes: Sequence[Outcome], settings: TargetSetti
 
 def open_holes(holes: Holes, outcomes: Iterable[Outcome]) -> Flags:
     """Neither exposed nor avoided."""
-    found = ~(holes.exposed | holes.avoided)
-    found[[holes.index[one.target_id] for one in outcomes if one.target_id in holes.index]] = False
+    return ~(shot_holes(holes, outcomes) | holes.avoided)
+
+
+def shot_holes(holes: Holes, outcomes: Iterable[Outcome]) -> Flags:
+    """By an outcome, with or without a result, or by what their own file says."""
+    found = holes.exposed.copy()
+    found[[holes.index[one.target_id] for one in outcomes if one.target_id in holes.index]] = True
     return found
 
 
@@ -120,7 +125,7 @@ def next_targets(
     listed = picked[: settings.ranked]
     if choice is not None:
         listed = [*listed, *(one for one in following(now, choice, settings.ranked) if one not in set(listed))]
-    squares = _squares(known, now, choice, settings)
+    squares = _squares(known, now, choice, shot_holes(holes, outcomes), settings.usable_angstrom)
     given = _given(known, outcomes, settings)
     more = 0.0 if choice is None else choice.expected
     whole = given + float(value[free].sum())
@@ -181,7 +186,7 @@ def _signal_ends(signal: Signal | None, hole: int) -> tuple[float | None, float 
 
 
 def _squares(
-    known: Outlooks, now: Situation, choice: Choice | None, settings: TargetSettings
+    known: Outlooks, now: Situation, choice: Choice | None, was_shot: Flags, usable_angstrom: float
 ) -> tuple[SquareOutlook, ...]:
     holes = now.holes
     count = len(holes.square_ids)
@@ -189,6 +194,7 @@ def _squares(
     worth = worth_taking(now, 0.0 if choice is None else choice.price)
     taken = np.bincount(holes.square[worth], minlength=count)
     shot = np.bincount(holes.square[known.seen.hole], minlength=count)
+    no_result = np.bincount(holes.square[was_shot], minlength=count) - shot
     usable = np.bincount(holes.square[known.seen.hole[known.seen.value <= 0.0]], minlength=count)
     every = np.bincount(holes.square, minlength=count)
     expected = np.bincount(holes.square[worth], now.value[worth], count)
@@ -198,7 +204,7 @@ def _squares(
         ends = [float(np.nan_to_num(part[square])) for part in (shares.mean, shares.low, shares.high)]
         one = SquareOutlook(
             holes.square_ids[square], holes.square_names[square], int(every[square]), int(shot[square]), left,
-            int(usable[square]), ends[0], ends[1], ends[2], int(taken[square]), "",
+            int(usable[square]), ends[0], ends[1], ends[2], int(taken[square]), "", int(no_result[square]),
         )  # fmt: skip
-        found.append(square_words(one, settings.usable_angstrom, here=square == now.here.square))
+        found.append(square_words(one, usable_angstrom, here=square == now.here.square))
     return tuple(found)

@@ -93,6 +93,7 @@ class SquareOutlook:
     name: str
     holes: int
     exposed: int
+    """With a result."""
     left: int
     """Neither exposed nor avoided."""
     usable_so_far: int
@@ -104,6 +105,8 @@ class SquareOutlook:
     worth_taking: int
     """How many of those left are worth their minutes, as it looks now: leave after so many."""
     words: str
+    no_result: int = 0
+    """Shot, by an outcome or by what their own file says, and nothing is known of them yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,16 @@ def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -
     """The same with its sentence."""
     name = f"square {square.name or square.square_id or 'without a name'}"
     if not square.left:
-        return replace(square, words=f"{name}: nothing is left")
+        return replace(square, words=f"{name}: nothing is left{_no_result_words(square)}")
     said = (
         f"{name}: {share_words(square.usable, square.usable_low, square.usable_high)} of its {holes_words(square.left)}"
     )
     said += f" left expected below {usable_angstrom:g} A"
     if square.exposed:
         said += f"; {square.usable_so_far} of {square.exposed} so far"
-    else:
+    elif not square.no_result:
         said += "; none shot yet"
+    said += _no_result_words(square)
     if here:
         said += f"; leave after {square.worth_taking} more" if square.worth_taking else "; leave now"
     elif square.worth_taking:
@@ -68,6 +69,12 @@ def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -
     else:
         said += "; not worth the way as it looks now"
     return replace(square, words=said)
+
+
+def _no_result_words(square: SquareOutlook) -> str:
+    if not square.no_result:
+        return ""
+    return f"; {square.no_result} {'more ' if square.exposed else ''}shot, no result yet"
 
 
 def reason_of(

@@ -229,6 +229,23 @@ def test_the_signal_that_is_told_is_the_one_that_is_planned_with_inside_its_inte
         assert value == pytest.approx(one.usable * one.signal, rel=0.05)
 
 
+def test_what_was_shot_without_a_result_is_not_called_unshot() -> None:
+    at_work = ("s0p0", "s1")
+    targets = [
+        replace(one, state="exposed") if one.level == "hole" and one.target_id.startswith(at_work) else one
+        for one in grid()
+    ]
+    outcomes = [*shots({"s0p0h0": True, "s0p0h1": False}), Outcome("s0p1h0")]
+    words = {one.square_id: one.words for one in asked(targets, outcomes).squares}
+    assert "; 1 of 2 so far; 11 more shot, no result yet" in words["s0"]
+    assert words["s1"] == "square 1: nothing is left; 36 shot, no result yet"
+    assert "; none shot yet" in words["s2"]
+    early = {one.square_id: one for one in asked(targets, []).squares}
+    assert "; 12 shot, no result yet" in early["s0"].words
+    assert "none shot yet" not in early["s0"].words
+    assert (early["s0"].exposed, early["s0"].no_result, early["s0"].left) == (0, 12, 24)
+
+
 def test_moves_are_learnt_and_a_meal_is_none_of_them() -> None:
     places = holes_of(grid(2, 2, 40))
     names, minute, outcomes = [f"s{s}p{p}h{h}" for s in (0, 1) for p in (0, 1) for h in range(40)], 0.0, []

@@ -134,8 +134,8 @@ def one_key(name: str) -> str:
 _AS_BEFORE: Mapping[str, object] = MappingProxyType(
     {"microscope.beam_shift_um_per_unit": None, "restoration.causal_prior": False}
 )
-"""Settings that came after sessions had stored hashes: with this value no result of theirs has to be made again. (Beside
-half-sums the causal prior had a say in restorations once: no resolution tells those from today's.)"""
+"""Settings that came after sessions had stored hashes: with this value no result of theirs has to be made again.
+(Beside half-sums the causal prior had a say in restorations once: no resolution tells those from today's.)"""
 
 
 def parameter_hash(settings: Settings, *, inputs: Mapping[str, str] = MappingProxyType({})) -> str:

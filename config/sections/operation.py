@@ -15,8 +15,10 @@ class IntakeSettings(Section):
 
     include: Annotated[tuple[str, ...], Touches(Stage.NOTHING)] = ("*.tif", "*.tiff", "*.mrc", "*.mrcs", "*.eer")
     """File names that are movies (shell patterns)."""
-    exclude: Annotated[tuple[str, ...], Touches(Stage.NOTHING)] = ("*gain*", "*defect*", "*_ref.*", "*.tmp", ".*")
-    """File names that are not, although `include` matches."""
+    exclude: Annotated[tuple[str, ...], Touches(Stage.NOTHING)] = (
+        "*gain*", "*defect*", "*_ref.*", "*.tmp", ".*", "GridSquare_[0-9]*_[0-9]*.*", "FoilHoles/", "Atlas/",
+    )  # fmt: skip
+    """File names that are not, although `include` matches: references, and EPU's overviews of squares and holes."""
     recursive: Annotated[bool, Touches(Stage.NOTHING)] = True
     """Look into sub-folders."""
     scan_interval_s: Annotated[Positive, Touches(Stage.NOTHING)] = 2.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+from frazil.daemon.report.action_words import action_of
 from frazil.daemon.report.summary.asking import Asker, integer, number, text
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.movie_states import FINISHED, KEPT
@@ -49,7 +50,7 @@ def overview(reader: SessionReader) -> Table:
         "main_cause_ln_ssnr": number(main.get("loss_ln_ssnr")),
         "map_resolution_angstrom": number(of_map.get("resolution_0143_angstrom")),
         "map_particles": integer(of_map.get("particle_count")),
-        "advice": None if not told else (text(told["sentence"]) or "").partition(": ")[0],
+        "advice": None if not told else action_of(text(told["sentence"]) or ""),
     }
     return Table(COLUMNS, (tuple(row[name] for name in COLUMNS),))
 

@@ -31,26 +31,31 @@ _FILL = {
 }
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)
+def _shipped_graph() -> nx.DiGraph:
+    graph = nx.DiGraph()
+    _add(graph, yaml.safe_load(resources.files("frazil.models.causal").joinpath("graph.yaml").read_text("utf-8")), None)
+    return nx.freeze(graph)
+
+
 def causal_graph(extension: Path | None = None) -> nx.DiGraph:
-    """The DAG; every node carries its `Node` as attribute `node`.
+    """The DAG; every node carries its `Node` as attribute `node`. A session's file is read anew at every call.
 
     Raises
     ------
     SettingsError
         The extension is no graph of this shape, names an unknown node, or closes a circle.
     """
-    shipped = yaml.safe_load(resources.files("frazil.models.causal").joinpath("graph.yaml").read_text("utf-8"))
-    graph = nx.DiGraph()
-    _add(graph, shipped, None)
-    if extension is not None:
-        try:
-            more = yaml.safe_load(extension.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(
-                f"the causal graph cannot be read ({error})", path=extension, remedy="correct the file"
-            ) from error
-        _add(graph, more, extension)
+    if extension is None:
+        return _shipped_graph()
+    graph = nx.DiGraph(_shipped_graph())
+    try:
+        more = yaml.safe_load(extension.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"the causal graph cannot be read ({error})", path=extension, remedy="correct the file"
+        ) from error
+    _add(graph, more, extension)
     missing = [factor for factor in FACTORS if factor not in graph]
     if missing:
         raise SettingsError(f"the causal graph has no node {', '.join(missing)}", path=extension)

@@ -167,10 +167,14 @@ def _check(graph: nx.DiGraph, node: Node, path: Path | None) -> None:
         )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)
+def _shipped_model() -> StructuralModel:
+    return StructuralModel(causal_graph())
+
+
 def structural_model(extension: Path | None = None) -> StructuralModel:
-    """The shipped graph, or a session's: setting `causal.graph`. Raises `SettingsError`."""
-    return StructuralModel(causal_graph(extension), extension)
+    """The shipped graph, or a session's (setting `causal.graph`), read anew. Raises `SettingsError`."""
+    return _shipped_model() if extension is None else StructuralModel(causal_graph(extension), extension)
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ from functools import cache
 from html import escape
 from importlib import metadata, resources
 
+from frazil.daemon.report.action_words import action_of
 from frazil.daemon.report.html.grid import grid_maps
 from frazil.daemon.report.html.next_map import next_part
 from frazil.daemon.report.html.parts import folded, numbered, paragraphs, section, table
@@ -128,7 +129,7 @@ def _todo(summary: SessionSummary) -> str:
     gains = table(
         [
             (
-                one.sentence.partition(": ")[0],
+                action_of(one.sentence),
                 one.cause,
                 "the session" if one.scope == "session" else f"square {one.scope}",
                 _signed(one.gain_ln_ssnr),
@@ -142,7 +143,7 @@ def _todo(summary: SessionSummary) -> str:
         ("advice", "acts on", "where", "gain, ln SSNR at 5 A", "95 %", "known by"),
     )
     how = table(
-        [(one.sentence.partition(": ")[0], one.known_how) for one in summary.advised if one.known_how],
+        [(action_of(one.sentence), one.known_how) for one in summary.advised if one.known_how],
         ("advice", "how do we know?"),
     )
     nothing = (

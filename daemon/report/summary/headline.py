@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frazil.daemon.report.action_words import action_of
 from frazil.daemon.report.summary.advice import (
     ASTIGMATISM_ANGSTROM,
     CTF_FIT_ANGSTROM,
@@ -82,7 +83,7 @@ def _costs(summary: SessionSummary) -> str:
 def _what_to_do(summary: SessionSummary) -> str:
     first = summary.advice[0] if summary.advice else "wait for the first results"
     if first in summary.interventions:
-        first = first.partition(": ")[0]  # what it would gain is told where advice is listed
+        first = action_of(first)  # what it would gain is told where advice is listed
     return f"What to do: {first.rstrip('.')}."
 
 

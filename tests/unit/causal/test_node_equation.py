@@ -85,6 +85,12 @@ def test_a_factor_by_equation_adds_to_the_world_and_to_what_a_movie_is_told(
     assert (told.named_cause, told.named_excess_ln_ssnr) == (plain.named_cause, plain.named_excess_ln_ssnr)
 
 
+def test_a_file_that_was_corrected_is_read_again(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="setle_time"):
+        model_of(tmp_path, CHARGING.replace("-settle_time", "-setle_time"))
+    assert "charging_loss" in model_of(tmp_path, CHARGING).own_losses
+
+
 def test_surgery_reaches_it_along_every_arrow(known_movie: Make, charging: StructuralModel) -> None:
     movie = known_movie(60.0, settle_time_s=12.0)
     draws = draw_causes(movie, physics_prior())

@@ -46,8 +46,13 @@ def test_finds_movies_and_sidecars_below_the_root_with_their_stat(raw):
 
 
 @pytest.mark.parametrize(
-    "name", [".a.tif", "a.tif.tmp", "gain.mrc", "K3_Gain_x.tif", "defects.tif", "a.txt", "a.tif.part", ".cache/a.tif"]
-)
+    "name",
+    [
+        ".a.tif", "a.tif.tmp", "gain.mrc", "K3_Gain_x.tif", "defects.tif", "a.txt", "a.tif.part", ".cache/a.tif",
+        "Images-Disc1/GridSquare_4590/GridSquare_20260101_000000.mrc", "Sample1/Atlas/Tile_1.mrc",
+        "Images-Disc1/GridSquare_4590/FoilHoles/FoilHole_46_20260101_000000.mrc",
+    ],
+)  # fmt: skip
 def test_leaves_out_what_is_not_a_movie(raw, name):
     write(raw / name)
     assert not tree(raw).scan().files

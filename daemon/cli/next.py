@@ -83,6 +83,12 @@ def _written(
         if serialem_nav is not None and nav is not None:
             text = unmarked(read_navigator_text(nav), left_out, path=nav)
             made = write_nav(text, as_ranked(answer.targets), path=nav)
+            if answer.targets and len(made.notes) >= len(answer.targets):
+                raise UsageError(
+                    f"none of the {len(answer.targets)} holes is an item of it or lies on a map in it",
+                    path=nav,
+                    remedy="give the navigator file of this grid",
+                )
             write_navigator_text(serialem_nav, made.text)
             notes += [f"wrote {serialem_nav}", *(f"{note.file} {note.what}; {note.remedy}" for note in made.notes)]
     except OSError as error:

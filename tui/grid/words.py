@@ -158,8 +158,9 @@ def _came_of(row: Row) -> list[str]:
 def _signal_words(row: Row) -> str:
     if row["signal"] is None:
         return ""
-    low, high = number(row["signal_low"], 0), number(row["signal_high"], 0)
-    return f"signal of {number(row['signal'], 0)} particles ({low}-{high}), "
+    digits = 0 if float(row["signal"]) >= 9.5 else 1
+    signal, low, high = (number(row[name], digits) for name in ("signal", "signal_low", "signal_high"))
+    return f"signal of {signal} particles ({low}-{high}), "
 
 
 def _stage(row: Row) -> str:

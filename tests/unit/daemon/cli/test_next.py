@@ -125,6 +125,15 @@ def test_serialem_takes_the_holes_in_this_order_and_its_file_stays(frazil: Frazi
     assert "1-A" not in order, "what a person avoids is not marked any more"
 
 
+def test_the_navigator_of_another_grid_is_refused(frazil: Frazil, session: Path) -> None:
+    other = session / "other.nav"
+    other.write_text("AdocVersion = 2.00\nLastSavedAs = other.nav\n\n", encoding="utf-8")
+    code, text = frazil("--nav", "other.nav", "--serialem-nav", "out.nav")
+    assert code != 0
+    assert "the navigator file of this grid" in text
+    assert not (session / "out.nav").exists()
+
+
 def test_holes_of_a_pattern_are_one_item_of_the_navigator(session: Path) -> None:
     with open_session(session) as reader:
         answer = next_answer(reader, limit=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from frazil.daemon.store.movie_states import FINISHED, current
+from frazil.daemon.store.queries.movie_columns import OF_TOTAL
 from frazil.daemon.store.store import Store
 from frazil.models.targets.records import Outcome
 
@@ -18,8 +19,8 @@ FROM movie_targets l JOIN movies m USING (movie_id)
 LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)
 WHERE {current("m")} ORDER BY m.acquired_utc_us NULLS FIRST, m.sequence
 """
-# A curve at one frequency, linear between its points; all causes together.
-_LOSSES_SQL = """
+# A curve at one frequency, linear between its points; all causes of the total together.
+_LOSSES_SQL = f"""
 SELECT movie_id, sum(CASE WHEN f1 > f0 THEN loss0 + (loss1 - loss0) * (frequency - f0) / (f1 - f0)
                      ELSE coalesce(loss0, loss1) END)
 FROM (SELECT movie_id, factor, max(frequency) AS frequency,
@@ -27,7 +28,7 @@ FROM (SELECT movie_id, factor, max(frequency) AS frequency,
              min(f) FILTER (f >= frequency) AS f1, arg_min(loss, f) FILTER (f >= frequency) AS loss1
       FROM (SELECT movie_id, factor, unnest(frequency_per_angstrom) AS f, unnest(loss_ln_ssnr) AS loss,
                    ?::DOUBLE AS frequency
-            FROM causal_loss_arrays WHERE movie_id IN (SELECT unnest(?::TEXT[])))
+            FROM causal_loss_arrays WHERE {OF_TOTAL} AND movie_id IN (SELECT unnest(?::TEXT[])))
       GROUP BY movie_id, factor)
 GROUP BY movie_id
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from frazil.daemon.store.movie_states import finished
+from frazil.models.causal.factors import BESIDE_TOTAL
 
 TREND_METRICS: Mapping[str, str] = {
     "ctf_fit_angstrom": "c.fit_resolution_angstrom",
@@ -61,6 +62,8 @@ ALL_BESIDE = joins_for("c. q. k.")
 
 
 JOINED = f"FROM movies m {ALL_BESIDE}"
+OF_TOTAL = f"factor NOT IN {BESIDE_TOTAL}"
+"""Of `causal_loss_arrays`: losses that add up to a movie's total; what processing undoes is told beside it."""
 
 
 LAST_RESULTS = (

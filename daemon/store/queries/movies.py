@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from frazil.daemon.store.movie_states import GIVEN_UP, current, finished, in_state, kept, not_in_state, rejected
-from frazil.daemon.store.queries.movie_columns import ALL_BESIDE, JOINED, MOVIE_COLUMNS, TREND_METRICS
+from frazil.daemon.store.queries.movie_columns import ALL_BESIDE, JOINED, MOVIE_COLUMNS, OF_TOTAL, TREND_METRICS
 from frazil.daemon.store.queries.named_query import (
     LAST_PARAM,
     MOST_ROWS,
@@ -110,7 +110,7 @@ THRESHOLD_FACTS = (
     "FROM movies m JOIN ctf c USING (movie_id) JOIN quality q USING (movie_id) LEFT JOIN ("
     "SELECT movie_id, sum(loss_ln_ssnr[greatest(1, len(list_filter(frequency_per_angstrom, "
     "lambda f: f <= 1 / $resolution_angstrom)))]) AS loss_ln_ssnr FROM causal_loss_arrays "
-    "WHERE factor NOT IN ('aberrations', 'defocus_spread', 'motion_uncorrected') GROUP BY movie_id) l USING (movie_id) "
+    f"WHERE {OF_TOTAL} GROUP BY movie_id) l USING (movie_id) "
     f"WHERE {finished('m')} AND m.movie_id > $after ORDER BY m.movie_id LIMIT $limit"
 )
 # Astigmatism is a direction without a sign: it is averaged as a vector at twice its angle. Beam tilt, which is what

@@ -19,6 +19,7 @@ from frazil.daemon.analysis.targets.told import GRID_DONE, LeaveNotices
 from frazil.daemon.store.target_rows import MovieTargetRow, TargetRoundRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes, target_writes
+from frazil.models.causal.factors import BESIDE_TOTAL
 from frazil.models.grid_target import GridTarget
 from frazil.models.records import AcquisitionMetadata, CausalLosses
 from frazil.models.targets.records import MoveMinutes, NextTargets, RankedTarget, SquareOutlook
@@ -47,9 +48,10 @@ def round_row(told: NextTargets, here: str | None) -> TargetRoundRow:
     return TargetRoundRow(1, 1, 0, "usable", 6.0, None, 9, 3, 3, line_of(told, here), told)
 
 
-def test_losses_of_all_causes_are_added_between_the_points_of_their_curves(put, store) -> None:
-    curves = ((0.0, 1.0, 2.0), (1.0, 3.0, 3.0))
-    losses = CausalLosses(("ice", "motion"), (0.1, 0.2, 0.3), curves, ((0.1,) * 3,) * 2, 1)
+def test_losses_of_all_causes_of_the_total_are_added_between_the_points_of_their_curves(put, store) -> None:
+    curves = ((0.0, 1.0, 2.0), (1.0, 3.0, 3.0), *((9.0,) * 3,) * len(BESIDE_TOTAL))
+    names = ("ice", "motion", *BESIDE_TOTAL)
+    losses = CausalLosses(names, (0.1, 0.2, 0.3), curves, ((0.1,) * 3,) * len(names), 1)
     results = [put(0, losses=losses), put(1)]
     links = [MovieTargetRow(one.movie_id, f"h{n}", f"h{n}", "a", "name") for n, one in enumerate(results)]
     store.write(WritePolicy.DURABLE, target_writes.record_links, links)

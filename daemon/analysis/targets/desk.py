@@ -117,7 +117,7 @@ class GridDesk:
         row = done.round
         if row is not None:
             assert self._leave is not None
-            self._leave.hear(row, done.here_id)
+            self._leave.hear(row, done.here_id, done.unknown_squares)
         self.summary = _summary(done, self.summary)
         for problem in done.problems:
             self._tell(f"{problem.path}: {problem.note.what}", problem.note.remedy, problem.severity)

@@ -17,7 +17,7 @@ from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.outcomes import USUAL_ANGSTROM, SessionOutcomes
 from frazil.daemon.analysis.targets.reading import FileProblem, GridReader
-from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, said, stage_at
+from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, said, squares_without_holes, stage_at
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import KnownTarget, TargetRoundRow
@@ -51,6 +51,8 @@ class WorkDone:
     """None: nothing new was said."""
     here_id: str | None
     """The square of the newest movie."""
+    unknown_squares: int
+    """That nobody avoids and whose holes nobody knows yet."""
     counts: tuple[int, int, int]
     """Squares, holes, and holes that are exposed."""
     all_read: bool
@@ -73,7 +75,7 @@ def _known(row: tuple[Any, ...]) -> KnownTarget:
 
 
 def judge_without_daemon(store: Store, *, utc_us: int) -> TargetRoundRow | None:
-    """A round from what the store knows alone, kept in it. None: no hole is known. Raises what the store raises."""
+    """A round from what the store knows alone, kept in it; None as `TargetRounds.ask`. Raises what the store raises."""
     rows = store.named("session").as_dicts()
     settings = settings_of(str(rows[0]["settings_yaml"])) if rows else Settings()
     outcomes = _session_outcomes(store, settings)
@@ -139,11 +141,11 @@ class GridWork:
         if self._book.known:
             row, judged = self._judge(final=final, all_read=all_read)
         here_id = None if row is None else stage_at(self._store)[1]
+        unknown = 0 if row is None else squares_without_holes(self._book, said(self._store))
         problems, self._reader.problems = tuple(self._reader.problems), []
         contradictions, self._book.contradictions = tuple(self._book.contradictions), []
-        return WorkDone(
-            row, here_id, self._counts(), all_read, all_read and all_linked and judged, problems, contradictions
-        )  # fmt: skip
+        nothing_left = all_read and all_linked and judged
+        return WorkDone(row, here_id, unknown, self._counts(), all_read, nothing_left, problems, contradictions)
 
     def _read(self, *, final: bool) -> bool:
         ends_s = self._clock() + _READ_S

@@ -10,6 +10,7 @@ from frazil.daemon.analysis.targets.book import GridBook
 from frazil.daemon.store.movie_states import current
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import OF_SESSION, TargetRoundRow
+from frazil.models.formats.grid.leginon_names import PROGRAM
 from frazil.models.grid_target import GridTarget
 from frazil.models.targets.policy import Arranged, arranged, next_targets
 from frazil.models.targets.records import NextTargets, Outcome, SquareOutlook, TargetSettings
@@ -21,6 +22,8 @@ ASSUMED_HOURS = 8.0
 """Left at the microscope where nobody has said."""
 _US_PER_HOUR = 3.6e9
 _EXPOSED_STATES = ("exposed", "processed")
+_SHOT_LEVELS = ("hole", "exposure")
+_ON_GRID = "to shoot on this grid"
 _WORDS_SQL = "SELECT target_id, word, hours, created_utc_us FROM target_words ORDER BY created_utc_us, target_id"
 # Where the stage was last, as far as movies tell.
 _AT_SQL = f"""
@@ -71,10 +74,11 @@ class TargetRounds:
     _arranged: tuple[object, Arranged] | None = field(default=None)
 
     def ask(self, book: GridBook, wanted: Said, known: Sequence[Outcome], *, utc_us: int) -> TargetRoundRow | None:
-        """The next round, not yet written. None: no hole is known. Raises what `Store.rows` raises."""
+        """The next round, not yet written. None: no source has named a place that is, or was, still to be taken. Raises
+        what `Store.rows` raises."""
         targets = _places(book, known, wanted)
-        holes = [target for target in targets if target.level in ("hole", "exposure")]
-        if not holes:
+        holes = [target for target in targets if target.level in _SHOT_LEVELS]
+        if not any(_was_to_take(target) for target in holes):
             return None
         exposed = {one.target_id for one in known}
         hours = self._hours_left(wanted, utc_us)
@@ -98,7 +102,7 @@ class TargetRounds:
             holes=len(holes),
             exposed=sum(target.state in _EXPOSED_STATES or target.target_id in exposed for target in holes),
             outcomes=sum(one.resolution_angstrom is not None or one.usable is not None for one in known),
-            line=line_of(answer, square_id),
+            line=line_of(answer, square_id, squares_without_holes(book, wanted)),
             answer=answer,
         )
 
@@ -137,15 +141,31 @@ def _places(book: GridBook, known: Sequence[Outcome], wanted: Said) -> list[Grid
     return places
 
 
+def _was_to_take(target: GridTarget) -> bool:
+    """Leginon's names tell of what was taken alone: of what is left they say nothing."""
+    return target.program != PROGRAM or target.state not in _EXPOSED_STATES
+
+
+def squares_without_holes(book: GridBook, wanted: Said) -> int:
+    """Squares that nobody avoids and whose holes no file has told yet: what is left in them is not known."""
+    rows = [row for row in book.known.values() if not row.gone or row.target.state in _EXPOSED_STATES]
+    searched = {row.square_id for row in rows if row.target.level in _SHOT_LEVELS}
+    left_out = {*searched, *wanted.avoided_ids}
+    return sum(
+        row.target.level == "square" and row.target.state != "avoided" and row.target.target_id not in left_out
+        for row in rows
+    )
+
+
 def _at_a_bar(target: GridTarget, wanted: Said) -> bool:
     near = dict(target.features).get("near_grid_bar")
     return bool(near) and target.state == "seen" and target.target_id not in wanted.picked_ids
 
 
-def line_of(answer: NextTargets, here_id: str | None) -> str:
-    """For a glance; `here_id`: the square of the newest movie."""
+def line_of(answer: NextTargets, here_id: str | None, unknown_squares: int = 0) -> str:
+    """For a glance; `here_id`: the square of the newest movie; `unknown_squares`: those whose holes nobody knows."""
     if not answer.ranked:
-        return "next: nothing is left to shoot on this grid"
+        return f"next: nothing is left {'in the squares whose holes are known' if unknown_squares else _ON_GRID}"
     by_id = {square.square_id: square for square in answer.squares}
     first = answer.ranked[0]
     there = by_id.get(first.square_id or "")

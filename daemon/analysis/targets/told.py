@@ -26,11 +26,13 @@ class LeaveNotices:
     """The square that the newest rounds advise to leave."""
     _rounds: int = 0
 
-    def hear(self, row: TargetRoundRow, here_id: str | None) -> None:
-        """Tell what this round advises; `here_id`: the square of the newest movie."""
+    def hear(self, row: TargetRoundRow, here_id: str | None, unknown_squares: int = 0) -> None:
+        """Tell what this round advises; `here_id`: the square of the newest movie; `unknown_squares`: those whose holes
+        nobody knows yet. While there are any, the grid is not done."""
         answer = row.answer
         there_id = answer.ranked[0].square_id if answer.ranked else None
-        done = row.outcomes > 0 and (not answer.ranked or answer.taken_share >= DONE_SHARE)
+        little_left = not answer.ranked or answer.taken_share >= DONE_SHARE
+        done = row.outcomes > 0 and not unknown_squares and little_left
         leave = None if done or there_id in (None, here_id) else here_id
         self._rounds = self._rounds + 1 if leave is not None and leave == self._leaving else 1
         self._leaving = leave

@@ -14,15 +14,16 @@ from frazil.daemon.analysis.targets.background import Background
 from frazil.daemon.analysis.targets.book import GridBook, Source
 from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.outcomes import SessionOutcomes
-from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, line_of
+from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, line_of, squares_without_holes
 from frazil.daemon.analysis.targets.told import GRID_DONE, LeaveNotices
 from frazil.daemon.store.target_rows import MovieTargetRow, TargetRoundRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes, target_writes
 from frazil.models.causal.factors import BESIDE_TOTAL
+from frazil.models.formats.grid.leginon_names import leginon_targets
 from frazil.models.grid_target import GridTarget
 from frazil.models.records import AcquisitionMetadata, CausalLosses
-from frazil.models.targets.records import MoveMinutes, NextTargets, RankedTarget, SquareOutlook
+from frazil.models.targets.records import MoveMinutes, NextTargets, Outcome, RankedTarget, SquareOutlook
 
 
 def ranked(rank: int, square: str) -> RankedTarget:
@@ -166,6 +167,41 @@ def test_holes_at_bars_that_nobody_chose_are_no_places_to_shoot_at(store) -> Non
     assert row is not None
     assert row.answer.ranked[0].target_id == "bar", "what a person picks is taken"
     assert rounds.ask(GridBook(), Said(), [], utc_us=1) is None
+
+
+def test_names_of_what_was_taken_alone_say_nothing_of_what_is_left(store) -> None:
+    book = GridBook()
+    taken = leginon_targets("s_g_00021gr_00007sq_v01_00002hl_00003en.tif")
+    book.take(Source(7, 0, "names of movies"), taken)
+    rounds, known = TargetRounds(store, Settings()), [Outcome(taken[-1].target_id, 3.0)]
+    assert rounds.ask(book, Said(), known, utc_us=1) is None
+    planned = GridTarget("list:hole:h", "hole", "list", "h", None, "chosen")
+    book.take(Source(6, 1, "holes.csv"), (planned,))
+    row = rounds.ask(book, Said(), known, utc_us=1)
+    assert row is not None
+    assert [one.target_id for one in row.answer.ranked] == ["list:hole:h"]
+    book.take(Source(6, 2, "holes.csv"), (replace(planned, state="exposed"),))
+    row = rounds.ask(book, Said(), known, utc_us=1)
+    assert row is not None, "it was to be taken, and nothing is left now"
+    assert row.answer.ranked == ()
+
+
+def test_a_grid_with_squares_whose_holes_nobody_knows_is_not_done(context, store) -> None:
+    book = GridBook()
+    squares = [GridTarget(name, "square", "epu", name) for name in ("a", "b", "c")]
+    hole = GridTarget("h", "hole", "epu", "1", "a", "exposed")
+    book.take(Source(2, 1, "Atlas.dm"), (*squares[:2], replace(squares[2], state="avoided"), hole))
+    assert squares_without_holes(book, Said()) == 1
+    assert squares_without_holes(book, Said(avoided_ids=("b",))) == 0
+    row = TargetRounds(store, Settings()).ask(book, Said(), [Outcome("h", 3.0)], utc_us=1)
+    assert row is not None
+    assert row.line == "next: nothing is left in the squares whose holes are known"
+
+    notices = LeaveNotices(context().notices)
+    notices.hear(row, None, unknown_squares=1)
+    assert notices.open_ids == set()
+    notices.hear(row, None)
+    assert notices.open_ids == {GRID_DONE}
 
 
 def test_work_in_the_background_is_taken_once_and_its_error_too() -> None:

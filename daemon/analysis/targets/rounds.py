@@ -107,7 +107,7 @@ class TargetRounds:
         )
 
     def _table(self, book: GridBook, targets: list[GridTarget], chosen: TargetSettings) -> Arranged:
-        key = (book.version, len(targets), chosen.avoided_ids)
+        key = (book.version, tuple(target.target_id for target in targets), chosen.avoided_ids)
         if self._arranged is None or self._arranged[0] != key:
             self._arranged = key, arranged(targets, chosen)
         return self._arranged[1]

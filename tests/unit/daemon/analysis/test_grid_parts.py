@@ -169,6 +169,17 @@ def test_holes_at_bars_that_nobody_chose_are_no_places_to_shoot_at(store) -> Non
     assert rounds.ask(GridBook(), Said(), [], utc_us=1) is None
 
 
+def test_another_pick_of_as_many_is_heard(store) -> None:
+    holes = [GridTarget(name, "hole", "epu", name, features=(("near_grid_bar", 1.0),)) for name in ("b0", "b1")]
+    book = GridBook()
+    book.take(Source(3, 1, "GridSquare_7.dm"), (GridTarget("free", "hole", "epu", "1"), *holes))
+    rounds = TargetRounds(store, Settings())
+    for name in ("b0", "b1"):
+        row = rounds.ask(book, Said(picked_ids=(name,)), [], utc_us=1)
+        assert row is not None
+        assert row.answer.ranked[0].target_id == name
+
+
 def test_names_of_what_was_taken_alone_say_nothing_of_what_is_left(store) -> None:
     book = GridBook()
     taken = leginon_targets("s_g_00021gr_00007sq_v01_00002hl_00003en.tif")

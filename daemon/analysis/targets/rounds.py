@@ -16,8 +16,8 @@ from frazil.models.targets.policy import Arranged, arranged, next_targets
 from frazil.models.targets.records import NextTargets, Outcome, SquareOutlook, TargetSettings
 from frazil.models.targets.words import holes_words
 
-RANKED = 40
-"""Targets that are listed in a round."""
+RANKED = 400
+"""Targets that are listed in a round: a navigator file is handed back with all of them, `next.txt` with hundreds."""
 ASSUMED_HOURS = 8.0
 """Left at the microscope where nobody has said."""
 _US_PER_HOUR = 3.6e9

@@ -180,6 +180,17 @@ def test_another_pick_of_as_many_is_heard(store) -> None:
         assert row.answer.ranked[0].target_id == name
 
 
+def test_a_round_lists_as_many_as_a_program_is_given(store) -> None:
+    book = GridBook()
+    holes = [
+        GridTarget(f"h{n:03d}", "hole", "epu", str(n), "s", stage_x_um=float(n), stage_y_um=0.0) for n in range(450)
+    ]
+    book.take(Source(3, 1, "GridSquare_7.dm"), (GridTarget("s", "square", "epu", "7"), *holes))
+    row = TargetRounds(store, Settings()).ask(book, Said(), [], utc_us=1)
+    assert row is not None
+    assert len(row.answer.ranked) >= 200, "next.txt?limit=200"
+
+
 def test_names_of_what_was_taken_alone_say_nothing_of_what_is_left(store) -> None:
     book = GridBook()
     taken = leginon_targets("s_g_00021gr_00007sq_v01_00002hl_00003en.tif")

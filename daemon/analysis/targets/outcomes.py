@@ -14,9 +14,10 @@ USUAL_ANGSTROM = 5.0
 _AT_ONCE = 500
 """Movies whose losses are read together: their curves are unfolded for it."""
 _MOVIES_SQL = f"""
-SELECT l.movie_id, l.hole_id, m.state, c.fit_resolution_angstrom, c.reliable, q.particle_count, m.acquired_utc_us
+SELECT l.movie_id, l.hole_id, m.state, c.fit_resolution_angstrom, c.reliable, q.particle_count, m.acquired_utc_us,
+       k.prior_version, k.particle_evidence
 FROM movie_targets l JOIN movies m USING (movie_id)
-LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)
+LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id) LEFT JOIN named_causes k USING (movie_id)
 WHERE {current("m")} ORDER BY m.acquired_utc_us NULLS FIRST, m.sequence
 """
 # A curve at one frequency, linear between its points; all causes of the total together.
@@ -32,6 +33,8 @@ FROM (SELECT movie_id, factor, max(frequency) AS frequency,
       GROUP BY movie_id, factor)
 GROUP BY movie_id
 """
+_MadeWith = tuple[int | None, str | None]
+"""Version of the prior and fingerprint of the particles that losses were made with; (None, ...): there are none."""
 
 
 @dataclass(slots=True)
@@ -41,18 +44,18 @@ class SessionOutcomes:
     store: Store
     resolution_angstrom: float = USUAL_ANGSTROM
     """At which losses are told."""
-    _loss_ln: dict[str, float | None] = field(default_factory=dict)
+    _losses: dict[str, tuple[_MadeWith, float]] = field(default_factory=dict)
+    """By movie."""
 
     def changed(self, movie_id: str) -> None:
         """This movie has another result."""
-        self._loss_ln.pop(movie_id, None)
+        self._losses.pop(movie_id, None)
 
     def read(self) -> list[Outcome]:
         """Of all movies whose place is known, in the order in which they were taken; of one without a result only that
         it was taken. Raises what `Store.rows` raises."""
         rows = self.store.rows(_MOVIES_SQL)
-        finished = [str(row[0]) for row in rows if row[2] in FINISHED]
-        self._read_losses([movie_id for movie_id in finished if movie_id not in self._loss_ln])
+        self._read_losses({str(row[0]): (row[7], row[8]) for row in rows if row[2] in FINISHED})
         return [
             Outcome(str(hole_id), exposed_utc_us=acquired_utc_us)
             if state not in FINISHED
@@ -60,18 +63,28 @@ class SessionOutcomes:
                 target_id=str(hole_id),
                 resolution_angstrom=fit_angstrom,
                 particles=None if particles is None else float(particles),
-                loss_ln=self._loss_ln[str(movie_id)],
+                loss_ln=self._loss_ln(str(movie_id), (version, evidence)),
                 exposed_utc_us=acquired_utc_us,
                 usable=_usable(str(state), reliable),
             )
-            for movie_id, hole_id, state, fit_angstrom, reliable, particles, acquired_utc_us in rows
+            for movie_id, hole_id, state, fit_angstrom, reliable, particles, acquired_utc_us, version, evidence in rows
         ]
 
-    def _read_losses(self, movie_ids: list[str]) -> None:
-        for first in range(0, len(movie_ids), _AT_ONCE):
-            some = movie_ids[first : first + _AT_ONCE]
-            found = dict(self.store.rows(_LOSSES_SQL, 1.0 / self.resolution_angstrom, some))
-            self._loss_ln.update({movie_id: found.get(movie_id) for movie_id in some})
+    def _read_losses(self, finished: dict[str, _MadeWith]) -> None:
+        """Of movies that have none here, or others in the store by now: by a newer prior, or with other particles."""
+        ids = [
+            movie_id
+            for movie_id, now in finished.items()
+            if now[0] is not None and self._loss_ln(movie_id, now) is None
+        ]
+        for first in range(0, len(ids), _AT_ONCE):
+            some = ids[first : first + _AT_ONCE]
+            for movie_id, loss_ln in self.store.rows(_LOSSES_SQL, 1.0 / self.resolution_angstrom, some):
+                self._losses[movie_id] = finished[movie_id], loss_ln
+
+    def _loss_ln(self, movie_id: str, made_with: _MadeWith) -> float | None:
+        known = self._losses.get(movie_id)
+        return known[1] if known is not None and known[0] == made_with else None
 
 
 def _usable(state: str, reliable: bool | None) -> bool | None:

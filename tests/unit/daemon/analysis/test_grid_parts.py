@@ -18,7 +18,7 @@ from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, line_of, s
 from frazil.daemon.analysis.targets.told import GRID_DONE, LeaveNotices
 from frazil.daemon.store.target_rows import MovieTargetRow, TargetRoundRow
 from frazil.daemon.store.writer import WritePolicy
-from frazil.daemon.store.writes import movie_writes, target_writes
+from frazil.daemon.store.writes import causal_writes, movie_writes, target_writes
 from frazil.models.causal.factors import BESIDE_TOTAL
 from frazil.models.formats.grid.leginon_names import leginon_targets
 from frazil.models.grid_target import GridTarget
@@ -60,6 +60,19 @@ def test_losses_of_all_causes_of_the_total_are_added_between_the_points_of_their
     assert known["h0"].loss_ln == pytest.approx(1.5 + 3.0), "at 0.25 1/A"
     assert known["h1"].loss_ln is None
     assert (known["h0"].resolution_angstrom, known["h0"].particles, known["h0"].usable) == (4.0, 3.0, None)
+
+
+def test_losses_written_again_by_a_newer_prior_are_read_again(put, store) -> None:
+    first = CausalLosses(("ice",), (0.1, 0.3), ((1.0, 1.0),), ((0.1, 0.1),), 1)
+    newer = replace(first, loss_ln_ssnr=((2.0, 2.0),), prior_version=2)
+    results = [put(0, losses=first), put(1)]
+    links = [MovieTargetRow(one.movie_id, f"h{n}", f"h{n}", None, "name") for n, one in enumerate(results)]
+    store.write(WritePolicy.DURABLE, target_writes.record_links, links)
+    outcomes = SessionOutcomes(store, resolution_angstrom=4.0)
+    assert [one.loss_ln for one in outcomes.read()] == [pytest.approx(1.0), None]
+    again = [(one.movie_id, newer) for one in results]
+    store.submit(causal_writes.replace_losses, again, parameter_hash="h", code_version="1").result()
+    assert [one.loss_ln for one in outcomes.read()] == [pytest.approx(2.0)] * 2, "none is not none for good"
 
 
 def test_a_result_that_was_set_aside_or_a_fit_that_failed_is_not_usable(put, store) -> None:

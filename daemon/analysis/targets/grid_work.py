@@ -17,7 +17,14 @@ from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.outcomes import USUAL_ANGSTROM, SessionOutcomes
 from frazil.daemon.analysis.targets.reading import FileProblem, GridReader
-from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, said, squares_without_holes, stage_at
+from frazil.daemon.analysis.targets.rounds import (
+    Said,
+    TargetRounds,
+    results_among,
+    said,
+    squares_without_holes,
+    stage_at,
+)
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import KnownTarget, TargetRoundRow
@@ -177,12 +184,12 @@ class GridWork:
         row = self._rounds.ask(self._book, wanted, known, utc_us=self._utc_us())
         if row is not None:
             self._store.write(WritePolicy.DURABLE, target_writes.record_round, row)
-        self._judged, self._judged_outcomes, self._judged_s = now, len(known), self._clock()
+        self._judged, self._judged_outcomes, self._judged_s = now, results_among(known), self._clock()
         return row, True
 
     def _is_time(self, wanted: Said, known: list[Outcome]) -> bool:
         heard = bool(self._judged) and self._judged[1] == wanted
-        many = abs(len(known) - self._judged_outcomes) >= _ROUND_OUTCOMES
+        many = abs(results_among(known) - self._judged_outcomes) >= _ROUND_OUTCOMES
         return not heard or many or self._clock() - self._judged_s >= _ROUND_S
 
     def _counts(self) -> tuple[int, int, int]:

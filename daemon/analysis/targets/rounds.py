@@ -65,6 +65,11 @@ def stage_at(store: Store) -> tuple[str | None, str | None]:
     return rows[0] if rows else (None, None)
 
 
+def results_among(known: Sequence[Outcome]) -> int:
+    """Of exposures whose movies have a result: others were taken and no more."""
+    return sum(one.resolution_angstrom is not None or one.usable is not None for one in known)
+
+
 @dataclass(slots=True)
 class TargetRounds:
     """See the module. Remembers the arranged table of places as long as it stays the same."""
@@ -101,7 +106,7 @@ class TargetRounds:
             hours_left=hours,
             holes=len(holes),
             exposed=sum(target.state in _EXPOSED_STATES or target.target_id in exposed for target in holes),
-            outcomes=sum(one.resolution_angstrom is not None or one.usable is not None for one in known),
+            outcomes=results_among(known),
             line=line_of(answer, square_id, squares_without_holes(book, wanted)),
             answer=answer,
         )

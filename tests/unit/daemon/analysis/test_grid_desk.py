@@ -40,9 +40,9 @@ class Bench:
         ]
         (self.root / "grid.csv").write_text("name,square,x_um,y_um\n" + "\n".join(lines), encoding="utf-8")
 
-    def run(self) -> None:
+    def run(self, step_s: float = STEP_S) -> None:
         """Until the work under way has ended and been taken."""
-        self.now_s += STEP_S
+        self.now_s += step_s
         self.desk.step()
         ends_s = time.monotonic() + LONG_S
         while self.desk._background.busy and time.monotonic() < ends_s:
@@ -171,6 +171,21 @@ def test_a_grid_that_appears_late_takes_up_the_movies_of_before(bench, take) -> 
     bench.run()
     assert bench.rows("grid")[0]["movies"] == 3
     assert bench.rows("target_movies", target_id="list:hole:b/11")[0]["linked_by"] == "name"
+
+
+def test_movies_without_a_result_make_no_round_at_once(bench, take, store) -> None:
+    bench.table()
+    take([10], 3.2)
+    bench.run()
+    take(range(11, 16), 3.2, after_minutes=10)
+    with_state = "UPDATE movies SET state = ? WHERE movie_id <> 'm010'"
+    store.write(WritePolicy.DURABLE, lambda connection: connection.execute(with_state, ["queued"]))
+    bench.run(10.0)
+    assert bench.rows("grid")[0]["movies"] == 6
+    assert bench.rows("next_rounds")[0]["round"] == 1, "five were taken, and nothing is known of them"
+    store.write(WritePolicy.DURABLE, lambda connection: connection.execute(with_state, ["ready"]))
+    bench.run(10.0)
+    assert bench.rows("next_rounds")[0]["round"] == 2
 
 
 def test_when_nothing_is_left_a_person_is_told(bench, take, alerts) -> None:

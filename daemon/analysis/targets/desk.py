@@ -17,7 +17,8 @@ from pathlib import Path
 from frazil.daemon.analysis.targets.background import Background
 from frazil.daemon.analysis.targets.book import Contradiction
 from frazil.daemon.analysis.targets.grid_work import GridWork, WorkDone
-from frazil.daemon.analysis.targets.told import LEAVE, LeaveNotices
+from frazil.daemon.analysis.targets.reading import FILE_ALERT
+from frazil.daemon.analysis.targets.told import GRID_DONE, LEAVE, LeaveNotices
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.store.target_rows import TargetRoundRow
 
@@ -29,7 +30,10 @@ _SHARE_AT_FIRST = 0.7
 """The same until everything that was there has been read once."""
 _MOST_TOLD = 20
 """Files that a person is told of by name in one run of the daemon."""
-_OPEN_SQL = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, ?) AND cleared_utc_us IS NULL"
+_OPEN_SQL = """
+SELECT alert_id FROM alerts
+WHERE cleared_utc_us IS NULL AND (starts_with(alert_id, ?) OR alert_id = ? OR starts_with(alert_id, ?))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class GridDesk:
         self._settled = False
         """The last work left nothing to do, and no movie has ended since."""
         self._told = 0
+        self._on_files: set[str] = set()
+        """Alerts on files that are open."""
         self.summary = GridSummary()
 
     def movie_ended(self, movie_id: str | None) -> None:
@@ -99,8 +105,9 @@ class GridDesk:
         if self._work is None:
             raw_root = Path(_raw_root(self._context))
             self._work = GridWork(self._context, raw_root, stop=self._stop.is_set, now_ns=self._now_ns)
-            open_ids = {str(row[0]) for row in self._context.store.rows(_OPEN_SQL, LEAVE)}
-            self._leave = LeaveNotices(self._context.notices, open_ids)
+            open_ids = {str(row[0]) for row in self._context.store.rows(_OPEN_SQL, LEAVE, GRID_DONE, FILE_ALERT)}
+            self._on_files = {alert_id for alert_id in open_ids if alert_id.startswith(FILE_ALERT)}
+            self._leave = LeaveNotices(self._context.notices, open_ids - self._on_files)
         work, changed = self._work, frozenset(self._changed)
         self._changed.clear()
         self._began_s = self._clock()
@@ -119,17 +126,23 @@ class GridDesk:
             assert self._leave is not None
             self._leave.hear(row, done.here_id, done.unknown_squares)
         self.summary = _summary(done, self.summary)
+        for alert_id in self._on_files & done.over:
+            self._context.notices.over(alert_id)
+        self._on_files -= done.over
         for problem in done.problems:
-            self._tell(f"{problem.path}: {problem.note.what}", problem.note.remedy, problem.severity)
+            text = f"{problem.path}: {problem.note.what}"
+            self._tell(text, problem.note.remedy, problem.severity, problem.alert_id)
         for contradiction in done.contradictions:
             self._tell(*_of_contradiction(contradiction))
 
-    def _tell(self, text: str, remedy: str, severity: str = "warning") -> None:
+    def _tell(self, text: str, remedy: str, severity: str = "warning", alert_id: str = "") -> None:
+        """`alert_id`: of a file, so that it can be over; empty: it stays."""
         self._told += 1
         if self._told == _MOST_TOLD:
-            text, remedy = "further files of the grid are doubtful, too", "see logs/daemon.log"
+            text, remedy, alert_id = "further files of the grid are doubtful, too", "see logs/daemon.log", ""
         if self._told <= _MOST_TOLD:
-            self._context.notices.alert(severity, "targets", text, remedy)
+            self._context.notices.alert(severity, "targets", text, remedy, alert_id)
+            self._on_files |= {alert_id} - {""}
 
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""

@@ -65,6 +65,8 @@ class WorkDone:
     all_read: bool
     nothing_left: bool
     """All is read, linked and judged."""
+    over: frozenset[str] = frozenset()
+    """Ids of alerts on files of which nothing is left."""
     problems: tuple[FileProblem, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
 
@@ -150,9 +152,10 @@ class GridWork:
         here_id = None if row is None else stage_at(self._store)[1]
         unknown = 0 if row is None else squares_without_holes(self._book, said(self._store))
         problems, self._reader.problems = tuple(self._reader.problems), []
+        over, self._reader.over = frozenset(self._reader.over), set()
         contradictions, self._book.contradictions = tuple(self._book.contradictions), []
         nothing_left = all_read and all_linked and judged
-        return WorkDone(row, here_id, unknown, self._counts(), all_read, nothing_left, problems, contradictions)
+        return WorkDone(row, here_id, unknown, self._counts(), all_read, nothing_left, over, problems, contradictions)
 
     def _read(self, *, final: bool) -> bool:
         ends_s = self._clock() + _READ_S

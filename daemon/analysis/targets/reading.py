@@ -6,8 +6,8 @@ read again. A person is told of a file only when it stands still and cannot be r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from frazil.config.errors import FrazilError
@@ -31,10 +31,17 @@ _PICTURES = (".mrc", ".tiff", ".tif", ".jpg", ".jpeg", ".png")
 _NO_ATLAS_REMEDY = "name the folder that holds it: `frazil set SESSION targets.roots=FOLDER`"
 
 
+FILE_ALERT = "targets-file-"
+"""How the alerts on files begin; the path follows: what is told of one file is one alert."""
+_MOST_NOTES = 3
+"""On one file, in one alert."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileProblem:
     """What a person should know of a file."""
 
+    alert_id: str
     path: Path
     note: GridNote
     severity: str = "warning"
@@ -57,9 +64,12 @@ class GridReader:
     clock: Callable[[], float]
     problems: list[FileProblem] = field(default_factory=list)
     """Found since somebody took them out."""
+    over: set[str] = field(default_factory=set)
+    """Ids of alerts of which nothing is left, or something else, since somebody took them out."""
     _read: dict[Path, _Read] = field(default_factory=dict)
     _plans: dict[Path, EpuPlan] = field(default_factory=dict)
-    _told: set[tuple[str, str]] = field(default_factory=set)
+    _told: dict[str, str] = field(default_factory=dict)
+    """By alert: what was said."""
 
     def read(self, seen: Iterable[SeenFile], *, until: Callable[[], bool]) -> bool:
         """Read what is new or has changed; `until`: leave off. Whether everything has been read."""
@@ -67,6 +77,8 @@ class GridReader:
         for path in self._read.keys() - {file.path for file in files}:
             del self._read[path]
             self._plans.pop(path, None)
+            self._is_over(f"{FILE_ALERT}{path}")
+            self._is_over(_atlas_alert(path))
             self.book.vanished(str(path))
         for file in files:
             if until():
@@ -83,9 +95,11 @@ class GridReader:
             atlas = find_atlas(plan, (session.parent, *roots, session.parent.parent))
             if atlas is not None:
                 found.append(atlas)
+                self._is_over(_atlas_alert(session))
             else:
                 what = f"names the atlas {plan.atlas_path}, which is below none of the folders that are looked in"
-                self._tell(session, GridNote(session.name, what, _NO_ATLAS_REMEDY), severity="info")
+                note = GridNote(session.name, what, _NO_ATLAS_REMEDY)
+                self._tell(FileProblem(_atlas_alert(session), session, note, "info"))
         return found
 
     def _read_one(self, file: SeenFile) -> None:
@@ -103,15 +117,16 @@ class GridReader:
             what = f"cannot be read: {error.strerror or error}"
             self._could_not(file, known, GridNote(file.path.name, what, "check its permissions", again=True))
             return
-        half = next((note for note in reading.notes if note.again), None)
-        if half is None:
-            known.again = None
-        else:
-            self._could_not(file, known, half)
         self.book.take(Source(RANKS[file.kind], file.mtime_ns, str(file.path)), reading.targets)
-        for note in reading.notes:
-            if not note.again:
-                self._tell(file.path, note)
+        half = next((note for note in reading.notes if note.again), None)
+        if half is not None:
+            self._could_not(file, known, half)
+            return
+        known.again = None
+        if reading.notes:
+            self._tell(_problem(file, _together(reading.notes)))
+        else:
+            self._is_over(f"{FILE_ALERT}{file.path}")
 
     def _reading(self, file: SeenFile) -> GridReading:
         match file.kind:
@@ -132,12 +147,34 @@ class GridReader:
     def _could_not(self, file: SeenFile, known: _Read, note: GridNote) -> None:
         known.again = note if note.again else None
         if not note.again or self.clock() - known.since_s >= _STANDS_STILL_S:
-            self._tell(file.path, note)
+            self._tell(_problem(file, note))
 
-    def _tell(self, path: Path, note: GridNote, *, severity: str = "warning") -> None:
-        if (str(path), note.what) not in self._told:
-            self._told.add((str(path), note.what))
-            self.problems.append(FileProblem(path, note, severity))
+    def _tell(self, problem: FileProblem) -> None:
+        if self._told.get(problem.alert_id) == problem.note.what:
+            return
+        self._is_over(problem.alert_id)  # it says something else now
+        self._told[problem.alert_id] = problem.note.what
+        self.problems.append(problem)
+
+    def _is_over(self, alert_id: str) -> None:
+        """Also what this run of the daemon has not told: it may be open from an earlier one."""
+        self._told.pop(alert_id, None)
+        self.over.add(alert_id)
+
+
+def _problem(file: SeenFile, note: GridNote) -> FileProblem:
+    return FileProblem(f"{FILE_ALERT}{file.path}", file.path, note)
+
+
+def _atlas_alert(session: Path) -> str:
+    return f"{FILE_ALERT}{session}:atlas"
+
+
+def _together(notes: Sequence[GridNote]) -> GridNote:
+    """What a person is told of a file with several notes."""
+    more = len(notes) - _MOST_NOTES
+    what = "; ".join(note.what for note in notes[:_MOST_NOTES]) + (f"; and {more} more" if more > 0 else "")
+    return replace(notes[0], what=what)
 
 
 def _picture_of(file: SeenFile) -> str | None:

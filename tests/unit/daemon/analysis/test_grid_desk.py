@@ -10,6 +10,8 @@ import pytest
 from frazil.config.settings import Settings
 from frazil.daemon.analysis.targets.desk import GridDesk
 from frazil.daemon.analysis.targets.grid_work import judge_without_daemon
+from frazil.daemon.analysis.targets.reading import FILE_ALERT
+from frazil.daemon.analysis.targets.told import GRID_DONE
 from frazil.daemon.changes.targets import note_hours, note_word
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store
@@ -194,6 +196,28 @@ def test_when_nothing_is_left_a_person_is_told(bench, take, alerts) -> None:
     bench.run()
     assert bench.desk.summary.line == "next: nothing is left to shoot on this grid"
     assert "Nothing is left to shoot on this grid." in alerts()
+
+
+def test_what_an_earlier_run_told_is_over_when_it_has_passed(bench, take, context, store, tmp_path) -> None:
+    bench.table(holes=2)
+    take([0, 1, 10, 11], 3.2)
+    bench.run()
+    (tmp_path / "grid.csv").write_text("nothing,of,the,kind\n1,2,3,4\n", encoding="utf-8")
+    bench.run()
+    bench.desk.close()
+    assert _open_ids(bench) == {GRID_DONE, f"{FILE_ALERT}{tmp_path / 'grid.csv'}"}
+    again = Bench(context, store, tmp_path)
+    again.now_s = bench.now_s
+    again.table()
+    again.run()
+    again.drain()
+    assert _open_ids(again) == set(), "there are more holes now, and the table can be read"
+    again.desk.close()
+
+
+def _open_ids(bench: Bench) -> set[str]:
+    bench.store.flush()
+    return {str(row["alert_id"]) for row in bench.rows("alerts", open_only=True)}
 
 
 def test_it_can_be_switched_off(context, store, tmp_path) -> None:

@@ -83,6 +83,15 @@ class GridBook:
         self._told[source.path] = source, frozenset(new)
         return self._settle(old | set(new))
 
+    def add(self, source: Source, targets: Iterable[GridTarget]) -> bool:
+        """A source that grows and takes nothing back says this as well. Whether anything has changed."""
+        new = {target.target_id: target for target in targets}
+        for target_id, target in new.items():
+            self._said.setdefault(target_id, {})[source] = target
+        before = self._told.get(source.path)
+        self._told[source.path] = source, frozenset(new) if before is None else before[1] | new.keys()
+        return self._settle(new)
+
     def vanished(self, path: str) -> None:
         """The file is not there any more (its folder was moved): what it said counts until another one says more."""
         told = self._told.pop(path, None)

@@ -24,7 +24,7 @@ from frazil.models.records import AcquisitionMetadata
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 500
-_NAMES_RANK = 7
+_NAMES = Source(7, 0, "names of movies")
 _MOST_LEVELS = 8
 _OPEN_SQL = f"""
 SELECT m.movie_id FROM movies m LEFT JOIN movie_targets l USING (movie_id)
@@ -44,6 +44,8 @@ class MovieLinks:
     raw_root: Path
     _tried: dict[str, int] = field(default_factory=dict)
     """Movies that found no place, and with which version of the book."""
+    _named: set[str] = field(default_factory=set)
+    """Places that names of movies have told the book of."""
 
     def changed(self, movie_id: str) -> None:
         """More may be known of this movie now."""
@@ -58,11 +60,19 @@ class MovieLinks:
         if not now:
             return True
         rows = self.store.rows(_MOVIES_SQL, now)
-        _take_names(book, rows)
+        self._take_names(book, rows)
         if book.known:
             self._link_rows(book, rows)
         self._tried.update(dict.fromkeys(now, book.version))
         return len(now) == len(waiting)
+
+    def _take_names(self, book: GridBook, rows: Sequence[Sequence[Any]]) -> None:
+        """Leginon's names tell of the grid themselves, and many of them of the same places."""
+        told = [target for row in rows for target in leginon_targets(str(row[1]))]
+        new = {target.target_id: target for target in told if target.target_id not in self._named}
+        if new:
+            book.add(_NAMES, new.values())
+            self._named.update(new)
 
     def _link_rows(self, book: GridBook, rows: Sequence[Sequence[Any]]) -> None:
         index = TargetIndex(_linkable(book))
@@ -84,14 +94,6 @@ class MovieLinks:
         except (FrazilError, OSError) as error:
             _log.info("the place of %s is not read from its mdoc: %s", relative_path, error)
             return None  # what the intake has read of it says the label too
-
-
-def _take_names(book: GridBook, rows: Sequence[Sequence[Any]]) -> None:
-    """Leginon's names tell of the grid themselves."""
-    for movie_id, relative_path, _, _ in rows:
-        chain = leginon_targets(str(relative_path))
-        if chain:
-            book.take(Source(_NAMES_RANK, 0, f"movie {movie_id}"), chain)
 
 
 def _linkable(book: GridBook) -> list[GridTarget]:

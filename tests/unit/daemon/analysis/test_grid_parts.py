@@ -113,14 +113,29 @@ def test_a_movie_is_linked_to_the_hole_of_its_exposure_and_a_stranger_to_nothing
     assert ("m001", "stage") in store.rows("SELECT movie_id, linked_by FROM movie_targets")
 
 
-def test_names_of_leginon_tell_of_the_grid_themselves(put, store) -> None:
-    put(0)
-    name = "s_g_00021gr_00007sq_v01_00002hl_00003en.tif"
-    store.write(WritePolicy.DURABLE, lambda c: c.execute("UPDATE movies SET relative_path = ?", [name]))
-    book = GridBook()
-    MovieLinks(store, Path("/raw")).link(book, everything=True)
-    (link,) = store.rows("SELECT hole_id, square_id FROM movie_targets")
-    assert link == ("leginon:s_g_00021gr_00007sq_v01_00002hl_00003en", "leginon:s_g_00021gr_00007sq_v01")
+def test_names_of_leginon_tell_of_the_grid_themselves_and_of_each_place_once(put, store, monkeypatch) -> None:
+    told: list[str] = []
+    add = GridBook.add
+
+    def counted(book: GridBook, source: Source, targets) -> bool:
+        told.extend(target.target_id for target in targets)
+        return add(book, source, targets)
+
+    monkeypatch.setattr(GridBook, "add", counted)
+    book, links = GridBook(), MovieLinks(store, Path("/raw"))
+    for number in range(3):
+        movie_id = put(number).movie_id
+        change = ["UPDATE movies SET relative_path = ? WHERE movie_id = ?", [leginon_name(number), movie_id]]
+        store.write(WritePolicy.DURABLE, lambda connection, change=change: connection.execute(*change))
+        links.link(book, everything=True)
+    found = store.rows("SELECT hole_id, square_id FROM movie_targets ORDER BY movie_id")
+    square_id = "leginon:s_g_00021gr_00007sq_v01"
+    assert found == [(f"leginon:{leginon_name(number).removesuffix('.tif')}", square_id) for number in range(3)]
+    assert len(told) == len(set(told)) == 4 + 3, "grid, area, square and patch are the same for all three"
+
+
+def leginon_name(number: int) -> str:
+    return f"s_g_00021gr_00007sq_v01_00002hl_{number:05d}en.tif"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """What all files together say of the grid: kept file by file, so that it does not matter in which order they come.
 
 Nothing is lost: what a file said that is gone, or what an earlier run of the daemon knew, counts until another file
-tells of the same place. A place that a file told of and tells of no more is *gone* (EPU numbers holes anew when they
-are sought again): it is kept and not advised.
+tells of the same place, or a file of the same name of what lies beside it. A place that a file told of and tells of no
+more is *gone* (EPU numbers holes anew when they are sought again): it is kept and not advised.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -59,6 +60,8 @@ class GridBook:
     """By target."""
     _told: dict[str, tuple[Source, frozenset[str]]] = field(default_factory=dict)
     """By path."""
+    _remembered: dict[tuple[str, str | None], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Ids of those that no file of this run may have told of, by what lies beside them in their file."""
     _without_square: set[str] = field(default_factory=set)
     """Their parents may still come."""
 
@@ -69,6 +72,7 @@ class GridBook:
             self.known[row.target.target_id] = row
             if not row.gone:
                 self._said.setdefault(row.target.target_id, {})[source] = row.target
+                self._remembered[_beside(row.target)].add(row.target.target_id)
 
     def take(self, source: Source, targets: Iterable[GridTarget]) -> bool:
         """A file says this, and no more what it said before. Whether anything has changed."""
@@ -81,7 +85,20 @@ class GridBook:
         for target_id, target in new.items():
             self._said.setdefault(target_id, {})[source] = target
         self._told[source.path] = source, frozenset(new)
-        return self._settle(old | set(new))
+        return self._settle(old | set(new) | self._told_anew(new.values()))
+
+    def _told_anew(self, targets: Iterable[GridTarget]) -> set[str]:
+        """Of what is remembered: these, and what the same file said beside them or in them. It counts no more: the file
+        says it again, or it is gone."""
+        given_way: set[str] = set()
+        for target in targets:
+            beside, inside = _beside(target), (target.said_by, target.target_id)
+            given_way |= {target.target_id} | self._remembered.pop(beside, set()) | self._remembered.pop(inside, set())
+        for target_id in given_way:
+            said = self._said.get(target_id, {})
+            for source in [source for source in said if source.rank == REMEMBERED]:
+                del said[source]
+        return given_way
 
     def add(self, source: Source, targets: Iterable[GridTarget]) -> bool:
         """A source that grows and takes nothing back says this as well. Whether anything has changed."""
@@ -100,7 +117,8 @@ class GridBook:
         source, ids = told
         remembered = Source(REMEMBERED, source.mtime_ns, path)
         for target_id in ids:
-            self._said[target_id][remembered] = self._said[target_id].pop(source)
+            target = self._said[target_id][remembered] = self._said[target_id].pop(source)
+            self._remembered[_beside(target)].add(target_id)
         self._settle(ids)
 
     def _settle(self, ids: Iterable[str]) -> bool:
@@ -159,6 +177,11 @@ class GridBook:
         rows = sorted((self.known[target_id] for target_id in self.unwritten), key=lambda row: row.target.target_id)
         for first in range(0, len(rows), at_once):
             yield rows[first : first + at_once]
+
+
+def _beside(target: GridTarget) -> tuple[str, str | None]:
+    """The same for what one file says to lie in one place."""
+    return target.said_by, target.parent_id
 
 
 def _contradiction(first: GridTarget, second: GridTarget, *, same_kind: bool) -> str:

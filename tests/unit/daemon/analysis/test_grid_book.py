@@ -75,6 +75,23 @@ def test_what_the_store_remembers_counts_where_no_file_says_more() -> None:
     assert book.known["hole"].target.state == "seen"
 
 
+def test_after_a_restart_what_its_file_names_no_more_is_gone() -> None:
+    other = replace(HOLE, target_id="other", said_by="GridSquare_8.dm")
+    dropped = replace(HOLE, target_id="dropped")
+    book = GridBook()
+    book.remember([KnownTarget(one, "square") for one in (OF_SQUARE, HOLE, dropped, other)])
+    book.take(METADATA, (OF_SQUARE, HOLE))
+    assert {row.target.target_id for row in book.known.values() if row.gone} == {"dropped"}
+    book.take(replace(METADATA, mtime_ns=9), (OF_SQUARE,))
+    assert book.known["hole"].gone, "what an earlier run knew of it is outdated since its file was read"
+
+    book = GridBook()
+    in_square = replace(HOLE, said_by=OF_SQUARE.said_by)
+    book.remember([KnownTarget(OF_SQUARE, "square"), KnownTarget(in_square, "square")])
+    book.take(METADATA, (OF_SQUARE,))
+    assert book.known["hole"].gone, "its file tells of the square without holes"
+
+
 def test_files_of_two_grids_are_told_and_nothing_is_lost() -> None:
     book = GridBook()
     book.take(METADATA, (OF_SQUARE, HOLE))

@@ -46,6 +46,7 @@ class MovieTargetRow:
     """Exposure or hole."""
     hole_id: str
     square_id: str | None
+    """When it was linked; that of the hole is the one that counts."""
     linked_by: str
     """name, label or stage"""
 

@@ -44,19 +44,28 @@ class MovieLinks:
     raw_root: Path
     _tried: dict[str, int] = field(default_factory=dict)
     """Movies that found no place, and with which version of the book."""
+    _serialem: dict[str, SerialemPlace] = field(default_factory=dict)
+    """What mdocs say of the places of movies: they are looked for again with every change of the book."""
+    _news: bool = True
+    """There may be movies whose names nobody has looked at."""
     _named: set[str] = field(default_factory=set)
     """Places that names of movies have told the book of."""
 
     def changed(self, movie_id: str) -> None:
         """More may be known of this movie now."""
         self._tried.pop(movie_id, None)
+        self._serialem.pop(movie_id, None)
+        self._news = True
 
     def link(self, book: GridBook, *, everything: bool) -> bool:
         """Link movies that have no place yet, the newest first, some hundreds of them or `everything`. Whether all of
         them have been tried with what the book says now. Raises what `Store.write` raises."""
+        if not (book.known or self._news):
+            return True  # no grid, and no names that could tell of one
         open_ids = [str(row[0]) for row in self.store.rows(_OPEN_SQL)]
         waiting = [movie_id for movie_id in open_ids if self._tried.get(movie_id) != book.version]
         now = waiting if everything else waiting[:_AT_ONCE]
+        self._news = len(now) < len(waiting)
         if not now:
             return True
         rows = self.store.rows(_MOVIES_SQL, now)
@@ -64,7 +73,7 @@ class MovieLinks:
         if book.known:
             self._link_rows(book, rows)
         self._tried.update(dict.fromkeys(now, book.version))
-        return len(now) == len(waiting)
+        return not self._news
 
     def _take_names(self, book: GridBook, rows: Sequence[Sequence[Any]]) -> None:
         """Leginon's names tell of the grid themselves, and many of them of the same places."""
@@ -80,13 +89,20 @@ class MovieLinks:
         links = []
         for movie_id, relative_path, metadata_json, sidecar_path in rows:
             metadata = _metadata(metadata_json)
-            place = self._serialem_place(sidecar_path, str(relative_path)) if serialem else None
+            place = self._serialem_place(str(movie_id), sidecar_path, str(relative_path)) if serialem else None
             found = link_movie(str(relative_path), metadata, index, serialem=place)
             if found.target_id is not None:
+                self._serialem.pop(movie_id, None)
                 links.append(_link(str(movie_id), found.target_id, found.how, book))
         self.store.write(WritePolicy.DURABLE, target_writes.record_links, links)
 
-    def _serialem_place(self, sidecar_path: str | None, relative_path: str) -> SerialemPlace | None:
+    def _serialem_place(self, movie_id: str, sidecar_path: str | None, relative_path: str) -> SerialemPlace | None:
+        place = self._serialem.get(movie_id) or self._read_place(sidecar_path, relative_path)
+        if place is not None:
+            self._serialem[movie_id] = place
+        return place
+
+    def _read_place(self, sidecar_path: str | None, relative_path: str) -> SerialemPlace | None:
         if sidecar_path is None or not sidecar_path.endswith(".mdoc"):
             return None
         try:

@@ -27,7 +27,8 @@ _ON_GRID = "to shoot on this grid"
 _WORDS_SQL = "SELECT target_id, word, hours, created_utc_us FROM target_words ORDER BY created_utc_us, target_id"
 # Where the stage was last, as far as movies tell.
 _AT_SQL = f"""
-SELECT l.hole_id, l.square_id FROM movie_targets l JOIN movies m USING (movie_id) WHERE {current("m")}
+SELECT l.hole_id, t.square_id FROM movie_targets l JOIN movies m USING (movie_id)
+LEFT JOIN grid_targets t ON t.target_id = l.hole_id WHERE {current("m")}
 ORDER BY m.acquired_utc_us DESC NULLS LAST, m.sequence DESC NULLS LAST LIMIT 1
 """
 _FIRST_FOUND_SQL = "SELECT min(found_utc_us) FROM movies"

@@ -23,6 +23,7 @@ _SHOTS = (
     "FROM movie_targets l JOIN movies m USING (movie_id) LEFT JOIN ctf c USING (movie_id) "
     f"LEFT JOIN quality q USING (movie_id) WHERE {current('m')} GROUP BY l.hole_id"
 )
+_OF_SQUARE = "(SELECT target_id FROM grid_targets WHERE square_id = $square_id)"
 _STATE = (
     "CASE WHEN s.processed > 0 THEN 'processed' WHEN s.movies > 0 AND t.state <> 'processed' THEN 'exposed' "
     "ELSE t.state END"
@@ -67,7 +68,7 @@ SQUARES = (
     "ORDER BY o.place NULLS LAST, t.acquisition_order NULLS LAST, t.target_id LIMIT $limit OFFSET $offset"
 )
 SQUARE_TARGETS = (
-    f"WITH shot AS ({_SHOTS.replace('GROUP BY', 'AND l.square_id = $square_id GROUP BY')}), "
+    f"WITH shot AS ({_SHOTS.replace('GROUP BY', f'AND l.hole_id IN {_OF_SQUARE} GROUP BY')}), "
     f"hole AS ({_HOLES} AND t.square_id = $square_id) "
     "SELECT t.target_id, t.name, t.program, t.parent_id, t.state, t.gone, w.word, w.word_by, t.acquisition_order, "
     "t.stage_group, t.x_in_parent_px, t.y_in_parent_px, t.stage_x_um, t.stage_y_um, t.diameter_um, t.features_json, "

@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 from frazil.config.settings import Settings
+from frazil.daemon.analysis.targets import links as module_of_links
 from frazil.daemon.analysis.targets.background import Background
 from frazil.daemon.analysis.targets.book import GridBook, Source
 from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.outcomes import SessionOutcomes
-from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, line_of, squares_without_holes
+from frazil.daemon.analysis.targets.rounds import Said, TargetRounds, line_of, squares_without_holes, stage_at
 from frazil.daemon.analysis.targets.told import GRID_DONE, LeaveNotices
-from frazil.daemon.store.target_rows import MovieTargetRow, TargetRoundRow
+from frazil.daemon.store.target_rows import KnownTarget, MovieTargetRow, TargetRoundRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes, movie_writes, target_writes
 from frazil.models.causal.factors import BESIDE_TOTAL
 from frazil.models.formats.grid.leginon_names import leginon_targets
+from frazil.models.formats.grid.movie_link import SerialemPlace
 from frazil.models.grid_target import GridTarget
 from frazil.models.records import AcquisitionMetadata, CausalLosses
 from frazil.models.targets.records import MoveMinutes, NextTargets, Outcome, RankedTarget, SquareOutlook
@@ -132,6 +134,38 @@ def test_names_of_leginon_tell_of_the_grid_themselves_and_of_each_place_once(put
     square_id = "leginon:s_g_00021gr_00007sq_v01"
     assert found == [(f"leginon:{leginon_name(number).removesuffix('.tif')}", square_id) for number in range(3)]
     assert len(told) == len(set(told)) == 4 + 3, "grid, area, square and patch are the same for all three"
+
+
+def test_an_mdoc_is_read_once_and_nothing_is_asked_while_no_grid_is_known(put, store, tmp_path, monkeypatch) -> None:
+    put(0)
+    mdoc = "UPDATE movies SET sidecar_path = 'one.mdoc'"
+    store.write(WritePolicy.DURABLE, lambda connection: connection.execute(mdoc))
+    read, asked, rows = [], [], store.rows
+    monkeypatch.setattr(module_of_links, "serialem_place", lambda path, **_: read.append(path) or SerialemPlace("9-Z"))
+    monkeypatch.setattr(type(store), "rows", lambda _, *given: asked.append(given[0]) or rows(*given))
+    book, links = GridBook(), MovieLinks(store, tmp_path)
+    links.link(book, everything=False)
+    asked.clear()
+    assert links.link(book, everything=False)
+    assert asked == []
+    for label in ("1-A", "2-A", "3-A"):
+        patch = GridTarget(f"serialem:item:{label}", "hole", "serialem", label, None, "chosen")
+        book.take(Source(5, 1, f"{label}.nav"), (patch,))
+        links.link(book, everything=False)
+    assert read == [tmp_path / "one.mdoc"]
+
+
+def test_a_square_that_comes_after_its_movie_was_linked_is_where_the_stage_was(put, store) -> None:
+    put(0)
+    store.write(WritePolicy.DURABLE, target_writes.record_links, [MovieTargetRow("m000", "h", "h", None, "name")])
+    rows = [
+        KnownTarget(GridTarget("s", "square", "epu", "7"), "s"),
+        KnownTarget(GridTarget("h", "hole", "epu", "1"), "s"),
+    ]
+    store.write(WritePolicy.DURABLE, target_writes.record_targets, rows, utc_us=1)
+    assert stage_at(store) == ("h", "s")
+    (hole,) = store.named("square_targets", {"square_id": "s"}).as_dicts()
+    assert hole["movies"] == 1
 
 
 def leginon_name(number: int) -> str:

@@ -166,7 +166,7 @@ class GridWork:
         atlases: list[Path] = []
         while True:
             all_read = self._reader.read(self._files.look(atlases, now_ns=self._now_ns()), until=until)
-            before, atlases = atlases, self._reader.atlases(self._files.roots)
+            before, atlases = atlases, self._reader.atlases(self._files.roots, self._files.changes)
             if atlases == before or not all_read:
                 return all_read
 

@@ -67,6 +67,8 @@ class GridFiles:
         self._own_roots = tuple(dict.fromkeys(root.resolve() for root in own_roots))
         self._exclude = str(exclude.resolve())
         self._folders: dict[str, _Folder] = {}
+        self.changes = 0
+        """How often a folder was found to be another."""
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -114,8 +116,9 @@ class GridFiles:
             with os.scandir(folder) as entries:
                 listed = _sorted_out(Path(folder), entries, mtime_ns)
         except OSError:
-            self._folders.pop(folder, None)
+            self.changes += self._folders.pop(folder, None) is not None
             return None
+        self.changes += known is None or (known.files, known.folders) != (listed.files, listed.folders)
         self._folders[folder] = listed
         return listed
 

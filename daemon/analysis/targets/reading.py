@@ -26,6 +26,7 @@ RANKS = {"epu-session": 1, "epu-atlas": 2, "epu-square": 3, "epu-image": 4, "nav
 """How much each is believed against the others; what is read first, too."""
 _STANDS_STILL_S = 60.0
 """A file that cannot be read and has not changed for so long is told to a person."""
+_ATLAS_AGAIN_S = 60.0
 _PICTURES = (".mrc", ".tiff", ".tif", ".jpg", ".jpeg", ".png")
 """The full image before its thumbnail."""
 _NO_ATLAS_REMEDY = "name the folder that holds it: `frazil set SESSION targets.roots=FOLDER`"
@@ -56,6 +57,16 @@ class _Read:
     """It could not be read, and is read again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Atlas:
+    """Where the atlas of a plan was sought."""
+
+    named: str | None
+    path: Path | None
+    changes: int
+    looked_s: float
+
+
 @dataclass(slots=True)
 class GridReader:
     """See the module. Fills the book; `clock` is monotonic."""
@@ -68,6 +79,7 @@ class GridReader:
     """Ids of alerts of which nothing is left, or something else, since somebody took them out."""
     _read: dict[Path, _Read] = field(default_factory=dict)
     _plans: dict[Path, EpuPlan] = field(default_factory=dict)
+    _atlases: dict[Path, _Atlas] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
     """By alert: what was said."""
 
@@ -86,13 +98,14 @@ class GridReader:
             self._read_one(file)
         return True
 
-    def atlases(self, roots: tuple[Path, ...]) -> list[Path]:
-        """Those that sessions of EPU name, wherever below the roots (or beside the session) they lie now."""
+    def atlases(self, roots: tuple[Path, ...], changes: int) -> list[Path]:
+        """Those that sessions of EPU name, wherever below the roots (or beside the session) they lie now. `changes`:
+        another number when a folder below the roots has changed."""
         found = []
         for session, plan in self._plans.items():
             if plan.atlas_path is None:
                 continue
-            atlas = find_atlas(plan, (session.parent, *roots, session.parent.parent))
+            atlas = self._atlas(session, plan, roots, changes)
             if atlas is not None:
                 found.append(atlas)
                 self._is_over(_atlas_alert(session))
@@ -101,6 +114,18 @@ class GridReader:
                 note = GridNote(session.name, what, _NO_ATLAS_REMEDY)
                 self._tell(FileProblem(_atlas_alert(session), session, note, "info"))
         return found
+
+    def _atlas(self, session: Path, plan: EpuPlan, roots: tuple[Path, ...], changes: int) -> Path | None:
+        """The folders are searched when the plan or they have changed, and once a minute: not all of them are told."""
+        known = self._atlases.get(session)
+        if known is not None and known.named == plan.atlas_path:
+            if known.path is not None and known.path.is_file():
+                return known.path
+            if known.path is None and known.changes == changes and self.clock() - known.looked_s < _ATLAS_AGAIN_S:
+                return None
+        path = find_atlas(plan, (session.parent, *roots, session.parent.parent))
+        self._atlases[session] = _Atlas(plan.atlas_path, path, changes, self.clock())
+        return path
 
     def _read_one(self, file: SeenFile) -> None:
         known = self._read.get(file.path)

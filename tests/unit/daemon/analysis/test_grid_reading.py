@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from grid_files import shared
 
+from frazil.daemon.analysis.targets import reading
 from frazil.daemon.analysis.targets.book import GridBook
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.reading import GridReader
+from frazil.models.formats.grid.epu_grid import find_atlas
+from frazil.models.formats.grid.epu_session import EpuPlan
 
 NAVIGATOR = """AdocVersion = 2.00
 
@@ -52,7 +55,7 @@ class World:
 
     def look(self) -> list[str]:
         """Look and read; what a person would be told."""
-        atlases = self.reader.atlases(self.files.roots)
+        atlases = self.reader.atlases(self.files.roots, self.files.changes)
         seen = self.files.look(atlases, now_ns=10**18)
         assert self.reader.read(seen, until=lambda: False)
         told, self.reader.problems = self.reader.problems, []
@@ -137,6 +140,30 @@ def test_folders_of_exposures_are_not_entered_and_an_unchanged_one_is_not_listed
     listed.clear()
     files.look(now_ns=far_ns)
     assert listed == []
+
+
+def test_an_atlas_is_sought_again_only_when_something_has_changed(tmp_path: Path, monkeypatch) -> None:
+    world, searched = World(tmp_path), []
+    session = tmp_path / "visit" / "EpuSession.dm"
+    write(session, "", at_s=1.0)
+    monkeypatch.setattr(reading, "read_epu_plan", lambda _: EpuPlan(atlas_path=r"Z:\Sample0\Atlas\Atlas.dm"))
+    monkeypatch.setattr(reading, "find_atlas", lambda plan, roots: searched.append(plan) or find_atlas(plan, roots))
+    world.look()
+    world.look()
+    assert len(searched) == 1
+    world.look()
+    assert len(searched) == 1, "nothing has changed"
+    atlas = tmp_path / "Sample0" / "Atlas" / "Atlas.dm"
+    write(atlas, "", at_s=2.0)
+    for _ in range(4):
+        world.look()
+    assert len(searched) == 2
+    assert world.reader.atlases(world.files.roots, world.files.changes) == [atlas]
+    world.look()
+    assert len(searched) == 2, "it is where it was"
+    atlas.unlink()
+    world.look()
+    assert len(searched) == 3
 
 
 def test_a_real_session_of_epu_whose_files_come_one_after_the_other(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ class GridWork:
     Parameters
     ----------
     stop:
-        Whether to leave off.
+        Whether to leave off, and to write nothing more: another one may work on the same store by then.
     now_ns:
         Of the clock that files have their times from.
     """
@@ -121,7 +121,7 @@ class GridWork:
         self._files = GridFiles(roots, [Path(root) for root in settings.targets.roots], exclude=context.session_dir)
         self._book = GridBook()
         self._reader = GridReader(self._book, context.clock)
-        self._links = MovieLinks(context.store, raw_root)
+        self._links = MovieLinks(context.store, raw_root, stop)
         self._outcomes = _session_outcomes(context.store, settings)
         self._rounds = TargetRounds(context.store, settings)
         self._remembered = False
@@ -172,6 +172,8 @@ class GridWork:
 
     def _keep(self) -> None:
         for rows in self._book.to_write(target_writes.AT_ONCE):
+            if self._stop():
+                return
             self._store.write(WritePolicy.DURABLE, target_writes.record_targets, rows, utc_us=self._utc_us())
             self._book.written(rows)
 
@@ -185,6 +187,8 @@ class GridWork:
         if not (final or (all_read and self._is_time(wanted, known))):
             return None, False
         row = self._rounds.ask(self._book, wanted, known, utc_us=self._utc_us())
+        if self._stop():
+            return None, False
         if row is not None:
             self._store.write(WritePolicy.DURABLE, target_writes.record_round, row)
         self._judged, self._judged_outcomes, self._judged_s = now, results_among(known), self._clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class MovieLinks:
 
     store: Store
     raw_root: Path
+    stop: Callable[[], bool] = lambda: False
+    """Whether to leave off, and to write nothing more."""
     _tried: dict[str, int] = field(default_factory=dict)
     """Movies that found no place, and with which version of the book."""
     _serialem: dict[str, SerialemPlace] = field(default_factory=dict)
@@ -94,7 +96,8 @@ class MovieLinks:
             if found.target_id is not None:
                 self._serialem.pop(movie_id, None)
                 links.append(_link(str(movie_id), found.target_id, found.how, book))
-        self.store.write(WritePolicy.DURABLE, target_writes.record_links, links)
+        if not self.stop():
+            self.store.write(WritePolicy.DURABLE, target_writes.record_links, links)
 
     def _serialem_place(self, movie_id: str, sidecar_path: str | None, relative_path: str) -> SerialemPlace | None:
         place = self._serialem.get(movie_id) or self._read_place(sidecar_path, relative_path)

@@ -9,7 +9,7 @@ import pytest
 
 from frazil.config.settings import Settings
 from frazil.daemon.analysis.targets.desk import GridDesk
-from frazil.daemon.analysis.targets.grid_work import judge_without_daemon
+from frazil.daemon.analysis.targets.grid_work import GridWork, judge_without_daemon
 from frazil.daemon.analysis.targets.reading import FILE_ALERT
 from frazil.daemon.analysis.targets.told import GRID_DONE
 from frazil.daemon.changes.targets import note_hours, note_word
@@ -218,6 +218,30 @@ def test_what_an_earlier_run_told_is_over_when_it_has_passed(bench, take, contex
 def _open_ids(bench: Bench) -> set[str]:
     bench.store.flush()
     return {str(row["alert_id"]) for row in bench.rows("alerts", open_only=True)}
+
+
+@pytest.mark.parametrize("stops_after", [0, 1])
+def test_work_that_outlives_its_desk_writes_nothing_more(
+    bench, take, context, tmp_path, monkeypatch, stops_after
+) -> None:
+    bench.table()
+    take(range(10, 13), 3.2)
+    writes, write = [], Store.write
+
+    def counted(store: Store, policy: WritePolicy, work, *given, **named):
+        writes.append(work)
+        return write(store, policy, work, *given, **named)
+
+    def stop() -> bool:
+        """The table has been read, and so much of it written."""
+        return bool(grid_work._book.known) and len(writes) >= stops_after
+
+    monkeypatch.setattr(Store, "write", counted)
+    settings = Settings.model_validate({"targets": {"roots": [str(tmp_path / "grid.csv")]}})
+    grid_work = GridWork(context(settings=settings), tmp_path / "raw", stop=stop, now_ns=lambda: 1)
+    grid_work.carry_out(frozenset(), final=True)
+    assert grid_work._book.known
+    assert len(writes) == stops_after
 
 
 def test_it_can_be_switched_off(context, store, tmp_path) -> None:

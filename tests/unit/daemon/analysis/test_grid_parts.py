@@ -141,8 +141,17 @@ def test_an_mdoc_is_read_once_and_nothing_is_asked_while_no_grid_is_known(put, s
     mdoc = "UPDATE movies SET sidecar_path = 'one.mdoc'"
     store.write(WritePolicy.DURABLE, lambda connection: connection.execute(mdoc))
     read, asked, rows = [], [], store.rows
-    monkeypatch.setattr(module_of_links, "serialem_place", lambda path, **_: read.append(path) or SerialemPlace("9-Z"))
-    monkeypatch.setattr(type(store), "rows", lambda _, *given: asked.append(given[0]) or rows(*given))
+
+    def place_of(path, **_):
+        read.append(path)
+        return SerialemPlace("9-Z")
+
+    def noted(_, *given):
+        asked.append(given[0])
+        return rows(*given)
+
+    monkeypatch.setattr(module_of_links, "serialem_place", place_of)
+    monkeypatch.setattr(type(store), "rows", noted)
     book, links = GridBook(), MovieLinks(store, tmp_path)
     links.link(book, everything=False)
     asked.clear()

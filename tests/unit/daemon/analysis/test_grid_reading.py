@@ -146,8 +146,13 @@ def test_an_atlas_is_sought_again_only_when_something_has_changed(tmp_path: Path
     world, searched = World(tmp_path), []
     session = tmp_path / "visit" / "EpuSession.dm"
     write(session, "", at_s=1.0)
+
+    def search(plan, roots):
+        searched.append(plan)
+        return find_atlas(plan, roots)
+
     monkeypatch.setattr(reading, "read_epu_plan", lambda _: EpuPlan(atlas_path=r"Z:\Sample0\Atlas\Atlas.dm"))
-    monkeypatch.setattr(reading, "find_atlas", lambda plan, roots: searched.append(plan) or find_atlas(plan, roots))
+    monkeypatch.setattr(reading, "find_atlas", search)
     world.look()
     world.look()
     assert len(searched) == 1

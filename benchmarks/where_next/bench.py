@@ -38,7 +38,7 @@ from benchmarks.where_next.speed import decision_s
 from frazil.models.targets.records import MoveMinutes
 
 TOLD = ("oracle", "scan", "random", "greedy", "frazil", "frazil_live_only")
-SHARED = Path(os.environ.get("FRAZIL_SHARED_DATA", "shared")) / "data" / "grid_exploration"
+SHARED = Path(os.environ.get("FRAZIL_SHARED_DATA", "shared/data")) / "grid_exploration"
 _DEGRADED_LN = 0.25
 """Noise on ln(prediction): its rank correlation with the truth falls from 0.79 to 0.69 on the squares of aldolase."""
 _FEWER_STARTS = 20

@@ -25,6 +25,8 @@ REQUIRED: dict[str, Scalar] = {
     "utc_us": 3_000_000,
     "evaluator": "logic",
     "name": "cs_mm",
+    "square_id": "epu:square:1",
+    "target_id": "epu:hole:1",
 }
 
 

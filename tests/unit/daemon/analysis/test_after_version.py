@@ -19,6 +19,7 @@ from frazil.daemon.analysis.evidence import KEPT_MOVIES, EvidenceCache
 from frazil.daemon.analysis.losses import LossesOfEarlierMovies
 from frazil.daemon.session.epochs import MadeWith
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
+from frazil.models.causal.structural_model import structural_model
 from frazil.models.records import MovieEvidence, MovieResult
 
 MakeResult = Callable[..., MovieResult]
@@ -75,6 +76,7 @@ def room(make_result: MakeResult, monkeypatch: pytest.MonkeyPatch) -> SimpleName
         notices=SimpleNamespace(alert=lambda *words: told.append(words)),
         utc_us=lambda: 1,
         made_with=MadeWith("h", "v"),
+        causal_model=structural_model(),
     )
 
     def snapshot(version: int) -> PriorSnapshot:

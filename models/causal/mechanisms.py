@@ -181,9 +181,17 @@ def ice_pattern(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     counted = evidence.dose_per_frame_e_per_a2 * share
     power = causes.ice_thickness_nm[:, None] * counted[:, None] * (per_nm * moving_pattern(evidence, k))[None, :]
     # The pattern passes the same lens and camera as the specimen, and is blurred with it.
-    power = power * np.exp(-_blur_loss(evidence, k, np.ones(1)))
+    power = power * _pattern_left_by_blur(evidence, k.tobytes())
     power = power * dqe(causes, k, evidence.pixel_size_angstrom)
     return np.asarray(power * np.exp(-spatial_coherence(evidence, causes, k) - temporal_coherence(evidence, causes, k)))
+
+
+@lru_cache(maxsize=256)
+def _pattern_left_by_blur(evidence: MovieEvidence, k_bytes: bytes) -> Array:
+    """(1, K) share of the power; movies of the window are asked again by every version."""
+    left = np.exp(-_blur_loss(evidence, np.frombuffer(k_bytes), np.ones(1)))
+    left.flags.writeable = False
+    return np.asarray(left)
 
 
 @lru_cache(maxsize=8)

@@ -18,7 +18,6 @@ from frazil.models.formula import CONSTANTS, Formula
 
 _OF_NUMBERS = ("exp", "log", "log10", "floor", "atan")
 _OF_ANGLES = ("sin", "cos", "tan")
-_ALIKE = ("min", "max", "hypot", "atan2")
 _SAME = ("abs", "min", "max", "hypot")
 """Functions whose value has the unit of what they are given."""
 _FINEST_POWER = 12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,7 +32,6 @@ from frazil.daemon.store.writes import target_writes
 from frazil.models.grid_target import GridTarget
 from frazil.models.targets.records import Outcome
 
-_log = logging.getLogger(__name__)
 _READ_S = 3.0
 """Files are read for so long at a time: then what is known so far is of use already."""
 _ROUND_OUTCOMES = 5

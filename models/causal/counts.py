@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 from scipy.stats import norm
 
 from frazil.models.causal.factors import Array
@@ -115,10 +115,10 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array, own: Array) -> Cou
     ln_w = ln_weight if counted is None else ln_weight + counted
     weight = np.exp(ln_w - ln_w.max()).ravel()
     # The slowest index is g: a monotonic map of one normal onto cells keeps draws smooth.
-    cell = np.searchsorted(np.cumsum(weight) / weight.sum(), np.clip(norm.cdf(z[:, 0]), 0, 1 - 1e-12))
+    cell = np.searchsorted(np.cumsum(weight) / weight.sum(), np.clip(ndtr(z[:, 0]), 0, 1 - 1e-12))
     g_index, zero_index, law = np.unravel_index(cell, SHAPE)
     # Within a cell of the grid any value is as good: the draw's own rank in its cell says which.
-    g = np.exp(LN_COUNT_LOSS[g_index] + (norm.cdf(z[:, 1]) - 0.5) * (LN_COUNT_LOSS[1] - LN_COUNT_LOSS[0]))
+    g = np.exp(LN_COUNT_LOSS[g_index] + (ndtr(z[:, 1]) - 0.5) * (LN_COUNT_LOSS[1] - LN_COUNT_LOSS[0]))
     y = log_count_ratio(evidence)
     if y is None or evidence.exposure.energy_filter is False:
         return CountDraws(MEDIAN_NM[law] * np.exp(THICKNESS_LN_SD[law] * own), g)

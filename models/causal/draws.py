@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from frazil.models.causal.causes import (
     DQE_NYQUIST_MEDIAN,
     DQE_ZERO_MEDIAN,
     DQE_ZERO_SD,
+    DRAWS,
     FOCAL_SPREAD_LN_SD,
     FOCAL_SPREAD_MEDIAN_ANGSTROM,
     HEIGHT_OF_HOLE_LN_SD,
@@ -51,6 +53,19 @@ def draw_causes(movie: MovieEvidence, prior: PriorSnapshot, *, own_errors: bool 
     own = 1.0 if own_errors else 0.0
     counted = counts.draw(movie, prior.count_belief(), z[:, COUNT_NORMALS], own * normals_of("counted"))
     mean, sd = prior.strengths()
+    return replace(
+        _of_session(mean.tobytes(), sd.tobytes(), own_errors=own_errors),
+        ice_thickness_nm=counted.thickness_nm,
+        count_loss_s_px_per_e=counted.count_loss_s_px_per_e,
+        defocus_angstrom=_unknown_defocus_angstrom(movie, prior, own * normals_of("defocus")),
+    )
+
+
+@lru_cache(maxsize=16)
+def _of_session(strength_mean: bytes, strength_sd: bytes, *, own_errors: bool) -> CauseDraws:
+    """What all movies share that one version of the prior judges; their ice and counts are put in movie by movie."""
+    z, own = standard_normals(), 1.0 if own_errors else 0.0
+    mean, sd = np.frombuffer(strength_mean), np.frombuffer(strength_sd)
     # What was learnt from rings is no better than the ring model is; what was not learnt keeps its physical prior.
     learnt = np.clip(1.0 - sd / PRIOR_STRENGTH_SD, 0.0, 1.0)
     sd = np.hypot(sd, RING_DISCREPANCY * np.abs(mean) * learnt)
@@ -58,9 +73,10 @@ def draw_causes(movie: MovieEvidence, prior: PriorSnapshot, *, own_errors: bool 
     strengths = {
         name: positive(mean[f], sd[f], z[:, STRENGTH_NORMALS][:, f]) for f, name in enumerate(MODELLED_FACTORS)
     }
+    nothing_yet: Array = np.zeros(DRAWS)
     return CauseDraws(
-        ice_thickness_nm=counted.thickness_nm,
-        count_loss_s_px_per_e=counted.count_loss_s_px_per_e,
+        ice_thickness_nm=nothing_yet,
+        count_loss_s_px_per_e=nothing_yet,
         source_half_angle_mrad=REFERENCE_HALF_ANGLE_MRAD * np.sqrt(strengths["spatial_coherence"]),
         focal_spread_sd_angstrom=lognormal(
             FOCAL_SPREAD_MEDIAN_ANGSTROM, FOCAL_SPREAD_LN_SD, normals_of("focal_spread")
@@ -73,7 +89,6 @@ def draw_causes(movie: MovieEvidence, prior: PriorSnapshot, *, own_errors: bool 
         height_share=lognormal(HEIGHT_SHARE_MEDIAN, HEIGHT_SHARE_LN_SD, normals_of("height_share"))
         * lognormal(1.0, HEIGHT_OF_HOLE_LN_SD, own * normals_of("height_of_hole")),
         strengths=strengths,
-        defocus_angstrom=_unknown_defocus_angstrom(movie, prior, own * normals_of("defocus")),
     )
 
 

@@ -90,11 +90,10 @@ def _blur_loss(
     weight = exposure_weights(evidence, k) if weight is None else weight
     # Smooth in the scale: a few nodes and straight lines between them serve all draws.
     nodes = np.linspace(scale.min(), scale.max(), _BLUR_NODES) if scale.size > _BLUR_NODES else np.unique(scale)
-    power = np.zeros((nodes.size, k.size))
-    for theta in (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS:
-        along = travel[0] * np.cos(theta) + travel[1] * np.sin(theta)
-        path = k[None, :, None] * along[None, None, :] * np.sqrt(nodes)[:, None, None]
-        power += np.einsum("skf,fk->sk", np.sinc(path), weight) ** 2 / _DIRECTIONS
+    theta = (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS
+    along = travel[0] * np.cos(theta)[:, None] + travel[1] * np.sin(theta)[:, None]
+    path = k[:, None] * along[:, None, None, :] * np.sqrt(nodes)[:, None, None]  # (directions, nodes, K, F)
+    power = np.sum(np.einsum("dskf,fk->dsk", np.sinc(path), weight) ** 2 / _DIRECTIONS, axis=0)
     loss = _loss(power)
     if nodes.size == 1:
         return np.repeat(loss, scale.size, axis=0)
@@ -142,23 +141,40 @@ def spatial_coherence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> 
     defocus = evidence.defocus_angstrom if causes.defocus_angstrom is None else causes.defocus_angstrom
     if defocus is None:
         return np.zeros((causes.source_half_angle_mrad.size, k.size))
-    unit = spatial_coherence_envelope(
-        torch.from_numpy(k),
-        defocus_angstrom=torch.from_numpy(np.reshape(defocus, (-1, 1))),
-        voltage_kv=evidence.voltage_kv,
-        cs_mm=evidence.cs_mm,
-        source_half_angle_mrad=_UNIT_HALF_ANGLE_MRAD,
-    ).log()
-    return np.asarray(-2 * np.square(causes.source_half_angle_mrad / _UNIT_HALF_ANGLE_MRAD)[:, None] * unit.numpy())
+    defoci = tuple(np.ravel(defocus).tolist())
+    unit = _ln_spatial_coherence(defoci, evidence.voltage_kv, evidence.cs_mm, k.tobytes())
+    return np.asarray(-2 * np.square(causes.source_half_angle_mrad / _UNIT_HALF_ANGLE_MRAD)[:, None] * unit)
+
+
+@lru_cache(maxsize=512)
+def _ln_spatial_coherence(
+    defocus_angstrom: tuple[float, ...], voltage_kv: float, cs_mm: float, k_bytes: bytes
+) -> Array:
+    """(defoci, K) of the amplitude, at the unit half angle; movies of the window are asked again by every version."""
+    return np.asarray(
+        spatial_coherence_envelope(
+            torch.from_numpy(np.frombuffer(k_bytes).copy()),
+            defocus_angstrom=torch.tensor(defocus_angstrom, dtype=torch.float64)[:, None],
+            voltage_kv=voltage_kv,
+            cs_mm=cs_mm,
+            source_half_angle_mrad=_UNIT_HALF_ANGLE_MRAD,
+        )
+        .log()
+        .numpy()
+    )
 
 
 def temporal_coherence(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:
     """Wade & Frank 1977: the spread of defocus."""
-    unit = temporal_coherence_envelope(
-        torch.from_numpy(k), voltage_kv=evidence.voltage_kv, focal_spread_sd_angstrom=1.0
-    ).log()
     strength = np.square(causes.focal_spread_sd_angstrom) * causes.strengths["temporal_coherence"]
-    return np.asarray(-2 * strength[:, None] * unit.numpy())
+    return np.asarray(-2 * strength[:, None] * _ln_temporal_coherence(evidence.voltage_kv, k.tobytes()))
+
+
+@lru_cache(maxsize=16)
+def _ln_temporal_coherence(voltage_kv: float, k_bytes: bytes) -> Array:
+    """(K,) of the amplitude, at a focal spread of 1 A; the same for all movies."""
+    k = torch.from_numpy(np.frombuffer(k_bytes).copy())
+    return np.asarray(temporal_coherence_envelope(k, voltage_kv=voltage_kv, focal_spread_sd_angstrom=1.0).log().numpy())
 
 
 def ice(evidence: MovieEvidence, causes: CauseDraws, k: Array) -> Array:

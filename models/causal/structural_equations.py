@@ -71,7 +71,8 @@ class World:
         if isinstance(value, Departure):
             return self._departed(node, value)
         if node in SLOTS:
-            return replace(self, causes=self.causes.doing(**{SLOTS[node]: value}))
+            same = getattr(self.causes, SLOTS[node]) is value
+            return self if same else replace(self, causes=self.causes.doing(**{SLOTS[node]: value}))
         if value is None:
             return self
         return replace(self, values={**self.values, node: np.asarray(value, dtype=np.float64)})

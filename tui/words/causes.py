@@ -72,9 +72,9 @@ def no_advice(movie_count: int, prior_version: int) -> str:
 
 def cause_word(factor: object) -> str:
     """Also for a cause that this screen does not know yet; empty: none is named."""
-    return WORDS.get(str(factor), clean(factor)) if factor else ""
+    return WORDS.get(str(factor), clean(factor).replace("_", " ")) if factor else ""
 
 
 def short_cause(factor: object) -> str:
     """For a column of seven cells."""
-    return SHORT.get(str(factor), clean(factor)) if factor else ""
+    return SHORT.get(str(factor), clean(factor).replace("_", " ")) if factor else ""

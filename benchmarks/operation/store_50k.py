@@ -154,15 +154,23 @@ def full_against_empty(full: Store, start: int, empty_dir: Path) -> tuple[float,
     return 1000 * float(full_s), 1000 * float(empty_s)
 
 
-def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, float]:
-    """Best of three wall-clock times of every named query with its default parameters, and of the summary."""
+def questions(movie_id: str, now_utc_us: int) -> dict[str, dict[str, Scalar]]:
+    """Every named query with what it has to be asked with, and else its defaults."""
     given: dict[str, Scalar] = {
         "movie_id": movie_id, "path": "FoilHole_777_Fractions.tiff", "metric": "ctf_fit_angstrom",
         "now_utc_us": now_utc_us, "upto": "00100000", "utc_us": now_utc_us // 2, "evaluator": "logic", "name": "cs_mm",
+        "experiment_id": "x-1", "square_id": "epu:square:1", "target_id": "epu:hole:1",
     }  # fmt: skip
+    return {
+        name: {key: given[key] for key, param in query.params.items() if param.required}
+        for name, query in catalogue.NAMED.items()
+    }
+
+
+def ask_everything(store: Store, movie_id: str, now_utc_us: int) -> dict[str, float]:
+    """Best of three wall-clock times of every named query, and of the summary."""
     times = {}
-    for name, query in catalogue.NAMED.items():
-        params = {key: given[key] for key, param in query.params.items() if param.required}
+    for name, params in questions(movie_id, now_utc_us).items():
         times[name] = best_of_three(lambda name=name, params=params: store.named(name, params))
     worst_page: dict[str, Scalar] = {"sort": "motion_total_angstrom", "search": "hole_1", "offset": 5000}
     times["movies, sorted, searched, page 50"] = best_of_three(lambda: store.named("movies", worst_page))

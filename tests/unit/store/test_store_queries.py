@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from benchmarks.operation.store_50k import questions
 from frazil.config.errors import QueryError
 from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS
@@ -35,6 +36,10 @@ def test_every_named_query_runs_on_a_full_and_on_an_empty_session(read_only: Sto
     given = {key: REQUIRED[key] for key, param in catalogue.NAMED[name].params.items() if param.required}
     assert read_only.named(name, given).columns
     assert empty.named(name, given).columns
+
+
+def test_the_benchmark_of_the_store_asks_every_named_query() -> None:
+    assert questions("m00002", 10_000_000).keys() == catalogue.NAMED.keys()
 
 
 def test_pages_are_sorted_filtered_and_counted(read_only: Store) -> None:

@@ -20,9 +20,9 @@ from typing import Protocol
 
 from frazil.config.errors import RefusedError, RetryLaterError, SettingsError
 from frazil.config.settings import AlertSettings
-from frazil.daemon.alerts.secrets import read_secret
 from frazil.daemon.alerts.sending import Message
 from frazil.daemon.alerts.wording import as_json, as_mail
+from frazil.daemon.session.secrets import read_secret
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0

@@ -19,10 +19,10 @@ from typing import Any
 from frazil.actors.niceness import be_nice
 from frazil.config.errors import SettingsError, StopDaemonError, UsageError
 from frazil.config.settings import HttpSettings
-from frazil.daemon.alerts.secrets import read_secret
 from frazil.daemon.http.api import HttpRules, digest_of
 from frazil.daemon.http.app import HttpApp, make_api
 from frazil.daemon.http.source import DaemonSource, time_budget
+from frazil.daemon.session.secrets import read_secret
 
 _log = logging.getLogger(__name__)
 _LOOPBACK = "127.0.0.1"

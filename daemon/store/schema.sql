@@ -619,3 +619,16 @@ CREATE TABLE IF NOT EXISTS square_outlooks (
     words TEXT NOT NULL,
     PRIMARY KEY (round, place)
 );
+
+-- Version 18: what EPU's decision service was told, the newest of each area and kind; how far EPU's beam shift goes.
+CREATE TABLE IF NOT EXISTS athena_decisions (
+    service_session_id TEXT NOT NULL,     -- of the service's own
+    area_id BIGINT NOT NULL,              -- EPU's number of the square or hole
+    area_type TEXT NOT NULL,              -- gridsquare, foilhole
+    decision_type TEXT NOT NULL,          -- include, acquisitionOrder, foilHoleSelection
+    decision_value TEXT NOT NULL,
+    details TEXT NOT NULL,                -- why, for a person
+    round BIGINT NOT NULL,                -- that decided it
+    posted_utc_us BIGINT NOT NULL,
+    PRIMARY KEY (service_session_id, area_id, decision_type)
+);

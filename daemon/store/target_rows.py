@@ -52,6 +52,21 @@ class MovieTargetRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PostedDecisionRow:
+    """What EPU's decision service was told of a square or hole last."""
+
+    service_session_id: str
+    area_id: int
+    area_type: str
+    decision_type: str
+    decision_value: str
+    details: str
+    round: int
+    """That decided it."""
+    posted_utc_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetRoundRow:
     """One answer to "where to shoot next", and what it was made from."""
 

@@ -8,12 +8,14 @@ only on what it knows, and that is stored with it.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from frazil.daemon.analysis.athena.posting import DecisionPoster
 from frazil.daemon.analysis.targets.background import Background
 from frazil.daemon.analysis.targets.book import Contradiction
 from frazil.daemon.analysis.targets.grid_work import GridWork, WorkDone
@@ -71,6 +73,9 @@ class GridDesk:
         self._on_files: set[str] = set()
         """Alerts on files that are open."""
         self.summary = GridSummary()
+        self._poster: DecisionPoster | None = None
+        if self._enabled and context.settings.targets.athena_url is not None:
+            self._poster = DecisionPoster(context, environ=os.environ)
 
     def movie_ended(self, movie_id: str | None) -> None:
         """A movie has a result, for the first time or again, or (None) will never have one."""
@@ -125,6 +130,9 @@ class GridDesk:
         if row is not None:
             assert self._leave is not None
             self._leave.hear(row, done.here_id, done.unknown_squares)
+        if self._poster is not None and done.decisions is not None:
+            self._poster.want(done.decisions)
+            self._poster.start()
         self.summary = _summary(done, self.summary)
         for alert_id in self._on_files & done.over:
             self._context.notices.over(alert_id)
@@ -148,6 +156,8 @@ class GridDesk:
         """Leave; what is under way is done again at the next start."""
         self._stop.set()
         self._background.close()
+        if self._poster is not None:
+            self._poster.close()
 
 
 def _raw_root(context: SessionContext) -> str:

@@ -11,12 +11,14 @@ import msgspec
 
 from frazil.config.loading import settings_of
 from frazil.config.settings import Settings
+from frazil.daemon.analysis.athena.decisions import RoundDecisions, decisions_of
 from frazil.daemon.analysis.targets.book import Contradiction, GridBook
 from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.outcomes import USUAL_ANGSTROM, SessionOutcomes
 from frazil.daemon.analysis.targets.reading import FileProblem, GridReader
 from frazil.daemon.analysis.targets.rounds import (
+    RANKED,
     Said,
     TargetRounds,
     results_among,
@@ -67,6 +69,8 @@ class WorkDone:
     """Ids of alerts on files of which nothing is left."""
     problems: tuple[FileProblem, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    decisions: RoundDecisions | None = None
+    """Of the round, where they are posted."""
 
 
 def known_targets(store: Store) -> list[KnownTarget]:
@@ -122,6 +126,7 @@ class GridWork:
         self._links = MovieLinks(context.store, raw_root, stop)
         self._outcomes = _session_outcomes(context.store, settings)
         self._rounds = TargetRounds(context.store, settings)
+        self._decides = settings.targets.athena_url is not None
         self._remembered = False
         self._judged: tuple[object, ...] = ()
         """What the newest round was made from."""
@@ -153,7 +158,19 @@ class GridWork:
         over, self._reader.over = frozenset(self._reader.over), set()
         contradictions, self._book.contradictions = tuple(self._book.contradictions), []
         nothing_left = all_read and all_linked and judged
-        return WorkDone(row, here_id, unknown, self._counts(), all_read, nothing_left, over, problems, contradictions)
+        decided = None if row is None or not self._decides else self._decisions(row)
+        counts = self._counts()
+        return WorkDone(row, here_id, unknown, counts, all_read, nothing_left, over, problems, contradictions, decided)
+
+    def _decisions(self, row: TargetRoundRow) -> RoundDecisions:
+        return decisions_of(
+            self._book.known,
+            row,
+            avoided_ids=said(self._store).avoided_ids,
+            taken_ids=self._taken,
+            whole_list=len(row.answer.ranked) < RANKED,
+            session_names=self._reader.session_names,
+        )
 
     def _read(self, *, final: bool) -> bool:
         ends_s = self._clock() + _READ_S

@@ -98,6 +98,11 @@ class GridReader:
             self._read_one(file)
         return True
 
+    @property
+    def session_names(self) -> tuple[str, ...]:
+        """Of EPU's sessions whose files have been read, as EPU calls them."""
+        return tuple(sorted({plan.name for plan in self._plans.values() if plan.name is not None}))
+
     def atlases(self, roots: tuple[Path, ...], changes: int) -> list[Path]:
         """Those that sessions of EPU name, wherever below the roots (or beside the session) they lie now. `changes`:
         another number when a folder below the roots has changed."""

@@ -115,6 +115,12 @@ MOVIES_OF_TARGET = (
     f"LEFT JOIN quality q USING (movie_id) WHERE {current('m')} AND "
     "$target_id IN (l.target_id, l.hole_id) ORDER BY m.sequence"
 )
+ATHENA_DECISIONS = (
+    "SELECT d.area_type, d.area_id, t.target_id, d.decision_type, d.decision_value, d.details, d.round, "
+    "d.posted_utc_us, d.service_session_id FROM athena_decisions d LEFT JOIN grid_targets t ON t.program = 'epu' "
+    "AND t.name = d.area_id::TEXT AND t.level = CASE d.area_type WHEN 'gridsquare' THEN 'square' ELSE 'hole' END "
+    "ORDER BY d.posted_utc_us DESC, d.area_type, d.area_id, d.decision_type LIMIT $limit"
+)
 _ALL = {"limit": rows_param(100_000), "offset": rows_param(0)}
 _ID = {"target_id": Param(str, required=True)}
 
@@ -141,6 +147,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     ),
     "next_rounds": NamedQuery(
         "What was said about where to shoot next, the newest first.", NEXT_ROUNDS, {"limit": rows_param(1)}
+    ),
+    "athena_decisions": NamedQuery(
+        "What EPU's decision service was told of squares and holes, the newest first.",
+        ATHENA_DECISIONS,
+        {"limit": rows_param(1000)},
     ),
     "target_words": NamedQuery("What people picked and avoided on the grid, the newest first.", TARGET_WORDS, {}),
 }

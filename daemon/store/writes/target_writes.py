@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 
 from frazil.daemon.store.engine import Connection
-from frazil.daemon.store.target_rows import KnownTarget, MovieTargetRow, TargetRoundRow, TargetWordRow
+from frazil.daemon.store.target_rows import (
+    KnownTarget,
+    MovieTargetRow,
+    PostedDecisionRow,
+    TargetRoundRow,
+    TargetWordRow,
+)
 from frazil.models.targets.records import NextTargets
 
 AT_ONCE = 5000
@@ -42,6 +48,8 @@ _TARGET_COLUMNS = {
     "last_seen_utc_us": "BIGINT",
 }
 _MOVIE_COLUMNS = {field.name: "TEXT" for field in fields(MovieTargetRow)}
+_POSTED_KEY = ("service_session_id", "area_id", "decision_type")
+_POSTED_COLUMNS = {field.name: {"int": "BIGINT"}.get(str(field.type), "TEXT") for field in fields(PostedDecisionRow)}
 
 
 def record_targets(connection: Connection, rows: Sequence[KnownTarget], *, utc_us: int) -> None:
@@ -74,6 +82,16 @@ def record_word(connection: Connection, row: TargetWordRow) -> None:
 def record_links(connection: Connection, rows: Sequence[MovieTargetRow]) -> None:
     """Keep which places movies are of; a movie is of one."""
     _upsert(connection, "movie_targets", _MOVIE_COLUMNS, [astuple(row) for row in rows], key=("movie_id",))
+
+
+def record_posted(connection: Connection, rows: Sequence[PostedDecisionRow]) -> None:
+    """Keep what EPU's decision service has been told; the newest of each area and kind."""
+    _upsert(connection, "athena_decisions", _POSTED_COLUMNS, [astuple(row) for row in rows], key=_POSTED_KEY)
+
+
+def forget_posted(connection: Connection) -> None:
+    """The service may have lost what it was told: all of it is told again."""
+    connection.execute("DELETE FROM athena_decisions")
 
 
 def record_round(connection: Connection, row: TargetRoundRow) -> None:

@@ -30,6 +30,8 @@ class EpuArea:
 class EpuPlan:
     """Of one session. `None`: not said."""
 
+    name: str | None = None
+    """Of the session, as EPU shows it."""
     atlas_path: str | None = None
     """Of `Atlas.dm`, as the microscope's computer calls it (`windows_path.below` finds it)."""
     square_numbers: tuple[str, ...] = ()
@@ -66,6 +68,7 @@ def read_epu_plan(path: Path) -> EpuPlan:
     clustering = None if mode is None else mode.lower() not in ("none", "noclustering")
     squares = dm.pairs(sample, "GridSquares/m_serializationArray")
     return EpuPlan(
+        name=dm.text(dm.root, "Name"),
         atlas_path=dm.text(sample, "AtlasId"),
         square_numbers=tuple(key for key, _ in squares),
         clustering=clustering,

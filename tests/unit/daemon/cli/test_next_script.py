@@ -151,13 +151,7 @@ def test_without_a_file_or_with_an_empty_one_everything_is_taken(files: dict[str
 def test_holes_of_one_multi_shot_item_are_that_item() -> None:
     item = "serialem:item:7"
     holes = [
-        {
-            **ROW,
-            "rank": rank,
-            "target_id": f"serialem:item:7:{key}",
-            "name": f"12 {key}",
-            "stage_group": "serialem:item:7",
-        }
+        {**ROW, "rank": rank, "name": f"12 {key}", "target_id": f"{item}:{key}", "stage_group": item}
         for rank, key in enumerate(("-1 1", "1 1"), 1)
     ]
     text = next_text(replace(EMPTY, targets=holes))

@@ -92,7 +92,7 @@ class GridDesk:
         if not self._enabled:
             return True
         self._step(final=final)
-        return self._settled if final else not self._background.busy
+        return not self._background.busy and (self._settled or not final)
 
     def _step(self, *, final: bool) -> None:
         if not self._enabled:
@@ -142,6 +142,11 @@ class GridDesk:
             self._tell(text, problem.note.remedy, problem.severity, problem.alert_id)
         for contradiction in done.contradictions:
             self._tell(*_of_contradiction(contradiction))
+        for one in done.beam_shift:
+            if one.text:
+                self._context.notices.alert(one.severity, "targets", one.text, one.remedy, one.alert_id)
+            else:
+                self._context.notices.over(one.alert_id)
 
     def _tell(self, text: str, remedy: str, severity: str = "warning", alert_id: str = "") -> None:
         """`alert_id`: of a file, so that it can be over; empty: it stays."""

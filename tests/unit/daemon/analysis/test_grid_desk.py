@@ -148,6 +148,14 @@ def test_what_people_say_counts_from_the_next_round_on(bench, take, store, tmp_p
     assert str(first) in {row["name"] for row in bench.rows("next_targets", limit=100)}
 
 
+def test_a_session_does_not_end_before_its_last_work_has_been_taken(bench, take) -> None:
+    bench.table()
+    take(range(10, 13), 3.2)
+    assert not bench.desk.drained(final=True), "it has only begun"
+    bench.drain()
+    assert len(bench.rows("next_rounds")) == 1
+
+
 def test_a_later_run_goes_on_with_what_is_stored(bench, take, context, store, tmp_path) -> None:
     bench.table()
     take(range(10, 13), 3.2)

@@ -190,7 +190,9 @@ class SessionWhy:
 
 def cause_words(factor: object) -> str:
     """What a person at the scope calls a cause; one of their own by the name of its node."""
-    return "nothing stands out" if factor in (None, "") else FACTOR_WORDS.get(str(factor), str(factor).replace("_", " "))
+    return (
+        "nothing stands out" if factor in (None, "") else FACTOR_WORDS.get(str(factor), str(factor).replace("_", " "))
+    )
 
 
 def losses_at_5_angstrom(found: MovieWhy | SessionWhy) -> dict[str, float]:

@@ -34,8 +34,9 @@ class MicroscopeSettings(Section):
     there was one (an aperture acts alike on thick ice)."""
     beam_shift_um_per_unit: Annotated[Positive | None, Touches(Stage.CTF)] = None
     """How many um on the specimen one unit of EPU's BeamShift is. EPU does not say: it is the distance of two
-    neighbouring holes in um by their distance in BeamShift (some 25 on one Krios). null: beam shift tells optics
-    groups, and what coma it costs is not known before particles have measured it."""
+    neighbouring holes in um by their distance in BeamShift (some 25 on one Krios). A session with clusters of holes
+    tells it by itself and proposes it (docs/targets.md). null: beam shift tells optics groups and places of movies, and
+    what coma it costs is not known before particles have measured it."""
     phase_plate: Annotated[bool, Touches(Stage.CTF)] = False
     """True: a phase shift is fitted with the CTF."""
 

@@ -42,25 +42,29 @@ class NextAnswer:
     """`next_squares`, the most promising first."""
     words: list[Row]
     """`target_words`: what people said."""
+    beam_shift: str = ""
+    """How far EPU's beam shift goes, or why that is not known; empty: no beam was shifted, or too few."""
 
 
 def next_answer(reader: SessionReader, *, limit: int = USUAL_LIMIT) -> NextAnswer:
     """Ask a session, live or finished. Raises what its reader raises."""
     rounds = reader.named("next_rounds", {"limit": 1}).as_dicts()
     words = reader.named("target_words").as_dicts()
+    beam_shift = "".join(str(row["words"]) for row in reader.named("beam_shift").as_dicts())
     if not rounds:
         holes = reader.named("grid").as_dicts()[0]["holes"]
-        return NextAnswer("", _NO_ROUND.format(holes=holes) if holes else _NO_GRID, None, [], [], words)
+        return NextAnswer("", _NO_ROUND.format(holes=holes) if holes else _NO_GRID, None, [], [], words, beam_shift)
     newest = rounds[0]
     targets = reader.named("next_targets", {"limit": limit}).as_dicts()
     squares = reader.named("next_squares").as_dicts()
-    return NextAnswer(str(newest["line"]), str(newest["verdict"]), newest, targets, squares, words)
+    return NextAnswer(str(newest["line"]), str(newest["verdict"]), newest, targets, squares, words, beam_shift)
 
 
 def next_lines(answer: NextAnswer, *, limit: int) -> list[str]:
     """On a terminal: what to do, the list with its reasons, the squares, and what it was made from."""
+    beam_shift = [answer.beam_shift] if answer.beam_shift else []
     if answer.round is None:
-        return [answer.verdict]
+        return [answer.verdict, *beam_shift]
     lines = [answer.line, answer.verdict, ""]
     shown = answer.targets[:limit]
     if shown:
@@ -76,7 +80,7 @@ def next_lines(answer: NextAnswer, *, limit: int) -> list[str]:
     lines += [str(row["words"]) for row in answer.squares[:_SQUARES_TOLD]]
     if (more := len(answer.squares) - _SQUARES_TOLD) > 0:
         lines.append(f"and {more} more squares (--json has them all)")
-    lines += ["", *_made_from(answer.round), *(_word(row) for row in answer.words)]
+    lines += ["", *_made_from(answer.round), *beam_shift, *(_word(row) for row in answer.words)]
     return lines
 
 

@@ -632,3 +632,16 @@ CREATE TABLE IF NOT EXISTS athena_decisions (
     posted_utc_us BIGINT NOT NULL,
     PRIMARY KEY (service_session_id, area_id, decision_type)
 );
+CREATE TABLE IF NOT EXISTS beam_shift_calibrations (
+    exposures INTEGER PRIMARY KEY,        -- that the session had then; it rests on the newest 512 of them
+    created_utc_us BIGINT NOT NULL,
+    um_per_unit DOUBLE, um_per_unit_sd DOUBLE,         -- length of a beam shift of 1 over all directions; NULL: not found
+    um_xx DOUBLE, um_xy DOUBLE, um_yx DOUBLE, um_yy DOUBLE,   -- stage (um) = matrix * shift
+    sd_xx DOUBLE, sd_xy DOUBLE, sd_yx DOUBLE, sd_yy DOUBLE,
+    mirrored BOOLEAN, rotation_deg DOUBLE,             -- of the shift's axes against the stage's
+    residual_um DOUBLE,                   -- root mean square distance of the exposed places from the holes
+    clusters INTEGER, holes INTEGER,      -- that it rests on
+    coherence DOUBLE,                     -- of the phases on the lattice; NULL: the holes' positions were known
+    words TEXT NOT NULL,                  -- what was to be believed with it
+    reason TEXT                           -- why it was not found
+);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frazil.models.grid_target import GridTarget
+from frazil.models.optics.beam_shift_calibration import BeamShiftAnswer
 from frazil.models.targets.records import NextTargets
 
 WORDS = ("picked", "avoided", "forgotten", "hours_left")
@@ -64,6 +65,18 @@ class PostedDecisionRow:
     round: int
     """That decided it."""
     posted_utc_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeamShiftRow:
+    """One calibration of EPU's beam shift, or why there is none."""
+
+    exposures: int
+    """That the session had then; it rests on the newest of them."""
+    created_utc_us: int
+    answer: BeamShiftAnswer
+    words: str
+    """What is to be believed with this one, for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import msgspec
 from frazil.config.loading import settings_of
 from frazil.config.settings import Settings
 from frazil.daemon.analysis.athena.decisions import RoundDecisions, decisions_of
+from frazil.daemon.analysis.targets.beam_shift import BeamShiftWork, ShiftNotice
 from frazil.daemon.analysis.targets.book import Contradiction, GridBook
 from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.looking import GridFiles
@@ -71,6 +72,8 @@ class WorkDone:
     contradictions: tuple[Contradiction, ...] = ()
     decisions: RoundDecisions | None = None
     """Of the round, where they are posted."""
+    beam_shift: tuple[ShiftNotice, ...] = ()
+    """What a person should know of it."""
 
 
 def known_targets(store: Store) -> list[KnownTarget]:
@@ -124,6 +127,8 @@ class GridWork:
         self._book = GridBook()
         self._reader = GridReader(self._book, context.clock)
         self._links = MovieLinks(context.store, raw_root, stop)
+        unit_um = settings.microscope.beam_shift_um_per_unit
+        self._beam_shift = BeamShiftWork(context.store, unit_um, context.utc_us, stop)
         self._outcomes = _session_outcomes(context.store, settings)
         self._rounds = TargetRounds(context.store, settings)
         self._decides = settings.targets.athena_url is not None
@@ -142,11 +147,15 @@ class GridWork:
         for movie_id in changed:
             self._links.changed(movie_id)
             self._outcomes.changed(movie_id)
+            self._beam_shift.changed()
         if not self._remembered:
             self._book.remember(known_targets(self._store))
             self._remembered = True
         all_read = self._read(final=final)
         self._keep()
+        if all_read:
+            self._beam_shift.step(self._book, everything=final)
+            self._links.use_beam_shift(self._beam_shift.um_per_shift)
         all_linked = self._links.link(self._book, everything=final)
         self._keep()  # names of movies may tell of the grid
         row, judged = None, True
@@ -159,8 +168,11 @@ class GridWork:
         contradictions, self._book.contradictions = tuple(self._book.contradictions), []
         nothing_left = all_read and all_linked and judged
         decided = None if row is None or not self._decides else self._decisions(row)
-        counts = self._counts()
-        return WorkDone(row, here_id, unknown, counts, all_read, nothing_left, over, problems, contradictions, decided)
+        shift, self._beam_shift.notices = tuple(self._beam_shift.notices), []
+        return WorkDone(
+            row, here_id, unknown, self._counts(), all_read, nothing_left, over, problems, contradictions,
+            decisions=decided, beam_shift=shift,
+        )  # fmt: skip
 
     def _decisions(self, row: TargetRoundRow) -> RoundDecisions:
         return decisions_of(

@@ -18,7 +18,7 @@ from frazil.daemon.store.target_rows import MovieTargetRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import target_writes
 from frazil.models.formats.grid.leginon_names import leginon_targets
-from frazil.models.formats.grid.movie_link import SerialemPlace, TargetIndex, link_movie, serialem_place
+from frazil.models.formats.grid.movie_link import SerialemPlace, TargetIndex, UmPerShift, link_movie, serialem_place
 from frazil.models.grid_target import GridTarget
 from frazil.models.records import AcquisitionMetadata
 
@@ -44,6 +44,8 @@ class MovieLinks:
     raw_root: Path
     stop: Callable[[], bool] = lambda: False
     """Whether to leave off, and to write nothing more."""
+    _um_per_shift: UmPerShift | None = None
+    """Of EPU's beam shift."""
     _tried: dict[str, int] = field(default_factory=dict)
     """Movies that found no place, and with which version of the book."""
     _serialem: dict[str, SerialemPlace] = field(default_factory=dict)
@@ -58,6 +60,13 @@ class MovieLinks:
         self._tried.pop(movie_id, None)
         self._serialem.pop(movie_id, None)
         self._news = True
+
+    def use_beam_shift(self, um_per_shift: UmPerShift | None) -> None:
+        """From now on. Movies that found no place are tried again; links that were made stay."""
+        if um_per_shift != self._um_per_shift:
+            self._um_per_shift = um_per_shift
+            self._tried.clear()
+            self._news = True
 
     def link(self, book: GridBook, *, everything: bool) -> bool:
         """Link movies that have no place yet, the newest first, some hundreds of them or `everything`. Whether all of
@@ -92,7 +101,7 @@ class MovieLinks:
         for movie_id, relative_path, metadata_json, sidecar_path in rows:
             metadata = _metadata(metadata_json)
             place = self._serialem_place(str(movie_id), sidecar_path, str(relative_path)) if serialem else None
-            found = link_movie(str(relative_path), metadata, index, serialem=place)
+            found = link_movie(str(relative_path), metadata, index, serialem=place, um_per_shift=self._um_per_shift)
             if found.target_id is not None:
                 self._serialem.pop(movie_id, None)
                 links.append(_link(str(movie_id), found.target_id, found.how, book))

@@ -121,6 +121,7 @@ ATHENA_DECISIONS = (
     "AND t.name = d.area_id::TEXT AND t.level = CASE d.area_type WHEN 'gridsquare' THEN 'square' ELSE 'hole' END "
     "ORDER BY d.posted_utc_us DESC, d.area_type, d.area_id, d.decision_type LIMIT $limit"
 )
+BEAM_SHIFT = "SELECT * FROM beam_shift_calibrations ORDER BY exposures DESC LIMIT $limit"
 _ALL = {"limit": rows_param(100_000), "offset": rows_param(0)}
 _ID = {"target_id": Param(str, required=True)}
 
@@ -147,6 +148,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     ),
     "next_rounds": NamedQuery(
         "What was said about where to shoot next, the newest first.", NEXT_ROUNDS, {"limit": rows_param(1)}
+    ),
+    "beam_shift": NamedQuery(
+        "How far EPU's beam shift goes: every calibration with its error, the newest first.",
+        BEAM_SHIFT,
+        {"limit": rows_param(1)},
     ),
     "athena_decisions": NamedQuery(
         "What EPU's decision service was told of squares and holes, the newest first.",

@@ -9,6 +9,7 @@ from dataclasses import astuple, fields
 
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.target_rows import (
+    BeamShiftRow,
     KnownTarget,
     MovieTargetRow,
     PostedDecisionRow,
@@ -92,6 +93,27 @@ def record_posted(connection: Connection, rows: Sequence[PostedDecisionRow]) -> 
 def forget_posted(connection: Connection) -> None:
     """The service may have lost what it was told: all of it is told again."""
     connection.execute("DELETE FROM athena_decisions")
+
+
+def record_beam_shift(connection: Connection, row: BeamShiftRow) -> None:
+    """Keep a calibration of EPU's beam shift, or why there is none."""
+    columns: dict[str, object] = {
+        "exposures": row.exposures,
+        "created_utc_us": row.created_utc_us,
+        "words": row.words,
+        "reason": row.answer.reason or None,
+    }
+    found = row.answer.calibration
+    if found is not None:
+        columns |= {"um_per_unit": found.scale_um, "um_per_unit_sd": found.scale_error_um}
+        columns |= {"mirrored": found.mirrored, "rotation_deg": found.rotation_deg, "residual_um": found.residual_um}
+        columns |= {"clusters": found.cluster_count, "holes": found.hole_count, "coherence": found.coherence}
+        for name, matrix in (("um", found.um_per_unit), ("sd", found.error_um_per_unit)):
+            columns |= {f"{name}_{'xy'[i]}{'xy'[j]}": matrix[i][j] for i in (0, 1) for j in (0, 1)}
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    connection.execute(
+        f"INSERT OR REPLACE INTO beam_shift_calibrations ({names}) VALUES ({marks})", list(columns.values())
+    )
 
 
 def record_round(connection: Connection, row: TargetRoundRow) -> None:

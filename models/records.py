@@ -289,6 +289,10 @@ class CausalLosses:
     notes: tuple[str, ...] = ()
     """What a person has to be told of the nodes that they added to the causal graph: what is not known of this movie,
     what lies beyond what a loss can be."""
+    ice_nm: float | None = None
+    """Thickness of the ice, the median of its draws. None: neither counts nor a stated dose tell it."""
+    ice_sd_nm: float | None = None
+    """Half of what the middle 68 % of them span."""
 
 
 @dataclass(frozen=True, slots=True)

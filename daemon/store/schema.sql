@@ -645,3 +645,7 @@ CREATE TABLE IF NOT EXISTS beam_shift_calibrations (
     words TEXT NOT NULL,                  -- what was to be believed with it
     reason TEXT                           -- why it was not found
 );
+
+-- Version 19: how thick a movie's ice is, by its counts and what the session's other movies tell of them; with the losses.
+ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS ice_nm DOUBLE;     -- NULL: counts do not tell it
+ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS ice_sd_nm DOUBLE;  -- half of what the middle 68 % of the draws span

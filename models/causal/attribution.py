@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.models.causal.causes import CauseDraws, centre_and_sd, normals_of
+from frazil.models.causal.counts import tells_ice
 from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import (
     ALL_FACTORS,
@@ -92,6 +93,7 @@ def attribute(
     at_5_angstrom["unexplained"] = _own_blur(fall, fall_sd)
     named = name_cause(excess_by_root(by_root(evidence, draws, at_5_angstrom), prior))
     names = (*ALL_FACTORS, *(name for name in model.own_losses if name not in world.unknown))
+    ice_nm, ice_sd_nm = _ice_nm(evidence, draws)
     told = CausalLosses(
         factor_names=names,
         frequency_per_angstrom=tuple(bands.tolist()),
@@ -101,6 +103,8 @@ def attribute(
         named_cause=named.factor,
         named_excess_ln_ssnr=named.excess_ln_ssnr,
         notes=tuple(world.notes.values()),
+        ice_nm=ice_nm,
+        ice_sd_nm=ice_sd_nm,
     )
     return Attribution(
         losses=told,
@@ -108,6 +112,14 @@ def attribute(
         log_ssnr=tuple(log_ssnr.tolist()),
         log_ssnr_sd=tuple(log_ssnr_sd.tolist()),
     )
+
+
+def _ice_nm(evidence: MovieEvidence, draws: CauseDraws) -> tuple[float | None, float | None]:
+    """Thickness of this movie's ice and its error; Nones: its counts do not tell it, and the draws are the prior's."""
+    if not tells_ice(evidence):
+        return None, None
+    low, middle, high = np.quantile(draws.ice_thickness_nm, (0.16, 0.5, 0.84))
+    return float(middle), float(high - low) / 2.0
 
 
 def _predicted_log_ssnr(

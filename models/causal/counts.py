@@ -82,6 +82,12 @@ def log_count_ratio(evidence: MovieEvidence) -> float | None:
     return float(np.log(evidence.dose_per_frame_e_per_px / (stated * evidence.pixel_size_angstrom**2)))
 
 
+def tells_ice(evidence: MovieEvidence) -> bool:
+    """Whether a movie's counts say how thick its ice is: a dose was stated apart from them, and a slit keeps what the
+    ice takes (or nobody says that there is none)."""
+    return log_count_ratio(evidence) is not None and evidence.exposure.energy_filter is not False
+
+
 def arriving_e_per_px_per_s(evidence: MovieEvidence, log_ratio: float | None) -> float:
     """Electrons that reach the camera: what the ice took cannot coincide. 0 where the rate is not known."""
     rate = dose_rate_e_per_px_per_s(evidence) or 0.0
@@ -120,7 +126,7 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array, own: Array) -> Cou
     # Within a cell of the grid any value is as good: the draw's own rank in its cell says which.
     g = np.exp(LN_COUNT_LOSS[g_index] + (ndtr(z[:, 1]) - 0.5) * (LN_COUNT_LOSS[1] - LN_COUNT_LOSS[0]))
     y = log_count_ratio(evidence)
-    if y is None or evidence.exposure.energy_filter is False:
+    if y is None or not tells_ice(evidence):
         return CountDraws(MEDIAN_NM[law] * np.exp(THICKNESS_LN_SD[law] * own), g)
     zero = ZERO[zero_index] + _ZERO_DISCREPANCY * z[:, 2]
     lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + COUNT_SD * own

@@ -21,6 +21,7 @@ TREND_METRICS: Mapping[str, str] = {
     "mean_counts_per_px": "q.mean_counts_per_px",
     "half_frc_0143_angstrom": "q.half_frc_0143_angstrom",
     "particle_count": "q.particle_count",
+    "ice_nm": "k.ice_nm",
     "lag_s": "m.lag_s",
 }
 """What can be drawn against time, and its expression."""
@@ -37,6 +38,7 @@ MOVIE_COLUMNS: Mapping[str, str] = {
     "optics_group": "m.optics_group",
     "frame_count": "m.frame_count",
     **{name: TREND_METRICS[name] for name in TREND_METRICS if name != "lag_s"},
+    "ice_sd_nm": "k.ice_sd_nm",
     "named_cause": "k.named_cause",
     "reliable": "c.reliable",
     "flags": "m.flags",

@@ -36,6 +36,7 @@ MOVIE = (
     "(c.defocus_u_angstrom + c.defocus_v_angstrom) / 2e4 AS defocus_um, f.converged AS motion_converged, "
     "l.accepted AS local_motion_accepted, l.patch_grid_x, l.patch_grid_y, "
     "k.named_cause, k.named_excess_ln_ssnr, k.prior_version AS loss_prior_version, "
+    "k.ice_nm, k.ice_sd_nm, "
     "k.notes AS cause_notes "
     f"{JOINED} LEFT JOIN frame_shift_arrays f USING (movie_id) LEFT JOIN local_motion_arrays l USING (movie_id) "
     "WHERE m.movie_id = $movie_id"

@@ -109,7 +109,10 @@ def insert_losses(
         frequency = list(movie.frequency_per_angstrom)
         cause = movie.named_cause or None
         notes = "\n".join(movie.notes) or None
-        named.append((movie_id, cause, movie.named_excess_ln_ssnr, movie.prior_version, particle_evidence, notes))
+        of_ice = movie.ice_nm, movie.ice_sd_nm
+        named.append(
+            (movie_id, cause, movie.named_excess_ln_ssnr, movie.prior_version, particle_evidence, notes, *of_ice)
+        )
         curves += [
             (movie_id, factor, frequency, list(loss), list(sd), movie.prior_version)
             for factor, loss, sd in zip(movie.factor_names, movie.loss_ln_ssnr, movie.loss_sd, strict=True)

@@ -35,6 +35,7 @@ STAGE_WORDS: Mapping[Stage, str] = MappingProxyType(
         Stage.PICKING: "the picking and what follows",
         Stage.RECONSTRUCTION: "the map alone",
         Stage.THRESHOLDS: "what is kept",
+        Stage.CAUSES: "the causes of loss",
         Stage.NOTHING: "nothing that is there",
     }
 )

@@ -24,7 +24,7 @@ class CausalSettings(Section):
     """Let the evaluators' verdicts weigh what movies teach: what they doubt moves the causal prior less. Which round
     has been judged when five movies are learnt from depends on the machine's pace (it is stored with each version).
     false: only what those movies show of themselves counts, and the same movies teach the same to the last bit."""
-    graph: Annotated[str | None, Touches(Stage.NOTHING)] = None
+    graph: Annotated[str | None, Touches(Stage.CAUSES)] = None
     """YAML with further nodes and edges of the causal graph, drawn and told with the others (`frazil why --tree`). A
     mechanism or a factor may have an `equation` over the nodes from which arrows come, such as `dose_e_per_a2 *
     exp(-settle_time / 30 s)`; with `replaces: true` it takes the place of a shipped one (docs/science.md). null: the

@@ -22,6 +22,8 @@ class Stage(StrEnum):
     """Only the running map: it is made again from the particles that are there."""
     THRESHOLDS = "thresholds"
     """Only what is kept: micrographs move between `ready` and `rejected`."""
+    CAUSES = "causes"
+    """Only what is said of causes: losses of all movies are told anew from what was measured of them."""
     NOTHING = "nothing"
     """Nothing that is there; the new value holds from now on."""
 

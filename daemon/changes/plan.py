@@ -83,6 +83,8 @@ class ChangePlan:
         words = f"touches {STAGE_WORDS[self.stage]}"
         if self.stage is Stage.THRESHOLDS:
             return f"{words}: micrographs are judged again at once (`frazil what-if` shows which)"
+        if self.stage is Stage.CAUSES:
+            return f"{words}: losses and advice are told anew for all movies, and none is processed again"
         if self.stage is Stage.NOTHING:
             return f"{words}; it holds from now on"
         if self.stage is Stage.RECONSTRUCTION:

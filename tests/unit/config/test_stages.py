@@ -52,6 +52,7 @@ DECLARED = {
             "max_defocus_um max_ice_ring_density cuts"
         ),
     },
+    Stage.CAUSES: {"causal": "graph"},
     Stage.NOTHING: {
         "microscope": "name",
         "camera": "name gain_gate_movies",
@@ -63,13 +64,16 @@ DECLARED = {
             "count device threads accelerator_type ray_address max_attempts movie_timeout_s prefetch movie_memory_mib"
         ),
         "restoration": "learn",
-        "causal": "learn_from forgetting hear_verdicts graph",
+        "causal": "learn_from forgetting hear_verdicts",
         "evaluation": (
             "provers prover_seconds model citation_graph work_id reference_work_ids references_dir sandbox "
             "sandbox_every_rounds sandbox_cpu_s sandbox_wall_s sandbox_memory_mib pixel_size_error voltage_error "
             "cs_error dose_error gain_error formulas refit_ctf goal_resolution_angstrom microscope_hours_left"
         ),
         "targets": "enabled roots usable_angstrom value athena_url athena_session athena_token athena_dry_run",
+        "verdict": (
+            "movies fewest good_share stop_share ctf_fit_angstrom early_motion_angstrom ice_nm worth_changing"
+        ),
         "store": "min_free_disk_gb query_timeout_s query_max_rows",
         "alerts": (
             "no_movie_minutes lag_minutes lag_window_minutes disk_hours disk_free_gb cause_movies cause_share "

@@ -83,6 +83,16 @@ def test_the_plan_says_what_is_touched_and_what_it_costs(made):
     assert plan(made, microscope__voltage_kv="300").changed == ()
 
 
+def test_another_causal_graph_touches_the_causes_and_no_result(made, tmp_path):
+    graph = tmp_path / "graph.yaml"
+    graph.write_text("nodes: []\nedges: []\n")
+    found = plan(made, causal__graph=str(graph))
+    assert (found.stage, found.movies) == (Stage.CAUSES, {})
+    assert found.sentence() == (
+        "touches the causes of loss: losses and advice are told anew for all movies, and none is processed again"
+    )
+
+
 def test_what_a_start_would_refuse_is_refused_and_sidecars_are_not_contradicted(made):
     with pytest.raises(SettingsError, match=r"EPU sidecar of 6 movies says 2\.7 mm"):
         plan(made, microscope__cs_mm="1.2")

@@ -19,6 +19,7 @@ from frazil.config.sections.processing import (
     ThresholdSettings,
 )
 from frazil.config.sections.targets import TargetsSettings
+from frazil.config.sections.verdict import VerdictSettings
 
 __all__ = [
     "ALERT_SUBJECTS",
@@ -39,6 +40,7 @@ __all__ = [
     "StoreSettings",
     "TargetsSettings",
     "ThresholdSettings",
+    "VerdictSettings",
     "WorkerSettings",
 ]
 
@@ -78,6 +80,7 @@ class Settings(Section):
     targets: TargetsSettings = TargetsSettings()
     store: StoreSettings = StoreSettings()
     alerts: AlertSettings = AlertSettings()
+    verdict: VerdictSettings = VerdictSettings()
     http: HttpSettings = HttpSettings()
     origins: dict[str, str] = {}
     """`section.key` to where the value came from (a flag, a variable, a file, a preset); a default is not listed.

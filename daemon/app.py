@@ -34,6 +34,7 @@ from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store import rebuild
 from frazil.daemon.store.lock import SessionLock
+from frazil.daemon.store.session_names import session_name
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
@@ -93,8 +94,9 @@ class Daemon:
                 row_before = store.named("session").as_dicts()
                 surroundings = self._surroundings(store)
                 remember(options, store, self._utc_us())
-                courier = started_courier(options, surroundings, channels)
-                session = _Session(options, surroundings, courier, rules, on_state=self._on_state)
+                builder = LiveStateBuilder(options, store, self._utc_us, self._clock)
+                courier = started_courier(options, surroundings, builder, channels)
+                session = _Session(options, surroundings, builder, courier, rules, on_state=self._on_state)
                 try:
                     return session.run()
                 except FrazilError as error:
@@ -141,15 +143,23 @@ def remember(options: DaemonOptions, store: Store, now_utc_us: int) -> None:
 def alert_channels(options: DaemonOptions, utc_us: Callable[[], int]) -> list[Channel]:
     """Where alerts go besides the screen. Raises `UsageError` where a secret is not there."""
     folder = options.session_dir.resolve()
-    about = About(folder.name, str(folder))
+    about = About(session_name(folder), str(folder))
     return channels_of(options.settings.alerts, about, environ=environment(), utc_us=utc_us)
 
 
-def started_courier(options: DaemonOptions, surroundings: Surroundings, channels: list[Channel]) -> AlertCourier:
+def started_courier(
+    options: DaemonOptions, surroundings: Surroundings, builder: LiveStateBuilder, channels: list[Channel]
+) -> AlertCourier:
     """A courier at work; the caller closes it."""
     alerts = options.settings.alerts
     rules = SendingRules(alerts.least_severity, alerts.mute, int(alerts.quiet_minutes * 60e6))
-    courier = AlertCourier(surroundings.store, channels, rules, utc_us=surroundings.utc_us)
+    courier = AlertCourier(
+        surroundings.store,
+        channels,
+        rules,
+        utc_us=surroundings.utc_us,
+        verdict=lambda: builder.newest.verdict.sentence,
+    )
     courier.start()
     return courier
 
@@ -181,6 +191,7 @@ class _Session:
         self,
         options: DaemonOptions,
         surroundings: Surroundings,
+        builder: LiveStateBuilder,
         courier: AlertCourier,
         http_rules: HttpRules,
         *,
@@ -192,7 +203,7 @@ class _Session:
         self._courier_settings = options.settings.alerts
         """With which the courier was built."""
         self._on_state = on_state
-        self._builder = LiveStateBuilder(options, surroundings.store, surroundings.utc_us, surroundings.clock)
+        self._builder = builder
         self.any_run_ended = False
         """Until then nothing that a person has not said at this start is in force."""
 
@@ -314,7 +325,7 @@ class _Session:
         if settings.alerts != self._courier_settings:
             channels = alert_channels(self._options, surroundings.utc_us)
             self._courier.close()
-            self._courier = started_courier(self._options, surroundings, channels)
+            self._courier = started_courier(self._options, surroundings, self._builder, channels)
             self._courier_settings = settings.alerts
         surroundings.notices.use(quiet_s=60.0 * settings.alerts.quiet_minutes)
         start = session_start(self._options, surroundings)

@@ -59,7 +59,7 @@ FAULTS = {
     "thick-ice": Fault(("ice thickness", "rings and ice changed"), "thick_ice"),
     "gain": Fault(("gain",), "gain"),
     "coma": Fault(("coma and astigmatism",), "coma"),
-    "disk": Fault(("GB are free", "disk is full")),
+    "disk": Fault(("GB are free", "fills its disk")),
     "worker": Fault(("worker",)),
     "sidecars": Fault(("sidecars",)),
     "nothing": Fault(()),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.screen import synthetic_scores
 from benchmarks.screen.synthetic_grid import NEXT_LINE, SyntheticGrid
 from frazil.config.errors import NotThereError, QueryError
+from frazil.daemon.report.verdict_seen import told
 from frazil.daemon.transport.messages import (
     Command,
     Done,
@@ -34,9 +35,12 @@ from frazil.daemon.transport.messages import (
     Rows,
     Scalar,
     Sql,
+    VerdictState,
     WorkerState,
 )
 from frazil.daemon.transport.server import QueryServer
+from frazil.models.session_verdict.judge import Judge
+from frazil.models.session_verdict.records import Fault, MovieSeen, SessionSeen, VerdictLimits
 
 START_UTC_US = 1_790_000_000_000_000
 INTERVAL_S = 11.5
@@ -48,7 +52,8 @@ COLUMNS = (
     "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "optics_group",
     "frame_count", "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg",
     "motion_total_angstrom", "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density",
-    "relative_ice_thickness", "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "named_cause",
+    "relative_ice_thickness", "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "ice_nm", "ice_sd_nm",
+    "named_cause",
     "reliable", "flags", "reason", "lag_s", "found_utc_us", "ready_utc_us",
 )  # fmt: skip
 """Those of the named query `movies` (tests/tui compares them with the store's)."""
@@ -99,7 +104,8 @@ def make_rows(count: int, seed: int, waiting: int = 4) -> list[Row]:
             astigmatism_angstrom=round(float(rng.gamma(3, 60)), 0), phase_shift_deg=0.0,
             motion_total_angstrom=round(total, 2), motion_early_angstrom=round(early, 2),
             motion_late_angstrom=round(total - early, 2), ice_ring_density=round(0.9 + thick * 1.2, 3),
-            relative_ice_thickness=round(thick, 3), mean_counts_per_px=round(28 * math.exp(-thick), 2),
+            relative_ice_thickness=round(thick, 3), ice_nm=round(395 * thick, 1), ice_sd_nm=9.5,
+            mean_counts_per_px=round(28 * math.exp(-thick), 2),
             half_frc_0143_angstrom=round(fit * 1.4, 2), particle_count=int(rng.poisson(160 / (1 + thick))),
             reliable=True, lag_s=round(float(rng.gamma(8, 2.4)), 1),
         )  # fmt: skip
@@ -303,19 +309,45 @@ class SyntheticService:
             dose_per_frame_e_per_a2=1.02, total_dose_e_per_a2=40.8, counts=counts, found_per_hour=313.0,
             last_found_utc_us=self.last_found_utc_us if self.last_found_utc_us is not None else now_us - 11_000_000,
             ready_per_hour=309.0, lag_p50_s=18.4, lag_p95_s=34.0, queue_depth=counts.get("queued", 0),
-            free_disk_bytes=7_310_000_000_000, written_bytes_per_s=61e6, disk_full_in_h=33.3, workers=workers,
+            free_disk_bytes=7_310_000_000_000, written_bytes_per_s=61e6, disk_full_in_h=33.3,
+            disk_shrinks_bytes_per_s=75e6, workers=workers,
             gate=GateState("blocked", True, evidence, remedy) if self.blocked else GateState(),
             last_movie_id=str(finished[-1]["movie_id"]) if finished else None, alerts_open=self.alerts,
             newest_alert=newest if self.alerts else None,
             recent_kept=sum(row["state"] == "ready" for row in finished[-25:]), recent_total=len(finished[-25:]),
-            prior_version=len(finished) // 5, map_resolution_angstrom=3.42, particle_count=particles,
+            prior_version=len(finished) // 5, map_resolution_angstrom=3.42,
+            map_round=30, map_particle_count=37_500, particle_count=particles, verdict=self._verdict(finished),
             **({} if self.grid is None else self._grid_state(self.grid)),
         )  # fmt: skip
+
+    def _verdict(self, finished: list[Row]) -> VerdictState:
+        """By the daemon's own rules."""
+        faults = [_fault(row) for row in reversed(finished)]
+        seen = SessionSeen(
+            status="blocked" if self.blocked else self.status,
+            ended=len(faults),
+            total=len(self.rows),
+            waiting=len(self.rows) - len(faults),
+            newest=tuple(map(MovieSeen, faults[:24])),
+            good_before=faults[24:].count(None),
+            ended_before=len(faults[24:]),
+            gate_blocks=self.blocked,
+            gate_evidence="no way to turn the reference fits",
+        )
+        return told(Judge(VerdictLimits()).step(seen))
 
     @staticmethod
     def _grid_state(grid: SyntheticGrid) -> dict[str, Any]:
         said = {"next_line": NEXT_LINE, "next_round": 17} if grid.rounds else {}
         return said | {"grid_squares": 37, "grid_holes": 1920, "grid_exposed": 96}
+
+
+def _fault(row: Row) -> Fault | None:
+    """By the limits that ship."""
+    fit, early = row["ctf_fit_angstrom"], row["motion_early_angstrom"]
+    assert isinstance(fit, float)
+    assert isinstance(early, float)
+    return Fault.DRIFT if early > 8.0 else Fault.CTF if fit > 6.0 else None
 
 
 def _whole(row: Row) -> Row:

@@ -50,8 +50,9 @@ class AlertSettings(Section):
     lag_window_minutes: Annotated[Positive, Touches(Stage.NOTHING)] = 10.0
     """How long that must last."""
     disk_hours: Annotated[Positive | None, Touches(Stage.NOTHING)] = 6.0
-    """At the present rate the session's disk is full in so many hours. Over at one and a half times as many. null: not
-    told of; below `store.min_free_disk_gb` a person is told in any case."""
+    """In so many hours the session has filled its disk, by what it wrote in its last hour (with its movies where they
+    lie on the same disk; what others write is shown and not told of). It must last two minutes; over at one and a half
+    times as many. null: not told of; below `store.min_free_disk_gb` a person is told in any case."""
     disk_free_gb: Annotated[Positive | None, Touches(Stage.NOTHING)] = None
     """So little is free. Over at 1.2 times as much. null: not told of."""
     cause_movies: Annotated[int, Field(ge=4, le=200), Touches(Stage.NOTHING)] = 10

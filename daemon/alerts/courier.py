@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from frazil.config.errors import FrazilError, RefusedError, RetryLaterError
 from frazil.daemon.alerts.channels import Channel
@@ -59,8 +60,11 @@ class AlertCourier:
         rules: SendingRules,
         *,
         utc_us: Callable[[], int],
+        verdict: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`verdict`: on the session as it is now, in a sentence."""
+        self._verdict = verdict
         self._store, self._channels, self._rules = store, tuple(channels), rules
         self._utc_us, self._clock = utc_us, clock
         self._failures: dict[str, int] = {channel.name: 0 for channel in channels}
@@ -122,7 +126,7 @@ class AlertCourier:
         """The state that the message has then."""
         self._note(message, "sending")
         try:
-            channel.send(message)
+            channel.send(replace(message, verdict=self._verdict()))
         except RefusedError as error:
             # Tried again it would stand in the way of all that come after it. A corrected address is another channel,
             # which gets what is open.

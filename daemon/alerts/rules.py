@@ -32,7 +32,7 @@ class RuleLimits:
     lag_window_minutes: float = 10.0
     """Over this time the backlog must have grown, and the lag must have been too long."""
     disk_hours: float | None = 6.0
-    """Until the session's disk is full at the present rate."""
+    """Until the session itself has filled its disk."""
     disk_free_gb: float | None = None
     cause_movies: int = 10
     """How many of the newest results are looked at for a common cause."""
@@ -58,7 +58,7 @@ class Measured:
     ready_per_hour: float | None = None
     free_bytes: int | None = None
     disk_full_in_h: float | None = None
-    """Infinite: nothing is being written."""
+    """By what the session writes. Infinite: it writes nothing."""
     named_causes: Sequence[str | None] = ()
     """Of the newest results, newest first; None: nothing stands out."""
     late_sidecars: int | None = 0
@@ -226,7 +226,7 @@ class AlertRules:
             "disk-hours",
             "warning",
             "disk",
-            f"the session's disk is full in {hours:.1f} h at this rate",
+            f"this session fills its disk in {hours:.1f} h at the rate of its last hour",
             "free space, or move finished sessions away; at store.min_free_disk_gb no new movie is started",
         )
         return hours < limit, hours > _CLEAR_DISK_HOURS * limit, found

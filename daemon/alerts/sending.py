@@ -52,6 +52,8 @@ class Message:
     alerts: tuple[OpenAlert, ...]
     attempts: int
     """Before this one."""
+    verdict: str = ""
+    """On the session as it is when this is sent; empty: none yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,12 @@ def subject_line(message: Message, session_name: str) -> str:
     return (line if len(line) <= room else line[: room - 3] + "...") + more
 
 
+def body_lines(message: Message) -> list[str]:
+    """The verdict on the session first, then what is told."""
+    verdict = [f"The session now: {_plain(message.verdict)}"] if message.verdict else []
+    return [*verdict, *lines_of(message.alerts)]
+
+
 def lines_of(alerts: Sequence[OpenAlert]) -> list[str]:
     """Two lines an alert at most: when and what, then the remedy."""
     lines = []
@@ -65,7 +71,7 @@ def as_mail(
         f"see it: frazil tui --session {_plain(session_dir)} (k acknowledges)",
         f"or: frazil alerts {_plain(session_dir)} --acknowledge all",
     ]
-    mail.set_content("\n".join([*lines_of(message.alerts), *footer]) + "\n")
+    mail.set_content("\n".join([*body_lines(message), *footer]) + "\n")
     return mail
 
 
@@ -78,7 +84,7 @@ def as_json(message: Message, *, shape: str, session_name: str) -> dict[str, Any
     """
     worst = message.alerts[0].severity  # one message is about one severity
     title = subject_line(message, session_name)
-    body = "\n".join(lines_of(message.alerts))
+    body = "\n".join(body_lines(message))
     match shape:
         case "slack":
             text = _slack(_fit(body, _SLACK_TEXT, lambda text: len(_slack(text))))
@@ -98,7 +104,7 @@ def as_json(message: Message, *, shape: str, session_name: str) -> dict[str, Any
             }
         case "teams":
             head = {"type": "TextBlock", "text": title, "weight": "Bolder", "wrap": True, "color": _TEAMS_COLORS[worst]}
-            lines = _teams_blocks(lines_of(message.alerts), _TEAMS_BYTES - 2 * _json_size(title) - 1000)
+            lines = _teams_blocks(body_lines(message), _TEAMS_BYTES - 2 * _json_size(title) - 1000)
             card = {
                 "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
                 "type": "AdaptiveCard",

@@ -31,8 +31,8 @@ class AnalysisSummary:
     """What the screen shows of prior, map and grid."""
 
     prior_version: int
-    map_resolution_angstrom: float | None
     particle_count: int | None
+    """That were given to the map by now."""
     grid: GridSummary = field(default_factory=GridSummary)
 
 
@@ -170,8 +170,7 @@ class AnalysisCoordinator:
 
     def summary(self) -> AnalysisSummary:
         """For the screen."""
-        resolution, particles = self._map.resolution_angstrom, self._map.particle_count
-        return AnalysisSummary(self._prior.newest_version, resolution, particles, self._grid.summary)
+        return AnalysisSummary(self._prior.newest_version, self._map.particle_count, self._grid.summary)
 
     def close(self) -> None:
         """Leave; what is under way is done again at the next start."""

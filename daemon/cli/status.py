@@ -38,6 +38,8 @@ def status(
 def status_text(state: LiveState) -> str:
     """One fact a line; what is not known is left out."""
     lines = [f"{state.session_name}: {state.status}" + (f" ({state.message})" if state.message else "")]
+    if state.verdict.line:
+        lines.append(f"verdict     {state.verdict.sentence}")
     if state.gate.blocking:
         lines.append(f"BLOCKED by the gain gate: {state.gate.evidence}. {state.gate.remedy}")
     settings = [
@@ -59,16 +61,38 @@ def status_text(state: LiveState) -> str:
     if state.redo_stage:
         lines.append(f"redoing     {state.redo_done} of {state.redo_total} ({redo_word(state.redo_stage)}) beside them")
     if state.free_disk_bytes is not None:
-        until = "" if state.disk_full_in_h is None else f", full in {state.disk_full_in_h:.1f} h at this rate"
-        lines.append(f"disk        {state.free_disk_bytes / 1e9:.1f} GB left{until}")
+        lines.append(f"disk        {state.free_disk_bytes / 1e9:.1f} GB left{disk_words(state)}")
     lines.extend(_worker(worker) for worker in state.workers)
     if state.particle_count is not None:
         lines.append(f"particles   {state.particle_count}")
     if state.map_resolution_angstrom is not None:
-        lines.append(f"map         {state.map_resolution_angstrom:.2f} A")
+        lines.append(f"map         {map_sentence(state)}")
     if state.alerts_open:
         lines.append(f"alerts      {state.alerts_open} open: {state.newest_alert or ''}")
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+
+
+def disk_words(state: LiveState) -> str:
+    """`, full in 33.3 h by this session (session writes 220 GB/h, disk shrinks 270 GB/h)`; what is not known is left
+    out."""
+    until = "" if state.disk_full_in_h is None else f", full in {state.disk_full_in_h:.1f} h by this session"
+    own, shrinks = state.written_bytes_per_s, state.disk_shrinks_bytes_per_s
+    rates = [
+        f"{words} {rate * 3600 / 1e9:.1f} GB/h"
+        for words, rate in (("session writes", own), ("disk shrinks", shrinks))
+        if rate is not None
+    ]
+    return f"{until} ({', '.join(rates)})" if rates else until
+
+
+def map_sentence(state: LiveState) -> str:
+    """The resolution with its own particles and round, where the map started and what limits it."""
+    limit = " or better, at the pixels' limit," if state.map_at_pixel_limit else ""
+    started = f", started from {state.map_start}" if state.map_start else ""
+    return (
+        f"{state.map_resolution_angstrom:.2f} A{limit} of {state.map_particle_count} particles, "
+        f"round {state.map_round}{started}"
+    )
 
 
 def redo_word(stage: str) -> str:

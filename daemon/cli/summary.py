@@ -61,6 +61,7 @@ def summary(
             raw_is_there=live
             or raw is None
             or os.path.isdir(raw),  # a running daemon may see another machine's folders
+            verdict=reader.verdict() if isinstance(reader, LiveReader) else None,
         )
         causes_svg = ""
         if html is not None:

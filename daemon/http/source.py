@@ -91,7 +91,8 @@ class DaemonSource:
     def summary(self) -> bytes:
         def make(daemon: Client) -> bytes:
             now_utc_us = time.time_ns() // 1000
-            found = summarise(LiveReader(daemon), self._session_dir, now_utc_us=now_utc_us, live=True)
+            reader = LiveReader(daemon)
+            found = summarise(reader, self._session_dir, now_utc_us=now_utc_us, live=True, verdict=reader.verdict())
             return to_json(found).encode()
 
         return self._answers.get("summary", _SUMMARY_S, lambda: self._line.ask(make))

@@ -16,28 +16,28 @@ Evidence = Mapping[str, Any]
 
 TITLES: Mapping[str, str] = {
     "hyperscore": "HyperScore",
-    "value": "V, the whole in one number",
-    "logic": "what must hold",
-    "reproducibility": "does it come again",
-    "meta": "can the verdicts be believed",
-    "feasibility": "is the goal within reach",
-    "sandbox": "robust against the instrument's errors",
-    "temper": "how far the prior may move",
-    "novelty": "new against known structures",
-    "impact": "citations to come",
+    "value": "V",
+    "logic": "consistency",
+    "reproducibility": "reproducibility",
+    "meta": "self-check",
+    "feasibility": "goal in reach",
+    "sandbox": "robustness",
+    "temper": "learning pace",
+    "novelty": "novelty",
+    "impact": "citations",
 }
-"""What a person reads for an evaluator, in the order in which they are told. By name, so that telling them needs
-none of what judging needs (a test compares these with the panel's)."""
+"""What a person reads for an evaluator, in the order in which they are told: the words of the screen. By name,
+so that telling them needs none of what judging needs (a test compares these with the panel's)."""
 SCALES: Mapping[str, str] = {
     "hyperscore": "100 is worst, 111 has every term at its best; above that only with citations to come, at most 200",
-    "value": "0 is worst, 1 has every term at its best; citations to come can lift it higher",
-    "logic": "100 % is best: all that must hold is proved",
-    "reproducibility": "100 % is best: all comes again",
-    "meta": "100 % is best: nothing speaks against the verdicts",
+    "value": "the whole in one number: 0 is worst, 1 has every term at its best; citations to come can lift it higher",
+    "logic": "of what must hold; 100 % is best: all of it is proved",
+    "reproducibility": "half-sets, second runs, costs; 100 % is best: all comes out the same",
+    "meta": "whether the verdicts can be believed; 100 % is best: nothing speaks against them",
     "feasibility": "up to 1 it is within reach",
-    "sandbox": "100 % is best: every result stands",
-    "temper": "1: new evidence counts in full; 0: it is not believed at all",
-    "novelty": "0 %: known, 100 %: like nothing known; neither is better",
+    "sandbox": "against the instrument's errors; 100 % is best: every result stands",
+    "temper": "how much new movies teach; 1: new evidence counts in full; 0: it is not believed at all",
+    "novelty": "against known structures; 0 %: known, 100 %: like nothing known; neither is better",
     "impact": "the median of what is foretold for five years; there is no best",
 }
 """Which value is good, for a person who has never seen the evaluator."""

@@ -17,6 +17,7 @@ from frazil.daemon.report.why import (
     SessionWhy,
     ShareKnown,
 )
+from frazil.daemon.store.session_names import session_title
 from frazil.models.causal.information import no_advice
 from frazil.models.causal.prediction_record import SPEAKS_AGAINST
 
@@ -63,17 +64,18 @@ def _movie(found: MovieWhy) -> Iterator[str]:
     yield ""
     yield "Loss of ln SSNR by cause, with 95 % credible intervals"
     yield from _losses(found.losses, found.total_ln_ssnr)
-    yield f"  by version {found.prior_version} of the causal prior"
+    yield f"  by version {found.prior_version} of what the session has taught"
     yield from (f"  {note}" for note in found.notes)
 
 
 def _session(found: SessionWhy, *, how: bool) -> Iterator[str]:
     if not found.losses:
-        yield f"Session {found.name}: no movie has been attributed yet"
+        yield f"{session_title(found.name)}: no movie has been attributed yet"
         return
-    yield f"Session {found.name}: mean loss of ln SSNR of the last {found.movies} movies, with 95 % credible intervals"
+    last = f"the last {found.movies} movies"
+    yield f"{session_title(found.name)}: mean loss of ln SSNR of {last}, with 95 % credible intervals"
     yield from _losses(found.losses, found.total_ln_ssnr)
-    yield f"  by version {found.losses_prior_version} of the causal prior" + (
+    yield f"  by version {found.losses_prior_version} of what the session has taught" + (
         f" or newer (the newest is {found.prior_version})" if found.losses_prior_version != found.prior_version else ""
     )
     yield from (f"  {said.note} ({said.movies} movies)" for said in found.notes)
@@ -150,7 +152,12 @@ def _told(share: ShareKnown) -> str:
     told = f"{share.loss_ln_ssnr:.2f} +- {share.sd:.2f}"
     if share.first_sd is None or share.told_nats is None:
         return told
-    return f"{told}   sd {share.first_sd:.2f} -> {share.sd:.2f}, {share.told_nats:.1f} nats told"
+    return f"{told}   sd {share.first_sd:.2f} -> {share.sd:.2f}, {_learnt(share.told_nats)} from this session"
+
+
+def _learnt(told_nats: float) -> str:
+    """How much a session has told, in words (`models/causal/information` has the measure)."""
+    return "nothing" if told_nats < 0.1 else "a little" if told_nats < 0.5 else "much"
 
 
 def _losses(losses: tuple[CauseLoss, ...], total: tuple[float, ...]) -> Iterator[str]:

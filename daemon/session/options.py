@@ -9,6 +9,7 @@ from pathlib import Path
 from frazil.config.loading import settings_to_yaml
 from frazil.config.settings import Settings
 from frazil.daemon.store.rows import SessionRow
+from frazil.daemon.store.session_names import session_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,10 @@ class ExitReport:
 def session_row(options: DaemonOptions, created_utc_us: int) -> SessionRow:
     """What the session's row says of the settings in force. `created_utc_us` counts for a new session only."""
     settings = options.settings
-    microscope, name = settings.microscope, options.session_dir.resolve().name
+    microscope = settings.microscope
     return SessionRow(
-        session_id=name,
-        name=name,
+        session_id=options.session_dir.resolve().name,
+        name=session_name(options.session_dir),
         raw_root=str(options.raw_root.resolve()),
         created_utc_us=created_utc_us,
         settings_yaml=settings_to_yaml(settings),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +14,8 @@ from frazil.config.errors import QueryError
 from frazil.daemon.analysis.coordinator import AnalysisSummary
 from frazil.daemon.session.options import DaemonOptions
 from frazil.daemon.session.registry import NO_REDO, RedoSummary
+from frazil.daemon.status.disk_use import DiskMeter
+from frazil.daemon.status.verdict_board import VerdictBoard
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar
@@ -21,11 +23,6 @@ from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 
 _Row = dict[str, Scalar]
 _log = logging.getLogger(__name__)
-_WINDOW_S = 600.0
-"""Disk use is averaged over ten minutes: movies come in bursts."""
-_LEAST_WRITTEN_BYTES_PER_S = 1e5
-"""What logs and the database's own upkeep write is no session that fills a disk."""
-_BYTES_PER_GB = 1 << 30
 _TOLD_ALERTS = 3
 _RECENT_MOVIES = 25
 
@@ -41,13 +38,15 @@ class LiveStateBuilder:
         self._utc_us, self._clock = utc_us, clock
         self._started_utc_us = utc_us()
         self._sequence = 0
-        self._free: deque[tuple[float, int]] = deque()
+        self._disk = DiskMeter(store, options.session_dir, options.raw_root, free_bytes=free_bytes)
+        self._verdict = VerdictBoard(store, options.settings)
         self.last_movie_id: str | None = None
         self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
 
     def use(self, options: DaemonOptions) -> None:
         """From now on: the settings have changed."""
         self._options = options
+        self._verdict.use(options.settings)
 
     def build(
         self,
@@ -58,6 +57,7 @@ class LiveStateBuilder:
         queue_depth: int,
         analysis: AnalysisSummary | None,
         redo: RedoSummary = NO_REDO,
+        message: str = "",
     ) -> LiveState:
         """Ask the store and make the next state. When the store or the disk does not answer (a query that ran too long
         on a busy machine), the numbers stay as they were: a screen must never end a night's run."""
@@ -67,7 +67,7 @@ class LiveStateBuilder:
         except (QueryError, OSError) as error:
             _log.warning("the screen shows older numbers: %s", error)
             state = self.newest
-        self.newest = msgspec.structs.replace(
+        state = msgspec.structs.replace(
             state,
             sequence=self._sequence,
             utc_us=self._utc_us(),
@@ -78,7 +78,14 @@ class LiveStateBuilder:
             redo_stage=redo.stage,
             redo_done=redo.done,
             redo_total=redo.total,
+            message=message,
         )
+        try:
+            verdict = self._verdict.judge(state)
+        except QueryError as error:
+            _log.warning("the verdict is as it was: %s", error)
+            verdict = self.newest.verdict
+        self.newest = msgspec.structs.replace(state, verdict=verdict)
         return self.newest
 
     def _from_store(self, analysis: AnalysisSummary | None) -> LiveState:
@@ -93,8 +100,7 @@ class LiveStateBuilder:
         errors_first = sorted(urgent, key=lambda alert: alert["severity"] != "error")
         error_openings = (_int(alert["opened_utc_us"]) or 0 for alert in urgent if alert["severity"] == "error")
         counts = {str(row["state"]): int(row["movies"] or 0) for row in self._store.named("counts_by_state").as_dicts()}
-        free, written_per_s = self._disk()
-        floor = settings.store.min_free_disk_gb * _BYTES_PER_GB
+        disk = self._disk.look(self._clock(), self._utc_us(), floor_gb=settings.store.min_free_disk_gb)
         return LiveState(
             daemon_started_utc_us=self._started_utc_us,
             session_name=str(session.get("name", "")),
@@ -112,9 +118,10 @@ class LiveStateBuilder:
             last_found_utc_us=_int(span.get("last_found_utc_us")),
             lag_p50_s=_float(lag.get("p50_s")),
             lag_p95_s=_float(lag.get("p95_s")),
-            free_disk_bytes=free,
-            written_bytes_per_s=written_per_s,
-            disk_full_in_h=max(0.0, free - floor) / written_per_s / 3600 if written_per_s else None,
+            free_disk_bytes=disk.free_bytes,
+            written_bytes_per_s=disk.session_bytes_per_s,
+            disk_full_in_h=disk.full_in_h,
+            disk_shrinks_bytes_per_s=disk.shrinks_bytes_per_s,
             last_movie_id=self.last_movie_id,
             alerts_open=len(urgent),
             newest_alert=str(urgent[0]["text"]) if urgent else None,
@@ -124,8 +131,8 @@ class LiveStateBuilder:
             recent_kept=_int(recent.get("kept")) or 0,
             recent_total=_int(recent.get("finished")) or 0,
             prior_version=None if analysis is None else analysis.prior_version,
-            map_resolution_angstrom=None if analysis is None else analysis.map_resolution_angstrom,
             particle_count=None if analysis is None else analysis.particle_count,
+            **_map(self._one("newest_map"), settings.particles.initial_map),
             **_grid(analysis),
         )
 
@@ -144,17 +151,23 @@ class LiveStateBuilder:
         rows = self._store.named(name, params).as_dicts()
         return rows[0] if rows else {}
 
-    def _disk(self) -> tuple[int, float | None]:
-        """Free bytes, and how fast they become fewer (0: not so that it matters; None: not known yet)."""
-        now, free = self._clock(), shutil.disk_usage(self._options.session_dir).free
-        self._free.append((now, free))
-        while len(self._free) > 2 and self._free[0][0] < now - _WINDOW_S:
-            self._free.popleft()
-        first_s, first_free = self._free[0]
-        if now - first_s < 10.0:
-            return free, None
-        rate = (first_free - free) / (now - first_s)
-        return free, rate if rate >= _LEAST_WRITTEN_BYTES_PER_S else 0.0
+
+def free_bytes(folder: Path) -> int:
+    """Of the disk that a folder lies on. Raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
+def _map(newest: _Row, initial_map: str | None) -> dict[str, Any]:
+    """The newest round by the fields of the state; a resolution never goes without its own particles."""
+    if not newest or newest["map_path"] is None:
+        return {}
+    return {
+        "map_resolution_angstrom": _float(newest["resolution_0143_angstrom"]),
+        "map_round": _int(newest["round"]),
+        "map_particle_count": _int(newest["particle_count"]),
+        "map_start": "" if initial_map is None else Path(initial_map).name,
+        "map_at_pixel_limit": bool(newest["at_pixel_limit"]),
+    }
 
 
 def _grid(analysis: AnalysisSummary | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from frazil.daemon.store import engine, sql_guard
 from frazil.daemon.store.lock import ReadersLock
 from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.table import Scalar, Table
+from frazil.daemon.transport.messages import VerdictState
 
 
 class SessionReader(Protocol):
@@ -104,6 +105,10 @@ class LiveReader:
         """One of `queries.NAMED`."""
         rows = self._daemon.named(name, **(params or {}))
         return Table(rows.columns, rows.rows, rows.truncated, rows.total)
+
+    def verdict(self) -> VerdictState:
+        """The daemon's on the session as it is now."""
+        return self._daemon.snapshot().verdict
 
 
 @contextmanager

@@ -184,6 +184,21 @@ class GateState(msgspec.Struct, frozen=True):
     """The flags to set."""
 
 
+class VerdictState(msgspec.Struct, frozen=True):
+    """Go on, change something, or stop (docs/verdict.md)."""
+
+    word: str = ""
+    """go on, change, stop, too early to say, paused, starting, ended, finished; empty: an earlier daemon's."""
+    line: str = ""
+    """At most 60 characters, the word in front."""
+    sentence: str = ""
+    """The same with what to do and what else is the matter."""
+    reasons: tuple[str, ...] = ()
+    """Lines of all that is the matter, the worst first; the first is `line`."""
+    rule: str = ""
+    """Name of the rule that speaks; empty: nothing is the matter."""
+
+
 class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type"):
     """All that the glance at the screen needs; published about once a second. None: not known (yet)."""
 
@@ -221,9 +236,11 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     """Since the daemon started or the settings changed."""
     free_disk_bytes: int | None = None
     written_bytes_per_s: float | None = None
-    """0: nothing to speak of; None: not known yet."""
+    """By this session, mean of the last hour; 0: nothing; None: not known yet."""
     disk_full_in_h: float | None = None
-    """At the present rate; None: nothing is being written, or the rate is not known yet."""
+    """By what this session writes; None: it writes nothing, or that is not known yet."""
+    disk_shrinks_bytes_per_s: float | None = None
+    """Whoever writes, mean of the last hour; negative: it grows. None: not known yet."""
     workers: tuple[WorkerState, ...] = ()
     gate: GateState = GateState()
     last_movie_id: str | None = None
@@ -240,7 +257,16 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     recent_total: int = 0
     prior_version: int | None = None
     map_resolution_angstrom: float | None = None
+    """Of the newest round, FSC 0.143. What follows is of the same round."""
+    map_round: int | None = None
+    map_particle_count: int | None = None
+    map_start: str = ""
+    """Name of the file that the map was started from; empty: from the particles alone."""
+    map_at_pixel_limit: bool = False
+    """It ends where its pixels do."""
     particle_count: int | None = None
+    """That were given to the map by now; those of a later round, too."""
+    verdict: VerdictState = VerdictState()
     next_line: str = ""
     """Where to shoot next, in a line; empty: no grid is known."""
     next_round: int | None = None

@@ -137,7 +137,7 @@ def _no_advice(shares: Sequence[Row]) -> str:
 
 def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
     if not shares:
-        return Text("no version of the prior has been made yet", GRAY)
+        return Text("nothing has been learnt from this session yet", GRAY)
     known = [row for row in shares if row.get("converged")]
     text = Text.assemble(
         ("✓ " if len(known) == len(shares) else "… ", GREEN if len(known) == len(shares) else ORANGE),
@@ -149,7 +149,7 @@ def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
             if row.get("held") in SPEAKS_AGAINST:
                 text.append(f"\n  {clean(row.get('unseen'))}", GRAY)
     if prior is not None:
-        text.append(f"\nprior v{prior.get('version')} from {prior.get('movie_count')} movies", GRAY)
+        text.append(f"\nlearnt from {prior.get('movie_count')} movies", GRAY)
     return text
 
 

@@ -68,7 +68,7 @@ class MapScreen(ModeScreen):
         self._show_pictures(None, with_classes=False)
 
     def about(self, state: LiveState) -> tuple[object, ...]:
-        return (state.map_resolution_angstrom,)
+        return (state.map_round, state.map_resolution_angstrom)
 
     def refresh_body(self, state: LiveState) -> None:
         self._fetch()

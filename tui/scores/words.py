@@ -20,14 +20,14 @@ from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, VERMILION, Look
 WORDS: dict[str, str] = {
     "hyperscore": "HyperScore",
     "value": "V",
-    "logic": "logic",
+    "logic": "consistency",
     "novelty": "novelty",
-    "impact": "impact",
+    "impact": "citations",
     "reproducibility": "reproducibility",
-    "meta": "meta",
-    "temper": "prior's pace",
+    "meta": "self-check",
+    "temper": "learning pace",
     "sandbox": "robustness",
-    "feasibility": "feasibility",
+    "feasibility": "goal in reach",
 }
 """What a person reads for an evaluator, in the order of the list: the sum first, then its terms."""
 MEANS: dict[str, str] = {
@@ -36,9 +36,9 @@ MEANS: dict[str, str] = {
     "logic": "the share of what must hold that was proved from the session's numbers; 1 is best",
     "novelty": "how far the map is from what is known: 0 known, 1 like nothing known; neither is better",
     "impact": "how often the structure may be cited",
-    "reproducibility": "whether what was found comes again: half-sets, even and odd frames, reruns, cost; 1 is best",
+    "reproducibility": "whether what was found comes out the same: half-sets, even and odd frames, reruns, cost",
     "meta": "how far the other verdicts can be believed: contradictions, steadiness, calibration, drift; 1 is best",
-    "temper": "how far this round's evidence moves the causal prior; 1: it counts in full",
+    "temper": "how much this round's movies teach of the causes of loss; 1: they count in full",
     "sandbox": "the share of results that stand when run again with the instrument off by its errors; 1 is best",
     "feasibility": "what the goal needs over what is left, of the scarcest; below 1 it is within reach (no term of V)",
 }

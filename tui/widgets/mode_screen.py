@@ -21,6 +21,7 @@ from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
 from frazil.tui.widgets.session_app import SessionApp
 from frazil.tui.widgets.session_header import SessionHeader
+from frazil.tui.widgets.verdict_line import VerdictLine
 from frazil.tui.words.formatting import clean
 
 T = TypeVar("T")
@@ -148,6 +149,7 @@ class ModeScreen(Screen[object]):
         """A new state is here, about once a second; `came_back`: the daemon was gone before, or has been restarted."""
 
     def compose(self) -> ComposeResult:
+        yield VerdictLine(id="verdict")
         yield SessionHeader(id="header")
         yield GoneBanner(id="gone")
         yield GateBanner(id="gate")
@@ -187,6 +189,7 @@ class ModeScreen(Screen[object]):
         self.query_one(GoneBanner).show_back()
         if came_back and self.in_front:
             self.notify("the daemon has been restarted" if restarted else "the daemon is back")
+        self.query_one(VerdictLine).show_state(state)
         self.query_one(SessionHeader).show_state(state)
         self.query_one(GateBanner).show_gate(state.gate)
         self.query_one(AlertsLine).show_state(state)

@@ -78,7 +78,7 @@ class AlertsLine(Static):
         alerts = state.urgent_alerts or (state.newest_alert or "",)
         if self.app.size.height < _TALL:
             alerts = alerts[:1]
-        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} "
+        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''}: "
         key = "  k: acknowledge"
         room = max(LEAST_CELLS, self.size.width - 2 - len(begin) - len(key))
         lines = []

@@ -1,4 +1,4 @@
-"""The lines at the top: what is running, how fast, how late, how long the disk lasts, how good the last movies were."""
+"""The lines below the verdict: what is running, how fast and late, how long the disk lasts, movies, the map."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from textual.widget import Widget
 
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
-from frazil.tui.words.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_STATES, VERMILION, WHITE, Look
+from frazil.tui.words.palette import BLUE, GRAY, MOVIE_STATES, SESSION_STATES, WHITE, Look
 
-_DISK_WARNING_H = 12.0
-_KEPT_WARNING = 0.75
-_BEHIND = 1.2
-"""Found over ready per hour: from here on movies pile up."""
-_FEWEST_JUDGED = 4
-"""One rejected movie is no trend."""
+_LEAST_BYTES_PER_S = 3e4
+"""A tenth of a GB an hour: what logs and others' small things write is not worth a word."""
 _IDLE_S, _IDLE_GAPS = 120.0, 4.0
 _SHORT_BELOW = 100
 _MATTERS_MOST = ("ready", "rejected", "failed", "quarantined", "processing", "queued")
@@ -26,7 +22,7 @@ def header_lines(state: LiveState, width: int) -> list[Text]:
     return [
         _fitted([_title(state, short), *_instrument(state, short)], width, end=clock(state.utc_us)),
         _fitted(_flow(state, short), width),
-        _fitted([*_counts(state, short), *_science(state)], width),
+        _fitted([*_counts(state, short), *_science(state, short)], width),
     ]
 
 
@@ -49,39 +45,45 @@ def _instrument(state: LiveState, short: bool) -> list[Text]:
 
 
 def _flow(state: LiveState, short: bool) -> list[Text]:
-    # Nothing is too slow, too late or too bad before there is something to measure it by.
-    judged = state.recent_total > 0
-    found_per_hour, ready_per_hour = state.found_per_hour or 0.0, state.ready_per_hour
-    behind = judged and ready_per_hour is not None and found_per_hour > _BEHIND * ready_per_hour
-    disk_short = judged and state.disk_full_in_h is not None and state.disk_full_in_h < _DISK_WARNING_H
-    kept = state.recent_kept / state.recent_total if state.recent_total else 1.0
-    few = state.recent_total >= _FEWEST_JUDGED and kept < _KEPT_WARNING
+    """Numbers alone: whether they are good is the verdict's to say."""
+    judged = state.recent_total > 0  # before that nothing is late
     found, ready = number(state.found_per_hour, 0), number(state.ready_per_hour, 0)
     idle_s = _idle_s(state)
     if short:
-        verdict = f"kept {state.recent_kept}/{state.recent_total}" if judged else "none finished yet"
+        kept = f"kept {state.recent_kept}/{state.recent_total}" if judged else "none finished yet"
         rate = f"found {found} ready {ready}/h" if idle_s is None else f"… idle {duration(idle_s)}"
         lag = f"lag {duration(state.lag_p50_s)}/{duration(state.lag_p95_s)}"
     else:
-        verdict = f"last {state.recent_total}: {state.recent_kept} kept" if judged else "nothing finished yet"
+        kept = f"last {state.recent_total}: {state.recent_kept} kept" if judged else "nothing finished yet"
         rate = f"found {found}/h ready {ready}/h"
         if idle_s is not None:
             rate = f"… nothing new for {duration(idle_s)}, before that {rate}"
         lag = f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"
-    verdict = f"{'! ' if few else '✓ ' if judged else '… '}{verdict}"
+    parts = [
+        kept,
+        rate if judged or state.found_per_hour else "",
+        lag if judged else "",
+        f"queue {state.queue_depth}" if state.queue_depth or not short else "",
+        _disk(state, short),
+        _redoing(state),
+    ]
+    return [Text(part) for part in parts]
+
+
+def _disk(state: LiveState, short: bool) -> str:
+    """What is left of it and how long the session itself takes to fill it; what others write stands beside it."""
     disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
     if state.disk_full_in_h is not None:
         disk += f", {duration(state.disk_full_in_h * 3600)}"
-    parts = [
-        Text(verdict, ORANGE if few else GREEN if judged else GRAY),
-        Text(rate if judged or state.found_per_hour else ""),
-        Text(_warn(behind) + lag if judged else "", ORANGE if behind else ""),
-        Text(_warn(disk_short) + disk, VERMILION if disk_short else ""),
-        Text(f"queue {state.queue_depth}"),
-        Text(_redoing(state)),
-        Text(f"writing {size(state.written_bytes_per_s)}/s" if state.written_bytes_per_s else "", GRAY),
+    if short:
+        return disk
+    own, shrinks = state.written_bytes_per_s, state.disk_shrinks_bytes_per_s
+    rates = [
+        f"{words} {size(rate * 3600)}/h"
+        for words, rate in (("session writes", own), ("disk shrinks", shrinks))
+        if rate is not None and rate >= _LEAST_BYTES_PER_S
     ]
-    return sorted(parts, key=lambda part: not part.plain.startswith("! "))  # what warns is never left out
+    return f"{disk} ({', '.join(rates)})" if rates else disk
 
 
 def _idle_s(state: LiveState) -> float | None:
@@ -100,10 +102,6 @@ def _redoing(state: LiveState) -> str:
     return f"redoing {state.redo_done} of {state.redo_total} ({what})"
 
 
-def _warn(needed: bool) -> str:
-    return "! " if needed else ""
-
-
 def _counts(state: LiveState, short: bool) -> list[Text]:
     total = sum(number_of for name, number_of in state.counts.items() if name != "outdated")
     if not total:
@@ -119,17 +117,29 @@ def _counts(state: LiveState, short: bool) -> list[Text]:
     return parts
 
 
-def _science(state: LiveState) -> list[Text]:
+def _science(state: LiveState, short: bool) -> list[Text]:
     parts = []
-    if state.particle_count:
-        parts.append(Text(f"{count(state.particle_count)} particles"))
     if state.map_resolution_angstrom is not None:
-        parts.append(Text(f"map {number(state.map_resolution_angstrom, 2)} Å"))
-    if state.prior_version is not None:
-        parts.append(Text(f"prior v{state.prior_version}", GRAY))
+        parts.append(Text(_map(state, short)))
+    elif state.particle_count:
+        parts.append(Text(f"{count(state.particle_count)} particles"))
     if state.message:
         parts.append(Text(clean(state.message), GRAY))
     return parts
+
+
+def _map(state: LiveState, short: bool) -> str:
+    """The resolution with its own particles and round, where the map started and what limits it."""
+    limit = "≤ " if state.map_at_pixel_limit else ""
+    text = f"map {limit}{number(state.map_resolution_angstrom, 2)} Å"
+    if state.map_particle_count is None:
+        return text
+    text += f" of {count(state.map_particle_count)} particles, round {state.map_round}"
+    if short:
+        return text
+    notes = ["at the pixels' limit"] if state.map_at_pixel_limit else []
+    notes += [f"started from {clean(state.map_start)}"] if state.map_start else []
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _fitted(parts: list[Text], width: int, end: str = "") -> Text:

@@ -65,7 +65,6 @@ class RunningReconstruction:
         self._round_due = False
         self._recorded_movie_count = 0
         self.particle_count: int | None = None
-        self.resolution_angstrom: float | None = None
         for sequence in registry.open_sequences:
             self._queue.begins(sequence)
         ended = set(registry.ended_sequences)
@@ -358,7 +357,7 @@ class RunningReconstruction:
         except FrazilError as error:
             self._alert("warning", f"the map's round after {done.movie_count} movies is not in the store: {error}")
         self._round_due = self._unrecorded = False
-        self.particle_count, self.resolution_angstrom = done.particle_count, done.resolution_0143_angstrom
+        self.particle_count = done.particle_count
 
     # --- the store -------------------------------------------------------------------------------------------------
 
@@ -384,8 +383,7 @@ class RunningReconstruction:
     def _recall_last_round(self) -> None:
         rows = self._store.named("reconstructions").as_dicts()
         if rows:
-            value, count = rows[-1].get("resolution_0143_angstrom"), rows[-1].get("movie_count")
-            self.resolution_angstrom = float(value) if isinstance(value, int | float) else None
+            count = rows[-1].get("movie_count")
             self._recorded_movie_count = int(count) if isinstance(count, int | float) else 0
 
     def _alert(self, severity: str, text: str, remedy: str | None = None) -> None:

@@ -14,8 +14,10 @@ from typing import TypedDict
 from scipy.stats import mannwhitneyu
 
 from frazil.config.errors import SettingsError
+from frazil.config.loading import settings_of
 from frazil.config.safe_yaml import parse_yaml_mapping
-from frazil.daemon.report import score_sentences
+from frazil.config.settings import VerdictSettings
+from frazil.daemon.report import score_sentences, verdict_seen
 from frazil.daemon.report.summary import extras
 from frazil.daemon.report.summary.advice import advice
 from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
@@ -35,11 +37,12 @@ from frazil.daemon.report.summary.records import (
     Verdict,
 )
 from frazil.daemon.report.why import changes, named_counts
-from frazil.daemon.store.movie_states import FINISHED, KEPT
+from frazil.daemon.store.movie_states import FINISHED, KEPT, WAITING
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.session_names import session_name
 from frazil.daemon.store.writes.causal_writes import ADVISER
-from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
+from frazil.daemon.transport.messages import MAP_BEGUN_ANEW, VerdictState
 from frazil.models.causal.factors import NOT_OF_THE_SESSION
 from frazil.models.map_round import as_values, record_from_row
 from frazil.models.records import MovieState
@@ -57,6 +60,7 @@ METRICS: tuple[tuple[str, str, str, bool], ...] = (
     ("motion_total_angstrom", "motion, whole", "A", True),
     ("motion_early_angstrom", "motion, first 4 e/A2", "A", True),
     ("ice_ring_density", "ice rings", "", True),
+    ("ice_nm", "ice", "nm", True),
     ("relative_ice_thickness", "ice, -ln(transmission)", "", True),
     ("particle_count", "particles a movie", "", False),
 )
@@ -64,17 +68,25 @@ METRICS: tuple[tuple[str, str, str, bool], ...] = (
 
 
 def summarise(
-    reader: SessionReader, session_dir: Path, *, now_utc_us: int, live: bool, raw_is_there: bool = True
+    reader: SessionReader,
+    session_dir: Path,
+    *,
+    now_utc_us: int,
+    live: bool,
+    raw_is_there: bool = True,
+    verdict: VerdictState | None = None,
 ) -> SessionSummary:
     """Everything worth telling of a session.
 
     `now_utc_us` ends the measured time of a live session; a finished one ends with its last movie.
     `raw_is_there`: whether the movies' folder is still where it was (`raw_folder` asks the disk).
+    `verdict`: the daemon's; None: it has said none, or no daemon has the session, and its end is judged here.
     Raises what the reader raises.
     """
     ask = Asker(reader)
     session = _session(ask)
     settings_yaml = str(session.get("settings_yaml") or "")
+    limits = _limits(settings_yaml)
     counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
     finished = sum(counts.get(state, 0) for state in FINISHED)
     span = ask.one("time_span")
@@ -83,7 +95,7 @@ def summarise(
     trend = _trend(ask)
     map_state = _map(ask, _initial_map(settings_yaml))
     summary = SessionSummary(
-        name=str(session.get("name") or session_dir.name),
+        name=session_name(session_dir, str(session.get("name") or "")),
         session_dir=str(session_dir),
         raw_root=str(session.get("raw_root") or ""),
         live=live,
@@ -120,9 +132,30 @@ def summarise(
         software=extras.software(ask),
         alert_days=extras.alert_days(ask),
         settings_yaml=settings_yaml,
+        verdict=verdict or (VerdictState() if live else _verdict_on_the_end(reader, limits, counts, map_state)),
+        thick_ice_nm=limits.ice_nm,
+        thick_ice_kept=integer(ask.one("kept_thick_ice", ice_nm=limits.ice_nm).get("movies")) or 0,
     )
     summary = advice(summary)
     return replace(summary, headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask))
+
+
+def _limits(settings_yaml: str) -> VerdictSettings:
+    """Of the session's settings; those that ship where an earlier frazil kept none."""
+    try:
+        return settings_of(settings_yaml).verdict if settings_yaml else VerdictSettings()
+    except SettingsError:
+        return VerdictSettings()
+
+
+def _verdict_on_the_end(
+    reader: SessionReader, limits: VerdictSettings, counts: Mapping[str, int], map_state: MapState | None
+) -> VerdictState:
+    """Of a session that no daemon has. Raises what the reader raises."""
+    resolution = None if map_state is None else map_state.resolution_0143_angstrom
+    waiting = sum(counts.get(state, 0) for state in WAITING)
+    of_map = "" if resolution is None else f"map {resolution:.1f} A"
+    return verdict_seen.verdict_on_the_end(reader, limits, waiting=waiting, map_words=of_map)
 
 
 def _session(ask: Asker) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from frazil.daemon.report import verdict_seen
 from frazil.daemon.report.experiments import experiment_lines, state_of
 from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
 from frazil.daemon.report.summary.records import (
@@ -106,6 +107,7 @@ def advised(ask: Asker) -> tuple[Advised, ...]:
             known_by=text(row["known_by"]),
             known_how=text(row["known_how"]),
             robustness_value=number(row["robustness_value"]),
+            surely_pays=(said := verdict_seen.advised(row)) is not None and said.net_low_ln_ssnr > 0.0,
         )
         for row in ask.rows("interventions", limit=_ALL_ADVICE)
         if row["who"] == ADVISER

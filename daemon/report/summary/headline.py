@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from frazil.daemon.report.action_words import action_of
 from frazil.daemon.report.summary.advice import (
     ASTIGMATISM_ANGSTROM,
@@ -10,12 +12,14 @@ from frazil.daemon.report.summary.advice import (
     KEPT_SHARE,
     is_worse,
 )
-from frazil.daemon.report.summary.records import SessionSummary
+from frazil.daemon.report.summary.records import MapState, SessionSummary
 from frazil.daemon.report.why import cause_words
 from frazil.models.causal.factors import CHANGEABLE
 
 _FEWEST_JUDGED = 8
 _GRADES = ("A good session", "A fair session", "A poor session")
+_RESERVED = "Nothing speaks against the session"
+"""Said instead of the first, where the map is no witness for it."""
 
 
 def headline(summary: SessionSummary) -> tuple[str, ...]:
@@ -31,6 +35,8 @@ def headline(summary: SessionSummary) -> tuple[str, ...]:
     if finished < _FEWEST_JUDGED:
         return (f"Too few movies to judge the session by: {known}.", _what_to_do(summary))
     grade = _GRADES[min(len(against), len(_GRADES) - 1)]
+    if not against and _map_is_no_witness(summary.map):
+        grade = _RESERVED
     because = f" ({'; '.join(against)})" if against else ""
     return (f"{grade}{because}: {known}.", _costs(summary))
 
@@ -39,13 +45,26 @@ def _known(summary: SessionSummary, finished: int) -> str:
     parts = [f"{summary.kept:,} of {finished:,} finished movies kept ({100 * summary.kept / finished:.0f} %)"]
     fit = next((metric for metric in summary.metrics if metric.name == "ctf_fit_angstrom"), None)
     if fit is not None:
-        parts.append(f"CTF fits to {fit.median:.1f} A in the median")
+        parts.append(f"CTF fits to {fit.median:.1f} A in the median of {fit.movies:,} movies")
     state = summary.map
     if state is not None and state.resolution_0143_angstrom is not None:
-        parts.append(
-            f"the running map is at {state.resolution_0143_angstrom:.2f} A from {state.particle_count:,} particles"
-        )
+        parts.append(_of_map(state))
     return ", ".join(parts)
+
+
+def _map_is_no_witness(state: MapState | None) -> bool:
+    """It was started from a known map, or ends where its pixels do: how fine it is says little of the movies."""
+    return state is not None and (state.initial_map is not None or state.at_pixel_limit)
+
+
+def _of_map(state: MapState) -> str:
+    """Its resolution with its own particles and round, its start and its limit."""
+    start = "" if state.initial_map is None else f", started from {Path(state.initial_map).name},"
+    limit = " or better, the limit of its pixels," if state.at_pixel_limit else ""
+    return (
+        f"the running map{start} is at {state.resolution_0143_angstrom:.2f} A{limit} from {state.particle_count:,} "
+        f"particles (round {state.round})"
+    )
 
 
 def _against(summary: SessionSummary) -> list[str]:
@@ -60,6 +79,9 @@ def _against(summary: SessionSummary) -> list[str]:
         said.append("the specimen drifts")
     if medians.get("astigmatism_angstrom", 0.0) > ASTIGMATISM_ANGSTROM:
         said.append("astigmatism is large")
+    if summary.thick_ice_kept:
+        many = "1 kept movie has" if summary.thick_ice_kept == 1 else f"{summary.thick_ice_kept:,} kept movies have"
+        said.append(f"{many} ice beyond {summary.thick_ice_nm:.0f} nm")
     worse = [metric.words for metric in summary.metrics if is_worse(metric)]
     if worse:
         said.append(f"it got worse: {', '.join(worse)}")
@@ -73,15 +95,18 @@ def _costs(summary: SessionSummary) -> str:
     if not lasting:
         return _what_to_do(summary)
     first = max(lasting, key=lambda loss: loss.loss_ln_ssnr)
-    error = "" if first.loss_sd is None else f" +- {first.loss_sd:.2f}"
-    return (
-        f"Of what can be changed {cause_words(first.factor)} costs most ({first.loss_ln_ssnr:.2f}{error} of ln SSNR "
-        f"between 10 and 4 A); {_uncapped(_what_to_do(summary))}"
-    )
+    return f"Of what can be changed {cause_words(first.factor)} costs most signal; {_uncapped(_what_to_do(summary))}"
 
 
 def _what_to_do(summary: SessionSummary) -> str:
-    first = summary.advice[0] if summary.advice else "wait for the first results"
+    """The first advice that is sure: one whose interval holds "no gain" is no headline."""
+    unsure = {one.sentence for one in summary.advised if not one.surely_pays}
+    sure = [sentence for sentence in summary.advice if sentence not in unsure]
+    if not sure:
+        return (
+            "What to do: go on; no change surely pays." if summary.advice else "What to do: wait for the first results."
+        )
+    first = sure[0]
     if first in summary.interventions:
         first = action_of(first)  # what it would gain is told where advice is listed
     return f"What to do: {first.rstrip('.')}."

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from frazil.daemon.report.why import Change, NamedCount
 from frazil.daemon.store.movie_states import KEPT, WAITING
+from frazil.daemon.transport.messages import VerdictState
 from frazil.models.map_round import MapRoundRecord
 from frazil.models.records import MovieState
+
+_RESOLVED_FSC = 0.143
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Advised:
     """`measured`, `adjusted` or `physics`; None: an earlier frazil's."""
     known_how: str | None = None
     robustness_value: float | None = None
+    surely_pays: bool = False
+    """The 95 % interval of its net gain does not hold "no gain"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +227,12 @@ class MapState(MapRoundRecord):
     """The file that it started from; None: from its particles alone."""
     begun_anew: str | None = None
     """When and why its rounds began again from 1, as a sentence; None: they did not."""
+
+    @property
+    def at_pixel_limit(self) -> bool:
+        """A curve that ends above its threshold says where the pixels end, not the map."""
+        resolution = self.resolution_0143_angstrom
+        return resolution is not None and bool(self.fsc) and self.fsc[-1] > _RESOLVED_FSC
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +388,12 @@ class SessionSummary:
     """What to do, most important first."""
     headline: tuple[str, ...] = ()
     """Two sentences: how good the session is; what costs it most and what to do."""
+    verdict: VerdictState = field(default_factory=VerdictState)
+    """As on the screen; of a session that is over, on all of it."""
+    thick_ice_nm: float | None = None
+    """From where on ice is thick (`verdict.ice_nm`)."""
+    thick_ice_kept: int = 0
+    """Kept movies whose ice is surely thicker."""
     last_hour_s: float | None = None
     """The length of what is called its last hour: a younger session is measured over its own age."""
     last_hour_found_per_hour: float | None = None

@@ -10,9 +10,12 @@ from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
+import msgspec
+
 from frazil.daemon.report.score_sentences import CONTRADICTION
 from frazil.daemon.report.summary.records import GridTold, MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.report.why import cause_words
+from frazil.daemon.store.session_names import session_title
 from frazil.daemon.store.table import json_value
 from frazil.models.interval_words import eighty
 
@@ -20,7 +23,6 @@ SUMMARY_MOVIE_BY_MOVIE = ("trend", "bands")
 """What the JSON leaves out unless it is asked for."""
 SUMMARY_COUNTS = ("total", "kept", "rejected", "waiting")
 """What the JSON has beside the record's own fields."""
-_RESOLVED_FSC = 0.143
 _TWO_SIDED_95 = 1.96
 _WIDTH = 118
 _STATES = (
@@ -54,6 +56,7 @@ def to_json(summary: SessionSummary, *, with_trend: bool = False) -> str:
     if not with_trend:
         for name in SUMMARY_MOVIE_BY_MOVIE:
             del record[name]
+    record["verdict"] = msgspec.to_builtins(summary.verdict)
     record |= {name: getattr(summary, name) for name in SUMMARY_COUNTS}
     return json.dumps(_finite(record), indent=2)
 
@@ -87,11 +90,14 @@ def raw_text(summary: SessionSummary) -> str:
 
 
 def _head(summary: SessionSummary) -> Iterator[str]:
-    yield f"Session {summary.name}" + (" (running)" if summary.live else "")
+    yield session_title(summary.name) + (" (running)" if summary.live else "")
     yield f"  {summary.session_dir}, {raw_text(summary)}"
     yield f"  {instrument_text(summary)}"
     yield f"  {utc_text(summary.first_utc_us)} to {utc_text(summary.last_utc_us)} UTC, {hours_text(summary.hours)}"
     yield ""
+    if summary.verdict.sentence:
+        yield from wrap(summary.verdict.sentence, width=_WIDTH)
+        yield ""
     for sentence in summary.headline:
         yield from wrap(sentence, width=_WIDTH)
     yield ""
@@ -251,9 +257,7 @@ def _verdicts(summary: SessionSummary) -> Iterator[str]:
 def map_sentences(state: MapState) -> Iterator[str]:
     """How far the map is resolved, and what causal weights make of it."""
     resolution = state.resolution_0143_angstrom
-    # A curve that ends above its threshold says where the pixels end, not the map.
-    at_end = resolution is not None and bool(state.fsc) and state.fsc[-1] > _RESOLVED_FSC
-    better = " or better, where the running map's pixels end" if at_end else ""
+    better = " or better, where the running map's pixels end" if state.at_pixel_limit else ""
     reached = "not resolved yet" if resolution is None else f"{resolution:.2f} A{better} (FSC 0.143)"
     if state.map_path is None:
         reached = "2-D classes, no map yet (it starts from --initial-map, or from 700 particles alone)"

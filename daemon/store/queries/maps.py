@@ -8,6 +8,12 @@ from frazil.daemon.store.movie_states import kept
 from frazil.daemon.store.queries.named_query import MOVIE_PARAM, NamedQuery, Param, rows_param
 
 RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
+# Whether the map ends where its pixels do: no finer one can be told then, whatever is added.
+NEWEST_MAP = (
+    "SELECT round, movie_count, particle_count, map_path, resolution_0143_angstrom, "
+    "resolution_0143_angstrom <= 1.001 / (SELECT max(frequency_per_angstrom) FROM fsc f WHERE f.round = r.round) "
+    "AS at_pixel_limit FROM reconstructions r ORDER BY round DESC LIMIT 1"
+)
 FSC = (
     "SELECT round, frequency_per_angstrom, fsc, fsc_unmasked, fsc_masked, fsc_randomised, fsc_uniform FROM fsc "
     "WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) ORDER BY frequency_per_angstrom"
@@ -74,6 +80,7 @@ PARTICLE_COLUMNS = (
 )
 
 QUERIES: Mapping[str, NamedQuery] = {
+    "newest_map": NamedQuery("The newest round of the running map, and whether its pixels limit it.", NEWEST_MAP, {}),
     "reconstructions": NamedQuery("Rounds of the running map.", RECONSTRUCTIONS, {}),
     "fsc": NamedQuery(
         "FSC of a round (corrected, unmasked, masked, with random phases); without one, of the last.",

@@ -34,7 +34,7 @@ def test_the_newest_round_speaks_with_its_evidence(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "round 2" in shown.output
     assert "round 1" not in shown.output
-    assert "what must hold [logic]: 75 % (+- 2 %)" in shown.output
+    assert "consistency [logic]: 75 % (+- 2 %)" in shown.output
     assert "[novelty]: nothing can be said" in shown.output
     assert "11 of 12 claims that must hold are proved" in shown.output
     assert "not known: symmetry" in shown.output

@@ -91,7 +91,7 @@ def test_causes_map_scores_and_advice_appear_when_they_exist(filled: Store) -> N
     assert "B-factor 180 A2 (80 %: 120 to 260)" in text
     assert "after 8 movies: 5.5 A" in text
     assert json.loads(to_json(found))["map"]["forecast"] == ["after 8 movies: 5.5 A"]
-    assert "what must hold: 88 %\n      (100 % is best" in text
+    assert "consistency: 88 %\n      (of what must hold; 100 % is best" in text
     assert re.search(r"motion inside frames +0\.75 \+- 0\.10", text)  # mean of 0.5 and 1.0
     assert "Noted (gain): multiply" in text
     assert text.index("Noted") < text.index("What went wrong") < text.index("error gain: the gain is <wrong>")
@@ -120,7 +120,7 @@ def test_a_share_that_reads_as_nothing_and_an_interval_that_reads_as_a_point_are
 
 
 def test_what_was_happening_when_the_daemon_ended_is_no_longer_told_of(filled: Store) -> None:
-    full = AlertRow("warning", "disk", "the disk is full in 3.0 h at this rate", 9, alert_id="rule-disk-hours")
+    full = AlertRow("warning", "disk", "this session fills its disk in 3.0 h", 9, alert_id="rule-disk-hours")
     short = AlertRow("warning", "disk", "12 GB are free", 9, alert_id="rule-disk-free")
     for row in (full, short):
         filled.submit(session_writes.record_alert, row).result()

@@ -92,7 +92,7 @@ def test_losses_of_a_movie_at_three_resolutions(told: Store) -> None:
     assert found.total_ln_ssnr[1] == pytest.approx(3.0 + 0.4)
     text = to_text(found)
     assert "first cause: motion inside frames, which costs 0.70 of ln SSNR at 5 A more" in text
-    assert "by version 3 of the causal prior" in text
+    assert "by version 3 of what the session has taught" in text
     assert json.loads(to_json(found))["losses"][0]["at"][2]["resolution_angstrom"] == 4.0
 
 

@@ -59,7 +59,7 @@ def test_the_disk_alert_ends_with_the_writing(store: Store) -> None:
 
     for minute in range(3):
         told = look(minute, 1e8, 2.0)
-    full = "the session's disk is full in 2.0 h at this rate"
+    full = "this session fills its disk in 2.0 h at the rate of its last hour"
     assert told == [(full, None)]
     assert look(4, None, None) == [(full, None)], "after a start nothing is known for a moment"
     assert look(5, 0.0, None) == [(full, 100)]

@@ -73,26 +73,3 @@ def test_errors_come_before_newer_warnings(store, put, tmp_path):
     state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
     assert state.urgent_alerts == ("an error", "last", "third")
     assert (state.alerts_open, state.newest_alert) == (4, "last")
-
-
-def test_a_disk_that_nothing_is_written_to_does_not_fill(store, tmp_path, monkeypatch):
-    """Movies for ten minutes, then only what logs write: the rate ends, and is not called unknown."""
-    clock, free = [0.0], [60 << 30]
-    monkeypatch.setattr(live_state.shutil, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
-    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
-    builder = LiveStateBuilder(options, store, lambda: 1, lambda: clock[0])
-
-    def after(seconds, bytes_per_s):
-        for _ in range(int(seconds / 5)):
-            clock[0] += 5.0
-            free[0] -= int(5 * bytes_per_s)
-            state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
-        return state
-
-    first = after(5, 50e6)
-    assert (first.written_bytes_per_s, first.disk_full_in_h) == (None, None)
-    writing = after(600, 50e6)
-    assert writing.written_bytes_per_s == pytest.approx(50e6, rel=0.02)
-    assert 0 < writing.disk_full_in_h < 6
-    idle = after(700, 1e3)
-    assert (idle.written_bytes_per_s, idle.disk_full_in_h) == (0.0, None)

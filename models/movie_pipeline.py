@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.causal.structural_model import StructuralModel
 from frazil.models.ctf_fit.fit import CtfFit, fit_ctf
 from frazil.models.ctf_fit.phase import RingOptics
+from frazil.models.ctf_fit.systematic import defocus_systematic_sd_angstrom
 from frazil.models.deconvolution.blur import frame_blur_covariance_a2
 from frazil.models.deconvolution.lessons import Lesson
 from frazil.models.deconvolution.network import ResidualNetwork
@@ -247,7 +248,7 @@ def process_sums(aligned: AlignedMovie, counted: Counted, processing: Processing
 
 def _fitted(aligned: AlignedMovie, counted: Counted, processing: Processing) -> CtfFit:
     acquisition = processing.acquisition
-    return fit_ctf(
+    fit = fit_ctf(
         aligned.plain,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         optics=RingOptics(acquisition.voltage_kv, acquisition.cs_mm, acquisition.amplitude_contrast),
@@ -258,6 +259,16 @@ def _fitted(aligned: AlignedMovie, counted: Counted, processing: Processing) -> 
         electrons_per_px=counted.counts_per_px if counted.counts_per_px > 0 else None,
         device=processing.device,
     )
+    errors = processing.settings.evaluation
+    systematic = defocus_systematic_sd_angstrom(
+        0.5 * (fit.estimate.defocus_u_angstrom + fit.estimate.defocus_v_angstrom),
+        fit_resolution_angstrom=fit.estimate.fit_resolution_angstrom,
+        voltage_kv=acquisition.voltage_kv,
+        cs_mm=acquisition.cs_mm,
+        pixel_size_error=errors.pixel_size_error,
+        cs_error=errors.cs_error,
+    )
+    return replace(fit, estimate=replace(fit.estimate, defocus_systematic_sd_angstrom=systematic))
 
 
 def _evidence(

@@ -211,6 +211,10 @@ class CtfEstimate:
     tilt_axis_deg: float | None = None
     """In [-180, 180) from the x axis towards y: defocus rises by tan(angle) per angstrom along axis + 90 degrees. None:
     no tilt beyond what chance makes of none."""
+    fit_resolution_sd_angstrom: float | None = None
+    """None: not known (faint rings about particles, an earlier frazil)."""
+    defocus_systematic_sd_angstrom: float | None = None
+    """Of both defoci, besides the fit's own scatter: what pixel size and Cs leave uncertain, alike in all movies."""
 
     @property
     def defocus_known(self) -> bool:

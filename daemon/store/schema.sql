@@ -649,3 +649,6 @@ CREATE TABLE IF NOT EXISTS beam_shift_calibrations (
 -- Version 19: how thick a movie's ice is, by its counts and what the session's other movies tell of them; with the losses.
 ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS ice_nm DOUBLE;     -- NULL: counts do not tell it
 ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS ice_sd_nm DOUBLE;  -- half of what the middle 68 % of the draws span
+-- The error of the resolution to which the CTF fits, and what pixel size and Cs leave uncertain of the defocus. NULL: not known.
+ALTER TABLE ctf ADD COLUMN IF NOT EXISTS fit_resolution_sd_angstrom DOUBLE;
+ALTER TABLE ctf ADD COLUMN IF NOT EXISTS defocus_systematic_sd_angstrom DOUBLE;

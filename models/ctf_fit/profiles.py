@@ -17,13 +17,6 @@ from frazil.models.ctf_fit.band import FloatArray, radial_mean
 from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.ring_model import RingParameters
 
-FIT_RESOLUTION_CORRELATION = 0.3
-"""The rings end where the local correlation of spectrum and CTF^2 falls below this ..."""
-FIT_RESOLUTION_SIGNIFICANCE = 3.0
-"""... or where the local amplitude is less than so many standard deviations above none."""
-_FRINGES_PER_WINDOW = 2.0
-_SHORTEST_WINDOW_PER_ANGSTROM = 0.012
-
 
 @dataclass(frozen=True, slots=True)
 class RingProfile:
@@ -94,49 +87,6 @@ def correlation(profile: RingProfile, low: float, high: float) -> tuple[float, f
     if power_observed <= 0.0 or power_expected <= 0.0:
         return 0.0, 0.0
     return cross / (power_observed * power_expected) ** 0.5, cross / power_expected**0.5
-
-
-def fit_resolution_angstrom(
-    profile: RingProfile, optics: RingOptics, parameters: RingParameters, *, masked: NDArray[np.bool_]
-) -> float | None:
-    """Resolution at which the fit stops agreeing with the rings, or None if it agrees nowhere.
-
-    A window of two fringes (at least 0.012 1/A) slides outwards from where the rings are most significant; the fit
-    ends at the centre of the first window whose correlation is below `FIT_RESOLUTION_CORRELATION` or whose
-    significance is below `FIT_RESOLUTION_SIGNIFICANCE`. Bins in `masked` (ice) are left out and do not end it.
-    """
-    profile = RingProfile(
-        profile.low_per_angstrom,
-        profile.width_per_angstrom,
-        profile.excess,
-        profile.pattern,
-        np.where(masked, 0.0, profile.count),
-    )
-    high = float(profile.centres[-1] + 0.5 * profile.width_per_angstrom)
-    centres: list[float] = []
-    good: list[bool] = []
-    significance: list[float] = []
-    centre = profile.low_per_angstrom
-    while centre < high:
-        fringes_per_k = optics.defocus_gradient * parameters.defocus_angstrom * centre / np.pi
-        window = max(_SHORTEST_WINDOW_PER_ANGSTROM, _FRINGES_PER_WINDOW / max(fringes_per_k, 1e-9))
-        window = min(window, 0.5 * (high - profile.low_per_angstrom))
-        local, sigma = correlation(profile, centre - 0.5 * window, centre + 0.5 * window)
-        near = profile.count[np.abs(profile.centres - centre) <= 0.5 * window]
-        # A small image's bins may be wider than the window: none of them lies in it then.
-        covered = float(np.mean(near > 0)) if len(near) else 0.0
-        if covered > 0.5:
-            centres.append(centre)
-            good.append(local >= FIT_RESOLUTION_CORRELATION and sigma >= FIT_RESOLUTION_SIGNIFICANCE)
-            significance.append(sigma)
-        centre += max(0.25 * window, profile.width_per_angstrom)
-    if not any(good):
-        return None
-    start = int(np.argmax(np.where(good, significance, -np.inf)))
-    last = start
-    while last + 1 < len(good) and good[last + 1]:
-        last += 1
-    return 1.0 / centres[last]
 
 
 def ice_ring_density(unclipped: FloatArray, count: FloatArray, k: FloatArray) -> float:

@@ -13,15 +13,15 @@ from torch import Tensor
 from frazil.config.settings import CtfSettings
 from frazil.models.conventions import wrap_astigmatism_angle_deg
 from frazil.models.ctf_fit import map_kernels
-from frazil.models.ctf_fit.band import Band, FloatArray, fit_background, in_ice_band, radial_mean, select_band
+from frazil.models.ctf_fit.band import Band, FloatArray, fit_background, radial_mean, select_band
 from frazil.models.ctf_fit.diagnostic import DIAGNOSTIC_PX, diagnostic_image
+from frazil.models.ctf_fit.fit_end import fit_end
 from frazil.models.ctf_fit.periodogram import PowerMap, half_frc
 from frazil.models.ctf_fit.phase import RingOptics, astigmatism_precision
 from frazil.models.ctf_fit.profiles import (
     RingProfile,
     correlation,
     equiphase_frequency,
-    fit_resolution_angstrom,
     ice_ring_density,
     ring_profile,
 )
@@ -123,9 +123,10 @@ def _estimate(rings: FittedRings, profile: RingProfile, settings: CtfSettings) -
     """The record with its errors, and the verdict whether it may be used."""
     optics, fit, evidence, tilt = rings.optics, rings.fit, rings.evidence, rings.tilt
     parameters, low = fit.parameters, rings.low_per_angstrom
-    resolution = fit_resolution_angstrom(profile, optics, parameters, masked=in_ice_band(profile.centres))
+    end = fit_end(profile, optics, parameters)
+    resolution = None if end is None else end.resolution_angstrom
     if fit.fit_per_angstrom is not None and (resolution is None or 1.0 / resolution < fit.fit_per_angstrom):
-        resolution = 1.0 / fit.fit_per_angstrom
+        end, resolution = None, 1.0 / fit.fit_per_angstrom
     score, _ = correlation(profile, low, rings.high_per_angstrom)
     sd_defocus, sd_astigmatism = _errors(fit, evidence.dispersion)
     rings_seen = 0.0 if resolution is None else rings_between(optics, parameters, low, 1.0 / resolution)
@@ -149,6 +150,7 @@ def _estimate(rings: FittedRings, profile: RingProfile, settings: CtfSettings) -
         tilt_angle_deg=None if tilt is None else tilt.angle_deg,
         tilt_sd_deg=None if tilt is None else tilt.sd_deg,
         tilt_axis_deg=None if tilt is None else tilt.axis_deg,
+        fit_resolution_sd_angstrom=None if end is None or flag == NO_RINGS else end.sd_angstrom,
     )
 
 

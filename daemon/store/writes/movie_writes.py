@@ -406,6 +406,8 @@ def _insert_ctf(connection: Connection, result: MovieResult) -> None:
                 ctf.tilt_angle_deg,
                 ctf.tilt_sd_deg,
                 ctf.tilt_axis_deg,
+                _known(ctf.fit_resolution_sd_angstrom),
+                _known(ctf.defocus_systematic_sd_angstrom),
             )
         ],
     )

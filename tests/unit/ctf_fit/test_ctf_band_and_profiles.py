@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from frazil.models.ctf_fit.band import cubic_basis, fit_background, select_band, uniform_knots
+from frazil.models.ctf_fit.fit_end import fit_end
 from frazil.models.ctf_fit.periodogram import power_map
 from frazil.models.ctf_fit.phase import RingOptics
 from frazil.models.ctf_fit.profiles import (
     RingProfile,
     correlation,
     equiphase_frequency,
-    fit_resolution_angstrom,
     ice_ring_density,
 )
 from frazil.models.ctf_fit.ring_model import RingParameters
@@ -98,16 +98,13 @@ def _profile(end_per_angstrom: float, noise: float) -> RingProfile:
 
 @pytest.mark.parametrize("end", [0.12, 0.2, 0.3])
 def test_fit_resolution_is_where_the_rings_end(end: float) -> None:
-    parameters = RingParameters(15_000.0, 0.0, 0.0, 0.0)
-    masked = np.zeros(400, dtype=bool)
-    resolution = fit_resolution_angstrom(_profile(end, 0.1), OPTICS, parameters, masked=masked)
-    assert resolution is not None
-    assert 1.0 / resolution == pytest.approx(end, abs=0.015)
+    found = fit_end(_profile(end, 0.1), OPTICS, RingParameters(15_000.0, 0.0, 0.0, 0.0))
+    assert found is not None
+    assert 1.0 / found.resolution_angstrom == pytest.approx(end, abs=0.015)
 
 
 def test_fit_resolution_of_noise_is_none() -> None:
-    parameters = RingParameters(15_000.0, 0.0, 0.0, 0.0)
-    assert fit_resolution_angstrom(_profile(0.0, 0.1), OPTICS, parameters, masked=np.zeros(400, dtype=bool)) is None
+    assert fit_end(_profile(0.0, 0.1), OPTICS, RingParameters(15_000.0, 0.0, 0.0, 0.0)) is None
 
 
 def test_correlation_of_rings_buried_in_equal_noise() -> None:

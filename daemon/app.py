@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 _PUBLISH_INTERVAL_S = 1.0
 _BYTES_PER_GB = 1 << 30
 _WAITING = "settings-wait-for-the-database"
+_ENDED = "the-daemon-ended"
 _STORE_PAUSE_S = 2.0
 """Before a database that was not ready is asked again."""
 
@@ -106,7 +107,8 @@ class Daemon:
                         session_folder.restore_settings_text(options.session_dir, settings_before)
                         store.write(WritePolicy.DURABLE, session_writes.take_back_start, row_before)
                     else:
-                        surroundings.notices.alert("error", "daemon", f"the daemon ends: {error.what}", error.remedy)
+                        text = f"the daemon ends: {error.what}"
+                        surroundings.notices.alert("error", "daemon", text, error.remedy, _ENDED)
                     _log.error("the daemon ends: %s", error)  # for whoever reads the log the next morning
                     raise
                 finally:
@@ -221,6 +223,7 @@ class _Session:
         service = DaemonService(store, options.session_dir, order, lambda: self._builder.newest)
         with contextlib.ExitStack() as held:
             start = session_start(options, self._surroundings)
+            notices.over(_ENDED)
             server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
             publisher = _Publisher(server, self._surroundings.clock, self._on_state)
             publisher.publish(lambda: start.state(self._builder), force=True)

@@ -28,9 +28,9 @@ from frazil.daemon.intake.instructions import ROOT_LOST
 from frazil.daemon.intake.service import DiskTools, IntakeService
 from frazil.daemon.processing.arrivals import Arrivals, hold_s
 from frazil.daemon.processing.dispatch import Dispatcher
-from frazil.daemon.processing.gain import GainGate
+from frazil.daemon.processing.gain import GAIN_BLOCKS, GainGate
 from frazil.daemon.processing.lifecycle import Lifecycle
-from frazil.daemon.processing.movies import Movies
+from frazil.daemon.processing.movies import VALUES_MISSING, Movies
 from frazil.daemon.processing.results import DiskResultFolder, ResultWriter
 from frazil.daemon.processing.scheduler import Scheduler
 from frazil.daemon.processing.workers import WorkerCalls
@@ -119,6 +119,9 @@ def session_start(options: DaemonOptions, surroundings: Surroundings) -> Session
     intake.restore(registry.for_intake())
     notices = surroundings.notices
     notices.over(ROOT_LOST)  # the folder has been seen
+    if not gate.blocked:
+        notices.over(GAIN_BLOCKS)
+    notices.over(VALUES_MISSING)  # they are tried again
     context = SessionContext(
         store, options.session_dir, settings, notices, surroundings.clock, surroundings.utc_us, made_with, model
     )
@@ -158,6 +161,8 @@ class SessionRun:
         )
         self._analysis, self._pool = analysis, pool
         self._last_activity_s = context.clock()
+        self._finishing = False
+        """All movies are through, and what is told of them is being finished."""
         self._redo_over = False
         """Once true it stays so, whatever comes while the workers finish what they have."""
         scheduler = Scheduler(max_attempts=context.settings.workers.max_attempts)
@@ -310,7 +315,8 @@ class SessionRun:
         if waiting := self._lifecycle.awaiting_gain:
             state = self._gate.state()
             return ExitReport(False, f"{waiting} movies wait for the gain gate: {state.evidence}", state.remedy)
-        if not self._analysis.drained(final=True):
+        self._finishing = not self._analysis.drained(final=True)
+        if self._finishing:
             return None
         return ExitReport(True, "everything that was there is processed")
 
@@ -346,6 +352,7 @@ class SessionRun:
             queue_depth=self._lifecycle.queue_depth + self._lifecycle.awaiting_gain,
             analysis=self._analysis.summary(),
             redo=redo_summary(self._start.registry.redo_stages, self._lifecycle.redo_left),
+            message=f"finishing: {self._analysis.waits_for}" if self._finishing and status is None else "",
         )
         nobody_ends_it = not (self._start.options.once or self._requests.finishing or status is not None)
         self._alerts.step(state, expecting=nobody_ends_it)

@@ -477,7 +477,9 @@ class IntakeMachine:
             self._quarantine(record, f"Truncated: {reason}; the file has not changed for {_duration(timeout_s)}")
             return
         self._enter(record, Phase.INCOMPLETE)
-        self._say_settling(record, reason)
+        self._say_settling(
+            record, f"incomplete: {reason}; set aside as truncated after {_duration(timeout_s)} without a change"
+        )
         pause_s = min(MAX_RECHECK_S, max(self._settings.settle_s, 1.0) * 2.0 ** min(record.checks, 10))
         self._agenda.set(record.path, min(self._now_s + pause_s, deadline_s))
 

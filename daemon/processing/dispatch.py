@@ -12,7 +12,7 @@ from frazil.actors.messages import MovieFailure, MovieTask
 from frazil.config.errors import FormatError, FrazilError, QueryError, RetryLaterError, StopDaemonError, WriteError
 from frazil.config.stages import Stage
 from frazil.daemon.processing import events, redo_files
-from frazil.daemon.processing.gain import GainGate
+from frazil.daemon.processing.gain import GAIN_BLOCKS, GainGate
 from frazil.daemon.processing.lifecycle import Exposure, Lifecycle, MovieLife
 from frazil.daemon.processing.movies import Movies
 from frazil.daemon.processing.places import Place
@@ -254,7 +254,10 @@ class Dispatcher:
         self._context.store.write(WritePolicy.RETRIED, session_writes.record_gain_verdict, verdict)
         decision = self._gate.decision or outcome.value
         severity = "info" if decision.passes else "error"
-        self._context.notices.alert(severity, "gain", decision.sentence, decision.remedy)
+        if decision.passes:
+            self._context.notices.over(GAIN_BLOCKS)
+        alert_id = "" if decision.passes else GAIN_BLOCKS
+        self._context.notices.alert(severity, "gain", decision.sentence, decision.remedy, alert_id)
         if self._gate.open:
             self._movies.happened(events.GainKnown())
 

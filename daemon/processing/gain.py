@@ -16,6 +16,8 @@ from frazil.daemon.transport.messages import GateState
 from frazil.models.gain.gate import GainDecision, GainVerdict, decide
 
 _DEATHS_TO_GIVE_UP = 3
+GAIN_BLOCKS = "gain-gate-blocks"
+"""Id of the alert that says so."""
 
 
 class GainGate:

@@ -123,6 +123,8 @@ class Tell:
     subject: str
     text: str
     remedy: str | None = None
+    about: str = ""
+    """The movie that is set aside: when it is taken up again this is over by itself."""
 
 
 Instruction = (

@@ -357,7 +357,7 @@ class Lifecycle:
             return
         self._move(life, event, Place.SET_ASIDE)
         yield do.End(life.sequence)
-        yield do.Tell("warning", "movie", f"{event.path} is set aside: {event.reason}")
+        yield do.Tell("warning", "movie", f"{event.path} is set aside: {event.reason}", about=event.movie_id)
         yield do.SetAside(event.movie_id, "intake", event.reason, event.evidence)
 
     # --- late sidecars, orders -------------------------------------------------------------------------------------
@@ -455,7 +455,7 @@ class Lifecycle:
             self._move(life, event, Place.QUEUED)
             return
         yield do.SetAside(life.movie_id, event.stage, event.reason, event.evidence)
-        yield do.Tell("warning", "movie", f"{life.path} is set aside: {event.reason}")
+        yield do.Tell("warning", "movie", f"{life.path} is set aside: {event.reason}", about=life.movie_id)
         self._move(life, event, Place.SET_ASIDE)
         yield do.End(life.sequence)
 
@@ -483,7 +483,7 @@ class Lifecycle:
         life = self._life(event)
         if life is not None:  # also of a redo: its pictures are those of the new result already
             yield do.SetAside(life.movie_id, "store", event.reason)
-            yield do.Tell("warning", "movie", f"{life.path} is set aside: {event.reason}")
+            yield do.Tell("warning", "movie", f"{life.path} is set aside: {event.reason}", about=life.movie_id)
             self._move(life, event, Place.SET_ASIDE)
             yield do.End(life.sequence)
 

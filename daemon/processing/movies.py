@@ -18,6 +18,7 @@ from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.processing import events
 from frazil.daemon.processing import instructions as do
 from frazil.daemon.processing.arrivals import Arrivals, hold_s
+from frazil.daemon.processing.aside import MoviesAside
 from frazil.daemon.processing.gain import GainGate
 from frazil.daemon.processing.late_sidecars import LateSidecars
 from frazil.daemon.processing.lifecycle import Lifecycle
@@ -32,6 +33,8 @@ from frazil.daemon.store.writes import movie_writes
 from frazil.models.formats.acquisition import AcquisitionParameters, merge_metadata, resolve
 from frazil.models.records import AcquisitionMetadata, MovieResult, MovieState
 
+VALUES_MISSING = "values-missing"
+"""Id of the alert that says so; at each start such movies are tried again."""
 _RESULT_FIELDS = ("pixel_size_angstrom", "voltage_kv", "cs_mm", "dose_per_frame_e_per_a2", "phase_plate")
 """What a late sidecar can say that changes the result of a movie."""
 _REQUEUE_STATES = frozenset({MovieState.READY, MovieState.REJECTED, MovieState.QUARANTINED})
@@ -81,6 +84,8 @@ class Movies:
         self._context, self._lifecycle, self._gate, self._listener = context, lifecycle, gate, listener
         self._look_again, self._stored_result, self._exists = look_again, stored_result, exists
         self._ask_when_unknown, self._any_resolved = ask_when_unknown, any_resolved
+        self._aside = MoviesAside(context)
+        self._values_told = False
         self._optics = OpticsGroupsOfMovies(context.store)
         self._arrivals = arrivals or Arrivals(hold_s(context.settings.intake.sidecar_wait_s))
         for sequence in self._arrivals.awaited:
@@ -124,8 +129,8 @@ class Movies:
                 self._listener.movie_ended(sequence, None)
             case do.LookAgain(path, accept_as_is):
                 self._look_again(Reconsider(path, accept_as_is=accept_as_is))
-            case do.Tell(severity, subject, text, remedy):
-                self._context.notices.alert(severity, subject, text, remedy)
+            case do.Tell(severity, subject, text, remedy, about):
+                self._aside.told(severity, subject, text, remedy, movie_id=about)
             case _:
                 self._store(instruction)
 
@@ -137,8 +142,10 @@ class Movies:
             case do.Register(row):
                 write(kept, movie_writes.register_movie, row)
             case do.StoreState(movie_id, state, complete_utc_us):
+                self._aside.taken_up(movie_id)
                 write(kept, movie_writes.set_state, movie_id, state, complete_utc_us=complete_utc_us)
             case do.RecordFailure(movie_id, stage, reason, state, evidence):
+                self._aside.taken_up(movie_id)
                 write(
                     kept, movie_writes.record_failure, movie_id,
                     stage=stage, reason=reason, evidence=evidence, state=state,
@@ -152,6 +159,7 @@ class Movies:
             case do.KeepResult(movie_id, reason):
                 write(kept, movie_writes.keep_result, movie_id, reason)
             case do.QueueAgain(movie_id, accept_as_is):
+                self._aside.taken_up(movie_id)
                 write(kept, movie_writes.requeue, movie_id, accept_as_is=accept_as_is)
             case _:
                 raise AssertionError(f"nobody performs {instruction}")
@@ -214,6 +222,9 @@ class Movies:
         self._tell_of_not_used(movie, metadata)
         acquisition = resolve(metadata, settings=settings)
         self._any_resolved = True
+        if self._values_told:
+            self._values_told = False
+            self._context.notices.over(VALUES_MISSING)
         row = replace(
             self._lifecycle.row_of(movie, self._context.utc_us()),
             metadata=metadata,
@@ -240,7 +251,8 @@ class Movies:
                 self._context.store.flush()
                 raise error
         # Its sidecar may still come (then it is taken up again), or a person may start frazil with the value.
-        self._context.notices.alert("error", "metadata", error.what, error.remedy)
+        self._context.notices.alert("error", "metadata", error.what, error.remedy, VALUES_MISSING)
+        self._values_told = True
         self.happened(events.ValuesMissing(movie.movie_id, str(error)))
 
     def _vanished(self, movie_id: str) -> None:

@@ -23,6 +23,7 @@ from frazil.models.records import ACCEPTED_AS_IS, MovieResult
 _FIXED_PATTERN_LIMIT = 0.25
 """Above this share of the gain pattern is left in a corrected movie: the gain changed, or was wrong from the start."""
 _PAUSE_AFTER_FAILURE_S = 10.0
+_NOT_WRITTEN = "results-not-written"
 
 
 class ResultFolder(Protocol):
@@ -85,6 +86,8 @@ class ResultWriter:
         self._pending: dict[str, _Pending] = {}
         """By movie: a result that came again takes the place of the one before."""
         self._not_before_s = float("-inf")
+        self._refused = True
+        """The disk refused a result, by what is known: perhaps an earlier run's."""
         self.last_movie_id: str | None = None
 
     @property
@@ -114,9 +117,13 @@ class ResultWriter:
                 self._write(movie_id, pending)
             except (RetryLaterError, OSError) as error:
                 text = f"results cannot be written: {error}"
-                self._context.notices.alert("error", "disk", text, "free disk space")
+                self._context.notices.alert("error", "disk", text, "free disk space", _NOT_WRITTEN)
+                self._refused = True
                 self._not_before_s = self._context.clock() + _PAUSE_AFTER_FAILURE_S
                 return
+            if self._refused:
+                self._refused = False
+                self._context.notices.over(_NOT_WRITTEN)
             del self._pending[movie_id]
             if self._lifecycle.in_process(movie_id) is None:
                 self._folder.discard(movie_id)  # else a worker may be writing into it again

@@ -100,6 +100,8 @@ def test_what_the_intake_sets_aside_is_told_once_with_its_evidence() -> None:
     function, _, words = shells.store.written[-1]
     assert (function, words["reason"], words["evidence"]) == ("quarantine", "truncated", {"frames_present": 3})
     assert shells.notices.told == [("warning", "movie", f"{PATH} is set aside: truncated")]
+    shells.movies.take(intake.Revived(PATH, 1, name, "it grew"))
+    assert shells.notices.ended == [f"set-aside:{name}"], "over by itself when the file changes"
 
 
 def test_a_replaced_file_outdates_the_earlier_generation() -> None:

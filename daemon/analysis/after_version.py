@@ -64,6 +64,11 @@ class AfterVersion:
             self._nothing_left = version, final
         return False
 
+    @property
+    def movies_left(self) -> int:
+        """Whose losses are to be told anew, as far as is known."""
+        return self._losses.left
+
     def _failed(self, answer: Answer, meaning: str) -> bool:
         """Whether there is no answer: then a person is told what that means. A process that ends time after time is
         asked no more; nothing is delayed by it."""

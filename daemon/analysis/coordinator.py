@@ -6,6 +6,7 @@ process of its own, so that no movie waits for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from frazil.actors.ray_runtime import RayRuntime
@@ -74,6 +75,8 @@ class AnalysisCoordinator:
         """`taught_with`: under which name the rounds of the learned restoration go on."""
         causal = context.settings.causal
         self._around = _boundaries(context)
+        self.waits_for = ""
+        """What the end of the session waits for; empty: it has not come, or nothing."""
         self._prior = PriorVersions(
             runtime,
             context,
@@ -146,23 +149,33 @@ class AnalysisCoordinator:
         around.grid.run(self._grid.step, otherwise=None)
 
     def drained(self, *, final: bool) -> bool:
-        """Nothing is under way. With `final` whatever was put off until later is started first. Raises what `step`
-        raises."""
+        """Nothing is under way. With `final` whatever was put off until later is started first, and `waits_for` says
+        what it is. Raises what `step` raises."""
         around = self._around
-        if not around.experiments.drained(self._experiments.drained):
-            return False
-        if not around.restoration.drained(lambda: not self._train()):
-            return False
-        if not around.map.drained(lambda: self._map.drained(final=final)):
-            return False
-        # Advice and verdicts come last: they are about the final map. Neither waits for the other.
+        parts: tuple[tuple[str, Callable[[], bool]], ...] = (
+            ("the experiments", lambda: around.experiments.drained(self._experiments.drained)),
+            ("the restoration's training", lambda: around.restoration.drained(lambda: not self._train())),
+            (self._map.left_words, lambda: around.map.drained(lambda: self._map.drained(final=final))),
+            # Advice and verdicts come last: they are about the final map. Neither waits for the other.
+            (self._prior.left_words, lambda: self._told(final=final)),
+            # Losses are told by the newest prior, and the advice on the grid by losses.
+            ("where to shoot next", lambda: around.grid.drained(lambda: self._grid.drained(final=final))),
+        )
+        for number, (words, drained) in enumerate(parts):
+            if not drained():
+                self.waits_for = f"{words} (step {number + 1} of {len(parts) + 1})" if final else ""
+                return False
+        done = not final or around.reruns.drained(self._reruns.drained)
+        self.waits_for = (
+            "" if done else f"a movie that is run again to check it (step {len(parts) + 1} of {len(parts) + 1})"
+        )
+        return done
+
+    def _told(self, *, final: bool) -> bool:
+        """Losses, advice and verdicts."""
+        around = self._around
         prior_drained = around.prior.drained(lambda: self._prior.drained(final=final))
-        if not (around.verdicts.drained(lambda: self._verdicts.drained(final=final)) and prior_drained):
-            return False
-        # Losses are told by the newest prior, and the advice on the grid by losses.
-        if not around.grid.drained(lambda: self._grid.drained(final=final)):
-            return False
-        return not final or around.reruns.drained(self._reruns.drained)
+        return around.verdicts.drained(lambda: self._verdicts.drained(final=final)) and prior_drained
 
     def _train(self) -> bool:
         """Whether a round of the restoration is under way."""

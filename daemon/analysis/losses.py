@@ -89,6 +89,11 @@ class LossesOfEarlierMovies:
         """What the session's particles say together; None: that is not computed yet."""
         return self._together
 
+    @property
+    def left(self) -> int:
+        """Movies that are listed to be brought up to date."""
+        return len(self._outdated)
+
     def has_result(self, movie_id: str) -> None:
         """A movie has a result, for the first time or again."""
         self._hopeless.discard(movie_id)

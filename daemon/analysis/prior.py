@@ -179,6 +179,12 @@ class PriorVersions:
             return False
         return not final or not self._ask_next(final=True)
 
+    @property
+    def left_words(self) -> str:
+        """What is still to be done at the end, for a person who waits."""
+        left = self._after.movies_left
+        return f"losses of {left} movies by what all have taught" if left else "advice and the evaluators' verdicts"
+
     def _ask_next(self, *, quiet: bool = False, final: bool = False) -> bool:
         if self._actor.busy:
             return True

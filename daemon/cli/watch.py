@@ -164,7 +164,7 @@ class ProgressLine:
             self._last = ""
         counts = " ".join(f"{name} {number}" for name, number in sorted(state.counts.items())) or "no movies yet"
         lag = "" if state.lag_p50_s is None else f", lag {state.lag_p50_s:.0f} s"
-        line = f"{state.status}: {counts}{lag}"
+        line = f"{state.status}: {counts}{lag}" + (f" | {state.message}" if state.message else "")
         if state.gate.status in ("waiting", "blocked") and state.queue_depth:
             line += f" | gain: {state.gate.evidence}"
         if line == self._last:

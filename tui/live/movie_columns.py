@@ -45,7 +45,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("astigmatism_angstrom", "astig Å", 8, 5, _fixed(0)),
     Column("motion_total_angstrom", "mot. Å", 7, 1, _fixed(1)),
     Column("motion_early_angstrom", "early Å", 8, 5, _fixed(1)),
-    Column("ice_ring_density", "ice", 5, 2, _fixed(2)),
+    Column("ice_nm", "ice nm", 7, 2, _fixed(0)),
+    Column("ice_ring_density", "ring", 5, 5, _fixed(2)),
     Column("named_cause", "cause", 7, 1, short_cause, right=False),
     Column("particle_count", "parts", 6, 7, _fixed(0)),
     Column("lag_s", "lag s", 6, 3, _fixed(0)),
@@ -56,6 +57,8 @@ COLUMNS: tuple[Column, ...] = (
 )
 BY_KEY = {column.key: column for column in COLUMNS}
 
+_INCOMPLETE = "incomplete: "
+"""How the reason of a file begins that stands still and is not whole (`daemon/intake/machine.py`)."""
 _GAPS = (2, 1)
 _WANTED_RANK = 2
 """Columns up to here are worth narrower gaps and shorter names."""
@@ -108,6 +111,10 @@ def row_cells(layout: Layout, row: Row) -> list[tuple[str, Style | None]]:
     cells: list[tuple[str, Style | None]] = []
     for column, width in layout.columns:
         text = column.text(row.get(column.key))
+        if column.key == "ice_nm" and row.get("ice_sd_nm") is not None:
+            text += f"±{number(row.get('ice_sd_nm'), 0)}"
+        if column.key == "state" and str(row.get("reason") or "").startswith(_INCOMPLETE):
+            text = "… incomplete" if row.get("state") == "settling" else text
         if column.key == "relative_path":
             text = shorten_left(text, width)
         style = Style(color=movie_look(row.get("state")).color) if column.key == "state" else None

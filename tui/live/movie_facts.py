@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row
@@ -17,12 +19,12 @@ def movie_title(row: Row) -> Text:
 
 
 def reason_text(row: Row) -> Text | None:
-    """Why it was set aside, if it was."""
+    """Why it was set aside, if it was; what it waits for."""
     reason = row.get("rejection_reason") or row.get("failure_reason")
-    if not reason or row.get("state") not in ("rejected", "failed", "quarantined"):
+    if not reason or row.get("state") not in ("settling", "rejected", "failed", "quarantined"):
         return None
     stage = row.get("failure_stage") if not row.get("rejection_reason") else None
-    color = ORANGE if row.get("state") == "rejected" else VERMILION
+    color = ORANGE if row.get("state") in ("rejected", "settling") else VERMILION
     return Text.assemble((f"{'in ' + clean(stage) + ': ' if stage else ''}{clean(reason)}", f"bold {color}"))
 
 
@@ -30,9 +32,12 @@ def facts(row: Row) -> list[tuple[str, str]]:
     """Pairs of name and value with unit, most wanted first; what is not known is left out."""
     unreliable = "" if row.get("reliable") is not False else f" ({clean(row.get('flag') or 'not reliable')})"
     pairs = [
-        ("CTF fit", quantity(row.get("fit_resolution_angstrom"), "Å") + unreliable),
+        (
+            "CTF fit",
+            _with_error(row.get("fit_resolution_angstrom"), row.get("fit_resolution_sd_angstrom")) + unreliable,
+        ),
         ("first cause", _cause(row)),
-        ("defocus", _with_sd(row.get("defocus_um"), row.get("defocus_sd_angstrom"))),
+        ("defocus", _defocus(row)),
         ("astigmatism", _astigmatism(row)),
         ("phase shift", quantity(row.get("phase_shift_deg") or None, "°", 0)),
         ("score", number(row.get("score"), 2)),
@@ -40,8 +45,9 @@ def facts(row: Row) -> list[tuple[str, str]]:
         ("early, late", _early_late(row)),
         ("local motion", quantity(row.get("local_motion_rms_angstrom"), "Å rms", 2)),
         ("half-set FRC", quantity(row.get("half_frc_0143_angstrom"), "Å")),
+        ("ice", _with_error(row.get("ice_nm"), row.get("ice_sd_nm"), "nm", 0)),
         ("ice ring", number(row.get("ice_ring_density"), 2)),
-        ("ice", number(row.get("relative_ice_thickness"), 2)),
+        ("ice, -ln T", number(row.get("relative_ice_thickness"), 2)),
         ("dose", quantity(row.get("dose_per_frame_e_per_px"), "e/px/frame", 2)),
         ("counts", quantity(row.get("mean_counts_per_px"), "per px", 1)),
         ("particles", count(_int(row.get("particle_count")))),
@@ -99,13 +105,25 @@ def _group(row: Row) -> str:
     return f"{group}" if NOT_KNOWN in (x, y) else f"{group} (shift {x}, {y} µm)"
 
 
-def _with_sd(value_um: object, sd_angstrom: object) -> str:
-    text = number(value_um, 3)
+def _with_error(value: object, sd: object, unit: str = "Å", digits: int = 1) -> str:
+    """`4.1 ± 0.1 Å`; without its error where that is not known."""
+    text, error = number(value, digits), number(sd, digits)
+    if text == NOT_KNOWN or error == NOT_KNOWN:
+        return quantity(value, unit, digits)
+    return f"{text} ± {error} {unit}"
+
+
+def _defocus(row: Row) -> str:
+    """With its whole error: the fit's scatter, and what pixel size and Cs leave uncertain of all movies alike."""
+    text = number(row.get("defocus_um"), 3)
     if text == NOT_KNOWN:
         return text
-    if isinstance(sd_angstrom, int | float):
-        return f"{text} ± {number(sd_angstrom / 1e4, 3)} µm"
-    return f"{text} µm"
+    scatter, common = row.get("defocus_sd_angstrom"), row.get("defocus_systematic_sd_angstrom")
+    if not isinstance(scatter, int | float):
+        return f"{text} µm"
+    if not isinstance(common, int | float):
+        return f"{text} ± {number(scatter / 1e4, 3)} µm (scatter alone)"
+    return f"{text} ± {number(math.hypot(scatter, common) / 1e4, 3)} µm (scatter {number(scatter / 1e4, 3)})"
 
 
 def _astigmatism(row: Row) -> str:

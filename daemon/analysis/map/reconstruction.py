@@ -113,6 +113,12 @@ class RunningReconstruction:
             return False
         return True
 
+    @property
+    def left_words(self) -> str:
+        """What is still to be done, for a person who waits."""
+        left = self._queue.waiting + len(self._replay) + (self._next is not None)
+        return f"the map: particles of {left} movies" if left else "the map's last round"
+
     def step(self) -> None:
         """Take in what the actor has finished and give it the next thing; never waits.
 

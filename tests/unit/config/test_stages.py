@@ -71,9 +71,7 @@ DECLARED = {
             "cs_error dose_error gain_error formulas refit_ctf goal_resolution_angstrom microscope_hours_left"
         ),
         "targets": "enabled roots usable_angstrom value athena_url athena_session athena_token athena_dry_run",
-        "verdict": (
-            "movies fewest good_share stop_share ctf_fit_angstrom early_motion_angstrom ice_nm worth_changing"
-        ),
+        "verdict": ("movies fewest good_share stop_share ctf_fit_angstrom early_motion_angstrom ice_nm worth_changing"),
         "store": "min_free_disk_gb query_timeout_s query_max_rows",
         "alerts": (
             "no_movie_minutes lag_minutes lag_window_minutes disk_hours disk_free_gb cause_movies cause_share "

@@ -67,6 +67,9 @@ class MovieWhy:
     losses: tuple[CauseLoss, ...]
     notes: tuple[str, ...] = ()
     """What is to be said of nodes that a person added to the causal graph."""
+    ice_nm: float | None = None
+    """Thickness; None: its counts do not tell it."""
+    ice_sd_nm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,17 @@ class SessionWhy:
     """How far the newest version moved the strength that it moved most, in the sd that this had."""
     notes: tuple[NoteCount, ...] = ()
     """What is to be said of nodes that a person added to the causal graph."""
+    ice: str = ""
+    """How thick the ice of these movies is, with errors; empty: counts do not tell it."""
+
+
+def ice_words(row: Row) -> str:
+    """Of an answer to `ice`: `ice 45 nm (middle half 38 to 60), one movie's known to 8 nm`; empty: it is not known."""
+    known = [_number(row.get(name)) for name in ("ice_nm", "quartile_1_nm", "quartile_3_nm", "ice_sd_nm")]
+    if any(value is None for value in known):
+        return ""
+    middle, low, high, sd = known
+    return f"ice {middle:.0f} nm (middle half {low:.0f} to {high:.0f}), one movie's known to {sd:.0f} nm"
 
 
 def cause_words(factor: object) -> str:
@@ -267,6 +281,8 @@ def why_movie(reader: SessionReader, text: str) -> MovieWhy:
         total_ln_ssnr=_total(losses),
         losses=losses,
         notes=tuple(str(whole["cause_notes"] or "").splitlines()),
+        ice_nm=_number(whole["ice_nm"]),
+        ice_sd_nm=_number(whole["ice_sd_nm"]),
     )
 
 
@@ -314,6 +330,7 @@ def why_session(reader: SessionReader) -> SessionWhy:
             NoteCount(str(row["note"]), int(_number(row["movies"]) or 0))
             for row in reader.named("cause_notes").as_dicts()
         ),
+        ice=ice_words(reader.named("ice", {"last": MEAN_MOVIES}).as_dicts()[0]),
     )
 
 

@@ -61,6 +61,8 @@ def _movie(found: MovieWhy) -> Iterator[str]:
             f"  first cause: {found.named_words}, which costs {found.named_excess_ln_ssnr:.2f} of ln SSNR at 5 A more "
             f"than is usual in this session{_WITH.get(found.named_cause or '', '')}"
         )
+    if found.ice_nm is not None:
+        yield f"  ice {found.ice_nm:.0f} +- {found.ice_sd_nm or 0.0:.0f} nm thick, by its counts"
     yield ""
     yield "Loss of ln SSNR by cause, with 95 % credible intervals"
     yield from _losses(found.losses, found.total_ln_ssnr)
@@ -75,6 +77,8 @@ def _session(found: SessionWhy, *, how: bool) -> Iterator[str]:
     last = f"the last {found.movies} movies"
     yield f"{session_title(found.name)}: mean loss of ln SSNR of {last}, with 95 % credible intervals"
     yield from _losses(found.losses, found.total_ln_ssnr)
+    if found.ice:
+        yield f"  {found.ice}"
     yield f"  by version {found.losses_prior_version} of what the session has taught" + (
         f" or newer (the newest is {found.prior_version})" if found.losses_prior_version != found.prior_version else ""
     )

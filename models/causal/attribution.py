@@ -79,12 +79,11 @@ def attribute(
     world = model.world(evidence, draws, bands)
     losses = model.losses_of(world)
     unit = unit_losses(evidence)
-    # Level and fall of the movie's own rings against the session's.
     effects, effects_covariance = own_effects(ring_rows(evidence, unit), *prior.moments())
     fall = float(effects[1]) + _fall_by_own_nodes(model, world)
     fall_sd = float(np.sqrt(max(effects_covariance[1, 1], 0.0)))
     table = {name: centre_and_sd(row) for name, row in losses.items()}
-    of_rings = np.array([unexplained_fall(fall), float(np.hypot(fall_sd, COMMON_BLUR_SD))])
+    of_rings = unexplained_fall(fall), float(np.hypot(fall_sd, COMMON_BLUR_SD))
     table["unexplained"] = (of_rings[0] * fall_curve(bands), of_rings[1] * fall_curve(bands))
     ice_ssnr = np.median(ice_pattern(evidence, draws, bands), axis=0)  # noise to the specimen
     log_ssnr, log_ssnr_sd = _predicted_log_ssnr(prior, unit, effects, effects_covariance, ice_ssnr)
@@ -93,7 +92,6 @@ def attribute(
     at_5_angstrom["unexplained"] = _own_blur(fall, fall_sd)
     named = name_cause(excess_by_root(by_root(evidence, draws, at_5_angstrom), prior))
     names = (*ALL_FACTORS, *(name for name in model.own_losses if name not in world.unknown))
-    ice_nm, ice_sd_nm = _ice_nm(evidence, draws)
     told = CausalLosses(
         factor_names=names,
         frequency_per_angstrom=tuple(bands.tolist()),
@@ -103,8 +101,7 @@ def attribute(
         named_cause=named.factor,
         named_excess_ln_ssnr=named.excess_ln_ssnr,
         notes=tuple(world.notes.values()),
-        ice_nm=ice_nm,
-        ice_sd_nm=ice_sd_nm,
+        **_ice_nm(evidence, draws),
     )
     return Attribution(
         losses=told,
@@ -114,12 +111,13 @@ def attribute(
     )
 
 
-def _ice_nm(evidence: MovieEvidence, draws: CauseDraws) -> tuple[float | None, float | None]:
-    """Thickness of this movie's ice and its error; Nones: its counts do not tell it, and the draws are the prior's."""
+def _ice_nm(evidence: MovieEvidence, draws: CauseDraws) -> dict[str, float]:
+    """Thickness of this movie's ice and its error, by the record's fields; none: its counts do not tell it, and the
+    draws are the prior's."""
     if not tells_ice(evidence):
-        return None, None
+        return {}
     low, middle, high = np.quantile(draws.ice_thickness_nm, (0.16, 0.5, 0.84))
-    return float(middle), float(high - low) / 2.0
+    return {"ice_nm": float(middle), "ice_sd_nm": float(high - low) / 2.0}
 
 
 def _predicted_log_ssnr(

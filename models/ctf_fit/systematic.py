@@ -32,7 +32,7 @@ def defocus_systematic_sd_angstrom(
 
     >>> round(defocus_systematic_sd_angstrom(16_350.0, fit_resolution_angstrom=4.0, voltage_kv=300.0, cs_mm=2.7,
     ...     pixel_size_error=0.005, cs_error=0.01))
-    162
+    160
     """
     wavelength = electron_wavelength_angstrom(voltage_kv)
     k2 = 0.0 if fit_resolution_angstrom is None else (_WEIGHT_AT / fit_resolution_angstrom) ** 2

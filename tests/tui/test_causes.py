@@ -71,7 +71,7 @@ def test_escape_sequences_in_advice_are_not_obeyed() -> None:
     assert "\x1b" not in text
     assert "[bold]x[/]" in text
     assert "from movie 4 on" in text
-    assert "no version of the prior has been made yet" in text
+    assert "nothing has been learnt from this session yet" in text
 
 
 def test_an_advice_says_how_it_is_known_and_more_when_asked() -> None:
@@ -186,7 +186,7 @@ async def test_a_session_without_causes(session: Any, tools: Any) -> None:
         assert tools.screen_text(app).count("no losses yet") == 2
         await pilot.press("2")
         await tools.settle(pilot)
-        assert "no version of the prior has been made yet" in tools.screen_text(app)
+        assert "nothing has been learnt from this session yet" in tools.screen_text(app)
 
 
 EXPERIMENT: Any = {

@@ -43,7 +43,7 @@ async def test_small_terminals_show_one_pane_at_a_time(session: Any, tools: Any)
             await pilot.press(key)
             await tools.settle(pilot)
             seen[key] = tools.screen_text(app)
-    assert "processing" in seen["1"].splitlines()[7]
+    assert "processing" in seen["1"].splitlines()[8]
     assert "CTF fit" in seen["2"]
     assert "▀" in seen["2"]
     assert "300 ago" in seen["3"]
@@ -320,7 +320,7 @@ async def test_a_large_terminal_shows_more_than_one_alert(
     app = session.app()
     async with app.run_test(size=size) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "! 4 alerts less than 2 GB are free" in tools.screen_text(app))
+        await tools.until(pilot, lambda: "! 4 alerts: less than 2 GB are free" in tools.screen_text(app))
         assert sum(text in tools.screen_text(app) for text in told) == lines
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
+from frazil.daemon.transport.messages import GateState, LiveState, VerdictState, WorkerState
 from frazil.tui.live.motion_plot import square_limits
+from frazil.tui.live.movie_columns import fitting, row_cells
 from frazil.tui.live.movie_facts import facts, facts_text, reason_text
 from frazil.tui.live.trend_plots import TRENDS, headline
 from frazil.tui.widgets.halfblocks import middle, picture_strips
 from frazil.tui.widgets.plot_values import plot_range
 from frazil.tui.widgets.session_header import header_lines
+from frazil.tui.widgets.verdict_line import VERDICTS, verdict_text
 from frazil.tui.widgets.workers_panel import worker_line
 from frazil.tui.words import formatting as f
 from frazil.tui.words.alerts import words_first
@@ -124,19 +126,49 @@ def test_header_fits_and_keeps_what_matters_most(width: int) -> None:
     assert "ready" in lines[2].plain
 
 
-def test_header_warns_in_signs_not_only_in_colours() -> None:
+def test_header_has_numbers_and_leaves_the_judgement_to_the_verdict() -> None:
     text = header_lines(STATE, 198)[1].plain
-    assert "! last 25: 10 kept" in text
-    assert "! lag 18 s, 95 % 34 s" in text, "more come than are done"
-    assert "! disk 1.0 TB left, 3 h 30 min" in text
+    assert "last 25: 10 kept" in text
+    assert "lag 18 s, 95 % 34 s" in text
+    assert "disk 1.0 TB left, 3 h 30 min" in text
+    assert "!" not in text
 
 
-def test_header_does_not_warn_before_there_is_something_to_measure() -> None:
-    begun = replace(STATE, recent_kept=0, recent_total=0, ready_per_hour=0.0, counts={"processing": 3})
-    assert "!" not in "".join(line.plain for width in (78, 198) for line in header_lines(begun, width))
-    one = replace(begun, recent_total=1, ready_per_hour=300.0, disk_full_in_h=99.0)
-    assert "!" not in header_lines(one, 198)[1].plain, "one rejected movie is no trend"
-    assert "! last 4: 0 kept" in header_lines(replace(one, recent_total=4), 198)[1].plain
+def test_header_tells_the_sessions_own_rate_beside_the_disks() -> None:
+    shared = replace(STATE, written_bytes_per_s=2.8e6, disk_shrinks_bytes_per_s=103e6)
+    assert "session writes 10 GB/h, disk shrinks 371 GB/h" in header_lines(shared, 198)[1].plain
+
+
+def test_a_map_goes_with_its_own_particles_round_start_and_limit() -> None:
+    mapped = replace(
+        STATE, map_resolution_angstrom=3.42, map_round=3, map_particle_count=1250, particle_count=1400,
+        map_start="truth.mrc", map_at_pixel_limit=True,
+    )  # fmt: skip
+    wide = header_lines(mapped, 198)[2].plain
+    assert "map ≤ 3.42 Å of 1 250 particles, round 3 (at the pixels' limit, started from truth.mrc)" in wide
+    assert "1 400" not in wide
+    assert "1 400 particles" in header_lines(replace(STATE, particle_count=1400), 198)[2].plain
+
+
+@pytest.mark.parametrize("width", [40, 78, 118, 198])
+def test_the_verdict_fits_and_begins_with_a_sign(width: int) -> None:
+    verdict = VerdictState(
+        "stop", "stop: thick ice, 250 nm: 0 of 24 movies are good", "...",
+        ("stop: thick ice, 250 nm: 0 of 24 movies are good", "change: 1 of 2 workers is dead"),
+    )  # fmt: skip
+    text = verdict_text(replace(STATE, verdict=verdict), width)
+    assert text.cell_len <= width
+    assert text.plain.startswith("■ stop: thick ice, 250 nm")
+    if width >= 118:
+        assert "also: 1 of 2 workers is dead" in text.plain
+    elif width == 78:
+        assert text.plain.endswith("and 1 more")
+
+
+def test_every_verdict_has_a_sign() -> None:
+    from frazil.models.session_verdict.records import Word
+
+    assert {word.value for word in Word} == set(VERDICTS)
 
 
 def test_header_says_since_when_nothing_came() -> None:
@@ -171,14 +203,14 @@ def test_an_alert_says_first_what_happened() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 78])
-def test_a_warning_is_never_left_out_for_want_of_room(width: int) -> None:
-    assert "disk 1.0 TB" in header_lines(STATE, width)[1].plain
+def test_how_many_were_kept_has_room(width: int) -> None:
+    assert "kept 10/25" in header_lines(STATE, width)[1].plain
 
 
 def test_header_of_a_daemon_that_knows_nothing_yet() -> None:
     lines = [line.plain for line in header_lines(LiveState(), 80)]
     assert "running" in lines[0]
-    assert lines[1].startswith("… none finished yet")
+    assert lines[1].startswith("none finished yet")
     assert "no movie has come yet" in lines[2]
 
 
@@ -195,7 +227,11 @@ def test_facts_name_units_and_leave_out_what_is_not_known() -> None:
            "height_px": 4092}  # fmt: skip
     known = dict(facts(row))
     assert known["CTF fit"] == "3.5 Å (ambiguous)"
-    assert known["defocus"] == "1.250 ± 0.004 µm"
+    assert known["defocus"] == "1.250 ± 0.004 µm (scatter alone)"
+    whole = dict(facts({**row, "defocus_systematic_sd_angstrom": 125.0, "fit_resolution_sd_angstrom": 0.06}))
+    assert whole["defocus"] == "1.250 ± 0.013 µm (scatter 0.004)"
+    assert whole["CTF fit"] == "3.5 ± 0.1 Å (ambiguous)"
+    assert dict(facts({"ice_nm": 45.4, "ice_sd_nm": 8.0}))["ice"] == "45 ± 8 nm"
     assert known["frames"] == "40 of 5760 × 4092 px"
     assert "motion" not in known
     lines = facts_text(row, 90, 3).plain.splitlines()
@@ -208,6 +244,21 @@ def test_reason_is_given_for_what_was_set_aside_only() -> None:
     assert text is not None
     assert text.plain == "in intake: the file ends early"
     assert reason_text({"state": "ready", "failure_reason": "once"}) is None
+    waits = reason_text({"state": "settling", "failure_reason": "incomplete: it ends in frame 31 of 40"})
+    assert waits is not None
+    assert "it ends in frame 31" in waits.plain
+
+
+def test_a_file_that_is_not_whole_says_so_in_the_list() -> None:
+    layout = fitting(120)
+    row = {"state": "settling", "relative_path": "a.tiff", "reason": "incomplete: it ends in frame 31 of 40"}
+    assert row_cells(layout, row)[0][0].strip() == "… incomplete"
+    assert row_cells(layout, {**row, "reason": "the file is still changing"})[0][0].strip() == "… settling"
+
+
+def test_ice_stands_in_the_list_in_nm_with_its_error() -> None:
+    cells = [text.strip() for text, _ in row_cells(fitting(120), {"state": "ready", "ice_nm": 45.4, "ice_sd_nm": 8.0})]
+    assert "45±8" in cells
 
 
 def test_gate_state_is_open_by_default() -> None:

@@ -63,27 +63,28 @@ def _flow(state: LiveState, short: bool) -> list[Text]:
         kept,
         rate if judged or state.found_per_hour else "",
         lag if judged else "",
+        f"disk {size(state.free_disk_bytes)}{'' if short else ' left'}{_disk_lasts(state)}",
         f"queue {state.queue_depth}" if state.queue_depth or not short else "",
-        _disk(state, short),
         _redoing(state),
+        _disk_rates(state),
     ]
     return [Text(part) for part in parts]
 
 
-def _disk(state: LiveState, short: bool) -> str:
-    """What is left of it and how long the session itself takes to fill it; what others write stands beside it."""
-    disk = f"disk {size(state.free_disk_bytes)}" + ("" if short else " left")
-    if state.disk_full_in_h is not None:
-        disk += f", {duration(state.disk_full_in_h * 3600)}"
-    if short:
-        return disk
+def _disk_lasts(state: LiveState) -> str:
+    """How long the session itself takes to fill it."""
+    return "" if state.disk_full_in_h is None else f", {duration(state.disk_full_in_h * 3600)}"
+
+
+def _disk_rates(state: LiveState) -> str:
+    """What the session writes, and beside it what the disk loses to whoever writes."""
     own, shrinks = state.written_bytes_per_s, state.disk_shrinks_bytes_per_s
     rates = [
         f"{words} {size(rate * 3600)}/h"
         for words, rate in (("session writes", own), ("disk shrinks", shrinks))
         if rate is not None and rate >= _LEAST_BYTES_PER_S
     ]
-    return f"{disk} ({', '.join(rates)})" if rates else disk
+    return ", ".join(rates)
 
 
 def _idle_s(state: LiveState) -> float | None:

@@ -90,7 +90,8 @@ def _head(summary: SessionSummary) -> str:
         f"<header><p class=dim>session summary</p><h1>{escape(summary.name)}</h1>"
         f"<p class=dim>{escape(instrument_text(summary))}<br>{escape(when)}<br>{escape(summary.session_dir)}, "
         f"{escape(raw_text(summary))}</p>"
-        f"<div class=verdict><p class=lead>{escape(first)}</p>{paragraphs(rest)}</div>{_tiles(summary)}</header>"
+        f"<div class=verdict>{paragraphs([summary.verdict.sentence] * bool(summary.verdict.sentence))}"
+        f"<p class=lead>{escape(first)}</p>{paragraphs(rest)}</div>{_tiles(summary)}</header>"
     )
 
 

@@ -36,7 +36,7 @@ from frazil.daemon.report.summary.records import (
     StageTime,
     Verdict,
 )
-from frazil.daemon.report.why import changes, named_counts
+from frazil.daemon.report.why import changes, ice_words, named_counts
 from frazil.daemon.store.movie_states import FINISHED, KEPT, WAITING
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
@@ -47,6 +47,7 @@ from frazil.models.causal.factors import NOT_OF_THE_SESSION
 from frazil.models.map_round import as_values, record_from_row
 from frazil.models.records import MovieState
 
+_ALL_MOVIES = 1_000_000
 TREND_POINTS = 5000
 """The newest movies, which trends are told from."""
 _OF_A_RUN = ("rule-no-movie", "rule-lag", "rule-disk-hours")
@@ -85,8 +86,7 @@ def summarise(
     """
     ask = Asker(reader)
     session = _session(ask)
-    settings_yaml = str(session.get("settings_yaml") or "")
-    limits = _limits(settings_yaml)
+    limits = _limits(settings_yaml := str(session.get("settings_yaml") or ""))
     counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
     finished = sum(counts.get(state, 0) for state in FINISHED)
     span = ask.one("time_span")
@@ -103,7 +103,7 @@ def summarise(
         code_version=str(session.get("code_version") or ""),
         frame_count=integer(ask.one("frame_count_mode").get("frame_count")),
         **_instrument(session),
-        **_pace(ask.one("lag_percentiles", last=1_000_000), counts, integer(span["first_utc_us"]), last_utc_us),
+        **_pace(ask.one("lag_percentiles", last=_ALL_MOVIES), counts, integer(span["first_utc_us"]), last_utc_us),
         counts=counts,
         metrics=_metrics(ask, trend),
         reasons=_reasons(ask),
@@ -120,24 +120,27 @@ def summarise(
         interventions=_advice_given(ask),
         trend=trend,
         advice=(),
-        last_hour_s=number(rates.get("window_s")),
-        last_hour_found_per_hour=number(rates.get("found_per_hour")),
-        last_hour_finished_per_hour=number(rates.get("ready_per_hour")),
+        **_last_hour_rates(rates),
         bands=extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
-        holes=extras.holes(ask),
-        examples=extras.examples(ask),
-        advised=extras.advised(ask),
-        taken=extras.taken(ask),
-        history=extras.history(ask),
-        software=extras.software(ask),
-        alert_days=extras.alert_days(ask),
+        **extras.beside_the_numbers(ask),
         settings_yaml=settings_yaml,
         verdict=verdict or (VerdictState() if live else _verdict_on_the_end(reader, limits, counts, map_state)),
-        thick_ice_nm=limits.ice_nm,
-        thick_ice_kept=integer(ask.one("kept_thick_ice", ice_nm=limits.ice_nm).get("movies")) or 0,
+        **_ice(ask, limits),
     )
-    summary = advice(summary)
-    return replace(summary, headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask))
+    return replace(
+        summary := advice(summary), headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask)
+    )
+
+
+class _Ice(TypedDict):
+    ice: str
+    thick_ice_nm: float
+    thick_ice_kept: int
+
+
+def _ice(ask: Asker, limits: VerdictSettings) -> _Ice:
+    thick = integer(ask.one("kept_thick_ice", ice_nm=limits.ice_nm).get("movies")) or 0
+    return _Ice(ice=ice_words(ask.one("ice", last=_ALL_MOVIES)), thick_ice_nm=limits.ice_nm, thick_ice_kept=thick)
 
 
 def _limits(settings_yaml: str) -> VerdictSettings:
@@ -241,7 +244,7 @@ def _alerts(ask: Asker, *, live: bool, with_map: bool) -> tuple[AlertLine, ...]:
 def _stages(ask: Asker) -> tuple[StageTime, ...]:
     return tuple(
         StageTime(str(row["stage"]), number(row["p50_s"]) or 0.0, number(row["total_s"]) or 0.0)
-        for row in ask.rows("stage_timings", last=1_000_000)
+        for row in ask.rows("stage_timings", last=_ALL_MOVIES)
     )
 
 
@@ -270,6 +273,20 @@ def _last_hour(ask: Asker, last_utc_us: int | None, now_utc_us: int | None) -> R
         return {}
     until = last_utc_us if now_utc_us is None else min(now_utc_us, last_utc_us + RATE_IDLE_US)
     return ask.one("rate_per_hour", now_utc_us=until)
+
+
+class _LastHour(TypedDict):
+    last_hour_s: float | None
+    last_hour_found_per_hour: float | None
+    last_hour_finished_per_hour: float | None
+
+
+def _last_hour_rates(rates: Row) -> _LastHour:
+    return _LastHour(
+        last_hour_s=number(rates.get("window_s")),
+        last_hour_found_per_hour=number(rates.get("found_per_hour")),
+        last_hour_finished_per_hour=number(rates.get("ready_per_hour")),
+    )
 
 
 def _trend(ask: Asker) -> tuple[Curve, ...]:

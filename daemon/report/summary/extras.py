@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TypedDict
 
 from frazil.daemon.report import verdict_seen
 from frazil.daemon.report.experiments import experiment_lines, state_of
@@ -30,6 +31,31 @@ _HISTORY_ROUNDS = 2000
 _ALL_ADVICE = 100
 _ALL_FEEDBACK = 10_000
 _FEWEST_FOR_A_SIDE = 5
+
+
+class BesideTheNumbers(TypedDict):
+    """Fields of a summary."""
+
+    holes: tuple[Hole, ...]
+    examples: tuple[Example, ...]
+    advised: tuple[Advised, ...]
+    taken: tuple[Taken, ...]
+    history: tuple[tuple[int, float | None, float | None], ...]
+    software: tuple[Software, ...]
+    alert_days: tuple[AlertDay, ...]
+
+
+def beside_the_numbers(ask: Asker) -> BesideTheNumbers:
+    """All parts that a page shows beside the numbers, but its bands and experiments."""
+    return BesideTheNumbers(
+        holes=holes(ask),
+        examples=examples(ask),
+        advised=advised(ask),
+        taken=taken(ask),
+        history=history(ask),
+        software=software(ask),
+        alert_days=alert_days(ask),
+    )
 
 
 def holes(ask: Asker) -> tuple[Hole, ...]:

@@ -390,6 +390,8 @@ class SessionSummary:
     """Two sentences: how good the session is; what costs it most and what to do."""
     verdict: VerdictState = field(default_factory=VerdictState)
     """As on the screen; of a session that is over, on all of it."""
+    ice: str = ""
+    """How thick the ice of the session's movies is, with errors; empty: counts do not tell it."""
     thick_ice_nm: float | None = None
     """From where on ice is thick (`verdict.ice_nm`)."""
     thick_ice_kept: int = 0

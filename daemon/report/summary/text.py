@@ -171,6 +171,8 @@ def _quality(summary: SessionSummary) -> Iterator[str]:
         if metric.first_quarter_median is not None and metric.last_quarter_median is not None:
             trend = arrow(figure(metric, metric.first_quarter_median), figure(metric, metric.last_quarter_median))
         yield f"  {metric.words:24} {figure(metric, metric.median) + unit:>10}   {middle:^19}  {trend}"
+    if summary.ice:
+        yield f"  {summary.ice}"
     squares = [square for square in summary.squares if square.ctf_fit_angstrom is not None and square.kept >= 3]
     if len(squares) > 1:
         best = min(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)

@@ -82,6 +82,11 @@ CAUSES_BY_SQUARE = (
     "AND m.grid_square IS NOT NULL GROUP BY m.grid_square, k.named_cause "
     "ORDER BY m.grid_square, movies DESC, k.named_cause NULLS LAST"
 )
+ICE = (
+    "SELECT median(k.ice_nm) AS ice_nm, quantile_cont(k.ice_nm, 0.25) AS quartile_1_nm, "
+    "quantile_cont(k.ice_nm, 0.75) AS quartile_3_nm, median(k.ice_sd_nm) AS ice_sd_nm, count(k.ice_nm) AS movies "
+    f"FROM named_causes k WHERE movie_id IN {LAST_RESULTS}"
+)
 CHANGE_POINTS = (
     "SELECT p.*, (SELECT relative_path FROM movies m WHERE m.acquired_utc_us = p.acquired_utc_us "
     f"AND {current('m')} LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
@@ -130,6 +135,7 @@ QUERIES: Mapping[str, NamedQuery] = {
         "How many movies each cause is named for; no cause: nothing stands out.", NAMED_CAUSES, {}
     ),
     "causes_by_square": NamedQuery("Named causes by grid square.", CAUSES_BY_SQUARE, {}),
+    "ice": NamedQuery("Thickness of the last movies' ice, and the error of one movie's.", ICE, LAST_PARAM),
     "change_points": NamedQuery("When the session became another one.", CHANGE_POINTS, {}),
     "causal_shares": NamedQuery("How well the causes are known.", CAUSAL_SHARES, {}),
     "predictions": NamedQuery(

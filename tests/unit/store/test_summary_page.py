@@ -18,7 +18,7 @@ from frazil.daemon.report.html.spread import spread, spread_words
 from frazil.daemon.report.summary import collect as collecting
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.headline import headline
-from frazil.daemon.report.summary.records import Curve, Hole, SessionSummary
+from frazil.daemon.report.summary.records import Advised, Curve, Hole, MapState, SessionSummary
 from frazil.daemon.report.summary.text import to_json, to_text
 from frazil.daemon.store.rows import (
     AlertRow,
@@ -34,6 +34,7 @@ from frazil.daemon.store.table import Scalar
 from frazil.daemon.store.target_rows import KnownTarget, MovieTargetRow, TargetRoundRow, TargetWordRow
 from frazil.daemon.store.writes import movie_writes, session_writes, target_writes
 from frazil.models.grid_target import GridTarget
+from frazil.models.map_round import MapRoundRecord, as_values
 from frazil.models.records import MovieResult
 from frazil.models.targets.records import MoveMinutes, NextTargets, RankedTarget, SquareOutlook
 
@@ -174,7 +175,41 @@ def test_the_verdict_names_what_is_wrong(filled: Store) -> None:
     assert headline(replace(many, metrics=bad))[0].startswith("A poor session (")
     good = headline(replace(many, counts={"ready": 99, "rejected": 1}))
     assert good[0].startswith("A good session: 99 of 100 finished movies kept (99 %), CTF fits to")
-    assert "Of what can be changed motion inside frames costs most (0.75 +- 0.10" in good[1]
+    assert "Of what can be changed motion inside frames costs most signal; what to do" in good[1]
+
+
+def test_a_map_from_the_truth_or_at_its_pixels_limit_makes_no_good_session(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    round_3 = MapRoundRecord(3, 1, 30, 5211, "D7", resolution_0143_angstrom=3.24, map_path="maps/map.mrc")
+    state = MapState(**as_values(round_3), frequency_per_angstrom=(0.1, 0.3), fsc=(1.0, 0.1), by_round=())
+    good = replace(found, counts={"ready": 99, "rejected": 1}, metrics=(), map=state)
+    assert headline(good)[0].startswith("A good session: 99 of 100")
+    begun = headline(replace(good, map=replace(state, initial_map="/x/truth.mrc")))[0]
+    assert begun.startswith("Nothing speaks against the session: 99 of 100")
+    assert "the running map, started from truth.mrc, is at 3.24 A from 5,211 particles (round 3)" in begun
+    limited = headline(replace(good, map=replace(state, fsc=(1.0, 0.9))))[0]
+    assert limited.startswith("Nothing speaks against the session")
+    assert "3.24 A or better, the limit of its pixels, from 5,211 particles (round 3)" in limited
+
+
+def test_thick_ice_that_is_kept_is_named(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    good = replace(found, counts={"ready": 99, "rejected": 1}, metrics=(), map=None)
+    icy = headline(replace(good, thick_ice_nm=150.0, thick_ice_kept=3))[0]
+    assert icy.startswith("A fair session (3 kept movies have ice beyond 150 nm): 99 of 100")
+
+
+def test_advice_that_may_gain_nothing_is_no_headline(filled: Store) -> None:
+    found = summarise(filled, SESSION, now_utc_us=NOW_UTC_US, live=False)
+    one = "skip holes with ice above 58 nm: signal at 5 A x1.03 (x0.97-1.10)"
+    other = "wait 10 s longer after moving the stage: signal at 5 A x1.42 (x1.20-1.71)"
+    unsure, sure = Advised(one, "ice", "session", 0.03, -0.03, 0.1), Advised(other, "m", "session", 0.3, 0.2, 0.5)
+    told = replace(
+        found, interventions=(one, other), advice=(one, other), advised=(unsure, replace(sure, surely_pays=True))
+    )
+    assert headline(told)[1].endswith("hat to do: wait 10 s longer after moving the stage.")
+    alone = replace(told, interventions=(one,), advice=(one,), advised=(unsure,))
+    assert headline(alone)[1].endswith("hat to do: go on; no change surely pays.")
 
 
 def test_a_session_with_nothing_in_it_has_a_page(store: Store) -> None:

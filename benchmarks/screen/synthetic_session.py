@@ -359,7 +359,8 @@ def _whole(row: Row) -> Row:
         failure_reason=reason if state != "rejected" else None,
         failure_stage="intake" if state == "quarantined" else None, size_bytes=412_000_000, width_px=5760,
         height_px=4092, fit_resolution_angstrom=row["ctf_fit_angstrom"], score=row["ctf_score"], flag="",
-        defocus_sd_angstrom=38.0, astigmatism_angle_deg=-34.0, local_motion_rms_angstrom=0.41,
+        defocus_sd_angstrom=38.0, defocus_systematic_sd_angstrom=165.0, fit_resolution_sd_angstrom=0.08,
+        astigmatism_angle_deg=-34.0, local_motion_rms_angstrom=0.41,
         named_excess_ln_ssnr=0.62 if row["named_cause"] else 0.0, dose_per_frame_e_per_px=0.71, hot_pixel_count=112,
         pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
     )  # fmt: skip

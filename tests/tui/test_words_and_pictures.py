@@ -227,9 +227,9 @@ def test_facts_name_units_and_leave_out_what_is_not_known() -> None:
            "height_px": 4092}  # fmt: skip
     known = dict(facts(row))
     assert known["CTF fit"] == "3.5 Å (ambiguous)"
-    assert known["defocus"] == "1.250 ± 0.004 µm (scatter alone)"
+    assert (known["defocus"], known["  fit alone"]) == ("1.250 µm", "0.004 µm scatter")
     whole = dict(facts({**row, "defocus_systematic_sd_angstrom": 125.0, "fit_resolution_sd_angstrom": 0.06}))
-    assert whole["defocus"] == "1.250 ± 0.013 µm (scatter 0.004)"
+    assert whole["defocus"] == "1.250 ± 0.013 µm"
     assert whole["CTF fit"] == "3.5 ± 0.1 Å (ambiguous)"
     assert dict(facts({"ice_nm": 45.4, "ice_sd_nm": 8.0}))["ice"] == "45 ± 8 nm"
     assert known["frames"] == "40 of 5760 × 4092 px"

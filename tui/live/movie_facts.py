@@ -38,6 +38,7 @@ def facts(row: Row) -> list[tuple[str, str]]:
         ),
         ("first cause", _cause(row)),
         ("defocus", _defocus(row)),
+        ("  fit alone", _scatter(row)),
         ("astigmatism", _astigmatism(row)),
         ("phase shift", quantity(row.get("phase_shift_deg") or None, "°", 0)),
         ("score", number(row.get("score"), 2)),
@@ -114,16 +115,18 @@ def _with_error(value: object, sd: object, unit: str = "Å", digits: int = 1) ->
 
 
 def _defocus(row: Row) -> str:
-    """With its whole error: the fit's scatter, and what pixel size and Cs leave uncertain of all movies alike."""
-    text = number(row.get("defocus_um"), 3)
-    if text == NOT_KNOWN:
-        return text
+    """With its whole error: the fit's scatter, and what pixel size and Cs leave uncertain of all movies alike; without
+    one where only the scatter is known."""
     scatter, common = row.get("defocus_sd_angstrom"), row.get("defocus_systematic_sd_angstrom")
-    if not isinstance(scatter, int | float):
-        return f"{text} µm"
-    if not isinstance(common, int | float):
-        return f"{text} ± {number(scatter / 1e4, 3)} µm (scatter alone)"
-    return f"{text} ± {number(math.hypot(scatter, common) / 1e4, 3)} µm (scatter {number(scatter / 1e4, 3)})"
+    if not isinstance(scatter, int | float) or not isinstance(common, int | float):
+        return quantity(row.get("defocus_um"), "µm", 3)
+    return _with_error(row.get("defocus_um"), math.hypot(scatter, common) / 1e4, "µm", 3)
+
+
+def _scatter(row: Row) -> str:
+    """Of one movie's defocus against the next one's."""
+    scatter = row.get("defocus_sd_angstrom")
+    return f"{number(scatter / 1e4, 3)} µm scatter" if isinstance(scatter, int | float) else NOT_KNOWN
 
 
 def _astigmatism(row: Row) -> str:

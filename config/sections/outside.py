@@ -15,6 +15,7 @@ ALERT_SUBJECTS = (
     "acquisition",
     "lag",
     "disk",
+    "quality",
     "cause",
     "advice",
     "graph",
@@ -64,9 +65,9 @@ class AlertSettings(Section):
     least_severity: Annotated[Literal["info", "warning", "error"], Touches(Stage.NOTHING)] = "warning"
     """What is sent."""
     mute: Annotated[tuple[str, ...], Touches(Stage.NOTHING)] = ()
-    """Subjects that are not sent: `acquisition`, `lag`, `disk`, `cause`, `advice`, `graph`, `change`, `gain`,
-    `worker`, `movie`, `metadata`, `evaluation`, `reconstruction`, `orientation`, `restoration`, `prior`, `targets`,
-    `intake`, `store`, `http`, `daemon`. The screen shows them all."""
+    """Subjects that are not sent: `acquisition`, `lag`, `disk`, `quality`, `cause`, `advice`, `graph`, `change`,
+    `gain`, `worker`, `movie`, `metadata`, `evaluation`, `reconstruction`, `orientation`, `restoration`, `prior`,
+    `targets`, `intake`, `store`, `http`, `daemon`. The screen shows them all."""
     quiet_minutes: Annotated[NonNegative, Touches(Stage.NOTHING)] = 15.0
     """After a message no other about the same subject for so long; what comes meanwhile goes together in the next. An
     error does not wait behind warnings."""

@@ -11,8 +11,9 @@ from frazil.daemon.alerts.rules import AlertRules, Measured, Raised, RuleLimits
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.store.movie_states import WAITING, finished
 from frazil.daemon.store.store import Store
-from frazil.daemon.transport.messages import LiveState
+from frazil.daemon.transport.messages import LiveState, VerdictState
 from frazil.models.causal.factors import FACTOR_WORDS
+from frazil.models.session_verdict.records import Fault
 
 _log = logging.getLogger(__name__)
 _PREFIX = "rule-"
@@ -24,6 +25,9 @@ SELECT CASE WHEN k.prior_version > 0 THEN k.named_cause END
 FROM named_causes k JOIN movies m USING (movie_id) WHERE {finished("m")}
 ORDER BY m.sequence DESC LIMIT ?
 """
+_QUALITY_SQL = "SELECT 1 FROM alerts WHERE alert_id = ? AND cleared_utc_us IS NULL"
+_QUALITY = frozenset({"worse", *(f"quality:{fault.name.lower()}" for fault in Fault)})
+"""Rules of the verdict that are about quality."""
 _REMEDIES: Mapping[str, str] = {
     "motion": "wait longer after stage moves, and check holder, cooling (nitrogen level, boiling) and drift",
     "ice": "choose thinner areas: raise the limit of the hole filter, or go to another square",
@@ -54,6 +58,9 @@ class RuleCheck:
         self._store, self._notices, self._late_sidecars = store, notices, late_sidecars
         self._movies = settings.cause_movies
         limits = RuleLimits(**{name: getattr(settings, name) for name in RuleLimits.__dataclass_fields__})
+        standing = (one for one in ("error", "warning") if store.rows(_QUALITY_SQL, f"{_PREFIX}quality-{one}"))
+        self._quality = next(standing, "")
+        """Severity of the alert about it that stands; empty: none."""
         raised = [str(row[0]).removeprefix(_PREFIX) for row in store.rows(_RAISED_SQL)]
         words = {name: (what, _REMEDIES.get(name, "`frazil why` says more")) for name, what in FACTOR_WORDS.items()}
         self._rules = AlertRules(limits, raised, words)
@@ -80,3 +87,17 @@ class RuleCheck:
             else:
                 _log.info("over: %s", event.rule)
                 self._notices.over(_PREFIX + event.rule)
+        self._tell_of_quality(state.verdict)
+
+    def _tell_of_quality(self, verdict: VerdictState) -> None:
+        """Of all that the verdict may say this alone has no alert of its own; that it does not flicker is the verdict's
+        business. Told once while it lasts, and again where it becomes worse."""
+        told = [line for line, rule in zip(verdict.reasons, verdict.rules, strict=False) if rule in _QUALITY]
+        severity = "" if not told else "error" if told[0].startswith("stop") else "warning"
+        if severity == self._quality:
+            return
+        if severity:
+            self._notices.alert(severity, "quality", told[0], verdict.sentence, f"{_PREFIX}quality-{severity}")
+        if self._quality:
+            self._notices.over(f"{_PREFIX}quality-{self._quality}")
+        self._quality = severity

@@ -93,7 +93,7 @@ def verdict_on_the_end(
 
 def told(verdict: Verdict) -> VerdictState:
     """As it goes over the wire."""
-    return VerdictState(verdict.word.value, verdict.line, verdict.sentence, verdict.reasons, verdict.rule)
+    return VerdictState(verdict.word.value, verdict.line, verdict.sentence, verdict.reasons, verdict.rules)
 
 
 def alerts_seen(reader: SessionReader) -> tuple[OpenAlert, ...]:

@@ -195,8 +195,8 @@ class VerdictState(msgspec.Struct, frozen=True):
     """The same with what to do and what else is the matter."""
     reasons: tuple[str, ...] = ()
     """Lines of all that is the matter, the worst first; the first is `line`."""
-    rule: str = ""
-    """Name of the rule that speaks; empty: nothing is the matter."""
+    rules: tuple[str, ...] = ()
+    """Names of the rules that speak, in the same order; empty: nothing is the matter."""
 
 
 class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type"):

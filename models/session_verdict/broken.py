@@ -10,6 +10,8 @@ from frazil.models.session_verdict.records import Class, Finding, OpenAlert, Ses
 
 _BYTES_PER_GB = 1e9
 _SHORTEST_LAG_H = 0.1
+_SAID_OTHERWISE = ("quality", "worker")
+"""Subjects of alerts that follow from what is judged here anyway."""
 ALERT_RULES = {
     "no-movie": "rule-no-movie",
     "lag": "rule-lag",
@@ -119,7 +121,8 @@ def _errors(seen: SessionSeen) -> Iterator[Finding]:
     """Errors that no rule here has words of its own for."""
     own = set(ALERT_RULES.values())
     for alert in seen.alerts:
-        said = alert.alert_id in own or alert.subject == "worker" or (alert.subject == "gain" and seen.gate_blocks)
+        said = alert.alert_id in own or alert.subject in _SAID_OTHERWISE
+        said = said or (alert.subject == "gain" and seen.gate_blocks)
         if alert.severity == "error" and not said:
             yield Finding("error", Word.CHANGE, Class.BROKEN, alert.text, alert.text, alert.remedy)
 

@@ -71,7 +71,7 @@ def _told(found: Sequence[Finding]) -> Verdict:
     also = "" if len(found) == 1 else " Also: " + "; ".join(one.short for one in found[1:]) + "."
     remedy = f" What to do: {first.remedy}." if first.remedy else ""
     sentence = f"{_capital(first.word.value)}: {first.long}.{remedy}{also}"
-    return Verdict(first.word, first.line, sentence, tuple(one.line for one in found), first.rule)
+    return Verdict(first.word, first.line, sentence, tuple(one.line for one in found), tuple(one.rule for one in found))
 
 
 def _go_on(seen: SessionSeen) -> Verdict:
@@ -106,7 +106,8 @@ def _over(word: Word, seen: SessionSeen, quality: Sequence[Finding]) -> Verdict:
     last = "" if not quality else f" At its end: {'; '.join(one.long for one in quality)}."
     again = " Start `frazil watch` again and it goes on." if seen.waiting else ""
     sentence = f"{_capital(word.value)}: {good} of {all_of} movies are good{wait}{of_map}.{last}{again}"
-    return Verdict(word, line, sentence, (line, *(one.line for one in quality)) if quality else ())
+    reasons = (line, *(one.line for one in quality)) if quality else ()
+    return Verdict(word, line, sentence, reasons, tuple(one.rule for one in quality))
 
 
 def _movies(count: int) -> str:

@@ -160,8 +160,8 @@ class Verdict:
     """The same with what to do and what else is the matter."""
     reasons: tuple[str, ...] = ()
     """Lines of all findings, the worst first; the first is `line`. Empty: nothing is the matter."""
-    rule: str = ""
-    """Name of the rule that speaks; empty: none."""
+    rules: tuple[str, ...] = ()
+    """Names of the rules of these."""
 
 
 def fitted(line: str) -> str:

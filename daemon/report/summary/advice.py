@@ -25,6 +25,7 @@ _WORSE_BY = {
     "motion_total_angstrom": 3.0,
     "motion_early_angstrom": 1.0,
     "ice_ring_density": 0.1,
+    "ice_nm": 15.0,
     "relative_ice_thickness": 0.1,
 }
 """A change that is worth a word, in the metric's unit: about a tenth of a limit above, or the error of one movie."""

@@ -15,6 +15,7 @@ SPREAD = {
     "motion_total_angstrom": (12.0, 5.0),
     "motion_early_angstrom": (3.0, 1.5),
     "ice_ring_density": (0.3, 0.2),
+    "ice_nm": (45.0, 15.0),
     "relative_ice_thickness": (0.4, 0.2),
 }
 """Median and spread of noisy sessions; astigmatism as in the one that was told of 48 A against 86 A."""

@@ -41,12 +41,12 @@ class Disk:
     def utc_us(self) -> int:
         return int(1e15 + self.now_s * 1e6)
 
-    def step(self, seconds: float):
+    def step(self, seconds: float, look_s: float = LOOK_S):
         """The states of so many seconds."""
         end_s, states = self.now_s + seconds, []
         while self.now_s < end_s:
-            self.now_s += LOOK_S
-            self.free -= LOOK_S * self.others
+            self.now_s += look_s
+            self.free -= look_s * self.others
             while self.now_s >= self.movies * PACE_S:
                 self.add()
             state = self.builder.build(status="running", workers=(), gate=GateState(), queue_depth=0, analysis=None)
@@ -79,14 +79,14 @@ def disk(store, put, tmp_path, monkeypatch):
 def test_others_who_write_100_mb_per_s_raise_no_alarm(disk):
     """The disk shrinks by 380 GB/h and lasts 5 h; the session's own 10 GB/h leave it a week."""
     shared = disk(free_gb=1900, movie_gb=10 / 120, others_mb_per_s=100)
-    states = shared.step(3600)
+    states = shared.step(3600, look_s=120)
     assert not shared.alarms()
     last = states[-1]
     assert last.written_bytes_per_s * 3600 / GB == pytest.approx(10.0, rel=0.05)
     assert last.disk_shrinks_bytes_per_s == pytest.approx(100e6 + 10 * GB / 3600, rel=0.05)
     assert last.disk_full_in_h > 100
     assert "disk" not in last.verdict.line
-    known = [state.disk_full_in_h for state in states[15:]]
+    known = [state.disk_full_in_h for state in states[8:]]
     assert max(known) < 1.6 * min(known), "it goes down with the disk and does not jump"
 
 
@@ -98,7 +98,7 @@ def test_the_alarm_comes_when_the_session_itself_fills_the_disk(disk):
     state = alone.step(60)[-1]
     assert state.verdict.word == "change"
     assert state.verdict.line.startswith("change: this session fills the disk in 4.")
-    assert state.written_bytes_per_s * 3600 / GB == pytest.approx(120, rel=0.05)
+    assert state.written_bytes_per_s * 3600 / GB == pytest.approx(120, rel=0.12), "by counts of a quarter of an hour"
     assert f"it writes {state.written_bytes_per_s * 3600 / 1e9:.0f} GB/h" in state.verdict.sentence
 
 
@@ -106,6 +106,6 @@ def test_a_session_that_has_paused_for_an_hour_fills_no_disk(disk):
     alone = disk(free_gb=650, movie_gb=1.0, others_mb_per_s=0)
     alone.step(1200)
     alone.add = lambda: None
-    assert alone.step(3900)[-1].written_bytes_per_s == 0.0
+    assert alone.step(3900, look_s=300)[-1].written_bytes_per_s == 0.0
     assert alone.step(10)[-1].disk_full_in_h is None
     assert not alone.alarms(), "it closes by itself"

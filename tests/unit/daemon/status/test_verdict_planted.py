@@ -188,6 +188,27 @@ def test_a_common_cause_is_told_by_its_alert(world):
     assert world.state().verdict.line.startswith("change: ice thickness: 6 of the last 10 movies lose")
 
 
+def test_poor_quality_is_an_alert_of_its_own_and_is_over_by_itself(world):
+    """So that it goes by mail; once while it lasts, once more where it becomes worse."""
+
+    def told():
+        world.store.flush()
+        rows = world.store.named("alerts", {"limit": 100}).as_dicts()
+        return {str(row["alert_id"]): row["cleared_utc_us"] is None for row in rows if row["subject"] == "quality"}
+
+    world.good(40)
+    world.good(9, fit_angstrom=7.5)
+    world.state()
+    assert told() == {"rule-quality-warning": True}
+    world.good(15, fit_angstrom=7.5)
+    world.state()
+    assert told() == {"rule-quality-warning": False, "rule-quality-error": True}
+    for _ in range(12):
+        world.good(4)
+        world.state()
+    assert told() == {"rule-quality-warning": False, "rule-quality-error": False}
+
+
 def test_an_error_that_no_rule_knows_is_told(world):
     world.good(40)
     world.notices.alert("error", "store", "a row could not be written: disk I/O error")

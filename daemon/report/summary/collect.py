@@ -91,7 +91,6 @@ def summarise(
     finished = sum(counts.get(state, 0) for state in FINISHED)
     span = ask.one("time_span")
     last_utc_us = now_utc_us if live else integer(span["last_utc_us"]) or integer(session.get("finished_utc_us"))
-    rates = _last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)
     trend = _trend(ask)
     map_state = _map(ask, _initial_map(settings_yaml))
     summary = SessionSummary(
@@ -120,16 +119,15 @@ def summarise(
         interventions=_advice_given(ask),
         trend=trend,
         advice=(),
-        **_last_hour_rates(rates),
+        **_last_hour_rates(_last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)),
         bands=extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
         **extras.beside_the_numbers(ask),
         settings_yaml=settings_yaml,
         verdict=verdict or (VerdictState() if live else _verdict_on_the_end(reader, limits, counts, map_state)),
         **_ice(ask, limits),
+        grid=grid(ask),
     )
-    return replace(
-        summary := advice(summary), headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask)
-    )
+    return replace(summary := advice(summary), headline=headline(summary))
 
 
 class _Ice(TypedDict):

@@ -43,10 +43,11 @@ class BesideTheNumbers(TypedDict):
     history: tuple[tuple[int, float | None, float | None], ...]
     software: tuple[Software, ...]
     alert_days: tuple[AlertDay, ...]
+    experiments: tuple[ExperimentTold, ...]
 
 
 def beside_the_numbers(ask: Asker) -> BesideTheNumbers:
-    """All parts that a page shows beside the numbers, but its bands and experiments."""
+    """All parts that a page shows beside the numbers, but its bands."""
     return BesideTheNumbers(
         holes=holes(ask),
         examples=examples(ask),
@@ -55,6 +56,7 @@ def beside_the_numbers(ask: Asker) -> BesideTheNumbers:
         history=history(ask),
         software=software(ask),
         alert_days=alert_days(ask),
+        experiments=experiments(ask),
     )
 
 

@@ -93,7 +93,7 @@ def test_others_who_write_100_mb_per_s_raise_no_alarm(disk):
 def test_the_alarm_comes_when_the_session_itself_fills_the_disk(disk):
     """120 GB/h on 650 GB: 5.4 h at its beginning. Told within a quarter of an hour."""
     alone = disk(free_gb=650, movie_gb=1.0, others_mb_per_s=0)
-    alone.step(900)
+    alone.step(900, look_s=90)
     assert alone.alarms() == ["rule-disk-hours"]
     state = alone.step(60)[-1]
     assert state.verdict.word == "change"
@@ -104,7 +104,8 @@ def test_the_alarm_comes_when_the_session_itself_fills_the_disk(disk):
 
 def test_a_session_that_has_paused_for_an_hour_fills_no_disk(disk):
     alone = disk(free_gb=650, movie_gb=1.0, others_mb_per_s=0)
-    alone.step(1200)
+    alone.step(900, look_s=90)
+    assert alone.alarms() == ["rule-disk-hours"]
     alone.add = lambda: None
     assert alone.step(3900, look_s=300)[-1].written_bytes_per_s == 0.0
     assert alone.step(10)[-1].disk_full_in_h is None

@@ -15,12 +15,12 @@ from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.transport.messages import GateState
 
 GB = 1 << 30
-PACE_S, LOOK_S = 30.0, 60.0
+PACE_S, LOOK_S = 60.0, 60.0
 """From movie to movie, from one state to the next."""
 
 
 class Disk:
-    """A session of a movie every 30 s on a simulated disk; `step` lets time go by as the daemon sees it."""
+    """A session of a movie a minute on a simulated disk; `step` lets time go by as the daemon sees it."""
 
     def __init__(
         self, store, put, folder: Path, monkeypatch, *, free_gb: float, movie_gb: float, others_mb_per_s: float
@@ -78,12 +78,12 @@ def disk(store, put, tmp_path, monkeypatch):
 
 def test_others_who_write_100_mb_per_s_raise_no_alarm(disk):
     """The disk shrinks by 380 GB/h and lasts 5 h; the session's own 10 GB/h leave it a week."""
-    shared = disk(free_gb=1900, movie_gb=10 / 120, others_mb_per_s=100)
+    shared = disk(free_gb=1900, movie_gb=10 / 60, others_mb_per_s=100)
     states = shared.step(3600, look_s=120)
     assert not shared.alarms()
     last = states[-1]
-    assert last.written_bytes_per_s * 3600 / GB == pytest.approx(10.0, rel=0.05)
-    assert last.disk_shrinks_bytes_per_s == pytest.approx(100e6 + 10 * GB / 3600, rel=0.05)
+    assert last.written_bytes_per_s * 3600 / GB == pytest.approx(10.0, rel=0.08)
+    assert last.disk_shrinks_bytes_per_s == pytest.approx(100e6 + 10 * GB / 3600, rel=0.08)
     assert last.disk_full_in_h > 100
     assert "disk" not in last.verdict.line
     known = [state.disk_full_in_h for state in states[8:]]
@@ -92,21 +92,21 @@ def test_others_who_write_100_mb_per_s_raise_no_alarm(disk):
 
 def test_the_alarm_comes_when_the_session_itself_fills_the_disk(disk):
     """120 GB/h on 650 GB: 5.4 h at its beginning. Told within a quarter of an hour."""
-    alone = disk(free_gb=650, movie_gb=1.0, others_mb_per_s=0)
+    alone = disk(free_gb=650, movie_gb=2.0, others_mb_per_s=0)
     alone.step(900, look_s=90)
     assert alone.alarms() == ["rule-disk-hours"]
     state = alone.step(60)[-1]
     assert state.verdict.word == "change"
     assert state.verdict.line.startswith("change: this session fills the disk in 4.")
-    assert state.written_bytes_per_s * 3600 / GB == pytest.approx(120, rel=0.12), "by counts of a quarter of an hour"
+    assert state.written_bytes_per_s * 3600 / GB == pytest.approx(120, rel=0.2), "by counts of a quarter of an hour"
     assert f"it writes {state.written_bytes_per_s * 3600 / 1e9:.0f} GB/h" in state.verdict.sentence
 
 
 def test_a_session_that_has_paused_for_an_hour_fills_no_disk(disk):
-    alone = disk(free_gb=650, movie_gb=1.0, others_mb_per_s=0)
+    alone = disk(free_gb=650, movie_gb=2.0, others_mb_per_s=0)
     alone.step(900, look_s=90)
     assert alone.alarms() == ["rule-disk-hours"]
-    alone.add = lambda: None
-    assert alone.step(3900, look_s=300)[-1].written_bytes_per_s == 0.0
+    alone.add = lambda: setattr(alone, "movies", alone.movies + 1)  # none comes any more
+    assert alone.step(3900, look_s=650)[-1].written_bytes_per_s == 0.0
     assert alone.step(10)[-1].disk_full_in_h is None
     assert not alone.alarms(), "it closes by itself"

@@ -167,7 +167,7 @@ def _ranked(
         usable, stop = float(known.usable[one]), int(holes.stop[one])
         signal, signal_low, signal_high = _signal_ends(known.signal, one)
         found.append(RankedTarget(
-            rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square[one])] or None,
+            rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square_of_stop[stop])] or None,
             holes.stop_ids[stop] or None, usable, low, high, signal, signal_low, signal_high,
             way_minutes(here, holes, stop, now.moves),
             reason_of(now, choice, one, usable, (low, high), known.counted, picked=one in picked), one in picked,

@@ -95,7 +95,8 @@ def reason_of(
         return f"picked by a person; {chance}"
     if choice is None:
         return chance
-    stop, square = int(now.holes.stop[hole]), int(now.holes.square[hole])
+    stop = int(now.holes.stop[hole])
+    square = int(now.holes.square_of_stop[stop])
     elsewhere = now.moves.hole * choice.price
     if choice.probe is not None and stop == choice.probe.stop and now.value[hole] <= elsewhere:
         return f"to look: {holes_words(choice.probe.looks)} here tell what its square is like; {chance}"

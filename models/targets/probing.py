@@ -44,6 +44,8 @@ class Forecast:
     """(patches,)"""
     scatter_variance: float
     """Of one exposure about its patch's level."""
+    predicted: bool = False
+    """By a trusted feature of each hole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ CLAIMS = {
     "throughput": "throughput.bench",
     "tui_50k": "screen.tui_50k",
     "value_weights": "evaluators.value_weights",
+    "where_ceiling": "where_ceiling.bench",
     "where_closed_loop": "where_closed_loop.bench",
     "where_next": "where_next.bench",
     "whole_4k_movie": "throughput.whole_4k_movie",

@@ -22,7 +22,7 @@ from frazil.config.errors import RetryLaterError, SessionLockedError, StopDaemon
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 
 DATABASE_NAME = "session.duckdb"
-SCHEMA_VERSION = 18
+SCHEMA_VERSION = 19
 _MIN_FREE_BYTES_TO_JUDGE = 64 << 20
 """With less free space than this a failed opening says nothing about damage."""
 

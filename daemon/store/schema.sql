@@ -645,3 +645,46 @@ CREATE TABLE IF NOT EXISTS beam_shift_calibrations (
     words TEXT NOT NULL,                  -- what was to be believed with it
     reason TEXT                           -- why it was not found
 );
+
+-- Version 19: what frazil has seen of squares and holes in images at low magnification, and how thick ice is by that.
+CREATE TABLE IF NOT EXISTS square_images (
+    square_id TEXT PRIMARY KEY,           -- target_id of what was imaged
+    path TEXT NOT NULL, mtime_ns BIGINT NOT NULL, size_bytes BIGINT NOT NULL,
+    places_hash TEXT NOT NULL,            -- of the holes' places that it was measured with
+    kind TEXT NOT NULL,                   -- images of one kind share one calibration
+    ln_exposure_s DOUBLE NOT NULL,        -- taken off ln intensities; 0: not known
+    width_px INTEGER NOT NULL, height_px INTEGER NOT NULL,
+    upside_down BOOLEAN NOT NULL,         -- its rows run the other way than the holes' places
+    rows_surely BOOLEAN NOT NULL,         -- beyond doubt; else as in other images of the program
+    shift_x_px DOUBLE NOT NULL, shift_y_px DOUBLE NOT NULL,   -- from stated places to where holes are
+    seen_holes INTEGER NOT NULL,
+    ln_intensity DOUBLE, gradient_ln DOUBLE, gradient_ln_sd DOUBLE,
+    dark_share DOUBLE, torn_share DOUBLE, saturated_share DOUBLE,
+    empty_ln_intensity DOUBLE, empty_ln_intensity_sd DOUBLE, empty_u DOUBLE, empty_v DOUBLE,   -- NULL: no vacuum seen
+    empty_torn BOOLEAN,
+    measured_utc_us BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS hole_images (
+    hole_id TEXT PRIMARY KEY,
+    square_id TEXT NOT NULL,
+    u DOUBLE NOT NULL, v DOUBLE NOT NULL, -- place in the image, -1 to 1 over its holes
+    ln_intensity DOUBLE, ln_intensity_sd DOUBLE,   -- of camera counts
+    film_ln_contrast DOUBLE,              -- ln intensity of the film less that of the hole
+    texture_fine DOUBLE, texture_coarse DOUBLE, texture_coarse_sd DOUBLE,   -- SD / mean at 1/24 and 1/4 of a diameter
+    ring_share DOUBLE, ring_share_sd DOUBLE,       -- of the edge, as the image's holes usually look
+    off_centre_px DOUBLE,
+    dark_share DOUBLE, dark_share_sd DOUBLE, bright_share DOUBLE   -- of the hole's area
+);
+CREATE TABLE IF NOT EXISTS hole_ice (
+    hole_id TEXT PRIMARY KEY,
+    ice_nm DOUBLE, ice_sd_nm DOUBLE       -- NULL: nothing is said any more
+);
+CREATE TABLE IF NOT EXISTS ice_calibrations (
+    kind TEXT PRIMARY KEY,                -- of images
+    holes INTEGER NOT NULL, exposures INTEGER NOT NULL, vacuums INTEGER NOT NULL,
+    length_nm DOUBLE, length_sd_nm DOUBLE,         -- of ice that takes 1 - 1/e of the intensity in these images
+    correlation DOUBLE,                   -- of the exposures' ice and ln intensity
+    zero_sd_nm DOUBLE,                    -- of all exposures' ice together
+    refused TEXT NOT NULL,                -- why nothing is said; empty: it is
+    made_utc_us BIGINT NOT NULL
+);

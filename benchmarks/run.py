@@ -27,6 +27,7 @@ CLAIMS = {
     "ctf_accuracy": "ctf.bench",
     "drawn_sessions": "drawn_sessions.bench",
     "experiments": "attribution.experiments",
+    "hole_images": "hole_images.bench",
     "how_known": "attribution.how_known",
     "http_load": "operation.http_load",
     "impact_forecast": "evaluators.impact_forecast",

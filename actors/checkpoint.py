@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from frazil.config.settings import ParticleSettings
 from frazil.models.formats.atomic import atomic_path
 
-_FORMAT = 7
+_FORMAT = 8
 _KEY_SETTINGS = ("symmetry", "diameter_angstrom", "box_px", "map_classes", "initial_map")
 """Of `particles`, those that the sums depend on."""
 _PATH = "maps/checkpoint.npz"

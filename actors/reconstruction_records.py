@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from frazil.models.map_round import MapRoundRecord
 from frazil.models.particle_evidence import ParticleEvidence
+from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.refine.round_report import RoundReport
 from frazil.models.records import CausalLosses, CtfEstimate
 
@@ -27,6 +28,12 @@ class MapMovie:
     amplitude_contrast: float
     ctf: CtfEstimate
     losses: CausalLosses | None
+    fibre: tuple[int, ...] = ()
+    """Of the picks (`ParticlePicks.fibre`)."""
+
+    def half_sets(self, count: int) -> tuple[int, ...]:
+        """1 or 2 for each of its `count` particles."""
+        return half_sets(self.movie_id, count, self.fibre)
 
 
 @dataclass(frozen=True, slots=True)

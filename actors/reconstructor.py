@@ -36,7 +36,6 @@ from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.classes.class_averages import StreamingClasses
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
@@ -196,7 +195,7 @@ class Reconstructor:
         ssnr = relative_ssnr(movie.losses, self._plane.frequency_per_angstrom)
         if self._map is None:
             return self._wait_for_map(movie, particles, ssnr)
-        halves = () if particles is None else half_sets(movie.movie_id, len(particles.values))
+        halves = () if particles is None else movie.half_sets(len(particles.values))
         found = self._map.add(particles, halves, ssnr)
         self._particle_count = self._map.particle_count
         poses = [] if found is None else [self._map_poses(self._map.movie_count - 1, movie, found, particles)]
@@ -248,7 +247,7 @@ class Reconstructor:
             own = None if weights is None else self._particles_again(included)
             count = 0 if own is None else len(own.values)
             flat = np.ones(len(self._plane.kx)) if weights is None else weights.astype(np.float64)
-            placed = self._map.add(own, half_sets(movie_id, count), flat)
+            placed = self._map.add(own, included.half_sets(count), flat)
             if placed is not None:
                 poses.append(self._map_poses(number, included, placed, own))
         self._particle_count = self._map.particle_count
@@ -263,7 +262,7 @@ class Reconstructor:
         assert particles is not None
         share = self._map.class_share(number)
         return poses_in_map(
-            movie.movie_id,
+            movie,
             found,
             pixel_size_angstrom=self._plane.pixel_size_angstrom,
             class_id=self._class_ids.get(movie.movie_id),
@@ -274,14 +273,17 @@ class Reconstructor:
     def _add_to_classes(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:
         if self._classes is None:
             return []
-        decided = self._classes.add(movie.movie_id, particles)
+        decided = self._classes.add(movie.movie_id, particles, movie.fibre)
         if self._map is None:
             self._particle_count = self._classes.particle_count
         for movie_id, assigned in decided:
             self._class_ids[movie_id] = tuple(assigned.class_id.tolist())
         assert self._plane is not None
         pixel = self._plane.pixel_size_angstrom
-        return [poses_in_classes(movie_id, assigned, pixel_size_angstrom=pixel) for movie_id, assigned in decided]
+        return [
+            poses_in_classes(self._movies[movie_id], assigned, pixel_size_angstrom=pixel)
+            for movie_id, assigned in decided
+        ]
 
     # --- rounds ----------------------------------------------------------------------------------------------------
 

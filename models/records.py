@@ -271,6 +271,12 @@ class ParticlePicks:
     y_px: tuple[float, ...] = ()
     score: tuple[float, ...] = ()
     diameter_angstrom: float | None = None
+    fibre: tuple[int, ...] = ()
+    """Of segments of fibres: the number of each one's fibre, from 1 within the micrograph. Empty: they are particles."""
+    along_angstrom: tuple[float, ...] = ()
+    """How far each segment lies from the first end of its fibre, along it."""
+    axis_deg: tuple[float, ...] = ()
+    """In-plane direction of the fibre there, from +x towards +y, the way in which `along_angstrom` grows."""
 
 
 @dataclass(frozen=True, slots=True)

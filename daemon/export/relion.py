@@ -21,7 +21,7 @@ from itertools import groupby
 from pathlib import Path
 
 from frazil.daemon.export.links import link, place, prefix_in
-from frazil.daemon.export.relion_particles import PARTICLE_COLUMNS, write_particles
+from frazil.daemon.export.relion_particles import write_particles
 from frazil.daemon.export.relion_rows import (
     JOB,
     STACKS,
@@ -204,7 +204,8 @@ def _write_particles(
     reader: SessionReader, out: Path, names: Names, kept: Sequence[Row], groups: OpticsGroups, comment: str
 ) -> int:
     (counts,) = reader.named("particle_columns").as_dicts()
-    known = [name for name in PARTICLE_COLUMNS if counts[name] == counts["particles"]]
+    of_all = counts.pop("particles")
+    known = [name for name, count in counts.items() if name != "diameter_angstrom" and count == of_all]
     with_particles = [row for row in kept if row["particle_count"]]
     stacks = {row["movie_id"]: names.session_dir / str(row["particles_path"]) for row in with_particles}
     all_there = bool(stacks) and all(row["particles_path"] for row in with_particles)

@@ -288,13 +288,18 @@ CREATE TABLE IF NOT EXISTS particle_arrays (
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS certainty DOUBLE[];
 -- Version 8: of several maps, the one that a particle belongs to (from 1).
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS map_class INTEGER[];
+-- Version 18: of segments of fibres, the number of their fibre in the micrograph, how far along it, and its direction.
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS fibre INTEGER[];
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS along_angstrom DOUBLE[];
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS axis_deg DOUBLE[];
 CREATE OR REPLACE VIEW particles AS
 SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie
        unnest(x_px) AS x_px, unnest(y_px) AS y_px, unnest(score) AS score, unnest(half_set) AS half_set,
        unnest(class_id) AS class_id, unnest(rot_deg) AS rot_deg, unnest(tilt_deg) AS tilt_deg,
        unnest(psi_deg) AS psi_deg, unnest(origin_x_angstrom) AS origin_x_angstrom,
        unnest(origin_y_angstrom) AS origin_y_angstrom, unnest(certainty) AS certainty,
-       unnest(map_class) AS map_class
+       unnest(map_class) AS map_class, unnest(fibre) AS fibre, unnest(along_angstrom) AS along_angstrom,
+       unnest(axis_deg) AS axis_deg
 FROM particle_arrays;
 
 -- Version 7: what a movie's particles say against the map of the half-set that they are not in. NULL: not known.

@@ -20,11 +20,15 @@ def boxes_inside(picks: ParticlePicks, height_px: int, width_px: int, box_px: in
 
 def keep(picks: ParticlePicks, indices: list[int]) -> ParticlePicks:
     """Some of the picks, in the given order."""
+    fibres = bool(picks.fibre)
     return ParticlePicks(
         x_px=tuple(picks.x_px[i] for i in indices),
         y_px=tuple(picks.y_px[i] for i in indices),
         score=tuple(picks.score[i] for i in indices),
         diameter_angstrom=picks.diameter_angstrom,
+        fibre=tuple(picks.fibre[i] for i in indices) if fibres else (),
+        along_angstrom=tuple(picks.along_angstrom[i] for i in indices) if fibres else (),
+        axis_deg=tuple(picks.axis_deg[i] for i in indices) if fibres else (),
     )
 
 

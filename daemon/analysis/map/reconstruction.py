@@ -298,6 +298,7 @@ class RunningReconstruction:
                 amplitude_contrast=metadata.amplitude_contrast or microscope.amplitude_contrast,
                 ctf=result.ctf,
                 losses=result.losses,
+                fibre=result.picks.fibre,
             ),
             in_hand=movie_id,
         )
@@ -339,6 +340,9 @@ class RunningReconstruction:
                 certainty=poses.certainty,
                 map_class=poses.map_class,
                 diameter_angstrom=picks.diameter_angstrom,
+                fibre=picks.fibre or None,
+                along_angstrom=picks.along_angstrom or None,
+                axis_deg=picks.axis_deg or None,
             ),
             poses.evidence,
         )

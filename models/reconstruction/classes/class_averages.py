@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,8 @@ class _Waiting:
     masked: Tensor
     ctf: Tensor
     whitening: Tensor
+    fibre: NDArray[np.int64]
+    """(n,) particles of one number share pixels, and go to one half of a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,22 @@ class StreamingClasses:
         """Particles that have been given a class."""
         return int(self._counts.sum()) + self._given_up
 
-    def add(self, movie_id: str, particles: ParticleSpectra | None) -> list[tuple[str, ClassAssignment]]:
-        """Classify a movie's particles (None: it has none, and is only counted)."""
+    def add(
+        self, movie_id: str, particles: ParticleSpectra | None, fibre: Sequence[int] = ()
+    ) -> list[tuple[str, ClassAssignment]]:
+        """Classify a movie's particles (None: it has none, and is only counted); `fibre`: `half_sets`."""
         self.movie_count += 1
         if particles is None or not len(particles.masked):
             return []
         count = self._count
-        fresh = _Waiting(movie_id, particles.masked[:, :count], particles.ctf[:count], particles.whitening[:count])
+        alone = np.arange(len(particles.masked))
+        fresh = _Waiting(
+            movie_id,
+            particles.masked[:, :count],
+            particles.ctf[:count],
+            particles.whitening[:count],
+            np.array(fibre, dtype=np.int64) if fibre else alone,
+        )
         if self._started:
             found = self._best(fresh)
             self._sums.fade(max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5))
@@ -166,7 +178,7 @@ class StreamingClasses:
             slot_of = {int(seed) - first: slot for slot, seed in enumerate(seeds) if first <= seed < first + n}
             if slot_of:
                 rows = sorted(slot_of)
-                chosen = _Waiting(item.movie_id, item.masked[rows], item.ctf, item.whitening)
+                chosen = _Waiting(item.movie_id, item.masked[rows], item.ctf, item.whitening, item.fibre[rows])
                 slots = np.array([slot_of[row] for row in rows])
                 self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2))))
             first += n
@@ -202,11 +214,13 @@ class StreamingClasses:
         )
 
     def _deposit(self, item: _Waiting, found: _Found) -> None:
-        """Each class's particles go to its halves in turn."""
+        """Each class's particles go to its halves in turn, those of a fibre together."""
         half = np.zeros(len(found.slot), dtype=np.int64)
         weight = self._sums.weight.copy()
+        of_fibre: dict[tuple[int, int], int] = {}
         for row, slot in enumerate(found.slot):
-            half[row] = int(weight[slot, 1] < weight[slot, 0])
+            fewer = int(weight[slot, 1] < weight[slot, 0])
+            half[row] = of_fibre.setdefault((int(slot), int(item.fibre[row])), fewer)
             weight[slot, half[row]] += 1.0
         self._sums.deposit(item.masked, item.ctf, found.slot, half, found.psi_deg, found.shift_px)
 
@@ -278,6 +292,7 @@ class StreamingClasses:
         }
         for number, item in enumerate(self._waiting):
             arrays[f"waiting.{number}.id"] = np.array(item.movie_id)
+            arrays[f"waiting.{number}.fibre"] = item.fibre
             for name in ("masked", "ctf", "whitening"):
                 arrays[f"waiting.{number}.{name}"] = getattr(item, name).cpu().numpy()
         return arrays
@@ -297,6 +312,7 @@ class StreamingClasses:
                     torch.from_numpy(arrays[f"waiting.{number}.{name}"]).to(self._device)
                     for name in ("masked", "ctf", "whitening")
                 ),
+                arrays[f"waiting.{number}.fibre"],
             )
             for number in range(waiting)
         ]

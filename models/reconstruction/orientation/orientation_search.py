@@ -27,6 +27,8 @@ _SHIFT_STEP = 0.32
 """Of the coarse resolution."""
 _FINEST_ANGSTROM = 5.0
 """What is finer costs more and turns hardly any particle: from 6.5 to 4.8 A poses got better by a fifteenth."""
+SHIFT_REACH_DIAMETERS = 0.15
+"""From the centre of its box a particle is looked for so far."""
 _KEPT = (4, 2, 1)
 """Candidates of a particle that go into each round of the fine search, the last number into all that follow; the
 resolution doubles from round to round."""
@@ -91,7 +93,7 @@ class OrientationSearch:
             self._reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)
         ]
         self._slices = torch.view_as_real(torch.cat(chunks)).flatten(1)  # (R, 2 M)
-        self._reach_angstrom = 0.15 * diameter_angstrom
+        self._reach_angstrom = SHIFT_REACH_DIAMETERS * diameter_angstrom
 
     @property
     def pose_count(self) -> int:

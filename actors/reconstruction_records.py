@@ -30,6 +30,8 @@ class MapMovie:
     losses: CausalLosses | None
     fibre: tuple[int, ...] = ()
     """Of the picks (`ParticlePicks.fibre`)."""
+    defocus_offset_angstrom: tuple[float, ...] = ()
+    """Of the picks, over the movie's defocus."""
 
     def half_sets(self, count: int) -> tuple[int, ...]:
         """1 or 2 for each of its `count` particles."""

@@ -187,6 +187,7 @@ class Reconstructor:
                 astigmatism_angle_deg=ctf.astigmatism_angle_deg,
                 phase_shift_deg=ctf.phase_shift_deg,
             ),
+            defocus_offset_angstrom=movie.defocus_offset_angstrom,
         )
 
     def _add_to_map(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:

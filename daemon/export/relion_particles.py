@@ -99,14 +99,15 @@ def write_particles(
                 micrograph = by_id.get(movie_id)
                 if micrograph is None:
                     continue
-                of_micrograph = [float(micrograph[name]) for name in ctf.values()]
+                u, v, *others = (float(micrograph[name]) for name in ctf.values())
                 stack = None if image_name is None else image_name(micrograph)
                 for particle in particles:
                     place: list[StarValue] = [] if stack is None else [f"{particle['particle']:06d}@{stack}"]
                     place += [particle["x_px"], particle["y_px"], micrograph["name"], micrograph["optics_group"]]
                     of_axis = segment_priors(particle["axis_deg"]) if "axis_deg" in known else {}
                     own = [of_axis[name] if name in of_axis else particle[name] for name in labels.values()]
-                    loop.add([(*place, particle["half_set"], *of_micrograph, *own)])
+                    over = particle["defocus_offset_angstrom"] or 0.0
+                    loop.add([(*place, particle["half_set"], u + over, v + over, *others, *own)])
     return loop.row_count
 
 

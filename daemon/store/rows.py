@@ -114,6 +114,8 @@ class ParticleRows:
     """Of segments, as the next two (`ParticlePicks`); None: they are particles, or it is not known."""
     along_angstrom: tuple[float, ...] | None = None
     axis_deg: tuple[float, ...] | None = None
+    defocus_offset_angstrom: tuple[float, ...] | None = None
+    """Over the movie's defocus; None: no tilt is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,6 +292,8 @@ ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS map_class INTEGER[];
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS fibre INTEGER[];
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS along_angstrom DOUBLE[];
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS axis_deg DOUBLE[];
+-- Version 18: of particles of a tilted specimen, their defocus over the movie's.
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS defocus_offset_angstrom DOUBLE[];
 CREATE OR REPLACE VIEW particles AS
 SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie
        unnest(x_px) AS x_px, unnest(y_px) AS y_px, unnest(score) AS score, unnest(half_set) AS half_set,
@@ -299,7 +301,7 @@ SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 
        unnest(psi_deg) AS psi_deg, unnest(origin_x_angstrom) AS origin_x_angstrom,
        unnest(origin_y_angstrom) AS origin_y_angstrom, unnest(certainty) AS certainty,
        unnest(map_class) AS map_class, unnest(fibre) AS fibre, unnest(along_angstrom) AS along_angstrom,
-       unnest(axis_deg) AS axis_deg
+       unnest(axis_deg) AS axis_deg, unnest(defocus_offset_angstrom) AS defocus_offset_angstrom
 FROM particle_arrays;
 
 -- Version 7: what a movie's particles say against the map of the half-set that they are not in. NULL: not known.

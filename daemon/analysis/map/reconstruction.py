@@ -299,6 +299,7 @@ class RunningReconstruction:
                 ctf=result.ctf,
                 losses=result.losses,
                 fibre=result.picks.fibre,
+                defocus_offset_angstrom=result.picks.defocus_offset_angstrom,
             ),
             in_hand=movie_id,
         )
@@ -343,6 +344,7 @@ class RunningReconstruction:
                 fibre=picks.fibre or None,
                 along_angstrom=picks.along_angstrom or None,
                 axis_deg=picks.axis_deg or None,
+                defocus_offset_angstrom=picks.defocus_offset_angstrom or None,
             ),
             poses.evidence,
         )

@@ -463,14 +463,14 @@ def _insert_curves(connection: Connection, result: MovieResult) -> None:
         insert_losses(connection, [(result.movie_id, losses)])
 
 
-_OF_PICKS = "diameter_angstrom, x_px, y_px, score, fibre, along_angstrom, axis_deg"
+_OF_PICKS = "diameter_angstrom, x_px, y_px, score, fibre, along_angstrom, axis_deg, defocus_offset_angstrom"
 
 
 def _insert_particles(connection: Connection, result: MovieResult) -> None:
     """The picks, unless just these are there already: then they keep what later stages found out about them."""
     picks = result.picks
-    segments = [list(values) or None for values in (picks.fibre, picks.along_angstrom, picks.axis_deg)]
-    columns = [picks.diameter_angstrom, list(picks.x_px), list(picks.y_px), list(picks.score) or None, *segments]
+    told = (picks.score, picks.fibre, picks.along_angstrom, picks.axis_deg, picks.defocus_offset_angstrom)
+    columns = [picks.diameter_angstrom, list(picks.x_px), list(picks.y_px), *(list(values) or None for values in told)]
     there = connection.execute(
         f"SELECT {_OF_PICKS} FROM particle_arrays WHERE movie_id = ?", [result.movie_id]
     ).fetchone()

@@ -87,6 +87,10 @@ class _Waiting:
     fibre: NDArray[np.int64]
     """(n,) particles of one number share pixels, and go to one half of a class."""
 
+    def chosen(self, rows: list[int]) -> _Waiting:
+        ctf = self.ctf if len(self.ctf) == 1 else self.ctf[rows]
+        return _Waiting(self.movie_id, self.masked[rows], ctf, self.whitening, self.fibre[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -131,7 +135,7 @@ class StreamingClasses:
         fresh = _Waiting(
             movie_id,
             particles.masked[:, :count],
-            particles.ctf[:count],
+            particles.ctf[:, :count],
             particles.whitening[:count],
             np.array(fibre, dtype=np.int64) if fibre else alone,
         )
@@ -178,7 +182,7 @@ class StreamingClasses:
             slot_of = {int(seed) - first: slot for slot, seed in enumerate(seeds) if first <= seed < first + n}
             if slot_of:
                 rows = sorted(slot_of)
-                chosen = _Waiting(item.movie_id, item.masked[rows], item.ctf, item.whitening, item.fibre[rows])
+                chosen = item.chosen(rows)
                 slots = np.array([slot_of[row] for row in rows])
                 self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2))))
             first += n
@@ -197,12 +201,15 @@ class StreamingClasses:
         references = self._sums.references().flatten(0, 1)  # (K T, M)
         weight = item.whitening * item.ctf
         phases = self._plane.phases(self._shifts, count, self._device)
-        energy = references.abs().square() @ (weight * item.ctf)
+        energy = (weight * item.ctf) @ references.abs().square().T  # (1 or n, K T)
         columns = torch.view_as_real(references).flatten(1).T
         found = []
-        for some in torch.split(item.masked, _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks
-            flat = torch.view_as_real(((some[:, None] * weight) * phases).contiguous()).flatten(2).flatten(0, 1)
-            score = 2 * (flat @ columns).view(len(some), len(self._shifts), -1) - energy
+        for first in range(0, len(item.masked), _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks
+            part = slice(first, first + _PARTICLES_AT_ONCE)
+            own = slice(None) if len(energy) == 1 else part
+            some = item.masked[part] * weight[own]
+            flat = torch.view_as_real((some[:, None] * phases).contiguous()).flatten(2).flatten(0, 1)
+            score = 2 * (flat @ columns).view(len(some), len(self._shifts), -1) - energy[own, None]
             found.append(score.flatten(1).argmax(dim=1))
         best = torch.cat(found).cpu().numpy()
         shift, reference = best // len(references), best % len(references)

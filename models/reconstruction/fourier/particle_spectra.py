@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.optics.ctf import CtfParameters, chi_2d
+from frazil.models.optics.ctf import CtfParameters, chi_2d, defocus_phase_rad
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 
 MAX_WORKING_BOX_PX = 128
@@ -26,9 +27,20 @@ class ParticleSpectra:
     masked: Tensor
     """(n, M) the same of the particles under a soft circular mask: for searching, so that neighbours do not matter."""
     ctf: Tensor
-    """(M,) of particles that are bright: -CTF in the convention of `frazil.models.optics.ctf`."""
+    """(n, M) of particles that are bright, -CTF as `frazil.models.optics.ctf` has it; (1, M): all alike."""
     whitening: Tensor
     """(M,) 1 / power of this movie's boxes, ring by ring: the weight of a frequency in a comparison."""
+
+    def chosen(self, index: Tensor | slice) -> ParticleSpectra:
+        """Some of the particles."""
+        ctf = self.ctf if len(self.ctf) == 1 else self.ctf[index]
+        return ParticleSpectra(self.values[index], self.masked[index], ctf, self.whitening)
+
+    def within(self, count: int) -> ParticleSpectra:
+        """All particles on the first `count` samples."""
+        return ParticleSpectra(
+            self.values[:, :count], self.masked[:, :count], self.ctf[:, :count], self.whitening[:count]
+        )
 
 
 def working_box_px(box_px: int) -> int:
@@ -43,6 +55,7 @@ def particle_spectra(
     pixel_size_angstrom: float,
     diameter_angstrom: float,
     ctf: CtfParameters,
+    defocus_offset_angstrom: Sequence[float] = (),
 ) -> ParticleSpectra:
     """Transform, crop and describe a movie's particles.
 
@@ -53,11 +66,13 @@ def particle_spectra(
         must be that of the plane.
     diameter_angstrom:
         Longest extent of a particle; the mask is a quarter wider.
+    defocus_offset_angstrom:
+        (n,) of each particle over that of `ctf` (`defocus_plane`); empty: none.
 
     Raises
     ------
     ValueError
-        If the boxes are smaller than the plane or of another size in angstrom.
+        If the boxes are smaller than the plane or of another size in angstrom, or the offsets not those of the boxes.
     """
     box = stack.shape[-1]
     if box < plane.box_px or abs(box * pixel_size_angstrom / (plane.box_px * plane.pixel_size_angstrom) - 1) > 1e-3:
@@ -65,6 +80,8 @@ def particle_spectra(
             f"boxes of {box} px x {pixel_size_angstrom:g} A do not belong to a working box of "
             f"{plane.box_px} px x {plane.pixel_size_angstrom:g} A"
         )
+    if len(defocus_offset_angstrom) not in (0, len(stack)):
+        raise ValueError(f"{len(defocus_offset_angstrom)} defocus values for {len(stack)} particles")
     device = stack.device
     columns = torch.from_numpy(plane.kx).to(device)
     rows = torch.from_numpy(plane.ky % box).to(device)
@@ -78,7 +95,11 @@ def particle_spectra(
     mask = _circular_mask(box, 0.625 * diameter_angstrom / pixel_size_angstrom, device)
     kx = torch.from_numpy(plane.kx).double() / (plane.box_px * plane.pixel_size_angstrom)
     ky = torch.from_numpy(plane.ky).double() / (plane.box_px * plane.pixel_size_angstrom)
-    transfer = torch.sin(chi_2d(ctf, kx, ky)).to(torch.float32).to(device)
+    phase = chi_2d(ctf, kx, ky)[None]
+    if any(defocus_offset_angstrom):
+        offset = torch.tensor(defocus_offset_angstrom, dtype=torch.float64)
+        phase = phase + defocus_phase_rad(ctf.voltage_kv, kx * kx + ky * ky, offset[:, None])
+    transfer = torch.sin(phase).to(torch.float32).to(device)
     return ParticleSpectra(values, samples(stack * mask), transfer, _whitening(values, plane))
 
 

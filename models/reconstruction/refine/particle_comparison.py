@@ -101,9 +101,8 @@ class HalfMapComparison:
             if not chosen.size:
                 continue
             index = torch.from_numpy(chosen).to(self._device)
-            own = ParticleSpectra(particles.values[index], particles.masked[index], particles.ctf, particles.whitening)
             total = total + particle_sums(
-                own,
+                particles.chosen(index),
                 self._volumes[1 - half],
                 self._plane,
                 count=self._count,

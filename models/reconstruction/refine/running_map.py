@@ -364,13 +364,12 @@ class RunningMap:
         n = len(half_set)
         found = FoundPoses(np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n), np.zeros(n))
         damped = particles.ctf * torch.sqrt(on_plane(shell_ssnr, self._plane, self._device))
+        as_shown = replace(particles, ctf=damped)
         for half in (0, 1):
             chosen = np.nonzero(half_set == half + 1)[0]
             if not chosen.size:
                 continue
-            index = torch.from_numpy(chosen).to(self._device)
-            own = replace(particles, values=particles.values[index], masked=particles.masked[index], ctf=damped)
-            part = self._search(half).find(own)
+            part = self._search(half).find(as_shown.chosen(torch.from_numpy(chosen).to(self._device)))
             found.poses[chosen], found.shift_px[chosen] = part.poses, part.shift_px
             found.score[chosen], found.certainty[chosen] = part.score, part.certainty
         return found

@@ -8,7 +8,7 @@ from frazil.models.map_round import MapRoundRecord
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.refine.round_report import RoundReport
-from frazil.models.records import CausalLosses, CtfEstimate
+from frazil.models.records import CausalLosses, CtfEstimate, ExposureFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,12 @@ class MapMovie:
     """Of the picks (`ParticlePicks.fibre`)."""
     defocus_offset_angstrom: tuple[float, ...] = ()
     """Of the picks, over the movie's defocus."""
+    exposure: ExposureFacts | None = None
+    """How it was aimed; None: not known."""
 
     def half_sets(self, count: int) -> tuple[int, ...]:
-        """1 or 2 for each of its `count` particles."""
-        return half_sets(self.movie_id, count, self.fibre)
+        """1 or 2 for each of its `count` particles: all of its picks, or none where their stack is gone."""
+        return half_sets(self.movie_id, count, self.fibre) if count else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,8 @@ class Reconstructor:
 
     def _spectra(self, stack: torch.Tensor, movie: MapMovie) -> ParticleSpectra:
         assert self._plane is not None
+        if movie.fibre and len(movie.fibre) != len(stack):
+            raise ValueError(f"{len(stack)} boxes of a movie with {len(movie.fibre)} segments")
         ctf = movie.ctf
         return particle_spectra(
             stack,
@@ -197,7 +199,7 @@ class Reconstructor:
         if self._map is None:
             return self._wait_for_map(movie, particles, ssnr)
         halves = () if particles is None else movie.half_sets(len(particles.values))
-        found = self._map.add(particles, halves, ssnr)
+        found = self._map.add(particles, halves, ssnr, movie.exposure)
         self._particle_count = self._map.particle_count
         poses = [] if found is None else [self._map_poses(self._map.movie_count - 1, movie, found, particles)]
         return poses + self._search_again()
@@ -248,7 +250,7 @@ class Reconstructor:
             own = None if weights is None else self._particles_again(included)
             count = 0 if own is None else len(own.values)
             flat = np.ones(len(self._plane.kx)) if weights is None else weights.astype(np.float64)
-            placed = self._map.add(own, included.half_sets(count), flat)
+            placed = self._map.add(own, included.half_sets(count), flat, included.exposure)
             if placed is not None:
                 poses.append(self._map_poses(number, included, placed, own))
         self._particle_count = self._map.particle_count

@@ -44,6 +44,7 @@ CLAIMS = {
     "novelty_structures": "evaluators.novelty_structures",
     "particle_evidence": "reconstruction.particle_evidence",
     "picking": "picking.bench",
+    "particle_optics": "optics.bench",
     "planted_faults": "operation.planted_faults",
     "real_micrographs": "real_data.micrographs",
     "real_particles": "real_data.particles",

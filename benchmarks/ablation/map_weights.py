@@ -138,7 +138,7 @@ class MapSession:
         found = _turned(poses, rng.normal(0, _TURNED_DEG, (count, 3)))
         halves = tuple(1 + n % 2 for n in rng.permutation(count))
         moved = shift_px + rng.normal(0, _MOVED_PX, (count, 2))
-        return _Movie(ParticleSpectra(values, values, ctf[None], torch.ones(samples)), halves, found, moved)
+        return _Movie(ParticleSpectra(values, values, ctf, torch.ones(samples)), halves, found, moved)
 
     def running(self, losses: Array) -> _KnownPoses:
         """The map with these losses (movies, M) told; earlier movies are added again as in a session."""

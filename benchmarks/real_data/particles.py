@@ -118,7 +118,9 @@ def read_filaments(data: Path, diameter_angstrom: float) -> Filaments:
             ctf=ctf,
         )
         row = slice(number, number + 1)
-        each.append(all_of_them.chosen(row))
+        each.append(
+            ParticleSpectra(all_of_them.values[row], all_of_them.masked[row], all_of_them.ctf, all_of_them.whitening)
+        )
     euler = np.stack([rows.floats(f"rlnAngle{name}") for name in ("Rot", "Tilt", "Psi")], axis=1)
     origin = np.stack([rows.floats(f"rlnOrigin{axis}Angst") for axis in "XY"], axis=1)
     return Filaments(

@@ -60,6 +60,7 @@ def write_particles(
     first_stack: Path | None,
     *,
     groups: OpticsGroups,
+    beam_tilts: Mapping[str, Sequence[StarValue]],
     diameter_angstrom: float | None,
     comment: str,
 ) -> int:
@@ -76,8 +77,8 @@ def write_particles(
     image_name, first_stack:
         Name of a micrograph's particle stack and one such stack, for the size of its images; None: coordinates only
         (`relion_preprocess --reextract_data_star` extracts from them).
-    groups:
-        Those of `kept`.
+    groups, beam_tilts:
+        Those of `kept`, and columns of the optics table with what particles tell of the beam tilt.
     diameter_angstrom:
         Of the particles; gives RELION a box where there are no images yet (1.6 diameters, even).
     """
@@ -92,7 +93,7 @@ def write_particles(
         "rlnPhaseShift": "phase_shift_deg",
     }
     image = ["rlnImageName"] if image_name is not None else []
-    optics = groups.block(_image_columns(groups, first_stack, diameter_angstrom))
+    optics = groups.block({**_image_columns(groups, first_stack, diameter_angstrom), **beam_tilts})
     with appending(path, [optics], "particles", [*image, *head, *ctf, *labels], comment=comment) as loop:
         for page in pages:
             for movie_id, particles in groupby(page, key=lambda row: row["movie_id"]):

@@ -300,6 +300,7 @@ class RunningReconstruction:
                 losses=result.losses,
                 fibre=result.picks.fibre,
                 defocus_offset_angstrom=result.picks.defocus_offset_angstrom,
+                exposure=None if evidence is None else evidence.exposure,
             ),
             in_hand=movie_id,
         )

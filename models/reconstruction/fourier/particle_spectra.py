@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frazil.models.optics.ctf import CtfParameters, chi_2d, defocus_phase_rad
+from frazil.models.reconstruction.fourier.coma import coma_phase_rad
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 
 MAX_WORKING_BOX_PX = 128
@@ -27,20 +28,34 @@ class ParticleSpectra:
     masked: Tensor
     """(n, M) the same of the particles under a soft circular mask: for searching, so that neighbours do not matter."""
     ctf: Tensor
-    """(n, M) of particles that are bright, -CTF as `frazil.models.optics.ctf` has it; (1, M): all alike."""
+    """(n, M) of particles that are bright, -CTF as `frazil.models.optics.ctf` has it; (1, M) or (M,): all alike."""
     whitening: Tensor
     """(M,) 1 / power of this movie's boxes, ring by ring: the weight of a frequency in a comparison."""
+    optics: CtfParameters | None = None
+    """Of the movie; None: not known."""
+
+    def __post_init__(self) -> None:
+        if self.ctf.dim() == 1:  # of all alike
+            object.__setattr__(self, "ctf", self.ctf[None])
 
     def chosen(self, index: Tensor | slice) -> ParticleSpectra:
         """Some of the particles."""
         ctf = self.ctf if len(self.ctf) == 1 else self.ctf[index]
-        return ParticleSpectra(self.values[index], self.masked[index], ctf, self.whitening)
+        return replace(self, values=self.values[index], masked=self.masked[index], ctf=ctf)
 
     def within(self, count: int) -> ParticleSpectra:
         """All particles on the first `count` samples."""
-        return ParticleSpectra(
-            self.values[:, :count], self.masked[:, :count], self.ctf[:, :count], self.whitening[:count]
-        )
+        values, masked, ctf = (part[:, :count] for part in (self.values, self.masked, self.ctf))
+        return replace(self, values=values, masked=masked, ctf=ctf, whitening=self.whitening[:count])
+
+    def without_beam_tilt(self, tilt_mrad: NDArray[np.float64], plane: FourierPlane) -> ParticleSpectra:
+        """With the phase of a beam tilt (2,) taken out, where it is known what they were taken with."""
+        if self.optics is None or not tilt_mrad.any():
+            return self
+        coma = coma_phase_rad(plane, len(self.whitening), voltage_kv=self.optics.voltage_kv, cs_mm=self.optics.cs_mm)
+        angle = torch.from_numpy(-tilt_mrad @ coma).to(torch.float32)
+        turn = torch.polar(torch.ones_like(angle), angle).to(self.values.device)
+        return replace(self, values=self.values * turn, masked=self.masked * turn)
 
 
 def working_box_px(box_px: int) -> int:
@@ -100,7 +115,7 @@ def particle_spectra(
         offset = torch.tensor(defocus_offset_angstrom, dtype=torch.float64)
         phase = phase + defocus_phase_rad(ctf.voltage_kv, kx * kx + ky * ky, offset[:, None])
     transfer = torch.sin(phase).to(torch.float32).to(device)
-    return ParticleSpectra(values, samples(stack * mask), transfer, _whitening(values, plane))
+    return ParticleSpectra(values, samples(stack * mask), transfer, _whitening(values, plane), ctf)
 
 
 def _whitening(values: Tensor, plane: FourierPlane) -> Tensor:

@@ -159,7 +159,7 @@ def test_a_mixture_of_the_sums_is_the_map_of_the_weights_between() -> None:
     values = torch.complex(*(torch.from_numpy(rng.standard_normal((2, 6, count)).astype(np.float32))))
     poses = np.linalg.qr(rng.standard_normal((6, 3, 3)))[0].astype(np.float32)
     for movie in (0, 1):
-        particles = ParticleSpectra(values, values, torch.ones(1, count), torch.ones(count))
+        particles = ParticleSpectra(values, values, torch.ones(count), torch.ones(count))
         half, zeros, ones = np.full(6, 1, np.int8), np.zeros((6, 2), np.float32), np.ones(6, np.float32)
         both.insert(particles, PlacedParticles(half, poses, zeros, ones, ssnr[movie]), sign=1.0)
         # u against the mean amplitude: what mixing does to every numerator.

@@ -89,7 +89,8 @@ def _apart_claim(facts: MovieFacts, half_set: tuple[int, ...]) -> Iterator[Claim
     halves = np.array(half_set)
     if not ((halves == 1).any() and (halves == 2).any()):
         return
-    nearest = float(scipy.spatial.cKDTree(places[halves == 1]).query(places[halves == 2])[0].min())
+    away, _ = scipy.spatial.cKDTree(places[halves == 1]).query(places[halves == 2])
+    nearest = float(np.min(away))
     reach = 2 * SHIFT_REACH_DIAMETERS * diameter / pixel
     if math.isfinite(nearest):
         integers = {"nearest": math.ceil(10 * nearest), "reach": math.floor(10 * reach)}

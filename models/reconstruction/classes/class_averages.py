@@ -312,14 +312,17 @@ class StreamingClasses:
             int(value) for value in arrays["progress"]
         )
         self._started = bool(started)
+
+        def waiting_part(number: int, name: str) -> Tensor:
+            return torch.from_numpy(arrays[f"waiting.{number}.{name}"]).to(self._device)
+
         self._waiting = [
             _Waiting(
                 str(arrays[f"waiting.{number}.id"]),
-                *(
-                    torch.from_numpy(arrays[f"waiting.{number}.{name}"]).to(self._device)
-                    for name in ("masked", "ctf", "whitening")
-                ),
-                arrays[f"waiting.{number}.fibre"],
+                masked=waiting_part(number, "masked"),
+                ctf=waiting_part(number, "ctf"),
+                whitening=waiting_part(number, "whitening"),
+                fibre=arrays[f"waiting.{number}.fibre"],
             )
             for number in range(waiting)
         ]

@@ -50,7 +50,8 @@ class SessionTilt:
     def renew(self) -> None:
         """Take what was told since into account."""
         prior = np.concatenate([[_AXIAL_SD_MRAD], shift_prior_sd(), [_AXIAL_SD_MRAD], shift_prior_sd()])
-        precision, information = np.diag(1 / prior**2), np.zeros(6)
+        precision: Array = np.diag(1 / prior**2)
+        information: Array = np.zeros(6)
         for number, (x, y, xx, xy, yy) in self._measured.items():
             design, spread = self._design[number]
             weight = np.linalg.inv(np.array([[xx, xy], [xy, yy]]) + spread**2 * np.eye(2))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from frazil.models.atomic_model.projection import random_euler_deg
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particles.extraction import extract_particles
 from frazil.models.particles.half_sets import half_sets
@@ -58,34 +59,61 @@ def noise_picks(rng: np.random.Generator) -> ParticlePicks:
     return ParticlePicks(x_px, y_px, (1.0,) * len(places), 80.0, number, along_angstrom, axis_deg)
 
 
-def agreement_of_noise(*, by_fibre: bool) -> tuple[float, float]:
-    """Mean FSC of half maps of noise alone, over eight fields of it, and its standard error: segments where their fibre
-    is and turned as it lies, as any alignment of a fibre has them."""
+def crowded_picks(rng: np.random.Generator) -> ParticlePicks:
+    """Particles of 20 px as near to each other as they are picked, 0.62 diameters, in boxes of 32 px."""
+    x, y = (axis.ravel() for axis in np.mgrid[100:225:12.4, 100:225:12.4])
+    order = rng.permutation(len(x))  # by their scores
+    return ParticlePicks(tuple(x[order].round()), tuple(y[order].round()), (1.0,) * len(x), 80.0)
+
+
+def fsc_of_noise(picks: ParticlePicks, halves: tuple[int, ...], euler_deg: np.ndarray, seed: int) -> float:
+    """Mean over the shells of the FSC of two half maps of noise alone."""
     plane, optics = FourierPlane.of_box(BOX, PIXEL), CtfParameters(300.0, 2.7, 0.1, 15000.0, 15000.0, 0.0)
-    means = []
+    noise = np.random.default_rng([seed, 1]).standard_normal((FIELD, FIELD))
+    stack = extract_particles(torch.from_numpy(noise.astype(np.float32)), picks, box_px=BOX, diameter_px=20)
+    spectra = particle_spectra(stack, plane, pixel_size_angstrom=PIXEL, diameter_angstrom=80.0, ctf=optics)
+    poses, volumes = matrices_from_euler_deg(euler_deg), []
+    for half in (1, 2):
+        index = np.nonzero(np.array(halves) == half)[0]
+        sums, power = FourierAccumulator(BOX, device=CPU), (spectra.ctf**2).expand(len(index), -1)
+        sums.insert(plane, torch.from_numpy(poses[index]), spectra.values[index] * spectra.ctf, power)
+        volumes.append(sums.volume())
+    return float(np.mean(fourier_shell_correlation(*volumes, pixel_size_angstrom=PIXEL).fsc[:13]))
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values) / np.sqrt(len(values) - 1))
+
+
+def agreement_on_fibres(*, by_fibre: bool) -> tuple[float, float]:
+    """Over eight fields; segments are turned as their fibre lies, as any alignment of a fibre has them."""
+    found = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        image, picks = torch.from_numpy(rng.standard_normal((FIELD, FIELD)).astype(np.float32)), noise_picks(rng)
-        stack = extract_particles(image, picks, box_px=BOX, diameter_px=20)
-        spectra = particle_spectra(stack, plane, pixel_size_angstrom=PIXEL, diameter_angstrom=80.0, ctf=optics)
-        halves = np.array(half_sets(f"movie {seed}", len(stack), picks.fibre if by_fibre else ()))
-        rot = rng.uniform(0, 360, 13)[list(picks.fibre)]
-        poses = matrices_from_euler_deg(np.stack([rot, np.full(len(stack), 90.0), -np.array(picks.axis_deg)], axis=1))
-        volumes = []
-        for half in (1, 2):
-            index = np.nonzero(halves == half)[0]
-            sums = FourierAccumulator(BOX, device=CPU)
-            power = (spectra.ctf**2).expand(len(index), -1)
-            sums.insert(plane, torch.from_numpy(poses[index]), spectra.values[index] * spectra.ctf, power)
-            volumes.append(sums.volume())
-        means.append(np.mean(fourier_shell_correlation(*volumes, pixel_size_angstrom=PIXEL).fsc[:13]))
-    return float(np.mean(means)), float(np.std(means) / np.sqrt(len(means) - 1))
+        picks = noise_picks(rng)
+        n, rot = len(picks.x_px), rng.uniform(0, 360, 13)[list(picks.fibre)]
+        euler = np.stack([rot, np.full(n, 90.0), -np.array(picks.axis_deg)], axis=1)
+        found.append(fsc_of_noise(picks, half_sets(f"movie {seed}", n, picks.fibre if by_fibre else ()), euler, seed))
+    return mean_and_error(found)
 
 
 def test_noise_on_fibres_agrees_between_halves_only_where_a_fibre_is_in_both() -> None:
-    alternating, error = agreement_of_noise(by_fibre=False)
+    alternating, error = agreement_on_fibres(by_fibre=False)
     assert alternating > 0.1
     assert alternating > 6 * error
-    kept_together, error = agreement_of_noise(by_fibre=True)
+    kept_together, error = agreement_on_fibres(by_fibre=True)
     assert abs(kept_together) < 3 * error
+    assert error < 0.03
+
+
+def test_noise_in_boxes_that_overlap_does_not_agree_where_each_is_turned_its_own_way() -> None:
+    found = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        picks = crowded_picks(rng)
+        n = len(picks.x_px)
+        euler = np.array([random_euler_deg(rng) for _ in range(n)])
+        found.append(fsc_of_noise(picks, half_sets(f"movie {seed}", n), euler, seed))
+    mean, error = mean_and_error(found)
+    assert abs(mean) < 3 * error
     assert error < 0.03

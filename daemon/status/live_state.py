@@ -6,16 +6,17 @@ import logging
 import shutil
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
 from frazil.config.errors import QueryError
-from frazil.daemon.analysis.coordinator import AnalysisSummary
-from frazil.daemon.session.options import DaemonOptions
-from frazil.daemon.session.registry import NO_REDO, RedoSummary
+from frazil.config.settings import Settings
+from frazil.daemon.analysis.summary import AnalysisSummary
+from frazil.daemon.session.redo_progress import NO_REDO, RedoSummary
+from frazil.daemon.status.reads import NamedQueries
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
-from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
 
@@ -30,11 +31,22 @@ _TOLD_ALERTS = 3
 _RECENT_MOVIES = 25
 
 
+class SessionPlace(Protocol):
+    """Where a session lies, and the settings in force."""
+
+    @property
+    def raw_root(self) -> Path: ...
+    @property
+    def session_dir(self) -> Path: ...
+    @property
+    def settings(self) -> Settings: ...
+
+
 class LiveStateBuilder:
     """Keeps what needs a memory (disk use, sequence number); everything else is asked of the store each time."""
 
     def __init__(
-        self, options: DaemonOptions, store: Store, utc_us: Callable[[], int], clock: Callable[[], float]
+        self, options: SessionPlace, store: NamedQueries, utc_us: Callable[[], int], clock: Callable[[], float]
     ) -> None:
         self._options = options
         self._store = store
@@ -45,7 +57,7 @@ class LiveStateBuilder:
         self.last_movie_id: str | None = None
         self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
 
-    def use(self, options: DaemonOptions) -> None:
+    def use(self, options: SessionPlace) -> None:
         """From now on: the settings have changed."""
         self._options = options
 

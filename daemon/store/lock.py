@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from frazil.config.errors import SessionLockedError
+from frazil.config.errors import SessionLockedError, UsageError
 
 LOCK_NAME = "session.lock"
 _PATIENCE_S = 2.0
@@ -63,8 +63,8 @@ class SessionLock:
 class ReadersLock:
     """Shared hold on a finished session while its file is read: a daemon cannot start in the middle.
 
-    Raises `SessionLockedError` when a daemon has the session. Where the folder may not be written to and has no lock
-    file, there can be no daemon either, and nothing is held.
+    Raises `SessionLockedError` when a daemon has the session, `UsageError` where this account may not look. Where there
+    is no lock file (a part of a session was archived) nothing is held.
     """
 
     def __init__(self, session_dir: Path) -> None:
@@ -73,6 +73,12 @@ class ReadersLock:
         except FileNotFoundError:
             self._descriptor = -1
             return
+        except PermissionError as error:
+            raise UsageError(
+                "this session may not be read",
+                path=session_dir / LOCK_NAME,
+                remedy=f"ask whom it belongs to for `chmod -R a+rX {session_dir}`",
+            ) from error
         if not _flock(self._descriptor, fcntl.LOCK_SH, 0.0):
             holder = os.read(self._descriptor, 200).decode(errors="replace").strip()
             os.close(self._descriptor)
@@ -80,7 +86,7 @@ class ReadersLock:
             raise SessionLockedError(
                 f"a running process owns this session ({holder or 'unknown holder'}) and does not answer",
                 path=session_dir,
-                remedy="ask again in a moment, or stop it",
+                remedy="ask again in a moment, or stop it; another account's daemon answers that account alone",
             )
 
     def release(self) -> None:
@@ -96,6 +102,8 @@ def is_locked(session_dir: Path) -> bool:
         ReadersLock(session_dir).release()
     except SessionLockedError:
         return True
+    except UsageError:
+        return False  # who may not read it has no daemon on it
     return False
 
 

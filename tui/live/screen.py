@@ -119,7 +119,7 @@ class LiveScreen(ModeScreen):
     # ---- what the daemon says
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
-        self.query_one(WorkersPanel).show_workers(state.workers)
+        self.query_one(WorkersPanel).show_workers(state.workers, at_rest=state.ended_utc_us is not None)
         self._show_next_line(state.next_line)
         if not self.in_front:
             return

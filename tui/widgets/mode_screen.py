@@ -16,7 +16,7 @@ from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
 from frazil.tui.widgets.dialogs import TextPrompt
-from frazil.tui.widgets.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner
+from frazil.tui.widgets.notices import ASKED_AGAIN, NO_ANSWER, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
 from frazil.tui.widgets.session_app import SessionApp
@@ -145,7 +145,8 @@ class ModeScreen(Screen[object]):
         """Ask for what is seen."""
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
-        """A new state is here, about once a second; `came_back`: the daemon was gone before, or has been restarted."""
+        """A new state is here, about once a second; `came_back`: the daemon was gone before, has been restarted, or has
+        ended, and the session's file answers now."""
 
     def compose(self) -> ComposeResult:
         yield SessionHeader(id="header")
@@ -185,8 +186,8 @@ class ModeScreen(Screen[object]):
         came_back = before is not None and (self.gone or restarted)
         self.gone = False
         self.query_one(GoneBanner).show_back()
-        if came_back and self.in_front:
-            self.notify("the daemon has been restarted" if restarted else "the daemon is back")
+        if came_back and self.in_front and state.ended_utc_us is None:
+            self._tell_of_daemon(before, restarted=restarted)
         self.query_one(SessionHeader).show_state(state)
         self.query_one(GateBanner).show_gate(state.gate)
         self.query_one(AlertsLine).show_state(state)
@@ -199,6 +200,12 @@ class ModeScreen(Screen[object]):
             self.unanswered = False
             self.refresh_body(state)
 
+    def _tell_of_daemon(self, before: LiveState | None, *, restarted: bool) -> None:
+        if before is not None and before.ended_utc_us is not None:
+            self.notify("a daemon has taken this session up")
+        else:
+            self.notify("the daemon has been restarted" if restarted else "the daemon is back")
+
     @property
     def in_front(self) -> bool:
         """This mode is seen, dialogs over it or not."""
@@ -208,12 +215,12 @@ class ModeScreen(Screen[object]):
         self.gone = True
         self._asked = None
         self.say_unanswered()
-        self.query_one(GoneBanner).show_gone(gone.silent_s, None if self.seen is None else self.seen.status)
+        self.query_one(GoneBanner).show_gone(gone.silent_s, None if self.seen is None else self.seen.status, gone.why)
 
     def say_unanswered(self) -> None:
         """Says that no answer has come, unless earlier answers are shown."""
         if self.WORDS is not None and self.unanswered and not self.answered:
-            self.query_one(self.WORDS, Static).update(ENDED if self.gone else ASKED_AGAIN)
+            self.query_one(self.WORDS, Static).update(NO_ANSWER if self.gone else ASKED_AGAIN)
 
     async def ask(self, question: Awaitable[T]) -> T | None:
         """The answer; None when there is none: the banner or a notice says why."""
@@ -244,7 +251,8 @@ class ModeScreen(Screen[object]):
                 self.picture_of(event), event.kind, event.max_width_px, event.max_height_px
             )
         except NotThereError:
-            picture.take(event.movie_id, "not yet")
+            at_rest = self.seen is not None and self.seen.ended_utc_us is not None
+            picture.take(event.movie_id, "not there" if at_rest else "not yet")
         except FrazilError as error:
             picture.take(event.movie_id, error.what)
         else:

@@ -54,6 +54,8 @@ class FrazilApp(App[None]):
         After this long without a message the daemon is asked whether it is still there.
     open_file:
         How a session is read that no daemon runs on; None: such a session is waited for.
+    from_list:
+        It was chosen from a list: Escape leads back to it (`left_for_list`).
     """
 
     CSS_PATH = "frazil.tcss"
@@ -72,7 +74,14 @@ class FrazilApp(App[None]):
         Binding("q", "quit", "quit"),
     ]
 
-    def __init__(self, session_dir: Path, *, silence_s: float = 3.0, open_file: OpenFile | None = None) -> None:
+    def __init__(
+        self,
+        session_dir: Path,
+        *,
+        silence_s: float = 3.0,
+        open_file: OpenFile | None = None,
+        from_list: bool = False,
+    ) -> None:
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -81,6 +90,7 @@ class FrazilApp(App[None]):
         self.gone: Signal[Gone] = Signal(self, "gone")
         self.state: LiveState | None = None
         self.movie_id: str | None = None
+        self.from_list, self.left_for_list = from_list, False
         self._rung_utc_us = 0
         """When the newest error was opened for which the terminal's bell was rung."""
 
@@ -104,6 +114,11 @@ class FrazilApp(App[None]):
             self.bell()
         self._rung_utc_us = max(self._rung_utc_us, state.error_opened_utc_us or 0)
         self.states.publish(state)
+
+    def back_to_list(self) -> None:
+        if self.from_list:
+            self.left_for_list = True
+            self.exit()
 
     def action_help(self) -> None:
         """What the keys of the present mode do."""

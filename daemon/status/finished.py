@@ -24,7 +24,8 @@ from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.status.reads import NamedQueries, as_rows, picture_of
 from frazil.daemon.store import engine
 from frazil.daemon.store.movie_states import UNDER_WAY
-from frazil.daemon.store.reading import FileReader, check_is_session
+from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.session_files import check_is_session
 from frazil.daemon.store.sql_guard import QueryLimits
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.transport.answering import Answerer

@@ -19,10 +19,11 @@ from typing import TypeAlias
 import duckdb
 
 from frazil.config.errors import RetryLaterError, SessionLockedError, StopDaemonError
+from frazil.daemon.store import session_files
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 
-DATABASE_NAME = "session.duckdb"
+DATABASE_NAME = session_files.DATABASE_NAME
 SCHEMA_VERSION = 19
 _MIN_FREE_BYTES_TO_JUDGE = 64 << 20
 """With less free space than this a failed opening says nothing about damage."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Protocol, Self
 
 import duckdb
 
-from frazil.config.errors import FrazilError, QueryError, StopDaemonError, UsageError
+from frazil.config.errors import FrazilError, QueryError, StopDaemonError
 from frazil.daemon import client
 from frazil.daemon.store import engine, sql_guard
 from frazil.daemon.store.lock import ReadersLock
 from frazil.daemon.store.queries import catalogue
 from frazil.daemon.store.session_copy import SessionCopy
+from frazil.daemon.store.session_files import check_is_session
 from frazil.daemon.store.table import Scalar, Table
 
 _log = logging.getLogger(__name__)
@@ -31,27 +31,6 @@ class SessionReader(Protocol):
 
     def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
         """One of `queries.NAMED`."""
-
-
-def check_is_session(session_dir: Path) -> None:
-    """Raises `UsageError` for a folder that holds no session, or one that may not be looked into."""
-    path = session_dir / engine.DATABASE_NAME
-    try:
-        there, readable = path.is_file(), os.access(path, os.R_OK)
-    except PermissionError:
-        there, readable = True, False
-    if not there:
-        raise UsageError(
-            "there is no frazil session here",
-            path=session_dir,
-            remedy="give the folder that `frazil watch --session` was given",
-        )
-    if not readable:
-        raise UsageError(
-            "this session may not be read",
-            path=path,
-            remedy=f"ask whom it belongs to for `chmod -R a+rX {session_dir}`",
-        )
 
 
 class FileReader:

@@ -65,8 +65,12 @@ SHARED_KEYS: Keys = (
 )
 
 
+_ORDERS = frozenset({"accept", "reject", "note", "pause", "pick", "avoid", "forget", "re-queue"})
+"""Names of the keys that only a running daemon can carry out."""
+
+
 class KeysLine(Footer):
-    """The footer; on a narrow terminal only the keys that nobody can do without."""
+    """The footer; on a narrow terminal only the keys that nobody can do without, and without a daemon no orders."""
 
     _drawn: tuple[tuple[str, str, bool], ...] | None = None
 
@@ -82,6 +86,14 @@ class KeysLine(Footer):
     def __init__(self, less: frozenset[str]) -> None:
         super().__init__(compact=True, show_command_palette=False)
         self._less = less
+        self._hidden: frozenset[str] = frozenset()
+
+    def show_orders(self, shown: bool) -> None:
+        """False: no daemon runs. The keys themselves stay, and say what is missing."""
+        hidden = frozenset() if shown else _ORDERS
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._fit()
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -91,8 +103,9 @@ class KeysLine(Footer):
         self._fit()
 
     def _fit(self) -> None:
+        left_out = self._hidden | (frozenset() if self.size.width >= _ALL_KEYS_WIDTH else self._less)
         for key in self.query("FooterKey"):
-            key.display = self.size.width >= _ALL_KEYS_WIDTH or getattr(key, "description", "") not in self._less
+            key.display = getattr(key, "description", "") not in left_out
 
 
 class ModeScreen(Screen[object]):
@@ -191,6 +204,7 @@ class ModeScreen(Screen[object]):
         self.query_one(SessionHeader).show_state(state)
         self.query_one(GateBanner).show_gate(state.gate)
         self.query_one(AlertsLine).show_state(state)
+        self.query_one(KeysLine).show_orders(state.ended_utc_us is None)
         self.shown_state(state, came_back=came_back)
         about = (state.daemon_started_utc_us, state.utc_us // _REFRESH_US, *self.about(state))
         # A question can be lost while the daemon lives on, if it was busy for longer than the client waits: then it is

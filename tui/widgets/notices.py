@@ -41,7 +41,7 @@ class GoneBanner(Static):
             text = "… the daemon has finished and closes the session"
         else:
             then = "waiting for it" if last_status is None else "last state shown; reconnecting"
-            text = f"! no daemon since {duration(round(silent_s))}, {then}" + (f" ({clean(why)})" if why else "")
+            text = f"! daemon gone since {duration(round(silent_s))}, {then}" + (f" ({clean(why)})" if why else "")
         self.update(Text(text, "bold"))
         self.display = True
 

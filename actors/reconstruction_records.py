@@ -17,7 +17,7 @@ class MapMovie:
 
     movie_id: str
     result_id: str
-    """Names one writing of its result: another result is another movie."""
+    """Names one writing of its result, at no cost: another result is another movie. A copied one has another name."""
     particles_path: str | None
     """Stack, relative to the session folder; None: nothing was picked."""
     pixel_size_angstrom: float
@@ -34,6 +34,11 @@ class MapMovie:
     """Of the picks, over the movie's defocus."""
     exposure: ExposureFacts | None = None
     """How it was aimed; None: not known."""
+    result_file: str = ""
+    """Its result, relative to the session folder."""
+    result_digest: str = ""
+    """Of that file's content: how a copied result is known again. Filled in when the movie is added; empty: a
+    checkpoint of an earlier frazil."""
 
     def half_sets(self, count: int) -> tuple[int, ...]:
         """1 or 2 for each of its `count` particles: all of its picks, or none where their stack is gone."""

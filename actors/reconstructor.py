@@ -51,6 +51,11 @@ _AB_INITIO_SEED = 20240301
 _NICENESS = 10
 
 
+def result_file(movie: MapMovie) -> str:
+    """Where its result lies; checkpoints of an earlier frazil do not say."""
+    return movie.result_file or f"results/{movie.movie_id}.msgpack"
+
+
 class Reconstructor:
     """See the module. One call at a time, on one thread; `polite`: movies go first where cores are few."""
 
@@ -106,7 +111,8 @@ class Reconstructor:
                 particles = self._spectra(stack, movie)
             except ValueError as error:
                 skipped = str(error)
-        self._movies[movie.movie_id] = replace(movie, losses=None)
+        digest = checkpoint.file_digest(self._session_dir / result_file(movie))
+        self._movies[movie.movie_id] = replace(movie, losses=None, result_digest=digest)
         poses = [*self._add_to_classes(movie, particles), *self._add_to_map(movie, particles)]
         # A movie has one row of poses: what the map says, once it says something.
         newest = {one.movie_id: one for one in poses}
@@ -135,20 +141,31 @@ class Reconstructor:
         box_angstrom = box_px * movie.pixel_size_angstrom
         self._set_grid(working_px, box_angstrom / working_px, movie.diameter_angstrom)
 
-    def _set_grid(self, box_px: int, pixel_size_angstrom: float, picked_diameter_angstrom: float | None) -> None:
+    def _set_grid(
+        self,
+        box_px: int,
+        pixel_size_angstrom: float,
+        picked_diameter_angstrom: float | None,
+        *,
+        resumed: bool = False,
+    ) -> None:
+        """`resumed`: a checkpoint has what became of the start."""
         particles = self._settings.particles
         plane = FourierPlane.of_box(box_px, pixel_size_angstrom)
         self._diameter_angstrom = (
             particles.diameter_angstrom or picked_diameter_angstrom or box_px * pixel_size_angstrom / 1.6
         )
         if particles.initial_map is not None:
-            start = initial_map(
-                Path(particles.initial_map),
-                box_px=box_px,
-                pixel_size_angstrom=pixel_size_angstrom,
-                symmetry=particles.symmetry,
-                diameter_angstrom=self._diameter_angstrom,
-            )
+            if resumed and not Path(particles.initial_map).exists():  # an archived session without its start
+                start = torch.zeros((box_px,) * 3)
+            else:
+                start = initial_map(
+                    Path(particles.initial_map),
+                    box_px=box_px,
+                    pixel_size_angstrom=pixel_size_angstrom,
+                    symmetry=particles.symmetry,
+                    diameter_angstrom=self._diameter_angstrom,
+                )
             self._map = self._new_map(start, plane)
             # Movies without particles that came before are counted, so that rounds fall where they would anyhow.
             for _ in self._movies:
@@ -339,15 +356,24 @@ class Reconstructor:
         header, arrays = checkpoint.read(self._session_dir)
         if (why := checkpoint.what_changed(header["key"], self._key())) != "":
             return why
-        movies = msgspec.convert(header["movies"], list[MapMovie])
+        movies = [
+            self._as_it_lies_there(movie, expected.get(movie.movie_id))
+            for movie in msgspec.convert(header["movies"], list[MapMovie])
+        ]
         # What a movie left in the sums cannot be taken out.
-        other = sum(expected.get(movie.movie_id) != movie.result_id for movie in movies)
+        other = [movie for movie in movies if expected.get(movie.movie_id) != movie.result_id]
         if other:
-            return f"{other} of its {len(movies)} movies are made again, or no longer kept"
+            if all(movie.movie_id in expected and not movie.result_digest for movie in other):
+                return (
+                    f"{len(other)} of its {len(movies)} movies were made again or copied since, and its checkpoint, of "
+                    "an earlier frazil, does not tell which"
+                )
+            return f"{len(other)} of its {len(movies)} movies are made again, or no longer kept"
         if header["grid"] is not None:
-            self._set_grid(int(header["grid"][0]), float(header["grid"][1]), float(header["grid"][2]))
-            assert self._plane is not None
             own = {name: checkpoint.of(arrays, name) for name in ("map", "classes", "waiting")}
+            box_px, *grid = header["grid"]
+            self._set_grid(int(box_px), float(grid[0]), float(grid[1]), resumed=bool(own["map"]))
+            assert self._plane is not None
             if self._map is None and own["map"]:
                 self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
             if self._classes is not None:
@@ -360,6 +386,16 @@ class Reconstructor:
         self._class_ids = {movie_id: tuple(ids) for movie_id, ids in header["class_ids"].items()}
         self._movies = {movie.movie_id: movie for movie in movies}
         return ""
+
+    def _as_it_lies_there(self, movie: MapMovie, result_id: str | None) -> MapMovie:
+        """The movie under the name that its result has now, if that has the content which is in the sums."""
+        if result_id is None or (result_id == movie.result_id and movie.result_digest):
+            return movie
+        digest = checkpoint.file_digest(self._session_dir / result_file(movie))
+        if result_id == movie.result_id:
+            return replace(movie, result_digest=digest)
+        same = bool(digest) and digest == movie.result_digest
+        return replace(movie, result_id=result_id) if same else movie
 
     def _save(self) -> None:
         grid = None

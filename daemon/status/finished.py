@@ -49,11 +49,16 @@ _AWAY_S = 0.15
 _Row = dict[str, Scalar]
 
 
-def open_finished(session_dir: Path) -> FinishedSession:
+def now_utc_us() -> int:
+    """By this machine's clock."""
+    return time.time_ns() // 1000
+
+
+def open_finished(session_dir: Path, *, utc_us: Callable[[], int] = now_utc_us) -> FinishedSession:
     """For clients (`frazil.daemon.transport.file_line.OpenFile`). Raises what `FileReader` raises: among others
     `UsageError` where there is no session and `SessionLockedError` while a daemon has it."""
     check_is_session(session_dir)
-    session = FinishedSession(session_dir)
+    session = FinishedSession(session_dir, utc_us=utc_us)
     session.snapshot()  # so that what cannot be read is said now
     return session
 
@@ -61,7 +66,7 @@ def open_finished(session_dir: Path) -> FinishedSession:
 class FinishedSession:
     """See the module. Implements `frazil.daemon.transport.service.QueryService`; thread-safe."""
 
-    def __init__(self, session_dir: Path, *, utc_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+    def __init__(self, session_dir: Path, *, utc_us: Callable[[], int] = now_utc_us) -> None:
         self._session_dir, self._utc_us = session_dir.resolve(), utc_us
         self._answerer = Answerer(self)
         self._lock = threading.Lock()

@@ -28,6 +28,7 @@ CLAIMS = {
     "drawn_sessions": "drawn_sessions.bench",
     "experiments": "attribution.experiments",
     "hole_images": "hole_images.bench",
+    "finished_50k": "screen.finished_50k",
     "how_known": "attribution.how_known",
     "http_load": "operation.http_load",
     "impact_forecast": "evaluators.impact_forecast",

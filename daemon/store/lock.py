@@ -8,10 +8,13 @@ The file is never deleted: two processes could otherwise hold locks on two files
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,13 +30,15 @@ _LOOK_EVERY_S = 0.05
 class SessionLock:
     """Exclusive ownership of a session folder, released by `release`, by leaving the `with` block, or by death.
 
-    Raises `SessionLockedError`, naming the holder, when another process has it.
+    Raises `SessionLockedError`, naming the holder, when another process has it; `UsageError` where the folder is closed
+    to writing.
     """
 
     def __init__(self, session_dir: Path, *, patience_s: float = _PATIENCE_S) -> None:
         self.path = session_dir / LOCK_NAME
-        session_dir.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with open_to_writing(session_dir):
+            session_dir.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if not _flock(self._descriptor, fcntl.LOCK_EX, patience_s):
             holder = os.read(self._descriptor, 200).decode(errors="replace").strip()
             os.close(self._descriptor)
@@ -58,6 +63,21 @@ class SessionLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+@contextlib.contextmanager
+def open_to_writing(session_dir: Path) -> Iterator[None]:
+    """Around the first write into a session's folder. Raises `UsageError` where it is closed to writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UsageError(
+            "this session is closed to writing: it can be read, and nothing in it can be changed",
+            path=session_dir,
+            remedy="copy its folder to a place of your own and use the copy: nothing is computed again for that",
+        ) from error
 
 
 class ReadersLock:

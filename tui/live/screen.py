@@ -120,7 +120,8 @@ class LiveScreen(ModeScreen):
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
         self.query_one(WorkersPanel).show_workers(state.workers, at_rest=state.ended_utc_us is not None)
-        self._show_next_line(state.next_line)
+        at_end = "when it ended: " if state.next_line and state.ended_utc_us is not None else ""
+        self._show_next_line(at_end + state.next_line)
         if not self.in_front:
             return
         before, self._listed = self._listed, (state.counts, state.last_movie_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -241,6 +242,15 @@ def test_a_folder_without_a_session_and_one_that_may_not_be_read(
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(UsageError, match=r"may not be read.*chmod -R a\+rX"):
         open_finished(finished)
+
+
+def test_orders_to_one_that_is_closed_to_writing_say_so(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object, flags: int, *_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("frazil.daemon.store.lock.os.open", refuse)  # who runs the tests may be root
+    with pytest.raises(UsageError, match=r"closed to writing.*copy its folder"):
+        SessionLock(finished)
 
 
 def test_status_of_a_session_at_rest(killed: Path, finished: Path) -> None:

@@ -249,7 +249,7 @@ def test_orders_to_one_that_is_closed_to_writing_say_so(finished: Path, monkeypa
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr("frazil.daemon.store.lock.os.open", refuse)  # who runs the tests may be root
-    with pytest.raises(UsageError, match=r"closed to writing.*copy its folder"):
+    with pytest.raises(UsageError, match=r"closed to writing.*Copy its folder"):
         SessionLock(finished)
 
 

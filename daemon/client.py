@@ -204,6 +204,7 @@ class AsyncClient:
     ) -> None:
         self.session_dir = session_dir
         self._file = FileLine(session_dir, open_file)
+        self._closed = False
         self._timeout_s = timeout_s
         self._silence_s = silence_s
         self._context = zmq.asyncio.Context()
@@ -243,7 +244,7 @@ class AsyncClient:
         """
         heard_s = time.monotonic()
         turn_s = min(1.0, self._silence_s)
-        while True:
+        while not self._closed:
             if self._sub is None and not self._open():
                 at_rest = await self._file.news()
                 if self._file.is_open:
@@ -281,7 +282,7 @@ class AsyncClient:
         return None
 
     def _open(self) -> bool:
-        endpoints = find_endpoints(self.session_dir)
+        endpoints = None if self._closed else find_endpoints(self.session_dir)
         if endpoints is None:
             return False
         self._file.leave()  # a daemon has taken the session up
@@ -346,6 +347,8 @@ class AsyncClient:
                 waiting.set_exception(_gone(0.0))
 
     def close(self) -> None:
+        """`watch` ends with its next turn."""
+        self._closed = True
         self._drop()
         self._file.leave()
         self._context.term()

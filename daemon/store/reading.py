@@ -70,7 +70,7 @@ class FileReader:
         except duckdb.Error as error:
             engine.refuse_foreign_writer(self._path)
             self._read_copy(session_dir, error)
-            self.note = "its log is damaged: it is read through a temporary copy, repaired from the result files"
+            self.note = "its log is damaged: read through a copy that was repaired; `frazil watch` repairs it"
             return
         if version > engine.SCHEMA_VERSION:
             raise QueryError(
@@ -83,8 +83,8 @@ class FileReader:
             self._root.close()
             self._read_copy(session_dir, None)
             self.note = (
-                f"an older frazil wrote it (schema {version}, this one has {engine.SCHEMA_VERSION}): it is read "
-                "through a temporary copy; the next `frazil watch` on it converts it for good"
+                f"of an older frazil (schema {version}, this one has {engine.SCHEMA_VERSION}): read through a copy; "
+                "`frazil watch` converts it"
             )
 
     def _read_copy(self, session_dir: Path, error: duckdb.Error | None) -> None:

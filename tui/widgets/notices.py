@@ -78,7 +78,8 @@ class AlertsLine(Static):
         alerts = state.urgent_alerts or (state.newest_alert or "",)
         if self.app.size.height < _TALL:
             alerts = alerts[:1]
-        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} "
+        when = "" if state.ended_utc_us is None else "open when it ended: "
+        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''} {when}"
         key = "  k: acknowledge" if state.ended_utc_us is None else ""
         room = max(LEAST_CELLS, self.size.width - 2 - len(begin) - len(key))
         lines = []

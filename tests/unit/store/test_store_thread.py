@@ -356,7 +356,7 @@ def test_a_finished_session_of_another_schema_says_how_it_is_read(tmp_path: Path
     with Store.open(tmp_path, now_utc_us=1) as store:
         store.submit(lambda c: c.execute("UPDATE schema_version SET version = 7") and None).result()
     with FileReader(tmp_path) as reader:
-        assert "an older frazil wrote it (schema 7" in reader.note
+        assert "of an older frazil (schema 7" in reader.note
     with Store.open(tmp_path, now_utc_us=1):
         pass  # brought up to date
     with FileReader(tmp_path) as reader:

@@ -9,6 +9,7 @@ import pytest
 
 from frazil.config.errors import QueryError
 from frazil.config.settings import Settings
+from frazil.daemon.analysis.summary import AnalysisSummary, GridSummary
 from frazil.daemon.status import live_state
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store.rows import AlertRow
@@ -96,3 +97,15 @@ def test_a_disk_that_nothing_is_written_to_does_not_fill(store, tmp_path, monkey
     assert 0 < writing.disk_full_in_h < 6
     idle = after(700, 1e3)
     assert (idle.written_bytes_per_s, idle.disk_full_in_h) == (0.0, None)
+
+
+def test_what_the_analysis_tells_is_in_the_record(store, tmp_path):
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    told = AnalysisSummary(7, 3.4, 1200, GridSummary("square 12 next", 3, "s12", 37, 1920, 96))
+    state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=told)
+    assert (state.prior_version, state.map_resolution_angstrom, state.particle_count) == (7, 3.4, 1200)
+    assert (state.next_line, state.next_round, state.next_square_id) == ("square 12 next", 3, "s12")
+    assert (state.grid_squares, state.grid_holes, state.grid_exposed) == (37, 1920, 96)
+    without = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+    assert (without.prior_version, without.next_line, without.grid_holes) == (None, "", 0)

@@ -14,7 +14,7 @@ from frazil.config.loading import settings_to_yaml
 from frazil.config.settings import MicroscopeSettings, Settings
 from frazil.daemon.report.sessions_list import sessions_list
 from frazil.daemon.status.finished import open_finished
-from frazil.daemon.store.rows import SessionRow
+from frazil.daemon.store.rows import AlertRow, SessionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import session_writes
 from frazil.tui.app import FrazilApp
@@ -37,6 +37,8 @@ def fill(folder: Path, *, closed: bool = True) -> Path:
     with Store.open(folder, now_utc_us=1) as store:
         store.submit(session_writes.create_session, row).result()
         store.submit(insert, ROWS).result()
+        alert = AlertRow("warning", "motion", "drift after stage moves", START_UTC_US)
+        store.submit(session_writes.record_alert, alert).result()
         if closed:
             store.submit(session_writes.finish_session, FINISHED_UTC_US).result()
     return folder
@@ -64,6 +66,8 @@ async def test_it_says_when_it_finished_and_nothing_of_what_only_runs(
         assert f"kept {KEPT} of {MOVIES} ({KEPT / MOVIES:.0%})" in text.splitlines()[1]
         for word in ("disk", "found", "/h ", "gone", "reconnecting", "pause", "accept", "idle"):
             assert word not in "\n".join([*text.splitlines()[:3], text.splitlines()[-1]]), word
+        assert "! 1 alert open when it ended: drift after stage moves" in text
+        assert "acknowledge" not in text
         assert not app.screen.query_one(GoneBanner).display
         assert not app._notifications
 

@@ -189,6 +189,7 @@ def state_at_rest(reader: FileReader, session_dir: Path, *, now_utc_us: int) -> 
     names = [str(session[name]) for name in ("microscope", "camera") if session.get(name)]
     return msgspec.structs.replace(
         state,
+        session_name=state.session_name or session_dir.name,
         daemon_started_utc_us=0,
         ended_utc_us=ended_utc_us,
         preset=str(session.get("preset") or ""),

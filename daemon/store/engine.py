@@ -8,6 +8,7 @@ locked before the first statement of anyone else runs.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -113,7 +114,10 @@ def wal_size_bytes(session_dir: Path) -> int:
 
 def _connect(path: Path, *, read_only: bool, memory_limit_mb: int, threads: int) -> Connection:
     # DuckDB makes this folder when a query needs it, and takes it away again.
-    spill = Path(tempfile.gettempdir()) / f"frazil-duckdb-{os.getpid()}" if read_only else path.with_name(".duckdb-tmp")
+    spill = path.with_name(".duckdb-tmp")
+    if read_only:  # outside of the session, and of other sessions that this process reads
+        name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+        spill = Path(tempfile.gettempdir()) / f"frazil-duckdb-{os.getpid()}-{name}"
     connection = duckdb.connect(
         str(path),
         read_only=read_only,

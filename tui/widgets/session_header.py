@@ -110,7 +110,7 @@ def _record(state: LiveState, short: bool) -> list[Text]:
     parts = [
         Text(share if judged else "… nothing was finished", GREEN if judged else GRAY),
         Text(f"! {clean(state.message)}" if state.message else "", ORANGE),
-        Text(f"began {day_and_time(began, state.utc_us)}" + ("" if short else f", {took}")),
+        Text(f"began {day_and_time(began, state.utc_us)}" + ("" if short else f", {took}") if began else ""),
         Text("read from its folder" if short else "no daemon runs: read from its folder", GRAY),
         Text(f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"),
     ]

@@ -137,7 +137,12 @@ async def test_a_screen_that_nobody_touches_asks_nothing(finished: Path, tools: 
         await tools.settle(pilot)
         file = app.client._file._file
         answer, asked = file.answer, []
-        file.answer = lambda request: (asked.append(request), answer(request))[1]
+
+        def heard(request: object) -> object:
+            asked.append(request)
+            return answer(request)
+
+        file.answer = heard
         await tools.until(pilot, lambda: file._reader is None, "the file is let go of")
         for _ in range(150):
             await pilot.pause(0.01)

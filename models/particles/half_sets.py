@@ -3,7 +3,7 @@
 Boxes of neighbours on a fibre hold mostly the same pixels, in the same direction: in two halves they would make noise
 agree (He & Scheres 2017, J. Struct. Biol. 198, 163, keep a fibre in one half). Particles that only lie near each other
 share the corners of their boxes, each in its own orientation and never at the same place of both
-(docs/decisions/0043).
+(docs/decisions/0045).
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ CLAIMS = {
     "hole_images": "hole_images.bench",
     "how_known": "attribution.how_known",
     "http_load": "operation.http_load",
+    "http_starts": "operation.http_starts",
     "impact_forecast": "evaluators.impact_forecast",
     "k3_replay": "throughput.k3_replay",
     "local_basis": "motion.local_basis",

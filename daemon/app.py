@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _PUBLISH_INTERVAL_S = 1.0
 _BYTES_PER_GB = 1 << 30
 _WAITING = "settings-wait-for-the-database"
+_HTTP = "http-is-not-up"
 _STORE_PAUSE_S = 2.0
 """Before a database that was not ready is asked again."""
 
@@ -227,10 +228,17 @@ class _Session:
             self._options.session_dir,
             self._options.http_port,
             own_ray=self._options.settings.workers.ray_address is None,
-            alert=lambda text: self._surroundings.notices.alert("warning", "http", text),
+            tell=self._tell_of_http,
             address=self._options.settings.http.address,
             rules=self._http_rules,
         )
+
+    def _tell_of_http(self, text: str | None) -> None:
+        notices = self._surroundings.notices
+        if text is None:
+            notices.over(_HTTP)
+        else:
+            notices.alert("warning", "http", text, "nothing: movies go on; the log says more", _HTTP)
 
     # --- one run after the other -----------------------------------------------------------------------------------
 

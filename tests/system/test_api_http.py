@@ -131,8 +131,8 @@ def port(session: Path) -> Iterator[int]:
 
 def _served(session: Path, number: int) -> Iterator[int]:
     runtime = RayRuntime(cpu_count=1, environment=serve_environment(number))
-    alerts: list[str] = []
-    desk = HttpServer(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))
+    alerts: list[str | None] = []
+    desk = HttpServer(session, number, own_ray=True, tell=alerts.append, rules=HttpRules(digest_of(TOKEN)))
     try:
         deadline_s = time.monotonic() + 300  # Serve starts in 10 s of processor time, on a busy machine much later
         while True:
@@ -285,6 +285,6 @@ def test_a_taken_port_and_a_foreign_ray_are_refused(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UsageError, match="cannot be used"):
-            HttpServer(tmp_path, taken.getsockname()[1], own_ray=True, alert=lambda text: None)
+            HttpServer(tmp_path, taken.getsockname()[1], own_ray=True, tell=lambda text: None)
     with pytest.raises(UsageError, match="cluster"):
-        HttpServer(tmp_path, 1, own_ray=False, alert=lambda text: None)
+        HttpServer(tmp_path, 1, own_ray=False, tell=lambda text: None)

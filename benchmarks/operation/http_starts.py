@@ -3,8 +3,8 @@
     ./run bench http_starts [--starts 30] [--busy 4] [--json OUT.json]
 
 Each start is a process of its own with its own Ray: a session's store and sockets, and HTTP as `frazil watch --http`
-starts it, beside busy loops of the niceness that movie workers have. Measured from the start of HTTP (Ray is up by then)
-to the first answer. The claim: every start is up within 90 s (exit 1 if not).
+starts it, beside busy loops of the niceness that movie workers have. Measured from the start of HTTP, when Ray is
+up, to the first answer. The claim: every start is up within 90 s (exit 1 if not).
 """
 
 from __future__ import annotations

@@ -136,14 +136,12 @@ class HttpServer:
             health_check_timeout_s=120,
         )(HttpReplica)
         bound = deployment.bind(str(self._session_dir), self._rules, self._address)
-        serve.run_many(
-            [serve.RunTarget(bound, name=_NAME, logging_config=quiet)], wait_for_applications_running=False
-        )
+        serve.run_many([serve.RunTarget(bound, name=_NAME, logging_config=quiet)], wait_for_applications_running=False)
         try:
             up = self._wait(lambda: _state_of(serve))
         except NotUpError:
             # A port that one process could not have is kept from the next by the same Serve: it has to go.
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
             raise
         if up:
             _give_way(ray)

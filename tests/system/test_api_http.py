@@ -173,7 +173,7 @@ def test_thumbnail_is_the_picture(port: int) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 404), ("/thumbnail/none", 404), ("/query/nothing", 404), ("/query/scores?limit=many", 400)],
+    [("/page", 404), ("/thumbnail/none", 404), ("/query/nothing", 404), ("/query/scores?limit=many", 400)],
 )
 def test_what_is_not_there_is_said_with_a_remedy(port: int, path: str, status: int) -> None:
     got, kind, body = _get(port, path)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from frazil.daemon.page.typography import units
 from frazil.daemon.report.summary.text import hours_text, seconds_text
 from frazil.daemon.store.movie_states import KEPT, WAITING
 from frazil.daemon.transport.messages import LiveState
@@ -30,7 +31,7 @@ def live_words(state: LiveState) -> dict[str, str]:
     kept, rejected = state.counts.get(KEPT, 0), state.counts.get(MovieState.REJECTED, 0)
     finished = kept + rejected
     recent = f", {state.recent_kept} of the last {state.recent_total}" if state.recent_total else ""
-    return {
+    said = {
         "status": _status(state),
         "clock": _clock(state.utc_us, "%H:%M:%S"),
         "kept": f"{100 * kept / finished:.0f} %" if finished else NOT_KNOWN,
@@ -48,11 +49,12 @@ def live_words(state: LiveState) -> dict[str, str]:
         "next": state.next_line or "",
         "alerts": _alerts(state),
     }
+    return {name: units(words) for name, words in said.items()}
 
 
 def live_event(state: LiveState) -> str:
     """What an open page is sent: the words, and a stamp that changes when the rest of the page has something new."""
-    return json.dumps({"stamp": stamp(state), "words": live_words(state), "verdict": verdict_lines(state)})
+    return json.dumps({"stamp": stamp(state), "words": live_words(state), "verdict": [units(line) for line in verdict_lines(state)]})
 
 
 def stamp(state: LiveState) -> str:

@@ -25,10 +25,15 @@ def typeset(html: str) -> str:
     >>> typeset("<p title='2 um'>fits to 4.2 A, <code>x 2 A.tif</code></p>")
     "<p title='2 um'>fits to 4.2\\xa0Å, <code>x 2 A.tif</code></p>"
     """
-    return "".join(part if part.startswith("<") else _text(part) for part in _CODE_OR_TAG.split(html) if part)
+    return "".join(part if part.startswith("<") else units(part) for part in _CODE_OR_TAG.split(html) if part)
 
 
-def _text(text: str) -> str:
+def units(text: str) -> str:
+    """The same for words that are no HTML.
+
+    >>> units("42 % at 3.2 A")
+    '42\\xa0% at 3.2\\xa0Å'
+    """
     for pattern, written in _WRITTEN:
         text = pattern.sub(written, text)
     return text

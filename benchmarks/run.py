@@ -44,6 +44,7 @@ CLAIMS = {
     "name_limits": "attribution.name_limits",
     "novelty_index": "evaluators.novelty_index",
     "novelty_structures": "evaluators.novelty_structures",
+    "page_50k": "operation.page_50k",
     "particle_evidence": "reconstruction.particle_evidence",
     "picking": "picking.bench",
     "particle_optics": "optics.bench",

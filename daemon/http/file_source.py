@@ -52,20 +52,24 @@ class FileSource:
         return last_state(self.told())
 
     def summary(self) -> bytes:
-        return self._answers.get("summary", _ALWAYS_S, lambda: to_json(self.told()).encode())
+        return self._answers.get("summary", _ALWAYS_S, lambda: to_json(self._sum_up(each_hole=True)).encode())
 
     def told(self) -> SessionSummary:
         with self._summing_up:
             if self._summary is None:
-                raw = raw_folder(self._reader)
-                self._summary = summarise(
-                    self._reader,
-                    self._session_dir,
-                    now_utc_us=time.time_ns() // 1000,
-                    live=False,
-                    raw_is_there=raw is None or raw.is_dir(),
-                )
+                self._summary = self._sum_up(each_hole=False)
             return self._summary
+
+    def _sum_up(self, *, each_hole: bool) -> SessionSummary:
+        raw = raw_folder(self._reader)
+        return summarise(
+            self._reader,
+            self._session_dir,
+            now_utc_us=time.time_ns() // 1000,
+            live=False,
+            raw_is_there=raw is None or raw.is_dir(),
+            each_hole=each_hole,
+        )
 
     def query(self, name: str, params: Mapping[str, Value]) -> bytes:
         question = (name, *sorted(params.items()))

@@ -18,7 +18,9 @@ _LOOPBACK = "127.0.0.1"
 def serve_session(session_dir: Path, port: int) -> None:
     """Until Ctrl-C. Raises `UsageError` when the port is taken or there is no finished session here."""
     with FileReader(session_dir) as reader:
-        app = HttpApp(make_api(FileSource(session_dir.resolve(), reader), HttpRules()))
+        source = FileSource(session_dir.resolve(), reader)
+        source.told()  # the first page is then as quick as all others
+        app = HttpApp(make_api(source, HttpRules()))
         try:
             config = uvicorn.Config(
                 app, host=_LOOPBACK, port=port, log_level="warning", lifespan="off", server_header=False

@@ -54,7 +54,9 @@ def live_words(state: LiveState) -> dict[str, str]:
 
 def live_event(state: LiveState) -> str:
     """What an open page is sent: the words, and a stamp that changes when the rest of the page has something new."""
-    return json.dumps({"stamp": stamp(state), "words": live_words(state), "verdict": [units(line) for line in verdict_lines(state)]})
+    return json.dumps(
+        {"stamp": stamp(state), "words": live_words(state), "verdict": [units(line) for line in verdict_lines(state)]}
+    )
 
 
 def stamp(state: LiveState) -> str:

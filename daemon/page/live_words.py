@@ -38,7 +38,7 @@ def live_words(state: LiveState) -> dict[str, str]:
         "kept_of": f"{kept:,} of {finished:,} finished{recent}" if finished else "no movie is finished yet",
         "rate": NOT_KNOWN if state.ready_per_hour is None else f"{state.ready_per_hour:,.0f}",
         "rate_of": NOT_KNOWN if state.found_per_hour is None else f"{state.found_per_hour:,.0f} an hour arrive",
-        "map": NOT_KNOWN if state.map_resolution_angstrom is None else f"{state.map_resolution_angstrom:.2f} Å",
+        "map": NOT_KNOWN if state.map_resolution_angstrom is None else f"{state.map_resolution_angstrom:.2f} A",
         "map_of": "no map yet" if not state.particle_count else f"from {state.particle_count:,} particles",
         "lag": NOT_KNOWN if state.lag_p50_s is None else seconds_text(state.lag_p50_s),
         "lag_of": "" if state.lag_p95_s is None else f"95 % within {seconds_text(state.lag_p95_s)}",

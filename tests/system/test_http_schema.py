@@ -97,7 +97,7 @@ def findings(app: HttpApp, *, path: str, at_least: int) -> list[str]:
             "headers": {"Authorization": f"Bearer {TOKEN}"},
         }
     )
-    # The stream of events has no end: tests/unit/daemon/http/test_event_stream.py and test_page_browser.py listen to it.
+    # The stream of events has no end; others listen to it (test_event_stream.py, test_page_browser.py).
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config).exclude(path="/events")
     schema = schema.include(path_regex=path)
     found, cases = [], 0

@@ -1,4 +1,4 @@
-"""The session's page in real Chromium: on a desktop and a phone, live, cut off and back, without a script, in one file."""
+"""The session's page in real Chromium: on desktop and phone, live, cut off and back, without a script, in one file."""
 
 from __future__ import annotations
 
@@ -211,14 +211,16 @@ def test_picks_lie_on_what_was_picked(base: str, tab: Callable[..., Any]) -> Non
     brightest = page.evaluate(
         """() => {
             const image = document.querySelector('.layers img');
-            const canvas = Object.assign(document.createElement('canvas'), {width: image.naturalWidth, height: image.naturalHeight});
+            const canvas = document.createElement('canvas');
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
             const drawing = canvas.getContext('2d');
             drawing.drawImage(image, 0, 0);
             const gray = drawing.getImageData(0, 0, canvas.width, canvas.height).data;
             const bright = [];
             for (let at = 0; at < canvas.width * canvas.height; at++) if (gray[4 * at] > 200) bright.push(at);
             const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-            return [mean(bright.map((at) => at % canvas.width)), mean(bright.map((at) => Math.floor(at / canvas.width)))];
+            const [xs, ys] = [(at) => at % canvas.width, (at) => Math.floor(at / canvas.width)];
+            return [mean(bright.map(xs)), mean(bright.map(ys))];
         }"""
     )
     assert brightest == pytest.approx([x, HEIGHT_PX - 1 - y], abs=0.6)

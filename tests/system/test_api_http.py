@@ -31,7 +31,13 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.models.formats.mrc_write import write_mrc
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # Of Ray Serve's own settings, when it is imported beside pydantic 2.12 or newer.
+    pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`"),
+]
 
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -179,6 +185,20 @@ def test_what_is_not_there_is_said_with_a_remedy(port: int, path: str, status: i
     got, kind, body = _get(port, path)
     assert (got, kind) == (status, "application/json")
     assert json.loads(body)["error"]
+
+
+def test_the_page_and_the_news_for_it(port: int) -> None:
+    status, kind, body = _get(port, "/")
+    assert (status, kind) == (200, "text/html; charset=utf-8")
+    assert b"<h1 id=verdict-title>grid 4</h1>" in body
+    assert _get(port, "/assets/uplot.js")[0] == 200
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=20) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = [stream.readline().decode() for _ in range(4)]
+    assert told[0] == "retry: 3000\n"
+    assert told[2] == "event: state\n"
+    # A stream that was left takes nobody's place.
+    assert _get(port, "/state")[0] == 200
 
 
 def test_a_web_page_cannot_lead_a_browser_here(port: int) -> None:

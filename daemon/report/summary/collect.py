@@ -22,16 +22,23 @@ from frazil.daemon.report.summary.asking import Asker, Row, integer, number, tex
 from frazil.daemon.report.summary.grid import grid
 from frazil.daemon.report.summary.headline import headline
 from frazil.daemon.report.summary.records import (
+    Advised,
+    AlertDay,
     AlertLine,
+    Band,
     Curve,
+    Example,
     FactorLoss,
+    Hole,
     MapState,
     Metric,
     Reason,
     Score,
     SessionSummary,
+    Software,
     Square,
     StageTime,
+    Taken,
     Verdict,
 )
 from frazil.daemon.report.why import changes, named_counts
@@ -118,6 +125,26 @@ def summarise(
         last_hour_s=number(rates.get("window_s")),
         last_hour_found_per_hour=number(rates.get("found_per_hour")),
         last_hour_finished_per_hour=number(rates.get("ready_per_hour")),
+        **_beside_numbers(ask, finished, each_hole=each_hole),
+        settings_yaml=settings_yaml,
+    )
+    summary = advice(summary)
+    return replace(summary, headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask))
+
+
+class _BesideNumbers(TypedDict):
+    bands: tuple[Band, ...]
+    holes: tuple[Hole, ...]
+    examples: tuple[Example, ...]
+    advised: tuple[Advised, ...]
+    taken: tuple[Taken, ...]
+    history: tuple[tuple[int, float | None, float | None], ...]
+    software: tuple[Software, ...]
+    alert_days: tuple[AlertDay, ...]
+
+
+def _beside_numbers(ask: Asker, finished: int, *, each_hole: bool) -> _BesideNumbers:
+    return _BesideNumbers(
         bands=extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
         holes=extras.holes(ask) if each_hole else extras.places_drawn(ask),
         examples=extras.examples(ask),
@@ -126,10 +153,7 @@ def summarise(
         history=extras.history(ask),
         software=extras.software(ask),
         alert_days=extras.alert_days(ask),
-        settings_yaml=settings_yaml,
     )
-    summary = advice(summary)
-    return replace(summary, headline=headline(summary), experiments=extras.experiments(ask), grid=grid(ask))
 
 
 def _session(ask: Asker) -> Row:

@@ -75,16 +75,21 @@ def stamp(state: LiveState) -> str:
 
 
 def verdict_lines(state: LiveState) -> list[str]:
-    """What the state itself says of the session (`verdict`): the sentence first; empty: it says nothing of it."""
-    said = msgspec.to_builtins(state).get("verdict")
-    if isinstance(said, str):
-        return [said] if said else []
-    if not isinstance(said, Mapping):
+    """What the state itself says of the session (`verdict`): the sentence, then what else is the matter; empty: it says
+    nothing of it, as that of an earlier daemon."""
+    return lines_of(msgspec.to_builtins(state).get("verdict"))
+
+
+def lines_of(verdict: object) -> list[str]:
+    """
+    >>> lines_of({"word": "change", "line": "change: ice", "sentence": "Change: thinner ice.", "reasons": ["a", "b"]})
+    ['Change: thinner ice.', 'b']
+    """
+    if not isinstance(verdict, Mapping):
         return []
-    lines: list[str] = []
-    for value in said.values():
-        lines += [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list) else []
-    return [line for line in lines if line]
+    first = str(verdict.get("sentence") or verdict.get("line") or "")
+    reasons = [str(reason) for reason in verdict.get("reasons") or ()]
+    return [first, *reasons[1:]] if first else []
 
 
 def _status(state: LiveState) -> str:

@@ -22,8 +22,8 @@ _SETTLED_MS = 2500
 
 
 def one_exposure(base: str) -> str:
-    """Of the newest kept movies the one with the most picks."""
-    with urllib.request.urlopen(f"{base}/query/movies?state=ready&sort=particle_count&order=desc&limit=1") as reply:
+    """The newest kept movie."""
+    with urllib.request.urlopen(f"{base}/query/movies?state=ready&sort=ready_utc_us&order=desc&limit=1") as reply:
         table = json.load(reply)
     return str(table["rows"][0][table["columns"].index("movie_id")])
 

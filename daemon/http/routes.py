@@ -10,6 +10,7 @@ from frazil.daemon.http.parameters import Parameter
 from frazil.daemon.http.pictures import MAP_PICTURES
 from frazil.daemon.page.asset_files import ASSETS
 from frazil.daemon.page.movie_list import ORDERS, SORTS, STATES
+from frazil.daemon.store.queries.named_query import MOST_ROWS
 
 JSON = "application/json"
 PNG = "image/png"
@@ -131,7 +132,7 @@ _PAGES = (
         Parameter("sort", default="ready_utc_us", choices=tuple(SORTS), words="What they are sorted by."),
         Parameter("order", default="desc", choices=tuple(ORDERS), words="Which end comes first."),
         Parameter("search", default="", words="A part of name, square, flags or reason."),
-        Parameter("offset", int, 0, least=0, words="So many movies are passed over."),
+        Parameter("offset", int, 0, least=0, most=MOST_ROWS, words="So many movies are passed over."),
     ),
     _page(
         "movie",

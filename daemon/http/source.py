@@ -81,6 +81,7 @@ class DaemonSource:
         self._tables: AnswerCache[Rows] = AnswerCache(_CACHE_BYTES, clock=clock, size_bytes=lambda _: _TABLE_BYTES)
         self._pictures = PictureDesk(session_dir, lambda movie_id: movie_row(self, movie_id), clock=clock)
         self._summary_took_s = 0.0
+        self._last_told: SessionSummary | None = None
 
     def state(self) -> bytes:
         return msgspec.json.encode(self.live())
@@ -95,15 +96,22 @@ class DaemonSource:
         return self._answers.get("summary", _SUMMARY_S, lambda: to_json(self._summed_up(each_hole=True)).encode())
 
     def told(self) -> SessionSummary:
-        """At most ten seconds old; older where it takes long, so that it takes a twentieth of the time at most."""
+        """At most ten seconds old; older where it takes long, so that it takes a twentieth of the time at most, and
+        where others have used up what may be asked."""
 
         def make() -> SessionSummary:
             began_s = self._clock()
-            found = self._summed_up(each_hole=False)
+            self._last_told = self._summed_up(each_hole=False)
             self._summary_took_s = self._clock() - began_s
-            return found
+            return self._last_told
 
-        return self._summaries.get("summary", max(_SUMMARY_S, self._summary_took_s / _SHARE_OF_CORES), make)
+        age_s = max(_SUMMARY_S, self._summary_took_s / _SHARE_OF_CORES)
+        try:
+            return self._summaries.get("summary", age_s, make)
+        except FullError:
+            if self._last_told is None:
+                raise
+            return self._last_told
 
     def _summed_up(self, *, each_hole: bool) -> SessionSummary:
         def make(daemon: Client) -> SessionSummary:
@@ -201,8 +209,10 @@ class _Line:
             return answer
 
     def _spend(self, began_s: float) -> None:
+        """At most what can be saved up: who waits longer on a busy machine has not had the daemon's time meanwhile, and
+        would be told for minutes to come back later."""
         if self._budget is not None:
-            self._budget.spend(self._clock() - began_s)
+            self._budget.spend(min(self._clock() - began_s, _BURST_S))
 
     def close(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from frazil.config.errors import RetryLaterError
 from frazil.daemon.page.exposure import Exposure, exposure
 from frazil.daemon.page.frame import SERVED_MARKUP, Head, document
 from frazil.daemon.page.grid_page import grid_page
@@ -15,7 +16,7 @@ from frazil.daemon.page.overview import overview
 from frazil.daemon.page.source import PageSource, movie_row
 from frazil.daemon.transport.messages import Row, Rows, Scalar
 
-NEWEST_SHOWN = 8
+NEWEST_SHOWN = 10
 _LOSSES_AT_ANGSTROM = 5.0
 _MOST_SQUARES, _MOST_HOLES = 1000, 2000
 
@@ -40,8 +41,12 @@ class Pages:
 
     def _overview(self) -> str:
         told = self._source.told()
+        try:
+            rows = newest(self._source)
+        except RetryLaterError:
+            rows = ()  # they come with the next news
         pictures = self._source.map_pictures()
-        body = overview(self._source.live(), told, newest(self._source), pictures, self._links)
+        body = overview(self._source.live(), told, rows, pictures, self._links)
         head = Head(SERVED_MARKUP, live=told.live)
         return document(told.name, told.name, "", body, head, self._links)
 

@@ -99,6 +99,7 @@ def measure(starts: int, busy: int) -> dict[str, Any]:
         "starts": starts,
         "busy_loops": busy,
         "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[2], 1),
         "up": sum(one["up"] for one in found),
         "within_limit": sum(one["up"] and one["s"] <= LIMIT_S for one in found),
         "told": sum(bool(one["told"]) for one in found),

@@ -61,7 +61,10 @@ def add_movie(folder: Path, store: Store, number: int) -> None:
         stem=str(number),
         pixel_size_angstrom=1.5,
         metadata=AcquisitionMetadata(
-            grid_square=f"GridSquare_{number // 10}", stage_x_um=4.0 * (number % 5), stage_y_um=4.0 * (number // 5)
+            grid_square=f"GridSquare_{number // 10}",
+            hole=f"hole {number}",
+            stage_x_um=4.0 * (number % 5),
+            stage_y_um=4.0 * (number // 5),
         ),
     )
     result = movie_result(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_session import HEIGHT_PX, SPOT_PX, fill_session
+from page_session import HEIGHT_PX, SPOT_PX, add_movie, fill_session
 
 from frazil.config.errors import NotThereError
 from frazil.daemon.http.file_source import FileSource
@@ -17,6 +17,8 @@ from frazil.daemon.page.grid_page import hole_map
 from frazil.daemon.page.movie_list import list_question
 from frazil.daemon.page.one_file import InOneFile, one_file, plot_data
 from frazil.daemon.page.pages import Pages
+from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.records import Hole
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.store import Store
 
@@ -115,3 +117,21 @@ def test_plots_in_one_file_have_kept_and_rejected_movies_apart(source: FileSourc
     assert [at for at, value in enumerate(rejected) if value is not None] == [9, 19, 29]
     assert kept[9] is None
     assert kept[0] == pytest.approx(4.0)
+
+
+def test_of_very_many_squares_the_page_draws_squares(tmp_path: Path) -> None:
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        fill_session(tmp_path, store, movies=2)
+        for number in range(10, 10 * 24, 10):  # one movie in each further square
+            add_movie(tmp_path, store, number)
+
+        def holes(*, each_hole: bool) -> tuple[Hole, ...]:
+            return summarise(store, tmp_path, now_utc_us=1, live=False, each_hole=each_hole).holes
+
+        assert len(holes(each_hole=False)) == len(holes(each_hole=True)) == 25  # so few squares: hole by hole
+        add_movie(tmp_path, store, 240)
+        every, drawn = holes(each_hole=True), holes(each_hole=False)
+    assert len(every) == 26
+    assert len(drawn) == 25
+    first = next(one for one in drawn if one.square == "GridSquare_0")
+    assert (first.stage_x_um, first.kept, first.ctf_fit_angstrom) == (pytest.approx(2.0), 2, pytest.approx(4.005))

@@ -34,8 +34,7 @@ def page(
     if serve is not None:
         from frazil.daemon.http.local_server import serve_session
 
-        typer.echo(f"http://127.0.0.1:{serve} shows {session} until Ctrl-C", err=True)
-        serve_session(session, serve)
+        serve_session(session, serve, announce=lambda at: typer.echo(f"{at} shows {session} until Ctrl-C", err=True))
         return
     from frazil.daemon.http.file_source import FileSource
     from frazil.daemon.page.one_file import one_file

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from frazil.daemon.page.movie_words import NOT_KNOWN
 from frazil.daemon.page.typography import units
 from frazil.daemon.report.summary.text import hours_text, seconds_text
 from frazil.daemon.store.movie_states import KEPT, WAITING
 from frazil.daemon.transport.messages import LiveState
 from frazil.models.records import MovieState
 
-NOT_KNOWN = "–"
 _STATUS = {
     "starting": "Starting",
     "running": "Running",

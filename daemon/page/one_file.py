@@ -24,9 +24,8 @@ from frazil.daemon.page.source import PageSource
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.transport.messages import Row
 
-MOST_BYTES = 10_000_000
-"""Of the whole file."""
 _PICTURES_BYTES = 7_000_000
+"""Of all pictures as they stand in the file: all else is below 3 MB, and the file below 10 MB."""
 _PICTURE_PX, _QUALITY = 320, 80
 _MOVIES_SHOWN = 24
 

@@ -5,6 +5,7 @@ A checkpoint is gone on with only where its key, what the sums depend on besides
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from frazil.config.settings import ParticleSettings
 from frazil.models.formats.atomic import atomic_path
 
-_FORMAT = 7
+_FORMAT = 8
 _KEY_SETTINGS = ("symmetry", "diameter_angstrom", "box_px", "map_classes", "initial_map")
 """Of `particles`, those that the sums depend on."""
 _PATH = "maps/checkpoint.npz"
@@ -48,14 +49,17 @@ def write(session_dir: Path, header: dict[str, Any], arrays: dict[str, NDArray[A
 
 
 def key(particles: ParticleSettings) -> list[object]:
-    """What the sums depend on besides the movies: the format, then `_KEY_SETTINGS`."""
+    """What the sums depend on besides the movies: the format, then `_KEY_SETTINGS`.
+
+    An initial map by its path, what the disk says of it, and its content, which alone counts where it is known.
+    """
     start: list[object] = []
     if particles.initial_map is not None:
-        try:
+        start = [particles.initial_map]
+        digest = file_digest(Path(particles.initial_map))
+        if digest:
             status = os.stat(particles.initial_map)
-            start = [particles.initial_map, status.st_size, status.st_mtime_ns]
-        except OSError:
-            start = [particles.initial_map]
+            start += [status.st_size, status.st_mtime_ns, digest]
     return [
         _FORMAT,
         particles.symmetry,
@@ -72,8 +76,30 @@ def what_changed(before: list[Any], now: list[object]) -> str:
         return ""
     if before[:1] != now[:1] or len(before) != len(now):
         return "another version of frazil made it"
-    names = [name for name, was, value in zip(_KEY_SETTINGS, before[1:], now[1:], strict=True) if was != value]
-    return f"{' and '.join(f'particles.{name}' for name in names)} changed"
+    pairs = zip(_KEY_SETTINGS, before[1:], now[1:], strict=True)
+    names = [name for name, was, value in pairs if was != value and not (name == "initial_map" and _same(was, value))]
+    return f"{' and '.join(f'particles.{name}' for name in names)} changed" if names else ""
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Two initial maps, as `key` describes them. One that is not there any more, as beside an archived session, does
+    not differ from what it was."""
+    if not before or not now:
+        return not before and not now
+    if len(now) == 1 or len(before) == 1:
+        return True
+    if len(before) == 3:  # of an earlier frazil
+        return bool(before == list(now)[:3])
+    return bool(before[3] == now[3])
+
+
+def file_digest(path: Path) -> str:
+    """Of a file's content; empty: it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""
 
 
 def of(arrays: dict[str, NDArray[Any]], owner: str) -> dict[str, NDArray[Any]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from frazil.actors.reconstruction_records import ParticlePoses
+from frazil.actors.reconstruction_records import MapMovie, ParticlePoses
 from frazil.models.particle_evidence import ParticleEvidence
-from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.classes.class_averages import ClassAssignment
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
 from frazil.models.reconstruction.orientation.rotations import euler_deg_from_matrices
 
 
 def poses_in_map(
-    movie_id: str,
+    movie: MapMovie,
     found: FoundPoses,
     *,
     pixel_size_angstrom: float,
@@ -31,8 +30,8 @@ def poses_in_map(
     euler = euler_deg_from_matrices(found.poses)
     origin = -found.shift_px * pixel_size_angstrom
     return ParticlePoses(
-        movie_id=movie_id,
-        half_set=half_sets(movie_id, len(found.poses)),
+        movie_id=movie.movie_id,
+        half_set=movie.half_sets(len(found.poses)),
         class_id=class_id,
         rot_deg=tuple(euler[:, 0].tolist()),
         tilt_deg=tuple(euler[:, 1].tolist()),
@@ -45,12 +44,12 @@ def poses_in_map(
     )
 
 
-def poses_in_classes(movie_id: str, assigned: ClassAssignment, *, pixel_size_angstrom: float) -> ParticlePoses:
+def poses_in_classes(movie: MapMovie, assigned: ClassAssignment, *, pixel_size_angstrom: float) -> ParticlePoses:
     """How a movie's particles lie in their 2-D classes: turned in the plane only."""
     origin = -assigned.shift_px * pixel_size_angstrom
     return ParticlePoses(
-        movie_id=movie_id,
-        half_set=half_sets(movie_id, len(assigned.class_id)),
+        movie_id=movie.movie_id,
+        half_set=movie.half_sets(len(assigned.class_id)),
         class_id=tuple(assigned.class_id.tolist()),
         rot_deg=None,
         tilt_deg=None,

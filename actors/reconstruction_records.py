@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from frazil.models.map_round import MapRoundRecord
 from frazil.models.particle_evidence import ParticleEvidence
+from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.refine.round_report import RoundReport
-from frazil.models.records import CausalLosses, CtfEstimate
+from frazil.models.records import CausalLosses, CtfEstimate, ExposureFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class MapMovie:
 
     movie_id: str
     result_id: str
-    """Names one writing of its result: another result is another movie."""
+    """Names one writing of its result, at no cost: another result is another movie. A copied one has another name."""
     particles_path: str | None
     """Stack, relative to the session folder; None: nothing was picked."""
     pixel_size_angstrom: float
@@ -27,6 +28,21 @@ class MapMovie:
     amplitude_contrast: float
     ctf: CtfEstimate
     losses: CausalLosses | None
+    fibre: tuple[int, ...] = ()
+    """Of the picks (`ParticlePicks.fibre`)."""
+    defocus_offset_angstrom: tuple[float, ...] = ()
+    """Of the picks, over the movie's defocus."""
+    exposure: ExposureFacts | None = None
+    """How it was aimed; None: not known."""
+    result_file: str = ""
+    """Its result, relative to the session folder."""
+    result_digest: str = ""
+    """Of that file's content: how a copied result is known again. Filled in when the movie is added; empty: a
+    checkpoint of an earlier frazil."""
+
+    def half_sets(self, count: int) -> tuple[int, ...]:
+        """1 or 2 for each of its `count` particles: all of its picks, or none where their stack is gone."""
+        return half_sets(self.movie_id, count, self.fibre) if count else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,6 @@ from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.particles.half_sets import half_sets
 from frazil.models.reconstruction.classes.class_averages import StreamingClasses
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
@@ -50,6 +49,11 @@ AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
 _NICENESS = 10
+
+
+def result_file(movie: MapMovie) -> str:
+    """Where its result lies; checkpoints of an earlier frazil do not say."""
+    return movie.result_file or f"results/{movie.movie_id}.msgpack"
 
 
 class Reconstructor:
@@ -107,7 +111,8 @@ class Reconstructor:
                 particles = self._spectra(stack, movie)
             except ValueError as error:
                 skipped = str(error)
-        self._movies[movie.movie_id] = replace(movie, losses=None)
+        digest = checkpoint.file_digest(self._session_dir / result_file(movie))
+        self._movies[movie.movie_id] = replace(movie, losses=None, result_digest=digest)
         poses = [*self._add_to_classes(movie, particles), *self._add_to_map(movie, particles)]
         # A movie has one row of poses: what the map says, once it says something.
         newest = {one.movie_id: one for one in poses}
@@ -136,20 +141,31 @@ class Reconstructor:
         box_angstrom = box_px * movie.pixel_size_angstrom
         self._set_grid(working_px, box_angstrom / working_px, movie.diameter_angstrom)
 
-    def _set_grid(self, box_px: int, pixel_size_angstrom: float, picked_diameter_angstrom: float | None) -> None:
+    def _set_grid(
+        self,
+        box_px: int,
+        pixel_size_angstrom: float,
+        picked_diameter_angstrom: float | None,
+        *,
+        resumed: bool = False,
+    ) -> None:
+        """`resumed`: a checkpoint has what became of the start."""
         particles = self._settings.particles
         plane = FourierPlane.of_box(box_px, pixel_size_angstrom)
         self._diameter_angstrom = (
             particles.diameter_angstrom or picked_diameter_angstrom or box_px * pixel_size_angstrom / 1.6
         )
         if particles.initial_map is not None:
-            start = initial_map(
-                Path(particles.initial_map),
-                box_px=box_px,
-                pixel_size_angstrom=pixel_size_angstrom,
-                symmetry=particles.symmetry,
-                diameter_angstrom=self._diameter_angstrom,
-            )
+            if resumed and not Path(particles.initial_map).exists():  # an archived session without its start
+                start = torch.zeros((box_px,) * 3)
+            else:
+                start = initial_map(
+                    Path(particles.initial_map),
+                    box_px=box_px,
+                    pixel_size_angstrom=pixel_size_angstrom,
+                    symmetry=particles.symmetry,
+                    diameter_angstrom=self._diameter_angstrom,
+                )
             self._map = self._new_map(start, plane)
             # Movies without particles that came before are counted, so that rounds fall where they would anyhow.
             for _ in self._movies:
@@ -173,6 +189,8 @@ class Reconstructor:
 
     def _spectra(self, stack: torch.Tensor, movie: MapMovie) -> ParticleSpectra:
         assert self._plane is not None
+        if movie.fibre and len(movie.fibre) != len(stack):
+            raise ValueError(f"{len(stack)} boxes of a movie with {len(movie.fibre)} segments")
         ctf = movie.ctf
         return particle_spectra(
             stack,
@@ -188,6 +206,7 @@ class Reconstructor:
                 astigmatism_angle_deg=ctf.astigmatism_angle_deg,
                 phase_shift_deg=ctf.phase_shift_deg,
             ),
+            defocus_offset_angstrom=movie.defocus_offset_angstrom,
         )
 
     def _add_to_map(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:
@@ -196,8 +215,8 @@ class Reconstructor:
         ssnr = relative_ssnr(movie.losses, self._plane.frequency_per_angstrom)
         if self._map is None:
             return self._wait_for_map(movie, particles, ssnr)
-        halves = () if particles is None else half_sets(movie.movie_id, len(particles.values))
-        found = self._map.add(particles, halves, ssnr)
+        halves = () if particles is None else movie.half_sets(len(particles.values))
+        found = self._map.add(particles, halves, ssnr, movie.exposure)
         self._particle_count = self._map.particle_count
         poses = [] if found is None else [self._map_poses(self._map.movie_count - 1, movie, found, particles)]
         return poses + self._search_again()
@@ -248,7 +267,7 @@ class Reconstructor:
             own = None if weights is None else self._particles_again(included)
             count = 0 if own is None else len(own.values)
             flat = np.ones(len(self._plane.kx)) if weights is None else weights.astype(np.float64)
-            placed = self._map.add(own, half_sets(movie_id, count), flat)
+            placed = self._map.add(own, included.half_sets(count), flat, included.exposure)
             if placed is not None:
                 poses.append(self._map_poses(number, included, placed, own))
         self._particle_count = self._map.particle_count
@@ -263,7 +282,7 @@ class Reconstructor:
         assert particles is not None
         share = self._map.class_share(number)
         return poses_in_map(
-            movie.movie_id,
+            movie,
             found,
             pixel_size_angstrom=self._plane.pixel_size_angstrom,
             class_id=self._class_ids.get(movie.movie_id),
@@ -274,14 +293,17 @@ class Reconstructor:
     def _add_to_classes(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:
         if self._classes is None:
             return []
-        decided = self._classes.add(movie.movie_id, particles)
+        decided = self._classes.add(movie.movie_id, particles, movie.fibre)
         if self._map is None:
             self._particle_count = self._classes.particle_count
         for movie_id, assigned in decided:
             self._class_ids[movie_id] = tuple(assigned.class_id.tolist())
         assert self._plane is not None
         pixel = self._plane.pixel_size_angstrom
-        return [poses_in_classes(movie_id, assigned, pixel_size_angstrom=pixel) for movie_id, assigned in decided]
+        return [
+            poses_in_classes(self._movies[movie_id], assigned, pixel_size_angstrom=pixel)
+            for movie_id, assigned in decided
+        ]
 
     # --- rounds ----------------------------------------------------------------------------------------------------
 
@@ -334,15 +356,24 @@ class Reconstructor:
         header, arrays = checkpoint.read(self._session_dir)
         if (why := checkpoint.what_changed(header["key"], self._key())) != "":
             return why
-        movies = msgspec.convert(header["movies"], list[MapMovie])
+        movies = [
+            self._as_it_lies_there(movie, expected.get(movie.movie_id))
+            for movie in msgspec.convert(header["movies"], list[MapMovie])
+        ]
         # What a movie left in the sums cannot be taken out.
-        other = sum(expected.get(movie.movie_id) != movie.result_id for movie in movies)
+        other = [movie for movie in movies if expected.get(movie.movie_id) != movie.result_id]
         if other:
-            return f"{other} of its {len(movies)} movies are made again, or no longer kept"
+            if all(movie.movie_id in expected and not movie.result_digest for movie in other):
+                return (
+                    f"{len(other)} of its {len(movies)} movies were made again or copied since, and its checkpoint, of "
+                    "an earlier frazil, does not tell which"
+                )
+            return f"{len(other)} of its {len(movies)} movies are made again, or no longer kept"
         if header["grid"] is not None:
-            self._set_grid(int(header["grid"][0]), float(header["grid"][1]), float(header["grid"][2]))
-            assert self._plane is not None
             own = {name: checkpoint.of(arrays, name) for name in ("map", "classes", "waiting")}
+            box_px, *grid = header["grid"]
+            self._set_grid(int(box_px), float(grid[0]), float(grid[1]), resumed=bool(own["map"]))
+            assert self._plane is not None
             if self._map is None and own["map"]:
                 self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
             if self._classes is not None:
@@ -355,6 +386,16 @@ class Reconstructor:
         self._class_ids = {movie_id: tuple(ids) for movie_id, ids in header["class_ids"].items()}
         self._movies = {movie.movie_id: movie for movie in movies}
         return ""
+
+    def _as_it_lies_there(self, movie: MapMovie, result_id: str | None) -> MapMovie:
+        """The movie under the name that its result has now, if that has the content which is in the sums."""
+        if result_id is None or (result_id == movie.result_id and movie.result_digest):
+            return movie
+        digest = checkpoint.file_digest(self._session_dir / result_file(movie))
+        if result_id == movie.result_id:
+            return replace(movie, result_digest=digest)
+        same = bool(digest) and digest == movie.result_digest
+        return replace(movie, result_id=result_id) if same else movie
 
     def _save(self) -> None:
         grid = None

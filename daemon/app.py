@@ -31,7 +31,7 @@ from frazil.daemon.session.inbox import Inbox, Order
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.session.options import DaemonOptions, ExitReport, session_row
 from frazil.daemon.status.answers import DaemonService
-from frazil.daemon.status.live_state import LiveStateBuilder
+from frazil.daemon.status.live_state import LiveStateBuilder, disk_meter
 from frazil.daemon.store import rebuild
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.session_names import session_name
@@ -47,6 +47,7 @@ _PUBLISH_INTERVAL_S = 1.0
 _BYTES_PER_GB = 1 << 30
 _WAITING = "settings-wait-for-the-database"
 _ENDED = "the-daemon-ended"
+_HTTP = "http-is-not-up"
 _STORE_PAUSE_S = 2.0
 """Before a database that was not ready is asked again."""
 
@@ -95,7 +96,7 @@ class Daemon:
                 row_before = store.named("session").as_dicts()
                 surroundings = self._surroundings(store)
                 remember(options, store, self._utc_us())
-                builder = LiveStateBuilder(options, store, self._utc_us, self._clock)
+                builder = LiveStateBuilder(options, store, self._utc_us, self._clock, disk_meter(options, store))
                 courier = started_courier(options, surroundings, builder, channels)
                 session = _Session(options, surroundings, builder, courier, rules, on_state=self._on_state)
                 try:
@@ -241,10 +242,17 @@ class _Session:
             self._options.session_dir,
             self._options.http_port,
             own_ray=self._options.settings.workers.ray_address is None,
-            alert=lambda text: self._surroundings.notices.alert("warning", "http", text),
+            tell=self._tell_of_http,
             address=self._options.settings.http.address,
             rules=self._http_rules,
         )
+
+    def _tell_of_http(self, text: str | None) -> None:
+        notices = self._surroundings.notices
+        if text is None:
+            notices.over(_HTTP)
+        else:
+            notices.alert("warning", "http", text, "nothing: movies go on; the log says more", _HTTP)
 
     # --- one run after the other -----------------------------------------------------------------------------------
 

@@ -30,10 +30,12 @@ from frazil.config.errors import (
     UsageError,
 )
 from frazil.daemon.transport.endpoints import CurveClientKeys, Endpoints, find_endpoints
+from frazil.daemon.transport.file_line import FileLine, OpenFile
 from frazil.daemon.transport.messages import (
     MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
     PROTOCOL,
+    AnyRequest,
     Command,
     CommandName,
     Done,
@@ -174,17 +176,35 @@ class Client:
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """Nothing has been heard from the daemon for `silent_s`."""
+    """Nothing has been heard from the daemon for `silent_s`, and the session cannot be read without it."""
 
     silent_s: float
+    why: str = ""
+    """Why the session's file is not read instead; empty: this client does not read files."""
 
 
 class AsyncClient:
     """The same for an event loop, many requests at once, with the stream of states; finds the daemon again after a
-    restart. Use from one loop only. `watch()` must be running for reconnection to happen."""
+    restart. Where none runs, the session's file answers, if the client is told how to open it. Use from one loop only.
+    `watch()` must be running for reconnection to happen.
 
-    def __init__(self, session_dir: Path, *, timeout_s: float = 15.0, silence_s: float = 3.0) -> None:
+    Parameters
+    ----------
+    open_file:
+        How a session is read that no daemon runs on; None: it is not.
+    """
+
+    def __init__(
+        self,
+        session_dir: Path,
+        *,
+        timeout_s: float = 15.0,
+        silence_s: float = 3.0,
+        open_file: OpenFile | None = None,
+    ) -> None:
         self.session_dir = session_dir
+        self._file = FileLine(session_dir, open_file)
+        self._closed = False
         self._timeout_s = timeout_s
         self._silence_s = silence_s
         self._context = zmq.asyncio.Context()
@@ -216,16 +236,23 @@ class AsyncClient:
         return await self._ask(Ping(), Pong, timeout_s)
 
     async def watch(self) -> AsyncIterator[LiveState | Gone]:
-        """The newest state whenever there is one, and about once a second a `Gone` while there is no daemon.
+        """The newest state whenever there is one, and about once a second a `Gone` while there is neither a daemon nor
+        a file to read. A file gives one state, and another one only when somebody has written to it.
 
         States that were missed do not matter: only the newest is kept. A daemon that is alive but silent (it may be
         busy) is pinged before it is called gone.
         """
         heard_s = time.monotonic()
         turn_s = min(1.0, self._silence_s)
-        while True:
+        while not self._closed:
             if self._sub is None and not self._open():
-                yield Gone(time.monotonic() - heard_s)
+                at_rest = await self._file.news()
+                if self._file.is_open:
+                    heard_s = time.monotonic()
+                else:
+                    yield Gone(time.monotonic() - heard_s, self._file.why_not)
+                if at_rest is not None:
+                    yield at_rest
                 await asyncio.sleep(turn_s)
                 continue
             assert self._sub is not None
@@ -235,21 +262,30 @@ class AsyncClient:
                 if state is not None:
                     yield state
             elif time.monotonic() - heard_s > self._silence_s:
-                if find_endpoints(self.session_dir) is None:  # nobody listens: no need to wait for an answer
-                    self._drop()
-                    continue
-                try:
-                    yield await self.snapshot(timeout_s=self._silence_s)
-                    heard_s = time.monotonic()
-                except DaemonGoneError:
-                    self._drop()
-                except FrazilError:  # alive, but cannot say how it is
+                state = await self._asked_how_it_is()
+                if state is not None:
+                    yield state
+                if self._dealer is not None:
                     heard_s = time.monotonic()
 
+    async def _asked_how_it_is(self) -> LiveState | None:
+        """A daemon that has been silent: its state; None: it cannot say, or is gone, and the sockets are dropped."""
+        if find_endpoints(self.session_dir) is None:  # nobody listens: no need to wait for an answer
+            self._drop()
+            return None
+        try:
+            return await self.snapshot(timeout_s=self._silence_s)
+        except DaemonGoneError:
+            self._drop()
+        except FrazilError:  # alive, but cannot say how it is
+            pass
+        return None
+
     def _open(self) -> bool:
-        endpoints = find_endpoints(self.session_dir)
+        endpoints = None if self._closed else find_endpoints(self.session_dir)
         if endpoints is None:
             return False
+        self._file.leave()  # a daemon has taken the session up
         self.sockets = (endpoints.query, endpoints.events)
         self._dealer = self._context.socket(zmq.DEALER)
         self._sub = self._context.socket(zmq.SUB)
@@ -263,9 +299,9 @@ class AsyncClient:
         return True
 
     async def open(self, timeout_s: float = 2.0) -> LiveState | None:
-        """Connects and returns the first state; None when no daemon answers."""
+        """Connects and returns the first state; None when no daemon answers and there is no file to read."""
         if self._dealer is None and not self._open():
-            return None
+            return await self._file.news()
         try:
             return await self.snapshot(timeout_s=timeout_s)
         except DaemonGoneError:
@@ -280,10 +316,12 @@ class AsyncClient:
             if waiting is not None and not waiting.done():
                 waiting.set_result(reply)
 
-    async def _ask(self, request: Request, expected: type[R], timeout_s: float | None = None) -> R:
+    async def _ask(self, request: AnyRequest, expected: type[R], timeout_s: float | None = None) -> R:
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         if self._dealer is None:
-            raise _gone(0.0)
+            if not self._file.is_open or isinstance(request, Ping):
+                raise _gone(0.0)
+            return _unwrap(await self._file.ask(request), expected)
         request_id = next(self._ids)
         data = _pack_checked(request_id, request)
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -309,7 +347,10 @@ class AsyncClient:
                 waiting.set_exception(_gone(0.0))
 
     def close(self) -> None:
+        """`watch` ends with its next turn."""
+        self._closed = True
         self._drop()
+        self._file.leave()
         self._context.term()
 
 

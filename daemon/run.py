@@ -40,7 +40,8 @@ from frazil.daemon.session.epochs import MadeWith
 from frazil.daemon.session.inbox import FailedWrite, Inbox, Item, Order
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.session.options import DaemonOptions, ExitReport
-from frazil.daemon.session.registry import MovieRegistry, redo_summary
+from frazil.daemon.session.redo_progress import redo_summary
+from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy

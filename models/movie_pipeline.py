@@ -28,6 +28,7 @@ from frazil.models.gain.pattern import relative_residual
 from frazil.models.motion.align import AlignedMovie, KnownMotion, align_movie, sum_again
 from frazil.models.motion.estimate.field import local_modes
 from frazil.models.motion.frame_source import FrameSource
+from frazil.models.particles.defocus_plane import defocus_offsets_angstrom
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
 from frazil.models.particles.picking import pick_particles
 from frazil.models.records import (
@@ -317,6 +318,10 @@ def pick_and_extract(
     diameter_angstrom = settings.particles.diameter_angstrom or picks.diameter_angstrom or _DEFAULT_DIAMETER_ANGSTROM
     height_px, width_px = micrograph.shape
     picks = keep(picks, boxes_inside(picks, height_px, width_px, box_px))
+    offsets = defocus_offsets_angstrom(
+        picks, ctf, height_px=height_px, width_px=width_px, pixel_size_angstrom=pixel_size_angstrom
+    )
+    picks = replace(picks, defocus_offset_angstrom=offsets)
     particles = extract_particles(
         micrograph,
         picks,

@@ -7,6 +7,7 @@ known", never zero. Sign and axis conventions are those of `frazil.models.conven
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -217,6 +218,21 @@ class CtfEstimate:
     """Of both defoci, besides the fit's own scatter: what pixel size and Cs leave uncertain, alike in all movies."""
 
     @property
+    def defocus_gradient(self) -> tuple[float, float]:
+        """Rise of the defocus per angstrom along x and y; zero where no tilt is known beyond chance.
+
+        Tilted by 45 degrees about the x axis the defocus rises with y, an angstrom an angstrom:
+
+        >>> tilted = CtfEstimate(15e3, 15e3, 0.0, 0.0, 20.0, 20.0, 4.0, 0.9, 0.0, True, "", 45.0, 1.0, 0.0)
+        >>> [round(value, 9) for value in tilted.defocus_gradient]
+        [0.0, 1.0]
+        """
+        if self.tilt_axis_deg is None or not self.tilt_angle_deg:
+            return 0.0, 0.0
+        slope, up = math.tan(math.radians(self.tilt_angle_deg)), math.radians(self.tilt_axis_deg + 90.0)
+        return slope * math.cos(up), slope * math.sin(up)
+
+    @property
     def defocus_known(self) -> bool:
         """Whether the mean defocus may be used: the fit is reliable, or nothing but its astigmatism is uncertain."""
         return self.reliable or self.flag == ASTIGMATISM_UNCERTAIN
@@ -275,6 +291,14 @@ class ParticlePicks:
     y_px: tuple[float, ...] = ()
     score: tuple[float, ...] = ()
     diameter_angstrom: float | None = None
+    fibre: tuple[int, ...] = ()
+    """Of segments of fibres: the number of each one's fibre, from 1 in the micrograph. Empty: they are particles."""
+    along_angstrom: tuple[float, ...] = ()
+    """How far each segment lies from the first end of its fibre, along it."""
+    axis_deg: tuple[float, ...] = ()
+    """In-plane direction of the fibre there, from +x towards +y, the way in which `along_angstrom` grows."""
+    defocus_offset_angstrom: tuple[float, ...] = ()
+    """Defocus of each over the movie's own, by the plane of the tilted specimen; empty: no tilt is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from textual.signal import Signal
 from textual.theme import Theme
 
 from frazil.daemon.client import AsyncClient, Gone
+from frazil.daemon.transport.file_line import OpenFile
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.causes.screen import CausesScreen
 from frazil.tui.grid.screen import GridScreen
@@ -51,6 +52,10 @@ class FrazilApp(App[None]):
         The folder of the session whose daemon is asked.
     silence_s:
         After this long without a message the daemon is asked whether it is still there.
+    open_file:
+        How a session is read that no daemon runs on; None: such a session is waited for.
+    from_list:
+        It was chosen from a list: Escape leads back to it (`left_for_list`).
     """
 
     CSS_PATH = "frazil.tcss"
@@ -69,15 +74,23 @@ class FrazilApp(App[None]):
         Binding("q", "quit", "quit"),
     ]
 
-    def __init__(self, session_dir: Path, *, silence_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        session_dir: Path,
+        *,
+        silence_s: float = 3.0,
+        open_file: OpenFile | None = None,
+        from_list: bool = False,
+    ) -> None:
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
-        self.client = AsyncClient(session_dir, silence_s=silence_s)
+        self.client = AsyncClient(session_dir, silence_s=silence_s, open_file=open_file)
         self.states: Signal[LiveState] = Signal(self, "states")
         self.gone: Signal[Gone] = Signal(self, "gone")
         self.state: LiveState | None = None
         self.movie_id: str | None = None
+        self.from_list, self.left_for_list = from_list, False
         self._rung_utc_us = 0
         """When the newest error was opened for which the terminal's bell was rung."""
 
@@ -101,6 +114,11 @@ class FrazilApp(App[None]):
             self.bell()
         self._rung_utc_us = max(self._rung_utc_us, state.error_opened_utc_us or 0)
         self.states.publish(state)
+
+    def back_to_list(self) -> None:
+        if self.from_list:
+            self.left_for_list = True
+            self.exit()
 
     def action_help(self) -> None:
         """What the keys of the present mode do."""

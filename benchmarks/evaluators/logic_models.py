@@ -120,7 +120,9 @@ def true_movie_claims() -> list[Claim]:
         "one-result-per-file": {"results": 1},
         "halves-complete": {"first": 4, "second": 3, "particles": 7},
         "halves-disjoint": {"first": (10**9 + 5, 3, 77), "second": (4, 10**9 + 6)},
-        "halves-balanced": {"first": 4, "second": 3},
+        "fibres-whole": {"first": (1, 3), "second": (2,)},
+        "halves-apart": {"nearest": 700, "reach": 409},
+        "halves-balanced": {"first": 4, "second": 3, "largest": 2},
         "box-holds-particle": {"box": 160, "pixel": 1100, "diameter": 150_000},
     }
     return [Claim(name, "movie", integers) for name, integers in said.items()]
@@ -259,6 +261,8 @@ def _faults_of_movies() -> list[Fault]:
 
     return [
         in_movie("half-sets that overlap", "halves-disjoint", second=(4, 77)),
+        in_movie("a fibre in both half-sets", "fibres-whole", second=(2, 3)),
+        in_movie("half-sets that share pixels", "halves-apart", nearest=50),
         in_movie("a movie's half-sets that do not sum", "halves-complete", second=4),
         in_movie("a movie's half-sets out of balance", "halves-balanced", first=5, second=2),
         in_movie("a total dose of other frames", "dose-adds-up", total=60_000),

@@ -7,7 +7,7 @@ process of its own, so that no movie waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.daemon.analysis.earlier_sessions import starting_prior
@@ -18,23 +18,14 @@ from frazil.daemon.analysis.map.reconstruction import RunningReconstruction
 from frazil.daemon.analysis.prior import PriorVersions
 from frazil.daemon.analysis.restoration_training import RestorationTraining
 from frazil.daemon.analysis.step import StepBoundary
-from frazil.daemon.analysis.targets.desk import GridDesk, GridSummary
+from frazil.daemon.analysis.summary import AnalysisSummary
+from frazil.daemon.analysis.targets.desk import GridDesk
 from frazil.daemon.session import epochs
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.epochs import MadeWith
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.records import MovieResult
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisSummary:
-    """What the screen shows of prior, map and grid."""
-
-    prior_version: int
-    particle_count: int | None
-    """That were given to the map by now."""
-    grid: GridSummary = field(default_factory=GridSummary)
 
 
 @dataclass(frozen=True, slots=True)

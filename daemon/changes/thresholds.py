@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Protocol
 
-from frazil.config.settings import ThresholdSettings
-from frazil.daemon.changes.what_if import Row, WhatIf, state_and_reason, what_if
+from frazil.config.settings import Settings, ThresholdSettings
+from frazil.daemon.changes.what_if import (
+    Row,
+    WhatIf,
+    state_and_reason,
+    to_dict,
+    to_lines,
+    what_if,
+    with_thresholds,
+)
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.queries.movies import THRESHOLD_FACTS
 from frazil.daemon.store.table import Scalar, Table
@@ -14,6 +23,8 @@ from frazil.models.records import MovieState
 
 _PAGE = 20_000
 _NO_MAP_ANGSTROM = 5.0
+_LINES_TOLD = 5
+"""Movies by name that the screen has room for, of each kind."""
 
 
 class Reader(Protocol):
@@ -38,6 +49,19 @@ def effect_of(reader: Reader, thresholds: ThresholdSettings) -> WhatIf:
     names = ("gain", "best_angstrom", "median_angstrom", "worst_angstrom")
     table = [tuple(float(str(row[name])) for name in names) for row in gains]
     return what_if(rows, thresholds, resolution_angstrom=map_angstrom, gains=[(a, b, c, d) for a, b, c, d in table])
+
+
+def what_if_answer(reader: Reader, settings: Settings, changes: Mapping[str, Scalar]) -> str:
+    """The order `what-if` of a screen: JSON with the effect, its words and the thresholds themselves. Raises
+    `QueryError`, and `SettingsError` for what is no threshold."""
+    thresholds = with_thresholds(settings.thresholds, changes)
+    effect = effect_of(reader, thresholds)
+    answer = {
+        **to_dict(effect),
+        "lines": to_lines(effect, most=_LINES_TOLD),
+        "thresholds": thresholds.model_dump(mode="json"),
+    }
+    return json.dumps(answer)
 
 
 def judge_again(connection: Connection, thresholds: ThresholdSettings) -> tuple[int, int]:

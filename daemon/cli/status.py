@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from frazil.daemon.client import connected
+from frazil.daemon.client import connect
 from frazil.daemon.transport.messages import LiveState, WorkerState
 
 
@@ -17,27 +19,40 @@ def status(
     session_option: Annotated[Path | None, typer.Option("--session", help="The same as a flag.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole state as one JSON object.")] = False,
 ) -> None:
-    """Say how a running session is doing.
+    """Say how a session is doing, or how it ended.
 
-    Exit code 0: a daemon runs and nothing blocks it; 1: none runs, or the gain gate blocks.
+    Exit code 0: a daemon runs and nothing blocks it, or the session has ended in good order; 1: the gain gate blocks,
+    or nobody closed the session (its daemon was killed, or the machine went down).
 
     \b
     Examples:
       frazil status /data/2026-09-21_apoferritin
       frazil status /data/2026-09-21_apoferritin --json | jq .lag_p95_s
     """
-    session = session or session_option or Path()
-    remedy = "start it with `frazil watch RAW --session SESSION`; `frazil summary` reads a finished one"
-    with connected(session.resolve(), remedy=remedy) as client:
-        state = client.snapshot()
+    state = state_of((session or session_option or Path()).resolve())
     typer.echo(msgspec.json.format(msgspec.json.encode(state)).decode() if as_json else status_text(state))
-    if state.gate.blocking:
+    if state.gate.blocking or state.status == "ended":
         raise typer.Exit(1)
+
+
+def state_of(session_dir: Path) -> LiveState:
+    """From its daemon, or where none runs from its file. Raises what both raise."""
+    client = connect(session_dir)
+    if client is not None:
+        with client:
+            return client.snapshot()
+    from frazil.daemon.status.finished import open_finished  # slow, and not for --help
+
+    finished = open_finished(session_dir)
+    try:
+        return finished.snapshot()
+    finally:
+        finished.close()
 
 
 def status_text(state: LiveState) -> str:
     """One fact a line; what is not known is left out."""
-    lines = [f"{state.session_name}: {state.status}" + (f" ({state.message})" if state.message else "")]
+    lines = [f"{state.session_name}: {_how(state)}" + (f" ({state.message})" if state.message else "")]
     if state.verdict.line:
         lines.append(f"verdict     {state.verdict.sentence}")
     if state.gate.blocking:
@@ -54,22 +69,28 @@ def status_text(state: LiveState) -> str:
     if state.recent_total:
         lines.append(f"last {state.recent_total:<2}     {state.recent_kept} kept")
     rates = [("found", state.found_per_hour), ("ready", state.ready_per_hour)]
-    lines.append("per hour    " + ", ".join(f"{value:.0f} {name}" for name, value in rates if value is not None))
+    if state.ended_utc_us is None:
+        lines.append("per hour    " + ", ".join(f"{value:.0f} {name}" for name, value in rates if value is not None))
+        lines.append(f"queue       {state.queue_depth}")
     if state.lag_p50_s is not None and state.lag_p95_s is not None:
         lines.append(f"lag         {state.lag_p50_s:.1f} s median, {state.lag_p95_s:.1f} s at 95 %")
-    lines.append(f"queue       {state.queue_depth}")
     if state.redo_stage:
         lines.append(f"redoing     {state.redo_done} of {state.redo_total} ({redo_word(state.redo_stage)}) beside them")
     if state.free_disk_bytes is not None:
         lines.append(f"disk        {state.free_disk_bytes / 1e9:.1f} GB left{disk_words(state)}")
     lines.extend(_worker(worker) for worker in state.workers)
-    if state.particle_count is not None:
-        lines.append(f"particles   {state.particle_count}")
-    if state.map_resolution_angstrom is not None:
-        lines.append(f"map         {map_sentence(state)}")
-    if state.alerts_open:
-        lines.append(f"alerts      {state.alerts_open} open: {state.newest_alert or ''}")
+    lines.extend(_found(state))
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line).rstrip() for line in lines)
+
+
+def _found(state: LiveState) -> Iterator[str]:
+    """Particles, map and alerts."""
+    if state.particle_count is not None:
+        yield f"particles   {state.particle_count}"
+    if state.map_resolution_angstrom is not None:
+        yield f"map         {map_sentence(state)}"
+    if state.alerts_open:
+        yield f"alerts      {state.alerts_open} open: {state.newest_alert or ''}"
 
 
 def disk_words(state: LiveState) -> str:
@@ -93,6 +114,14 @@ def map_sentence(state: LiveState) -> str:
         f"{state.map_resolution_angstrom:.2f} A{limit} of {state.map_particle_count} particles, "
         f"round {state.map_round}{started}"
     )
+
+
+def _how(state: LiveState) -> str:
+    """How it is doing; of a session at rest how it ended and when."""
+    if state.ended_utc_us is None:
+        return state.status
+    at = datetime.datetime.fromtimestamp(state.ended_utc_us / 1e6, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"ended without being closed, last heard of {at}" if state.status == "ended" else f"{state.status} {at}"
 
 
 def redo_word(stage: str) -> str:

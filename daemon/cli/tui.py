@@ -2,40 +2,80 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from frazil.daemon.client import connect, connected
+from frazil.daemon.store.session_files import DATABASE_NAME, check_is_session
+from frazil.daemon.transport.endpoints import find_endpoints
+from frazil.daemon.transport.file_line import SessionFile
+from frazil.daemon.transport.messages import Row
 
 
 def tui(
-    session: Annotated[Path | None, typer.Argument(help="The session's folder [default: the current one]")] = None,
+    session: Annotated[
+        Path | None, typer.Argument(help="A session's folder, or one that holds sessions [default: this one]")
+    ] = None,
     session_option: Annotated[Path | None, typer.Option("--session", help="The same as a flag.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Open the screen also while no daemon runs.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Open the screen before there is a session.")] = False,
 ) -> None:
-    """Show a running session live: movies, trends, workers, alerts.
+    """Show a session live: movies, trends, workers, alerts; or a finished one, which only needs its folder.
 
     The screen only looks: it may be opened, closed and opened again, several times at once, over ssh too; the daemon
-    goes on. Press ? for the keys.
+    goes on. Of a session that has ended it reads the folder, which may be a copy, on another machine or closed to
+    writing. In a folder of sessions it lists them: Enter opens one, Escape leads back. Press ? for the keys.
 
     \b
     Examples:
       frazil tui /data/2026-09-21_apoferritin
+      frazil tui /data
       ssh -t scope frazil tui /data/2026-09-21_apoferritin
     """
     session = session or session_option or Path()
-    if not wait:
-        remedy = "start it with `frazil watch RAW --session SESSION`, or give --wait to wait for it"
-        connected(session.resolve(), remedy=remedy).close()
+    if wait or find_endpoints(session) is not None or (session / DATABASE_NAME).exists():
+        if not wait and find_endpoints(session) is None:
+            check_is_session(session)
+        _show(session)
+    else:
+        _choose_and_show(session.resolve())
+
+
+def _show(session: Path, *, from_list: bool = False) -> bool:
+    """True: the person wants back to the list."""
     from frazil.tui.app import FrazilApp  # Textual: not for the other verbs
 
-    app = FrazilApp(session)
+    app = FrazilApp(session, open_file=_open_file, from_list=from_list)
     app.run()
     if app.return_code:
         raise typer.Exit(app.return_code)
-    if connect(session) is None:
-        typer.echo("The daemon has ended; `frazil summary` sums its session up.")
-    else:
+    if not app.left_for_list and find_endpoints(session) is not None:
         typer.echo("Detached; the daemon goes on. `frazil status` shows the same in text.")
+    return app.left_for_list
+
+
+def _open_file(session_dir: Path) -> SessionFile:
+    from frazil.daemon.status.finished import open_finished  # DuckDB: beside the start of the screen, not before it
+
+    return open_finished(session_dir)
+
+
+def _choose_and_show(root: Path) -> None:
+    """Raises `UsageError` where there is no session."""
+    from frazil.daemon.cli.status import state_of
+    from frazil.daemon.report.sessions_list import sessions_list
+    from frazil.daemon.store.queries.many_sessions import sessions_below
+    from frazil.tui.chooser import ChooserApp
+
+    sessions_below(root)  # so that a folder without any is said now
+
+    def lines() -> Iterator[Row]:
+        return (line.as_row() for line in sessions_list(root, state_of))
+
+    chosen: str | None = None
+    while True:
+        chosen = ChooserApp(root, lines, lambda: time.time_ns() // 1000, chosen=chosen).run()
+        if chosen is None or not _show(Path(chosen), from_list=True):
+            return

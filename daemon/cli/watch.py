@@ -17,6 +17,7 @@ from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.daemon.session.folder import SETTINGS_FILE
+from frazil.daemon.store.lock import open_to_writing
 from frazil.daemon.transport.messages import LiveState
 
 _LOG_BYTES = 10 << 20
@@ -138,10 +139,12 @@ def watch(
 
 
 def log_to(session_dir: Path) -> None:
-    """The daemon's log goes to the session folder; warnings also to the terminal's standard error."""
+    """The daemon's log goes to the session folder; warnings also to the terminal's standard error. Raises `UsageError`
+    where the folder is closed to writing."""
     folder = session_dir / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(folder / "daemon.log", maxBytes=_LOG_BYTES, backupCount=5)
+    with open_to_writing(session_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(folder / "daemon.log", maxBytes=_LOG_BYTES, backupCount=5)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logger = logging.getLogger("frazil")
     logger.setLevel(logging.INFO)

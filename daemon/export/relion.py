@@ -15,13 +15,14 @@ A column is written when it is known of every row; RELION has no "not known".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from frazil.daemon.export.beam_tilt import beam_tilt_columns, told_by_particles
 from frazil.daemon.export.links import link, place, prefix_in
-from frazil.daemon.export.relion_particles import PARTICLE_COLUMNS, write_particles
+from frazil.daemon.export.relion_particles import write_particles
 from frazil.daemon.export.relion_rows import (
     JOB,
     STACKS,
@@ -37,7 +38,7 @@ from frazil.daemon.export.relion_rows import (
 from frazil.daemon.export.relion_tables import Optics, OpticsGroups, micrographs_block, rejected_block
 from frazil.daemon.store.reading import SessionReader
 from frazil.models.formats.relion_motion import MovieMotion, write_motion
-from frazil.models.formats.star import StarBlock, write_star
+from frazil.models.formats.star import StarBlock, StarValue, write_star
 from frazil.models.records import MovieState
 
 
@@ -62,6 +63,8 @@ class _Listed:
     kept: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
     not_usable: int = 0
+    beam_tilts: dict[str, Row] = field(default_factory=dict)
+    """What movies' particles tell of it, by movie id."""
 
 
 def export_star(
@@ -100,6 +103,7 @@ def export_star(
             _list_movie(row, listed, names, session, copy=copy)
         motion_files += _write_motion_files(reader, out, session, after, page)
         coordinate_files += _write_coordinates(reader, out, after, page)
+        listed.beam_tilts |= told_by_particles(reader, after, page)
         done += len(page)
         if progress is not None:
             progress(done)
@@ -109,13 +113,14 @@ def export_star(
     groups = OpticsGroups(row["optics"] for row in kept)
     for row in kept:
         row["optics_group"] = groups.number(row["optics"])
+    tilts = beam_tilt_columns(kept, listed.beam_tilts, groups)
     comment = "Written by frazil. Run RELION in this folder: all names are relative to it."
     if names.prefix:
         comment = f"Written by frazil. Run RELION in the folder that holds {names.prefix}: names are relative to it."
-    write_star(out / "micrographs_ctf.star", [groups.block(), micrographs_block(kept)], comment=comment)
+    write_star(out / "micrographs_ctf.star", [groups.block(tilts), micrographs_block(kept)], comment=comment)
     write_star(out / "rejected.star", [groups.block(), rejected_block(rejected)], comment=comment)
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])
-    particles = _write_particles(reader, out, names, kept, groups, comment)
+    particles = _write_particles(reader, out, names, kept, groups, tilts, comment)
     return ExportReport(out, len(kept), len(rejected), motion_files, coordinate_files, particles, listed.not_usable)
 
 
@@ -201,10 +206,17 @@ def _write_coordinates(reader: SessionReader, out: Path, after: str, page: Seque
 
 
 def _write_particles(
-    reader: SessionReader, out: Path, names: Names, kept: Sequence[Row], groups: OpticsGroups, comment: str
+    reader: SessionReader,
+    out: Path,
+    names: Names,
+    kept: Sequence[Row],
+    groups: OpticsGroups,
+    beam_tilts: Mapping[str, Sequence[StarValue]],
+    comment: str,
 ) -> int:
     (counts,) = reader.named("particle_columns").as_dicts()
-    known = [name for name in PARTICLE_COLUMNS if counts[name] == counts["particles"]]
+    of_all = counts.pop("particles")
+    known = [name for name, count in counts.items() if name != "diameter_angstrom" and count == of_all]
     with_particles = [row for row in kept if row["particle_count"]]
     stacks = {row["movie_id"]: names.session_dir / str(row["particles_path"]) for row in with_particles}
     all_there = bool(stacks) and all(row["particles_path"] for row in with_particles)
@@ -220,6 +232,7 @@ def _write_particles(
         (lambda row: names.of(f"{STACKS}/{row['stem']}.mrcs")) if all_there else None,
         next(iter(stacks.values())) if all_there else None,
         groups=groups,
+        beam_tilts=beam_tilts,
         diameter_angstrom=None if counts["diameter_angstrom"] is None else float(str(counts["diameter_angstrom"])),
         comment=comment,
     )

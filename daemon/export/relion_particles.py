@@ -22,6 +22,11 @@ PARTICLE_COLUMNS: Mapping[str, str] = {
     "origin_x_angstrom": "rlnOriginXAngst",
     "origin_y_angstrom": "rlnOriginYAngst",
     "certainty": "rlnMaxValueProbDistribution",
+    "fibre": "rlnHelicalTubeID",
+    "along_angstrom": "rlnHelicalTrackLengthAngst",
+    "tilt_prior_deg": "rlnAngleTiltPrior",
+    "psi_prior_deg": "rlnAnglePsiPrior",
+    "psi_flip_ratio": "rlnAnglePsiFlipRatio",
 }
 """What may be known of a particle besides its place, and RELION's label for it; a column is written when it is known of
 every particle. Of the two kinds of class the map's goes before the 2-D average's.
@@ -29,6 +34,21 @@ every particle. Of the two kinds of class the map's goes before the 2-D average'
 RELION's `rlnMaxValueProbDistribution` is how sure the best pose is among all; frazil's certainty is how sure it is that
 there is a particle in any. Both are near 1 for what can be trusted and small for what cannot, which is what it is
 used for."""
+
+_OF_AXIS = {"tilt_prior_deg": 90.0, "psi_flip_ratio": 0.5}
+"""Of a segment whose axis is known: it lies in the plane of the image, and nobody knows which end is which."""
+
+
+def segment_priors(axis_deg: float) -> dict[str, float]:
+    """What a segment's direction (from +x towards +y) foretells of its angles, with the map's axis along z.
+
+    RELION's matrix takes z to (-cos psi, sin psi) at tilt 90: the line at psi = -direction, as its own extraction of
+    helical segments has it.
+
+    >>> segment_priors(30.0)
+    {'tilt_prior_deg': 90.0, 'psi_flip_ratio': 0.5, 'psi_prior_deg': -30.0}
+    """
+    return {**_OF_AXIS, "psi_prior_deg": -axis_deg}
 
 
 def write_particles(
@@ -40,6 +60,7 @@ def write_particles(
     first_stack: Path | None,
     *,
     groups: OpticsGroups,
+    beam_tilts: Mapping[str, Sequence[StarValue]],
     diameter_angstrom: float | None,
     comment: str,
 ) -> int:
@@ -50,19 +71,20 @@ def write_particles(
     kept:
         Kept micrographs with `movie_id`, `name`, `optics`, `optics_group` and their CTF.
     known:
-        Those names of `PARTICLE_COLUMNS` that every particle has.
+        Those columns of `particles` that every particle has.
     pages:
         Rows of `particles`, a movie's together and in order.
     image_name, first_stack:
         Name of a micrograph's particle stack and one such stack, for the size of its images; None: coordinates only
         (`relion_preprocess --reextract_data_star` extracts from them).
-    groups:
-        Those of `kept`.
+    groups, beam_tilts:
+        Those of `kept`, and columns of the optics table with what particles tell of the beam tilt.
     diameter_angstrom:
         Of the particles; gives RELION a box where there are no images yet (1.6 diameters, even).
     """
     by_id = {row["movie_id"]: row for row in kept}
-    labels = {label: name for name, label in PARTICLE_COLUMNS.items() if name in known}
+    names = {*known, *(segment_priors(0.0) if "axis_deg" in known else ())}
+    labels = {label: name for name, label in PARTICLE_COLUMNS.items() if name in names}
     head = ["rlnCoordinateX", "rlnCoordinateY", "rlnMicrographName", "rlnOpticsGroup", "rlnRandomSubset"]
     ctf = {
         "rlnDefocusU": "defocus_u_angstrom",
@@ -71,20 +93,22 @@ def write_particles(
         "rlnPhaseShift": "phase_shift_deg",
     }
     image = ["rlnImageName"] if image_name is not None else []
-    optics = groups.block(_image_columns(groups, first_stack, diameter_angstrom))
+    optics = groups.block({**_image_columns(groups, first_stack, diameter_angstrom), **beam_tilts})
     with appending(path, [optics], "particles", [*image, *head, *ctf, *labels], comment=comment) as loop:
         for page in pages:
             for movie_id, particles in groupby(page, key=lambda row: row["movie_id"]):
                 micrograph = by_id.get(movie_id)
                 if micrograph is None:
                     continue
-                of_micrograph = [float(micrograph[name]) for name in ctf.values()]
+                u, v, *others = (float(micrograph[name]) for name in ctf.values())
                 stack = None if image_name is None else image_name(micrograph)
                 for particle in particles:
                     place: list[StarValue] = [] if stack is None else [f"{particle['particle']:06d}@{stack}"]
                     place += [particle["x_px"], particle["y_px"], micrograph["name"], micrograph["optics_group"]]
-                    own = [particle[name] for name in labels.values()]
-                    loop.add([(*place, particle["half_set"], *of_micrograph, *own)])
+                    of_axis = segment_priors(particle["axis_deg"]) if "axis_deg" in known else {}
+                    own = [of_axis[name] if name in of_axis else particle[name] for name in labels.values()]
+                    over = particle["defocus_offset_angstrom"] or 0.0
+                    loop.add([(*place, particle["half_set"], u + over, v + over, *others, *own)])
     return loop.row_count
 
 

@@ -12,15 +12,18 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from frazil.config.errors import FrazilError, NotThereError, RetryLaterError, UsageError
+from frazil.daemon.http.exchange import HttpReply, HttpRequest
 from frazil.daemon.http.openapi import make_document
 from frazil.daemon.http.orders import MAX_BODY_BYTES, Order, read_order
+from frazil.daemon.http.page_answers import PageAnswers, as_page
 from frazil.daemon.http.parameters import Parameter, Value
 from frazil.daemon.http.routes import CSV, JSON, METRICS, MRC, PNG, QueryDoc, Route, make_routes
+from frazil.daemon.page.source import PageSource
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RETRY_AFTER_S = "1"
@@ -34,7 +37,7 @@ class FullError(RetryLaterError):
         self.retry_after_s = retry_after_s
 
 
-class SessionSource(Protocol):
+class SessionSource(PageSource, Protocol):
     """Where the answers come from; raises `frazil.config.errors` types. Values have been checked against the table."""
 
     def state(self) -> bytes:
@@ -69,6 +72,10 @@ class SessionSource(Protocol):
         """The same as lines for a script."""
         ...
 
+    def map_picture(self, kind: str) -> bytes:
+        """A picture of the running map as PNG."""
+        ...
+
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
         """The MRC file itself."""
         ...
@@ -89,31 +96,6 @@ class HttpRules:
     token_digest: bytes | None = None
     reading_needs_token: bool = False
     host_names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request as a server has read it: path and parameters decoded, headers by meaning ('' or None: absent)."""
-
-    method: str
-    path: str
-    host: str
-    params: tuple[tuple[str, str], ...] = ()
-    authorization: str = ""
-    content_type: str = ""
-    idempotency_key: str | None = None
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """`file`: the body is this file instead."""
-
-    status: int
-    content_type: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    file: Path | None = None
 
 
 def digest_of(token: str) -> bytes:
@@ -142,6 +124,7 @@ class SessionApi:
         version: str,
     ) -> None:
         self._source, self._rules = source, rules
+        self._pages = PageAnswers(source)
         self._routes = make_routes(queries)
         self._names = frozenset({"127.0.0.1", "localhost", *(name.lower() for name in rules.host_names)})
         document = make_document(
@@ -175,13 +158,13 @@ class SessionApi:
         return _failure(405, f"{request.method[:20]} is not answered here", f"use {allowed['Allow']}", allowed)
 
     def _guarded(self, route: Route, of_path: Mapping[str, str], request: HttpRequest) -> HttpReply:
-        refusal = self._refused_access(route, request) or _refused_body(route, request)
-        if refusal is not None:
-            return refusal
-        try:
-            return self._called(route, of_path, request)
-        except FrazilError as error:
-            return _failure_of(error)
+        reply = self._refused_access(route, request) or _refused_body(route, request)
+        if reply is None:
+            try:
+                reply = self._called(route, of_path, request)
+            except FrazilError as error:
+                reply = _failure_of(error)
+        return as_page(reply) if route.answer == "page" and reply.content_type == JSON else reply
 
     def _refused_access(self, route: Route, request: HttpRequest) -> HttpReply | None:
         """Why the caller may not do this; None: it may."""
@@ -206,6 +189,8 @@ class SessionApi:
     def _called(self, route: Route, of_path: Mapping[str, str], request: HttpRequest) -> HttpReply:
         values = _values(route.parameters, of_path, request.params)
         source = self._source
+        if (shown := self._pages.answer(route, values)) is not None:
+            return shown
         match route.answer:
             case "document":
                 return HttpReply(200, JSON, self._document)
@@ -224,7 +209,7 @@ class SessionApi:
                 return self._next(values, lines=route.answer == "next_text")
             case "thumbnail" | "micrograph":
                 return self._picture(values, small=route.answer == "thumbnail")
-            case "order":
+            case _:
                 return self._ordered(route, request)
 
     def _next(self, values: Mapping[str, Value], *, lines: bool) -> HttpReply:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from frazil.daemon.http.api import HttpReply, HttpRequest, HttpRules, SessionApi, SessionSource
+from frazil.daemon.http.api import HttpRules, SessionApi, SessionSource
 from frazil.daemon.http.documents import answer_schemas, named_queries
+from frazil.daemon.http.event_stream import MOST_STREAMS, events
+from frazil.daemon.http.exchange import HttpReply, HttpRequest
 from frazil.daemon.http.orders import MAX_BODY_BYTES
-from frazil.daemon.http.routes import JSON
+from frazil.daemon.http.routes import EVENTS, JSON
+from frazil.daemon.transport.messages import LiveState
 
 _log = logging.getLogger(__name__)
 _THREADS = 16
@@ -35,10 +39,11 @@ def make_api(source: SessionSource, rules: HttpRules) -> SessionApi:
 class HttpApp:
     """Answers in threads of its own, at most so many requests at once."""
 
-    def __init__(self, api: SessionApi) -> None:
-        self._api = api
+    def __init__(self, api: SessionApi, *, event_every_s: float = 1.0) -> None:
+        self._api, self._every_s = api, event_every_s
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="frazil-http")
         self._under_way = 0
+        self._streams = 0
 
     def close(self) -> None:
         """Waits for what is under way."""
@@ -60,7 +65,23 @@ class HttpApp:
             reply = await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, asked)
         finally:
             self._under_way -= 1
+        if reply.events is not None and request.method != "HEAD":
+            return self._stream(reply.events)
         return _response(reply, with_body=request.method != "HEAD")
+
+    def _stream(self, look: Callable[[], LiveState]) -> Response:
+        if self._streams >= MOST_STREAMS:
+            return Response(json.dumps(_FULL), 429, {**_ALWAYS, "Retry-After": "30"}, JSON)
+
+        async def told() -> AsyncIterator[bytes]:
+            self._streams += 1
+            try:
+                async for event in events(look, self._threads, every_s=self._every_s):
+                    yield event
+            finally:
+                self._streams -= 1
+
+        return StreamingResponse(told(), 200, _ALWAYS, EVENTS)
 
     def _answer(self, asked: HttpRequest) -> HttpReply:
         try:

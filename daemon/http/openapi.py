@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from frazil.daemon.http.orders import body_schemas
-from frazil.daemon.http.routes import JSON, Route
+from frazil.daemon.http.routes import HTML, JSON, Route
 
 _TOKEN = "token"
 _ALWAYS = (400, 401, 403, 405, 429, 500, 503)
@@ -82,7 +82,10 @@ def make_document(
                 "Document": {"type": "object", "required": ["openapi", "info", "paths"]},
                 "Text": {"type": "string"},
             },
-            "responses": {str(status): _failure(status) for status in _WHEN},
+            "responses": {
+                **{str(status): _failure(status) for status in _WHEN},
+                **{f"page{status}": _failure(status, page=True) for status in _WHEN},
+            },
             "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -103,7 +106,10 @@ def _operation(route: Route, *, guarded: bool) -> dict[str, Any]:
         "parameters": [one.document() for one in route.parameters],
         "responses": {
             "200": good,
-            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in failures},
+            **{
+                str(status): {"$ref": f"#/components/responses/{'page' if route.page else ''}{status}"}
+                for status in failures
+            },
         },
     }
     if route.body is not None:
@@ -115,10 +121,14 @@ def _operation(route: Route, *, guarded: bool) -> dict[str, Any]:
     return found
 
 
-def _failure(status: int) -> dict[str, Any]:
+def _failure(status: int, *, page: bool = False) -> dict[str, Any]:
+    """`page`: it is told as a page to a person, but where it is refused before anybody knows what was asked for."""
+    content: dict[str, Any] = {JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if page:
+        content[HTML] = {"schema": {}}
     found: dict[str, Any] = {
         "description": f"{HTTPStatus(status).phrase}. {_WHEN[status]}",
-        "content": {JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": content,
     }
     if status in _HEADERS:
         found["headers"] = _HEADERS[status]

@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from frazil.daemon.http.parameters import Parameter
+from frazil.daemon.http.pictures import MAP_PICTURES
+from frazil.daemon.page.asset_files import ASSETS
+from frazil.daemon.page.movie_list import ORDERS, SORTS, STATES
+from frazil.daemon.store.queries.named_query import MOST_ROWS
 
 JSON = "application/json"
 PNG = "image/png"
 MRC = "application/octet-stream"
 METRICS = "text/plain"
 CSV = "text/csv"
+HTML = "text/html"
+EVENTS = "text/event-stream"
 MAX_SIDE_PX = 4096
 
 Answer = Literal[
@@ -26,6 +32,10 @@ Answer = Literal[
     "next_text",
     "thumbnail",
     "micrograph",
+    "map_picture",
+    "page",
+    "asset",
+    "events",
     "order",
 ]
 
@@ -56,6 +66,8 @@ class Route:
     body_required: bool = True
     query: str | None = None
     """The named query that is asked."""
+    page: str = ""
+    """What `frazil.daemon.page.pages` calls it."""
     failures: tuple[int, ...] = ()
     """Statuses beside those that every request can meet."""
     open: bool = False
@@ -64,6 +76,8 @@ class Route:
     @property
     def operation(self) -> str:
         """The operation's name in the OpenAPI document."""
+        if self.page:
+            return f"page_{self.page}"
         words = [part for part in self.path if not part.startswith("{")]
         return "_".join([self.method.lower(), *words]).replace(".", "_")
 
@@ -94,7 +108,7 @@ _NEXT_LIMIT = Parameter("limit", int, 20, least=1, most=1000, words="How many ho
 
 def make_routes(queries: Mapping[str, QueryDoc]) -> tuple[Route, ...]:
     """All of them, the named queries as a path each."""
-    return (*_READING, *_of_queries(queries), *_WRITING)
+    return (*_PAGES, *_READING, *_of_queries(queries), *_WRITING)
 
 
 def _of_queries(queries: Mapping[str, QueryDoc]) -> Iterator[Route]:
@@ -104,6 +118,64 @@ def _of_queries(queries: Mapping[str, QueryDoc]) -> Iterator[Route]:
         )
 
 
+def _page(name: str, path: str, words: str, *parameters: Parameter, failures: tuple[int, ...] = ()) -> Route:
+    return Route("GET", tuple(path.split("/")), "page", words, {HTML: None}, parameters, page=name, failures=failures)
+
+
+_PAGES = (
+    _page("overview", "", "The session as a web page."),
+    _page(
+        "movies",
+        "movies",
+        "All movies as a web page, page by page.",
+        Parameter("state", default="all", choices=tuple(STATES), words="Which movies."),
+        Parameter("sort", default="ready_utc_us", choices=tuple(SORTS), words="What they are sorted by."),
+        Parameter("order", default="desc", choices=tuple(ORDERS), words="Which end comes first."),
+        Parameter("search", default="", words="A part of name, square, flags or reason."),
+        Parameter("offset", int, 0, least=0, most=MOST_ROWS, words="So many movies are passed over."),
+    ),
+    _page(
+        "movie",
+        "movies/{movie_id}",
+        "One exposure as a web page: its pictures with the picks over them, its numbers.",
+        _MOVIE,
+        Parameter("kind", default="restored", choices=("restored", "sum"), words="Which micrograph."),
+        Parameter("size", default="fit", choices=("fit", "full"), words="`full`: up to 4096 pixels wide."),
+        failures=(404,),
+    ),
+    _page(
+        "grid",
+        "grid",
+        "Squares and holes as a web page.",
+        Parameter("square_id", words="Whose holes are shown, as in the named query `grid_squares`."),
+    ),
+    Route(
+        "GET",
+        ("assets", "{name}"),
+        "asset",
+        "Style, scripts and icon of the web page.",
+        dict.fromkeys(sorted({kind for _, _, kind in ASSETS.values()})),
+        (Parameter("name", choices=tuple(ASSETS), where="path"),),
+        open=True,
+    ),
+    Route(
+        "GET",
+        ("events",),
+        "events",
+        "Server-sent events for the web page, once a second at most: `state` when something has changed, else `beat` "
+        "every ten seconds. The stream has no end.",
+        {EVENTS: None},
+    ),
+    Route(
+        "GET",
+        ("map", "{kind}"),
+        "map_picture",
+        "A picture of the running map at its newest round.",
+        {PNG: None},
+        (Parameter("kind", choices=tuple(MAP_PICTURES), where="path"),),
+        failures=(404,),
+    ),
+)
 _READING = (
     Route("GET", ("openapi.json",), "document", "This description.", {JSON: "Document"}, open=True),
     Route("GET", ("state",), "state", "The newest state, as on the screen; at most a second old.", {JSON: "State"}),

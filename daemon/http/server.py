@@ -12,6 +12,7 @@ import logging
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from frazil.config.settings import HttpSettings
 from frazil.daemon.http.api import HttpRules, digest_of
 from frazil.daemon.http.app import HttpApp, make_api
 from frazil.daemon.http.source import DaemonSource, time_budget
+from frazil.daemon.http.starting import NotUpError, keep_starting
 from frazil.daemon.session.secrets import read_secret
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ _NICENESS = 19
 """Movie workers have 5: on a machine without a free core a process of this niceness gets 4 % of one (its weight in
 Linux's scheduler is 15, theirs 335)."""
 _CALL_TIMEOUT_S = 30.0
+_NAME = "frazil"
+_ATTEMPT_S, _LOOK_EVERY_S = 180.0, 0.5
 
 
 def serve_environment(port: int | None) -> dict[str, str]:
@@ -52,12 +56,15 @@ def serve_environment(port: int | None) -> dict[str, str]:
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "1",
+        # Whoever is slow on a busy machine is not dead.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
         "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
     }
 
 
 class HttpServer:
-    """Starts Serve beside the daemon (it takes seconds, and no movie waits for it) and ends it.
+    """Starts Serve beside the daemon (it takes seconds, and no movie waits for it), again if need be, and ends it.
 
     Serve runs in the Ray that this process has joined, which was started with `serve_environment`.
 
@@ -71,8 +78,8 @@ class HttpServer:
         See `http_rules`.
     own_ray:
         It is one that frazil has started, on loopback.
-    alert:
-        Told a sentence when HTTP cannot be served; the session goes on without it.
+    tell:
+        Told a sentence while HTTP is not up although it should be, and None when that has passed.
 
     Raises
     ------
@@ -86,14 +93,14 @@ class HttpServer:
         port: int | None,
         *,
         own_ray: bool,
-        alert: Callable[[str], None],
+        tell: Callable[[str | None], None],
         address: str = _LOOPBACK,
         rules: HttpRules = HttpRules(),
     ) -> None:
-        self._session_dir, self._port, self._alert = session_dir.resolve(), port, alert
+        self._session_dir, self._port, self._tell = session_dir.resolve(), port, tell
         self._address, self._rules = address, rules
-        self._closing = threading.Lock()
-        self._closed = port is None
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
         if port is not None:
             if not own_ray:
                 raise UsageError(
@@ -101,40 +108,69 @@ class HttpServer:
                     remedy="leave --http out, or leave workers.ray_address out",
                 )
             _refuse_taken_port(address, port)
-            threading.Thread(target=self._start, name="frazil-http", daemon=True).start()
+            self._thread = threading.Thread(target=self._start, name="frazil-http", daemon=True)
+            self._thread.start()
 
     def _start(self) -> None:
-        try:
-            import ray
-            from ray import serve  # late: it takes a second, and most sessions have no HTTP
+        if keep_starting(self._attempt, pause=self._closed.wait, tell=self._tell):
+            _log.info("HTTP on %s:%s", self._address, self._port)
 
-            logging.getLogger("ray.serve").setLevel(logging.ERROR)
-            quiet = {"enable_access_log": False, "log_level": "WARNING"}
-            with self._closing:
-                if self._closed:
-                    return
-                # Serve wants a proxy too: nobody is told where it is.
-                serve.start(
-                    proxy_location="HeadOnly",
-                    http_options={"host": _LOOPBACK, "port": 0},
-                    logging_config=quiet,
-                )
-                # More than the replica takes at once: it is the one that says so in words.
-                deployment = serve.deployment(
-                    name="frazil", num_replicas=1, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=256
-                )(HttpReplica)
-                bound = deployment.bind(str(self._session_dir), self._rules, self._address)
-                serve.run(bound, name="frazil", logging_config=quiet)
-                _log.info("HTTP on %s:%d", self._address, self._port)
-                _give_way(ray)  # before the lock goes: asked of a Ray that has ended, Ray would start another
-        except Exception as error:  # thread boundary: the session goes on without HTTP
-            _log.exception("HTTP did not start")
-            self._alert(f"the session is not served over HTTP: {error}")
+    def _attempt(self) -> bool:
+        """Whether it is up; False: closed meanwhile. Raises for what failed."""
+        import ray
+        from ray import serve  # late: it takes a second, and most sessions have no HTTP
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        quiet = {"enable_access_log": False, "log_level": "WARNING"}
+        # Serve wants a proxy too: nobody is told where it is.
+        serve.start(proxy_location="HeadOnly", http_options={"host": _LOOPBACK, "port": 0}, logging_config=quiet)
+        if self._closed.is_set():
+            return False
+        # More requests than the replica takes at once: it is the one that says so in words.
+        deployment = serve.deployment(
+            name=_NAME,
+            num_replicas=1,
+            ray_actor_options={"num_cpus": 0},
+            max_ongoing_requests=256,
+            health_check_period_s=20,
+            health_check_timeout_s=120,
+        )(HttpReplica)
+        bound = deployment.bind(str(self._session_dir), self._rules, self._address)
+        serve.run_many([serve.RunTarget(bound, name=_NAME, logging_config=quiet)], wait_for_applications_running=False)
+        try:
+            up = self._wait(lambda: _state_of(serve))
+        except NotUpError:
+            # A port that one process could not have is kept from the next by the same Serve: it has to go.
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            raise
+        if up:
+            _give_way(ray)
+        return up
+
+    def _wait(self, state: Callable[[], str]) -> bool:
+        """Until Serve says that the session is served; False: closed meanwhile. Raises `NotUpError`."""
+        until_s = time.monotonic() + _ATTEMPT_S
+        while not self._closed.wait(_LOOK_EVERY_S):
+            said = state()
+            if said == "RUNNING":
+                return True
+            if said == "DEPLOY_FAILED":
+                raise NotUpError("its process ended while it started", remedy="see the session's logs/daemon.log")
+            if time.monotonic() > until_s:
+                raise NotUpError("its process does not come up in time, the machine is busy")
+        return False
 
     def close(self) -> None:
-        """Start nothing any more; waits for a start that is under way. Serve itself ends with frazil's Ray."""
-        with self._closing:
-            self._closed = True
+        """Start nothing any more; waits for an attempt that is under way, since Ray, asked when it has ended, would
+        start another. Serve itself ends with frazil's Ray."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _state_of(serve: Any) -> str:
+    found = serve.status().applications.get(_NAME)
+    return "" if found is None else str(found.status.value)
 
 
 class HttpReplica:

@@ -13,14 +13,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
-import imagecodecs
 import msgspec
-import numpy as np
 
-from frazil.config.errors import DaemonGoneError, NotThereError
+from frazil.config.errors import DaemonGoneError, FrazilError
 from frazil.daemon.client import Client, connect
 from frazil.daemon.http.api import FullError
 from frazil.daemon.http.cache import AnswerCache, TimeBudget
@@ -42,22 +40,25 @@ from frazil.daemon.http.orders import (
     TargetWord,
 )
 from frazil.daemon.http.parameters import Value
+from frazil.daemon.http.pictures import PictureDesk
+from frazil.daemon.page.source import movie_row
 from frazil.daemon.report.experiments import plan_csv, plan_rows
 from frazil.daemon.report.next_targets import NextAnswer, next_answer, next_text
-from frazil.daemon.report.pictures import load_picture
 from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.summary.text import to_json
 from frazil.daemon.store.reading import LiveReader
-from frazil.daemon.transport.messages import Command, CommandName, LiveState, Scalar, experiment_args
+from frazil.daemon.transport.messages import Command, CommandName, LiveState, Rows, Scalar, experiment_args
 
 T = TypeVar("T")
 
-_STATE_S, _ROWS_S, _SUMMARY_S, _PICTURE_S = 1.0, 1.0, 10.0, 10.0
+_STATE_S, _ROWS_S, _SUMMARY_S = 1.0, 1.0, 10.0
 """How old an answer may be; the daemon makes a new state once a second."""
 _CACHE_BYTES = 64 << 20
 _SHARE_OF_CORES = 0.05
 _BURST_S = 3.0
-_COLUMNS = {"sum": "micrograph_path", "restored": "restored_path", "power_spectrum": "power_spectrum_path"}
+_TABLE_BYTES = 256 << 10
+"""What rows are taken to weigh."""
 
 
 def time_budget() -> TimeBudget:
@@ -76,33 +77,67 @@ class DaemonSource:
         self._line = _Line(session_dir, budget, clock)
         self._states: AnswerCache[LiveState] = AnswerCache(_CACHE_BYTES, clock=clock, size_bytes=lambda _: 1)
         self._answers: AnswerCache[bytes] = AnswerCache(_CACHE_BYTES, clock=clock, size_bytes=len)
-        self._files: AnswerCache[dict[str, Scalar]] = AnswerCache(_CACHE_BYTES, clock=clock, size_bytes=lambda _: 1024)
-        self._drawing = threading.Lock()
+        self._summaries: AnswerCache[SessionSummary] = AnswerCache(_CACHE_BYTES, clock=clock, size_bytes=lambda _: 1)
+        self._tables: AnswerCache[Rows] = AnswerCache(_CACHE_BYTES, clock=clock, size_bytes=lambda _: _TABLE_BYTES)
+        self._pictures = PictureDesk(session_dir, lambda movie_id: movie_row(self, movie_id), clock=clock)
+        self._summary_took_s = 0.0
+        self._last_told: SessionSummary | None = None
 
     def state(self) -> bytes:
-        return msgspec.json.encode(self._state())
+        return msgspec.json.encode(self.live())
 
     def metrics(self) -> bytes:
-        return metrics_text(self._state())
+        return metrics_text(self.live())
 
-    def _state(self) -> LiveState:
+    def live(self) -> LiveState:
         return self._states.get("state", _STATE_S, lambda: self._state_line.ask(lambda daemon: daemon.snapshot()))
 
     def summary(self) -> bytes:
-        def make(daemon: Client) -> bytes:
-            now_utc_us = time.time_ns() // 1000
-            reader = LiveReader(daemon)
-            found = summarise(reader, self._session_dir, now_utc_us=now_utc_us, live=True, verdict=reader.verdict())
-            return to_json(found).encode()
+        return self._answers.get("summary", _SUMMARY_S, lambda: to_json(self._summed_up(each_hole=True)).encode())
 
-        return self._answers.get("summary", _SUMMARY_S, lambda: self._line.ask(make))
+    def told(self) -> SessionSummary:
+        """At most ten seconds old; older where it takes long, so that it takes a twentieth of the time at most, and
+        where others have used up what may be asked."""
+
+        def make() -> SessionSummary:
+            began_s = self._clock()
+            self._last_told = self._summed_up(each_hole=False)
+            self._summary_took_s = self._clock() - began_s
+            return self._last_told
+
+        age_s = max(_SUMMARY_S, self._summary_took_s / _SHARE_OF_CORES)
+        try:
+            return self._summaries.get("summary", age_s, make)
+        except FullError:
+            if self._last_told is None:
+                raise
+            return self._last_told
+
+    def _summed_up(self, *, each_hole: bool) -> SessionSummary:
+        def make(daemon: Client) -> SessionSummary:
+            now_utc_us, reader = time.time_ns() // 1000, LiveReader(daemon)
+            return summarise(
+                reader,
+                self._session_dir,
+                now_utc_us=now_utc_us,
+                live=True,
+                verdict=reader.verdict(),
+                each_hole=each_hole,
+            )
+
+        return self._line.ask(make)
 
     def query(self, name: str, params: Mapping[str, Value]) -> bytes:
         def make(daemon: Client) -> bytes:
             return msgspec.json.encode(daemon.named(name, **params))
 
-        question = (name, *sorted(params.items()))
-        return self._answers.get(question, _ROWS_S, lambda: self._line.ask(make))
+        return self._answers.get((name, *sorted(params.items())), _ROWS_S, lambda: self._line.ask(make))
+
+    def table(self, name: str, params: Mapping[str, Value]) -> Rows:
+        def make(daemon: Client) -> Rows:
+            return daemon.named(name, **params)
+
+        return self._tables.get((name, *sorted(params.items())), _ROWS_S, lambda: self._line.ask(make))
 
     def plan(self, experiment_id: str) -> bytes:
         def make(daemon: Client) -> bytes:
@@ -123,18 +158,16 @@ class DaemonSource:
         )
 
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
-        def make() -> bytes:
-            movie = self._movie(movie_id)
-            path = self._small(movie, kind) if small else self._file(movie, _COLUMNS[kind])
-            with self._drawing:  # a 6k micrograph takes 100 MB while it is reduced
-                drawn = load_picture(path, max_width_px=width_px, max_height_px=width_px, pixel_size=0.0)
-            gray = np.frombuffer(drawn.gray, dtype=np.uint8).reshape(drawn.height_px, drawn.width_px)
-            return bytes(imagecodecs.png_encode(gray))
+        return self._pictures.picture(movie_id, kind, small=small, width_px=width_px)
 
-        return self._answers.get((movie_id, kind, small, width_px), _PICTURE_S, make)
+    def map_picture(self, kind: str) -> bytes:
+        return self._pictures.map_picture(kind)
+
+    def map_pictures(self) -> list[str]:
+        return self._pictures.map_pictures()
 
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
-        return self._file(self._movie(movie_id), _COLUMNS[kind])
+        return self._pictures.micrograph_file(movie_id, kind)
 
     def order(self, order: Order, key: str) -> str:
         name, args = _command(order)
@@ -142,38 +175,14 @@ class DaemonSource:
         try:
             return self._order_line.ask(lambda daemon: daemon.order(command)).message
         finally:
-            for cache in (self._states, self._answers, self._files):
-                cache.clear()  # who has written wants to read it
+            # Who has written wants to read it.
+            for cache in (self._states, self._answers, self._summaries, self._tables, self._pictures):
+                cache.clear()
 
     def close(self) -> None:
         """Leave the daemon."""
         for line in (self._state_line, self._order_line, self._line):
             line.close()
-
-    def _movie(self, movie_id: str) -> dict[str, Scalar]:
-        def make(daemon: Client) -> dict[str, Scalar]:
-            rows = daemon.named("movie", movie_id=movie_id).as_dicts()
-            if not rows:
-                raise NotThereError(f"no movie {movie_id[:80]} in this session")
-            return rows[0]
-
-        return self._files.get(movie_id, _ROWS_S, lambda: self._line.ask(make))
-
-    def _small(self, movie: Mapping[str, Scalar], kind: str) -> Path:
-        if kind == "power_spectrum":
-            return self._file(movie, _COLUMNS[kind])
-        thumbnail = self._file(movie, "thumbnail_path")
-        return thumbnail if kind == "sum" else thumbnail.with_name(f"{thumbnail.stem}_restored.png")
-
-    def _file(self, movie: Mapping[str, Scalar], column: str) -> Path:
-        relative = movie.get(column)
-        if not isinstance(relative, str):
-            raise NotThereError("this movie has no such picture yet", remedy="wait until it is ready")
-        inside = PurePosixPath(relative)
-        path = self._session_dir / inside
-        if inside.is_absolute() or ".." in inside.parts or not path.is_file():
-            raise NotThereError(f"{relative} is not in the session's folder", remedy="re-queue the movie")
-        return path
 
 
 def _next(daemon: Client, limit: int) -> NextAnswer:
@@ -197,10 +206,20 @@ class _Line:
                 raise FullError("too much is asked of this session", retry_after_s=math.ceil(wait_s))
             began_s = self._clock()
             try:
-                return question(self._daemon())
-            finally:
-                if self._budget is not None:
-                    self._budget.spend(self._clock() - began_s)
+                answer = question(self._daemon())
+            except DaemonGoneError:
+                raise  # nobody's time was taken
+            except FrazilError:
+                self._spend(began_s)
+                raise
+            self._spend(began_s)
+            return answer
+
+    def _spend(self, began_s: float) -> None:
+        """At most what can be saved up: who waits longer on a busy machine has not had the daemon's time meanwhile, and
+        would be told for minutes to come back later."""
+        if self._budget is not None:
+            self._budget.spend(min(self._clock() - began_s, _BURST_S))
 
     def close(self) -> None:
         with self._lock:

@@ -32,6 +32,8 @@ from frazil.models.redo import stage_again
 _log = logging.getLogger(__name__)
 _NOT_STARTED = "attempt-not-stored"
 _QUERY_PATIENCE_S = 60.0
+_ANY_TIME_NS = 1 << 62
+"""In a hundred and forty years."""
 
 
 class Versions(Protocol):
@@ -52,14 +54,21 @@ class EarlierResult:
 
     stored: result_files.StoredResult
     written_ns: int
+    """Sums in the session's folders that are newer are of another attempt."""
     from_stage: Stage | None
     """None: its file says that it has been made again."""
 
 
 def earlier_result(path: Path) -> tuple[result_files.StoredResult, int] | None:
-    """A result file and when it was written; None: it cannot be read."""
+    """A result file, and how new its sums may be; None: it cannot be read.
+
+    Only while a result that was made again waits to take its place may the sums be of that one. Else they are its own
+    whatever their times say, which a copied session has from the copying.
+    """
     try:
-        return result_files.read_result(path), path.stat().st_mtime_ns
+        stored = result_files.read_result(path)
+        waits = redo_files.result_waits(path.parent.parent, stored.result.movie_id)
+        return stored, path.stat().st_mtime_ns if waits else _ANY_TIME_NS
     except (FormatError, OSError):
         return None
 

@@ -29,6 +29,11 @@ def folder_of(movie_id: str) -> str:
     return f"{_FOLDER}/{movie_id}"
 
 
+def result_waits(session_dir: Path, movie_id: str) -> bool:
+    """Whether a result that was made again has yet to take its place; its pictures may have done so."""
+    return result_files.result_path(session_dir / folder_of(movie_id), movie_id).exists()
+
+
 def put_in_place(session_dir: Path, stored: StoredResult) -> None:
     """The pictures that wait for this result, and its file, take the place of the earlier ones. When its rows are
     durable too, `discard` ends it; doing it again does no harm.

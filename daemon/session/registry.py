@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from frazil.config.stages import Stage, first_stage, outdated_from
+from frazil.config.stages import Stage, outdated_from
 from frazil.daemon.intake.events import RestoredMovie
 from frazil.daemon.intake.identity import FileStat
 from frazil.daemon.session.folder import output_stem
@@ -32,18 +32,6 @@ SELECT movie_id, relative_path, generation, state, size_bytes, mtime_ns, inode, 
        (SELECT any_value(code_version) FROM stages s WHERE s.movie_id = movies.movie_id) AS code_version
 FROM movies ORDER BY sequence
 """
-
-
-@dataclass(frozen=True, slots=True)
-class RedoSummary:
-    """How far results are made again with changed settings; `stage` is empty where none are."""
-
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-
-
-NO_REDO = RedoSummary()
 
 
 def _earlier_movies(connection: Connection) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -178,11 +166,3 @@ def _for_intake(row: dict[str, Any], state: MovieState) -> RestoredMovie:
         announced=row["complete_utc_us"] is not None,
         accept_as_is=row["accept_as_is"],
     )
-
-
-def redo_summary(stages: Counter[Stage], left: int) -> RedoSummary:
-    """How far it is with what is made again; `left`: results that still are."""
-    if not left:
-        return NO_REDO
-    total = stages.total()
-    return RedoSummary(first_stage(stages).value, total - left, total)

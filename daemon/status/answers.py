@@ -15,29 +15,13 @@ from frazil.daemon.changes.experiments import keep_plan, stop, told, wanted_from
 from frazil.daemon.changes.interventions import kept_or_later, note_change
 from frazil.daemon.changes.plan import plan_change
 from frazil.daemon.changes.targets import WORDS_OF_ORDERS, note_hours, note_word
-from frazil.daemon.changes.thresholds import effect_of
-from frazil.daemon.changes.what_if import to_dict, to_lines, with_thresholds
-from frazil.daemon.report.pictures import load_picture
+from frazil.daemon.changes.thresholds import what_if_answer
+from frazil.daemon.status.reads import as_rows, picture_of
 from frazil.daemon.store import result_files
 from frazil.daemon.store.rows import FeedbackRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.table import Table
 from frazil.daemon.store.writes import session_writes
 from frazil.daemon.transport.messages import Command, Done, LiveState, NamedQuery, Picture, PictureReply, Rows, Sql
-
-_PICTURE_COLUMNS = {
-    "thumbnail": "thumbnail_path",
-    "power_spectrum": "power_spectrum_path",
-    "restored": "restored_path",
-}
-_LINES_TOLD = 5
-"""Movies by name that the screen has room for, of each kind."""
-_SESSION_PICTURES = {
-    "map_sections": "maps/sections.png",
-    "map_projections": "maps/projections.png",
-    "map_orientations": "maps/orientations.png",
-    "class_averages": "classes/strip.png",
-}
 
 
 class DaemonService:
@@ -60,43 +44,17 @@ class DaemonService:
         self._snapshot = snapshot
 
     def named(self, request: NamedQuery) -> Rows:
-        return _rows(self._store.named(request.name, request.params))
+        return as_rows(self._store.named(request.name, request.params))
 
     def sql(self, request: Sql) -> Rows:
-        return _rows(self._store.sql(request.text, timeout_s=request.timeout_s))
+        return as_rows(self._store.sql(request.text, timeout_s=request.timeout_s))
 
     def snapshot(self) -> LiveState:
         return self._snapshot()
 
     def picture(self, request: Picture) -> PictureReply:
         """Raises `NotThereError` for unknown movies and while the picture has not been written."""
-        of_session = _SESSION_PICTURES.get(request.kind)
-        if of_session is not None:
-            return load_picture(
-                self._session_dir / of_session,
-                max_width_px=request.max_width_px,
-                max_height_px=request.max_height_px,
-                pixel_size=0.0,
-            )
-        table = self._store.named("movie", {"movie_id": request.movie_id})
-        if not table.rows:
-            raise NotThereError(f"no movie {request.movie_id} in this session")
-        movie = dict(zip(table.columns, table.rows[0], strict=True))
-        relative = movie.get(_PICTURE_COLUMNS[request.kind])
-        if not isinstance(relative, str):
-            raise NotThereError("this movie has no such picture yet", remedy="wait until it is ready")
-        path = self._session_dir / relative
-        if request.kind == "restored":
-            # The reduced one is freed of what is finer than 8 A, which no screen shows but as noise.
-            small = self._session_dir / str(movie.get("thumbnail_path")).replace(".png", "_restored.png")
-            path = small if small.is_file() else path
-        pixel_size = movie.get("micrograph_pixel_size_angstrom")
-        return load_picture(
-            path,
-            max_width_px=request.max_width_px,
-            max_height_px=request.max_height_px,
-            pixel_size=float(pixel_size) if isinstance(pixel_size, int | float) else 0.0,
-        )
+        return picture_of(self._store, self._session_dir, request)
 
     def command(self, request: Command) -> Done:
         """Feedback is durable when this returns; orders have been taken."""
@@ -116,7 +74,7 @@ class DaemonService:
             case "target-pick" | "target-avoid" | "target-forget" | "target-hours":
                 return Done(self._note_target(request))
             case "what-if":
-                return self._what_if(request)
+                return Done(what_if_answer(self._store, self._settings(), request.args))
             case "settings-preview":
                 plan = plan_change(self._store, self._settings(), request.args, origin="")
                 return Done(json.dumps({**plan.to_dict(), "lines": plan.lines()}))
@@ -190,16 +148,6 @@ class DaemonService:
             raise NotThereError(f"no open alert {alert_id}")
         return Done("acknowledged")
 
-    def _what_if(self, request: Command) -> Done:
-        thresholds = with_thresholds(self._settings().thresholds, request.args)
-        effect = effect_of(self._store, thresholds)
-        answer = {
-            **to_dict(effect),
-            "lines": to_lines(effect, most=_LINES_TOLD),
-            "thresholds": thresholds.model_dump(mode="json"),
-        }
-        return Done(json.dumps(answer))
-
     def _settings(self) -> Settings:
         """Those in force."""
         return settings_of(str(self._store.named("session").as_dicts()[0]["settings_yaml"]))
@@ -207,12 +155,3 @@ class DaemonService:
 
 def _now_utc_us() -> int:
     return time.time_ns() // 1000
-
-
-def _rows(table: Table) -> Rows:
-    return Rows(
-        columns=tuple(table.columns),
-        rows=tuple(tuple(row) for row in table.rows),
-        truncated=table.truncated,
-        total=table.total,
-    )

@@ -40,7 +40,7 @@ _BEGAN_SQL = "SELECT count(*), min(found_utc_us) FROM movies WHERE greatest(foun
 class DiskUse:
     """None: not known yet."""
 
-    free_bytes: int
+    free_bytes: int | None = None
     session_bytes_per_s: float | None = None
     shrinks_bytes_per_s: float | None = None
     full_in_h: float | None = None

@@ -6,17 +6,18 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from frazil.config.errors import QueryError
-from frazil.daemon.analysis.coordinator import AnalysisSummary
-from frazil.daemon.session.options import DaemonOptions
-from frazil.daemon.session.registry import NO_REDO, RedoSummary
-from frazil.daemon.status.disk_use import DiskMeter
+from frazil.config.settings import Settings
+from frazil.daemon.analysis.summary import AnalysisSummary
+from frazil.daemon.session.redo_progress import NO_REDO, RedoSummary
+from frazil.daemon.status.disk_use import DiskMeter, DiskUse
 from frazil.daemon.status.verdict_board import VerdictBoard
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
+from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
@@ -27,23 +28,40 @@ _TOLD_ALERTS = 3
 _RECENT_MOVIES = 25
 
 
+class SessionPlace(Protocol):
+    """Where a session lies, and the settings in force."""
+
+    @property
+    def raw_root(self) -> Path: ...
+    @property
+    def session_dir(self) -> Path: ...
+    @property
+    def settings(self) -> Settings: ...
+
+
 class LiveStateBuilder:
     """Keeps what needs a memory (disk use, sequence number); everything else is asked of the store each time."""
 
     def __init__(
-        self, options: DaemonOptions, store: Store, utc_us: Callable[[], int], clock: Callable[[], float]
+        self,
+        options: SessionPlace,
+        store: SessionReader,
+        utc_us: Callable[[], int],
+        clock: Callable[[], float],
+        disk: DiskMeter | None = None,
     ) -> None:
+        """`disk` None: of a session on which nothing runs, nothing is said of the disk."""
         self._options = options
         self._store = store
         self._utc_us, self._clock = utc_us, clock
         self._started_utc_us = utc_us()
         self._sequence = 0
-        self._disk = DiskMeter(store, options.session_dir, options.raw_root, free_bytes=free_bytes)
+        self._disk = disk
         self._verdict = VerdictBoard(store, options.settings)
         self.last_movie_id: str | None = None
         self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
 
-    def use(self, options: DaemonOptions) -> None:
+    def use(self, options: SessionPlace) -> None:
         """From now on: the settings have changed."""
         self._options = options
         self._verdict.use(options.settings)
@@ -100,7 +118,8 @@ class LiveStateBuilder:
         errors_first = sorted(urgent, key=lambda alert: alert["severity"] != "error")
         error_openings = (_int(alert["opened_utc_us"]) or 0 for alert in urgent if alert["severity"] == "error")
         counts = {str(row["state"]): int(row["movies"] or 0) for row in self._store.named("counts_by_state").as_dicts()}
-        disk = self._disk.look(self._clock(), self._utc_us(), floor_gb=settings.store.min_free_disk_gb)
+        floor_gb = settings.store.min_free_disk_gb
+        disk = self._disk.look(self._clock(), self._utc_us(), floor_gb=floor_gb) if self._disk else DiskUse()
         return LiveState(
             daemon_started_utc_us=self._started_utc_us,
             session_name=str(session.get("name", "")),
@@ -150,6 +169,11 @@ class LiveStateBuilder:
     def _one(self, name: str, **params: int) -> _Row:
         rows = self._store.named(name, params).as_dicts()
         return rows[0] if rows else {}
+
+
+def disk_meter(options: SessionPlace, store: Store) -> DiskMeter:
+    """Of the disk that a running session writes to."""
+    return DiskMeter(store, options.session_dir, options.raw_root, free_bytes=free_bytes)
 
 
 def free_bytes(folder: Path) -> int:

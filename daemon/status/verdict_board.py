@@ -5,7 +5,7 @@ from __future__ import annotations
 from frazil.config.settings import Settings
 from frazil.daemon.report.verdict_seen import QualitySeen, advice_seen, alerts_seen, quality_seen, told, verdict_limits
 from frazil.daemon.store.movie_states import WAITING
-from frazil.daemon.store.store import Store
+from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.transport.messages import LiveState, VerdictState, WorkerState
 from frazil.models.records import MovieState
 from frazil.models.session_verdict.judge import Judge
@@ -21,7 +21,7 @@ _COMES_BACK_S = 60.0
 class VerdictBoard:
     """Of one session, from its daemon's start on."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: SessionReader, settings: Settings) -> None:
         self._store, self._settings = store, settings
         self._judge = Judge(verdict_limits(settings.verdict))
         self._quality = QualitySeen()

@@ -8,8 +8,10 @@ locked before the first statement of anyone else runs.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,10 +20,11 @@ from typing import TypeAlias
 import duckdb
 
 from frazil.config.errors import RetryLaterError, SessionLockedError, StopDaemonError
+from frazil.daemon.store import session_files
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 
-DATABASE_NAME = "session.duckdb"
+DATABASE_NAME = session_files.DATABASE_NAME
 SCHEMA_VERSION = 19
 _MIN_FREE_BYTES_TO_JUDGE = 64 << 20
 """With less free space than this a failed opening says nothing about damage."""
@@ -75,7 +78,8 @@ def open_database(session_dir: Path, *, now_utc_us: int, memory_limit_mb: int = 
 
 
 def open_read_only(session_dir: Path, *, memory_limit_mb: int = 512, threads: int = 2) -> Connection:
-    """Open a session that no daemon holds. Raises `duckdb.Error` subclasses as they are; see `reading.py`."""
+    """Open a session that no daemon holds, without writing anything into its folder: a log (WAL) that is there is
+    replayed in memory. Raises `duckdb.Error` subclasses as they are; see `reading.py`."""
     return _connect(session_dir / DATABASE_NAME, read_only=True, memory_limit_mb=memory_limit_mb, threads=threads)
 
 
@@ -109,13 +113,18 @@ def wal_size_bytes(session_dir: Path) -> int:
 
 
 def _connect(path: Path, *, read_only: bool, memory_limit_mb: int, threads: int) -> Connection:
+    # DuckDB makes this folder when a query needs it, and takes it away again.
+    spill = path.with_name(".duckdb-tmp")
+    if read_only:  # outside of the session, and of other sessions that this process reads
+        name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+        spill = Path(tempfile.gettempdir()) / f"frazil-duckdb-{os.getpid()}-{name}"
     connection = duckdb.connect(
         str(path),
         read_only=read_only,
         config={
             "memory_limit": f"{memory_limit_mb}MB",
             "threads": threads,
-            "temp_directory": str(path.with_name(".duckdb-tmp")),
+            "temp_directory": str(spill),
             "max_temp_directory_size": "4GB",
             "python_enable_replacements": False,
             "checkpoint_threshold": "1TB",  # the writer thread checkpoints, when there is space to do it
@@ -131,12 +140,21 @@ def _connect(path: Path, *, read_only: bool, memory_limit_mb: int, threads: int)
 
 
 def _refuse_foreign_holder(path: Path) -> None:
+    """Before it is opened for writing."""
+    if path.exists():
+        _refuse_holder(path, os.O_RDWR, fcntl.LOCK_EX)
+
+
+def refuse_foreign_writer(path: Path) -> None:
+    """Raises `SessionLockedError` where another program writes to it; this process must not have it open."""
+    _refuse_holder(path, os.O_RDONLY, fcntl.LOCK_SH)
+
+
+def _refuse_holder(path: Path, mode: int, lock: int) -> None:
     # Before this process has the database open, looking at the file's POSIX lock cannot drop a lock of ours.
-    if not path.exists():
-        return
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(path, mode | os.O_CLOEXEC)
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, lock | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
         raise SessionLockedError(
             "another program has the session's database open",

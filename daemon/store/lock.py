@@ -8,15 +8,18 @@ The file is never deleted: two processes could otherwise hold locks on two files
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from frazil.config.errors import SessionLockedError
+from frazil.config.errors import SessionLockedError, UsageError
 
 LOCK_NAME = "session.lock"
 _PATIENCE_S = 2.0
@@ -27,13 +30,15 @@ _LOOK_EVERY_S = 0.05
 class SessionLock:
     """Exclusive ownership of a session folder, released by `release`, by leaving the `with` block, or by death.
 
-    Raises `SessionLockedError`, naming the holder, when another process has it.
+    Raises `SessionLockedError`, naming the holder, when another process has it; `UsageError` where the folder is closed
+    to writing.
     """
 
     def __init__(self, session_dir: Path, *, patience_s: float = _PATIENCE_S) -> None:
         self.path = session_dir / LOCK_NAME
-        session_dir.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with open_to_writing(session_dir):
+            session_dir.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if not _flock(self._descriptor, fcntl.LOCK_EX, patience_s):
             holder = os.read(self._descriptor, 200).decode(errors="replace").strip()
             os.close(self._descriptor)
@@ -60,11 +65,26 @@ class SessionLock:
         self.release()
 
 
+@contextlib.contextmanager
+def open_to_writing(session_dir: Path) -> Iterator[None]:
+    """Around the first write into a session's folder. Raises `UsageError` where it is closed to writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UsageError(
+            "this session is closed to writing: it can be read, and nothing in it can be changed",
+            path=session_dir,
+            remedy="copy its folder to a place of your own and use the copy: nothing is computed again for that",
+        ) from error
+
+
 class ReadersLock:
     """Shared hold on a finished session while its file is read: a daemon cannot start in the middle.
 
-    Raises `SessionLockedError` when a daemon has the session. Where the folder may not be written to and has no lock
-    file, there can be no daemon either, and nothing is held.
+    Raises `SessionLockedError` when a daemon has the session, `UsageError` where this account may not look. Where there
+    is no lock file (a part of a session was archived) nothing is held.
     """
 
     def __init__(self, session_dir: Path) -> None:
@@ -73,6 +93,12 @@ class ReadersLock:
         except FileNotFoundError:
             self._descriptor = -1
             return
+        except PermissionError as error:
+            raise UsageError(
+                "this session may not be read",
+                path=session_dir / LOCK_NAME,
+                remedy=f"ask whom it belongs to for `chmod -R a+rX {session_dir}`",
+            ) from error
         if not _flock(self._descriptor, fcntl.LOCK_SH, 0.0):
             holder = os.read(self._descriptor, 200).decode(errors="replace").strip()
             os.close(self._descriptor)
@@ -80,7 +106,7 @@ class ReadersLock:
             raise SessionLockedError(
                 f"a running process owns this session ({holder or 'unknown holder'}) and does not answer",
                 path=session_dir,
-                remedy="ask again in a moment, or stop it",
+                remedy="ask again in a moment, or stop it; another account's daemon answers that account alone",
             )
 
     def release(self) -> None:
@@ -96,6 +122,8 @@ def is_locked(session_dir: Path) -> bool:
         ReadersLock(session_dir).release()
     except SessionLockedError:
         return True
+    except UsageError:
+        return False  # who may not read it has no daemon on it
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Protocol, Self
 
 import duckdb
 
-from frazil.config.errors import QueryError, UsageError
+from frazil.config.errors import FrazilError, QueryError, StopDaemonError
 from frazil.daemon import client
 from frazil.daemon.store import engine, sql_guard
 from frazil.daemon.store.lock import ReadersLock
 from frazil.daemon.store.queries import catalogue
+from frazil.daemon.store.session_copy import SessionCopy
+from frazil.daemon.store.session_files import check_is_session
 from frazil.daemon.store.table import Scalar, Table
 from frazil.daemon.transport.messages import VerdictState
+
+_log = logging.getLogger(__name__)
 
 
 class SessionReader(Protocol):
@@ -30,55 +35,94 @@ class SessionReader(Protocol):
 
 
 class FileReader:
-    """A finished session, opened read-only under a shared lock, so that no daemon starts meanwhile.
+    """A session that no daemon has, opened read-only under a shared lock, so that none starts meanwhile. Nothing is
+    written into its folder, which may be closed to writing, on another disk, or somebody else's.
 
-    Raises `UsageError` when there is no session, `SessionLockedError` when a daemon has it, `QueryError` when the
-    database cannot be opened.
+    What an older frazil wrote, and what a damaged log hides, is read from a temporary copy that is brought up to date
+    (`session_copy.py`); `note` says so, and what would do it for good.
+
+    Raises `UsageError` when there is no session or it may not be read, `SessionLockedError` when a daemon has it,
+    `QueryError` when the database cannot be opened, `RetryLaterError` when there is no room for a copy.
     """
 
     def __init__(self, session_dir: Path, limits: sql_guard.QueryLimits | None = None) -> None:
-        path = session_dir / engine.DATABASE_NAME
-        if not path.is_file():
-            raise UsageError(
-                "there is no frazil session here",
-                path=session_dir,
-                remedy="give the folder that `frazil watch --session` was given",
-            )
+        self._path = session_dir / engine.DATABASE_NAME
+        check_is_session(session_dir)
         self._limits = limits or sql_guard.QueryLimits(timeout_s=60.0, max_rows=1_000_000)
+        self._copy: SessionCopy | None = None
+        self._root: engine.Connection | None = None
+        self.note = ""
         self._lock = ReadersLock(session_dir)
+        try:
+            self._open(session_dir)
+        except FrazilError:
+            self.close()
+            raise
+
+    @property
+    def is_copy(self) -> bool:
+        """The session itself is not held: a daemon may start on it."""
+        return self._copy is not None
+
+    def _open(self, session_dir: Path) -> None:
         try:
             self._root = engine.open_read_only(session_dir)
             version = engine.schema_version(self._root)
         except duckdb.Error as error:
-            self._lock.release()
+            engine.refuse_foreign_writer(self._path)
+            self._read_copy(session_dir, error)
+            self.note = "its log is damaged: read through a copy that was repaired; `frazil watch` repairs it"
+            return
+        if version > engine.SCHEMA_VERSION:
             raise QueryError(
-                f"the session's database cannot be opened ({error})",
-                path=path,
-                remedy="start `frazil watch` on this session once: it repairs the database from the result files",
-            ) from error
-        if version != engine.SCHEMA_VERSION:
-            self.close()
-            older = version < engine.SCHEMA_VERSION
-            raise QueryError(
-                f"this session was written by {'an older' if older else 'a newer'} frazil (schema {version}, this one "
-                f"knows {engine.SCHEMA_VERSION})",
-                path=path,
-                remedy="start `frazil watch ... --once` on this session once: it brings the database up to date"
-                if older
-                else "update frazil",
+                f"this session was written by a newer frazil (schema {version}, this one knows "
+                f"{engine.SCHEMA_VERSION})",
+                path=self._path,
+                remedy="update frazil",
             )
+        if version < engine.SCHEMA_VERSION:
+            self._root.close()
+            self._read_copy(session_dir, None)
+            self.note = (
+                f"of an older frazil (schema {version}, this one has {engine.SCHEMA_VERSION}): read through a copy; "
+                "`frazil watch` converts it"
+            )
+
+    def _read_copy(self, session_dir: Path, error: duckdb.Error | None) -> None:
+        """`error`: why the session itself cannot be opened."""
+        broken = QueryError(
+            f"the session's database cannot be opened ({error})",
+            path=self._path,
+            remedy="start `frazil watch` on this session once: it repairs the database from the result files",
+        )
+        try:
+            self._copy = SessionCopy(session_dir)
+            self._root = engine.open_read_only(self._copy.folder)
+            # A database that is lost as a whole takes the session's own row with it, which no other file has.
+            if error is not None and not self.named("session").rows:
+                raise broken from error
+        except (duckdb.Error, StopDaemonError) as second:
+            raise broken from (error or second)
+        self._lock.release()
 
     def sql(self, text: str) -> Table:
         """One read-only statement. Raises `QueryError`."""
-        return sql_guard.run_guarded(self._root.cursor, text, self._limits)
+        return sql_guard.run_guarded(self._cursor, text, self._limits)
 
     def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
         """One of `queries.NAMED`. Raises `QueryError`."""
-        return catalogue.run_named(self._root.cursor, name, params or {}, self._limits)
+        return catalogue.run_named(self._cursor, name, params or {}, self._limits)
+
+    def _cursor(self) -> engine.Connection:
+        assert self._root is not None
+        return self._root.cursor()
 
     def close(self) -> None:
         """Harmless when called twice."""
-        self._root.close()
+        if self._root is not None:
+            self._root.close()
+        if self._copy is not None:
+            self._copy.close()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -123,4 +167,6 @@ def open_session(session_dir: Path) -> Iterator[SessionReader]:
             yield LiveReader(daemon)
     else:
         with FileReader(session_dir) as reader:
+            if reader.note:
+                _log.warning("%s: %s", session_dir, reader.note)
             yield reader

@@ -110,6 +110,12 @@ class ParticleRows:
     map_class: tuple[int, ...] | None = None
     """Of several maps, from 1."""
     diameter_angstrom: float | None = None
+    fibre: tuple[int, ...] | None = None
+    """Of segments, as the next two (`ParticlePicks`); None: they are particles, or it is not known."""
+    along_angstrom: tuple[float, ...] | None = None
+    axis_deg: tuple[float, ...] | None = None
+    defocus_offset_angstrom: tuple[float, ...] | None = None
+    """Over the movie's defocus; None: no tilt is known."""
 
 
 @dataclass(frozen=True, slots=True)

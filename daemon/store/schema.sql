@@ -288,13 +288,20 @@ CREATE TABLE IF NOT EXISTS particle_arrays (
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS certainty DOUBLE[];
 -- Version 8: of several maps, the one that a particle belongs to (from 1).
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS map_class INTEGER[];
+-- Version 19: of segments of fibres, the number of their fibre in the micrograph, how far along it, and its direction.
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS fibre INTEGER[];
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS along_angstrom DOUBLE[];
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS axis_deg DOUBLE[];
+-- Version 19: of particles of a tilted specimen, their defocus over the movie's.
+ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS defocus_offset_angstrom DOUBLE[];
 CREATE OR REPLACE VIEW particles AS
 SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie
        unnest(x_px) AS x_px, unnest(y_px) AS y_px, unnest(score) AS score, unnest(half_set) AS half_set,
        unnest(class_id) AS class_id, unnest(rot_deg) AS rot_deg, unnest(tilt_deg) AS tilt_deg,
        unnest(psi_deg) AS psi_deg, unnest(origin_x_angstrom) AS origin_x_angstrom,
        unnest(origin_y_angstrom) AS origin_y_angstrom, unnest(certainty) AS certainty,
-       unnest(map_class) AS map_class
+       unnest(map_class) AS map_class, unnest(fibre) AS fibre, unnest(along_angstrom) AS along_angstrom,
+       unnest(axis_deg) AS axis_deg, unnest(defocus_offset_angstrom) AS defocus_offset_angstrom
 FROM particle_arrays;
 
 -- Version 7: what a movie's particles say against the map of the half-set that they are not in. NULL: not known.
@@ -652,3 +659,45 @@ ALTER TABLE named_causes ADD COLUMN IF NOT EXISTS ice_sd_nm DOUBLE;  -- half of 
 -- The error of the resolution to which the CTF fits, and what pixel size and Cs leave uncertain of the defocus. NULL: not known.
 ALTER TABLE ctf ADD COLUMN IF NOT EXISTS fit_resolution_sd_angstrom DOUBLE;
 ALTER TABLE ctf ADD COLUMN IF NOT EXISTS defocus_systematic_sd_angstrom DOUBLE;
+-- Version 19: what frazil has seen of squares and holes in images at low magnification, and how thick ice is by that.
+CREATE TABLE IF NOT EXISTS square_images (
+    square_id TEXT PRIMARY KEY,           -- target_id of what was imaged
+    path TEXT NOT NULL, mtime_ns BIGINT NOT NULL, size_bytes BIGINT NOT NULL,
+    places_hash TEXT NOT NULL,            -- of the holes' places that it was measured with
+    kind TEXT NOT NULL,                   -- images of one kind share one calibration
+    ln_exposure_s DOUBLE NOT NULL,        -- taken off ln intensities; 0: not known
+    width_px INTEGER NOT NULL, height_px INTEGER NOT NULL,
+    upside_down BOOLEAN NOT NULL,         -- its rows run the other way than the holes' places
+    rows_surely BOOLEAN NOT NULL,         -- beyond doubt; else as in other images of the program
+    shift_x_px DOUBLE NOT NULL, shift_y_px DOUBLE NOT NULL,   -- from stated places to where holes are
+    seen_holes INTEGER NOT NULL,
+    ln_intensity DOUBLE, gradient_ln DOUBLE, gradient_ln_sd DOUBLE,
+    dark_share DOUBLE, torn_share DOUBLE, saturated_share DOUBLE,
+    empty_ln_intensity DOUBLE, empty_ln_intensity_sd DOUBLE, empty_u DOUBLE, empty_v DOUBLE,   -- NULL: no vacuum seen
+    empty_torn BOOLEAN,
+    measured_utc_us BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS hole_images (
+    hole_id TEXT PRIMARY KEY,
+    square_id TEXT NOT NULL,
+    u DOUBLE NOT NULL, v DOUBLE NOT NULL, -- place in the image, -1 to 1 over its holes
+    ln_intensity DOUBLE, ln_intensity_sd DOUBLE,   -- of camera counts
+    film_ln_contrast DOUBLE,              -- ln intensity of the film less that of the hole
+    texture_fine DOUBLE, texture_coarse DOUBLE, texture_coarse_sd DOUBLE,   -- SD / mean at 1/24 and 1/4 of a diameter
+    ring_share DOUBLE, ring_share_sd DOUBLE,       -- of the edge, as the image's holes usually look
+    off_centre_px DOUBLE,
+    dark_share DOUBLE, dark_share_sd DOUBLE, bright_share DOUBLE   -- of the hole's area
+);
+CREATE TABLE IF NOT EXISTS hole_ice (
+    hole_id TEXT PRIMARY KEY,
+    ice_nm DOUBLE, ice_sd_nm DOUBLE       -- NULL: nothing is said any more
+);
+CREATE TABLE IF NOT EXISTS ice_calibrations (
+    kind TEXT PRIMARY KEY,                -- of images
+    holes INTEGER NOT NULL, exposures INTEGER NOT NULL, vacuums INTEGER NOT NULL,
+    length_nm DOUBLE, length_sd_nm DOUBLE,         -- of ice that takes 1 - 1/e of the intensity in these images
+    correlation DOUBLE,                   -- of the exposures' ice and ln intensity
+    zero_sd_nm DOUBLE,                    -- of all exposures' ice together
+    refused TEXT NOT NULL,                -- why nothing is said; empty: it is
+    made_utc_us BIGINT NOT NULL
+);

@@ -212,7 +212,11 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     raw_root: str = ""
     session_started_utc_us: int = 0
     status: str = "running"
-    """starting, running, paused, blocked, stopping, finished"""
+    """starting, running, paused, blocked, stopping, finished; of a session that is read from its file finished, stopped
+    (in good order, and movies were left) or ended (nobody closed it: killed, or the machine went down)"""
+    ended_utc_us: int | None = None
+    """When it ended (`ended`: when it was last heard of), of a session that no daemon runs on and whose file is read;
+    None: a daemon says all this. With it rates, the disk and workers are not known."""
     preset: str = ""
     instrument: str = ""
     voltage_kv: float | None = None

@@ -60,6 +60,18 @@ class CountDraws:
     count_loss_s_px_per_e: Array
 
 
+@dataclass(frozen=True, slots=True)
+class IceByCounts:
+    """Of one movie."""
+
+    thickness_nm: float
+    """May lie below 0 where there is none: nothing is known of the ice but what was counted."""
+    own_sd_nm: float
+    """Of this movie's counts by themselves."""
+    zero_sd_nm: float
+    """Of the session's zero and lost counts: all of its movies are off together."""
+
+
 @lru_cache(maxsize=1)
 def prior_ln_weight() -> Array:
     """(g, c0, law of the ice) before any movie; even and uneven ice are equally likely."""
@@ -132,6 +144,21 @@ def draw(evidence: MovieEvidence, ln_weight: Array, z: Array, own: Array) -> Cou
     lost = zero - coincidence_loss(g * arriving_e_per_px_per_s(evidence, y)) - y + COUNT_SD * own
     thickness = np.maximum(lost * inelastic_mean_free_path_nm(evidence.voltage_kv), 0.15 * MEDIAN_NM[law])
     return CountDraws(thickness, g)
+
+
+def ice_by_counts(evidence: MovieEvidence, ln_weight: Array) -> IceByCounts | None:
+    """t = L (c0 - loss(g r) - y) under the session's belief; None where counts do not tell: no dose was stated, or
+    electrons that lost energy are counted too."""
+    y = log_count_ratio(evidence)
+    if y is None or evidence.exposure.energy_filter is False:
+        return None
+    weight = np.exp(ln_weight - ln_weight.max()).sum(axis=2)
+    weight = weight / weight.sum()
+    lost = _expected_without_ice(evidence) - y
+    mean = float((weight * lost).sum())
+    zero_sd = float(np.hypot(np.sqrt((weight * (lost - mean) ** 2).sum()), _ZERO_DISCREPANCY))
+    free_path_nm = inelastic_mean_free_path_nm(evidence.voltage_kv)
+    return IceByCounts(mean * free_path_nm, COUNT_SD * free_path_nm, zero_sd * free_path_nm)
 
 
 def zero_and_loss(ln_weight: Array) -> tuple[float, float, float, float]:

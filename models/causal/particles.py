@@ -22,7 +22,7 @@ from scipy.stats import norm, qmc
 from frazil.models.causal.causes import COMA_LN_SD, COMA_MRAD_PER_UM_MEDIAN, DRAWS
 from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.particle_evidence import ParticleEvidence
-from frazil.models.records import MovieEvidence
+from frazil.models.records import ExposureFacts, MovieEvidence
 
 _AXIAL_SD_MRAD = 0.1
 """Of t0: beam tilt that alignment without image shift leaves."""
@@ -76,7 +76,7 @@ def session_particles(
         own = _tilt(particles)
         if own is None:
             continue
-        design, spread = _design(movie)
+        design, spread = shift_design(movie.exposure)
         weight = np.linalg.inv(own[1] + spread**2 * np.eye(2))
         precision, information = precision + design.T @ weight @ design, information + design.T @ weight @ own[0]
         measured += 1
@@ -112,7 +112,7 @@ def tilt_draws(
     """(S, 2) axial tilt and what image shift adds, mrad, of a movie of a session whose tilt was measured."""
     z = _normals()
     theta = np.array(session.tilt_mean) + z[:, :6] @ np.linalg.cholesky(np.array(session.tilt_covariance)).T
-    design, spread = _design(movie)
+    design, spread = shift_design(movie.exposure)
     without_shift = design * np.array([1.0, 0, 0, 1.0, 0, 0])
     axial, shifted = theta @ without_shift.T, theta @ (design - without_shift).T
     # theta has seen this movie's own measurement; given theta it only says more of delta.
@@ -180,19 +180,24 @@ def _tilt(particles: ParticleEvidence) -> tuple[Array, Array] | None:
     )
 
 
-def _design(movie: MovieEvidence) -> tuple[Array, float]:
-    """(2, 6) from theta to the movie's tilt, and the sd of what is its own."""
-    x, y = movie.exposure.image_shift_x_um, movie.exposure.image_shift_y_um
+def shift_design(exposure: ExposureFacts) -> tuple[Array, float]:
+    """(2, 6) from theta to the tilt of a movie that was aimed so, and the sd of what is its own."""
+    x, y = exposure.image_shift_x_um, exposure.image_shift_y_um
     known = x is not None and y is not None
-    if not known and movie.exposure.shift_x_au is not None and movie.exposure.shift_y_au is not None:
-        x, y = (_WIDTH_UM_PER_UNIT * part for part in (movie.exposure.shift_x_au, movie.exposure.shift_y_au))
+    if not known and exposure.shift_x_au is not None and exposure.shift_y_au is not None:
+        x, y = (_WIDTH_UM_PER_UNIT * part for part in (exposure.shift_x_au, exposure.shift_y_au))
     row = [1.0, x or 0.0, y or 0.0]
     design = np.array([[*row, 0, 0, 0], [0, 0, 0, *row]], dtype=np.float64)
     return design, _MOVIE_SD_MRAD if known else _UNKNOWN_SHIFT_SD_MRAD
 
 
+def shift_prior_sd() -> Array:
+    """(2,) prior sd of a row of M, mrad/um."""
+    return np.array([_PER_UM_SD_MRAD, _PER_UM_SD_MRAD])
+
+
 def _tilt_prior_sd() -> Array:
-    return np.array([_AXIAL_SD_MRAD, _PER_UM_SD_MRAD, _PER_UM_SD_MRAD] * 2)
+    return np.array([_AXIAL_SD_MRAD, *shift_prior_sd()] * 2)
 
 
 @lru_cache(maxsize=1)

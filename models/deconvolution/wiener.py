@@ -183,7 +183,7 @@ def blend(images: list[Tensor], filtered: FilteredSpectrum, ctf: CtfEstimate) ->
     device = images[0].device
     y = (torch.arange(height, device=device) - 0.5 * (height - 1)) * pixel
     x = (torch.arange(width, device=device) - 0.5 * (width - 1)) * pixel
-    along_x, along_y = _defocus_gradient(ctf)
+    along_x, along_y = ctf.defocus_gradient
     rise = along_x * x[None, :] + along_y * y[:, None]
     step = filtered.offset_angstrom[1] - filtered.offset_angstrom[0]
     position = ((rise - filtered.offset_angstrom[0]) / step).clamp(0, len(images) - 1)
@@ -191,14 +191,6 @@ def blend(images: list[Tensor], filtered: FilteredSpectrum, ctf: CtfEstimate) ->
     for number, image in enumerate(images):
         result += (1 - (position - number).abs()).clamp_min(0) * image
     return result
-
-
-def _defocus_gradient(ctf: CtfEstimate) -> tuple[float, float]:
-    """Rise of the defocus per A along x and y."""
-    if ctf.tilt_axis_deg is None or not ctf.tilt_angle_deg:
-        return 0.0, 0.0
-    slope, up = math.tan(math.radians(ctf.tilt_angle_deg)), math.radians(ctf.tilt_axis_deg + 90.0)
-    return slope * math.cos(up), slope * math.sin(up)
 
 
 def _plane_offsets(
@@ -210,7 +202,7 @@ def _plane_offsets(
     ln_ssnr: NDArray[np.float64],
 ) -> list[float]:
     """Planes so close that between two of them the CTF's phase is known where the specimen is seen."""
-    along_x, along_y = _defocus_gradient(ctf)
+    along_x, along_y = ctf.defocus_gradient
     height, width = shape
     reach = 0.5 * pixel_size_angstrom * (abs(along_x) * width + abs(along_y) * height)
     seen = k[(ln_ssnr > math.log(_SEEN_SSNR)) & (k > 0)]

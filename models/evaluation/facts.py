@@ -55,6 +55,8 @@ class MovieFacts:
     half_set_x_px: tuple[float, ...] = ()
     """Positions that the stored half-sets belong to."""
     half_set_y_px: tuple[float, ...] = ()
+    half_set_fibre: tuple[int, ...] = ()
+    """Number of the fibre that each is a segment of; empty: they are particles, or nobody has kept it."""
     results_of_same_file: int = 1
     """How many results count for this file at present (an outdated one does not count)."""
     rerun: MovieRerun | None = None
@@ -80,6 +82,8 @@ class MapFacts:
     """Particles of the first and of the second half-set as stored, over all of those movies."""
     halved_particle_count: int = 0
     """Particles that were found in the movies that have stored half-sets."""
+    fibre_slack: int = 0
+    """Sum over those movies of the segments, less one, of their largest fibre: as whole fibres may tip the halves."""
     fsc_unmasked: tuple[float, ...] | None = None
     """Beside `fsc`, of the whole boxes; None: not known."""
     files: tuple[str, str, str] | None = None

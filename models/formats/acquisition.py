@@ -141,7 +141,7 @@ def resolve(metadata: AcquisitionMetadata, *, settings: Settings) -> Acquisition
     SettingsError
         A needed value that nobody gives, by the name of its flag.
     """
-    shift_x_au, shift_y_au = _shift_of_no_unit(metadata)
+    shift_x_au, shift_y_au = shift_of_no_unit(metadata)
     return AcquisitionParameters(
         pixel_size_angstrom=_needed(metadata, "pixel_size_angstrom"),
         voltage_kv=_needed(metadata, "voltage_kv"),
@@ -340,7 +340,7 @@ def _calibrated_shift(sidecar: AcquisitionMetadata, settings: Settings) -> Acqui
     return without_impossible(in_um)
 
 
-def _shift_of_no_unit(metadata: AcquisitionMetadata) -> tuple[float | None, float | None]:
+def shift_of_no_unit(metadata: AcquisitionMetadata) -> tuple[float | None, float | None]:
     """EPU's beam shift, or image shift where only that is used; (None, None) where um are known or nothing is said."""
     m = metadata
     if m.image_shift_x_um is not None or (m.beam_shift_x_au is None and m.image_shift_x_au is None):

@@ -93,6 +93,11 @@ def chi(parameters: CtfParameters, k_squared: Tensor, defocus_angstrom: Tensor |
     return math.pi * wavelength * defocus_angstrom * k_squared - aberration + constant
 
 
+def defocus_phase_rad(voltage_kv: float, k_squared: Tensor, defocus_angstrom: Tensor | float) -> Tensor:
+    """The part of chi that goes with the defocus; it broadcasts against `k_squared` (1/A^2)."""
+    return math.pi * electron_wavelength_angstrom(voltage_kv) * defocus_angstrom * k_squared
+
+
 def chi_2d(parameters: CtfParameters, kx: Tensor, ky: Tensor) -> Tensor:
     """chi on a grid; `kx`, `ky` in 1/A, broadcast against each other.
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
 from frazil.models.records import ParticlePicks
+
+T = TypeVar("T")
 
 
 def boxes_inside(picks: ParticlePicks, height_px: int, width_px: int, box_px: int) -> list[int]:
@@ -20,11 +24,19 @@ def boxes_inside(picks: ParticlePicks, height_px: int, width_px: int, box_px: in
 
 def keep(picks: ParticlePicks, indices: list[int]) -> ParticlePicks:
     """Some of the picks, in the given order."""
+
+    def some(values: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(values[i] for i in indices) if values else ()
+
     return ParticlePicks(
-        x_px=tuple(picks.x_px[i] for i in indices),
-        y_px=tuple(picks.y_px[i] for i in indices),
-        score=tuple(picks.score[i] for i in indices),
+        x_px=some(picks.x_px),
+        y_px=some(picks.y_px),
+        score=some(picks.score),
         diameter_angstrom=picks.diameter_angstrom,
+        fibre=some(picks.fibre),
+        along_angstrom=some(picks.along_angstrom),
+        axis_deg=some(picks.axis_deg),
+        defocus_offset_angstrom=some(picks.defocus_offset_angstrom),
     )
 
 

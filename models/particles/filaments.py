@@ -60,7 +60,9 @@ class Filament:
     x_px: Array
     y_px: Array
     angle_deg: Array
-    """In-plane direction of the axis from +x towards +y (rows), in [-90, 90)."""
+    """In-plane direction of the axis from +x towards +y (rows), from the first point on, in [-180, 180)."""
+    along_angstrom: Array
+    """Of each point, from where the fibre begins."""
     score: Array
     """Response of the straight piece there, in units of the background's standard deviation."""
     length_angstrom: float
@@ -238,7 +240,8 @@ class _Field:
         return Filament(
             x_px=x * factor + offset,
             y_px=y * factor + offset,
-            angle_deg=(angle + 90.0) % 180.0 - 90.0,
+            angle_deg=(angle + 180.0) % 360.0 - 180.0,
+            along_angstrom=wanted * self.work.pixel_size_angstrom,
             score=np.interp(wanted, at, way[:, 3]),
             length_angstrom=length * self.work.pixel_size_angstrom,
         )

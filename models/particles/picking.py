@@ -21,6 +21,7 @@ from torch import Tensor
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.particles import calibration, filaments, matched_filter
 from frazil.models.particles.calibration import Peaks
+from frazil.models.particles.filaments import Filament
 from frazil.models.particles.matched_filter import WorkingImage
 from frazil.models.particles.segmentation import Regions, segment
 from frazil.models.records import CtfEstimate, ParticlePicks
@@ -124,16 +125,27 @@ def _fibre_segments(
         found = filaments.find_filaments(work, ctf, acquisition, spacing_angstrom=width)
         clear = sum(float(one.score.sum()) for one in found) * width
         if clear > most:
-            x, y, score = (np.concatenate([getattr(one, name) for one in found]) for name in ("x_px", "y_px", "score"))
-            order = np.argsort(-score, kind="stable")[:_MAX_PICKS]
-            best = ParticlePicks(
-                x_px=tuple(x[order].tolist()),
-                y_px=tuple(y[order].tolist()),
-                score=tuple(score[order].tolist()),
-                diameter_angstrom=width,
-            )
-            most = clear
+            best, most = _segments(found, width), clear
     return best
+
+
+def _segments(found: Sequence[Filament], width_angstrom: float) -> ParticlePicks:
+    """Of all fibres, the best first."""
+    x, y, score, along, axis = (
+        np.concatenate([getattr(one, name) for one in found])
+        for name in ("x_px", "y_px", "score", "along_angstrom", "angle_deg")
+    )
+    fibre = np.repeat(np.arange(1, len(found) + 1), [len(one.x_px) for one in found])
+    order = np.argsort(-score, kind="stable")[:_MAX_PICKS]
+    return ParticlePicks(
+        x_px=tuple(x[order].tolist()),
+        y_px=tuple(y[order].tolist()),
+        score=tuple(score[order].tolist()),
+        diameter_angstrom=width_angstrom,
+        fibre=tuple(fibre[order].tolist()),
+        along_angstrom=tuple(along[order].tolist()),
+        axis_deg=tuple(axis[order].tolist()),
+    )
 
 
 def _lie_on(globular: ParticlePicks, fibres: ParticlePicks, pixel_size_angstrom: float) -> bool:

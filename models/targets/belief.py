@@ -22,7 +22,7 @@ from frazil.models.targets.layout import Holes
 from frazil.models.targets.levels import Index, Told, collapse, common, gather, level_of, restore, top
 from frazil.models.targets.outcomes import SURPRISE, Array, Seen
 
-SCATTERS = tuple(Scatter(sd, share * sd, 1.5) for sd in (0.2, 0.3, 0.45) for share in (0.1, 0.6))
+SCATTERS = tuple(Scatter(sd, share * sd) for sd in (0.2, 0.3, 0.45) for share in (0.1, 0.6))
 PATCH_SDS = (0.06, 0.15, 0.3)
 SQUARE_SDS = (0.1, 0.25, 0.5)
 AREA_SDS = (0.05, 0.25)

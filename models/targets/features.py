@@ -4,16 +4,18 @@ their slopes.
 A prediction of the resolution itself is expected to be right but for a factor: slope near 1 on logarithmic scales. That
 is one of three hypotheses, weighed by how well each foretells the session's own outcomes: it is right; it says nothing;
 it says something else. Any other feature enters by its deviation from the grid's median and by the square of that,
-because ice can be too thin as well as too thick.
+because ice can be too thin as well as too thick. Where the ice is known in nm by frazil's own look at the images
+(`models/hole_images`), the brightness that the program wrote down says the same less well, and is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from frazil.models.grid_target import GridTarget
 from frazil.models.targets.layout import Holes
 from frazil.models.targets.outcomes import LIMIT_LN, Array
 
@@ -68,10 +70,29 @@ class Columns:
         return replace(self, trusted=(False,) * len(self.trusted)).hypotheses()
 
 
+ICE_NM, ICE_SD_NM = "ice_nm", "ice_sd_nm"
+_SAID_BY_ICE = ("intensity_mean_counts", "intensity_sd_counts", "image_ln_intensity")
+_NO_COLUMN = (ICE_SD_NM,)
+"""How well something is known is no property of a hole."""
+_MOST_HOLES = 0.9
+"""Of those whose brightness is known: the ice has to be known of so many to stand for it."""
+
+
+def with_features(targets: Iterable[GridTarget], more: Mapping[str, Mapping[str, float]]) -> list[GridTarget]:
+    """The same targets with features that stand in no program's file: by target, value by name."""
+    return [
+        replace(one, features=(*one.features, *more[one.target_id].items())) if one.target_id in more else one
+        for one in targets
+    ]
+
+
 def columns_of(holes: Holes, trusted: Sequence[str], usable_angstrom: float) -> Columns:
     """Every feature that differs between holes."""
     names, kinds, values = [], [], []
+    left_out = _left_out(holes)
     for name, value in holes.features:
+        if name in left_out:
+            continue
         known = np.isfinite(value)
         if not known.any() or np.ptp(value[known]) == 0.0:
             continue
@@ -89,3 +110,17 @@ def columns_of(holes: Holes, trusted: Sequence[str], usable_angstrom: float) -> 
         values += [deviation, np.where(known, deviation**2 - np.mean(deviation[known] ** 2), 0.0)]
     table = np.stack(values, axis=1) if values else np.zeros((len(holes.ids), 0))
     return Columns(tuple(names), tuple(kinds), table, table.std(axis=0))
+
+
+def _left_out(holes: Holes) -> frozenset[str]:
+    """Features that are no columns of their own."""
+    known = dict(holes.features)
+    ice = known.get(ICE_NM)
+    if ice is None:
+        return frozenset(_NO_COLUMN)
+    said = frozenset(
+        name
+        for name in _SAID_BY_ICE
+        if name in known and np.isfinite(ice[np.isfinite(known[name])]).mean() >= _MOST_HOLES
+    )
+    return said | frozenset(_NO_COLUMN)

@@ -13,6 +13,9 @@ import numpy as np
 from frazil.models.targets.levels import Index
 from frazil.models.targets.outcomes import Array
 
+LENGTH = 1.5
+"""Over which the field changes, in spacings of holes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
@@ -22,8 +25,6 @@ class Scatter:
     """Standard deviation of ln resolution (or ln signal) of one exposure about field and levels."""
     field_sd: float
     """Of the smooth field."""
-    length: float
-    """Over which it changes, in spacings of holes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Stack:
     """(m, n) 1 where there is an outcome."""
     place: Array
     """(m, n, 2) positions in spacings of holes."""
+    near: Array
+    """(m, n, n) correlation of the field between them; 0 where there is none."""
     work: Array
     """(m, n, q + 2) columns 1, features, outcome; 0 where there is none."""
 
@@ -56,13 +59,14 @@ def stacked(hole: Index, value: Array, patch_of: Index, place: Array, columns: A
     work = np.zeros((*shape, columns.shape[1] + 2))
     present[at, rank], places[at, rank] = 1.0, place[hole]
     work[at, rank, 0], work[at, rank, 1:-1], work[at, rank, -1] = 1.0, columns[hole], value
-    return Stack(seen, slot, present, places, work)
+    both = present[:, :, None] * present[:, None, :]
+    return Stack(seen, slot, present, places, both * _correlation(places, places), work)
 
 
-def _kernel(a: Array, b: Array, scatter: Scatter) -> Array:
-    """Covariance of the field between places (..., n, 2) and (..., m, 2): squared exponential."""
-    square = ((a[..., :, None, :] - b[..., None, :, :]) ** 2).sum(axis=-1)
-    return np.asarray(scatter.field_sd**2 * np.exp(-0.5 * square / scatter.length**2))
+def _correlation(a: Array, b: Array) -> Array:
+    """Of the field between places (..., n, 2) and (..., m, 2): squared exponential."""
+    square = (a[..., :, None, 0] - b[..., None, :, 0]) ** 2 + (a[..., :, None, 1] - b[..., None, :, 1]) ** 2
+    return np.asarray(np.exp(-0.5 / LENGTH**2 * square))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def solved(stack: Stack, scatter: Scatter) -> Solved:
     if m == 0:
         return Solved(stack, scatter, said, 0.0, np.zeros((0, n, n)))
     both = stack.present[:, :, None] * stack.present[:, None, :]
-    kernel = both * _kernel(stack.place, stack.place, scatter)
+    kernel = scatter.field_sd**2 * stack.near
     kernel += np.eye(n) * np.where(stack.present > 0.0, scatter.sd**2, 1.0)[:, :, None]
     inverse = np.linalg.inv(kernel) * both
     said[stack.patch] = stack.work.transpose(0, 2, 1) @ (inverse @ stack.work)
@@ -97,7 +101,8 @@ def krige(found: Solved, patch: Index, place: Array) -> tuple[Array, Array]:
     """Field at holes of patches where something has been seen (`place` in spacings): weights (k, q + 2) on the columns
     of the patch's outcomes, so that field = weights @ (-level, -slopes, 1), and the variance that is left."""
     at = found.stack.slot[patch]
-    cross = _kernel(place[:, None, :], found.stack.place[at], found.scatter)[:, 0, :] * found.stack.present[at]
+    cross = _correlation(place[:, None, :], found.stack.place[at])[:, 0, :]
+    cross *= found.scatter.field_sd**2 * found.stack.present[at]
     weights = (cross[:, None, :] @ found.factor[at])[:, 0, :]
     left = found.scatter.field_sd**2 - (weights * cross).sum(axis=1)
     return (weights[:, None, :] @ found.stack.work[at])[:, 0, :], np.maximum(left, 0.0)

@@ -225,5 +225,7 @@ def _features(holes: Sequence[GridTarget]) -> tuple[tuple[str, Array], ...]:
     found: dict[str, Array] = {}
     for number, one in enumerate(holes):
         for name, value in one.features:
-            found.setdefault(name, np.full(len(holes), np.nan))[number] = value
+            if name not in found:
+                found[name] = np.full(len(holes), np.nan)
+            found[name][number] = value
     return tuple(sorted(found.items(), key=lambda item: item[0]))

@@ -8,7 +8,7 @@ outcome.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,7 +77,8 @@ def outlooks_of(places: Arranged, outcomes: Sequence[Outcome], settings: TargetS
         # The median. A mean of lognormals would be dearest where least is known: every place not yet seen would beckon,
         # though no hole holds more particles than fit into it.
         weight = np.exp(signal.mean)
-    return Outlooks(seen, belief, usable, forecast_of(outlooks, weight), signal, counted)
+    forecast = replace(forecast_of(outlooks, weight), predicted=any(columns.trusted))
+    return Outlooks(seen, belief, usable, forecast, signal, counted)
 
 
 def _signal(places: Arranged, outcomes: Sequence[Outcome], settings: TargetSettings) -> Signal | None:
@@ -167,7 +168,7 @@ def _ranked(
         usable, stop = float(known.usable[one]), int(holes.stop[one])
         signal, signal_low, signal_high = _signal_ends(known.signal, one)
         found.append(RankedTarget(
-            rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square[one])] or None,
+            rank, holes.ids[one], holes.names[one], holes.square_ids[int(holes.square_of_stop[stop])] or None,
             holes.stop_ids[stop] or None, usable, low, high, signal, signal_low, signal_high,
             way_minutes(here, holes, stop, now.moves),
             reason_of(now, choice, one, usable, (low, high), known.counted, picked=one in picked), one in picked,

@@ -44,6 +44,8 @@ class Forecast:
     """(patches,)"""
     scatter_variance: float
     """Of one exposure about its patch's level."""
+    predicted: bool = False
+    """By a trusted feature of each hole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,12 @@ class Situation:
 def best_probe(now: Situation) -> Probe | None:
     """The best place to look, by what all minutes left bring with it; None: no time for any."""
     found: Probe | None = None
-    ranked = _by_stop(now)
+    stops = _stops(now)
+    ranked = _by_stop(now, stops)
     of_area = np.zeros((now.holes.areas, len(now.worth.prices)))
     np.add.at(of_area, now.holes.area_of_square, now.worth.square)
     squares: dict[int, _Square] = {}
-    for stop in _stops(now, ranked):
+    for stop in stops.tolist():
         square = int(now.holes.square_of_stop[stop])
         if square not in squares:
             squares[square] = _square(now, square, ranked, of_area)
@@ -162,33 +165,34 @@ def _probes(now: Situation, square: _Square, stop: int, ranked: Index) -> Iterat
         yield Probe(stop, count, worth, float(_WEIGHTS @ prices[best]))
 
 
-def _by_stop(now: Situation) -> dict[int, Index]:
-    """Open holes of each stop, the best first."""
-    hole = np.flatnonzero(now.open_hole)
-    order = hole[np.lexsort((hole, -now.value[hole], now.holes.stop[hole]))]
-    stops, start = np.unique(now.holes.stop[order], return_index=True)
-    return {int(stop): part for stop, part in zip(stops, np.split(order, start[1:]), strict=True)}
+def _by_stop(now: Situation, stops: Index) -> dict[int, Index]:
+    """Open holes of each stop of the squares of these, the best first."""
+    squares = np.zeros(len(now.holes.area_of_square), dtype=bool)
+    squares[now.holes.square_of_stop[stops]] = True
+    hole = np.flatnonzero(now.open_hole & squares[now.holes.square_of_stop][now.holes.stop])
+    order = hole[np.lexsort((-now.value[hole], now.holes.stop[hole]))]
+    found, start = np.unique(now.holes.stop[order], return_index=True)
+    return {int(stop): part for stop, part in zip(found, np.split(order, start[1:]), strict=True)}
 
 
-def _stops(now: Situation, ranked: dict[int, Index]) -> Iterator[int]:
+def _stops(now: Situation) -> Index:
     """All of the square that the stage is in, and the best of each other square that could be worth it."""
-    holes, forecast, worth, here = now.holes, now.forecast, now.worth, now.here
-    own = [stop for stop in ranked if holes.square_of_stop[stop] == here.square]
-    yield from own[:_MOST_STOPS]
-    best: dict[int, tuple[float, int]] = {}
+    holes, forecast, worth = now.holes, now.forecast, now.worth
+    hole = np.flatnonzero(now.open_hole)
+    stop = holes.stop[hole]
+    above = 1.3 * np.sqrt(forecast.square_variance)[holes.square_of_stop[stop]]
+    chance = forecast.weight[hole] / (
+        1.0 + np.exp(1.7 * (forecast.mean[hole] - above) / np.sqrt(forecast.variance[hole]))
+    )
     middle = worth.prices[len(worth.prices) // 3]
-    for stop, members in ranked.items():
-        square = int(holes.square_of_stop[stop])
-        if square == here.square:
-            continue
-        hopeful = forecast.mean[members] - 1.3 * math.sqrt(forecast.square_variance[square])
-        chance = (1.0 - 1.0 / (1.0 + np.exp(-1.7 * hopeful / np.sqrt(forecast.variance[members])))) * forecast.weight[
-            members
-        ]
-        could = float(np.maximum(chance - middle, 0.0).sum())
-        if square not in best or could > best[square][0]:
-            best[square] = could, stop
-    yield from (stop for _, stop in sorted(best.values(), key=lambda one: (-one[0], one[1]))[:_MOST_SQUARES])
+    could = np.bincount(stop, np.maximum(chance - middle, 0.0), len(holes.whole))
+    stops = np.unique(stop)
+    square = holes.square_of_stop[stops]
+    own = stops[square == now.here.square]
+    others = stops[square != now.here.square]
+    others = others[np.lexsort((others, -could[others]))]
+    first = np.sort(np.unique(holes.square_of_stop[others], return_index=True)[1])
+    return np.concatenate([own[:_MOST_STOPS], others[first[:_MOST_SQUARES]]])
 
 
 def way_minutes(here: Here, holes: Holes, stop: int, moves: MoveMinutes) -> float:

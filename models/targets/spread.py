@@ -22,9 +22,12 @@ TEN_PERCENT = 1.2815515655446004
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _SHARES = np.linspace(0.0, 1.0, 201)
-_SQUARES_DIFFER = 2.0
+_SQUARES_DIFFER, _AS_BELIEVED = 2.5, 1.0
 """In intervals the variance of a square's level is so many times that of the belief: squares are often good or bad with
-little between, which no normal law of their levels says (docs/measurements.md says what the intervals hold)."""
+little between, which no normal law of their levels says (docs/measurements.md says what the intervals hold). Where the
+resolution is predicted for each hole, the prediction tells good from bad, and what is left is as believed."""
+_SURPRISES = (0.0, 2.0 * SURPRISE)
+"""The share of surprises is not known either: none, or twice as many as planned with. A square may be all bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
     patch, square = holes.patch[hole], holes.square[hole]
     count = np.bincount(square, minlength=squares)
     divisor = np.maximum(count, 1)
-    more = (_SQUARES_DIFFER - 1.0) * forecast.square_variance[square]
+    more = ((_AS_BELIEVED if forecast.predicted else _SQUARES_DIFFER) - 1.0) * forecast.square_variance[square]
     variance = forecast.variance[hole] + more
     move = np.sqrt(np.minimum(forecast.square_variance[square] + more, 0.999 * variance))
     left = np.sqrt(variance - move**2)
@@ -65,14 +68,16 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
     mean = np.bincount(square, expected, squares) / divisor
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
         at = -(forecast.mean[hole] + move * node) / left
-        chance = _with_surprise(ndtr(at))
-        slope = (1.0 - SURPRISE) * np.exp(-0.5 * at**2) / (np.sqrt(2 * np.pi) * left)
-        middle = np.bincount(square, chance, squares) / divisor
-        single = np.bincount(square, chance * (1.0 - chance), squares) / divisor**2
-        shared = np.bincount(patch, slope, patches) ** 2 * of_patch
-        shared = np.bincount(holes.square_of_patch, shared, squares) / divisor**2
-        sd = np.sqrt(single + shared + 1e-9)
-        chance_below += weight * ndtr((_SHARES[None, :] + 0.5 / divisor[:, None] - middle[:, None]) / sd[:, None])
+        foreseen, density = ndtr(at), np.exp(-0.5 * at**2) / (np.sqrt(2 * np.pi) * left)
+        for surprise in _SURPRISES:
+            chance = 0.5 * surprise + (1.0 - surprise) * foreseen
+            middle = np.bincount(square, chance, squares) / divisor
+            single = np.bincount(square, chance * (1.0 - chance), squares) / divisor**2
+            shared = np.bincount(patch, (1.0 - surprise) * density, patches) ** 2 * of_patch
+            shared = np.bincount(holes.square_of_patch, shared, squares) / divisor**2
+            sd = np.sqrt(single + shared + 1e-9)
+            below = ndtr((_SHARES[None, :] + 0.5 / divisor[:, None] - middle[:, None]) / sd[:, None])
+            chance_below += weight / len(_SURPRISES) * below
     ends = [_quantile(chance_below, level) for level in (0.1, 0.9)]
     none = np.where(count > 0, 0.0, np.nan)
     return Shares(count.astype(np.intp), mean + none, ends[0] + none, ends[1] + none)

@@ -37,6 +37,14 @@ def signal_words(particles: float) -> str:
     return f"a signal of {particles:,.0f} particles" if particles >= 9.5 else f"a signal of {particles:.2g} particles"
 
 
+def ice_words(ice_nm: float, ice_sd_nm: float) -> str:
+    """
+    >>> ice_words(28.4, 6.2)
+    'ice 28 +- 6 nm'
+    """
+    return f"ice {ice_nm:.0f} +- {max(ice_sd_nm, 1.0):.0f} nm"
+
+
 def unseen_words(squares: int) -> str:
     """Empty: holes are known in all.
 
@@ -95,7 +103,8 @@ def reason_of(
         return f"picked by a person; {chance}"
     if choice is None:
         return chance
-    stop, square = int(now.holes.stop[hole]), int(now.holes.square[hole])
+    stop = int(now.holes.stop[hole])
+    square = int(now.holes.square_of_stop[stop])
     elsewhere = now.moves.hole * choice.price
     if choice.probe is not None and stop == choice.probe.stop and now.value[hole] <= elsewhere:
         return f"to look: {holes_words(choice.probe.looks)} here tell what its square is like; {chance}"

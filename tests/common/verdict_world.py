@@ -42,7 +42,9 @@ class World:
         monkeypatch.setattr(live_state.DiskMeter, "_size", lambda *_: int(self.movie_bytes))
         self.settings = Settings(**settings)
         options = SimpleNamespace(session_dir=folder, raw_root=folder / "raw", settings=self.settings)
-        self.builder = LiveStateBuilder(options, store, self.utc_us, lambda: self.now_s)
+        self.builder = LiveStateBuilder(
+            options, store, self.utc_us, lambda: self.now_s, live_state.disk_meter(options, store)
+        )
         self.notices = Notices(store, utc_us=self.utc_us)
         self.rules = RuleCheck(self.settings.alerts, store, self.notices, late_sidecars=lambda _: 0)
         floor_gb = self.settings.store.min_free_disk_gb

@@ -31,7 +31,13 @@ from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
 from frazil.models.formats.mrc_write import write_mrc
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # Of Ray Serve's own settings, when it is imported beside pydantic 2.12 or newer.
+    pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`"),
+]
 
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -131,8 +137,8 @@ def port(session: Path) -> Iterator[int]:
 
 def _served(session: Path, number: int) -> Iterator[int]:
     runtime = RayRuntime(cpu_count=1, environment=serve_environment(number))
-    alerts: list[str] = []
-    desk = HttpServer(session, number, own_ray=True, alert=alerts.append, rules=HttpRules(digest_of(TOKEN)))
+    alerts: list[str | None] = []
+    desk = HttpServer(session, number, own_ray=True, tell=alerts.append, rules=HttpRules(digest_of(TOKEN)))
     try:
         deadline_s = time.monotonic() + 300  # Serve starts in 10 s of processor time, on a busy machine much later
         while True:
@@ -173,12 +179,26 @@ def test_thumbnail_is_the_picture(port: int) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 404), ("/thumbnail/none", 404), ("/query/nothing", 404), ("/query/scores?limit=many", 400)],
+    [("/page", 404), ("/thumbnail/none", 404), ("/query/nothing", 404), ("/query/scores?limit=many", 400)],
 )
 def test_what_is_not_there_is_said_with_a_remedy(port: int, path: str, status: int) -> None:
     got, kind, body = _get(port, path)
     assert (got, kind) == (status, "application/json")
     assert json.loads(body)["error"]
+
+
+def test_the_page_and_the_news_for_it(port: int) -> None:
+    status, kind, body = _get(port, "/")
+    assert (status, kind) == (200, "text/html; charset=utf-8")
+    assert b"<h1 id=verdict-title>grid 4</h1>" in body
+    assert _get(port, "/assets/uplot.js")[0] == 200
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=20) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = [stream.readline().decode() for _ in range(4)]
+    assert told[0] == "retry: 3000\n"
+    assert told[2] == "event: state\n"
+    # A stream that was left takes nobody's place.
+    assert _get(port, "/state")[0] == 200
 
 
 def test_a_web_page_cannot_lead_a_browser_here(port: int) -> None:
@@ -285,6 +305,6 @@ def test_a_taken_port_and_a_foreign_ray_are_refused(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UsageError, match="cannot be used"):
-            HttpServer(tmp_path, taken.getsockname()[1], own_ray=True, alert=lambda text: None)
+            HttpServer(tmp_path, taken.getsockname()[1], own_ray=True, tell=lambda text: None)
     with pytest.raises(UsageError, match="cluster"):
-        HttpServer(tmp_path, 1, own_ray=False, alert=lambda text: None)
+        HttpServer(tmp_path, 1, own_ray=False, tell=lambda text: None)

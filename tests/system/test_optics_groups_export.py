@@ -138,6 +138,7 @@ def test_astigmatism_and_coma_are_told_by_group(session: Path) -> None:
                     "INSERT INTO particle_evidence_arrays VALUES (?, ?, ?, ?, ?, ?, ?, ?, [], [], [], [], [])", row
                 )
             ).result()
+        export_star(store, session, session.parent / "out")
         rows = store.named("optics_groups").as_dicts()
         place_of = {
             row["optics_group"]: planted(int(row["movie_id"][1:]))
@@ -152,6 +153,28 @@ def test_astigmatism_and_coma_are_told_by_group(session: Path) -> None:
         assert row["beam_tilt_x_sd_mrad"] < 0.01
         assert abs(row["beam_tilt_x_mrad"] - tilt * place) < 4 * row["beam_tilt_x_sd_mrad"]
         assert row["image_shift_x_um"] == pytest.approx(1.8 * (place % 3 - 1), abs=0.04)
+    # All movies together, linear in the shift; RELION's sign is the other one.
+    for name in ("micrographs_ctf.star", "particles.star"):
+        optics = read_star(session.parent / "out" / name)["optics"]
+        columns = (optics.floats(label) for label in ("rlnOpticsGroup", "rlnBeamTiltX", "rlnBeamTiltY"))
+        for group, x, y in zip(*columns, strict=True):
+            assert x == pytest.approx(-tilt * place_of[int(group)], abs=0.03)
+            assert y == pytest.approx(0.0, abs=0.03)
+
+
+def test_a_beam_tilt_that_chance_makes_is_not_exported(session: Path) -> None:
+    with Store.open(session, now_utc_us=2) as store:
+        rng = np.random.default_rng(5)
+        for index in range(MOVIES):
+            x, y = rng.normal(scale=0.5, size=2)
+            row = [f"m{index:02d}", 10.0, 1, x, y, 0.25, 0.0, 0.25]
+            store.submit(
+                lambda connection, row=row: connection.execute(
+                    "INSERT INTO particle_evidence_arrays VALUES (?, ?, ?, ?, ?, ?, ?, ?, [], [], [], [], [])", row
+                )
+            ).result()
+        export_star(store, session, session.parent / "out")
+    assert "rlnBeamTiltX" not in (session.parent / "out" / "particles.star").read_text()
 
 
 @pytest.mark.relion

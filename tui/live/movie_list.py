@@ -201,15 +201,17 @@ class MovieList(Vertical):
         self.table.focus()
         self.call_after_refresh(self.table.focus)
 
-    def clear_filter(self) -> None:
-        """Removes the text of the filter, if there is one."""
+    def clear_filter(self) -> bool:
+        """Removes the text of the filter; False: there is none."""
         view = self.table.pages.view
-        if self._field.display and (self._field.has_focus or view.search):
+        there = self._field.display and (self._field.has_focus or bool(view.search))
+        if there:
             self._field.value = ""
             self._show_field(shown=False)
             if view.search:
                 self._set_view(replace(view, search=""))
         self.table.focus()
+        return there
 
     # ---- jump
 

@@ -47,7 +47,7 @@ class LiveScreen(ModeScreen):
         ("n", "write a note about it"),
         ("x", "thresholds: see what other ones would do, then apply them or not"),
         ("Q", "re-queue it (also out of quarantine)"),
-        ("Enter, Escape", "the movie on the whole screen, and back"),
+        ("Enter, Escape", "the movie on the whole screen, and back; a session chosen from a list: back to the list"),
         ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
         ("d", "micrograph: as it was summed, as it was restored (denoised)"),
         ("z", "spectrum: whole, its middle twice, four times as large"),
@@ -119,8 +119,9 @@ class LiveScreen(ModeScreen):
     # ---- what the daemon says
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
-        self.query_one(WorkersPanel).show_workers(state.workers)
-        self._show_next_line(state.next_line)
+        self.query_one(WorkersPanel).show_workers(state.workers, at_rest=state.ended_utc_us is not None)
+        at_end = "when it ended: " if state.next_line and state.ended_utc_us is not None else ""
+        self._show_next_line(at_end + state.next_line)
         if not self.in_front:
             return
         before, self._listed = self._listed, (state.counts, state.last_movie_id)
@@ -272,5 +273,7 @@ class LiveScreen(ModeScreen):
             self.minimize()
             self.movies.table.focus()
             return
-        self.movies.clear_filter()
+        other_pane = self.has_class("-compact") and not self.has_class("pane-movies")
+        if not self.movies.clear_filter() and not other_pane:
+            self.frazil.back_to_list()
         self.show_pane("movies")

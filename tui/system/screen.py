@@ -97,7 +97,7 @@ class SystemScreen(ModeScreen):
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
         if came_back:
             self._pong = None
-        self.query_one(WorkersPanel).show_workers(state.workers)
+        self.query_one(WorkersPanel).show_workers(state.workers, at_rest=state.ended_utc_us is not None)
         self.query_one("#queue", Static).update(queue_text(state))
         self._show_daemon(state)
 
@@ -112,7 +112,8 @@ class SystemScreen(ModeScreen):
             self.rows("failures", include_rejected=False, limit=_SET_ASIDE),
             self.rows("alerts", limit=_JOURNAL),
         )
-        if self._pong is None:
+        at_rest = self.seen is not None and self.seen.ended_utc_us is not None
+        if self._pong is None and not at_rest:
             self._pong = await self.ask(self.frazil.client.ping())
         if self.unanswered:
             return

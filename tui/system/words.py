@@ -40,6 +40,8 @@ STAGES: dict[str, str] = {
 def queue_text(state: LiveState) -> Text:
     """What is under way, how fast movies come and go, and when the queue will be empty."""
     text = Text()
+    if state.ended_utc_us is not None:
+        return _at_rest(state)
     for name in _UNDER_WAY:
         look, number_of = MOVIE_STATES[name], state.counts.get(name, 0)
         if number_of:
@@ -52,6 +54,16 @@ def queue_text(state: LiveState) -> Text:
     if state.written_bytes_per_s:
         text.append(f", {size(state.written_bytes_per_s)}/s written, full in {_hours(state.disk_full_in_h)}", GRAY)
     return text
+
+
+def _at_rest(state: LiveState) -> Text:
+    """Of a session that has ended."""
+    left = sum(state.counts.get(name, 0) for name in _UNDER_WAY)
+    if left:
+        text = Text(f"■ {count(left)} movies were left when it ended; `frazil watch` goes on with them", ORANGE)
+    else:
+        text = Text("✓ nothing was left when it ended", GREEN)
+    return text.append(f"\nlag {duration(state.lag_p50_s)} (95 %: {duration(state.lag_p95_s)})", "default")
 
 
 def _outlook(state: LiveState) -> Text:
@@ -158,10 +170,14 @@ def journal_text(alerts: Sequence[Row]) -> Text:
 def daemon_text(state: LiveState, pong: Pong | None, sockets: Sequence[str], width: int) -> Text:
     """Which process answers, where, and where it writes; paths are cut at their beginning."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    started = state.daemon_started_utc_us
-    if pong is not None:
+    started, at_rest = state.daemon_started_utc_us, state.ended_utc_us is not None
+    if at_rest:
+        text.append("none runs: this screen reads the session's folder")
+        sockets = ()
+    elif pong is not None:
         text.append(f"frazil {clean(pong.version)}, ".replace(" ,", ",") + f"process {pong.pid}, ")
-    text.append(f"up {duration((state.utc_us - started) / 1e6) if started else NOT_KNOWN}, state {state.sequence}")
+    if not at_rest:
+        text.append(f"up {duration((state.utc_us - started) / 1e6) if started else NOT_KNOWN}, state {state.sequence}")
     folders = sorted({socket.removeprefix("ipc://").rpartition("/")[0] for socket in sockets})
     names = ", ".join(socket.rpartition("/")[2] for socket in sockets)
     places = [

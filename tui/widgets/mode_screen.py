@@ -16,7 +16,7 @@ from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
 from frazil.tui.widgets.dialogs import TextPrompt
-from frazil.tui.widgets.notices import ASKED_AGAIN, ENDED, AlertsLine, GateBanner, GoneBanner
+from frazil.tui.widgets.notices import ASKED_AGAIN, NO_ANSWER, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
 from frazil.tui.widgets.session_app import SessionApp
@@ -66,8 +66,12 @@ SHARED_KEYS: Keys = (
 )
 
 
+_ORDERS = frozenset({"accept", "reject", "note", "pause", "pick", "avoid", "forget", "re-queue"})
+"""Names of the keys that only a running daemon can carry out."""
+
+
 class KeysLine(Footer):
-    """The footer; on a narrow terminal only the keys that nobody can do without."""
+    """The footer; on a narrow terminal only the keys that nobody can do without, and without a daemon no orders."""
 
     _drawn: tuple[tuple[str, str, bool], ...] | None = None
 
@@ -83,6 +87,14 @@ class KeysLine(Footer):
     def __init__(self, less: frozenset[str]) -> None:
         super().__init__(compact=True, show_command_palette=False)
         self._less = less
+        self._hidden: frozenset[str] = frozenset()
+
+    def show_orders(self, shown: bool) -> None:
+        """False: no daemon runs. The keys themselves stay, and say what is missing."""
+        hidden = frozenset() if shown else _ORDERS
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._fit()
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -92,8 +104,9 @@ class KeysLine(Footer):
         self._fit()
 
     def _fit(self) -> None:
+        left_out = self._hidden | (frozenset() if self.size.width >= _ALL_KEYS_WIDTH else self._less)
         for key in self.query("FooterKey"):
-            key.display = self.size.width >= _ALL_KEYS_WIDTH or getattr(key, "description", "") not in self._less
+            key.display = getattr(key, "description", "") not in left_out
 
 
 class ModeScreen(Screen[object]):
@@ -146,7 +159,8 @@ class ModeScreen(Screen[object]):
         """Ask for what is seen."""
 
     def shown_state(self, state: LiveState, *, came_back: bool) -> None:
-        """A new state is here, about once a second; `came_back`: the daemon was gone before, or has been restarted."""
+        """A new state is here, about once a second; `came_back`: the daemon was gone before, has been restarted, or has
+        ended, and the session's file answers now."""
 
     def compose(self) -> ComposeResult:
         yield VerdictLine(id="verdict")
@@ -187,12 +201,13 @@ class ModeScreen(Screen[object]):
         came_back = before is not None and (self.gone or restarted)
         self.gone = False
         self.query_one(GoneBanner).show_back()
-        if came_back and self.in_front:
-            self.notify("the daemon has been restarted" if restarted else "the daemon is back")
+        if came_back and self.in_front and state.ended_utc_us is None:
+            self._tell_of_daemon(before, restarted=restarted)
         self.query_one(VerdictLine).show_state(state)
         self.query_one(SessionHeader).show_state(state)
         self.query_one(GateBanner).show_gate(state.gate)
         self.query_one(AlertsLine).show_state(state)
+        self.query_one(KeysLine).show_orders(state.ended_utc_us is None)
         self.shown_state(state, came_back=came_back)
         about = (state.daemon_started_utc_us, state.utc_us // _REFRESH_US, *self.about(state))
         # A question can be lost while the daemon lives on, if it was busy for longer than the client waits: then it is
@@ -201,6 +216,12 @@ class ModeScreen(Screen[object]):
             self._asked = about
             self.unanswered = False
             self.refresh_body(state)
+
+    def _tell_of_daemon(self, before: LiveState | None, *, restarted: bool) -> None:
+        if before is not None and before.ended_utc_us is not None:
+            self.notify("a daemon has taken this session up")
+        else:
+            self.notify("the daemon has been restarted" if restarted else "the daemon is back")
 
     @property
     def in_front(self) -> bool:
@@ -211,12 +232,12 @@ class ModeScreen(Screen[object]):
         self.gone = True
         self._asked = None
         self.say_unanswered()
-        self.query_one(GoneBanner).show_gone(gone.silent_s, None if self.seen is None else self.seen.status)
+        self.query_one(GoneBanner).show_gone(gone.silent_s, None if self.seen is None else self.seen.status, gone.why)
 
     def say_unanswered(self) -> None:
         """Says that no answer has come, unless earlier answers are shown."""
         if self.WORDS is not None and self.unanswered and not self.answered:
-            self.query_one(self.WORDS, Static).update(ENDED if self.gone else ASKED_AGAIN)
+            self.query_one(self.WORDS, Static).update(NO_ANSWER if self.gone else ASKED_AGAIN)
 
     async def ask(self, question: Awaitable[T]) -> T | None:
         """The answer; None when there is none: the banner or a notice says why."""
@@ -247,7 +268,8 @@ class ModeScreen(Screen[object]):
                 self.picture_of(event), event.kind, event.max_width_px, event.max_height_px
             )
         except NotThereError:
-            picture.take(event.movie_id, "not yet")
+            at_rest = self.seen is not None and self.seen.ended_utc_us is not None
+            picture.take(event.movie_id, "not there" if at_rest else "not yet")
         except FrazilError as error:
             picture.take(event.movie_id, error.what)
         else:

@@ -28,21 +28,21 @@ class GateBanner(Static):
             self.update(text)
 
 
-ENDED = "the daemon has ended: `frazil summary` and `frazil why` tell the rest"
+NO_ANSWER = "no daemon answers, and the session's folder is not read (the line at the top says why)"
 ASKED_AGAIN = "no answer yet; asking again"
 
 
 class GoneBanner(Static):
-    """Shown only while no daemon answers."""
+    """Shown only while neither a daemon nor the session's file answers."""
 
-    def show_gone(self, silent_s: float, last_status: str | None) -> None:
-        """`last_status`: what the daemon said last; None: it was never seen."""
+    def show_gone(self, silent_s: float, last_status: str | None, why: str) -> None:
+        """`last_status`: what the daemon said last; None: it was never seen. `why`: why its file is not read."""
         if last_status in ("finished", "stopping"):
-            self.update(Text("✓ the daemon has finished; this is its last state; q leaves the screen", "bold"))
+            text = "… the daemon has finished and closes the session"
         else:
-            since = f"! daemon gone since {duration(round(silent_s))}"
             then = "waiting for it" if last_status is None else "last state shown; reconnecting"
-            self.update(Text(f"{since}, {then}", "bold"))
+            text = f"! daemon gone since {duration(round(silent_s))}, {then}" + (f" ({clean(why)})" if why else "")
+        self.update(Text(text, "bold"))
         self.display = True
 
     def show_back(self) -> None:
@@ -78,8 +78,9 @@ class AlertsLine(Static):
         alerts = state.urgent_alerts or (state.newest_alert or "",)
         if self.app.size.height < _TALL:
             alerts = alerts[:1]
-        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''}: "
-        key = "  k: acknowledge"
+        when = "" if state.ended_utc_us is None else ", open when it ended"
+        begin = f"! {state.alerts_open} alert{'s' if state.alerts_open > 1 else ''}{when}: "
+        key = "  k: acknowledge" if state.ended_utc_us is None else ""
         room = max(LEAST_CELLS, self.size.width - 2 - len(begin) - len(key))
         lines = []
         for number, alert in enumerate(alerts):

@@ -22,3 +22,6 @@ class SessionApp(Protocol):
     """None: no daemon has answered yet."""
     movie_id: str | None
     """The movie that is selected, or the newest while a screen follows it."""
+
+    def back_to_list(self) -> None:
+        """Leaves the session for the list that it was chosen from, if it was."""

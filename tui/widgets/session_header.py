@@ -6,8 +6,18 @@ from rich.text import Text
 from textual.widget import Widget
 
 from frazil.daemon.transport.messages import LiveState
-from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, duration, number, quantity, size
-from frazil.tui.words.palette import BLUE, GRAY, MOVIE_STATES, SESSION_STATES, WHITE, Look
+from frazil.tui.words.formatting import (
+    NOT_KNOWN,
+    clean,
+    clock,
+    count,
+    day_and_time,
+    duration,
+    number,
+    quantity,
+    size,
+)
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, MOVIE_STATES, ORANGE, SESSION_STATES, WHITE, Look
 
 _LEAST_BYTES_PER_S = 3e4
 """A tenth of a GB an hour: what logs and others' small things write is not worth a word."""
@@ -19,9 +29,11 @@ _MATTERS_MOST = ("ready", "rejected", "failed", "quarantined", "processing", "qu
 def header_lines(state: LiveState, width: int) -> list[Text]:
     """Three lines of at most `width` cells; what matters least is left out first."""
     short = width < _SHORT_BELOW
+    at_rest = state.ended_utc_us is not None
+    end = "" if at_rest else clock(state.utc_us)  # a clock that stands still misleads
     return [
-        _fitted([_title(state, short), *_instrument(state, short)], width, end=clock(state.utc_us)),
-        _fitted(_flow(state, short), width),
+        _fitted([_title(state, short), *_instrument(state, short)], width, end=end),
+        _fitted(_record(state, short) if at_rest else _flow(state, short), width),
         _fitted([*_counts(state, short), *_science(state, short)], width),
     ]
 
@@ -29,7 +41,11 @@ def header_lines(state: LiveState, width: int) -> list[Text]:
 def _title(state: LiveState, short: bool) -> Text:
     look = SESSION_STATES.get(state.status, Look("?", state.status, WHITE))
     text = Text() if short else Text("frazil ", f"bold {BLUE}")
-    return text.append(clean(state.session_name), "bold").append("  ").append(look.text, f"bold {look.color}")
+    text.append(clean(state.session_name), "bold").append("  ").append(look.text, f"bold {look.color}")
+    if state.ended_utc_us is not None:
+        heard = ", last heard of" if state.status == "ended" else ""
+        text.append(f"{heard} {day_and_time(state.ended_utc_us, state.utc_us)}", f"bold {look.color}")
+    return text
 
 
 def _instrument(state: LiveState, short: bool) -> list[Text]:
@@ -87,6 +103,23 @@ def _disk_rates(state: LiveState) -> str:
     return ", ".join(rates)
 
 
+def _record(state: LiveState, short: bool) -> list[Text]:
+    """In place of rates and the disk, of a session that no daemon runs on: what came of it, and how long it took."""
+    kept, rejected = state.counts.get("ready", 0), state.counts.get("rejected", 0)
+    judged = kept + rejected
+    share = f"✓ kept {count(kept)} of {count(judged)}" + (f" ({kept / judged:.0%})" if judged else "")
+    began, ended = state.session_started_utc_us, state.ended_utc_us or 0
+    took = duration((ended - began) / 1e6) if 0 < began < ended else NOT_KNOWN
+    parts = [
+        Text(share if judged else "… nothing was finished", GREEN if judged else GRAY),
+        Text(f"! {clean(state.message)}" if state.message else "", ORANGE),
+        Text(f"began {day_and_time(began, state.utc_us)}" + ("" if short else f", {took}") if began else ""),
+        Text("read from its folder" if short else "no daemon runs: read from its folder", GRAY),
+        Text(f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"),
+    ]
+    return sorted(parts, key=lambda part: not part.plain.startswith("! "))
+
+
 def _idle_s(state: LiveState) -> float | None:
     """Seconds since the last movie was found, if that is much longer than usual between two movies; else None."""
     if not state.last_found_utc_us or not state.utc_us:
@@ -124,7 +157,7 @@ def _science(state: LiveState, short: bool) -> list[Text]:
         parts.append(Text(_map(state, short)))
     elif state.particle_count:
         parts.append(Text(f"{count(state.particle_count)} particles"))
-    if state.message:
+    if state.message and state.ended_utc_us is None:
         parts.append(Text(clean(state.message), GRAY))
     return parts
 
@@ -175,5 +208,5 @@ class SessionHeader(Widget):
 
     def render(self) -> Text:
         if self._state is None:
-            return Text("waiting for the daemon's first answer …", GRAY)
+            return Text("waiting for the first answer …", GRAY)
         return Text("\n").join(header_lines(self._state, max(10, self.size.width)))

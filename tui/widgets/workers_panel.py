@@ -36,16 +36,18 @@ class WorkersPanel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: tuple[WorkerState, ...] = ()
+        self._at_rest = False
 
-    def show_workers(self, workers: tuple[WorkerState, ...]) -> None:
-        if workers != self._shown:
+    def show_workers(self, workers: tuple[WorkerState, ...], *, at_rest: bool) -> None:
+        """`at_rest`: the session has ended, and none will come."""
+        if (workers, at_rest) != (self._shown, self._at_rest):
             other_height = len(workers) != len(self._shown)
-            self._shown = workers
+            self._shown, self._at_rest = workers, at_rest
             self.refresh(layout=other_height)
 
     def render(self) -> Text:
         if not self._shown:
-            return Text("no workers yet", GRAY)
+            return Text("none: no daemon runs on this session" if self._at_rest else "no workers yet", GRAY)
         name_width = min(16, max(len(worker.name) for worker in self._shown))
         width = max(20, self.size.width)
         return Text("\n").join(worker_line(worker, name_width, width) for worker in self._shown)

@@ -6,6 +6,11 @@ import datetime
 import math
 
 NOT_KNOWN = "–"
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+"""In English whatever the terminal's language: the rest of the screen is."""
 
 
 def clean(text: object) -> str:
@@ -76,6 +81,15 @@ def size(byte_count: float | None) -> str:
             return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} PB"
+
+
+def day_and_time(utc_us: object, now_utc_us: int) -> str:
+    """12 November 14:03 in this terminal's zone; with the year where it is not the present one."""
+    if isinstance(utc_us, bool) or not isinstance(utc_us, int) or utc_us <= 0:
+        return NOT_KNOWN
+    at, now = (datetime.datetime.fromtimestamp(one / 1e6) for one in (utc_us, now_utc_us))
+    year = "" if at.year == now.year else f" {at.year}"
+    return f"{at.day} {_MONTHS[at.month - 1]}{year} {at:%H:%M}"
 
 
 def clock(utc_us: object) -> str:

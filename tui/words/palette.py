@@ -46,6 +46,8 @@ SESSION_STATES: dict[str, Look] = {
     "blocked": Look("■", "blocked", VERMILION),
     "stopping": Look("…", "stopping", ORANGE),
     "finished": Look("✓", "finished", BLUE),
+    "stopped": Look("■", "stopped", ORANGE),
+    "ended": Look("!", "ended without being closed", VERMILION),
 }
 
 WORKER_STATES: dict[str, Look] = {

@@ -27,7 +27,7 @@ _MOST_FEEDBACK = 50
 """Verdicts of operators that a round takes in, the oldest first; later rounds have the rest."""
 _ROUNDS_PER_RERUN = 4
 _MOVIE_SQL = f"""
-SELECT m.movie_id, p.half_set, p.x_px, p.y_px,
+SELECT m.movie_id, p.half_set, p.x_px, p.y_px, p.fibre,
        (SELECT count(*) FROM movies o WHERE o.relative_path = m.relative_path AND {finished("o")})
 FROM movies m LEFT JOIN particle_arrays p USING (movie_id)
 """
@@ -49,7 +49,8 @@ FROM movies m JOIN quality q USING (movie_id) WHERE m.sequence < ? AND {finished
 _HALVES_SQL = f"""
 SELECT coalesce(sum(len(list_filter(p.half_set, lambda half: half = 1))), 0),
        coalesce(sum(len(list_filter(p.half_set, lambda half: half = 2))), 0),
-       coalesce(sum(q.particle_count), 0), count(*)
+       coalesce(sum(q.particle_count), 0), count(*),
+       coalesce(sum(list_max(map_values(list_histogram(p.fibre))) - 1), 0)
 FROM movies m JOIN quality q USING (movie_id) JOIN particle_arrays p USING (movie_id)
 WHERE m.sequence < ? AND {finished("m")}
 """
@@ -94,7 +95,7 @@ def round_facts(store: Store, session_dir: Path, settings: Settings, round_numbe
 
 
 def _movie(
-    session_dir: Path, movie_id: object, half_set: Any, x_px: Any, y_px: Any, results: object
+    session_dir: Path, movie_id: object, half_set: Any, x_px: Any, y_px: Any, fibre: Any, results: object
 ) -> MovieFacts | None:
     """None: its result cannot be read."""
     try:
@@ -109,6 +110,7 @@ def _movie(
         half_set=None if half_set is None else tuple(half_set),
         half_set_x_px=tuple(x_px or ()),
         half_set_y_px=tuple(y_px or ()),
+        half_set_fibre=tuple(fibre or ()),
         results_of_same_file=int(str(results)),
     )
 
@@ -178,7 +180,7 @@ def _map(store: Store, session_dir: Path, sequence_end: int) -> MapFacts | None:
     number, movie_count, particle_count, symmetry, resolution, *paths, is_newest = found[0]
     # Each round's maps replace those of the one before.
     here = bool(is_newest) and all(paths)
-    first, second, halved, with_halves = (int(value) for value in store.rows(_HALVES_SQL, sequence_end)[0])
+    first, second, halved, with_halves, slack = (int(value) for value in store.rows(_HALVES_SQL, sequence_end)[0])
     curve = store.named("fsc", {"round": int(number)})
     unmasked = curve.column("fsc_unmasked")
     return MapFacts(
@@ -194,6 +196,7 @@ def _map(store: Store, session_dir: Path, sequence_end: int) -> MapFacts | None:
         extracted_particle_count=int(extracted),
         half_set_particle_counts=(first, second) if with_halves else None,
         halved_particle_count=halved,
+        fibre_slack=slack,
         files=(_path(session_dir, paths[0]), _path(session_dir, paths[1]), _path(session_dir, paths[2]))
         if here
         else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie, ParticlePoses, Resumed
@@ -303,6 +304,10 @@ class RunningReconstruction:
                 amplitude_contrast=metadata.amplitude_contrast or microscope.amplitude_contrast,
                 ctf=result.ctf,
                 losses=result.losses,
+                fibre=result.picks.fibre,
+                defocus_offset_angstrom=result.picks.defocus_offset_angstrom,
+                exposure=None if evidence is None else evidence.exposure,
+                result_file=str(result_files.result_path(Path(), movie_id)),
             ),
             in_hand=movie_id,
         )
@@ -344,6 +349,10 @@ class RunningReconstruction:
                 certainty=poses.certainty,
                 map_class=poses.map_class,
                 diameter_angstrom=picks.diameter_angstrom,
+                fibre=picks.fibre or None,
+                along_angstrom=picks.along_angstrom or None,
+                axis_deg=picks.axis_deg or None,
+                defocus_offset_angstrom=picks.defocus_offset_angstrom or None,
             ),
             poses.evidence,
         )
@@ -374,7 +383,7 @@ class RunningReconstruction:
         """Names one writing of a movie's result; None: its file is not there.
 
         Settings do not: a late sidecar changes a result without them. Size and time of the file are had without reading
-        gigabytes at every start; a copied session only makes its map once more.
+        gigabytes at every start; where they differ from before, the actor looks at the content (a session was copied).
         """
         try:
             status = result_files.result_path(self._session_dir, movie_id).stat()

@@ -12,10 +12,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from frazil.daemon.analysis.athena.posting import DecisionPoster
+from frazil.daemon.analysis.summary import GridSummary
 from frazil.daemon.analysis.targets.background import Background
 from frazil.daemon.analysis.targets.book import Contradiction
 from frazil.daemon.analysis.targets.grid_work import GridWork, WorkDone
@@ -36,19 +36,6 @@ _OPEN_SQL = """
 SELECT alert_id FROM alerts
 WHERE cleared_utc_us IS NULL AND (starts_with(alert_id, ?) OR alert_id = ? OR starts_with(alert_id, ?))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class GridSummary:
-    """What the screen shows at a glance."""
-
-    line: str = ""
-    """Empty: no grid is known."""
-    round: int | None = None
-    square_id: str | None = None
-    squares: int = 0
-    holes: int = 0
-    exposed: int = 0
 
 
 class GridDesk:

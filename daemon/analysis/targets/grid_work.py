@@ -14,6 +14,7 @@ from frazil.config.settings import Settings
 from frazil.daemon.analysis.athena.decisions import RoundDecisions, decisions_of
 from frazil.daemon.analysis.targets.beam_shift import BeamShiftWork, ShiftNotice
 from frazil.daemon.analysis.targets.book import Contradiction, GridBook
+from frazil.daemon.analysis.targets.ice import IceByImages
 from frazil.daemon.analysis.targets.links import MovieLinks
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.outcomes import USUAL_ANGSTROM, SessionOutcomes
@@ -27,6 +28,7 @@ from frazil.daemon.analysis.targets.rounds import (
     squares_without_holes,
     stage_at,
 )
+from frazil.daemon.analysis.targets.square_images import SquareImages
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import KnownTarget, TargetRoundRow
@@ -37,6 +39,8 @@ from frazil.models.targets.records import Outcome
 
 _READ_S = 3.0
 """Files are read for so long at a time: then what is known so far is of use already."""
+_LOOK_S = 3.0
+"""The same for images of squares: an image of 4096 x 4096 pixels takes most of a second."""
 _ROUND_OUTCOMES = 5
 """New outcomes that make a round at once."""
 _ROUND_S = 30.0
@@ -132,6 +136,8 @@ class GridWork:
         self._outcomes = _session_outcomes(context.store, settings)
         self._rounds = TargetRounds(context.store, settings)
         self._decides = settings.targets.athena_url is not None
+        self._images = SquareImages(context.store, context.clock, now_ns, context.utc_us, stop)
+        self._ice = IceByImages(context.store, context.session_dir, context.utc_us, stop)
         self._remembered = False
         self._judged: tuple[object, ...] = ()
         """What the newest round was made from."""
@@ -148,6 +154,7 @@ class GridWork:
             self._links.changed(movie_id)
             self._outcomes.changed(movie_id)
             self._beam_shift.changed()
+            self._ice.changed(movie_id)
         if not self._remembered:
             self._book.remember(known_targets(self._store))
             self._remembered = True
@@ -158,15 +165,17 @@ class GridWork:
             self._links.use_beam_shift(self._beam_shift.um_per_shift)
         all_linked = self._links.link(self._book, everything=final)
         self._keep()  # names of movies may tell of the grid
+        all_seen = self._look(final=True) if final else False
         row, judged = None, True
         if self._book.known:
             row, judged = self._judge(final=final, all_read=all_read)
+        if not final:
+            all_seen = self._look(final=False)  # a round does not wait for images: the next one knows them
         here_id = None if row is None else stage_at(self._store)[1]
         unknown = 0 if row is None else squares_without_holes(self._book, said(self._store))
-        problems, self._reader.problems = tuple(self._reader.problems), []
-        over, self._reader.over = frozenset(self._reader.over), set()
+        problems, over = self._problems()
         contradictions, self._book.contradictions = tuple(self._book.contradictions), []
-        nothing_left = all_read and all_linked and judged
+        nothing_left = all_read and all_linked and all_seen and judged
         decided = None if row is None or not self._decides else self._decisions(row)
         shift, self._beam_shift.notices = tuple(self._beam_shift.notices), []
         return WorkDone(
@@ -197,6 +206,24 @@ class GridWork:
             if atlases == before or not all_read:
                 return all_read
 
+    def _look(self, *, final: bool) -> bool:
+        """Measure images and what ice they show; whether nothing is left."""
+        ends_s = self._clock() + _LOOK_S
+
+        def until() -> bool:
+            return self._stop() or (not final and self._clock() > ends_s)
+
+        measured = self._images.measure(self._book, self._reader.pictures, until=until)
+        return self._ice.calibrate(self._images.version, everything=final) and measured
+
+    def _problems(self) -> tuple[tuple[FileProblem, ...], frozenset[str]]:
+        """Of files, since they were taken out, and alerts of which nothing is left."""
+        problems = (*self._reader.problems, *self._images.problems)
+        over = frozenset(self._reader.over | self._images.over)
+        self._reader.problems, self._images.problems = [], []
+        self._reader.over, self._images.over = set(), set()
+        return problems, over
+
     def _keep(self) -> None:
         for rows in self._book.to_write(target_writes.AT_ONCE):
             if self._stop():
@@ -208,7 +235,7 @@ class GridWork:
         """A round, if it is time; and whether all that is known has been judged."""
         wanted, known = said(self._store), self._outcomes.read()
         self._taken = frozenset(one.target_id for one in known)
-        now = (self._book.version, wanted, tuple(known))
+        now = (self._book.version, wanted, tuple(known), self._images.version, self._ice.version)
         if now == self._judged:
             return None, True
         if not (final or (all_read and self._is_time(wanted, known))):

@@ -75,6 +75,8 @@ class GridReader:
     clock: Callable[[], float]
     problems: list[FileProblem] = field(default_factory=list)
     """Found since somebody took them out."""
+    pictures: dict[str, Path] = field(default_factory=dict)
+    """Where images of squares should lie, by the target that was imaged."""
     over: set[str] = field(default_factory=set)
     """Ids of alerts of which nothing is left, or something else, since somebody took them out."""
     _read: dict[Path, _Read] = field(default_factory=dict)
@@ -166,13 +168,27 @@ class GridReader:
             case "epu-square":
                 return read_grid_square(file.path)
             case "epu-image":
-                return GridReading((read_square_image(file.path, _picture_of(file)),))
+                return self._with_picture(file)
             case "epu-atlas":
                 return read_atlas(file.path)
             case "navigator":
-                return read_nav(file.path)
+                reading = read_nav(file.path)
+                # SerialEM names the folder on its own machine: the map lies beside the navigator here, or nowhere.
+                maps = {one.target_id: file.path.parent / one.image_path for one in reading.targets if one.image_path}
+                self.pictures |= maps
+                return reading
             case _:
                 return read_target_list(file.path)
+
+    def _with_picture(self, file: SeenFile) -> GridReading:
+        picture = _picture_beside(file.path)
+        if picture is None:
+            return GridReading((read_square_image(file.path, None),))
+        below = picture.is_relative_to(file.root)
+        told = (picture.relative_to(file.root) if below else picture).as_posix()
+        square = read_square_image(file.path, told)
+        self.pictures[square.target_id] = picture
+        return GridReading((square,))
 
     def _could_not(self, file: SeenFile, known: _Read, note: GridNote) -> None:
         known.again = note if note.again else None
@@ -207,10 +223,6 @@ def _together(notes: Sequence[GridNote]) -> GridNote:
     return replace(notes[0], what=what)
 
 
-def _picture_of(file: SeenFile) -> str | None:
-    pictures = (file.path.with_suffix(suffix) for suffix in _PICTURES)
-    picture = next((path for path in pictures if path.exists()), None)
-    if picture is None:
-        return None
-    below = picture.is_relative_to(file.root)
-    return (picture.relative_to(file.root) if below else picture).as_posix()
+def _picture_beside(path: Path) -> Path | None:
+    pictures = (path.with_suffix(suffix) for suffix in _PICTURES)
+    return next((picture for picture in pictures if picture.exists()), None)

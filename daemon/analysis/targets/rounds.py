@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from frazil.config.settings import Settings
 from frazil.daemon.analysis.targets.book import GridBook
+from frazil.daemon.analysis.targets.image_features import image_features
 from frazil.daemon.store.movie_states import current
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import OF_SESSION, TargetRoundRow
 from frazil.models.formats.grid.leginon_names import PROGRAM
 from frazil.models.grid_target import GridTarget
+from frazil.models.targets.features import ICE_NM, ICE_SD_NM, with_features
 from frazil.models.targets.policy import Arranged, arranged, next_targets
 from frazil.models.targets.records import NextTargets, Outcome, SquareOutlook, TargetSettings
-from frazil.models.targets.words import holes_words
+from frazil.models.targets.words import holes_words, ice_words
 
 RANKED = 400
 """Targets that are listed in a round: a navigator file is handed back with all of them, `next.txt` with hundreds."""
@@ -97,7 +99,8 @@ class TargetRounds:
         )
         hole_id, square_id = stage_at(self.store)
         minutes = max(1.0, 60.0 * (ASSUMED_HOURS if hours is None else hours))
-        answer = next_targets(self._table(book, targets, chosen), known, minutes, chosen, hole_id)
+        seen = image_features(self.store)
+        answer = next_targets(self._table(book, targets, chosen, seen), known, minutes, chosen, hole_id)
         return TargetRoundRow(
             round=int(self.store.rows(_NEXT_ROUND_SQL)[0][0]),
             created_utc_us=utc_us,
@@ -109,13 +112,15 @@ class TargetRounds:
             exposed=sum(target.state in _EXPOSED_STATES or target.target_id in exposed for target in holes),
             outcomes=results_among(known),
             line=line_of(answer, square_id, squares_without_holes(book, wanted)),
-            answer=answer,
+            answer=with_ice(answer, seen),
         )
 
-    def _table(self, book: GridBook, targets: list[GridTarget], chosen: TargetSettings) -> Arranged:
-        key = (book.version, tuple(target.target_id for target in targets), chosen.avoided_ids)
+    def _table(
+        self, book: GridBook, targets: list[GridTarget], chosen: TargetSettings, seen: Mapping[str, Mapping[str, float]]
+    ) -> Arranged:
+        key = (book.version, tuple(target.target_id for target in targets), chosen.avoided_ids, seen)
         if self._arranged is None or self._arranged[0] != key:
-            self._arranged = key, arranged(targets, chosen)
+            self._arranged = key, arranged(with_features(targets, seen), chosen)
         return self._arranged[1]
 
     def _hours_left(self, wanted: Said, utc_us: int) -> float | None:
@@ -128,6 +133,17 @@ class TargetRounds:
             return None
         elapsed_us = 0 if first_utc_us is None else utc_us - int(first_utc_us)
         return max(0.0, whole - elapsed_us / _US_PER_HOUR)
+
+
+def with_ice(answer: NextTargets, seen: Mapping[str, Mapping[str, float]]) -> NextTargets:
+    """The same with the ice of each hole in its reason, where it is known."""
+    told = []
+    for one in answer.ranked:
+        features = seen.get(one.target_id, {})
+        if ICE_NM in features and ICE_SD_NM in features:
+            one = replace(one, reason=f"{one.reason}; {ice_words(features[ICE_NM], features[ICE_SD_NM])}")
+        told.append(one)
+    return replace(answer, ranked=tuple(told))
 
 
 def _places(book: GridBook, known: Sequence[Outcome], wanted: Said) -> list[GridTarget]:

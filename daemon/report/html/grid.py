@@ -13,9 +13,9 @@ from statistics import median
 
 from frazil.daemon.report.html.parts import Frame, crosses, dots, label, line, paragraphs, svg
 from frazil.daemon.report.html.spread import spread, spread_words
+from frazil.daemon.report.summary.extras import SQUARES_WITH_HOLES
 from frazil.daemon.report.summary.records import Hole, Square
 
-_MOST_PANELS = 24
 _FEWEST_PLACES = 3
 _MARKS: tuple[tuple[str, str], ...] = (
     ("best quarter", "q1"),
@@ -44,7 +44,7 @@ def grid_maps(holes: Sequence[Hole], known_squares: Sequence[Square]) -> str:
     squares: dict[str, list[Hole]] = {}
     for hole in spread(holes):
         squares.setdefault(hole.square, []).append(hole)
-    if len(squares) > _MOST_PANELS:
+    if len(squares) > SQUARES_WITH_HOLES:
         # Holes of so many squares would lie on each other, and the worst on top.
         middles = sorted(fit for of_square in squares.values() if (fit := _middle_fit(of_square, fit_of)) is not None)
         limits = _limits(middles)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from frazil.daemon.report.html.parts import Frame, label, paragraphs, svg, table
+from frazil.daemon.report.html.parts import Frame, label, paragraphs, svg, table, wide
 from frazil.daemon.report.summary.records import GridTold, NextHole, SquareTold
 from frazil.daemon.report.summary.text import grid_facts
 
@@ -59,7 +59,8 @@ def _table(holes: Sequence[NextHole]) -> str:
         )
         for one in holes
     ]
-    return table(rows, ("no.", "square", "hole", "usable (80 %)", "signal", "min", "why"), "next")
+    names = ("no.", "square", "hole", "usable (80 %)", "signal", "min", "why")
+    return wide(table(rows, names, "next"), "Holes to take next")
 
 
 def _chance(value: float, low: float | None, high: float | None) -> str:

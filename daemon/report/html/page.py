@@ -77,7 +77,8 @@ def to_html(summary: SessionSummary, causes_svg: str = "", pictures: Pictures | 
 
 @cache
 def _style() -> str:
-    return resources.files("frazil.daemon.report").joinpath("summary.css").read_text(encoding="utf-8")
+    files = resources.files("frazil.daemon.report")
+    return "".join(files.joinpath(name).read_text(encoding="utf-8") for name in ("plots.css", "summary.css"))
 
 
 def _head(summary: SessionSummary) -> str:

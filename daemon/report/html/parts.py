@@ -115,6 +115,13 @@ def folded(name: str, body: str) -> str:
     return f"<details><summary>{escape(name)}</summary>{body}</details>" if body else ""
 
 
+def wide(table: str, what: str) -> str:
+    """A table that may be wider than the screen; `what` names it for those who hear it."""
+    if not table:
+        return ""
+    return f"<div class=wide tabindex=0 role=region aria-label='{escape(what, quote=True)}'>{table}</div>"
+
+
 def paragraphs(sentences: Iterable[str], kind: str = "") -> str:
     """One paragraph a sentence."""
     return "".join(f"<p class='{kind}'>{escape(sentence)}</p>" for sentence in sentences)

@@ -31,6 +31,8 @@ _HISTORY_ROUNDS = 2000
 _ALL_ADVICE = 100
 _ALL_FEEDBACK = 10_000
 _FEWEST_FOR_A_SIDE = 5
+SQUARES_WITH_HOLES = 24
+"""Of more squares no picture shows each hole (`html.grid`)."""
 
 
 class BesideTheNumbers(TypedDict):
@@ -46,10 +48,10 @@ class BesideTheNumbers(TypedDict):
     experiments: tuple[ExperimentTold, ...]
 
 
-def beside_the_numbers(ask: Asker) -> BesideTheNumbers:
+def beside_the_numbers(ask: Asker, *, each_hole: bool) -> BesideTheNumbers:
     """All parts that a page shows beside the numbers, but its bands."""
     return BesideTheNumbers(
-        holes=holes(ask),
+        holes=holes(ask) if each_hole else places_drawn(ask),
         examples=examples(ask),
         advised=advised(ask),
         taken=taken(ask),
@@ -75,6 +77,25 @@ def holes(ask: Asker) -> tuple[Hole, ...]:
             optics_group=integer(row["optics_group"]),
         )
         for row in ask.rows("places")
+    )
+
+
+def places_drawn(ask: Asker) -> tuple[Hole, ...]:
+    """What a picture of the grid shows: the holes, or of very many squares the squares, each as one place."""
+    squares = [row for row in ask.rows("squares") if number(row["stage_x_um"]) is not None]
+    if len(squares) <= SQUARES_WITH_HOLES:
+        return holes(ask)
+    return tuple(
+        Hole(
+            square=str(row["grid_square"] or ""),
+            name="",
+            stage_x_um=number(row["stage_x_um"]) or 0.0,
+            stage_y_um=number(row["stage_y_um"]) or 0.0,
+            finished=integer(row["movies"]) or 0,
+            kept=integer(row["kept"]) or 0,
+            ctf_fit_angstrom=number(row["ctf_fit_angstrom"]),
+        )
+        for row in squares
     )
 
 

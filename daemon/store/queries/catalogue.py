@@ -35,7 +35,7 @@ FOR_PEOPLE: tuple[str, ...] = (
     "experiments",
     *("best_squares", "squares", "ice_by_square", "holes", "optics_groups", "drift_after_stage_moves"),
     *("best_movies", "typical_movies", "worst_movies", "reasons", "failures", "before_and_after"),
-    *("grid", "next_rounds", "next_targets", "next_squares", "target_words"),
+    *("grid", "next_rounds", "next_targets", "next_squares", "target_words", "ice_calibration"),
     *("alerts", "alerts_by_day", "stage_timings", "devices", "software"),
     *("reconstructions", "forecast", "map_classes", "classes", "orientations"),
 )

@@ -25,6 +25,11 @@ EXPORT_LOCAL_MOTION = (
     "AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
 )
 EXPORT_PARTICLES = "SELECT * FROM particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
+EXPORT_BEAM_TILTS = (
+    "SELECT movie_id, beam_tilt_x_mrad, beam_tilt_y_mrad, beam_tilt_xx_mrad2, beam_tilt_xy_mrad2, beam_tilt_yy_mrad2 "
+    "FROM particle_evidence_arrays WHERE movie_id > $after AND movie_id <= $upto "
+    "AND beam_tilt_xx_mrad2 IS NOT NULL ORDER BY movie_id"
+)
 
 QUERIES: Mapping[str, NamedQuery] = {
     "export_movies": NamedQuery(
@@ -40,6 +45,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     "export_local_motion": NamedQuery(
         "Local motion of a page of movies.",
         EXPORT_LOCAL_MOTION,
+        {"after": Param(str, ""), "upto": Param(str, required=True)},
+    ),
+    "export_beam_tilts": NamedQuery(
+        "What the particles of a page of movies tell of their beam tilt.",
+        EXPORT_BEAM_TILTS,
         {"after": Param(str, ""), "upto": Param(str, required=True)},
     ),
     "export_particles": NamedQuery(

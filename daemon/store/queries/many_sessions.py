@@ -7,13 +7,14 @@ why they are not attached to one database: DuckDB refuses a file of another proc
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from frazil.config.errors import FrazilError, UsageError
-from frazil.daemon.store import engine
 from frazil.daemon.store.reading import SessionReader, open_session
+from frazil.daemon.store.session_files import is_session
 from frazil.daemon.store.table import Scalar, Table
 
 SESSION_COLUMN = "session"
@@ -37,10 +38,10 @@ def find_sessions(pattern: str) -> list[Path]:
     root = Path(path.anchor or ".")
     parts = path.parts[1:] if path.anchor else path.parts
     named = sorted(root.glob(str(Path(*parts)))) if any(c in pattern for c in "*?[") else [path]
-    folders = [folder for folder in named if _is_session(folder)]
+    folders = [folder for folder in named if is_session(folder)]
     if not folders:
         folders = [folder for parent in named if parent.is_dir() for folder in sorted(parent.iterdir())]
-        folders = [folder for folder in folders if _is_session(folder)]
+        folders = [folder for folder in folders if is_session(folder)]
     if not folders:
         raise UsageError(
             "there is no frazil session among these folders",
@@ -50,8 +51,32 @@ def find_sessions(pattern: str) -> list[Path]:
     return folders
 
 
-def _is_session(folder: Path) -> bool:
-    return (folder / engine.DATABASE_NAME).is_file()
+def sessions_below(root: Path) -> list[Path]:
+    """`root` where it is a session itself, else the sessions in it and in its folders, in the order of their names.
+
+    Raises `UsageError` where there is none.
+    """
+    if is_session(root):
+        return [root]
+    inside = _folders(root)
+    found = [folder for folder in inside if is_session(folder)]
+    found += [below for folder in inside if folder not in found for below in _folders(folder) if is_session(below)]
+    if not found:
+        raise UsageError(
+            "there is no frazil session here, nor in the folders in it",
+            path=root,
+            remedy="give the folder that `frazil watch --session` was given, or one that holds such folders",
+        )
+    return sorted(found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those in a folder; none where this account may not look."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
 
 
 def ask_all(folders: Iterable[Path], ask: Callable[[SessionReader], Table]) -> tuple[Table, list[Skipped]]:

@@ -74,6 +74,9 @@ PARTICLE_COLUMNS = (
             "origin_y_angstrom",
             "certainty",
             "map_class",
+            "fibre",
+            "along_angstrom",
+            "axis_deg",
         ]
     )
     + f" FROM particle_arrays JOIN movies USING (movie_id) WHERE {kept()}"

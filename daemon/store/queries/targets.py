@@ -28,6 +28,10 @@ _STATE = (
     "CASE WHEN s.processed > 0 THEN 'processed' WHEN s.movies > 0 AND t.state <> 'processed' THEN 'exposed' "
     "ELSE t.state END"
 )
+_ICE_OF_SQUARE = (
+    "(SELECT h.square_id, median(i.ice_nm) AS ice_nm, stddev_samp(i.ice_nm) AS ice_spread_nm "
+    "FROM hole_ice i JOIN hole_images h USING (hole_id) GROUP BY h.square_id)"
+)
 _HOLES = (
     f"SELECT t.* EXCLUDE (state), {_STATE} AS state, coalesce(s.movies, 0) AS movies, s.processed, s.kept, "
     "s.ctf_fit_angstrom, s.particles_per_movie, s.exposed_utc_us, s.linked_by "
@@ -61,8 +65,10 @@ SQUARES = (
     "coalesce(h.exposed, 0) AS exposed, "
     "coalesce(h.processed, 0) AS processed, coalesce(h.avoided, 0) AS avoided, coalesce(h.movies, 0) AS movies, "
     "coalesce(h.kept, 0) AS kept, h.ctf_fit_angstrom, h.particles_per_movie, "
+    "x.ice_nm, x.ice_spread_nm, m.gradient_ln, m.dark_share, m.torn_share, "
     "o.place, o.holes_left, o.usable_so_far, o.usable, o.usable_low, o.usable_high, o.worth_taking, o.words "
     "FROM grid_targets t LEFT JOIN of_square h ON h.square_id = t.target_id "
+    f"LEFT JOIN square_images m ON m.square_id = t.target_id LEFT JOIN {_ICE_OF_SQUARE} x ON x.square_id = t.target_id "
     f"LEFT JOIN square_outlooks o ON o.square_id = t.target_id AND o.round = {_ROUND} "
     f"LEFT JOIN {_WORDS} w ON w.target_id = t.target_id WHERE t.level = 'square' "
     "ORDER BY o.place NULLS LAST, t.acquisition_order NULLS LAST, t.target_id LIMIT $limit OFFSET $offset"
@@ -74,8 +80,10 @@ SQUARE_TARGETS = (
     "t.stage_group, t.x_in_parent_px, t.y_in_parent_px, t.stage_x_um, t.stage_y_um, t.diameter_um, t.features_json, "
     "t.image_path, t.image_width_px, t.image_height_px, t.movies, t.processed, t.kept, t.ctf_fit_angstrom, "
     "t.particles_per_movie, t.exposed_utc_us, "
-    "t.linked_by, p.rank, p.usable, p.usable_low, p.usable_high, p.signal, p.signal_low, p.signal_high, p.reason "
+    "t.linked_by, i.ice_nm, i.ice_sd_nm, h.dark_share, h.ring_share, h.off_centre_px, "
+    "p.rank, p.usable, p.usable_low, p.usable_high, p.signal, p.signal_low, p.signal_high, p.reason "
     f"FROM hole t LEFT JOIN target_predictions p ON p.target_id = t.target_id AND p.round = {_ROUND} "
+    "LEFT JOIN hole_images h ON h.hole_id = t.target_id LEFT JOIN hole_ice i ON i.hole_id = t.target_id "
     f"LEFT JOIN {_WORDS} w ON w.target_id = t.target_id "
     "ORDER BY t.acquisition_order NULLS LAST, t.target_id LIMIT $limit OFFSET $offset"
 )
@@ -96,6 +104,11 @@ NEXT_SQUARES = (
 NEXT_ROUNDS = (
     "SELECT r.*, s.name AS square FROM target_rounds r LEFT JOIN grid_targets s ON s.target_id = r.square_id "
     "ORDER BY r.round DESC LIMIT $limit"
+)
+ICE_CALIBRATION = (
+    "SELECT c.kind, c.holes, (SELECT count(*) FROM square_images s WHERE s.kind = c.kind) AS images, c.exposures, "
+    "c.vacuums, c.length_nm, c.length_sd_nm, c.correlation, c.zero_sd_nm, c.refused, c.made_utc_us "
+    "FROM ice_calibrations c ORDER BY c.holes DESC, c.kind"
 )
 TARGET_WORDS = (
     "SELECT w.target_id, t.name, t.level, w.word, w.hours, w.who, w.created_utc_us FROM target_words w "
@@ -158,6 +171,11 @@ QUERIES: Mapping[str, NamedQuery] = {
         "What EPU's decision service was told of squares and holes, the newest first.",
         ATHENA_DECISIONS,
         {"limit": rows_param(1000)},
+    ),
+    "ice_calibration": NamedQuery(
+        "How thick ice is by the brightness of holes: what it was calibrated on, or why nothing is said.",
+        ICE_CALIBRATION,
+        {},
     ),
     "target_words": NamedQuery("What people picked and avoided on the grid, the newest first.", TARGET_WORDS, {}),
 }

@@ -465,12 +465,16 @@ def _insert_curves(connection: Connection, result: MovieResult) -> None:
         insert_losses(connection, [(result.movie_id, losses)])
 
 
+_OF_PICKS = "diameter_angstrom, x_px, y_px, score, fibre, along_angstrom, axis_deg, defocus_offset_angstrom"
+
+
 def _insert_particles(connection: Connection, result: MovieResult) -> None:
     """The picks, unless just these are there already: then they keep what later stages found out about them."""
     picks = result.picks
-    columns = [picks.diameter_angstrom, list(picks.x_px), list(picks.y_px), list(picks.score) or None]
+    told = (picks.score, picks.fibre, picks.along_angstrom, picks.axis_deg, picks.defocus_offset_angstrom)
+    columns = [picks.diameter_angstrom, list(picks.x_px), list(picks.y_px), *(list(values) or None for values in told)]
     there = connection.execute(
-        "SELECT diameter_angstrom, x_px, y_px, score FROM particle_arrays WHERE movie_id = ?", [result.movie_id]
+        f"SELECT {_OF_PICKS} FROM particle_arrays WHERE movie_id = ?", [result.movie_id]
     ).fetchone()
     if there is not None and list(there) == columns:
         return
@@ -480,9 +484,8 @@ def _insert_particles(connection: Connection, result: MovieResult) -> None:
     if not picks.x_px:
         return
     connection.execute(
-        "INSERT INTO particle_arrays (movie_id, diameter_angstrom, x_px, y_px, score, half_set) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        [result.movie_id, *columns, list(half_sets(result.movie_id, len(picks.x_px)))],
+        f"INSERT INTO particle_arrays (movie_id, {_OF_PICKS}, half_set) VALUES (?, {_marks(columns)}, ?)",
+        [result.movie_id, *columns, list(half_sets(result.movie_id, len(picks.x_px), picks.fibre))],
     )
 
 

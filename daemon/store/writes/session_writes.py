@@ -37,9 +37,10 @@ _REPEAT_US = 60_000_000
 
 
 def create_session(connection: Connection, row: SessionRow) -> None:
-    """The session's one row; on resuming, all but its time of creation is brought up to date."""
+    """The session's one row; on resuming, all but its time of creation is brought up to date. In a folder of another
+    name (moved, copied) it is the same session: when it began and what its gain gate decided stay."""
     names = [field.name for field in fields(row)]
-    connection.execute("DELETE FROM session WHERE session_id <> ?", [row.session_id])
+    connection.execute("UPDATE session SET session_id = ? WHERE session_id <> ?", [row.session_id, row.session_id])
     keep = ("session_id", "created_utc_us", "gain_verdict")
     updates = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keep)
     connection.execute(
@@ -53,6 +54,8 @@ def create_session(connection: Connection, row: SessionRow) -> None:
 def take_back_start(connection: Connection, session_before: Sequence[Mapping[str, object]]) -> None:
     """A start was refused for its settings: the session's row is what it was, and movies that were to be done again are
     done, as their results are still there."""
+    if session_before:
+        connection.execute("DELETE FROM session")  # its name was that of the folder
     for values in session_before:
         _replace(connection, "session", ["session_id"], dict(values))
     connection.execute(

@@ -67,7 +67,7 @@ def record_targets(connection: Connection, rows: Sequence[KnownTarget], *, utc_u
         )
         for one in rows
     ]
-    _upsert(connection, "grid_targets", _TARGET_COLUMNS, values, key=("target_id",), keep=("first_seen_utc_us",))
+    upsert(connection, "grid_targets", _TARGET_COLUMNS, values, key=("target_id",), keep=("first_seen_utc_us",))
 
 
 def record_word(connection: Connection, row: TargetWordRow) -> None:
@@ -82,12 +82,12 @@ def record_word(connection: Connection, row: TargetWordRow) -> None:
 
 def record_links(connection: Connection, rows: Sequence[MovieTargetRow]) -> None:
     """Keep which places movies are of; a movie is of one."""
-    _upsert(connection, "movie_targets", _MOVIE_COLUMNS, [astuple(row) for row in rows], key=("movie_id",))
+    upsert(connection, "movie_targets", _MOVIE_COLUMNS, [astuple(row) for row in rows], key=("movie_id",))
 
 
 def record_posted(connection: Connection, rows: Sequence[PostedDecisionRow]) -> None:
     """Keep what EPU's decision service has been told; the newest of each area and kind."""
-    _upsert(connection, "athena_decisions", _POSTED_COLUMNS, [astuple(row) for row in rows], key=_POSTED_KEY)
+    upsert(connection, "athena_decisions", _POSTED_COLUMNS, [astuple(row) for row in rows], key=_POSTED_KEY)
 
 
 def forget_posted(connection: Connection) -> None:
@@ -145,8 +145,8 @@ def record_round(connection: Connection, row: TargetRoundRow) -> None:
     connection.execute(f"INSERT OR REPLACE INTO target_rounds ({names}) VALUES ({marks})", list(columns.values()))
     for table in ("target_predictions", "square_outlooks"):
         connection.execute(f"DELETE FROM {table} WHERE round <= ? OR round >= ?", [row.round - _KEPT_ROUNDS, row.round])
-    _upsert(connection, "target_predictions", _PREDICTION_COLUMNS, _predictions(row.round, answer), key=_ROUND_RANK)
-    _upsert(connection, "square_outlooks", _OUTLOOK_COLUMNS, _outlooks(row.round, answer), key=_ROUND_PLACE)
+    upsert(connection, "target_predictions", _PREDICTION_COLUMNS, _predictions(row.round, answer), key=_ROUND_RANK)
+    upsert(connection, "square_outlooks", _OUTLOOK_COLUMNS, _outlooks(row.round, answer), key=_ROUND_PLACE)
 
 
 _ROUND_RANK, _ROUND_PLACE = ("round", "rank"), ("round", "place")
@@ -190,7 +190,7 @@ def _outlooks(round_number: int, answer: NextTargets) -> list[tuple[object, ...]
     ]
 
 
-def _upsert(
+def upsert(
     connection: Connection,
     table: str,
     columns: dict[str, str],
@@ -199,7 +199,7 @@ def _upsert(
     key: tuple[str, ...],
     keep: tuple[str, ...] = (),
 ) -> None:
-    """Rows by their key; a row that is there gets its other columns anew, but for those of `keep`."""
+    """Rows by their key, `columns` types by name; one that is there gets its other columns anew, but for `keep`."""
     if not rows:
         return
     unnested = ", ".join(f"unnest(?::{kind}[])" for kind in columns.values())

@@ -7,13 +7,16 @@ the measured numbers too. A proof speaks of the rounded claim, not of the map.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.spatial
 
 from frazil.models.evaluation.facts import MapFacts, MovieFacts, RoundFacts
 from frazil.models.evaluation.logic.model_claims import model_claims
 from frazil.models.evaluation.logic.statements import Claim
+from frazil.models.reconstruction.orientation.orientation_search import SHIFT_REACH_DIAMETERS
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 
 _MOST_GROUP_ELEMENTS = 240
@@ -61,13 +64,37 @@ def _half_set_claims(facts: MovieFacts, half_set: tuple[int, ...]) -> Iterator[C
     name = facts.result.movie_id
     first, second = half_set.count(1), half_set.count(2)
     yield Claim("halves-complete", name, {"first": first, "second": second, "particles": len(facts.result.picks.x_px)})
-    yield Claim("halves-balanced", name, {"first": first, "second": second})
+    fibre = facts.half_set_fibre if len(facts.half_set_fibre) == len(half_set) else ()
+    largest = max(Counter(fibre).values(), default=1)
+    yield Claim("halves-balanced", name, {"first": first, "second": second, "largest": largest})
     where = zip(half_set, facts.half_set_x_px, facts.half_set_y_px, strict=False)
     halves: dict[int, list[int]] = {1: [], 2: []}
     for half, x, y in where:
         if half in halves:  # one number a place: 1/10 px, and no picture is 10^7 of that wide
             halves[half].append(round(10 * y) * 10**7 + round(10 * x))
     yield Claim("halves-disjoint", name, {"first": tuple(halves[1]), "second": tuple(halves[2])})
+    # Of a result of before fibres were numbered no fibre is known: nothing is claimed of it but this.
+    in_half = [{number for number, of in zip(fibre, half_set, strict=False) if of == half} for half in (1, 2)]
+    yield Claim("fibres-whole", name, {"first": tuple(sorted(in_half[0])), "second": tuple(sorted(in_half[1]))})
+    yield from _apart_claim(facts, half_set)
+
+
+def _apart_claim(facts: MovieFacts, half_set: tuple[int, ...]) -> Iterator[Claim]:
+    """Of particles, whose boxes may share pixels. Not of segments: those of one fibre are held together instead, and
+    where two fibres cross they share pixels in whatever halves they are."""
+    diameter, pixel = facts.result.picks.diameter_angstrom, facts.result.pixel_size_angstrom
+    if facts.half_set_fibre or diameter is None or len(facts.half_set_x_px) != len(half_set):
+        return
+    places = np.column_stack([facts.half_set_x_px, facts.half_set_y_px])
+    halves = np.array(half_set)
+    if not ((halves == 1).any() and (halves == 2).any()):
+        return
+    away, _ = scipy.spatial.cKDTree(places[halves == 1]).query(places[halves == 2])
+    nearest = float(np.min(away))
+    reach = 2 * SHIFT_REACH_DIAMETERS * diameter / pixel
+    if math.isfinite(nearest):
+        integers = {"nearest": math.ceil(10 * nearest), "reach": math.floor(10 * reach)}
+        yield Claim("halves-apart", facts.result.movie_id, integers)
 
 
 def session_claims(facts: RoundFacts) -> Iterator[Claim]:
@@ -133,7 +160,8 @@ def map_claims(facts: MapFacts, micrograph_pixel_size_angstrom: float | None = N
             subject,
             {**halves, "particles": facts.halved_particle_count, "in_map": facts.particle_count},
         )
-        yield Claim("map-halves-balanced", subject, {**halves, "movies": facts.processed_movie_count})
+        slack = facts.processed_movie_count + facts.fibre_slack
+        yield Claim("map-halves-balanced", subject, {**halves, "slack": slack})
     resolution, pixel = facts.resolution_0143_angstrom, micrograph_pixel_size_angstrom
     if resolution is not None and pixel is not None:
         yield Claim("map-within-pixels", subject, {"resolution": _up(resolution), "pixel": _down(pixel)})

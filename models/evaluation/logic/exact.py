@@ -69,8 +69,13 @@ def _halves_disjoint(n: Mapping[str, Any]) -> CounterExample | None:
     return {"x_tenth_px": both[0] % 10**7, "y_tenth_px": both[0] // 10**7, "shared": len(both)} if both else None
 
 
+def _fibres_whole(n: Mapping[str, Any]) -> CounterExample | None:
+    both = sorted(set(n["first"]) & set(n["second"]))
+    return {"fibre": both[0], "shared": len(both)} if both else None
+
+
 def _halves_balanced(n: Mapping[str, Any]) -> CounterExample | None:
-    return None if abs(n["first"] - n["second"]) <= 1 else _scalars(n)
+    return None if abs(n["first"] - n["second"]) <= n["largest"] else _scalars(n)
 
 
 def _box_holds(n: Mapping[str, Any]) -> CounterExample | None:
@@ -106,7 +111,7 @@ def _halves_sum(n: Mapping[str, Any]) -> CounterExample | None:
 
 
 def _map_halves_balanced(n: Mapping[str, Any]) -> CounterExample | None:
-    return None if abs(n["first"] - n["second"]) <= n["movies"] else _scalars(n)
+    return None if abs(n["first"] - n["second"]) <= n["slack"] else _scalars(n)
 
 
 def _cell_in_box(n: Mapping[str, Any]) -> CounterExample | None:
@@ -167,6 +172,8 @@ _CHECKERS: Mapping[str, _Checker] = {
     "one-result-per-file": _one_result,
     "halves-complete": _halves_complete,
     "halves-disjoint": _halves_disjoint,
+    "fibres-whole": _fibres_whole,
+    "halves-apart": _not_above("reach", "nearest"),
     "halves-balanced": _halves_balanced,
     "box-holds-particle": _box_holds,
     "group-order": _equal("order", "expected"),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,12 @@ class _Waiting:
     masked: Tensor
     ctf: Tensor
     whitening: Tensor
+    fibre: NDArray[np.int64]
+    """(n,) particles of one number share pixels, and go to one half of a class."""
+
+    def chosen(self, rows: list[int]) -> _Waiting:
+        ctf = self.ctf if len(self.ctf) == 1 else self.ctf[rows]
+        return _Waiting(self.movie_id, self.masked[rows], ctf, self.whitening, self.fibre[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +123,22 @@ class StreamingClasses:
         """Particles that have been given a class."""
         return int(self._counts.sum()) + self._given_up
 
-    def add(self, movie_id: str, particles: ParticleSpectra | None) -> list[tuple[str, ClassAssignment]]:
-        """Classify a movie's particles (None: it has none, and is only counted)."""
+    def add(
+        self, movie_id: str, particles: ParticleSpectra | None, fibre: Sequence[int] = ()
+    ) -> list[tuple[str, ClassAssignment]]:
+        """Classify a movie's particles (None: it has none, and is only counted); `fibre`: `half_sets`."""
         self.movie_count += 1
         if particles is None or not len(particles.masked):
             return []
         count = self._count
-        fresh = _Waiting(movie_id, particles.masked[:, :count], particles.ctf[:count], particles.whitening[:count])
+        alone = np.arange(len(particles.masked))
+        fresh = _Waiting(
+            movie_id,
+            particles.masked[:, :count],
+            particles.ctf[:, :count],
+            particles.whitening[:count],
+            np.array(fibre, dtype=np.int64) if fibre else alone,
+        )
         if self._started:
             found = self._best(fresh)
             self._sums.fade(max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5))
@@ -166,7 +182,7 @@ class StreamingClasses:
             slot_of = {int(seed) - first: slot for slot, seed in enumerate(seeds) if first <= seed < first + n}
             if slot_of:
                 rows = sorted(slot_of)
-                chosen = _Waiting(item.movie_id, item.masked[rows], item.ctf, item.whitening)
+                chosen = item.chosen(rows)
                 slots = np.array([slot_of[row] for row in rows])
                 self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2))))
             first += n
@@ -185,12 +201,15 @@ class StreamingClasses:
         references = self._sums.references().flatten(0, 1)  # (K T, M)
         weight = item.whitening * item.ctf
         phases = self._plane.phases(self._shifts, count, self._device)
-        energy = references.abs().square() @ (weight * item.ctf)
+        energy = (weight * item.ctf) @ references.abs().square().T  # (1 or n, K T)
         columns = torch.view_as_real(references).flatten(1).T
         found = []
-        for some in torch.split(item.masked, _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks
-            flat = torch.view_as_real(((some[:, None] * weight) * phases).contiguous()).flatten(2).flatten(0, 1)
-            score = 2 * (flat @ columns).view(len(some), len(self._shifts), -1) - energy
+        for first in range(0, len(item.masked), _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks
+            part = slice(first, first + _PARTICLES_AT_ONCE)
+            own = slice(None) if len(energy) == 1 else part
+            some = item.masked[part] * weight[own]
+            flat = torch.view_as_real((some[:, None] * phases).contiguous()).flatten(2).flatten(0, 1)
+            score = 2 * (flat @ columns).view(len(some), len(self._shifts), -1) - energy[own, None]
             found.append(score.flatten(1).argmax(dim=1))
         best = torch.cat(found).cpu().numpy()
         shift, reference = best // len(references), best % len(references)
@@ -202,11 +221,13 @@ class StreamingClasses:
         )
 
     def _deposit(self, item: _Waiting, found: _Found) -> None:
-        """Each class's particles go to its halves in turn."""
+        """Each class's particles go to its halves in turn, those of a fibre together."""
         half = np.zeros(len(found.slot), dtype=np.int64)
         weight = self._sums.weight.copy()
+        of_fibre: dict[tuple[int, int], int] = {}
         for row, slot in enumerate(found.slot):
-            half[row] = int(weight[slot, 1] < weight[slot, 0])
+            fewer = int(weight[slot, 1] < weight[slot, 0])
+            half[row] = of_fibre.setdefault((int(slot), int(item.fibre[row])), fewer)
             weight[slot, half[row]] += 1.0
         self._sums.deposit(item.masked, item.ctf, found.slot, half, found.psi_deg, found.shift_px)
 
@@ -278,6 +299,7 @@ class StreamingClasses:
         }
         for number, item in enumerate(self._waiting):
             arrays[f"waiting.{number}.id"] = np.array(item.movie_id)
+            arrays[f"waiting.{number}.fibre"] = item.fibre
             for name in ("masked", "ctf", "whitening"):
                 arrays[f"waiting.{number}.{name}"] = getattr(item, name).cpu().numpy()
         return arrays
@@ -290,13 +312,17 @@ class StreamingClasses:
             int(value) for value in arrays["progress"]
         )
         self._started = bool(started)
+
+        def waiting_part(number: int, name: str) -> Tensor:
+            return torch.from_numpy(arrays[f"waiting.{number}.{name}"]).to(self._device)
+
         self._waiting = [
             _Waiting(
                 str(arrays[f"waiting.{number}.id"]),
-                *(
-                    torch.from_numpy(arrays[f"waiting.{number}.{name}"]).to(self._device)
-                    for name in ("masked", "ctf", "whitening")
-                ),
+                masked=waiting_part(number, "masked"),
+                ctf=waiting_part(number, "ctf"),
+                whitening=waiting_part(number, "whitening"),
+                fibre=arrays[f"waiting.{number}.fibre"],
             )
             for number in range(waiting)
         ]

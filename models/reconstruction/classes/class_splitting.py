@@ -39,7 +39,7 @@ class SampledParticles:
     centred: Tensor
     """(n, M) complex64, under the soft circular mask."""
     ctf: Tensor
-    """(M,)"""
+    """(n, M) or (1, M)"""
     whitening: Tensor
     """(M,)"""
     poses: NDArray[np.float32]

@@ -68,10 +68,10 @@ class ClassSums:
         n, middle = self._plane.box_px, self._plane.box_px // 2
         phases = self._plane.phases(shift_px, self._count, self._device)
         values = torch.view_as_real((samples * phases * ctf).contiguous())
-        power = ctf**2
+        power = (ctf**2).expand(len(values), -1)
         kx = torch.from_numpy(self._plane.kx[: self._count]).to(self._device, torch.float32)
         ky = torch.from_numpy(self._plane.ky[: self._count]).to(self._device, torch.float32)
-        for value, k, h, angle_deg in zip(values, slot, half, psi_deg, strict=True):
+        for value, weight, k, h, angle_deg in zip(values, power, slot, half, psi_deg, strict=True):
             cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
             x, y = cos * kx - sin * ky + middle, sin * kx + cos * ky + middle
             x0, y0 = torch.floor(x), torch.floor(y)
@@ -80,7 +80,7 @@ class ClassSums:
                 for dx in (0, 1):
                     share = (fy if dy else 1 - fy) * (fx if dx else 1 - fx)
                     self._numerator[k, h].index_add_(0, first + (dy * n + dx), value * share[:, None])
-                    self._denominator[k, h].index_add_(0, first + (dy * n + dx), power * share)
+                    self._denominator[k, h].index_add_(0, first + (dy * n + dx), weight * share)
             self.weight[k, h] += 1.0
 
     def images(self) -> Tensor:

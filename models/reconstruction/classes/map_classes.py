@@ -207,7 +207,7 @@ class StreamingMapClasses:
         phases = self._plane.phases(placed.shift_px.astype(np.float64), count, self._device)
         self._sample[number] = SampledParticles(
             particles.masked[:, :count] * phases,
-            particles.ctf[:count],
+            particles.ctf[:, :count],
             particles.whitening[:count],
             placed.poses,
             placed.half_set,
@@ -231,8 +231,8 @@ class StreamingMapClasses:
         """(n, K) ln likelihood under the maps of the own or of the other half-set, the movie's contrast taken out."""
         count, n = self._count, len(placed.half_set)
         phases = self._plane.phases(placed.shift_px.astype(np.float64), count, self._device)
-        damped = particles.masked[:, :count] * phases * (particles.whitening * particles.ctf)[:count]
-        power = (particles.whitening * particles.ctf**2)[:count]
+        damped = particles.masked[:, :count] * phases * (particles.whitening * particles.ctf)[:, :count]
+        power = (particles.whitening * particles.ctf**2)[:, :count].expand(n, -1)
         cross, energy = np.zeros((n, len(volumes[0]))), np.zeros((n, len(volumes[0])))
         for half in (0, 1):
             rows = np.nonzero(placed.half_set == half + 1)[0]
@@ -243,7 +243,7 @@ class StreamingMapClasses:
             for column, volume in enumerate(volumes[half if own else 1 - half]):
                 slices = volume.slices(poses, self._plane, count)
                 fit = ((damped[index].conj() * slices).real * self._compared).sum(dim=1)
-                norm = (power * self._compared * slices.abs().square()).sum(dim=1)
+                norm = (power[index] * self._compared * slices.abs().square()).sum(dim=1)
                 cross[rows, column], energy[rows, column] = fit.cpu().numpy(), norm.cpu().numpy()
         scale = cross.sum() / max(float(energy.sum()), 1e-30)
         scale = float(np.clip(scale, 0.5, 2.0))
@@ -271,7 +271,7 @@ class StreamingMapClasses:
         phases = self._plane.phases(placed.shift_px.astype(np.float64), len(self._plane.kx), self._device)
         shells = np.interp(self._plane.radius_px, np.arange(len(placed.shell_ssnr)), placed.shell_ssnr)
         damped = particles.ctf * torch.from_numpy(np.sqrt(shells)).to(self._device, torch.float32)
-        numerator = particles.values * phases * damped
+        numerator, denominator = particles.values * phases * damped, (damped**2).expand(len(phases), -1)
         for half in (0, 1):
             rows = np.nonzero(placed.half_set == half + 1)[0]
             if not rows.size:
@@ -281,7 +281,7 @@ class StreamingMapClasses:
             for column in range(self._k):
                 by = torch.from_numpy(placed.certainty[rows] * share[rows, column]).to(self._device)[:, None]
                 self._sums[column][half].insert(
-                    self._plane, torch.from_numpy(turned), numerator[index] * by, damped**2 * by, sign=sign
+                    self._plane, torch.from_numpy(turned), numerator[index] * by, denominator[index] * by, sign=sign
                 )
             self._in_halves[half] += sign * share[rows].sum(axis=0, dtype=np.float64)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frazil.models.optics.ctf import CtfParameters, chi_2d
+from frazil.models.optics.ctf import CtfParameters, chi_2d, defocus_phase_rad
+from frazil.models.reconstruction.fourier.coma import coma_phase_rad
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 
 MAX_WORKING_BOX_PX = 128
@@ -26,9 +28,34 @@ class ParticleSpectra:
     masked: Tensor
     """(n, M) the same of the particles under a soft circular mask: for searching, so that neighbours do not matter."""
     ctf: Tensor
-    """(M,) of particles that are bright: -CTF in the convention of `frazil.models.optics.ctf`."""
+    """(n, M) of particles that are bright, -CTF as `frazil.models.optics.ctf` has it; (1, M) or (M,): all alike."""
     whitening: Tensor
     """(M,) 1 / power of this movie's boxes, ring by ring: the weight of a frequency in a comparison."""
+    optics: CtfParameters | None = None
+    """Of the movie; None: not known."""
+
+    def __post_init__(self) -> None:
+        if self.ctf.dim() == 1:  # of all alike
+            object.__setattr__(self, "ctf", self.ctf[None])
+
+    def chosen(self, index: Tensor | slice) -> ParticleSpectra:
+        """Some of the particles."""
+        ctf = self.ctf if len(self.ctf) == 1 else self.ctf[index]
+        return replace(self, values=self.values[index], masked=self.masked[index], ctf=ctf)
+
+    def within(self, count: int) -> ParticleSpectra:
+        """All particles on the first `count` samples."""
+        values, masked, ctf = (part[:, :count] for part in (self.values, self.masked, self.ctf))
+        return replace(self, values=values, masked=masked, ctf=ctf, whitening=self.whitening[:count])
+
+    def without_beam_tilt(self, tilt_mrad: NDArray[np.float64], plane: FourierPlane) -> ParticleSpectra:
+        """With the phase of a beam tilt (2,) taken out, where it is known what they were taken with."""
+        if self.optics is None or not tilt_mrad.any():
+            return self
+        coma = coma_phase_rad(plane, len(self.whitening), voltage_kv=self.optics.voltage_kv, cs_mm=self.optics.cs_mm)
+        angle = torch.from_numpy(-tilt_mrad @ coma).to(torch.float32)
+        turn = torch.polar(torch.ones_like(angle), angle).to(self.values.device)
+        return replace(self, values=self.values * turn, masked=self.masked * turn)
 
 
 def working_box_px(box_px: int) -> int:
@@ -43,6 +70,7 @@ def particle_spectra(
     pixel_size_angstrom: float,
     diameter_angstrom: float,
     ctf: CtfParameters,
+    defocus_offset_angstrom: Sequence[float] = (),
 ) -> ParticleSpectra:
     """Transform, crop and describe a movie's particles.
 
@@ -53,11 +81,13 @@ def particle_spectra(
         must be that of the plane.
     diameter_angstrom:
         Longest extent of a particle; the mask is a quarter wider.
+    defocus_offset_angstrom:
+        (n,) of each particle over that of `ctf` (`defocus_plane`); empty: none.
 
     Raises
     ------
     ValueError
-        If the boxes are smaller than the plane or of another size in angstrom.
+        If the boxes are smaller than the plane or of another size in angstrom, or the offsets not those of the boxes.
     """
     box = stack.shape[-1]
     if box < plane.box_px or abs(box * pixel_size_angstrom / (plane.box_px * plane.pixel_size_angstrom) - 1) > 1e-3:
@@ -65,6 +95,8 @@ def particle_spectra(
             f"boxes of {box} px x {pixel_size_angstrom:g} A do not belong to a working box of "
             f"{plane.box_px} px x {plane.pixel_size_angstrom:g} A"
         )
+    if len(defocus_offset_angstrom) not in (0, len(stack)):
+        raise ValueError(f"{len(defocus_offset_angstrom)} defocus values for {len(stack)} particles")
     device = stack.device
     columns = torch.from_numpy(plane.kx).to(device)
     rows = torch.from_numpy(plane.ky % box).to(device)
@@ -78,8 +110,12 @@ def particle_spectra(
     mask = _circular_mask(box, 0.625 * diameter_angstrom / pixel_size_angstrom, device)
     kx = torch.from_numpy(plane.kx).double() / (plane.box_px * plane.pixel_size_angstrom)
     ky = torch.from_numpy(plane.ky).double() / (plane.box_px * plane.pixel_size_angstrom)
-    transfer = torch.sin(chi_2d(ctf, kx, ky)).to(torch.float32).to(device)
-    return ParticleSpectra(values, samples(stack * mask), transfer, _whitening(values, plane))
+    phase = chi_2d(ctf, kx, ky)[None]
+    if any(defocus_offset_angstrom):
+        offset = torch.tensor(defocus_offset_angstrom, dtype=torch.float64)
+        phase = phase + defocus_phase_rad(ctf.voltage_kv, kx * kx + ky * ky, offset[:, None])
+    transfer = torch.sin(phase).to(torch.float32).to(device)
+    return ParticleSpectra(values, samples(stack * mask), transfer, _whitening(values, plane), ctf)
 
 
 def _whitening(values: Tensor, plane: FourierPlane) -> Tensor:

@@ -9,7 +9,7 @@ FFT each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
@@ -27,6 +27,8 @@ _SHIFT_STEP = 0.32
 """Of the coarse resolution."""
 _FINEST_ANGSTROM = 5.0
 """What is finer costs more and turns hardly any particle: from 6.5 to 4.8 A poses got better by a fifteenth."""
+SHIFT_REACH_DIAMETERS = 0.15
+"""From the centre of its box a particle is looked for so far."""
 _KEPT = (4, 2, 1)
 """Candidates of a particle that go into each round of the fine search, the last number into all that follow; the
 resolution doubles from round to round."""
@@ -91,7 +93,7 @@ class OrientationSearch:
             self._reference.slices(part, plane, self._coarse_count) for part in torch.split(self._grid, _POSES_AT_ONCE)
         ]
         self._slices = torch.view_as_real(torch.cat(chunks)).flatten(1)  # (R, 2 M)
-        self._reach_angstrom = 0.15 * diameter_angstrom
+        self._reach_angstrom = SHIFT_REACH_DIAMETERS * diameter_angstrom
 
     @property
     def pose_count(self) -> int:
@@ -108,7 +110,7 @@ class OrientationSearch:
         found = []
         for start in range(0, len(particles.values), _PARTICLES_AT_ONCE):
             part = slice(start, start + _PARTICLES_AT_ONCE)
-            own = replace(particles, values=particles.values[part], masked=particles.masked[part])
+            own = particles.chosen(part)
             found.append(self._refine(own, *self._coarse(own)))
         return FoundPoses(
             np.concatenate([one.poses for one in found]),
@@ -122,17 +124,19 @@ class OrientationSearch:
         count, n = self._coarse_count, len(particles.values)
         shifts = shift_grid(self._reach_angstrom, self._shift_step_angstrom, self._plane.pixel_size_angstrom)
         phases = self._plane.phases(shifts, count, self._device)
-        weight = particles.whitening[:count] * particles.ctf[:count]
-        centred = (particles.masked[:, None, :count] * weight) * phases  # (n, S, M)
+        ctf = particles.ctf[:, :count]
+        weight = particles.whitening[:count] * ctf
+        centred = (particles.masked[:, :count] * weight)[:, None] * phases  # (n, S, M)
         flat = torch.view_as_real(centred.contiguous()).flatten(2).flatten(0, 1)  # (n S, 2 M)
-        power = (weight * particles.ctf[:count]).repeat_interleave(2)
-        norm = torch.sqrt((self._slices.square() @ power).clamp_min(1e-30))
+        power = (weight * ctf).repeat_interleave(2, dim=1)
+        # (R, 1) or, where particles have CTFs of their own, (R, n).
+        norm = torch.sqrt((self._slices.square() @ power.T).clamp_min(1e-30)).T[:, None]
         best_value = torch.full((n, 0), 0.0, device=self._device)
         best_pose = torch.zeros((n, 0), dtype=torch.int64, device=self._device)
         best_shift = torch.zeros((n, 0), dtype=torch.int64, device=self._device)
         for start in range(0, len(self._slices), _POSES_AT_ONCE):
             part = slice(start, start + _POSES_AT_ONCE)
-            score = (flat @ self._slices[part].T).view(n, len(shifts), -1) / norm[part]
+            score = (flat @ self._slices[part].T).view(n, len(shifts), -1) / norm[..., part]
             value, shift = score.max(dim=1)
             top, where = value.topk(min(_KEPT[0], value.shape[1]), dim=1)
             best_value = torch.cat([best_value, top], dim=1)
@@ -183,11 +187,13 @@ class OrientationSearch:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Best neighbour of each candidate: (n, c) scores, (n, c, 3, 3) poses, (n, c, 2) shifts."""
         n, c = shifts.shape[:2]
-        weight = particles.whitening[:count] * particles.ctf[:count]
+        ctf = particles.ctf[:, :count]
+        weight = particles.whitening[:count] * ctf
         turns = torch.from_numpy(neighbours(step_deg)).to(self._device, torch.float32)
         tried = torch.einsum("tij,njk->ntik", turns, poses.flatten(0, 1))  # turned in the particle's own frame
         slices = self._reference.slices(tried.flatten(0, 1), self._plane, count).view(n * c, len(turns), count)
-        norm = torch.sqrt((slices.abs().square() @ (weight * particles.ctf[:count])).clamp_min(1e-30))
+        power = (weight * ctf).repeat_interleave(c, dim=0) if len(ctf) > 1 else weight * ctf
+        norm = torch.sqrt((slices.abs().square() @ power[..., None])[..., 0].clamp_min(1e-30))
         own = self._plane.phases(shifts.flatten(0, 1).cpu().numpy().astype(np.float64), count, self._device)
         near = self._plane.phases(around_px, count, self._device)
         weighted = (particles.masked[:, :count] * weight).repeat_interleave(c, dim=0)

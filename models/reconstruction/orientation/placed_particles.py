@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class PlacedParticles:
     """Relative SSNR of the movie, by shell."""
     renewal: int = 0
     """How often the references had been renewed when they were placed; 0: the start placed them."""
+    beam_tilt_mrad: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """(2,) whose phase was taken out of them."""
 
 
 _BY_PARTICLE = ("half_set", "poses", "shift_px", "certainty")
@@ -40,6 +42,7 @@ def to_arrays(placed: Mapping[int, PlacedParticles]) -> dict[str, NDArray[Any]]:
         "placed.count": np.array([len(one.half_set) for one in placed.values()], dtype=np.int64),
         "placed.renewal": np.array([one.renewal for one in placed.values()], dtype=np.int64),
         "placed.shell_ssnr": np.stack([one.shell_ssnr for one in placed.values()]),
+        "placed.beam_tilt_mrad": np.stack([one.beam_tilt_mrad for one in placed.values()]),
     }
     for part in _BY_PARTICLE:
         arrays[f"placed.{part}"] = np.concatenate([getattr(one, part) for one in placed.values()])
@@ -53,5 +56,5 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, PlacedParticles
     ends = np.cumsum(arrays["placed.count"])[:-1]
     columns = [np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE]
     renewals = (int(renewal) for renewal in arrays["placed.renewal"])
-    rows = zip(*columns, arrays["placed.shell_ssnr"], renewals, strict=True)
+    rows = zip(*columns, arrays["placed.shell_ssnr"], renewals, arrays["placed.beam_tilt_mrad"], strict=True)
     return {int(number): PlacedParticles(*row) for number, row in zip(arrays["placed.number"], rows, strict=True)}

@@ -122,10 +122,7 @@ class _Run:
         box_px = min(2 * (math.ceil(size_angstrom / self.last_angstrom) + 3), plane.box_px)
         self._plane = FourierPlane.of_box(box_px, size_angstrom / box_px)
         count = len(self._plane.kx)
-        self._movies = [
-            ParticleSpectra(p.values[:, :count], p.masked[:, :count], p.ctf[:count], p.whitening[:count])
-            for p in particles
-        ]
+        self._movies = [movie.within(count) for movie in particles]
         self._diameter_angstrom, self._rng, self._device = diameter_angstrom, rng, device
         self._group = symmetry_matrices(symmetry)
         radius_px = min(0.55 * diameter_angstrom / self._plane.pixel_size_angstrom, 0.44 * box_px)
@@ -225,17 +222,18 @@ class _Run:
         ln_likelihood = 0.0
         for number in movies:
             movie = self._movies[number]
-            w, c = movie.whitening[:count], movie.ctf[:count]
-            norm = real.square() @ (w * c * c).repeat_interleave(2)
-            for masked in torch.split(movie.masked[:, :count], _PARTICLES_AT_ONCE):
-                centred = torch.view_as_real(((masked[:, None] * (w * c)) * phases).contiguous())
-                flat = centred.flatten(2).flatten(0, 1)
-                value = (temper * (2 * flat @ real.T - norm)).view(len(masked), len(offsets), -1)
+            for first in range(0, len(movie.masked), _PARTICLES_AT_ONCE):
+                part = movie.chosen(slice(first, first + _PARTICLES_AT_ONCE)).within(count)
+                damped, n = part.whitening * part.ctf, len(part.masked)
+                norm = (damped * part.ctf).repeat_interleave(2, dim=1) @ real.square().T  # (1 or n, R)
+                flat = torch.view_as_real(((part.masked * damped)[:, None] * phases).contiguous())
+                flat = flat.flatten(2).flatten(0, 1)
+                value = temper * (2 * (flat @ real.T).view(n, len(offsets), -1) - norm[:, None])
                 value = (value + prior[None, :, None]).flatten(1)
                 ln_likelihood += float(torch.logsumexp(value, dim=1).sum()) - len(value) * math.log(value.shape[1])
                 share = torch.softmax(value, dim=1).view(len(flat), -1)
                 total += share.T @ flat
-                weight += share.sum(dim=0)[:, None] * (w * c * c)
+                weight += share.view(n, len(offsets), -1).sum(dim=1).T @ (damped * part.ctf).expand(n, -1)
         padded = torch.zeros(len(poses), len(plane.kx), 2, device=device)
         padded[:, :count] = total.view(len(poses), count, 2)
         below = torch.zeros(len(poses), len(plane.kx), device=device)

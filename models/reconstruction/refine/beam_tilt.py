@@ -1,12 +1,8 @@
 """The beam tilt (coma) of a movie from its particles: a phase that goes with k^3 and with direction.
 
-Under a beam tilt tau the image's transform (kernel exp(-2 pi i k . x), x along columns, y along rows) is
-
-    X(k) = C(k) F(k) exp(+i 2 pi Cs lambda^2 |k|^2 k . tau)
-
-(Glaeser et al. 2011, J. Struct. Biol. 174, 1). All particles of a movie share it in the frame of the image, whatever
-their pose, so the phases of D = sum conj(C P) X tell it (Zivanov et al. 2018, eLife 7:e42166, and 2020, IUCrJ 7, 253,
-sum pixels of the images in the same way). The search has moved each particle to where it fits best without coma: a
+All particles of a movie share the phase of `fourier/coma.py` in the frame of the image, whatever their pose, so the
+phases of D = sum conj(C P) X tell it (Zivanov et al. 2018, eLife 7:e42166, and 2020, IUCrJ 7, 253, sum pixels of the
+images in the same way). The search has moved each particle to where it fits best without coma: a
 common displacement, whose phase goes with k, is fitted beside it and takes that back.
 """
 
@@ -16,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frazil.models.conventions import ANGSTROM_PER_MM
-from frazil.models.optics.wavelength import electron_wavelength_angstrom
+from frazil.models.reconstruction.fourier.coma import coma_phase_rad
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.refine.particle_frc import Array, ParticleSums, rings, smooth_amplitude
 
@@ -41,13 +36,6 @@ class BeamTilt:
     shift_y_angstrom: float
     phase_rad: Array
     """(M,) of tilt and displacement together, on the samples of the sums."""
-
-
-def coma_phase_rad(plane: FourierPlane, count: int, *, voltage_kv: float, cs_mm: float) -> Array:
-    """(2, count) phase of 1 mrad along x and along y."""
-    k = np.stack([plane.kx[:count], plane.ky[:count]]) / (plane.box_px * plane.pixel_size_angstrom)
-    wavelength = electron_wavelength_angstrom(voltage_kv)
-    return np.asarray(2e-3 * np.pi * cs_mm * ANGSTROM_PER_MM * wavelength**2 * (k**2).sum(axis=0) * k)
 
 
 def beam_tilt(sums: ParticleSums, plane: FourierPlane, *, voltage_kv: float, cs_mm: float) -> BeamTilt | None:

@@ -14,6 +14,7 @@ from frazil.models.reconstruction.orientation.placed_particles import PlacedPart
 from frazil.models.reconstruction.refine.beam_tilt import beam_tilt
 from frazil.models.reconstruction.refine.held_out_weights import HeldOutRings
 from frazil.models.reconstruction.refine.particle_frc import (
+    Array,
     ParticleSums,
     Rings,
     log_ssnr_in_bands,
@@ -63,8 +64,14 @@ class HalfMapComparison:
         self._volumes = [FourierVolume(cropped(one, plane, self._count), device=device) for one in references]
         self._compared = plane.radius_px[: self._count] > first_shell - 0.5
 
-    def evidence(self, sums: ParticleSums, *, voltage_kv: float, cs_mm: float) -> ParticleEvidence | None:
-        """Of the `sums` of one movie; None: the map is not seen in its particles."""
+    def evidence(
+        self, sums: ParticleSums, *, voltage_kv: float, cs_mm: float, corrected_mrad: Array | None = None
+    ) -> ParticleEvidence | None:
+        """Of the `sums` of one movie; None: the map is not seen in its particles.
+
+        `corrected_mrad`: (2,) beam tilt that was taken out of the particles beforehand.
+        """
+        corrected = np.zeros(2) if corrected_mrad is None else corrected_mrad
         tilt = beam_tilt(sums, self._plane, voltage_kv=voltage_kv, cs_mm=cs_mm)
         seen = self._without_search_gain(rings(sums, self._plane, None if tilt is None else tilt.phase_rad))
         amplitude = smooth_amplitude(seen)
@@ -79,13 +86,13 @@ class HalfMapComparison:
             frc=tuple(rings(sums, self._plane).frc.tolist()),
             log_ssnr=log_ssnr,
             log_ssnr_sd=log_ssnr_sd,
-            beam_tilt_x_mrad=None if tilt is None else tilt.x_mrad,
-            beam_tilt_y_mrad=None if tilt is None else tilt.y_mrad,
+            beam_tilt_x_mrad=None if tilt is None else float(corrected[0]) + tilt.x_mrad,
+            beam_tilt_y_mrad=None if tilt is None else float(corrected[1]) + tilt.y_mrad,
             beam_tilt_covariance_mrad2=None if tilt is None else tilt.covariance_mrad2,
         )
 
     def held_out(self, sums: ParticleSums) -> HeldOutRings:
-        """What of one movie's `sums` says how much its particles are worth; a coma is left in, as it is in the map."""
+        """What of one movie's `sums` says how much its particles are worth; a coma that is left counts."""
         return HeldOutRings.of(self._without_search_gain(rings(sums, self._plane)), self._renewal)
 
     def _without_search_gain(self, measured: Rings) -> Rings:
@@ -101,9 +108,8 @@ class HalfMapComparison:
             if not chosen.size:
                 continue
             index = torch.from_numpy(chosen).to(self._device)
-            own = ParticleSpectra(particles.values[index], particles.masked[index], particles.ctf, particles.whitening)
             total = total + particle_sums(
-                own,
+                particles.chosen(index),
                 self._volumes[1 - half],
                 self._plane,
                 count=self._count,

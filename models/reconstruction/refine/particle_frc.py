@@ -73,7 +73,7 @@ def particle_sums(
         (n, 3, 3), (n, 2) working pixels and (n,): where the particles are.
     """
     centred = particles.values[:, :count] * plane.phases(shift_px.astype(np.float64), count, device)
-    transfer = particles.ctf[:count]
+    transfer = particles.ctf[:, :count]
     expected = reference.slices(torch.from_numpy(poses), plane, count) * transfer
     weight = torch.from_numpy(certainty).to(device, torch.float32)
 

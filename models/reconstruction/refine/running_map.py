@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.classes.map_classes import MapClasses, StreamingMapClasses
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
@@ -30,16 +31,19 @@ from frazil.models.reconstruction.orientation.orientation_search import FoundPos
 from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles, from_arrays, to_arrays
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.refine import held_out_weights
+from frazil.models.reconstruction.refine.beam_tilt import beam_tilt
 from frazil.models.reconstruction.refine.held_out_weights import HeldOutRings, held_out_mixture
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
 from frazil.models.reconstruction.refine.particle_frc import ParticleSums
+from frazil.models.reconstruction.refine.session_tilt import SessionTilt
 from frazil.models.reconstruction.refine.weighted_sums import Mixture, WeightedSums
 from frazil.models.reconstruction.refine.weights import by_shell, on_plane
 from frazil.models.reconstruction.resolution.fsc import FscCurve, filtered, spherical_mask
 from frazil.models.reconstruction.resolution.half_map_fsc import HalfMapFsc, half_map_fsc
 from frazil.models.reconstruction.resolution.masks import MapMask
 from frazil.models.reconstruction.resolution.reference_maps import reference_maps
+from frazil.models.records import ExposureFacts
 
 ROUND_MOVIES = 10
 AGAIN_PER_MOVIE = 2
@@ -168,21 +172,28 @@ class RunningMap:
                 first_shell=self._first_shell,
                 device=device,
             )
+        self.beam_tilt = SessionTilt()
         self._renewals = 0
         self._next_again = 0
         self.movie_count = 0
         self.particle_count = 0
 
     def add(
-        self, particles: ParticleSpectra | None, half_sets: tuple[int, ...], relative_ssnr: NDArray[np.float64]
+        self,
+        particles: ParticleSpectra | None,
+        half_sets: tuple[int, ...],
+        relative_ssnr: NDArray[np.float64],
+        exposure: ExposureFacts | None = None,
     ) -> FoundPoses | None:
         """Orient a movie's particles and add them; None: a movie without usable particles, which is only counted.
 
-        `half_sets`: 1 or 2 per particle; `relative_ssnr`: (M,) on the plane, of this movie (`weights.relative_ssnr`).
+        `half_sets`: 1 or 2 per particle; `relative_ssnr`: (M,) on the plane, of this movie (`weights.relative_ssnr`);
+        `exposure`: how it was aimed, which its beam tilt goes with (`session_tilt`).
         """
         found = None
         if particles is not None and len(half_sets):
             half_set = np.array(half_sets, dtype=np.int8)
+            self.beam_tilt.aimed(self.movie_count, exposure)
             found = self._place(self.movie_count, particles, half_set, by_shell(relative_ssnr, self._plane))
             self.particle_count += len(half_sets)
         self.movie_count += 1
@@ -225,9 +236,10 @@ class RunningMap:
             raise ValueError(
                 f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
             )
-        self._sums.insert(particles, old, sign=-1.0)
+        as_put_in = particles.without_beam_tilt(old.beam_tilt_mrad, self._plane)
+        self._sums.insert(as_put_in, old, sign=-1.0)
         if self._classes is not None:
-            self._classes.take_out(number, particles, old)
+            self._classes.take_out(number, as_put_in, old)
         return self._place(number, particles, old.half_set, old.shell_ssnr)
 
     def evidence(
@@ -241,9 +253,15 @@ class RunningMap:
         placed = self._placed[number]
         if not self._renewals:
             return None
-        known = self._compared
-        sums = known[1] if known is not None and known[0] == number else self._own_comparison().sums(particles, placed)
-        return self._own_comparison().evidence(sums, voltage_kv=voltage_kv, cs_mm=cs_mm)
+        known, sums = self._compared, None
+        if known is not None and known[0] == number:
+            sums = known[1]
+        if sums is None:
+            as_put_in = particles.without_beam_tilt(placed.beam_tilt_mrad, self._plane)
+            sums = self._own_comparison().sums(as_put_in, placed)
+        return self._own_comparison().evidence(
+            sums, voltage_kv=voltage_kv, cs_mm=cs_mm, corrected_mrad=placed.beam_tilt_mrad
+        )
 
     def _own_comparison(self) -> HalfMapComparison:
         if self._comparison is None:
@@ -261,10 +279,12 @@ class RunningMap:
     def _place(
         self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
     ) -> FoundPoses:
+        tilt_mrad, optics = self.beam_tilt.of(number), particles.optics
+        particles = particles.without_beam_tilt(tilt_mrad, self._plane)
         found = self._orient(particles, half_set, shell_ssnr)
         poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
         certainty = found.certainty.astype(np.float32)
-        added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals)
+        added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals, tilt_mrad)
         self._sums.insert(particles, added, sign=1.0)
         if self._classes is not None:
             self._classes.put_in(number, particles, added)
@@ -272,7 +292,18 @@ class RunningMap:
         if self._renewals:
             sums = self._own_comparison().sums(particles, added)
             self._held_out[number], self._compared = self._own_comparison().held_out(sums), (number, sums)
+            self._measure_tilt(number, sums, optics)
         return found
+
+    def _measure_tilt(self, number: int, sums: ParticleSums, optics: CtfParameters | None) -> None:
+        left = None
+        if optics is not None:
+            left = beam_tilt(sums, self._plane, voltage_kv=optics.voltage_kv, cs_mm=optics.cs_mm)
+        if left is None:
+            self.beam_tilt.not_measured(number)
+            return
+        whole = self._placed[number].beam_tilt_mrad + np.array([left.x_mrad, left.y_mrad])
+        self.beam_tilt.measured(number, whole, left.covariance_mrad2)
 
     def round(self) -> MapRound:
         """The present maps; changes nothing."""
@@ -364,13 +395,12 @@ class RunningMap:
         n = len(half_set)
         found = FoundPoses(np.zeros((n, 3, 3)), np.zeros((n, 2)), np.zeros(n), np.zeros(n))
         damped = particles.ctf * torch.sqrt(on_plane(shell_ssnr, self._plane, self._device))
+        as_shown = replace(particles, ctf=damped)
         for half in (0, 1):
             chosen = np.nonzero(half_set == half + 1)[0]
             if not chosen.size:
                 continue
-            index = torch.from_numpy(chosen).to(self._device)
-            own = replace(particles, values=particles.values[index], masked=particles.masked[index], ctf=damped)
-            part = self._search(half).find(own)
+            part = self._search(half).find(as_shown.chosen(torch.from_numpy(chosen).to(self._device)))
             found.poses[chosen], found.shift_px[chosen] = part.poses, part.shift_px
             found.score[chosen], found.certainty[chosen] = part.score, part.certainty
         return found
@@ -391,6 +421,7 @@ class RunningMap:
         self._reference_resolution_angstrom = resolution
         self._searches, self._comparison, self._compared = [None, None], None, None
         self._renewals += 1
+        self.beam_tilt.renew()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on exactly as if nothing had happened."""
@@ -403,7 +434,7 @@ class RunningMap:
         }
         arrays |= to_arrays(self._placed)
         arrays |= held_out_weights.to_arrays(self._held_out)
-        arrays |= self._sums.state()
+        arrays |= self._sums.state() | self.beam_tilt.state()
         if self._classes is not None:
             arrays |= {f"{_CLASSES}{part}": array for part, array in self._classes.state().items()}
         return arrays
@@ -420,6 +451,7 @@ class RunningMap:
         self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
         self._renewals, self._next_again = (int(value) for value in arrays["again"])
         self._placed = from_arrays(arrays)
+        self.beam_tilt.restore(arrays)
         if self._classes is not None:
             own = {name.removeprefix(_CLASSES): array for name, array in arrays.items() if name.startswith(_CLASSES)}
             self._classes.restore(own)

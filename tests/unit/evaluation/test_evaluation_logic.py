@@ -84,7 +84,13 @@ FAULTS: list[tuple[str, Plant, dict[str, int]]] = [
     ("defocus-ordered", _in_result("ctf", defocus_u_angstrom=14_000.0), {"u": 14_000_000, "v": 14_900_000}),
     ("one-result-per-file", _in_movie(results_of_same_file=2), {"results": 2}),
     ("halves-complete", _in_movie(half_set=(1, 2, 1, 2, 1, 2, 3)), {"first": 3, "second": 3, "particles": 7}),
-    ("halves-balanced", _in_movie(half_set=(1, 1, 1, 1, 1, 2, 2)), {"first": 5, "second": 2}),
+    ("halves-balanced", _in_movie(half_set=(1, 1, 1, 1, 1, 2, 2)), {"first": 5, "second": 2, "largest": 1}),
+    ("fibres-whole", _in_movie(half_set_fibre=(1, 2, 1, 2, 1, 2, 2)), {"fibre": 2, "shared": 1}),
+    (
+        "halves-apart",  # two shifts of 0.15 x 150 A at 1.1 A reach across 40.9 px
+        _in_movie(half_set_x_px=(0.0, 40.5, 900.0, 500.0, 1300.0, 1700.0, 2100.0), half_set_y_px=(3.0,) * 7),
+        {"nearest": 405, "reach": 409},
+    ),
     (
         "halves-disjoint",
         _in_movie(half_set_x_px=(90.0, 90.0, 0.0, 0.0, 0.0, 0.0, 0.0), half_set_y_px=(7.5, 7.5, 1, 2, 3, 4, 5)),
@@ -93,7 +99,7 @@ FAULTS: list[tuple[str, Plant, dict[str, int]]] = [
     ("box-holds-particle", lambda facts: replace(facts, box_px=100), {"box": 100, "diameter": 150_000}),
     ("map-counts", _in_map(particle_count=15), {"particles": 15, "extracted": 14}),
     ("map-halves-sum", _in_map(half_set_particle_counts=(8, 7)), {"first": 8, "second": 7, "particles": 14}),
-    ("map-halves-balanced", _in_map(half_set_particle_counts=(9, 5)), {"first": 9, "second": 5, "movies": 2}),
+    ("map-halves-balanced", _in_map(half_set_particle_counts=(9, 5)), {"first": 9, "second": 5, "slack": 2}),
     ("map-within-pixels", _in_map(resolution_0143_angstrom=2.1), {"resolution": 2100, "pixel": 1100}),
     ("map-above-nyquist", _in_map(resolution_0143_angstrom=2.0), {"frequency": 500_000}),
     ("fsc-in-range", _fsc(_above_one), {"shell": 3, "fsc_x_10000": 12_000}),

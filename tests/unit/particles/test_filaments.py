@@ -82,6 +82,15 @@ def test_segments_lie_on_the_fibre_at_an_even_spacing(diameter: float | None) ->
     assert np.diff(along).max() < 1.3 * picks.diameter_angstrom / PIXEL
     length = np.hypot(*np.diff(axis(), axis=0).T).sum() * PIXEL
     assert len(places) > 0.7 * length / picks.diameter_angstrom
+    # One fibre, its segments in order along it, and each knows which way it runs there.
+    assert set(picks.fibre) == {1}
+    order = np.argsort(picks.along_angstrom)
+    steps, far = np.diff(places[order], axis=0), np.diff(np.array(picks.along_angstrom)[order])
+    assert far == pytest.approx(picks.diameter_angstrom)
+    assert np.hypot(*steps.T) * PIXEL == pytest.approx(far, rel=0.1)
+    runs = np.degrees(np.arctan2(steps[:, 1], steps[:, 0]))
+    turned = (np.array(picks.axis_deg)[order][:-1] - runs + 180) % 360 - 180
+    assert np.abs(turned).max() < 15
 
 
 def test_touching_balls_in_a_row_are_particles() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,6 @@ from frazil.models.atomic_model.projection import project_atoms, random_euler_de
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import CtfParameters, ctf_2d
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
-from frazil.models.particles.half_sets import half_sets
 from frazil.models.particles.picking import pick_particles
 from frazil.models.records import CtfEstimate, ParticlePicks
 from frazil.models.simulation.structures import structure_path
@@ -143,17 +144,15 @@ def test_a_box_over_the_edge_is_left_out_or_refused() -> None:
     inside = boxes_inside(picks, 100, 120, 32)
     assert inside == [0, 2, 4]
     assert keep(picks, inside).score == (5.0, 3.0, 1.0)
+    assert keep(picks, inside).fibre == ()
+    segments = replace(picks, fibre=(1, 1, 2, 2, 3), along_angstrom=(0, 1, 2, 3, 4), axis_deg=(5, 6, 7, 8, 9))
+    assert keep(segments, inside) == ParticlePicks(
+        *((16.0, 104.0, 60.0), (50.0, 50.0, 84.0), (5.0, 3.0, 1.0), None),
+        *((1, 2, 3), (0, 2, 4), (5, 7, 9)),
+    )
     with pytest.raises(ValueError, match="edge"):
         extract_particles(image, picks, box_px=32, diameter_px=20)
     assert extract_particles(image, ParticlePicks(), box_px=32, diameter_px=20).shape == (0, 32, 32)
-
-
-def test_half_sets_are_fixed_and_even() -> None:
-    first = half_sets("8088716a8db75d99", 11)
-    assert first == half_sets("8088716a8db75d99", 11)
-    assert first == half_sets("8088716a8db75d99", 30)[:11]  # of movie and number alone
-    assert abs(first.count(1) - first.count(2)) == 1
-    assert {half_sets(f"{movie:x}", 1)[0] for movie in range(20)} == {1, 2}  # no half always gets the best pick
 
 
 def test_nothing_is_picked_on_contamination_or_on_a_bright_bead(specimen: torch.Tensor) -> None:

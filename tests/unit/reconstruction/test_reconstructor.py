@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -138,9 +139,13 @@ def test_kill_and_resume_gives_the_same_map(session: Path, tmp_path: Path) -> No
 )
 def test_what_cannot_be_taken_out_is_made_anew(session: Path, tmp_path: Path, expected: dict[str, str]) -> None:
     worker = fresh(session, tmp_path)
-    worker.add(movie(0))
-    worker.add(movie(1))
+    (tmp_path / "results").mkdir()
+    for number in (0, 1):
+        (tmp_path / f"results/id{number}.msgpack").write_bytes(b"result")
+        worker.add(movie(number))
     worker.finish_round()
+    if expected.get("id1") == "other":
+        (tmp_path / "results/id1.msgpack").write_bytes(b"other result")
     anew = fresh(session, tmp_path).resume(expected)
     assert anew.included == ()
     assert anew.begun_anew == "1 of its 2 movies are made again, or no longer kept"
@@ -194,3 +199,47 @@ def test_classes_without_a_start(session: Path, tmp_path: Path) -> None:
         assert mrc.data.shape == (8, 48, 48)
     resumed = fresh(session, tmp_path, start=False).resume({f"id{number}": "hash" for number in range(MOVIES)})
     assert resumed.particle_count == MOVIES * PARTICLES
+
+
+def test_a_copied_session_goes_on_with_its_map(session: Path, tmp_path: Path) -> None:
+    """Every name of a result is another one after copying; what counts is the content."""
+    (tmp_path / "results").mkdir()
+    for number in range(3):
+        (tmp_path / f"results/id{number}.msgpack").write_bytes(f"result {number}".encode())
+    start = tmp_path / "start.mrc"
+    start.write_bytes((session / "start.mrc").read_bytes())
+    changes = {"particles": {"diameter_angstrom": 105.0, "symmetry": "C3", "initial_map": str(start)}}
+    (tmp_path / "particles").symlink_to(session / "particles")
+
+    def reconstructor(**other: Any) -> Reconstructor:
+        return Reconstructor(str(tmp_path), Settings.model_validate({"particles": changes["particles"] | other}))
+
+    worker = reconstructor()
+    for number in range(3):
+        worker.add(movie(number, result_file=f"results/id{number}.msgpack"))
+    worker.finish_round()
+    os.utime(start, (1, 1))
+    copied = {f"id{number}": "of the copy" for number in range(3)}
+    went_on = reconstructor().resume(copied)
+    assert (went_on.begun_anew, went_on.included) == ("", ("id0", "id1", "id2"))
+    moved = tmp_path / "elsewhere.mrc"
+    start.rename(moved)
+    assert reconstructor(initial_map=str(moved)).resume(copied).begun_anew == "", "the same map at another place"
+    assert reconstructor().resume(copied).begun_anew == "", "one that was not archived has not changed"
+    other = moved.read_bytes()[:-4] + b"\x01\x02\x03\x04"
+    start.write_bytes(other)
+    assert reconstructor().resume(copied).begun_anew == "particles.initial_map changed"
+    start.write_bytes(moved.read_bytes())
+    (tmp_path / "results/id1.msgpack").write_bytes(b"another result")
+    assert reconstructor().resume(copied).begun_anew == "1 of its 3 movies are made again, or no longer kept"
+
+
+def test_a_checkpoint_of_before_that_was_copied_says_why_it_is_not_gone_on_with(session: Path, tmp_path: Path) -> None:
+    """It knows of each result only what the disk said of it."""
+    worker = fresh(session, tmp_path)
+    worker.add(movie(0))
+    worker._movies = {"id0": replace(worker._movies["id0"], result_digest="")}
+    worker.finish_round()
+    anew = fresh(session, tmp_path).resume({"id0": "of the copy"})
+    assert "copied since" in anew.begun_anew
+    assert fresh(session, tmp_path).resume({"id0": "hash"}).begun_anew == ""

@@ -14,13 +14,13 @@ from frazil.config.errors import UsageError
 from frazil.daemon.cli.main import build
 from frazil.daemon.store import engine
 from frazil.daemon.store.lock import SessionLock
-from frazil.daemon.store.queries.many_sessions import find_sessions, session_names
-from frazil.daemon.store.rows import MovieRow
+from frazil.daemon.store.queries.many_sessions import find_sessions, session_names, sessions_below
+from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.writes import movie_writes
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieResult
 
-APP = build(("query", "summary", "export"))
+APP = build(("query", "summary", "export", "sessions"))
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def test_each_row_says_of_which_session_it_is(nights: Path) -> None:
 
 def test_sessions_that_cannot_be_asked_are_named_and_left_out(nights: Path) -> None:
     connection = duckdb.connect(str(nights / "mon" / engine.DATABASE_NAME))
-    connection.execute("UPDATE schema_version SET version = 3")
+    connection.execute("UPDATE schema_version SET version = 99")
     connection.close()
     with SessionLock(nights / "tue"):
         done = CliRunner().invoke(APP, ["query", "--sessions", f"{nights}/*", "SELECT 1 AS one"])
     assert done.exit_code == 0, done.output
-    assert "an older frazil (schema 3" in done.stderr
-    assert "frazil watch ... --once" in done.stderr, "with its remedy"
+    assert "a newer frazil (schema 99" in done.stderr
+    assert "Update frazil" in done.stderr, "with its remedy"
     assert "does not answer" in done.stderr
     assert "mon" in done.stderr
     assert "tue" in done.stderr
@@ -116,3 +116,38 @@ def test_all_tables_as_parquet_and_back(nights: Path, tmp_path: Path) -> None:
         assert same, name
         assert files.execute(f"SELECT * FROM '{out / name}.parquet' ORDER BY ALL").fetchall() == same, name
         assert about[name]["rows"] == len(same)
+
+
+def test_the_list_of_sessions_says_of_each_how_it_ended(nights: Path) -> None:
+    with Store.open(nights / "mon", now_utc_us=1) as store:
+        row = SessionRow("mon", "mon", "/raw", 3_600_000_000, "", "0.1.0")
+        store.submit(session_writes.create_session, row).result()
+        store.submit(session_writes.finish_session, 7_200_000_000).result()
+    newer = nights / "further" / "wed"
+    newer.mkdir(parents=True)
+    with Store.open(newer, now_utc_us=1) as store:
+        store.submit(lambda c: c.execute("INSERT INTO schema_version VALUES (99, 1)") and None).result()
+    with SessionLock(nights / "tue"):
+        found = json.loads(CliRunner().invoke(APP, ["sessions", str(nights), "--json"]).stdout)
+        text = CliRunner().invoke(APP, ["sessions", str(nights)])
+    assert [(Path(one["folder"]).name, one["state"]) for one in found] == [
+        ("wed", "unreadable"),
+        ("mon", "finished"),
+        ("tue", "running"),
+    ]
+    mon = found[1]
+    assert (mon["movies"], mon["kept"], mon["kept_share"]) == (2, 2, 1.0)
+    assert (mon["began_utc_us"], mon["ended_utc_us"]) == (3_600_000_000, 7_200_000_000)
+    assert mon["size_bytes"] == sum(file.stat().st_size for file in (nights / "mon").iterdir())
+    assert "newer frazil" in found[0]["why"]
+    assert "further/wed" in text.stdout
+    assert "finished 1970-01-01 02:00" in text.stdout
+    assert "newer frazil" in text.stderr
+    assert (
+        json.loads(CliRunner().invoke(APP, ["sessions", str(newer.parent), "--json", "--no-size"]).stdout)[0][
+            "size_bytes"
+        ]
+        is None
+    )
+    with pytest.raises(UsageError, match="nor in the folders in it"):
+        sessions_below(nights / "notes")

@@ -9,14 +9,8 @@ import pytest
 from frazil.config.loading import load_settings, parameter_hash, with_changes
 from frazil.config.stages import Stage
 from frazil.daemon.processing.scheduler import Scheduler
-from frazil.daemon.session.registry import (
-    LIVE_PRIORITY,
-    NO_REDO,
-    REPROCESS_PRIORITY,
-    MovieRegistry,
-    RedoSummary,
-    redo_summary,
-)
+from frazil.daemon.session.redo_progress import NO_REDO, RedoSummary, redo_summary
+from frazil.daemon.session.registry import LIVE_PRIORITY, REPROCESS_PRIORITY, MovieRegistry
 from frazil.daemon.store.writes import movie_writes
 from frazil.models.records import MovieState
 

@@ -51,6 +51,26 @@ def test_the_same_picks_keep_their_poses(filled: Store, make_result: MakeResult)
     assert particles(filled, "m00001")[0][3] == [1.0, 2.0, 3.0]
 
 
+def test_fibres_that_are_told_later_make_other_halves(filled: Store, make_result: MakeResult) -> None:
+    def halves() -> list[int]:
+        return [int(row["half_set"]) for row in filled.named("particles", {"movie_id": "m00001"}).as_dicts()]
+
+    before = halves()
+    assert before[0] == before[2] != before[1]
+    record(filled, make_result(1))
+    assert halves() == before  # a result of before fibres were numbered keeps its halves
+    result = make_result(1)
+    along, axis = (0.0, 50.0, 0.0), (30.0, 31.0, -60.0)
+    picks = replace(result.picks, fibre=(1, 1, 2), along_angstrom=along, axis_deg=axis)
+    record(filled, replace(result, picks=picks))
+    now = halves()
+    assert now[0] == now[1] != now[2]
+    rows = filled.named("particles", {"movie_id": "m00001"}).as_dicts()
+    assert [(row["fibre"], row["along_angstrom"], row["axis_deg"]) for row in rows] == [
+        (1, 0.0, 30.0), (1, 50.0, 31.0), (2, 0.0, -60.0),
+    ]  # fmt: skip
+
+
 def open_alerts(store: Store) -> list[int]:
     rows = store.named("alerts", {"open_only": True, "limit": 10}).as_dicts()
     return [int(str(row["created_utc_us"])) for row in rows]

@@ -290,6 +290,19 @@ def test_a_start_that_was_refused_leaves_the_session_as_it_was(filled: Store) ->
         assert filled.named("session").as_dicts() == session
 
 
+def test_a_session_in_a_folder_of_another_name_is_the_same_session(filled: Store) -> None:
+    """Copied or moved: when it began and what its gain gate decided are not forgotten."""
+    filled.submit(session_writes.record_gain_verdict, '{"passes": true}').result()
+    before = filled.named("session").as_dicts()
+    row = SessionRow("copy", "copy", "/elsewhere", 99, "a: 2\n", "0.1.0")
+    filled.submit(session_writes.create_session, row).result()
+    (now,) = filled.named("session").as_dicts()
+    assert (now["session_id"], now["raw_root"], now["settings_yaml"]) == ("copy", "/elsewhere", "a: 2\n")
+    assert (now["created_utc_us"], now["gain_verdict"]) == (1, '{"passes": true}')
+    filled.submit(session_writes.take_back_start, before).result()
+    assert filled.named("session").as_dicts() == before
+
+
 def test_times_with_a_zone_can_be_asked_for(store: Store) -> None:
     assert "1970-01-01" in str(store.sql("SELECT to_timestamp(1e6 / 1e6) AS t").rows[0][0])
 

@@ -8,12 +8,12 @@ import pytest
 from benchmarks.where_next.simulated import simulated
 from frazil.models.targets import belief as belief_module
 from frazil.models.targets.belief import learn
-from frazil.models.targets.fields import Scatter
+from frazil.models.targets.fields import LENGTH, Scatter
 from frazil.models.targets.outcomes import Seen
 from frazil.models.targets.policy import Arranged, arranged, outlooks_of
 from frazil.models.targets.records import Outcome, TargetSettings
 
-PATCH, SQUARE, AREA, SCATTER = 0.2, 0.3, 0.25, Scatter(0.3, 0.2, 1.5)
+PATCH, SQUARE, AREA, SCATTER = 0.2, 0.3, 0.25, Scatter(0.3, 0.2)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_levels_field_and_slopes_are_those_of_the_whole_covariance(one_set: None
         + AREA**2 * (holes.area[:, None] == holes.area[None, :])
         + SQUARE**2 * (holes.square[:, None] == holes.square[None, :])
         + PATCH**2 * same_patch
-        + SCATTER.field_sd**2 * np.exp(-0.5 * distance / SCATTER.length**2) * same_patch
+        + SCATTER.field_sd**2 * np.exp(-0.5 * distance / LENGTH**2) * same_patch
     )
     seen = level[np.ix_(shot, shot)] + SCATTER.sd**2 * np.eye(40)
     gain = level[:, shot] @ np.linalg.inv(seen)
@@ -72,7 +72,7 @@ def test_likelihood_is_that_of_the_whole_covariance(one_set: None) -> None:
     same = [part[shot][:, None] == part[shot][None, :] for part in (holes.area, holes.square, holes.patch)]
     covariance = design @ np.diag(hypothesis.sd**2) @ design.T + SCATTER.sd**2 * np.eye(30)
     covariance += AREA**2 * same[0] + SQUARE**2 * same[1] + PATCH**2 * same[2]
-    covariance += SCATTER.field_sd**2 * np.exp(-0.5 * distance / SCATTER.length**2) * same[2]
+    covariance += SCATTER.field_sd**2 * np.exp(-0.5 * distance / LENGTH**2) * same[2]
     left = value - design @ hypothesis.mean
     expected = -0.5 * (
         left @ np.linalg.solve(covariance, left) + np.linalg.slogdet(covariance)[1] + 30 * np.log(2 * np.pi)

@@ -71,6 +71,18 @@ def test_a_good_square_is_stayed_in_and_a_bad_one_left() -> None:
     assert outlook["s0"].left == 28
 
 
+def test_a_square_that_is_all_bad_or_all_good_lies_inside_its_interval() -> None:
+    for usable in (False, True):
+        outcomes = shots({f"s0p{p}h{h}": usable for p in range(4) for h in range(15)})
+        outlook = {one.square_id: one for one in asked(grid(3, 8, 25), outcomes).squares}
+        if usable:
+            assert outlook["s0"].usable_low > 0.85
+            assert outlook["s0"].usable_high == 1.0
+        else:
+            assert outlook["s0"].usable_low == 0.0
+            assert outlook["s0"].usable_high < 0.15
+
+
 def test_nothing_that_was_shot_or_is_avoided_is_listed() -> None:
     outcomes = shots({f"s0p0h{h}": True for h in range(8)})
     targets = [replace(one, state="avoided") if one.target_id == "s0p1" else one for one in grid()]

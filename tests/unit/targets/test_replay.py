@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from benchmarks.where_ceiling.recorded import without_itself
 from benchmarks.where_next.frazil_policy import Frazil
 from benchmarks.where_next.grid import Grid
 from benchmarks.where_next.microscope import MOVES, Microscope, minutes_from
@@ -92,3 +93,14 @@ def test_the_places_that_frazil_is_given_say_nothing_of_outcomes() -> None:
     object.__setattr__(other, "resolution_angstrom", 36.0 / world.resolution_angstrom)
     assert other.targets == world.targets
     assert {one.state for one in world.targets} == {"seen"}
+
+
+def test_a_hole_is_ranked_from_all_others_and_never_from_itself() -> None:
+    world = simulated("normal", 5, areas=1, squares=2, patches=2).grid
+    before = without_itself(world)
+    for hole in (0, 37):
+        world.resolution_angstrom[hole] *= 1.7
+        after = without_itself(world)
+        assert after[hole] == pytest.approx(before[hole], abs=1e-9)
+        assert np.abs(np.delete(after - before, hole)).max() > 0.01
+        before = after

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from frazil.config.errors import DaemonGoneError, NotThereError, QueryError
+from frazil.config.errors import DaemonGoneError, NotThereError, QueryError, UsageError
 from frazil.daemon.client import AsyncClient, Gone
-from frazil.daemon.transport.messages import LiveState
+from frazil.daemon.transport.messages import AnyRequest, Command, Failure, LiveState, Reply, Rows, Snapshot
 from frazil.daemon.transport.server import QueryServer
 
 if TYPE_CHECKING:
@@ -116,3 +116,75 @@ async def test_a_silent_daemon_is_asked_before_it_is_called_gone(
             event = await anext(events)
             assert isinstance(event, LiveState)
             assert event.session_name == "from the service"
+
+
+class FileOfSession:
+    """A session at rest, as `FinishedSession` answers."""
+
+    def __init__(self) -> None:
+        self.rests, self.closed, self.written = 0, False, False
+
+    def answer(self, request: AnyRequest) -> Reply:
+        if isinstance(request, Snapshot):
+            return LiveState(status="finished", ended_utc_us=7)
+        if isinstance(request, Command):
+            return Failure("usage", "only a running daemon can do this")
+        return Rows(("from",), (("the file",),))
+
+    def changed(self) -> bool:
+        before, self.written = self.written, False
+        return before
+
+    def rest(self) -> None:
+        self.rests += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_without_a_daemon_the_file_answers_and_with_one_it_is_left(
+    runtime: Path, tmp_path: Path, service: RecordingService
+) -> None:
+    opened: list[FileOfSession] = []
+
+    def open_file(_: Path) -> FileOfSession:
+        opened.append(FileOfSession())
+        return opened[-1]
+
+    client = AsyncClient(tmp_path, timeout_s=10, silence_s=0.05, open_file=open_file)
+    events = client.watch()
+    state = await anext(events)
+    assert isinstance(state, LiveState)
+    assert state.ended_utc_us == 7
+    assert not client.connected
+    assert (await client.named("q")).rows == (("the file",),)
+    with pytest.raises(UsageError, match="only a running daemon"):
+        await client.command("pause")
+    with pytest.raises(DaemonGoneError):
+        await client.ping()
+    opened[0].written = True
+    assert isinstance(await anext(events), LiveState), "again, because somebody has written to it"
+    assert opened[0].rests > 0, "it is let go of between questions"
+    with QueryServer(tmp_path, service) as server:
+        while not client.connected:
+            server.publish(LiveState(sequence=5))
+            await anext(events)
+        assert opened[0].closed
+        while not isinstance(live := await anext(events), LiveState) or live.ended_utc_us is not None:
+            server.publish(LiveState(sequence=6))
+    while not isinstance(ended := await anext(events), LiveState) or ended.ended_utc_us is None:
+        pass
+    assert len(opened) == 2, "the daemon has ended: its file is read again"
+    client.close()
+    assert opened[1].closed
+
+
+async def test_why_a_file_is_not_read_is_told(runtime: Path, tmp_path: Path) -> None:
+    def open_file(_: Path) -> FileOfSession:
+        raise UsageError("there is no frazil session here")
+
+    client = AsyncClient(tmp_path, silence_s=0.05, open_file=open_file)
+    gone = await anext(client.watch())
+    assert isinstance(gone, Gone)
+    assert gone.why == "there is no frazil session here"
+    client.close()

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from frazil.config.errors import DaemonGoneError
+from frazil.config.errors import UsageError
 from frazil.daemon.cli.status import status, status_text
 from frazil.daemon.cli.tui import tui
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
@@ -57,8 +57,7 @@ def test_json_is_the_whole_state(runtime: Path, tmp_path: Path, service: Recordi
         assert "BLOCKED by the gain gate: slope 0.03. set --gain-orientation rot180" in result.stdout
 
 
-def test_without_a_daemon_the_person_is_told_what_to_do(runtime: Path, tmp_path: Path) -> None:
-    with pytest.raises(DaemonGoneError, match="frazil watch"):
-        status(tmp_path)
-    with pytest.raises(DaemonGoneError, match="--wait"):
-        tui(tmp_path)
+def test_a_folder_without_a_session_is_said_to_be_none(runtime: Path, tmp_path: Path) -> None:
+    for reading in (status, tui):
+        with pytest.raises(UsageError, match=r"no frazil session here.*frazil watch"):
+            reading(tmp_path)

@@ -47,7 +47,7 @@ def is_relation(claim: Claim) -> bool:
 def case_count(claim: Claim) -> int:
     """How many elementary comparisons a claim takes, roughly."""
     n: Mapping[str, Any] = claim.integers
-    if claim.name == "halves-disjoint":
+    if claim.name in ("halves-disjoint", "fibres-whole"):
         return len(n["first"]) * len(n["second"])
     if claim.name == "operations-closed":
         return int(len(n["operations"]) // 12) ** 3
@@ -72,6 +72,7 @@ def fault_numbers(name: str, numbers: Sequence[int]) -> CounterExample:
 
 _SHELL = ("shell", "fsc_x_10000")
 _NAMES: Mapping[str, tuple[str, ...]] = {
+    "fibres-whole": ("fibre",),
     "fsc-in-range": _SHELL,
     "fsc-starts-high": _SHELL,
     "fsc-crosses-where-claimed": ("shell", "first_below", "fsc_x_10000", "claimed"),
@@ -122,6 +123,7 @@ def _apart(n: Mapping[str, Any], syntax: Syntax) -> str:
 _Call: TypeAlias = Callable[[Mapping[str, Any], Syntax], str]
 _CALLS: Mapping[str, _Call] = {
     "halves-disjoint": lambda n, s: f"disjoint {s.numbers(n['first'])} {s.numbers(n['second'])}",
+    "fibres-whole": lambda n, s: f"disjoint {s.numbers(n['first'])} {s.numbers(n['second'])}",
     "group-closed": _group,
     "fsc-in-range": lambda n, s: f"fsc_in_range {s.numbers(n['fsc'])}",
     "fsc-starts-high": lambda n, s: f"fsc_starts_high {s.numbers(n['fsc'])}",

@@ -97,9 +97,9 @@ def _case_count(claim: Claim) -> int:
     return sum(len(value) for value in claim.integers.values() if isinstance(value, tuple))
 
 
-def _disjoint(n: _Numbers) -> Encoding:
-    first, second = (any_of(f"(= place {number})" for number in n[half]) for half in ("first", "second"))
-    return Encoding(("place",), (first, second))
+def _disjoint(n: _Numbers, name: str = "place") -> Encoding:
+    first, second = (any_of(f"(= {name} {number})" for number in n[half]) for half in ("first", "second"))
+    return Encoding((name,), (first, second))
 
 
 def _group(n: _Numbers) -> Encoding:
@@ -153,6 +153,7 @@ def _fsc_crosses(n: _Numbers) -> Encoding:
 
 _ENCODERS: Mapping[str, Callable[[_Numbers], Encoding]] = {
     "halves-disjoint": _disjoint,
+    "fibres-whole": lambda n: _disjoint(n, "fibre"),
     "group-closed": _group,
     "fsc-in-range": _fsc_in_range,
     "fsc-starts-high": _fsc_starts_high,

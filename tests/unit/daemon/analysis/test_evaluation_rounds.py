@@ -74,20 +74,25 @@ def test_provers_that_contradict_each_other_are_an_alert_and_what_each_took_is_e
 
 
 def test_the_half_sets_of_the_whole_map_are_counted(store, put, tmp_path):
+    fibres = [None, (1, 2, 3), (4, 4, 5)]
     for sequence, halves in enumerate([(1, 2, 1), (2, 1, 2), (1, 1, 2)]):
         result = put(sequence)
         picks = result.picks
         store.submit(
             session_writes.record_particles,
             ParticleRows(
-                movie_id=result.movie_id, x_px=picks.x_px, y_px=picks.y_px, half_set=halves, diameter_angstrom=150.0
+                *(result.movie_id, picks.x_px, picks.y_px, halves),
+                fibre=fibres[sequence],
+                diameter_angstrom=150.0,
             ),
         ).result()
     map_row = ReconstructionRow(round=1, created_utc_us=1, movie_count=3, particle_count=9, symmetry="C1")
     store.submit(session_writes.record_reconstruction, map_row).result()
-    facts = score_facts.round_facts(store, tmp_path, Settings(), 0).map
-    assert facts.half_set_particle_counts == (5, 4)
-    assert facts.halved_particle_count == 9
+    facts = score_facts.round_facts(store, tmp_path, Settings(), 0)
+    assert facts.map.half_set_particle_counts == (5, 4)
+    assert facts.map.halved_particle_count == 9
+    assert facts.map.fibre_slack == 1  # of one movie the largest fibre has two segments
+    assert [movie.half_set_fibre for movie in facts.movies] == [(), (1, 2, 3), (4, 4, 5)]
 
 
 def test_the_described_model_is_among_the_facts(store, put, tmp_path):

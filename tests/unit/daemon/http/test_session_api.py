@@ -22,6 +22,8 @@ from frazil.daemon.http.api import FullError, HttpReply, HttpRequest, HttpRules,
 from frazil.daemon.http.orders import MAX_BODY_BYTES, Accept, Factor, Intervention, Order, Pause, read_order
 from frazil.daemon.http.parameters import INT64_MAX, Parameter, Value
 from frazil.daemon.http.routes import QueryDoc
+from frazil.daemon.report.summary.records import SessionSummary
+from frazil.daemon.transport.messages import LiveState, Rows
 from frazil.models.causal.factors import ALL_FACTORS
 
 HOST = "127.0.0.1:8000"
@@ -64,6 +66,24 @@ class Source:
 
     def next_text(self, limit: int) -> bytes:
         return self._say(f"lines {limit}")
+
+    def map_picture(self, kind: str) -> bytes:
+        return self._say(f"map {kind}")
+
+    def map_pictures(self) -> list[str]:
+        return []
+
+    def live(self) -> LiveState:
+        self._say("")
+        return LiveState(session_name="grid 4")
+
+    def told(self) -> SessionSummary:
+        self._say("")
+        raise NotImplementedError
+
+    def table(self, name: str, params: Mapping[str, Value]) -> Rows:
+        self._say("")
+        return Rows((), (), total=0)
 
     def micrograph_file(self, movie_id: str, kind: str) -> Path:
         return Path(f"/{movie_id}/{kind}")
@@ -110,8 +130,37 @@ def test_each_path_asks_for_its_own() -> None:
     assert (file.file, file.content_type) == (Path("/m1/sum"), "application/octet-stream")
 
 
+def test_pages_load_nothing_from_elsewhere_and_their_failures_are_pages() -> None:
+    shown = make_api().answer(get("/movies", ("search", "<b>x")))
+    assert (shown.status, shown.content_type) == (200, "text/html; charset=utf-8")
+    assert shown.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert b"&lt;b&gt;x" in shown.body
+    assert b"<b>x" not in shown.body
+    failed = make_api(Source(DaemonGoneError("it is gone"))).answer(get("/"))
+    assert (failed.status, failed.content_type) == (503, "text/html; charset=utf-8")
+    assert b"It is gone." in failed.body
+    assert make_api().answer(get("/movies", ("sort", "nothing"))).status == 400
+
+
+def test_the_page_s_own_files_are_there_and_no_others() -> None:
+    api = make_api(reading_needs_token=True, token_digest=digest_of(TOKEN))
+    script = api.answer(get("/assets/page.js"))
+    assert (script.status, script.content_type) == (200, "text/javascript; charset=utf-8")
+    assert b"EventSource" in script.body
+    assert api.answer(get("/assets/page.py")).status == 400
+    assert api.answer(get("/")).status == 401  # the page itself is the session's
+
+
+def test_who_listens_is_told_the_newest_state() -> None:
+    reply = make_api().answer(get("/events"))
+    assert reply.content_type == "text/event-stream"
+    assert reply.events is not None
+    assert reply.events().session_name == "grid 4"
+    assert make_api(Source(DaemonGoneError("gone"))).answer(get("/events")).status == 503
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/query", "/query/a/b", "/query/unknown", "/thumbnail", "/state/x", "/sql", "/thumbnail/a/b"]
+    "path", ["/page", "/query", "/query/a/b", "/query/unknown", "/thumbnail", "/state/x", "/sql", "/thumbnail/a/b"]
 )
 def test_other_paths_are_not_found(path: str) -> None:
     assert make_api().answer(get(path)).status == 404

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from frazil.config.errors import WriteError
-from frazil.daemon.processing import redo_files
+from frazil.daemon.processing import dispatch, redo_files
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.result_files import StoredResult
 from frazil.daemon.store.rows import MovieRow
@@ -129,3 +129,15 @@ def test_a_disk_that_refuses_the_result_leaves_all_as_it_was_and_a_second_try_do
     redo_files.put_in_place(tmp_path, replace(again, lag_s=2.0))  # the rows were refused: once more
     store.submit(rebuild.adopt, again).result()
     assert there(store, tmp_path) == ("new", "new", NEW)
+
+
+def test_sums_belong_to_their_result_whatever_their_times_say(again, tmp_path):
+    """A copied session has its times from the copying; only beside a result that waits are sums doubtful."""
+    result = result_files.result_path(tmp_path, "m001")
+    os.utime(result, (1, 1))
+    stored, newest_ns = dispatch.earlier_result(result)
+    assert stored.result.movie_id == "m001"
+    assert newest_ns > (tmp_path / "motion/1.mrc").stat().st_mtime_ns
+    result_files.write_result(tmp_path / redo_files.folder_of("m001"), again)
+    _, newest_ns = dispatch.earlier_result(result)
+    assert newest_ns < (tmp_path / "motion/1.mrc").stat().st_mtime_ns

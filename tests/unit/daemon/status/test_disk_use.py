@@ -34,7 +34,9 @@ class Disk:
         monkeypatch.setattr(live_state.DiskMeter, "_size", lambda *_: int(self.movie_bytes))
         settings = Settings(alerts=AlertSettings(disk_hours=6.0))
         options = SimpleNamespace(session_dir=folder, raw_root=folder / "raw", settings=settings)
-        self.builder = LiveStateBuilder(options, store, self.utc_us, lambda: self.now_s)
+        self.builder = LiveStateBuilder(
+            options, store, self.utc_us, lambda: self.now_s, live_state.disk_meter(options, store)
+        )
         notices = Notices(store, utc_us=self.utc_us)
         self.rules = RuleCheck(settings.alerts, store, notices, late_sidecars=lambda _: None)
 

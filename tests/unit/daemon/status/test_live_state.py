@@ -9,6 +9,7 @@ import pytest
 
 from frazil.config.errors import QueryError
 from frazil.config.settings import Settings
+from frazil.daemon.analysis.summary import AnalysisSummary, GridSummary
 from frazil.daemon.status import live_state
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store.rows import AlertRow
@@ -21,7 +22,7 @@ GATE = GateState("open", False, "", "")
 @pytest.mark.parametrize("error", [QueryError("ran longer than 10 s"), OSError("stale file handle")])
 def test_a_slow_query_or_a_sick_disk_keeps_the_numbers_of_before(store, put, tmp_path, monkeypatch, caplog, error):
     options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
-    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0, live_state.disk_meter(options, store))
     put(0)
 
     def build(status):
@@ -73,3 +74,15 @@ def test_errors_come_before_newer_warnings(store, put, tmp_path):
     state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
     assert state.urgent_alerts == ("an error", "last", "third")
     assert (state.alerts_open, state.newest_alert) == (4, "last")
+
+
+def test_what_the_analysis_tells_is_in_the_record(store, tmp_path):
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    told = AnalysisSummary(7, 1200, GridSummary("square 12 next", 3, "s12", 37, 1920, 96))
+    state = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=told)
+    assert (state.prior_version, state.particle_count) == (7, 1200)
+    assert (state.next_line, state.next_round, state.next_square_id) == ("square 12 next", 3, "s12")
+    assert (state.grid_squares, state.grid_holes, state.grid_exposed) == (37, 1920, 96)
+    without = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
+    assert (without.prior_version, without.next_line, without.grid_holes) == (None, "", 0)

@@ -1,0 +1,137 @@
+"""The pages of a small session of which everything is known."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from page_session import HEIGHT_PX, SPOT_PX, add_movie, fill_session
+
+from frazil.config.errors import NotThereError
+from frazil.daemon.http.file_source import FileSource
+from frazil.daemon.page.grid_page import hole_map
+from frazil.daemon.page.movie_list import list_question
+from frazil.daemon.page.one_file import InOneFile, one_file, plot_data
+from frazil.daemon.page.pages import Pages
+from frazil.daemon.report.summary.collect import summarise
+from frazil.daemon.report.summary.records import Hole
+from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.store import Store
+
+ASKED = {"state": "all", "sort": "ready_utc_us", "order": "desc", "search": "", "offset": 0}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileSource]:
+    folder: Path = tmp_path_factory.mktemp("s")
+    with Store.open(folder, now_utc_us=1) as store:
+        fill_session(folder, store)
+    with FileReader(folder) as reader:
+        yield FileSource(folder, reader)
+
+
+def test_the_session_s_page_has_its_parts_in_their_order(source: FileSource) -> None:
+    text = Pages(source).make("overview", {})
+    found = re.findall(r"data-part=(\w+)", text)
+    assert found[0] == "verdict"
+    assert [name for name in found if name in ("quality", "advice", "alerts")] == ["quality", "advice", "alerts"]
+    assert found[-1] == "machinery"
+    assert "27 of 30 finished" in text
+    assert "<title>grid &lt;4&gt;</title>" in text
+    assert "nearly &lt;b&gt;full&lt;/b&gt;" in text
+
+
+def test_no_page_carries_style_or_script_of_its_own(source: FileSource) -> None:
+    """The policy would refuse both."""
+    pages = Pages(source)
+    texts = [pages.make("overview", {}), pages.make("movies", ASKED), pages.make("grid", {"square_id": None})]
+    texts.append(pages.make("movie", {"movie_id": "m0003", "kind": "sum", "size": "fit"}))
+    for text in texts:
+        assert not re.search(r"\sstyle=|\son\w+=|<style|<script>|https?://", text)
+
+
+def test_movies_are_listed_page_by_page(source: FileSource) -> None:
+    pages = Pages(source)
+    first = pages.make("movies", ASKED)
+    assert "Movies 1 to 24 of 30." in first
+    assert "offset=24" in first
+    second = pages.make("movies", ASKED | {"offset": 24})
+    assert "Movies 25 to 30 of 30." in second
+    assert "FoilHole_0.tif" in second
+    rejected = pages.make("movies", ASKED | {"state": "rejected"})
+    assert "Movies 1 to 3 of 3." in rejected
+    assert "motion 31" in rejected
+    assert "No movie is like that" in pages.make("movies", ASKED | {"search": "nothing"})
+    assert "state" not in list_question(ASKED)
+
+
+def test_a_pick_is_drawn_where_pictures_have_it(source: FileSource) -> None:
+    """Rows of a micrograph begin at the bottom of its picture."""
+    text = Pages(source).make("movie", {"movie_id": "m0003", "kind": "sum", "size": "fit"})
+    x, y = SPOT_PX
+    assert f"cx={x} cy={HEIGHT_PX - 1 - y} r=10" in text  # 30 A of diameter at 1.5 A a pixel
+    with pytest.raises(NotThereError):
+        Pages(source).make("movie", {"movie_id": "none", "kind": "sum", "size": "fit"})
+
+
+def test_holes_lie_as_the_stage_has_them() -> None:
+    hole = {
+        "name": "h", "state": "seen", "usable": None, "ctf_fit_angstrom": None, "stage_x_um": 0.0, "stage_y_um": 0.0,
+    }  # fmt: skip
+    drawn = hole_map([hole, hole | {"name": "up", "stage_y_um": 10.0}, hole | {"name": "right", "stage_x_um": 10.0}])
+    at = {
+        name: (float(x), float(y))
+        for name, x, y in re.findall(r"<title>hole (\w+):[^<]*</title><circle cx=([\d.]+) cy=([\d.]+)", drawn)
+    }
+    assert at["up"][1] < at["h"][1]
+    assert at["up"][0] == at["h"][0]
+    assert at["right"][0] > at["h"][0]
+    assert at["right"][0] - at["h"][0] == pytest.approx(at["h"][1] - at["up"][1])
+
+
+def test_one_file_lets_only_its_own_scripts_run(source: FileSource) -> None:
+    text = one_file(source)
+    policy = re.search(r'Content-Security-Policy content="([^"]*)"', text)
+    assert policy is not None
+    allowed = set(re.findall(r"sha256-([^&' ]+)", policy[1]))
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert allowed == {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
+    assert len(scripts) == 2
+    assert not re.search(r"(src|href)=['\"]?(/|http)", text)
+
+
+def test_one_file_keeps_within_its_budget(source: FileSource) -> None:
+    roomy, tight = InOneFile(source), InOneFile(source, budget_bytes=100)
+    assert (roomy.picture("m0003", "sum", 320) or "").startswith("data:image/jpeg;base64,")
+    assert tight.picture("m0003", "sum", 320) is None
+    assert roomy.picture("none", "sum", 320) is None
+
+
+def test_plots_in_one_file_have_kept_and_rejected_movies_apart(source: FileSource) -> None:
+    times, kept, rejected = plot_data(source.told())["ctf_fit_angstrom"]
+    assert len(times) == len(kept) == len(rejected) == 30
+    assert [at for at, value in enumerate(rejected) if value is not None] == [9, 19, 29]
+    assert kept[9] is None
+    assert kept[0] == pytest.approx(4.0)
+
+
+def test_of_very_many_squares_the_page_draws_squares(tmp_path: Path) -> None:
+    with Store.open(tmp_path, now_utc_us=1) as store:
+        fill_session(tmp_path, store, movies=2)
+        for number in range(10, 10 * 24, 10):  # one movie in each further square
+            add_movie(tmp_path, store, number)
+
+        def holes(*, each_hole: bool) -> tuple[Hole, ...]:
+            return summarise(store, tmp_path, now_utc_us=1, live=False, each_hole=each_hole).holes
+
+        assert len(holes(each_hole=False)) == len(holes(each_hole=True)) == 25  # so few squares: hole by hole
+        add_movie(tmp_path, store, 240)
+        every, drawn = holes(each_hole=True), holes(each_hole=False)
+    assert len(every) == 26
+    assert len(drawn) == 25
+    first = next(one for one in drawn if one.square == "GridSquare_0")
+    assert (first.stage_x_um, first.kept, first.ctf_fit_angstrom) == (pytest.approx(2.0), 2, pytest.approx(4.005))

@@ -99,17 +99,17 @@ def told_ctf(arm: Arm, scene: Scene, boxes: Boxes, rng: np.random.Generator) -> 
 
 def spectra_of(boxes: Boxes, ctf: CtfEstimate) -> ParticleSpectra:
     """As the reconstructor makes them from what extraction stores."""
-    width, height = (length / PIXEL_ANGSTROM for length in FIELD_ANGSTROM)
+    width, height = (round(length / PIXEL_ANGSTROM) for length in FIELD_ANGSTROM)
     x, y = (boxes.place_angstrom[:, axis] / PIXEL_ANGSTROM for axis in (0, 1))
-    picks = ParticlePicks(tuple(x + 0.5 * (round(width) - 1)), tuple(y + 0.5 * (round(height) - 1)))
-    field = {"height_px": round(height), "width_px": round(width), "pixel_size_angstrom": PIXEL_ANGSTROM}
+    picks = ParticlePicks(tuple(x + 0.5 * (width - 1)), tuple(y + 0.5 * (height - 1)))
+    offsets = defocus_offsets_angstrom(picks, ctf, height_px=height, width_px=width, pixel_size_angstrom=PIXEL_ANGSTROM)
     return particle_spectra(
         boxes.images,
         PLANE,
         pixel_size_angstrom=PIXEL_ANGSTROM,
         diameter_angstrom=DIAMETER_ANGSTROM,
         ctf=CtfParameters(300.0, 2.7, AMPLITUDE_CONTRAST, ctf.defocus_u_angstrom, ctf.defocus_v_angstrom),
-        defocus_offset_angstrom=defocus_offsets_angstrom(picks, ctf, **field),
+        defocus_offset_angstrom=offsets,
     )
 
 

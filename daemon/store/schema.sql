@@ -288,11 +288,11 @@ CREATE TABLE IF NOT EXISTS particle_arrays (
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS certainty DOUBLE[];
 -- Version 8: of several maps, the one that a particle belongs to (from 1).
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS map_class INTEGER[];
--- Version 19: of segments of fibres, the number of their fibre in the micrograph, how far along it, and its direction.
+-- Version 20: of segments of fibres, the number of their fibre in the micrograph, how far along it, and its direction.
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS fibre INTEGER[];
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS along_angstrom DOUBLE[];
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS axis_deg DOUBLE[];
--- Version 19: of particles of a tilted specimen, their defocus over the movie's.
+-- Version 20: of particles of a tilted specimen, their defocus over the movie's.
 ALTER TABLE particle_arrays ADD COLUMN IF NOT EXISTS defocus_offset_angstrom DOUBLE[];
 CREATE OR REPLACE VIEW particles AS
 SELECT movie_id, unnest(range(1, len(x_px) + 1))::INTEGER AS particle,  -- from 1, within the movie

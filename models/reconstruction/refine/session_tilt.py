@@ -33,7 +33,8 @@ class SessionTilt:
         self._design: dict[int, tuple[Array, float]] = {}
         self._measured: dict[int, Array] = {}
         """x, y, xx, xy, yy of every movie whose particles tell its tilt."""
-        self._mean, self._covariance = np.zeros(6), np.zeros((6, 6))
+        self._mean: Array = np.zeros(6)
+        self._covariance: Array = np.zeros((6, 6))
 
     def aimed(self, number: int, exposure: ExposureFacts | None) -> None:
         """A movie comes; None: nobody said how it was aimed."""
@@ -54,10 +55,11 @@ class SessionTilt:
         information: Array = np.zeros(6)
         for number, (x, y, xx, xy, yy) in self._measured.items():
             design, spread = self._design[number]
-            weight = np.linalg.inv(np.array([[xx, xy], [xy, yy]]) + spread**2 * np.eye(2))
-            precision = precision + design.T @ weight @ design
-            information = information + design.T @ weight @ [x, y]
-        self._covariance = np.linalg.inv(precision)
+            error = np.array([[xx, xy], [xy, yy]]) + spread**2 * np.eye(2)
+            weight = np.asarray(np.linalg.inv(error), dtype=np.float64)
+            precision += design.T @ weight @ design
+            information += design.T @ weight @ np.array([x, y])
+        self._covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
         self._mean = self._covariance @ information
         if len(self._measured) < _LEAST_MOVIES:
             self._mean = np.zeros(6)

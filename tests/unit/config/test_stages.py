@@ -69,7 +69,9 @@ DECLARED = {
             "sandbox_every_rounds sandbox_cpu_s sandbox_wall_s sandbox_memory_mib pixel_size_error voltage_error "
             "cs_error dose_error gain_error formulas refit_ctf goal_resolution_angstrom microscope_hours_left"
         ),
-        "targets": "enabled roots usable_angstrom value athena_url athena_session athena_token athena_dry_run",
+        "targets": (
+            "enabled roots exchange_minutes usable_angstrom value athena_url athena_session athena_token athena_dry_run"
+        ),
         "store": "min_free_disk_gb query_timeout_s query_max_rows",
         "alerts": (
             "no_movie_minutes lag_minutes lag_window_minutes disk_hours disk_free_gb cause_movies cause_share "

@@ -63,7 +63,7 @@ def session_figures(root: Path) -> dict[str, Any]:
     session, roots = root / "session", [root / "session", root / "Atlas"]
     reading, whole_s = timed(lambda: read_epu_grid(session, roots))
     plan, plan_s = timed(lambda: read_epu_plan(session / "EpuSession.dm"))
-    atlas = find_atlas(plan, roots)
+    atlas = find_atlas(plan.atlas_path or "", roots)
     if atlas is None:
         raise RuntimeError("the sample has no atlas")
     square = next(session.glob("Metadata/*.dm"))

@@ -12,30 +12,52 @@ from frazil.daemon.transport.messages import Command, Done, Rows, Scalar
 SQUARE_COLUMNS = (
     "target_id", "name", "program", "parent_id", "state", "gone", "word", "word_by", "acquisition_order",
     "stage_x_um", "stage_y_um", "x_in_parent_px", "y_in_parent_px", "diameter_um", "features_json", "image_path",
-    "image_width_px", "image_height_px", "holes", "chosen", "exposed", "processed", "avoided", "movies", "kept",
-    "ctf_fit_angstrom", "particles_per_movie", "place", "holes_left", "usable_so_far", "usable", "usable_low",
-    "usable_high", "worth_taking", "words",
+    "image_width_px", "image_height_px", "holes", "holes_at_bars", "chosen", "exposed", "processed", "avoided",
+    "movies", "kept", "ctf_fit_angstrom", "particles_per_movie", "ice_nm", "ice_spread_nm", "gradient_ln",
+    "dark_share", "torn_share", "place", "holes_left", "usable_so_far", "usable",
+    "usable_low", "usable_high", "worth_taking", "words",
 )  # fmt: skip
 HOLE_COLUMNS = (
-    "target_id", "name", "program", "parent_id", "state", "gone", "word", "word_by", "acquisition_order",
-    "stage_group", "x_in_parent_px", "y_in_parent_px", "stage_x_um", "stage_y_um", "diameter_um", "features_json",
-    "image_path", "image_width_px", "image_height_px", "movies", "processed", "kept", "ctf_fit_angstrom",
-    "particles_per_movie", "exposed_utc_us", "linked_by", "rank", "usable", "usable_low", "usable_high", "signal",
-    "signal_low", "signal_high", "reason",
+    "target_id", "name", "program", "parent_id", "state", "gone", "at_bar", "word", "word_by",
+    "acquisition_order", "stage_group", "x_in_parent_px", "y_in_parent_px", "stage_x_um", "stage_y_um", "diameter_um",
+    "features_json", "image_path", "image_width_px", "image_height_px", "movies", "processed", "kept",
+    "ctf_fit_angstrom", "particles_per_movie", "exposed_utc_us", "linked_by", "ice_nm", "ice_sd_nm",
+    "dark_share", "ring_share", "off_centre_px", "rank", "usable", "usable_low",
+    "usable_high", "signal", "signal_low", "signal_high", "reason",
 )  # fmt: skip
 NEXT_COLUMNS = (
-    "rank", "target_id", "name", "level", "parent_id", "square_id", "square", "patch_id", "usable", "usable_low",
-    "usable_high", "signal", "signal_low", "signal_high", "minutes", "picked", "reason", "program", "said_by",
-    "stage_x_um", "stage_y_um", "x_in_parent_px", "y_in_parent_px", "stage_group", "acquisition_order",
+    "rank", "target_id", "name", "level", "grid_id", "parent_id", "square_id", "square", "patch_id", "usable",
+    "usable_low", "usable_high", "signal", "signal_low", "signal_high", "minutes", "picked", "reason", "program",
+    "said_by", "stage_x_um", "stage_y_um", "x_in_parent_px", "y_in_parent_px", "stage_group", "acquisition_order",
 )  # fmt: skip
 ROUND_COLUMNS = (
     "round", "created_utc_us", "words_utc_us", "counted", "usable_angstrom", "hours_left", "holes", "exposed",
     "outcomes", "line", "verdict", "square_id", "square", "expected_more", "price_per_minute", "taken_share",
-    "slopes_json", "move_hole_minutes", "move_patch_minutes", "move_square_minutes", "move_area_minutes",
+    "slopes_json", "move_hole_minutes", "move_patch_minutes", "move_square_minutes", "move_area_minutes", "grid_id",
+    "other_grid", "grid",
 )  # fmt: skip
 GRID_COLUMNS = (
-    "programs", "name", "image_path", "squares", "holes", "chosen", "exposed", "processed", "avoided", "movies",
-    "movies_without_a_hole", "first_seen_utc_us", "last_seen_utc_us",
+    "grid_id",
+    "name",
+    "grids",
+    "programs",
+    "image_path",
+    "squares",
+    "holes",
+    "holes_at_bars",
+    "chosen",
+    "exposed",
+    "processed",
+    "avoided",
+    "movies",
+    "kept",
+    "movies_without_a_hole",
+    "first_seen_utc_us",
+    "last_seen_utc_us",
+)
+GRIDS_COLUMNS = (
+    "grid_id", "name", "program", "state", "squares", "holes", "holes_at_bars", "exposed", "movies", "kept_share",
+    "counted", "times", "times_low", "times_high", "exchange_minutes", "round", "line", "verdict", "first_seen_utc_us",
 )  # fmt: skip
 """Those of the named queries (tests/tui compares them with the store's)."""
 
@@ -45,6 +67,7 @@ HOLE_PITCH_UM = 2.5
 HOLES_A_ROW = 8
 RANKED = 14
 NEXT_LINE = "next: square 12, 9 holes, 0.8 (0.7-0.9); leave square 3 now"
+OTHER_GRID = "Grid sample 2 is better: about 1.4 (1.1-1.8) times the usable movies an hour, 45 min to exchange counted."
 VERDICT = "Go to square 12. 41 more usable exposures expected in 3.5 h."
 
 Row = dict[str, Scalar]
@@ -59,6 +82,8 @@ class SyntheticGrid:
 
     positions: str = "stage"
     rounds: bool = True
+    second: bool = False
+    """There is another grid."""
     said: dict[str, str] = field(default_factory=dict)
 
     def carry_out(self, order: Command) -> Done:
@@ -87,13 +112,27 @@ class SyntheticGrid:
             assert isinstance(limit, int)
             return _rows(NEXT_COLUMNS, self.following()[:limit] if self.rounds else [])
         if name == "next_rounds":
-            return _rows(ROUND_COLUMNS, [_newest()] if self.rounds else [])
+            other = OTHER_GRID if self.second else ""
+            return _rows(ROUND_COLUMNS, [{**_newest(), "other_grid": other}] if self.rounds else [])
+        if name == "grids":
+            return _rows(GRIDS_COLUMNS, self.grids())
         assert name == "grid"
         squares = self.squares()
         holes, exposed = (sum(int(row[key] or 0) for row in squares) for key in ("holes", "exposed"))
-        grid: Row = {"programs": "epu", "squares": len(squares), "holes": holes, "exposed": exposed,
-                     "processed": exposed, "movies": exposed, "movies_without_a_hole": 3}  # fmt: skip
+        wanted = str(params.get("grid") or self.grids()[0]["grid_id"])
+        this = next(row for row in self.grids() if row["grid_id"] == wanted)
+        counted = dict.fromkeys(("exposed", "processed", "movies"), exposed)
+        grid: Row = {**this, **counted, "grids": len(self.grids()), "holes_at_bars": 240, "programs": "epu",
+                     "squares": len(squares), "holes": holes, "movies_without_a_hole": 3}  # fmt: skip
         return _rows(GRID_COLUMNS, [grid])
+
+    def grids(self) -> list[Row]:
+        """The one in the microscope, and with `second` another one that would give more."""
+        rows: list[Row] = [{"grid_id": "epu:grid", "name": "sample 1", "program": "epu", "state": "in the microscope"}]
+        if self.second:
+            rows.append({"grid_id": "later/epu:grid", "name": "sample 2", "program": "epu", "state": "exposed",
+                         "times": 1.4, "times_low": 1.1, "times_high": 1.8, "counted": "usable"})  # fmt: skip
+        return rows
 
     def squares(self) -> list[Row]:
         """Those within a circle, the most promising first."""
@@ -151,6 +190,8 @@ class SyntheticGrid:
                         "ctf_fit_angstrom": 4.0 + index % 4, "particles_per_movie": 200.0 - index,
                         "exposed_utc_us": START_UTC_US + index * 60_000_000, "linked_by": "name"}  # fmt: skip
             told = ("rank", "usable", "usable_low", "usable_high", "signal", "signal_low", "signal_high", "reason")
+            if row["state"] == "chosen" and self.rounds:
+                row |= {"usable": 0.55, "usable_low": 0.4, "usable_high": 0.7, "signal": 120.0}
             row |= {name: ranks[key][name] for name in told} if key in ranks else {}
             rows.append(row)
         return rows

@@ -443,7 +443,7 @@ def _failures(movies: list[Row]) -> Rows:
     )  # fmt: skip
 
 
-_GRID = ("grid", "grid_squares", "square_targets", "next_targets", "next_rounds")
+_GRID = ("grid", "grids", "grid_squares", "square_targets", "next_targets", "next_rounds")
 _NO_GRID = Rows(("target_id",), ())
 
 _MACHINERY = {

@@ -20,6 +20,9 @@ class TargetsSettings(Section):
     roots: Annotated[tuple[str, ...], Touches(Stage.NOTHING)] = ()
     """Further folders or files that tell of the grid: EPU's atlas, SerialEM's .nav, a table of holes (.csv). Those in
     the raw folder and in `intake.sidecar_roots` are found anyway, but for tables."""
+    exchange_minutes: Annotated[Positive, Touches(Stage.NOTHING)] = 45.0
+    """What it takes from the last exposure on one grid to the first on another, with holes to find and to choose: a
+    start, learnt from the session's own changes of grid."""
     usable_angstrom: Annotated[Positive, Touches(Stage.NOTHING)] = 6.0
     """A movie whose CTF fits so far is usable."""
     value: Annotated[Literal["usable", "effective_signal"], Touches(Stage.NOTHING)] = "usable"

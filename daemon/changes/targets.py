@@ -18,6 +18,11 @@ WORDS_OF_ORDERS = {"target-pick": "picked", "target-avoid": "avoided", "target-f
 """What an order of the daemon says of its place."""
 ALL = "all"
 """Instead of a place: whatever was said."""
+_LEFT_OUT_ABOVE_SQL = """
+SELECT a.level, a.name FROM grid_targets t JOIN grid_targets a ON a.target_id IN (t.parent_id, t.square_id)
+JOIN target_words w ON w.target_id = a.target_id
+WHERE w.word = 'avoided' AND t.target_id = ? AND a.target_id <> t.target_id
+"""
 _MOST_HOURS = 10_000.0
 _SAID = {"picked": "is taken first", "avoided": "is left out", "forgotten": "is as the program has it"}
 
@@ -43,7 +48,13 @@ def note_word(store: Store, session_dir: Path, place: str, word: str, *, who: st
         return f"{len(ids)} words are forgotten"
     target_id, name = _place(store, place)
     _keep(store, session_dir, TargetWordRow(target_id, word, who or "unknown", now_utc_us))
-    return f"{name} {_SAID[word]}"
+    return f"{name} {_SAID[word]}{_against(store, target_id) if word == 'picked' else ''}"
+
+
+def _against(store: Store, target_id: str) -> str:
+    """What a person said before of the place that a picked one lies in, where that goes before the pick."""
+    rows = store.rows(_LEFT_OUT_ABOVE_SQL, target_id)
+    return f", once {rows[0][0]} {rows[0][1]}, which is left out, is forgotten" if rows else ""
 
 
 def note_hours(store: Store, session_dir: Path, hours: float, *, who: str, now_utc_us: int) -> str:
@@ -59,7 +70,8 @@ def _place(store: Store, place: str) -> tuple[str, str]:
     """Id, and how a person calls it."""
     rows = store.named("targets_called", {"name": place}).as_dicts()
     exact = [row for row in rows if row["target_id"] == place]
-    found = exact or rows
+    here = [row for row in rows if row["grid_id"] == rows[0]["grid_id"]]  # the grid in the microscope comes first
+    found = exact or here
     if not found:
         raise NotThereError(
             f"no hole, patch or square is called {place[:80]!r}", remedy="`frazil next SESSION` lists their names"

@@ -34,6 +34,7 @@ def next(
     nav: Annotated[Path | None, typer.Option(help="SerialEM's navigator file, which stays as it is.")] = None,
     serialem_nav: Annotated[Path | None, typer.Option(help="Write it anew with the holes marked, in order.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the list for whoever sits at EPU.")] = None,
+    grid: Annotated[str, typer.Option(help="Of this grid (name or id) [default: the one in the microscope].")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say which holes to take next and why, what is left in each square, and when to leave.
@@ -47,6 +48,7 @@ def next(
       frazil next /data/s1 --hours-left 6 --avoid 4590776
       frazil next /data/s1 --nav grid.nav --serialem-nav grid_next.nav
       frazil next /data/s1 --csv next.csv --limit 40
+      frazil next /data/s1 --grid "sample 2"
     """
     _check_files(nav, serialem_nav, csv)
     orders = _orders(pick or [], avoid or [], forget or [], hours_left)
@@ -57,7 +59,7 @@ def next(
 
     with open_session(session) as reader:
         files = serialem_nav is not None or csv is not None
-        answer = next_answer(reader, limit=max(limit, _FILES_LIMIT) if files else limit)
+        answer = next_answer(reader, limit=max(limit, _FILES_LIMIT) if files else limit, grid=grid)
         left_out = left_out_ids(reader) if files else frozenset()
     notes = _written(answer, nav, serialem_nav, csv, left_out=left_out)
     if as_json:

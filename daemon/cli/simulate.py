@@ -80,6 +80,10 @@ def simulate(
             "before each shot, and the scan goes on where it is not there"
         ),
     ] = "scan",
+    sample: Annotated[int, typer.Option(min=1, help="Of the grid: its slot in the autoloader")] = 1,
+    start_hours: Annotated[
+        float, typer.Option(min=0.0, help="Of the grid: how long after the microscope's session began it is put in")
+    ] = 0.0,
     hours: Annotated[float, typer.Option(min=0.0, help="On the grid, by the simulated microscope's clock")] = 8.0,
     no_movies: Annotated[
         bool, typer.Option("--no-movies", help="Of a grid only what each shot gave, in OUT/outcomes/exposures.csv")
@@ -126,7 +130,7 @@ def simulate(
 
         shoot(
             out, settings, kind=kind, squares=squares, order=order, hours=hours, most_shots=movies,
-            movies=not no_movies, pace_s=pace, as_json=json_output,
+            movies=not no_movies, pace_s=pace, as_json=json_output, sample=sample, begun_s=3600.0 * start_hours,
         )  # fmt: skip
         return
     delivery = DeliverySettings(file_format=format.value, sidecar=sidecar.value, pace_s=pace, grow=grow)

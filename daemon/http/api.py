@@ -64,11 +64,11 @@ class SessionSource(PageSource, Protocol):
         """An experiment's order as CSV. Raises `NotThereError`."""
         ...
 
-    def next(self, limit: int) -> bytes:
+    def next(self, limit: int, grid: str) -> bytes:
         """Where to shoot next, as JSON."""
         ...
 
-    def next_text(self, limit: int) -> bytes:
+    def next_text(self, limit: int, grid: str) -> bytes:
         """The same as lines for a script."""
         ...
 
@@ -213,10 +213,10 @@ class SessionApi:
                 return self._ordered(route, request)
 
     def _next(self, values: Mapping[str, Value], *, lines: bool) -> HttpReply:
-        limit = _whole(values["limit"])
+        limit, grid = _whole(values["limit"]), str(values["grid"] or "")
         if lines:
-            return HttpReply(200, f"{METRICS}; charset=utf-8", self._source.next_text(limit))
-        return HttpReply(200, JSON, self._source.next(limit))
+            return HttpReply(200, f"{METRICS}; charset=utf-8", self._source.next_text(limit, grid))
+        return HttpReply(200, JSON, self._source.next(limit, grid))
 
     def _picture(self, values: Mapping[str, Value], *, small: bool) -> HttpReply:
         movie_id, kind = str(values["movie_id"]), str(values["kind"])

@@ -82,11 +82,11 @@ class FileSource:
     def plan(self, experiment_id: str) -> bytes:
         return plan_csv(plan_rows(self._reader, experiment_id)).encode()
 
-    def next(self, limit: int) -> bytes:
-        return msgspec.json.encode(next_answer(self._reader, limit=limit))
+    def next(self, limit: int, grid: str) -> bytes:
+        return msgspec.json.encode(next_answer(self._reader, limit=limit, grid=grid))
 
-    def next_text(self, limit: int) -> bytes:
-        return next_text(next_answer(self._reader, limit=limit)).encode()
+    def next_text(self, limit: int, grid: str) -> bytes:
+        return next_text(next_answer(self._reader, limit=limit, grid=grid)).encode()
 
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
         return self._pictures.picture(movie_id, kind, small=small, width_px=width_px)

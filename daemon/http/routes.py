@@ -104,6 +104,7 @@ _WIDTH = Parameter(
 )
 
 _NEXT_LIMIT = Parameter("limit", int, 20, least=1, most=1000, words="How many holes are listed.")
+_NEXT_GRID = Parameter("grid", str, words="Name or id of a grid; without it the one in the microscope.")
 
 
 def make_routes(queries: Mapping[str, QueryDoc]) -> tuple[Route, ...]:
@@ -195,7 +196,8 @@ _READING = (
         "next",
         "Where to shoot next: the newest round with its lists, and what people said.",
         {JSON: "Next"},
-        (_NEXT_LIMIT,),
+        (_NEXT_LIMIT, _NEXT_GRID),
+        failures=(404,),
     ),
     Route(
         "GET",
@@ -203,7 +205,8 @@ _READING = (
         "next_text",
         "The same for a script, one line a hole: rank, name, probability, stage x and y in um, square.",
         {METRICS: "Text"},
-        (_NEXT_LIMIT,),
+        (_NEXT_LIMIT, _NEXT_GRID),
+        failures=(404,),
     ),
     Route("GET", ("metrics",), "metrics", "The state for Prometheus (text format).", {METRICS: "Text"}),
     Route(

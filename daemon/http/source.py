@@ -145,16 +145,18 @@ class DaemonSource:
 
         return self._answers.get(("plan", experiment_id), _ROWS_S, lambda: self._line.ask(make))
 
-    def next(self, limit: int) -> bytes:
+    def next(self, limit: int, grid: str) -> bytes:
         return self._answers.get(
-            ("next", limit), _ROWS_S, lambda: self._line.ask(lambda daemon: msgspec.json.encode(_next(daemon, limit)))
+            ("next", limit, grid),
+            _ROWS_S,
+            lambda: self._line.ask(lambda daemon: msgspec.json.encode(_next(daemon, limit, grid))),
         )
 
-    def next_text(self, limit: int) -> bytes:
+    def next_text(self, limit: int, grid: str) -> bytes:
         return self._answers.get(
-            ("next.txt", limit),
+            ("next.txt", limit, grid),
             _ROWS_S,
-            lambda: self._line.ask(lambda daemon: next_text(_next(daemon, limit)).encode()),
+            lambda: self._line.ask(lambda daemon: next_text(_next(daemon, limit, grid)).encode()),
         )
 
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
@@ -185,8 +187,8 @@ class DaemonSource:
             line.close()
 
 
-def _next(daemon: Client, limit: int) -> NextAnswer:
-    return next_answer(LiveReader(daemon), limit=limit)
+def _next(daemon: Client, limit: int, grid: str) -> NextAnswer:
+    return next_answer(LiveReader(daemon), limit=limit, grid=grid)
 
 
 class _Line:

@@ -701,3 +701,41 @@ CREATE TABLE IF NOT EXISTS ice_calibrations (
     refused TEXT NOT NULL,                -- why nothing is said; empty: it is
     made_utc_us BIGINT NOT NULL
 );
+
+-- Version 20: several grids, each with its own rounds; what is expected of every hole, newest round only.
+ALTER TABLE grid_targets ADD COLUMN IF NOT EXISTS grid_id TEXT;      -- the grid that it lies on, itself for a grid
+ALTER TABLE grid_targets ADD COLUMN IF NOT EXISTS at_bar BOOLEAN;    -- a hole at a bar of the grid: left out unless chosen or picked
+UPDATE grid_targets SET
+    grid_id = CASE program WHEN 'leginon' THEN regexp_replace(target_id, '_[0-9]{5}[A-Za-z].*$', '') ELSE program || ':grid' END,
+    at_bar = contains(features_json, '"near_grid_bar": 1')
+WHERE grid_id IS NULL;
+ALTER TABLE movie_targets DROP COLUMN IF EXISTS square_id;
+ALTER TABLE target_rounds ADD COLUMN IF NOT EXISTS grid_id TEXT;     -- the newest round is of the grid in the microscope
+ALTER TABLE target_rounds ADD COLUMN IF NOT EXISTS other_grid TEXT;  -- a sentence where another grid is better; else empty
+UPDATE target_rounds SET grid_id = coalesce((SELECT min(grid_id) FROM grid_targets), ''), other_grid = '' WHERE grid_id IS NULL;
+CREATE OR REPLACE VIEW grid_names AS
+SELECT grid_id, CASE WHEN count(*) OVER (PARTITION BY said) > 1 THEN said || ' (' || grid_id || ')' ELSE said END AS name
+FROM (SELECT grid_id, coalesce(max(name) FILTER (level = 'grid' AND target_id = grid_id AND name <> ''), grid_id) AS said
+      FROM grid_targets GROUP BY grid_id);
+-- Text, one value for each hole of a square that may still be taken: of lists the log would hold all earlier ones again.
+CREATE TABLE IF NOT EXISTS hole_predictions (
+    grid_id TEXT NOT NULL,
+    square_id TEXT NOT NULL,              -- empty: holes in no square that is known
+    id_start TEXT NOT NULL,               -- what the ids of all its holes begin with
+    id_ends TEXT NOT NULL,                -- with chr(31) between them
+    usable_percent TEXT NOT NULL, usable_low_percent TEXT NOT NULL, usable_high_percent TEXT NOT NULL,   -- comma separated
+    signal TEXT                           -- particles, two digits, comma separated; NULL: no exposure has told one
+);
+CREATE OR REPLACE VIEW expected_holes AS
+SELECT grid_id, square_id, id_start || unnest(string_split(id_ends, chr(31))) AS target_id,
+       unnest(string_split(usable_percent, ','))::DOUBLE / 100 AS usable,
+       unnest(string_split(usable_low_percent, ','))::DOUBLE / 100 AS usable_low,
+       unnest(string_split(usable_high_percent, ','))::DOUBLE / 100 AS usable_high,
+       unnest(string_split(signal, ','))::DOUBLE AS signal
+FROM hole_predictions;
+CREATE TABLE IF NOT EXISTS grid_outlooks (
+    grid_id TEXT PRIMARY KEY,             -- grids that are not in the microscope, against the one that is
+    counted TEXT NOT NULL,                -- usable or effective_signal
+    times DOUBLE NOT NULL, times_low DOUBLE NOT NULL, times_high DOUBLE NOT NULL,   -- as much an hour; 80 % interval
+    exchange_minutes DOUBLE NOT NULL      -- that it takes to go there, counted
+);

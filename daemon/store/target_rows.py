@@ -23,6 +23,8 @@ class KnownTarget:
     """The square that it lies in, itself for a square."""
     gone: bool = False
     """No file names it any more."""
+    grid_id: str = ""
+    """The grid that it lies on, itself for a grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,8 @@ class MovieTargetRow:
     target_id: str
     """Exposure or hole."""
     hole_id: str
-    square_id: str | None
-    """When it was linked; that of the hole is the one that counts."""
     linked_by: str
-    """name, label or stage"""
+    """`MovieLink.how`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +96,37 @@ class TargetRoundRow:
     outcomes: int
     line: str
     answer: NextTargets
+    grid_id: str = ""
+    other_grid: str = ""
+    """A sentence where another grid is better; empty: none is, as far as is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SquareHolesRow:
+    """What is expected of the holes of one square that may still be taken, one value for each as text."""
+
+    square_id: str
+    """Empty: they lie in no square that is known."""
+    id_start: str
+    """What their ids begin with."""
+    id_ends: str
+    """With chr(31) between them."""
+    usable_percent: str
+    """Comma separated, as the others."""
+    usable_low_percent: str
+    usable_high_percent: str
+    signal: str | None
+    """Particles, two digits; None: no exposure has told one."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridOutlookRow:
+    """A grid against the one that is in the microscope."""
+
+    grid_id: str
+    counted: str
+    times: float
+    """As much an hour, the exchange counted."""
+    times_low: float
+    times_high: float
+    exchange_minutes: float

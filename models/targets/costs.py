@@ -8,7 +8,7 @@ averaged.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -48,14 +48,31 @@ def shot_order(holes: Holes, outcomes: Sequence[Outcome]) -> list[tuple[int, int
 
 def learnt_moves(holes: Holes, outcomes: Sequence[Outcome]) -> MoveMinutes:
     """Mean minutes of each kind of move, with all exposures in a hole; a farther one costs no less than a nearer."""
-    shots = shot_order(holes, outcomes)
-    # A hole costs all exposures in it: from its first to the first of the next.
-    firsts = [next(part) for _, part in groupby(shots, key=itemgetter(1))]
+    return moves_of_all([(holes, outcomes)])
+
+
+def moves_of_all(grids: Iterable[tuple[Holes, Sequence[Outcome]]]) -> MoveMinutes:
+    """The same from all grids that were in one microscope: its clock is the same for each."""
     times: dict[str, list[float]] = {kind: [] for kind in MOVES}
-    for (start, before), (end, after) in pairwise(firsts):
-        if end > start:
-            times[kind_of_move(holes, before, after)].append((end - start) / 60e6)
+    for holes, outcomes in grids:
+        shots = shot_order(holes, outcomes)
+        # A hole costs all exposures in it: from its first to the first of the next.
+        firsts = [next(part) for _, part in groupby(shots, key=itemgetter(1))]
+        for (start, before), (end, after) in pairwise(firsts):
+            if end > start:
+                times[kind_of_move(holes, before, after)].append((end - start) / 60e6)
     return _ascending({kind: _mean_minutes(times[kind], getattr(USUAL, kind)) for kind in MOVES})
+
+
+def exchange_minutes(exposed: Iterable[tuple[int, str]], usual: float) -> float:
+    """Mean minutes from the last exposure of one grid to the first of the next, from (time in us, grid) of all, with
+    the usual time as a start.
+
+    >>> exchange_minutes([(0, "a"), (60_000_000, "a")], 45.0)
+    45.0
+    """
+    changes = [(end - start) / 60e6 for (start, before), (end, after) in pairwise(sorted(exposed)) if before != after]
+    return _mean_minutes(changes, usual)
 
 
 def _mean_minutes(minutes: Sequence[float], usual: float) -> float:

@@ -21,6 +21,12 @@ from frazil.models.targets.outcomes import LIMIT_LN, Array
 
 _PLAIN_SD = 0.15
 """Of the slope of a standardised feature, in ln resolution."""
+_CARRIED_SHARE = 0.5
+"""How likely it is that slopes are those of the grid before: the same microscope, another sample."""
+_CARRIED_SD = 0.05
+"""And by how much they then differ."""
+_EIGHTY_PERCENT = 2 * 1.2816
+"""Standard deviations of a normal that 80 % lie within."""
 _MOST_DEVIATIONS = 2.5
 _MEAN_SD = 0.5
 """Of the grid's mean ln(resolution / usable) about 0, before anything is seen."""
@@ -47,13 +53,15 @@ class Columns:
     """(holes, q), 0 where not known."""
     spread: Array
     """(q,) standard deviation over the grid: slopes are told for so much."""
+    carried: tuple[tuple[str, float, float, float], ...] = ()
+    """(name, slope for one standard deviation, 80 % interval) as another grid in this microscope told them."""
 
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         """Right, nothing, something else; one alone where no feature is trusted."""
         trusted = np.array(self.trusted, dtype=bool)
         plain = Hypothesis("plain", 1.0, np.zeros(len(trusted) + 1), np.r_[_MEAN_SD, np.full(len(trusted), _PLAIN_SD)])
         if not trusted.any():
-            return (plain,)
+            return self._beside_carried((plain,))
         found = []
         for name, probability, mean, sd in (
             ("right", 0.6, 0.8, 0.2),
@@ -63,11 +71,25 @@ class Columns:
             means, sds = plain.mean.copy(), plain.sd.copy()
             means[1:][trusted], sds[1:][trusted] = mean, sd
             found.append(Hypothesis(name, probability, means, sds))
-        return tuple(found)
+        return self._beside_carried(tuple(found))
+
+    def _beside_carried(self, found: tuple[Hypothesis, ...]) -> tuple[Hypothesis, ...]:
+        """With one more where another grid has told slopes: here they are the same, or as if nothing were known."""
+        told = {name: (slope, (high - low) / _EIGHTY_PERCENT) for name, slope, low, high in self.carried}
+        at = [number for number, name in enumerate(self.names) if name in told and self.spread[number] > 0.0]
+        if not at:
+            return found
+        mean, sd = found[-1].mean.copy(), found[-1].sd.copy()
+        for number in at:
+            slope, slope_sd = told[self.names[number]]
+            mean[number + 1] = slope / self.spread[number]
+            sd[number + 1] = np.hypot(slope_sd / self.spread[number], _CARRIED_SD)
+        apart = tuple(replace(one, probability=(1.0 - _CARRIED_SHARE) * one.probability) for one in found)
+        return (*apart, Hypothesis("carried", _CARRIED_SHARE, mean, sd))
 
     def untrusted(self) -> tuple[Hypothesis, ...]:
         """For another outcome than the one that they foretell."""
-        return replace(self, trusted=(False,) * len(self.trusted)).hypotheses()
+        return replace(self, trusted=(False,) * len(self.trusted), carried=()).hypotheses()
 
 
 ICE_NM, ICE_SD_NM = "ice_nm", "ice_sd_nm"

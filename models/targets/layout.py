@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frazil.models.grid_target import GridTarget
+from frazil.models.grid_target import GridTarget, lineage, unit_above
 from frazil.models.targets.levels import Index
 from frazil.models.targets.outcomes import Array
 
@@ -83,15 +83,8 @@ class Holes:
 
 def _ancestor(target: GridTarget, by_id: Mapping[str, GridTarget], level: str) -> str:
     """Identity of the unit of that level above a target; empty: not known."""
-    seen, at = 0, target.parent_id
-    while at is not None and seen < 8:
-        above = by_id.get(at)
-        if above is None:
-            return ""
-        if above.level == level:
-            return above.target_id
-        seen, at = seen + 1, above.parent_id
-    return ""
+    found = unit_above(target, level, by_id.get)
+    return "" if found is None else found.target_id
 
 
 def _numbered(labels: Sequence[object]) -> tuple[Index, list[object]]:
@@ -150,14 +143,7 @@ def _unseen_squares(by_id: Mapping[str, GridTarget], seen_ids: set[str], left_ou
 
 def _is_avoided(place: GridTarget, by_id: Mapping[str, GridTarget], left_out: set[str]) -> bool:
     """A place, or anything that it lies in."""
-    at: GridTarget | None = place
-    for _ in range(8):
-        if at is None:
-            return False
-        if at.state == "avoided" or at.target_id in left_out:
-            return True
-        at = by_id.get(at.parent_id) if at.parent_id else None
-    return False
+    return any(one.state == "avoided" or one.target_id in left_out for one in lineage(place, by_id.get))
 
 
 def _whole(stop: Index, holes: Sequence[GridTarget], patch_ids: Sequence[str], stops: int) -> Flags:

@@ -22,7 +22,15 @@ from frazil.models.targets.layout import Flags, Holes, holes_of
 from frazil.models.targets.levels import Index
 from frazil.models.targets.outcomes import Array, Seen, seen_resolution, seen_signal
 from frazil.models.targets.probing import Forecast, Situation, way_minutes
-from frazil.models.targets.records import NextTargets, Outcome, RankedTarget, SquareOutlook, TargetSettings
+from frazil.models.targets.prospect import prospect_of
+from frazil.models.targets.records import (
+    HolesExpected,
+    NextTargets,
+    Outcome,
+    RankedTarget,
+    SquareOutlook,
+    TargetSettings,
+)
 from frazil.models.targets.spread import TEN_PERCENT, square_shares, usable_interval
 from frazil.models.targets.words import reason_of, square_words, verdict_of
 
@@ -39,6 +47,13 @@ def arranged(targets: Iterable[GridTarget], settings: TargetSettings) -> Arrange
     """Once for a table of places; avoided ones are those of the settings then."""
     holes = holes_of(targets, settings.avoided_ids)
     return Arranged(holes, columns_of(holes, settings.trusted_features, settings.usable_angstrom))
+
+
+def _with_carried(places: Arranged, settings: TargetSettings) -> Arranged:
+    """Slopes of another grid are expected here, too."""
+    if not settings.carried_slopes:
+        return places
+    return Arranged(places.holes, replace(places.columns, carried=settings.carried_slopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +129,7 @@ def next_targets(
     """The next exposures and why, what is left in each square, and a sentence. `at`: the hole that was shot last; None:
     by the outcomes' times."""
     holes = places.holes
-    known = outlooks_of(places, outcomes, settings)
+    known = outlooks_of(_with_carried(places, settings), outcomes, settings)
     moves = settings.moves or learnt_moves(holes, outcomes)
     shots = shot_order(holes, outcomes)
     hole = holes.index.get(at) if at is not None else (shots[-1][1] if shots else None)
@@ -126,15 +141,34 @@ def next_targets(
     listed = picked[: settings.ranked]
     if choice is not None:
         listed = [*listed, *(one for one in following(now, choice, settings.ranked) if one not in set(listed))]
+    listed = listed[: settings.ranked]
     squares = _squares(known, now, choice, shot_holes(holes, outcomes), settings.usable_angstrom)
     given = _given(known, outcomes, settings)
     more = 0.0 if choice is None else choice.expected
     whole = given + float(value[free].sum())
-    ranked = _ranked(known, now, choice, listed[: settings.ranked], set(picked))
+    ranked = _ranked(known, now, choice, listed, set(picked))
     share = 0.0 if not holes.ever_open else given / whole if whole > 0.0 else 1.0
     return NextTargets(
         ranked, squares, verdict_of(now, choice, ranked, squares, share, known.counted), more,
         0.0 if choice is None else choice.price, share, known.belief.slopes(), moves, holes.unseen_squares,
+        _every(known, free),
+        prospect_of(now, known.belief, ranked, listed, _median(known.signal), cut=len(listed) == settings.ranked),
+    )  # fmt: skip
+
+
+def _median(signal: Signal | None) -> Array | None:
+    """(holes,) as plans count it."""
+    return None if signal is None else np.asarray(np.exp(signal.mean))
+
+
+def _every(known: Outlooks, free: Flags) -> HolesExpected:
+    hole = np.flatnonzero(free)
+    low, high = usable_interval(known.forecast, hole)
+    holes, signal = known.belief.holes, _median(known.signal)
+    squares = np.array(holes.square_ids, dtype=object)[holes.square[hole]] if len(hole) else np.zeros(0, dtype=object)
+    return HolesExpected(
+        tuple(np.array(holes.ids, dtype=object)[hole].tolist()), tuple(squares.tolist()), known.usable[hole], low, high,
+        None if signal is None else signal[hole],
     )  # fmt: skip
 
 
@@ -199,6 +233,9 @@ def _squares(
     usable = np.bincount(holes.square[known.seen.hole[known.seen.value <= 0.0]], minlength=count)
     every = np.bincount(holes.square, minlength=count)
     expected = np.bincount(holes.square[worth], now.value[worth], count)
+    probed, looks = -1, 0
+    if choice is not None and choice.kind == "look" and choice.probe is not None:
+        probed, looks = int(holes.square_of_stop[choice.probe.stop]), choice.probe.looks
     found = []
     for square in np.lexsort((np.arange(count), -np.nan_to_num(shares.mean), -expected)).tolist():
         left = int(shares.holes[square])
@@ -207,5 +244,6 @@ def _squares(
             holes.square_ids[square], holes.square_names[square], int(every[square]), int(shot[square]), left,
             int(usable[square]), ends[0], ends[1], ends[2], int(taken[square]), "", int(no_result[square]),
         )  # fmt: skip
-        found.append(square_words(one, usable_angstrom, here=square == now.here.square))
+        here, looked = square == now.here.square, square == probed
+        found.append(square_words(one, usable_angstrom, here=here, looks=looks if looked else 0))
     return tuple(found)

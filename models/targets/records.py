@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
 USABLE_ANGSTROM = 6.0
 """A movie whose CTF fits at least so far is usable (the threshold of Li et al. 2022, doi 10.1101/2022.06.17.496614)."""
 VALUES = ("usable", "effective_signal")
@@ -54,6 +58,9 @@ class TargetSettings:
     """Holes, patches or squares that a person wants to have taken first, in this order."""
     avoided_ids: tuple[str, ...] = ()
     """Holes, patches or squares that are left out, beside those whose state is `avoided`."""
+    carried_slopes: tuple[tuple[str, float, float, float], ...] = ()
+    """`NextTargets.feature_slopes` of another grid in the same microscope: what is expected of these here, until this
+    grid's own outcomes say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,38 @@ class SquareOutlook:
 
 
 @dataclass(frozen=True, slots=True)
+class HolesExpected:
+    """What is expected of every hole that may still be taken; arrays over them."""
+
+    target_ids: tuple[str, ...]
+    square_ids: tuple[str, ...]
+    """Empty: in no square that is known."""
+    usable: Array
+    usable_low: Array
+    usable_high: Array
+    """80 % interval, as of `RankedTarget`."""
+    signal: Array | None
+    """Median of the effective signal if it is usable; None: no exposure has told one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What the exposures that are listed bring, as far as the minutes left reach: the same for equally likely states of
+    what is not known of the grid (draws)."""
+
+    minutes: float
+    """Left."""
+    usable: Array
+    """(draws,) usable exposures"""
+    signal: Array | None
+    """(draws,) what they bring, in particles; None: no exposure has told one."""
+
+    def of(self, counted: str) -> Array | None:
+        """By one of `VALUES`."""
+        return self.usable if counted == VALUES[0] else self.signal
+
+
+@dataclass(frozen=True, slots=True)
 class NextTargets:
     """The answer to "where to shoot next"."""
 
@@ -130,3 +169,5 @@ class NextTargets:
     moves: MoveMinutes
     unseen_squares: int = 0
     """Neither avoided nor taken, without known holes: the grid is not done before these are looked at."""
+    every: HolesExpected | None = field(default=None, compare=False)
+    prospect: Prospect | None = field(default=None, compare=False)

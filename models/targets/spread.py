@@ -22,7 +22,7 @@ TEN_PERCENT = 1.2815515655446004
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _SHARES = np.linspace(0.0, 1.0, 201)
-_SQUARES_DIFFER, _AS_BELIEVED = 2.5, 1.0
+SQUARES_DIFFER, _AS_BELIEVED = 2.5, 1.0
 """In intervals the variance of a square's level is so many times that of the belief: squares are often good or bad with
 little between, which no normal law of their levels says (docs/measurements.md says what the intervals hold). Where the
 resolution is predicted for each hole, the prediction tells good from bad, and what is left is as believed."""
@@ -58,7 +58,7 @@ def square_shares(holes: Holes, forecast: Forecast, hole: Index) -> Shares:
     patch, square = holes.patch[hole], holes.square[hole]
     count = np.bincount(square, minlength=squares)
     divisor = np.maximum(count, 1)
-    more = ((_AS_BELIEVED if forecast.predicted else _SQUARES_DIFFER) - 1.0) * forecast.square_variance[square]
+    more = ((_AS_BELIEVED if forecast.predicted else SQUARES_DIFFER) - 1.0) * forecast.square_variance[square]
     variance = forecast.variance[hole] + more
     move = np.sqrt(np.minimum(forecast.square_variance[square] + more, 0.999 * variance))
     left = np.sqrt(variance - move**2)

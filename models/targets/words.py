@@ -56,11 +56,14 @@ def unseen_words(squares: int) -> str:
     return " 1 square has no holes yet." if squares == 1 else f" {squares} squares have no holes yet."
 
 
-def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -> SquareOutlook:
-    """The same with its sentence."""
+def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool, looks: int = 0) -> SquareOutlook:
+    """The same with its sentence. `here`: the stage is in it; `looks`: so many of its holes are to be shot next to know
+    what it is like."""
     name = f"square {square.name or square.square_id or 'without a name'}"
     if not square.left:
-        return replace(square, words=f"{name}: nothing is left{_no_result_words(square)}")
+        left_out = square.holes > square.exposed + square.no_result
+        said = "what is left is left out" if left_out else "nothing is left"
+        return replace(square, words=f"{name}: {said}{_no_result_words(square)}")
     said = (
         f"{name}: {share_words(square.usable, square.usable_low, square.usable_high)} of its {holes_words(square.left)}"
     )
@@ -70,7 +73,9 @@ def square_words(square: SquareOutlook, usable_angstrom: float, *, here: bool) -
     elif not square.no_result:
         said += "; none shot yet"
     said += _no_result_words(square)
-    if here:
+    if looks:
+        said += f"; {holes_words(looks)} next, to know what it is like"
+    elif here:
         said += f"; leave after {square.worth_taking} more" if square.worth_taking else "; leave now"
     elif square.worth_taking:
         said += f"; {square.worth_taking} worth the time"

@@ -62,7 +62,7 @@ def test_serialem_writes_its_navigator_late_and_again(kit, live) -> None:
     assert (row["holes"], row["exposed"], row["outcomes"]) == (6, 3, 3)
     linked = live.sql("SELECT relative_path, hole_id, linked_by FROM movie_targets JOIN movies USING (movie_id)")
     assert {(one["relative_path"], one["hole_id"]) for one in linked} == {
-        (f"m{number}.tiff", f"serialem:item:{900000 + number}") for number in range(3)
+        (f"m{number}.tiff", f"grid/serialem:item:{900000 + number}") for number in range(3)
     }
     ranked = {one["name"] for one in client.named("next_targets").as_dicts()}
     assert ranked == {"3-A", "4-A", "5-A"}
@@ -73,7 +73,7 @@ def test_serialem_writes_its_navigator_late_and_again(kit, live) -> None:
         lambda: "4-A" not in {one["name"] for one in client.named("next_targets").as_dicts()}, "a round that hears"
     )
     nav.write_text(navigator(False, False, False, True, True))  # one item was deleted
-    kit.wait_for(lambda: client.named("target", target_id="serialem:item:900005").as_dicts()[0]["gone"], "its end")
+    kit.wait_for(lambda: client.named("target", target_id="grid/serialem:item:900005").as_dicts()[0]["gone"], "its end")
     assert no_worry(live)
     live.stop()
 

@@ -24,6 +24,7 @@ COLUMNS = {
     "grid": (synthetic_grid.GRID_COLUMNS, {}),
     "grid_squares": (synthetic_grid.SQUARE_COLUMNS, {"limit": 5}),
     "square_targets": (synthetic_grid.HOLE_COLUMNS, {"square_id": "epu:square:1", "limit": 5}),
+    "grids": (synthetic_grid.GRIDS_COLUMNS, {}),
     "next_targets": (synthetic_grid.NEXT_COLUMNS, {"limit": 5}),
     "next_rounds": (synthetic_grid.ROUND_COLUMNS, {"limit": 1}),
 }
@@ -121,7 +122,7 @@ def test_what_matters_most_of_a_place_is_its_sign() -> None:
         "▶█", "○█", "●▆", "–", "~", "·",
     )  # fmt: skip
     half = {str(row["name"]): looks.hole_mark(row, 10).plain for row in _rows("square_targets", square_id="x:3")}
-    assert (half["3000"], half["3003"], half["3032"], half["3063"]) == ("✓", "✗", "○", "·")
+    assert (half["3000"], half["3003"], half["3032"], half["3063"]) == ("✓", "✗", "○▄", "·")
     following = {str(row["name"]): looks.hole_mark(row, 10).plain for row in _rows("square_targets", square_id="x:13")}
     assert following["13037"] == "10"
     assert following["13038"] == "○▆", "the eleventh: what is expected, without a rank"
@@ -144,7 +145,11 @@ def test_places_are_told_in_words_with_their_units() -> None:
     text = words.hole_text(lost, "3").plain
     assert "hole 3003, square 3  ✗ not kept" in text
     assert "found: 0 of 1 movies kept, CTF fits to 7.0 Å, 197 particles a movie, exposed" in text
-    assert "not among those to take next" in text
+    assert "nothing has been said of this hole" in text
+    free = next(row for row in _rows("square_targets", square_id="x:3") if row["name"] == "3040")
+    text = words.hole_text(free, "3").plain
+    assert text.endswith("expected: usable 55 % (40-70), signal of 120 particles, not among those to take next")
+    assert words.expected(free | {"at_bar": True}) == "at a bar of the grid: left out, unless you pick it"
     first = _rows("next_targets")[0]
     text = words.next_text(first).plain
     assert "number 1: hole 12018, square 12" in text
@@ -154,11 +159,16 @@ def test_places_are_told_in_words_with_their_units() -> None:
 
 def test_a_line_of_the_list_has_all_of_it_in_its_columns() -> None:
     rows = _rows("next_targets")
-    line, heading = words.next_line(rows[9], rows).plain, words.next_heading(rows).plain
-    assert line.startswith(" 10 13     13037 73 % (62-79)     170  6.2  a square worth the way; 62 %")
-    assert line.index("73 %") == heading.index("usable")
-    unknown = words.next_line(rows[9] | {"signal": None, "name": "", "square": None}, rows).plain
-    assert "–" in unknown
+    heading, lines = words.next_lines(rows)
+    told = [line.plain for _, line in lines]
+    assert told[9].startswith(" 10 13     13037 73 % (62-79)     170  6.2  a square worth the way")
+    assert told[9].index("73 %") == heading.plain.index("usable")
+    assert words.common_reason(rows) == "62 % is what its time could bring elsewhere"
+    assert told[1].endswith("next hole at this position")
+    assert told[2].rstrip().endswith("0.9"), "the same as in the row above is not said again"
+    _, unknown = words.next_lines([rows[9] | {"signal": None, "name": "", "square": None}])
+    assert "–" in unknown[0][1].plain
+    assert words.next_lines([])[1] == []
     assert words.short_reason({"reason": "picked by a person; usable with 83 % (70 to 91)"}) == "picked by a person"
     assert [row["rank"] for row in words.in_order(rows, 1)][:2] == [1, 2]
     assert [row["minutes"] for row in words.in_order(rows, 3)][-2:] == [6.2, 6.2]
@@ -294,7 +304,7 @@ async def test_a_grid_larger_than_its_pane_says_so_and_moves_with_the_cursor(
         await tools.until(pilot, lambda: "square 12  ▶ next" in tools.screen_text(app))
         assert "a part is shown" not in tools.screen_text(app), "all squares have room"
         await pilot.press("2")
-        await tools.until(pilot, lambda: "a part is shown, arrows lead on" in tools.screen_text(app))
+        await tools.until(pilot, lambda: "a part is shown" in tools.screen_text(app))
         shown = app.screen.query_one("#grid-holes PlaceMap", PlaceMap)
         before = shown._start
         await pilot.press(*["down"] * 25)

@@ -138,6 +138,8 @@ class PlaceMap(Widget, can_focus=True):
             begin = here - 1 if under and here > at else here
             if begin < at or here >= width:
                 continue
+            if cursor_cell == (column + mark.cell_len, row):
+                mark = mark[:1]  # the pointer stands there
             segments.append(Segment(" " * (begin - at), self._base))
             if begin < here:
                 segments.append(Segment(_POINTER, self._base + Style(bold=True)))

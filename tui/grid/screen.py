@@ -42,6 +42,7 @@ class GridScreen(ModeScreen):
         ("a", "avoid: leave this square or hole out"),
         ("f", "forget what was said of it: undoes p and a"),
         ("o", "order of the list: by rank, chance, signal, minutes, square"),
+        ("n", "the next grid, where there are several"),
         ("l", "squares or holes as a picture, as a list"),
         ("Escape", "from the holes back to the squares, then to the movies"),
     )
@@ -61,6 +62,7 @@ class GridScreen(ModeScreen):
         *mode_bindings("grid"),
         *(binding for binding in ModeScreen.SHARED_BINDINGS if binding.key != "p"),
         Binding("l", "form", "list", show=False),
+        Binding("n", "next_grid", "next grid", show=False),
         Binding("tab", "part(1)", "next part", show=False, priority=True),
         Binding("shift+tab", "part(-1)", "part before", show=False, priority=True),
         Binding("home", "home", "next", show=False, priority=True),
@@ -69,6 +71,9 @@ class GridScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self._grids: Sequence[Row] = ()
+        self._grid_id = ""
+        """That a person wants to see; empty: the one in the microscope."""
         self._grid: Row | None = None
         self._newest: Row | None = None
         self._squares: Mapping[str, Row] = {}
@@ -116,18 +121,26 @@ class GridScreen(ModeScreen):
 
     @work(exclusive=True, group="grid")
     async def _fetch(self) -> None:
-        grid = await self.rows("grid")
-        squares = await self.rows("grid_squares", limit=_MOST_PLACES)
-        rounds = await self.rows("next_rounds", limit=1)
-        following = await self.rows("next_targets", limit=RANKED)
+        wanted = self._grid_id
+        grids = await self.rows("grids")
+        grid = await self.rows("grid", grid=wanted)
+        squares = await self.rows("grid_squares", limit=_MOST_PLACES, grid=wanted)
+        rounds = await self.rows("next_rounds", limit=1, grid=wanted)
+        following = await self.rows("next_targets", limit=RANKED, grid=wanted)
         if self.unanswered:
             self.say_unanswered()
             return
         self.answered = True
-        self._grid, self._newest = grid[0] if grid else None, rounds[0] if rounds else None
+        self._grids = grids
+        self._grid, self._newest = self._with_state(grid[0]) if grid else None, rounds[0] if rounds else None
         self._squares, self._next = _by_id(squares), _by_id(following)
         self._show()
         self._fetch_holes()
+
+    def _with_state(self, grid: Row) -> Row:
+        """Of the query `grid`, with what the query `grids` calls its state."""
+        state = next((row["state"] for row in self._grids if row["grid_id"] == grid["grid_id"]), None)
+        return {**grid, "state": state}
 
     @work(exclusive=True, group="holes")
     async def _fetch_holes(self) -> None:
@@ -198,9 +211,9 @@ class GridScreen(ModeScreen):
     def _show_next(self) -> None:
         rows = words.in_order(list(self._next.values()), self._order)
         listed = self.query_one("#grid-next", ChoiceList)
-        listed.show_lines(
-            [(str(row["target_id"]), words.next_line(row, rows)) for row in rows], words.next_heading(rows)
-        )
+        heading, lines = words.next_lines(rows)
+        listed.show_lines(lines, heading)
+        listed.border_subtitle = words.common_reason(rows)
         listed.border_title = f"next {len(rows)}, {words.ORDERS[self._order][1]}" if rows else "next"
 
     def _show_holes(self) -> None:
@@ -210,7 +223,7 @@ class GridScreen(ModeScreen):
             self.query_one(f"#grid-{part}").border_title = what.replace("[", "\\[")
 
     def _holes_title(self) -> str:
-        return "holes" if self._square is None else f"square {self._square_name()}: {len(self._holes)} holes"
+        return "holes" if self._square is None else words.holes_title(self._square_name(), list(self._holes.values()))
 
     def _square_name(self) -> str:
         row = self._squares.get(self._square or "")
@@ -288,6 +301,18 @@ class GridScreen(ModeScreen):
     def action_order_list(self) -> None:
         self._order = (self._order + 1) % len(words.ORDERS)
         self._show_next()
+
+    def action_next_grid(self) -> None:
+        """The grid after the one that is shown; the one in the microscope is followed again when it comes round."""
+        ids = [str(row["grid_id"]) for row in self._grids]
+        if len(ids) < 2 or self._grid is None:
+            self.notify("this session knows one grid only" if ids else "no grid is known")
+            return
+        following = ids[(ids.index(str(self._grid["grid_id"])) + 1) % len(ids)]
+        there = next((str(row["grid_id"]) for row in self._grids if row["state"] == words.IN_MICROSCOPE), "")
+        self._grid_id = "" if following == there else following
+        self._square_id = self._hole_id = None
+        self._fetch()
 
     def action_form(self) -> None:
         part = "holes" if self._part == "holes" else "squares"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row
+from frazil.daemon.transport.reasons import reasons_apart, without_chance
 from frazil.tui.grid.looks import hole_state, look_of, square_state, step_of
 from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, number, quantity, shorten_left
 from frazil.tui.words.palette import BLUE, GRAY, ORANGE
@@ -19,9 +19,12 @@ NO_GRID = (
     "(frazil set SESSION targets.roots=/path). `targets.enabled` must not be false."
 )
 NO_ROUND = "Nothing has been said yet: the first list follows within a minute after the holes are known."
+NO_HOLES = "Squares are known, and holes of none: they come when the program has imaged a square."
+IN_MICROSCOPE = "in the microscope"
+"""State of one grid in the query `grids`."""
+AWAY = "It is not in the microscope. Once it is:"
 ASSUMED_HOURS = "hours left not known, 8 h assumed"
 _MOST_NAME = 14
-_CHANCE = re.compile(r"usable with \d+ % \(\d+ to \d+\)(, )?")
 ORDERS: tuple[tuple[str, str, bool], ...] = (
     ("rank", "by rank", False),
     ("usable", "by chance", True),
@@ -60,7 +63,12 @@ def verdict_text(grid: Row | None, newest: Row | None) -> Text:
     """What to do, or why nothing is said."""
     if not is_known(grid):
         return Text(NO_GRID, overflow="fold")
-    return Text(NO_ROUND if newest is None else clean(newest["verdict"]), "bold")
+    if newest is None:
+        holes = grid is not None and grid["holes"]
+        return Text(NO_ROUND if holes else NO_HOLES, "bold")
+    away = f"{AWAY} " if grid is not None and grid["state"] not in (None, IN_MICROSCOPE) else ""
+    text = Text(f"{away}{clean(newest['verdict'])}", "bold")
+    return text.append(f"\n{clean(newest['other_grid'])}", ORANGE) if newest["other_grid"] else text
 
 
 def facts_text(grid: Row | None, newest: Row | None) -> Text:
@@ -73,6 +81,10 @@ def facts_text(grid: Row | None, newest: Row | None) -> Text:
         facts.insert(0, f"{_hundred(newest['taken_share'])} % of what it can give is taken")
         facts.append(ASSUMED_HOURS if hours is None else f"{quantity(hours, 'h')} left")
         facts.append(f"usable: CTF fits to {number(newest['usable_angstrom'])} Å or better")
+    if grid["holes_at_bars"]:
+        facts.append(f"{count(_whole(grid['holes_at_bars']))} more holes at grid bars left out")
+    if (_whole(grid["grids"]) or 0) > 1:
+        facts.insert(0, f"grid {clean(grid['name'])}, {clean(grid['state'])}, one of {grid['grids']} (n: the next)")
     if grid["movies_without_a_hole"]:
         facts.append(f"{count(_whole(grid['movies_without_a_hole']))} movies without a known hole")
     return Text(" · ".join(facts), GRAY)
@@ -83,6 +95,12 @@ def _whole(value: object) -> int | None:
 
 
 # ---- one place
+
+
+def holes_title(square: str, holes: Sequence[Row]) -> str:
+    """Over the holes of a square."""
+    bars = sum(bool(row["at_bar"]) for row in holes)
+    return f"square {square}: {len(holes) - bars} holes" + (f", {bars} more at bars" if bars else "")
 
 
 def square_text(row: Row | None, next_square_id: str | None) -> Text:
@@ -119,10 +137,15 @@ def hole_text(row: Row | None, square: str) -> Text:
 
 
 def expected(row: Row) -> str:
-    """Of a hole in the list, with its reason; of others why there is nothing."""
+    """Of a hole in the list, with its reason; of others what is expected, or why there is nothing."""
+    if row["at_bar"]:
+        return "at a bar of the grid: left out, unless you pick it"
+    if row["usable"] is None:
+        return "nothing has been said of this hole"
+    found = f"usable {percent(row)}, {_signal_words(row)}"
     if row["rank"] is None:
-        return "not among those to take next"
-    return f"number {row['rank']}: usable {percent(row)}, {_signal_words(row)}{short_reason(row)}"
+        return f"{found}not among those to take next"
+    return f"number {row['rank']}: {found}{short_reason(row)}"
 
 
 def next_text(row: Row | None) -> Text:
@@ -160,7 +183,8 @@ def _signal_words(row: Row) -> str:
         return ""
     digits = 0 if float(row["signal"]) >= 9.5 else 1
     signal, low, high = (number(row[name], digits) for name in ("signal", "signal_low", "signal_high"))
-    return f"signal of {signal} particles ({low}-{high}), "
+    interval = "" if row["signal_low"] is None else f" ({low}-{high})"
+    return f"signal of {signal} particles{interval}, "
 
 
 def _stage(row: Row) -> str:
@@ -175,20 +199,29 @@ def _square_name(row: Row) -> str:
     return clean(row["square"] or row["square_id"] or NOT_KNOWN)
 
 
-def next_heading(rows: Sequence[Row]) -> Text:
-    """Over the list of what to take next."""
+def next_lines(rows: Sequence[Row]) -> tuple[Text, list[tuple[str, Text]]]:
+    """The list of what to take next: its heading, and a line for each; what is true of all of them is left to
+    `common_reason`."""
     hole, square = _widths(rows)
-    return Text(f"{'no.':>3} {'square':{square}} {'hole':{hole}} {'usable, 80 %':13} {'signal':>6} {'min':>4}  why")
+    _, own = _reasons(rows)
+    heading = f"{'no.':>3} {'square':{square}} {'hole':{hole}} {'usable, 80 %':13} {'signal':>6} {'min':>4}  why"
+    lines = []
+    for row, why in zip(rows, own, strict=True):
+        step = step_of(row["usable"])
+        text = Text(f"{row['rank']:>3} {_cut(_square_name(row), square)} {_cut(name_of(row), hole)} ")
+        text.append(f"{percent(row):13}", step[1] if step else "")
+        text.append(f" {number(row['signal'], 0):>6} {number(row['minutes']):>4}  {why}")
+        lines.append((str(row["target_id"]), text))
+    return Text(heading), lines
 
 
-def next_line(row: Row, rows: Sequence[Row]) -> Text:
-    """One of them, in columns that all of `rows` have room in."""
-    hole, square = _widths(rows)
-    step = step_of(row["usable"])
-    text = Text(f"{row['rank']:>3} {_cut(_square_name(row), square)} {_cut(name_of(row), hole)} ")
-    text.append(f"{percent(row):13}", step[1] if step else "")
-    text.append(f" {number(row['signal'], 0):>6} {number(row['minutes']):>4}  {short_reason(row)}")
-    return text
+def common_reason(rows: Sequence[Row]) -> str:
+    """What is true of all of the list; empty: nothing."""
+    return _reasons(rows)[0]
+
+
+def _reasons(rows: Sequence[Row]) -> tuple[str, list[str]]:
+    return reasons_apart([clean(row["reason"]) for row in rows]) if rows else ("", [])
 
 
 def _widths(rows: Sequence[Row]) -> tuple[int, int]:
@@ -203,7 +236,7 @@ def _cut(name: str, width: int) -> str:
 
 def short_reason(row: Row) -> str:
     """The reason without the chance, which has a column of its own."""
-    return _CHANCE.sub("", clean(row["reason"])).strip(" ;,")
+    return without_chance(clean(row["reason"]))
 
 
 def in_order(rows: Sequence[Row], order: int) -> list[Row]:
@@ -229,7 +262,8 @@ def hole_line(row: Row) -> Text:
     text = Text().append(f"{look.sign} {look.word:10}", look.color).append(f"{_cut(name_of(row), _MOST_NAME)} ")
     if row["movies"]:
         return text.append(", ".join(_came_of(row)))
-    return text.append(f"no. {row['rank']}, {percent(row)}" if row["rank"] is not None else "")
+    ranked = f"no. {row['rank']}, " if row["rank"] is not None else ""
+    return text.append(f"{ranked}{percent(row)}" if row["usable"] is not None else "")
 
 
 SQUARE_HEADING = Text(f"{'state':12}{'square':{_MOST_NAME}} exposed      expected usable")

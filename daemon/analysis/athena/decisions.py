@@ -19,6 +19,7 @@ from frazil.models.formats.grid.athena_records import (
     truth_value,
 )
 from frazil.models.formats.grid.epu_ids import PROGRAM
+from frazil.models.grid_target import at_grid_bar
 from frazil.models.targets.records import RankedTarget
 
 AFTER_ALL = 1_000_000
@@ -168,7 +169,7 @@ class _Words:
         one = self._ranked.get(known.target.target_id)
         if one is not None:
             return True, one.reason
-        if known.target.state == "seen" and dict(known.target.features).get("near_grid_bar"):
+        if known.target.state == "seen" and at_grid_bar(known.target):
             return None
         return (False, _NOT_WORTH) if self.whole_list else (True, _BEHIND)
 

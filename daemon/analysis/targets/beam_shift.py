@@ -192,8 +192,10 @@ def _shot(said: AcquisitionMetadata) -> ShiftedExposure | None:
 
 
 def _with_hole(shot: ShiftedExposure, book: GridBook) -> ShiftedExposure:
-    """With the hole's stage position, where EPU's file of the square tells it."""
-    known = book.known.get(hole_id(shot.hole)) if shot.hole else None
-    if known is None or known.target.stage_x_um is None or known.target.stage_y_um is None:
+    """With the hole's stage position, where EPU's file of the square tells it; of several grids with such a hole
+    nobody knows here which one is meant."""
+    found = book.called(hole_id(shot.hole)) if shot.hole else []
+    target = found[0].target if len(found) == 1 else None
+    if target is None or target.stage_x_um is None or target.stage_y_um is None:
         return shot
-    return replace(shot, hole_x_um=known.target.stage_x_um, hole_y_um=known.target.stage_y_um)
+    return replace(shot, hole_x_um=target.stage_x_um, hole_y_um=target.stage_y_um)

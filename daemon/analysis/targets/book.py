@@ -1,29 +1,30 @@
-"""What all files together say of the grid: kept file by file, so that it does not matter in which order they come.
+"""What all files together say of the grids: kept file by file, so that it does not matter in which order they come.
 
 Nothing is lost: what a file said that is gone, or what an earlier run of the daemon knew, counts until another file
 tells of the same place, or a file of the same name of what lies beside it. A place that a file told of and tells of no
-more is *gone* (EPU numbers holes anew when they are sought again): it is kept and not advised.
+more is *gone* (EPU numbers holes anew when they are sought again): it is kept and not advised. Which grid a file is of
+is said with the file (`grids.py`); targets of several grids never share an id.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
 from frazil.daemon.store.target_rows import KnownTarget
 from frazil.models.formats.grid.reading import merged
-from frazil.models.grid_target import GridTarget
+from frazil.models.grid_target import GridName, GridTarget, grid_named, unit_above
 
 REMEMBERED = 0
 """Rank of what no file says any more: it counts where nothing else does."""
 _APART_UM = 50.0
 """So far apart two files cannot mean the same hole."""
-_MOST_LEVELS = 8
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,6 +34,8 @@ class Source:
     rank: int
     mtime_ns: int
     path: str
+    grid_id: str = ""
+    """The grid that it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,26 @@ class GridBook:
     """Found since somebody took them out."""
     version: int = 0
     """Counts up with every change."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """The version at which each grid changed last."""
     _said: dict[str, dict[Source, GridTarget]] = field(default_factory=dict)
     """By target."""
     _told: dict[str, tuple[Source, frozenset[str]]] = field(default_factory=dict)
     """By path."""
-    _remembered: dict[tuple[str, str | None], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _remembered: dict[tuple[str, str, str | None], set[str]] = field(default_factory=lambda: defaultdict(set))
     """Ids of those that no file of this run may have told of, by what lies beside them in their file."""
     _without_square: set[str] = field(default_factory=set)
     """Their parents may still come."""
 
     def remember(self, rows: Iterable[KnownTarget]) -> None:
         """What the store knows, at the start."""
-        source = Source(REMEMBERED, 0, "")
         for row in rows:
             self.known[row.target.target_id] = row
+            self.versions.setdefault(row.grid_id, self.version)
             if not row.gone:
+                source = Source(REMEMBERED, 0, "", row.grid_id)
                 self._said.setdefault(row.target.target_id, {})[source] = row.target
-                self._remembered[_beside(row.target)].add(row.target.target_id)
+                self._remembered[_beside(row.grid_id, row.target)].add(row.target.target_id)
 
     def take(self, source: Source, targets: Iterable[GridTarget]) -> bool:
         """A file says this, and no more what it said before. Whether anything has changed."""
@@ -85,14 +91,14 @@ class GridBook:
         for target_id, target in new.items():
             self._said.setdefault(target_id, {})[source] = target
         self._told[source.path] = source, frozenset(new)
-        return self._settle(old | set(new) | self._told_anew(new.values()))
+        return self._settle(old | set(new) | self._told_anew(source.grid_id, new.values()))
 
-    def _told_anew(self, targets: Iterable[GridTarget]) -> set[str]:
+    def _told_anew(self, grid_id: str, targets: Iterable[GridTarget]) -> set[str]:
         """Of what is remembered: these, and what the same file said beside them or in them. It counts no more: the file
         says it again, or it is gone."""
         given_way: set[str] = set()
         for target in targets:
-            beside, inside = _beside(target), (target.said_by, target.target_id)
+            beside, inside = _beside(grid_id, target), (grid_id, target.said_by, target.target_id)
             given_way |= {target.target_id} | self._remembered.pop(beside, set()) | self._remembered.pop(inside, set())
         for target_id in given_way:
             said = self._said.get(target_id, {})
@@ -115,10 +121,10 @@ class GridBook:
         if told is None:
             return
         source, ids = told
-        remembered = Source(REMEMBERED, source.mtime_ns, path)
+        remembered = Source(REMEMBERED, source.mtime_ns, path, source.grid_id)
         for target_id in ids:
             target = self._said[target_id][remembered] = self._said[target_id].pop(source)
-            self._remembered[_beside(target)].add(target_id)
+            self._remembered[_beside(source.grid_id, target)].add(target_id)
         self._settle(ids)
 
     def _settle(self, ids: Iterable[str]) -> bool:
@@ -138,11 +144,11 @@ class GridBook:
         files = [source for source in sources if source.rank > REMEMBERED]
         if not sources:
             assert before is not None, "only what was told can be taken back"
-            now = KnownTarget(before.target, before.square_id, gone=True)
+            now = KnownTarget(before.target, before.square_id, gone=True, grid_id=before.grid_id)
         else:
             target = reduce(merged, (said[source] for source in files or sources))
             self._look_for_contradictions(files, said)
-            now = KnownTarget(target, self._square_of(target))
+            now = KnownTarget(target, self._square_of(target), grid_id=sources[-1].grid_id)
         if now.square_id is None and now.target.parent_id is not None and not now.gone:
             self._without_square.add(target_id)
         else:
@@ -151,16 +157,49 @@ class GridBook:
             return False
         self.known[target_id] = now
         self.unwritten.add(target_id)
+        self.versions[now.grid_id] = self.version + 1
         return True
 
+    def target(self, target_id: str) -> GridTarget | None:
+        """By its id."""
+        row = self.known.get(target_id)
+        return None if row is None else row.target
+
+    def called(self, plain_id: str) -> list[KnownTarget]:
+        """What files call so, on every grid."""
+        ids = (grid_named(grid_id).prefix + plain_id for grid_id in self.versions)
+        return [self.known[target_id] for target_id in dict.fromkeys(ids) if target_id in self.known]
+
     def _square_of(self, target: GridTarget) -> str | None:
-        at: GridTarget | None = target
-        for _ in range(_MOST_LEVELS):
-            if at is None or at.level == "square":
-                return None if at is None else at.target_id
-            above = self.known.get(at.parent_id or "")
-            at = None if above is None else above.target
-        return None
+        square = unit_above(target, "square", self.target)
+        return None if square is None else square.target_id
+
+    def of_grid(self, grid_id: str) -> Mapping[str, KnownTarget]:
+        """What lies on one grid, by id."""
+        if len(self.versions) < 2:
+            return MappingProxyType(self.known)
+        return {target_id: row for target_id, row in self.known.items() if row.grid_id == grid_id}
+
+    def rename(self, old: GridName, new: GridName) -> None:
+        """Two grids turned out to be one: what was told of `old` is of `new`."""
+        ids = {key: new.prefix + key.removeprefix(old.prefix) for key, row in self.known.items() if _is_of(row, old)}
+        for key, other in ids.items():
+            said = {_of(source, new): _renamed(told, old, new) for source, told in self._said.pop(key, {}).items()}
+            self._said.setdefault(other, {}).update(said)
+            row = self.known.pop(key)
+            self.known.setdefault(other, KnownTarget(_renamed(row.target, old, new), None, row.gone, new.grid_id))
+            self.unwritten.discard(key)
+        for path, (source, told_ids) in self._told.items():
+            if source.grid_id == old.grid_id:
+                self._told[path] = _of(source, new), frozenset(ids[key] for key in told_ids)
+        for beside in [beside for beside in self._remembered if beside[0] == old.grid_id]:
+            grid, said_by, parent_id = new.grid_id, *beside[1:]
+            parent_id = None if parent_id is None else ids.get(parent_id, parent_id)
+            self._remembered[grid, said_by, parent_id] |= {ids[key] for key in self._remembered.pop(beside)}
+        self._without_square -= ids.keys()
+        self.unwritten.update(ids.values())
+        self.versions.pop(old.grid_id, None)
+        self._settle(ids.values())
 
     def _look_for_contradictions(self, files: list[Source], said: Mapping[Source, GridTarget]) -> None:
         for first, second in pairwise(files):
@@ -179,9 +218,21 @@ class GridBook:
             yield rows[first : first + at_once]
 
 
-def _beside(target: GridTarget) -> tuple[str, str | None]:
+def _beside(grid_id: str, target: GridTarget) -> tuple[str, str, str | None]:
     """The same for what one file says to lie in one place."""
-    return target.said_by, target.parent_id
+    return grid_id, target.said_by, target.parent_id
+
+
+def _is_of(row: KnownTarget, name: GridName) -> bool:
+    return row.grid_id == name.grid_id
+
+
+def _of(source: Source, name: GridName) -> Source:
+    return replace(source, grid_id=name.grid_id)
+
+
+def _renamed(target: GridTarget, old: GridName, new: GridName) -> GridTarget:
+    return new.inside(old.plain(target))
 
 
 def _contradiction(first: GridTarget, second: GridTarget, *, same_kind: bool) -> str:

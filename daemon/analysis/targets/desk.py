@@ -20,7 +20,7 @@ from frazil.daemon.analysis.targets.background import Background
 from frazil.daemon.analysis.targets.book import Contradiction
 from frazil.daemon.analysis.targets.grid_work import GridWork, WorkDone
 from frazil.daemon.analysis.targets.reading import FILE_ALERT
-from frazil.daemon.analysis.targets.told import GRID_DONE, LEAVE, LeaveNotices
+from frazil.daemon.analysis.targets.told import CHANGE_GRID, GRID_DONE, LEAVE, LeaveNotices
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.store.target_rows import TargetRoundRow
 
@@ -34,7 +34,7 @@ _MOST_TOLD = 20
 """Files that a person is told of by name in one run of the daemon."""
 _OPEN_SQL = """
 SELECT alert_id FROM alerts
-WHERE cleared_utc_us IS NULL AND (starts_with(alert_id, ?) OR alert_id = ? OR starts_with(alert_id, ?))
+WHERE cleared_utc_us IS NULL AND (starts_with(alert_id, ?) OR alert_id IN (?, ?) OR starts_with(alert_id, ?))
 """
 
 
@@ -97,7 +97,9 @@ class GridDesk:
         if self._work is None:
             raw_root = Path(_raw_root(self._context))
             self._work = GridWork(self._context, raw_root, stop=self._stop.is_set, now_ns=self._now_ns)
-            open_ids = {str(row[0]) for row in self._context.store.rows(_OPEN_SQL, LEAVE, GRID_DONE, FILE_ALERT)}
+            open_ids = {
+                str(row[0]) for row in self._context.store.rows(_OPEN_SQL, LEAVE, GRID_DONE, CHANGE_GRID, FILE_ALERT)
+            }
             self._on_files = {alert_id for alert_id in open_ids if alert_id.startswith(FILE_ALERT)}
             self._leave = LeaveNotices(self._context.notices, open_ids - self._on_files)
         work, changed = self._work, frozenset(self._changed)
@@ -160,7 +162,7 @@ def _raw_root(context: SessionContext) -> str:
 def _of_contradiction(one: Contradiction) -> tuple[str, str]:
     name = f"{one.target.level} {one.target.name or one.target.target_id}"
     what = f"{one.paths[0]} and {one.paths[1]} do not agree: {name} {one.what}; the second is believed"
-    return what, "a session is of one grid: take what belongs to another grid out of the folders that are looked in"
+    return what, "one of the two is of another grid or outdated: take it out of the folders that are looked in"
 
 
 def _summary(done: WorkDone, before: GridSummary) -> GridSummary:

@@ -14,15 +14,18 @@ from frazil.config.settings import Settings
 from frazil.daemon.analysis.athena.decisions import RoundDecisions, decisions_of
 from frazil.daemon.analysis.targets.beam_shift import BeamShiftWork, ShiftNotice
 from frazil.daemon.analysis.targets.book import Contradiction, GridBook
+from frazil.daemon.analysis.targets.column import ColumnSigns
 from frazil.daemon.analysis.targets.ice import IceByImages
-from frazil.daemon.analysis.targets.links import MovieLinks
+from frazil.daemon.analysis.targets.judging import GridJudge, signs_of_movies
+from frazil.daemon.analysis.targets.links import GridsAround, MovieLinks
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.outcomes import USUAL_ANGSTROM, SessionOutcomes
 from frazil.daemon.analysis.targets.reading import FileProblem, GridReader
 from frazil.daemon.analysis.targets.rounds import (
     RANKED,
     Said,
-    TargetRounds,
+    is_shot_at,
+    places_of,
     results_among,
     said,
     squares_without_holes,
@@ -46,11 +49,11 @@ _ROUND_OUTCOMES = 5
 _ROUND_S = 30.0
 """After so long anything that is new makes one."""
 _EXPOSED = ("exposed", "processed")
-_TARGET_FIELDS = (*(field.name for field in fields(GridTarget)), "square_id", "gone")
+_TARGET_FIELDS = (*(field.name for field in fields(GridTarget)), "square_id", "gone", "grid_id")
 _TARGETS_SQL = """
 SELECT target_id, level, program, name, parent_id, state, acquisition_order, stage_group,
        x_in_parent_px, y_in_parent_px, stage_x_um, stage_y_um, stage_z_um, diameter_um,
-       features_json, image_path, acquired_utc_us, said_by, image_width_px, image_height_px, square_id, gone
+       features_json, image_path, acquired_utc_us, said_by, image_width_px, image_height_px, square_id, gone, grid_id
 FROM grid_targets ORDER BY target_id
 """
 
@@ -88,21 +91,23 @@ def known_targets(store: Store) -> list[KnownTarget]:
 def _known(row: tuple[Any, ...]) -> KnownTarget:
     values = dict(zip(_TARGET_FIELDS, row, strict=True))
     values["features"] = tuple(msgspec.json.decode(values["features"], type=dict[str, float]).items())
-    square_id, gone = values.pop("square_id"), values.pop("gone")
-    return KnownTarget(GridTarget(**values), square_id, gone)
+    beside = {name: values.pop(name) for name in ("square_id", "gone", "grid_id")}
+    return KnownTarget(GridTarget(**values), **beside)
 
 
 def judge_without_daemon(store: Store, *, utc_us: int) -> TargetRoundRow | None:
-    """A round from what the store knows alone, kept in it; None as `TargetRounds.ask`. Raises what the store raises."""
+    """A round from what the store knows alone, kept in it; None as `GridJudge.judge`. Raises what the store raises."""
     rows = store.named("session").as_dicts()
     settings = settings_of(str(rows[0]["settings_yaml"])) if rows else Settings()
     outcomes = _session_outcomes(store, settings)
     book = GridBook()
     book.remember(known_targets(store))
-    row = TargetRounds(store, settings).ask(book, said(store), outcomes.read(), utc_us=utc_us)
-    if row is not None:
-        store.write(WritePolicy.DURABLE, target_writes.record_round, row)
-    return row
+    judge = GridJudge(store, settings)
+    found = judge.judge(book, said(store), outcomes.read(), None, utc_us=utc_us)
+    if found is None:
+        return None
+    judge.write(found)
+    return found.here
 
 
 def _session_outcomes(store: Store, settings: Settings) -> SessionOutcomes:
@@ -134,7 +139,7 @@ class GridWork:
         unit_um = settings.microscope.beam_shift_um_per_unit
         self._beam_shift = BeamShiftWork(context.store, unit_um, context.utc_us, stop)
         self._outcomes = _session_outcomes(context.store, settings)
-        self._rounds = TargetRounds(context.store, settings)
+        self._judge_of_all = GridJudge(context.store, settings)
         self._decides = settings.targets.athena_url is not None
         self._images = SquareImages(context.store, context.clock, now_ns, context.utc_us, stop)
         self._ice = IceByImages(context.store, context.session_dir, context.utc_us, stop)
@@ -145,6 +150,8 @@ class GridWork:
         self._judged_s = float("-inf")
         self._taken: frozenset[str] = frozenset()
         """Holes with a movie."""
+        self._here = ""
+        """The grid in the microscope, by the newest round."""
         self._counted: tuple[object, tuple[int, int, int]] | None = None
 
     def carry_out(self, changed: frozenset[str], *, final: bool) -> WorkDone:
@@ -157,13 +164,16 @@ class GridWork:
             self._ice.changed(movie_id)
         if not self._remembered:
             self._book.remember(known_targets(self._store))
+            self._reader.remember()
             self._remembered = True
         all_read = self._read(final=final)
         self._keep()
         if all_read:
             self._beam_shift.step(self._book, everything=final)
             self._links.use_beam_shift(self._beam_shift.um_per_shift)
-        all_linked = self._links.link(self._book, everything=final)
+        column = ColumnSigns.of((*self._reader.signs, *signs_of_movies(self._store)))
+        around = GridsAround(column, self._reader.names.grids_of_sessions())
+        all_linked = self._links.link(self._book, around, everything=final)
         self._keep()  # names of movies may tell of the grid
         all_seen = self._look(final=True) if final else False
         row, judged = None, True
@@ -171,8 +181,9 @@ class GridWork:
             row, judged = self._judge(final=final, all_read=all_read)
         if not final:
             all_seen = self._look(final=False)  # a round does not wait for images: the next one knows them
-        here_id = None if row is None else stage_at(self._store)[1]
-        unknown = 0 if row is None else squares_without_holes(self._book, said(self._store))
+        _, square_id, grid_id = stage_at(self._store)
+        here_id = square_id if row is not None and grid_id == row.grid_id else None
+        unknown = 0 if row is None else squares_without_holes(self._book, said(self._store), row.grid_id)
         problems, over = self._problems()
         contradictions, self._book.contradictions = tuple(self._book.contradictions), []
         nothing_left = all_read and all_linked and all_seen and judged
@@ -185,12 +196,12 @@ class GridWork:
 
     def _decisions(self, row: TargetRoundRow) -> RoundDecisions:
         return decisions_of(
-            self._book.known,
+            self._book.of_grid(row.grid_id),
             row,
             avoided_ids=said(self._store).avoided_ids,
             taken_ids=self._taken,
             whole_list=len(row.answer.ranked) < RANKED,
-            session_names=self._reader.session_names,
+            session_names=self._reader.session_names(row.grid_id),
         )
 
     def _read(self, *, final: bool) -> bool:
@@ -225,6 +236,9 @@ class GridWork:
         return problems, over
 
     def _keep(self) -> None:
+        if self._reader.renamed and not self._stop():
+            self._store.write(WritePolicy.DURABLE, target_writes.rename_grids, tuple(self._reader.renamed))
+            self._reader.renamed.clear()
         for rows in self._book.to_write(target_writes.AT_ONCE):
             if self._stop():
                 return
@@ -235,18 +249,27 @@ class GridWork:
         """A round, if it is time; and whether all that is known has been judged."""
         wanted, known = said(self._store), self._outcomes.read()
         self._taken = frozenset(one.target_id for one in known)
-        now = (self._book.version, wanted, tuple(known), self._images.version, self._ice.version)
+        column = ColumnSigns.of((*self._reader.signs, *signs_of_movies(self._store)))
+        now = (
+            self._book.version,
+            wanted,
+            tuple(known),
+            self._images.version,
+            self._ice.version,
+            column.newest_of(set(column.grid_ids)),
+        )
         if now == self._judged:
             return None, True
         if not (final or (all_read and self._is_time(wanted, known))):
             return None, False
-        row = self._rounds.ask(self._book, wanted, known, utc_us=self._utc_us())
+        found = self._judge_of_all.judge(self._book, wanted, known, column, utc_us=self._utc_us())
         if self._stop():
             return None, False
-        if row is not None:
-            self._store.write(WritePolicy.DURABLE, target_writes.record_round, row)
+        if found is not None:
+            self._judge_of_all.write(found)
         self._judged, self._judged_outcomes, self._judged_s = now, results_among(known), self._clock()
-        return row, True
+        self._here = self._here if found is None else found.here.grid_id
+        return None if found is None else found.here, True
 
     def _is_time(self, wanted: Said, known: list[Outcome]) -> bool:
         heard = bool(self._judged) and self._judged[1] == wanted
@@ -254,13 +277,19 @@ class GridWork:
         return not heard or many or self._clock() - self._judged_s >= _ROUND_S
 
     def _counts(self) -> tuple[int, int, int]:
-        key = (self._book.version, self._taken)
+        wanted = self._judged[1] if self._judged else Said()
+        assert isinstance(wanted, Said)
+        key = (self._book.version, self._taken, wanted, self._here)
         if self._counted is None or self._counted[0] != key:
-            self._counted = key, self._count()
+            self._counted = key, self._count(wanted)
         return self._counted[1]
 
-    def _count(self) -> tuple[int, int, int]:
-        there = [row.target for row in self._book.known.values() if not row.gone]
-        holes = [target for target in there if target.level == "hole"]
-        squares = sum(target.level == "square" for target in there)
-        return squares, len(holes), sum(one.state in _EXPOSED or one.target_id in self._taken for one in holes)
+    def _count(self, wanted: Said) -> tuple[int, int, int]:
+        """Of the grid in the microscope; of the first one while nobody knows which that is."""
+        here = self._here or min(self._book.versions, default="")
+        rows = self._book.of_grid(here)
+        squares = sum(row.target.level == "square" and not row.gone for row in rows.values())
+        places = places_of(rows, [Outcome(target_id) for target_id in self._taken], wanted)
+        holes = [target for target in places if is_shot_at(target, self._book)]
+        exposed = sum(one.state in _EXPOSED or one.target_id in self._taken for one in holes)
+        return squares, len(holes), exposed

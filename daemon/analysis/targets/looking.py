@@ -21,6 +21,8 @@ _FRESH_NS = 2_000_000_000
 _OF_EXPOSURES = ("Data", "FoilHoles")
 _KINDS = {"EpuSession.dm": "epu-session", "Atlas.dm": "epu-atlas"}
 """By whole name."""
+_FOLDERS_UP = {"epu-session": 0, "epu-square": 1, "epu-image": 2}
+"""From a file of EPU to the folder of its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ class SeenFile:
     """epu-session, epu-square, epu-image, epu-atlas, navigator or list"""
     mtime_ns: int
     size_bytes: int
+    place: str = ""
+    """Of what is EPU's the session's folder, of other files their own path, below the folder that is looked in: the
+    same for a session whose movies lie below one root and whose metadata below another."""
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -84,9 +89,10 @@ class GridFiles:
             if root.is_dir():
                 self._visit(root, found, now_ns, own=True)
             else:
-                self._take(found, str(root), _own_kind(root.name), root.parent)
-        for path in also:
-            self._take(found, str(path.resolve()), "epu-atlas", path.parent)
+                self._take(found, str(root), _own_kind(root.name), root.parent, root.parent)
+        for path in map(Path.resolve, also):
+            root = next((one for one in self.roots if path.is_relative_to(one)), path.parent)
+            self._take(found, str(path), "epu-atlas", path.parent, root)
         return [found[path] for path in sorted(found)]
 
     def _visit(self, root: Path, found: dict[str, SeenFile], now_ns: int, *, own: bool) -> None:
@@ -100,7 +106,7 @@ class GridFiles:
                 session = Path(folder)
             for path, kind in listed.files:
                 if own or kind not in ("epu-atlas", "list"):
-                    self._take(found, path, kind, session)
+                    self._take(found, path, kind, session, root)
             if depth < MOST_DEPTH:
                 stack += [(below, depth + 1, session) for below in listed.folders]
 
@@ -122,16 +128,24 @@ class GridFiles:
         self._folders[folder] = listed
         return listed
 
-    @staticmethod
-    def _take(found: dict[str, SeenFile], path: str, kind: str | None, session: Path) -> None:
-        if kind is None:
+    def _take(self, found: dict[str, SeenFile], path: str, kind: str | None, session: Path, root: Path) -> None:
+        """A file that is found below several roots counts as found below the first."""
+        if kind is None or path in found:
             return
         try:
             seen = os.stat(path)
         except OSError:
             return
         if stat_module.S_ISREG(seen.st_mode):
-            found[path] = SeenFile(Path(path), session, kind, seen.st_mtime_ns, seen.st_size)
+            place = self._place(Path(path), kind, root)
+            found[path] = SeenFile(Path(path), session, kind, seen.st_mtime_ns, seen.st_size, place)
+
+    def _place(self, path: Path, kind: str, root: Path) -> str:
+        """Below a root that a person named for the grid it begins with that folder's name: it is another one's."""
+        at = path.parents[_FOLDERS_UP[kind]] if kind in _FOLDERS_UP else path.with_suffix("")
+        below = at.relative_to(root).as_posix() if at.is_relative_to(root) else "."
+        parts = () if root in self._roots else (root.name,)
+        return "/".join((*parts, *(() if below == "." else (below,))))
 
 
 def _sorted_out(folder: Path, entries: Iterable[os.DirEntry[str]], mtime_ns: int) -> _Folder:

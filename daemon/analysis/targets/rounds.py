@@ -10,12 +10,13 @@ from frazil.daemon.analysis.targets.book import GridBook
 from frazil.daemon.analysis.targets.image_features import image_features
 from frazil.daemon.store.movie_states import current
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.target_rows import OF_SESSION, TargetRoundRow
+from frazil.daemon.store.target_rows import OF_SESSION, KnownTarget, TargetRoundRow
 from frazil.models.formats.grid.leginon_names import PROGRAM
-from frazil.models.grid_target import GridTarget
+from frazil.models.grid_target import GridTarget, at_grid_bar
 from frazil.models.targets.features import ICE_NM, ICE_SD_NM, with_features
+from frazil.models.targets.layout import Holes
 from frazil.models.targets.policy import Arranged, arranged, next_targets
-from frazil.models.targets.records import NextTargets, Outcome, SquareOutlook, TargetSettings
+from frazil.models.targets.records import MoveMinutes, NextTargets, Outcome, SquareOutlook, TargetSettings
 from frazil.models.targets.words import holes_words, ice_words
 
 RANKED = 400
@@ -24,12 +25,11 @@ ASSUMED_HOURS = 8.0
 """Left at the microscope where nobody has said."""
 _US_PER_HOUR = 3.6e9
 _EXPOSED_STATES = ("exposed", "processed")
-_SHOT_LEVELS = ("hole", "exposure")
 _ON_GRID = "to shoot on this grid"
 _WORDS_SQL = "SELECT target_id, word, hours, created_utc_us FROM target_words ORDER BY created_utc_us, target_id"
 # Where the stage was last, as far as movies tell.
 _AT_SQL = f"""
-SELECT l.hole_id, t.square_id FROM movie_targets l JOIN movies m USING (movie_id)
+SELECT l.hole_id, t.square_id, t.grid_id FROM movie_targets l JOIN movies m USING (movie_id)
 LEFT JOIN grid_targets t ON t.target_id = l.hole_id WHERE {current("m")}
 ORDER BY m.acquired_utc_us DESC NULLS LAST, m.sequence DESC NULLS LAST LIMIT 1
 """
@@ -62,10 +62,10 @@ def said(store: Store) -> Said:
     )
 
 
-def stage_at(store: Store) -> tuple[str | None, str | None]:
-    """Hole and square of the newest movie whose place is known. Raises what `Store.rows` raises."""
+def stage_at(store: Store) -> tuple[str | None, str | None, str | None]:
+    """Hole, square and grid of the newest movie whose place is known. Raises what `Store.rows` raises."""
     rows = store.rows(_AT_SQL)
-    return rows[0] if rows else (None, None)
+    return rows[0] if rows else (None, None, None)
 
 
 def results_among(known: Sequence[Outcome]) -> int:
@@ -73,34 +73,51 @@ def results_among(known: Sequence[Outcome]) -> int:
     return sum(one.resolution_angstrom is not None or one.usable is not None for one in known)
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the microscope's other grids told that holds for this one, too."""
+
+    moves: MoveMinutes | None = None
+    """None: learnt from this grid alone."""
+    slopes: tuple[tuple[str, float, float, float], ...] = ()
+    """`NextTargets.feature_slopes`"""
+
+
 @dataclass(slots=True)
 class TargetRounds:
-    """See the module. Remembers the arranged table of places as long as it stays the same."""
+    """See the module. Remembers the arranged table of each grid's places as long as it stays the same."""
 
     store: Store
     settings: Settings
-    _arranged: tuple[object, Arranged] | None = field(default=None)
+    _arranged: dict[str, tuple[object, Arranged]] = field(default_factory=dict)
 
-    def ask(self, book: GridBook, wanted: Said, known: Sequence[Outcome], *, utc_us: int) -> TargetRoundRow | None:
-        """The next round, not yet written. None: no source has named a place that is, or was, still to be taken. Raises
-        what `Store.rows` raises."""
-        targets = _places(book, known, wanted)
-        holes = [target for target in targets if target.level in _SHOT_LEVELS]
+    def ask(
+        self,
+        book: GridBook,
+        wanted: Said,
+        known: Sequence[Outcome],
+        *,
+        utc_us: int,
+        grid_id: str = "",
+        carried: Carried | None = None,
+        away_minutes: float | None = None,
+    ) -> TargetRoundRow | None:
+        """The next round of a grid, not yet written. None: no source has named a place on it that is, or was, still to
+        be taken. `known`: what its exposures gave; `away_minutes`: that it takes until it is in the microscope (None:
+        it is). Raises what `Store.rows` raises."""
+        targets = places_of(book.of_grid(grid_id), known, wanted)
+        holes = [target for target in targets if is_shot_at(target, book)]
         if not any(_was_to_take(target) for target in holes):
             return None
         exposed = {one.target_id for one in known}
         hours = self._hours_left(wanted, utc_us)
-        chosen = TargetSettings(
-            usable_angstrom=self.settings.targets.usable_angstrom,
-            value=self.settings.targets.value,
-            ranked=RANKED,
-            picked_ids=wanted.picked_ids,
-            avoided_ids=wanted.avoided_ids,
-        )
-        hole_id, square_id = stage_at(self.store)
-        minutes = max(1.0, 60.0 * (ASSUMED_HOURS if hours is None else hours))
+        chosen = self._chosen(wanted, carried or Carried())
+        hole_id, square_id, here_id = stage_at(self.store)
+        at = hole_id if away_minutes is None and here_id in (None, grid_id) else ""
+        minutes = max(1.0, 60.0 * (ASSUMED_HOURS if hours is None else hours) - (away_minutes or 0.0))
         seen = image_features(self.store)
-        answer = next_targets(self._table(book, targets, chosen, seen), known, minutes, chosen, hole_id)
+        answer = next_targets(self._table(book, grid_id, targets, chosen, seen), known, minutes, chosen, at)
+        here_id = square_id if at else None
         return TargetRoundRow(
             round=int(self.store.rows(_NEXT_ROUND_SQL)[0][0]),
             created_utc_us=utc_us,
@@ -111,17 +128,39 @@ class TargetRounds:
             holes=len(holes),
             exposed=sum(target.state in _EXPOSED_STATES or target.target_id in exposed for target in holes),
             outcomes=results_among(known),
-            line=line_of(answer, square_id, squares_without_holes(book, wanted)),
+            line=line_of(answer, here_id, squares_without_holes(book, wanted, grid_id)),
             answer=with_ice(answer, seen),
+            grid_id=grid_id,
+        )
+
+    def _chosen(self, wanted: Said, carried: Carried) -> TargetSettings:
+        return TargetSettings(
+            usable_angstrom=self.settings.targets.usable_angstrom,
+            value=self.settings.targets.value,
+            ranked=RANKED,
+            moves=carried.moves,
+            picked_ids=wanted.picked_ids,
+            avoided_ids=wanted.avoided_ids,
+            carried_slopes=carried.slopes,
         )
 
     def _table(
-        self, book: GridBook, targets: list[GridTarget], chosen: TargetSettings, seen: Mapping[str, Mapping[str, float]]
+        self,
+        book: GridBook,
+        grid_id: str,
+        targets: list[GridTarget],
+        chosen: TargetSettings,
+        seen: Mapping[str, Mapping[str, float]],
     ) -> Arranged:
-        key = (book.version, tuple(target.target_id for target in targets), chosen.avoided_ids, seen)
-        if self._arranged is None or self._arranged[0] != key:
-            self._arranged = key, arranged(with_features(targets, seen), chosen)
-        return self._arranged[1]
+        key = (book.versions.get(grid_id), tuple(target.target_id for target in targets), chosen.avoided_ids, seen)
+        if grid_id not in self._arranged or self._arranged[grid_id][0] != key:
+            self._arranged[grid_id] = key, arranged(with_features(targets, seen), chosen)
+        return self._arranged[grid_id][1]
+
+    def holes_of(self, book: GridBook, wanted: Said, known: Sequence[Outcome], grid_id: str) -> Holes:
+        """Of one grid, as `ask` arranges them."""
+        targets = places_of(book.of_grid(grid_id), known, wanted)
+        return self._table(book, grid_id, targets, self._chosen(wanted, Carried()), image_features(self.store)).holes
 
     def _hours_left(self, wanted: Said, utc_us: int) -> float | None:
         """As a person said last, else by the settings; None: nobody has said."""
@@ -146,21 +185,27 @@ def with_ice(answer: NextTargets, seen: Mapping[str, Mapping[str, float]]) -> Ne
     return replace(answer, ranked=tuple(told))
 
 
-def _places(book: GridBook, known: Sequence[Outcome], wanted: Said) -> list[GridTarget]:
+def places_of(rows: Mapping[str, KnownTarget], known: Sequence[Outcome], wanted: Said) -> list[GridTarget]:
     """Those that are there, and those that are gone and have been exposed: what came of them is known. Exposures in
     known holes say no more than their hole does, and holes at grid bars that nobody chose are no places to shoot at."""
     exposed = {one.target_id for one in known}
     places = []
-    for target_id in sorted(book.known):
-        row = book.known[target_id]
+    for target_id in sorted(rows):
+        row = rows[target_id]
         target = row.target
         taken = target.state in _EXPOSED_STATES or target_id in exposed
         if not taken and (row.gone or _at_a_bar(target, wanted)):
             continue
-        above = book.known.get(target.parent_id or "") if target.level == "exposure" else None
+        above = rows.get(target.parent_id or "") if target.level == "exposure" else None
         if above is None or above.target.level != "hole":
             places.append(target)
     return places
+
+
+def is_shot_at(target: GridTarget, book: GridBook) -> bool:
+    """A hole; or an exposure, where a program tells of no holes."""
+    above = book.target(target.parent_id or "") if target.level == "exposure" else None
+    return target.level == "hole" or (target.level == "exposure" and (above is None or above.level != "hole"))
 
 
 def _was_to_take(target: GridTarget) -> bool:
@@ -168,10 +213,10 @@ def _was_to_take(target: GridTarget) -> bool:
     return target.program != PROGRAM or target.state not in _EXPOSED_STATES
 
 
-def squares_without_holes(book: GridBook, wanted: Said) -> int:
+def squares_without_holes(book: GridBook, wanted: Said, grid_id: str = "") -> int:
     """Squares that nobody avoids and whose holes no file has told yet: what is left in them is not known."""
-    rows = [row for row in book.known.values() if not row.gone or row.target.state in _EXPOSED_STATES]
-    searched = {row.square_id for row in rows if row.target.level in _SHOT_LEVELS}
+    rows = [row for row in book.of_grid(grid_id).values() if not row.gone or row.target.state in _EXPOSED_STATES]
+    searched = {row.square_id for row in rows if row.target.level in ("hole", "exposure")}
     left_out = {*searched, *wanted.avoided_ids}
     return sum(
         row.target.level == "square" and row.target.state != "avoided" and row.target.target_id not in left_out
@@ -180,8 +225,7 @@ def squares_without_holes(book: GridBook, wanted: Said) -> int:
 
 
 def _at_a_bar(target: GridTarget, wanted: Said) -> bool:
-    near = dict(target.features).get("near_grid_bar")
-    return bool(near) and target.state == "seen" and target.target_id not in wanted.picked_ids
+    return at_grid_bar(target) and target.state == "seen" and target.target_id not in wanted.picked_ids
 
 
 def line_of(answer: NextTargets, here_id: str | None, unknown_squares: int = 0) -> str:

@@ -9,6 +9,7 @@ from frazil.daemon.store.target_rows import TargetRoundRow
 from frazil.models.targets.words import DONE_SHARE
 
 GRID_DONE = "targets-grid-done"
+CHANGE_GRID = "targets-change-grid"
 LEAVE = "targets-leave-"
 """How the alerts begin that say to leave a square; its id follows."""
 _SURE_ROUNDS = 2
@@ -25,6 +26,8 @@ class LeaveNotices:
     _leaving: str | None = None
     """The square that the newest rounds advise to leave."""
     _rounds: int = 0
+    _better: int = 0
+    """Rounds in succession that say that another grid is better."""
 
     def hear(self, row: TargetRoundRow, here_id: str | None, unknown_squares: int = 0) -> None:
         """Tell what this round advises; `here_id`: the square of the newest movie; `unknown_squares`: those whose holes
@@ -45,6 +48,9 @@ class LeaveNotices:
             where = row.line.removeprefix("next: ").partition(";")[0]
             remedy = "`frazil next SESSION` lists the holes to take, with reasons"
             told[f"{LEAVE}{leave}"] = f"leave square {name or leave}: {where} comes next", remedy
+        self._better = self._better + 1 if row.other_grid else 0
+        if self._better >= _SURE_ROUNDS or (row.other_grid and CHANGE_GRID in self.open_ids):
+            told[CHANGE_GRID] = row.other_grid, "`frazil next SESSION --grid NAME` lists its holes"
         for alert_id in self.open_ids - told.keys():
             self.notices.over(alert_id)
         for alert_id in told.keys() - self.open_ids:

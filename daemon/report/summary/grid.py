@@ -17,8 +17,9 @@ def grid(ask: Asker) -> GridTold | None:
         return None
     answer = next_answer(ask.reader, limit=_NEXT)
     newest = answer.round or {}
+    name = f"Grid {known['name']}: " if (integer(known.get("grids")) or 0) > 1 else ""
     return GridTold(
-        verdict=answer.verdict,
+        verdict=f"{name}{answer.verdict} {answer.other_grid}".rstrip(),
         line=answer.line,
         taken_share=number(newest.get("taken_share")),
         hours_left=number(newest.get("hours_left")),

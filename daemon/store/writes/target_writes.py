@@ -10,12 +10,15 @@ from dataclasses import astuple, fields
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.target_rows import (
     BeamShiftRow,
+    GridOutlookRow,
     KnownTarget,
     MovieTargetRow,
     PostedDecisionRow,
+    SquareHolesRow,
     TargetRoundRow,
     TargetWordRow,
 )
+from frazil.models.grid_target import GridName, at_grid_bar
 from frazil.models.targets.records import NextTargets
 
 AT_ONCE = 5000
@@ -29,8 +32,10 @@ _TARGET_COLUMNS = {
     "name": "TEXT",
     "parent_id": "TEXT",
     "square_id": "TEXT",
+    "grid_id": "TEXT",
     "state": "TEXT",
     "gone": "BOOLEAN",
+    "at_bar": "BOOLEAN",
     "acquisition_order": "INTEGER",
     "stage_group": "TEXT",
     "x_in_parent_px": "DOUBLE",
@@ -58,7 +63,8 @@ def record_targets(connection: Connection, rows: Sequence[KnownTarget], *, utc_u
     values = [
         (
             *(one.target.target_id, one.target.level, one.target.program, one.target.name, one.target.parent_id),
-            *(one.square_id, one.target.state, one.gone, one.target.order, one.target.group),
+            *(one.square_id, one.grid_id, one.target.state, one.gone, at_grid_bar(one.target)),
+            *(one.target.order, one.target.group),
             *(one.target.x_in_parent_px, one.target.y_in_parent_px),
             *(one.target.stage_x_um, one.target.stage_y_um, one.target.stage_z_um, one.target.diameter_um),
             json.dumps(dict(one.target.features)),
@@ -68,6 +74,22 @@ def record_targets(connection: Connection, rows: Sequence[KnownTarget], *, utc_u
         for one in rows
     ]
     upsert(connection, "grid_targets", _TARGET_COLUMNS, values, key=("target_id",), keep=("first_seen_utc_us",))
+
+
+def rename_grids(connection: Connection, renames: Sequence[tuple[GridName, GridName]]) -> None:
+    """Grids that turned out to be another one: their places are written anew under its name, what people said of them
+    is said of these."""
+    for old, new in renames:
+        said = connection.execute(
+            "DELETE FROM target_words WHERE target_id IN (SELECT target_id FROM grid_targets WHERE grid_id = ?) "
+            "RETURNING target_id, word, who, created_utc_us, hours",
+            [old.grid_id],
+        ).fetchall()
+        for target_id, *word in said:
+            record_word(connection, TargetWordRow(new.prefix + target_id.removeprefix(old.prefix), *word))
+        connection.execute("UPDATE target_rounds SET grid_id = ? WHERE grid_id = ?", [new.grid_id, old.grid_id])
+        for table in ("grid_targets", "hole_predictions", "grid_outlooks"):
+            connection.execute(f"DELETE FROM {table} WHERE grid_id = ?", [old.grid_id])
 
 
 def record_word(connection: Connection, row: TargetWordRow) -> None:
@@ -80,8 +102,9 @@ def record_word(connection: Connection, row: TargetWordRow) -> None:
     )
 
 
-def record_links(connection: Connection, rows: Sequence[MovieTargetRow]) -> None:
-    """Keep which places movies are of; a movie is of one."""
+def record_links(connection: Connection, rows: Sequence[MovieTargetRow], *, not_linked: Sequence[str] = ()) -> None:
+    """Keep which places movies are of; a movie is of one, or (`not_linked`) of none that is known."""
+    connection.execute("DELETE FROM movie_targets WHERE movie_id IN (SELECT unnest(?::TEXT[]))", [list(not_linked)])
     upsert(connection, "movie_targets", _MOVIE_COLUMNS, [astuple(row) for row in rows], key=("movie_id",))
 
 
@@ -116,8 +139,11 @@ def record_beam_shift(connection: Connection, row: BeamShiftRow) -> None:
     )
 
 
-def record_round(connection: Connection, row: TargetRoundRow) -> None:
-    """Keep a round with its lists; the same round again replaces it, and lists of old rounds go."""
+def record_round(
+    connection: Connection, row: TargetRoundRow, holes: Sequence[SquareHolesRow] = (), *, gone: Sequence[str] = ()
+) -> None:
+    """Keep a round with its lists; the same round again replaces it, and lists of old rounds go. `holes`: what is
+    expected of those of each square that changed, `gone`: squares of which nothing is expected any more."""
     answer = row.answer
     columns: dict[str, object] = {
         "round": row.round,
@@ -130,6 +156,8 @@ def record_round(connection: Connection, row: TargetRoundRow) -> None:
         "exposed": row.exposed,
         "outcomes": row.outcomes,
         "line": row.line,
+        "grid_id": row.grid_id,
+        "other_grid": row.other_grid,
         "verdict": answer.verdict,
         "square_id": answer.ranked[0].square_id if answer.ranked else None,
         "expected_more": answer.expected_more,
@@ -143,12 +171,29 @@ def record_round(connection: Connection, row: TargetRoundRow) -> None:
     }
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     connection.execute(f"INSERT OR REPLACE INTO target_rounds ({names}) VALUES ({marks})", list(columns.values()))
+    old = "SELECT round FROM target_rounds WHERE grid_id = ? ORDER BY round DESC OFFSET ?"
     for table in ("target_predictions", "square_outlooks"):
-        connection.execute(f"DELETE FROM {table} WHERE round <= ? OR round >= ?", [row.round - _KEPT_ROUNDS, row.round])
+        given = [row.round, row.grid_id, _KEPT_ROUNDS]
+        connection.execute(f"DELETE FROM {table} WHERE round >= ? OR round IN ({old})", given)
     upsert(connection, "target_predictions", _PREDICTION_COLUMNS, _predictions(row.round, answer), key=_ROUND_RANK)
     upsert(connection, "square_outlooks", _OUTLOOK_COLUMNS, _outlooks(row.round, answer), key=_ROUND_PLACE)
 
+    in_squares = "DELETE FROM hole_predictions WHERE grid_id = ? AND square_id IN (SELECT unnest(?::TEXT[]))"
+    connection.execute(in_squares, [row.grid_id, [*gone, *(one.square_id for one in holes)]])
+    upsert(connection, "hole_predictions", _HOLES_COLUMNS, [(row.grid_id, *astuple(one)) for one in holes])
 
+
+def record_outlooks(connection: Connection, rows: Sequence[GridOutlookRow]) -> None:
+    """Keep how other grids compare with the one in the microscope: these and no others."""
+    connection.execute("DELETE FROM grid_outlooks")
+    upsert(connection, "grid_outlooks", _GRID_COLUMNS, [astuple(row) for row in rows], key=("grid_id",))
+
+
+_HOLES_COLUMNS = {"grid_id": "TEXT", **{field.name: "TEXT" for field in fields(SquareHolesRow)}}
+_GRID_COLUMNS = {
+    **dict.fromkeys(("grid_id", "counted"), "TEXT"),
+    **dict.fromkeys(("times", "times_low", "times_high", "exchange_minutes"), "DOUBLE"),
+}
 _ROUND_RANK, _ROUND_PLACE = ("round", "rank"), ("round", "place")
 _PREDICTION_COLUMNS = {
     **dict.fromkeys(_ROUND_RANK, "INTEGER"),
@@ -196,16 +241,17 @@ def upsert(
     columns: dict[str, str],
     rows: Sequence[tuple[object, ...]],
     *,
-    key: tuple[str, ...],
+    key: tuple[str, ...] = (),
     keep: tuple[str, ...] = (),
 ) -> None:
-    """Rows by their key, `columns` types by name; one that is there gets its other columns anew, but for `keep`."""
+    """Rows by their key, `columns` types by name; one that is there gets its other columns anew, but for `keep`.
+    Without a key they are added."""
     if not rows:
         return
     unnested = ", ".join(f"unnest(?::{kind}[])" for kind in columns.values())
     changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key + keep)
+    conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}" if key else ""
     connection.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {unnested} "
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}",
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {unnested} {conflict}",
         [list(values) for values in zip(*rows, strict=True)],
     )

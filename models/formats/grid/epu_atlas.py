@@ -8,6 +8,7 @@ is what `GridSquare_<id>.dm` repeats as `Position`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from frazil.config.errors import RetryLaterError
@@ -19,6 +20,15 @@ from frazil.models.formats.sidecar_values import utc_us
 from frazil.models.grid_target import GridTarget
 
 _SAMPLE = re.compile(r"Sample(\d+)")
+
+
+def sample_of(parts: Sequence[str]) -> str | None:
+    """Slot of the autoloader, from the folders of a path; None: they do not say.
+
+    >>> sample_of(("visit", "Sample4", "Atlas", "Atlas.dm"))
+    '4'
+    """
+    return next((match[1] for part in reversed(parts) if (match := _SAMPLE.fullmatch(part))), None)
 
 
 def read_atlas(path: Path) -> GridReading:
@@ -55,7 +65,7 @@ def read_atlas(path: Path) -> GridReading:
 
 
 def _grid(dm: Dm, atlas: XmlNode) -> GridTarget:
-    sample = next((match[1] for part in reversed(dm.path.parts) if (match := _SAMPLE.fullmatch(part))), None)
+    sample = sample_of(dm.path.parts)
     image = dm.text(atlas, "AtlasImageReference/BaseFileName")
     suffix = (dm.text(atlas, "AtlasImageReference/FileFormat") or "").lower()
     return GridTarget(

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from frazil.config.errors import FormatError, FrazilError
-from frazil.models.formats.grid.epu_atlas import read_atlas
+from frazil.models.formats.grid.epu_atlas import read_atlas, sample_of
 from frazil.models.formats.grid.epu_images import is_hole_image, is_square_image, read_hole_image, read_square_image
 from frazil.models.formats.grid.epu_session import EpuPlan, read_epu_plan
 from frazil.models.formats.grid.epu_square import read_grid_square
 from frazil.models.formats.grid.reading import GridNote, GridReading, merged_all, note_of
-from frazil.models.formats.grid.windows_path import below
+from frazil.models.formats.grid.windows_path import below, path_parts
 from frazil.models.grid_target import LEVELS, GridTarget
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ def read_epu_grid(session_dir: Path, roots: Sequence[Path] = ()) -> GridReading:
 def _readings(
     plan: EpuPlan, squares: Sequence[Path], roots: Sequence[Path], notes: list[GridNote]
 ) -> Iterator[GridReading]:
-    atlas = find_atlas(plan, roots)
+    atlas = None if plan.atlas_path is None else find_atlas(plan.atlas_path, roots)
     if atlas is not None:
         found = _or_note(read_atlas, atlas, notes)
         if found is not None:
@@ -72,12 +72,15 @@ def _readings(
             yield reading
 
 
-def find_atlas(plan: EpuPlan, roots: Sequence[Path]) -> Path | None:
-    """The session's `Atlas.dm` below the first of the folders that has it; None: none has."""
-    if plan.atlas_path is None:
-        return None
-    found = (below(root, plan.atlas_path) for root in roots)
-    return next((path for path in found if path is not None and path.is_file()), None)
+def find_atlas(named: str, roots: Sequence[Path]) -> Path | None:
+    """The `Atlas.dm` that a session names below the first of the folders that has it; None: none has. Never that of
+    another sample of the autoloader, whose path ends alike."""
+    sample = sample_of(path_parts(named))
+    for root in roots:
+        path = below(root, named)
+        if path is not None and path.is_file() and sample_of(path.parts) in (None, sample):
+            return path
+    return None
 
 
 def newest_images(session_dir: Path) -> tuple[Path, ...]:

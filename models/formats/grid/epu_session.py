@@ -27,14 +27,21 @@ class EpuArea:
 
 
 @dataclass(frozen=True, slots=True)
+class EpuSample:
+    """One grid of a session: most sessions are of one, those over an autoloader of several."""
+
+    atlas_path: str | None
+    """Of `Atlas.dm`, as the microscope's computer calls it (`windows_path.below` finds it)."""
+    square_numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EpuPlan:
-    """Of one session. `None`: not said."""
+    """Of one session: what it is set to do on its first sample. `None`: not said."""
 
     name: str | None = None
     """Of the session, as EPU shows it."""
-    atlas_path: str | None = None
-    """Of `Atlas.dm`, as the microscope's computer calls it (`windows_path.below` finds it)."""
-    square_numbers: tuple[str, ...] = ()
+    samples: tuple[EpuSample, ...] = ()
     clustering: bool | None = None
     """AFIS: holes around a centre are reached by beam and image shift instead of the stage."""
     cluster_radius_um: float | None = None
@@ -50,6 +57,11 @@ class EpuPlan:
     longest_shift_um: float | None = None
     focus_every_um: float | None = None
 
+    @property
+    def atlas_path(self) -> str | None:
+        """Of the first sample."""
+        return self.samples[0].atlas_path if self.samples else None
+
 
 def read_epu_plan(path: Path) -> EpuPlan:
     """What `EpuSession.dm` says of its targets.
@@ -62,15 +74,19 @@ def read_epu_plan(path: Path) -> EpuPlan:
         Not a session of EPU.
     """
     dm = read_dm(path, "EpuSessionXml")
-    sample = next(iter(dm.items(dm.root, "Samples")), None)
+    samples = tuple(dm.items(dm.root, "Samples"))
+    sample = next(iter(samples), None)
     template = dm.at(sample, "TargetAreaTemplate")
     mode = dm.text(dm.root, "ClusteringMode")
     clustering = None if mode is None else mode.lower() not in ("none", "noclustering")
-    squares = dm.pairs(sample, "GridSquares/m_serializationArray")
     return EpuPlan(
         name=dm.text(dm.root, "Name"),
-        atlas_path=dm.text(sample, "AtlasId"),
-        square_numbers=tuple(key for key, _ in squares),
+        samples=tuple(
+            EpuSample(
+                dm.text(one, "AtlasId"), tuple(key for key, _ in dm.pairs(one, "GridSquares/m_serializationArray"))
+            )
+            for one in samples
+        ),
         clustering=clustering,
         cluster_radius_um=dm.number(dm.root, "ClusteringRadius", UM_PER_M) if clustering else None,
         hole_intensity_counts=_window(dm, sample, "FilterHolesSettings"),

@@ -94,6 +94,7 @@ def link_movie(
     serialem: SerialemPlace | None = None,
     um_per_shift: UmPerShift | None = None,
     tolerance_um: float = 1.0,
+    prefix: str = "",
 ) -> MovieLink:
     """The target of a movie.
 
@@ -105,10 +106,12 @@ def link_movie(
         Of EPU's beam shift, where it has been calibrated.
     tolerance_um:
         How far a hole may lie from the stage's position. Holes repeat every 2 to 5 um.
+    prefix:
+        Of the ids of the grid that the index is of (`models.grid_target.GridName`).
     """
     path = PurePath(relative_path)
     if epu_names(path).hole is not None:
-        return _by_epu_name(path, index)
+        return _by_epu_name(path, index, prefix)
     chain = leginon_targets(path)
     if chain:
         known = next((one.target_id for one in reversed(chain) if one.target_id in index.by_id), None)
@@ -122,9 +125,9 @@ def link_movie(
     return _by_listed_name(sidecar_key(path), metadata, index) or _by_stage(metadata, index, um_per_shift, tolerance_um)
 
 
-def _by_epu_name(path: PurePath, index: TargetIndex) -> MovieLink:
+def _by_epu_name(path: PurePath, index: TargetIndex, prefix: str) -> MovieLink:
     number = epu_names(path).hole or ""
-    for target_id in (exposure_id(path.name), hole_id(number)):
+    for target_id in (prefix + exposure_id(path.name), prefix + hole_id(number)):
         if target_id in index.by_id:
             return MovieLink(target_id, "EPU name")
     return MovieLink(None, "none", f"hole {number} of its name stands in no file that was read")

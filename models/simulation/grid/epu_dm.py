@@ -138,8 +138,8 @@ def _node(truth: GridTruth, at: int, sheet: Sheet) -> str:
     )
 
 
-def session_dm(truth: GridTruth, name: str, utc_us: int, times: MoveTimes, *, output: str) -> str:
-    """`output`: format of the movies in EPU's words."""
+def session_dm(truth: GridTruth, name: str, utc_us: int, times: MoveTimes, *, output: str, atlas: str) -> str:
+    """`output`: format of the movies in EPU's words; `atlas`: folders of `Atlas.dm` below the microscope's drive."""
     film = truth.settings.film
     squares = _pairs(
         "SerializedReferenceOfGridSquareXml_PsqDC3X0m6koiAE_P",
@@ -155,7 +155,7 @@ def session_dm(truth: GridTruth, name: str, utc_us: int, times: MoveTimes, *, ou
         f"</HoleSpacing><Rotation>{math.radians(truth.lattice_turn_deg):.6g}</Rotation></FilterHolesSettings>"
     )
     sample = (
-        f"<SampleXml>{_id(4_600_930)}<AtlasId>{WINDOWS_ROOT}\\Atlas\\Sample1\\Atlas\\Atlas.dm</AtlasId>"
+        f"<SampleXml>{_id(4_600_930)}<AtlasId>{WINDOWS_ROOT}\\{atlas}\\Atlas.dm</AtlasId>"
         "<FilterGridSquaresSettings><MaximumIntensity>65535</MaximumIntensity><MinimumIntensity>0</MinimumIntensity>"
         f"</FilterGridSquaresSettings>{holes}<GridSquares>{squares}</GridSquares>"
         f"<StartDateTime>{_time(utc_us)}</StartDateTime>{_template(times)}</SampleXml>"

@@ -1,6 +1,6 @@
 """A session of EPU on disk as it grows: the atlas first, squares as they are imaged, holes as they are taken.
 
-    OUT/Atlas/Sample1/Atlas/Atlas.dm, Atlas_1.mrc
+    OUT/Atlas/Sample<n>/Atlas/Atlas.dm, Atlas_1.mrc
     OUT/raw/EpuSession.dm, Metadata/GridSquare_<id>.dm, Images-Disc1/GridSquare_<id>/...
 
 Files are put in place whole; they hold what EPU knows at that time and nothing of the truth.
@@ -31,9 +31,13 @@ _SQUARE_MAGNIFICATION, _HOLE_MAGNIFICATION = 740, 5_300
 class EpuFolder:
     """Writes below `out`; times are microseconds since 1970."""
 
-    def __init__(self, out: Path, truth: GridTruth, times: MoveTimes, *, pictures: bool = True) -> None:
+    def __init__(
+        self, out: Path, truth: GridTruth, times: MoveTimes, *, pictures: bool = True, sample: int = 1
+    ) -> None:
+        """`sample`: slot of the autoloader."""
         self._truth, self._times, self._pictures = truth, times, pictures
-        self.raw, self._atlas = out / "raw", out / "Atlas" / "Sample1" / "Atlas"
+        self.raw, self._atlas = out / "raw", out / "Atlas" / f"Sample{sample}" / "Atlas"
+        self._atlas_there = "\\".join((out.name, *self._atlas.relative_to(out).parts))
         self._holes: dict[int, list[HoleState]] = {}
         self._image: dict[int, str] = {}
         count = len(truth.holes)
@@ -46,7 +50,8 @@ class EpuFolder:
         if self._pictures:
             self._write_picture(self._atlas / "Atlas_1.mrc", images.atlas_image(self._truth), sheet)
         _write_text(self._atlas / "Atlas.dm", atlas_dm(self._truth, utc_us))
-        _write_text(self.raw / "EpuSession.dm", session_dm(self._truth, name, utc_us, self._times, output=output))
+        session = session_dm(self._truth, name, utc_us, self._times, output=output, atlas=self._atlas_there)
+        _write_text(self.raw / "EpuSession.dm", session)
         for at in range(len(self._truth.squares)):
             self._write_square(at)
 

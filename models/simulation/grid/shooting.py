@@ -46,6 +46,10 @@ class ShootingPlan:
     pictures: bool = True
     """Images of atlas, squares and holes; their metadata are written anyway."""
     times: MoveTimes = field(default_factory=MoveTimes)
+    sample: int = 1
+    """Slot of the autoloader that the grid comes from."""
+    begun_s: float = 0.0
+    """After the simulated session's start: a second grid comes after the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def shoot_grid(
     plan: ShootingPlan,
     *,
     on_shot: Callable[[Exposure, str], None] | None = None,
+    on_square: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Shot:
     """Draw the grid, survey it, shoot it.
@@ -80,6 +85,8 @@ def shoot_grid(
     ----------
     on_shot:
         Called with each exposure and its name when all of its files are there: whoever waits here paces the microscope.
+    on_square:
+        Called with how many squares have been imaged, and how many are to be.
 
     Raises
     ------
@@ -92,12 +99,17 @@ def shoot_grid(
         raise UsageError("there is a session already", path=out, remedy="choose another folder or remove it")
     truth = draw_grid(grid)
     truth.write(out / "truth" / "grid.json")
-    folder = EpuFolder(out, truth, plan.times, pictures=plan.pictures)
-    folder.begin(settings.name, SESSION_START_UTC_US, output="Tiff Lzw Non-Gain normalized")
+    folder = EpuFolder(out, truth, plan.times, pictures=plan.pictures, sample=plan.sample)
+    begun_us = SESSION_START_UTC_US + round(1e6 * plan.begun_s)
     squares = [at for at, one in enumerate(truth.squares) if one.surveyed]
+    if on_square is not None:
+        on_square(0, len(squares))
+    folder.begin(settings.name, begun_us, output="Tiff Lzw Non-Gain normalized")
     for number, at in enumerate(squares):
-        folder.image_square(at, SESSION_START_UTC_US + round(1e6 * SURVEY_S * number))
-    start_us = SESSION_START_UTC_US + round(1e6 * SURVEY_S * len(squares))
+        folder.image_square(at, begun_us + round(1e6 * SURVEY_S * number))
+        if on_square is not None:
+            on_square(number + 1, len(squares))
+    start_us = begun_us + round(1e6 * SURVEY_S * len(squares))
     chosen = folder.chosen()
     write_navigator(out / "grid.nav", truth, chosen)
     write_table(out / "outcomes" / "targets.csv", TARGETS, target_rows(truth, start_us))

@@ -70,7 +70,9 @@ DECLARED = {
             "sandbox_every_rounds sandbox_cpu_s sandbox_wall_s sandbox_memory_mib pixel_size_error voltage_error "
             "cs_error dose_error gain_error formulas refit_ctf goal_resolution_angstrom microscope_hours_left"
         ),
-        "targets": "enabled roots usable_angstrom value athena_url athena_session athena_token athena_dry_run",
+        "targets": (
+            "enabled roots exchange_minutes usable_angstrom value athena_url athena_session athena_token athena_dry_run"
+        ),
         "verdict": ("movies fewest good_share stop_share ctf_fit_angstrom early_motion_angstrom ice_nm worth_changing"),
         "store": "min_free_disk_gb query_timeout_s query_max_rows",
         "alerts": (

@@ -349,7 +349,7 @@ def with_a_grid(filled: Store) -> None:
     known = [KnownTarget(one, one.target_id) for one in places] + [KnownTarget(one, "s:7") for one in holes]
     filled.submit(target_writes.record_targets, known, utc_us=10).result()
     movie = next(row for row in filled.named("movies", {"limit": 10}).as_dicts() if row["state"] == "ready")
-    link = MovieTargetRow(str(movie["movie_id"]), "h:0", "h:0", "s:7", "name")
+    link = MovieTargetRow(str(movie["movie_id"]), "h:0", "h:0", "name")
     filled.submit(target_writes.record_links, [link]).result()
     ranked = tuple(
         RankedTarget(rank, f"h:{rank}", f"{rank}", "s:7", None, 0.83, 0.7, 0.91, 210.0, 150.0, 290.0, 1.5, EVIL)

@@ -11,7 +11,7 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import KnownTarget, MovieTargetRow, TargetRoundRow, TargetWordRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import target_writes
-from frazil.models.grid_target import GridTarget
+from frazil.models.grid_target import GridName, GridTarget
 from frazil.models.targets.records import MoveMinutes, NextTargets, RankedTarget, SquareOutlook
 
 SQUARE = GridTarget("epu:square:7", "square", "epu", "7", stage_x_um=100.0, said_by="Atlas.dm")
@@ -90,7 +90,7 @@ def test_a_movie_makes_its_hole_exposed_and_a_result_processed(filled: Store) ->
     write(filled, target_writes.record_targets, [known(SQUARE), *(known(hole(n)) for n in range(3))], utc_us=10)
     movies = filled.named("movies", {"limit": 10}).as_dicts()
     done = next(row for row in movies if row["state"] == "ready")
-    link = MovieTargetRow(str(done["movie_id"]), "epu:hole:1", "epu:hole:1", SQUARE.target_id, "name")
+    link = MovieTargetRow(str(done["movie_id"]), "epu:hole:1", "epu:hole:1", "name")
     write(filled, target_writes.record_links, [replace(link, hole_id="epu:hole:2")])
     write(filled, target_writes.record_links, [link])
 
@@ -115,10 +115,11 @@ def test_the_newest_round_is_what_is_told(filled: Store) -> None:
     assert [row["round"] for row in filled.named("next_rounds", {"limit": 9}).as_dicts()] == [2, 1]
     (square,) = filled.named("next_squares").as_dicts()
     assert square["worth_taking"] == 2
-    write(filled, target_writes.record_round, round_row(25, 1))
+    for number in range(3, 24):
+        write(filled, target_writes.record_round, round_row(number, 1))
     kept = filled.rows("SELECT DISTINCT round FROM target_predictions ORDER BY round")
-    assert kept == [(25,)], "lists of old rounds go; the rounds stay"
-    assert len(filled.named("next_rounds", {"limit": 9}).rows) == 3
+    assert kept == [(number,) for number in range(4, 24)], "lists of old rounds go; the rounds stay"
+    assert len(filled.named("next_rounds", {"limit": 99}).rows) == 23
 
 
 def test_the_newest_word_counts_and_outlives_the_database(tmp_path: Path) -> None:
@@ -137,3 +138,45 @@ def test_the_newest_word_counts_and_outlives_the_database(tmp_path: Path) -> Non
         write(store, target_writes.record_word, words[0])  # an old one that comes late
         told = [(row["target_id"], row["word"], row["hours"]) for row in store.named("target_words").as_dicts()]
     assert told == [("", "hours_left", 6.0), ("epu:hole:1", "avoided", None)]
+
+
+def test_a_session_of_one_grid_written_before_there_were_several_goes_on(filled: Store) -> None:
+    near = replace(hole(9, state="seen"), features=(("near_grid_bar", 1.0),))
+    leginon = GridTarget("leginon:s_g_00021gr_00007sq", "square", "leginon", "s_g_00021gr_00007sq")
+    write(filled, target_writes.record_targets, [known(SQUARE), known(near), known(leginon)], utc_us=10)
+    write(filled, target_writes.record_round, round_row(1, 1))
+
+    def as_before(connection) -> None:
+        for view in ("grid_names", "expected_holes"):
+            connection.execute(f"DROP VIEW {view}")
+        for table, column in (("grid_targets", "grid_id"), ("grid_targets", "at_bar"), ("target_rounds", "grid_id"),
+                              ("target_rounds", "other_grid")):  # fmt: skip
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for table in ("hole_predictions", "grid_outlooks"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("ALTER TABLE movie_targets ADD COLUMN square_id TEXT")
+        connection.execute("UPDATE schema_version SET version = 17")
+
+    write(filled, as_before)
+    filled.close()
+    with Store.open(filled.session_dir, now_utc_us=2) as store:
+        rows = store.rows("SELECT target_id, grid_id, at_bar FROM grid_targets ORDER BY target_id")
+        assert rows == [
+            ("epu:hole:9", "epu:grid", True), ("epu:square:7", "epu:grid", False),
+            ("leginon:s_g_00021gr_00007sq", "leginon:s_g", False),
+        ]  # fmt: skip
+        assert [row["grid_id"] for row in store.named("grids").as_dicts()] == ["epu:grid", "leginon:s_g"]
+        (newest,) = store.named("next_rounds").as_dicts()
+        assert (newest["round"], newest["grid_id"], newest["other_grid"]) == (1, "epu:grid", "")
+
+
+def test_two_grids_that_are_one_take_their_words_along(filled: Store) -> None:
+    old, new = GridName("epu", "atlas/"), GridName("epu", "visit/")
+    rows = [KnownTarget(old.inside(one), None, grid_id=old.grid_id) for one in (SQUARE, hole(1))]
+    write(filled, target_writes.record_targets, rows, utc_us=10)
+    write(filled, target_writes.record_word, TargetWordRow("atlas/epu:hole:1", "picked", "ann", 10))
+    write(filled, target_writes.record_word, TargetWordRow("", "hours_left", "ann", 11, hours=2.0))
+    write(filled, target_writes.rename_grids, [(old, new)])
+    assert filled.rows("SELECT count(*) FROM grid_targets") == [(0,)], "they are written anew under their new name"
+    words = filled.rows("SELECT target_id, word, who, created_utc_us FROM target_words ORDER BY created_utc_us")
+    assert words == [("visit/epu:hole:1", "picked", "ann", 10), ("", "hours_left", "ann", 11)]

@@ -56,7 +56,7 @@ def test_losses_of_all_causes_of_the_total_are_added_between_the_points_of_their
     names = ("ice", "motion", *BESIDE_TOTAL)
     losses = CausalLosses(names, (0.1, 0.2, 0.3), curves, ((0.1,) * 3,) * len(names), 1)
     results = [put(0, losses=losses), put(1)]
-    links = [MovieTargetRow(one.movie_id, f"h{n}", f"h{n}", "a", "name") for n, one in enumerate(results)]
+    links = [MovieTargetRow(one.movie_id, f"h{n}", f"h{n}", "name") for n, one in enumerate(results)]
     store.write(WritePolicy.DURABLE, target_writes.record_links, links)
     known = {one.target_id: one for one in SessionOutcomes(store, resolution_angstrom=4.0).read()}
     assert known["h0"].loss_ln == pytest.approx(1.5 + 3.0), "at 0.25 1/A"
@@ -68,7 +68,7 @@ def test_losses_written_again_by_a_newer_prior_are_read_again(put, store) -> Non
     first = CausalLosses(("ice",), (0.1, 0.3), ((1.0, 1.0),), ((0.1, 0.1),), 1)
     newer = replace(first, loss_ln_ssnr=((2.0, 2.0),), prior_version=2)
     results = [put(0, losses=first), put(1)]
-    links = [MovieTargetRow(one.movie_id, f"h{n}", f"h{n}", None, "name") for n, one in enumerate(results)]
+    links = [MovieTargetRow(one.movie_id, f"h{n}", f"h{n}", "name") for n, one in enumerate(results)]
     store.write(WritePolicy.DURABLE, target_writes.record_links, links)
     outcomes = SessionOutcomes(store, resolution_angstrom=4.0)
     assert [one.loss_ln for one in outcomes.read()] == [pytest.approx(1.0), None]
@@ -80,7 +80,7 @@ def test_losses_written_again_by_a_newer_prior_are_read_again(put, store) -> Non
 def test_a_result_that_was_set_aside_or_a_fit_that_failed_is_not_usable(put, store) -> None:
     for number in range(3):
         movie_id = put(number).movie_id
-        link = MovieTargetRow(movie_id, f"h{number}", f"h{number}", None, "name")
+        link = MovieTargetRow(movie_id, f"h{number}", f"h{number}", "name")
         store.write(WritePolicy.DURABLE, target_writes.record_links, [link])
 
     def work(connection) -> None:
@@ -130,9 +130,10 @@ def test_names_of_leginon_tell_of_the_grid_themselves_and_of_each_place_once(put
         change = ["UPDATE movies SET relative_path = ? WHERE movie_id = ?", [leginon_name(number), movie_id]]
         store.write(WritePolicy.DURABLE, lambda connection, change=change: connection.execute(*change))
         links.link(book, everything=True)
-    found = store.rows("SELECT hole_id, square_id FROM movie_targets ORDER BY movie_id")
-    square_id = "leginon:s_g_00021gr_00007sq_v01"
-    assert found == [(f"leginon:{leginon_name(number).removesuffix('.tif')}", square_id) for number in range(3)]
+    found = store.rows("SELECT hole_id FROM movie_targets ORDER BY movie_id")
+    assert found == [(f"leginon:{leginon_name(number).removesuffix('.tif')}",) for number in range(3)]
+    assert {row.square_id for row in book.known.values()} == {None, "leginon:s_g_00021gr_00007sq_v01"}
+    assert {row.grid_id for row in book.known.values()} == {"leginon:s_g"}
     assert len(told) == len(set(told)) == 4 + 3, "grid, area, square and patch are the same for all three"
 
 
@@ -166,13 +167,13 @@ def test_an_mdoc_is_read_once_and_nothing_is_asked_while_no_grid_is_known(put, s
 
 def test_a_square_that_comes_after_its_movie_was_linked_is_where_the_stage_was(put, store) -> None:
     put(0)
-    store.write(WritePolicy.DURABLE, target_writes.record_links, [MovieTargetRow("m000", "h", "h", None, "name")])
+    store.write(WritePolicy.DURABLE, target_writes.record_links, [MovieTargetRow("m000", "h", "h", "name")])
     rows = [
-        KnownTarget(GridTarget("s", "square", "epu", "7"), "s"),
-        KnownTarget(GridTarget("h", "hole", "epu", "1"), "s"),
+        KnownTarget(GridTarget("s", "square", "epu", "7"), "s", grid_id="g"),
+        KnownTarget(GridTarget("h", "hole", "epu", "1"), "s", grid_id="g"),
     ]
     store.write(WritePolicy.DURABLE, target_writes.record_targets, rows, utc_us=1)
-    assert stage_at(store) == ("h", "s")
+    assert stage_at(store) == ("h", "s", "g")
     (hole,) = store.named("square_targets", {"square_id": "s"}).as_dicts()
     assert hole["movies"] == 1
 

@@ -15,7 +15,7 @@ from frazil.daemon.analysis.targets.book import GridBook
 from frazil.daemon.analysis.targets.looking import GridFiles
 from frazil.daemon.analysis.targets.reading import GridReader
 from frazil.models.formats.grid.epu_grid import find_atlas
-from frazil.models.formats.grid.epu_session import EpuPlan
+from frazil.models.formats.grid.epu_session import EpuPlan, EpuSample
 
 NAVIGATOR = """AdocVersion = 2.00
 
@@ -41,6 +41,9 @@ Acquire = 1
 PtsX = 13
 PtsY = 20
 """
+
+
+PLAN = EpuPlan(samples=(EpuSample(r"Z:\Sample0\Atlas\Atlas.dm"),))
 
 
 class World:
@@ -98,7 +101,7 @@ def test_half_a_file_is_read_later_and_told_only_when_it_stands_still(tmp_path: 
     write(path, NAVIGATOR.partition("[Item = 2-A]")[0], at_s=3.0)
     world.look()
     assert world.holes().keys() >= {"1-A"}
-    assert world.book.known["serialem:item:900002"].gone
+    assert world.book.known["grid/serialem:item:900002"].gone
 
 
 def test_a_file_that_is_something_else_is_told_at_once_with_what_to_do(tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ def test_an_atlas_is_sought_again_only_when_something_has_changed(tmp_path: Path
         searched.append(plan)
         return find_atlas(plan, roots)
 
-    monkeypatch.setattr(reading, "read_epu_plan", lambda _: EpuPlan(atlas_path=r"Z:\Sample0\Atlas\Atlas.dm"))
+    monkeypatch.setattr(reading, "read_epu_plan", lambda _: PLAN)
     monkeypatch.setattr(reading, "find_atlas", search)
     world.look()
     world.look()

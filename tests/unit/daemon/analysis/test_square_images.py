@@ -70,7 +70,7 @@ class Session:
         )  # fmt: skip
         movie_id = put(number, evidence=evidence).movie_id
         name = f"epu:hole:{self.truth.holes.number[hole]}"
-        row = MovieTargetRow(movie_id, name, name, None, "name")
+        row = MovieTargetRow(movie_id, name, name, "name")
         self.store.write(WritePolicy.DURABLE, target_writes.record_links, [row])
 
     def ice(self) -> dict[int, tuple[float, float]]:

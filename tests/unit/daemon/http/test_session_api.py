@@ -61,11 +61,11 @@ class Source:
     def plan(self, experiment_id: str) -> bytes:
         return self._say(f"plan {experiment_id}")
 
-    def next(self, limit: int) -> bytes:
-        return self._say(f"next {limit}")
+    def next(self, limit: int, grid: str) -> bytes:
+        return self._say(f"next {limit} {grid}".strip())
 
-    def next_text(self, limit: int) -> bytes:
-        return self._say(f"lines {limit}")
+    def next_text(self, limit: int, grid: str) -> bytes:
+        return self._say(f"lines {limit} {grid}".strip())
 
     def map_picture(self, kind: str) -> bytes:
         return self._say(f"map {kind}")
@@ -121,6 +121,7 @@ def test_each_path_asks_for_its_own() -> None:
     assert api.answer(get("/state")) == HttpReply(200, "application/json", b"state")
     assert api.answer(replace(get("/summary/"), host="LocalHost")).body == b"summary"
     assert api.answer(get("/next")) == HttpReply(200, "application/json", b"next 20")
+    assert api.answer(get("/next", ("grid", "sample 2"))).body == b"next 20 sample 2"
     assert api.answer(get("/next.txt", ("limit", "3"))).body == b"lines 3"
     assert api.answer(get("/metrics")).content_type.startswith("text/plain; version=0.0.4")
     assert api.answer(get("/query/movies", ("limit", "3"))).body == b"movies {'limit': 3}"

@@ -11,7 +11,7 @@ from frazil.config.errors import FormatError, RetryLaterError
 from frazil.models.formats.grid.affine import fit_pixel_to_stage
 from frazil.models.formats.grid.epu_atlas import read_atlas
 from frazil.models.formats.grid.epu_grid import find_atlas
-from frazil.models.formats.grid.epu_session import EpuPlan, read_epu_plan
+from frazil.models.formats.grid.epu_session import read_epu_plan
 from frazil.models.formats.grid.epu_square import read_grid_square
 from frazil.models.formats.grid.windows_path import below
 
@@ -87,7 +87,7 @@ def test_a_path_of_the_microscope_is_found_by_its_end(tmp_path: Path) -> None:
     (tmp_path / "Atlas.dm").write_text("")  # of whatever session: a name alone proves nothing deeper down
     for root in (tmp_path / "moved", tmp_path):
         assert below(root, said) == there
-    assert find_atlas(EpuPlan(atlas_path=said), [tmp_path / "nowhere", tmp_path]) == there
+    assert find_atlas(said, [tmp_path / "nowhere", tmp_path]) == there
     second = tmp_path / "copy" / "Sample4" / "Atlas" / "Atlas.dm"
     second.parent.mkdir(parents=True)
     second.write_text("")
@@ -98,12 +98,12 @@ def test_a_path_of_the_microscope_is_found_by_its_end(tmp_path: Path) -> None:
 
 def test_a_real_atlas(epu37: Path) -> None:
     plan = read_epu_plan(epu37 / "session" / "EpuSession.dm")
-    path = find_atlas(plan, [epu37 / "session", epu37 / "Atlas"])
+    path = find_atlas(plan.atlas_path, [epu37 / "session", epu37 / "Atlas"])
     assert path == epu37 / "Atlas" / "Sample4" / "Atlas" / "Atlas.dm"
     reading = read_atlas(path)
     squares = [one for one in reading.targets if one.level == "square"]
     assert (len(squares), reading.notes) == (222, ())
-    assert {one.name for one in squares} == set(plan.square_numbers)
+    assert {one.name for one in squares} == set(plan.samples[0].square_numbers)
     assert sum("category_number" not in dict(one.features) for one in squares) == 14
     fit = fit_pixel_to_stage(squares)
     assert fit is not None

@@ -225,6 +225,7 @@ class _Session:
         with contextlib.ExitStack() as held:
             start = session_start(options, self._surroundings)
             notices.over(_ENDED)
+            notices.over(_HTTP)  # of an earlier run; this one tells of its own
             server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
             publisher = _Publisher(server, self._surroundings.clock, self._on_state)
             publisher.publish(lambda: start.state(self._builder), force=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from frazil.config.errors import UsageError
+from frazil.daemon.client import connect
 
 
 def page(
@@ -31,10 +32,21 @@ def page(
     """
     if out is not None and serve is not None:
         raise UsageError("--out and --serve are two ways to show one page", remedy="give one of them")
+    client = connect(session)
+    if client is not None:
+        client.close()
+        raise UsageError("this session is running", path=session, remedy="its page: `frazil watch ... --http PORT`")
+    from frazil.daemon.status.finished import state_at_rest
+
     if serve is not None:
         from frazil.daemon.http.local_server import serve_session
 
-        serve_session(session, serve, announce=lambda at: typer.echo(f"{at} shows {session} until Ctrl-C", err=True))
+        serve_session(
+            session,
+            serve,
+            state_at_rest,
+            announce=lambda at: typer.echo(f"{at} shows {session} until Ctrl-C", err=True),
+        )
         return
     from frazil.daemon.http.file_source import FileSource
     from frazil.daemon.page.one_file import one_file
@@ -44,6 +56,6 @@ def page(
     if target.resolve().is_relative_to(session.resolve()):
         raise UsageError("nothing is written into a session's folder", path=target, remedy="give another with --out")
     with FileReader(session) as reader:
-        text = one_file(FileSource(session.resolve(), reader))
+        text = one_file(FileSource(session.resolve(), reader, state_at_rest))
     target.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {target} ({len(text.encode()) / 1e6:.1f} MB)")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,23 +24,27 @@ from frazil.daemon.report.next_targets import next_answer, next_text
 from frazil.daemon.report.summary.collect import raw_folder, summarise
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.summary.text import to_json
-from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.table import Table
 from frazil.daemon.transport.messages import LiveState, Rows, Scalar
 
 _CACHE_BYTES = 64 << 20
 _ALWAYS_S = 1e12
+AtRest = Callable[[FileReader, Path], LiveState]
+"""The state of a session on which no daemon runs."""
 
 
 class FileSource:
     """Implements `frazil.daemon.http.api.SessionSource` for a session that is over. Thread-safe as its reader is."""
 
-    def __init__(self, session_dir: Path, reader: SessionReader) -> None:
-        self._session_dir, self._reader = session_dir, reader
+    def __init__(self, session_dir: Path, reader: FileReader, at_rest: AtRest) -> None:
+        """`at_rest`: `daemon.status.finished.state_at_rest`."""
+        self._session_dir, self._reader, self._at_rest = session_dir, reader, at_rest
         self._answers: AnswerCache[bytes] = AnswerCache(_CACHE_BYTES, clock=time.monotonic, size_bytes=len)
         self._pictures = PictureDesk(session_dir, lambda movie_id: movie_row(self, movie_id))
         self._summing_up = threading.Lock()
         self._summary: SessionSummary | None = None
+        self._state: LiveState | None = None
 
     def state(self) -> bytes:
         return msgspec.json.encode(self.live())
@@ -49,7 +53,15 @@ class FileSource:
         return metrics_text(self.live())
 
     def live(self) -> LiveState:
-        return last_state(self.told())
+        """As `frazil status` has it, with the rates of the whole session."""
+        told = self.told()
+        with self._summing_up:
+            if self._state is None:
+                at_rest = self._at_rest(self._reader, self._session_dir)
+                self._state = msgspec.structs.replace(
+                    at_rest, found_per_hour=told.found_per_hour, ready_per_hour=told.finished_per_hour
+                )
+            return self._state
 
     def summary(self) -> bytes:
         return self._answers.get("summary", _ALWAYS_S, lambda: to_json(self._sum_up(each_hole=True)).encode())
@@ -102,30 +114,3 @@ class FileSource:
 
     def order(self, order: Order, key: str) -> str:
         raise UsageError("nobody runs this session any more", remedy="start `frazil watch` on it to change anything")
-
-
-def last_state(told: SessionSummary) -> LiveState:
-    """The state that a session of which only the summary is known was left in."""
-    state = told.map
-    return LiveState(
-        utc_us=told.last_utc_us or 0,
-        session_name=told.name,
-        session_dir=told.session_dir,
-        raw_root=told.raw_root,
-        session_started_utc_us=told.first_utc_us or 0,
-        status="finished",
-        preset=told.preset or "",
-        instrument=" ".join(part for part in (told.microscope, told.camera) if part),
-        voltage_kv=told.voltage_kv,
-        pixel_size_angstrom=told.pixel_size_angstrom,
-        dose_per_frame_e_per_a2=told.dose_per_frame_e_per_a2,
-        counts=dict(told.counts),
-        found_per_hour=told.found_per_hour,
-        ready_per_hour=told.finished_per_hour,
-        lag_p50_s=told.lag_p50_s,
-        lag_p95_s=told.lag_p95_s,
-        alerts_open=len([alert for alert in told.alerts if alert.severity != "info"]),
-        map_resolution_angstrom=None if state is None else state.resolution_0143_angstrom,
-        particle_count=None if state is None else state.particle_count,
-        verdict=told.verdict,
-    )

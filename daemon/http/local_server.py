@@ -12,7 +12,7 @@ import uvicorn
 from frazil.config.errors import UsageError
 from frazil.daemon.http.api import HttpRules
 from frazil.daemon.http.app import HttpApp, make_api
-from frazil.daemon.http.file_source import FileSource
+from frazil.daemon.http.file_source import AtRest, FileSource
 from frazil.daemon.store.reading import FileReader
 
 _LOOPBACK = "127.0.0.1"
@@ -20,13 +20,13 @@ _WAITING = 128
 """Connections that are taken before anybody answers."""
 
 
-def serve_session(session_dir: Path, port: int, *, announce: Callable[[str], None]) -> None:
+def serve_session(session_dir: Path, port: int, at_rest: AtRest, *, announce: Callable[[str], None]) -> None:
     """Until Ctrl-C. `announce` is told the address when it answers there.
 
     Raises `UsageError` when the port is taken, and what `FileReader` raises when there is no finished session here.
     """
     with _bound(port) as listening, FileReader(session_dir) as reader:
-        source = FileSource(session_dir.resolve(), reader)
+        source = FileSource(session_dir.resolve(), reader, at_rest)
         source.told()  # the first page is then as quick as all others
         app = HttpApp(make_api(source, HttpRules()))
         config = uvicorn.Config(app, log_level="critical", lifespan="off", server_header=False)

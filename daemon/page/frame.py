@@ -13,6 +13,9 @@ PAGES: tuple[tuple[str, str], ...] = (("", "Session"), ("movies", "Movies"), ("g
 """Name in the address, word."""
 
 
+AT_REST = "nobody runs this session now"
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What goes into `<head>`, and what the scripts are told."""
@@ -59,7 +62,7 @@ def _navigation(here: str, links: Links) -> str:
 
 def _connection(head: Head) -> str:
     """Filled by the page's script: what is written here holds without one."""
-    words = head.words or ("as it was when this page was loaded" if head.live else "finished session")
+    words = head.words or ("as it was when this page was loaded" if head.live else AT_REST)
     return f"<p id=connection class=connection role=status>{words}</p>"
 
 

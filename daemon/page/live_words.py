@@ -5,9 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
-
-import msgspec
 
 from frazil.daemon.page.movie_words import NOT_KNOWN
 from frazil.daemon.page.typography import units
@@ -23,6 +20,8 @@ _STATUS = {
     "blocked": "Blocked",
     "stopping": "Ending",
     "finished": "Finished",
+    "stopped": "Stopped, movies are left",
+    "ended": "Ended without being closed",
 }
 
 
@@ -75,21 +74,14 @@ def stamp(state: LiveState) -> str:
 
 
 def verdict_lines(state: LiveState) -> list[str]:
-    """What the state itself says of the session (`verdict`): the sentence, then what else is the matter; empty: it says
-    nothing of it, as that of an earlier daemon."""
-    return lines_of(msgspec.to_builtins(state).get("verdict"))
+    """What the state says of the session (`verdict`), with what else is the matter; empty: nothing, as that of an
+    earlier daemon.
 
-
-def lines_of(verdict: object) -> list[str]:
+    >>> from frazil.daemon.transport.messages import VerdictState
+    >>> verdict_lines(LiveState(verdict=VerdictState("change", "change: ice", "Change: thinner ice. Also: lag.")))
+    ['Change: thinner ice. Also: lag.']
     """
-    >>> lines_of({"word": "change", "line": "change: ice", "sentence": "Change: thinner ice.", "reasons": ["a", "b"]})
-    ['Change: thinner ice.', 'b']
-    """
-    if not isinstance(verdict, Mapping):
-        return []
-    first = str(verdict.get("sentence") or verdict.get("line") or "")
-    reasons = [str(reason) for reason in verdict.get("reasons") or ()]
-    return [first, *reasons[1:]] if first else []
+    return [state.verdict.sentence] if state.verdict.sentence else []
 
 
 def _status(state: LiveState) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from frazil.daemon.page.frame import part, tiles, word
 from frazil.daemon.page.live_words import live_words
 from frazil.daemon.report.html.parts import folded, paragraphs, table, wide
@@ -13,6 +15,7 @@ from frazil.daemon.transport.messages import LiveState
 def machinery(state: LiveState, told: SessionSummary) -> str:
     """The last part of the session's page."""
     words = live_words(state)
+    places = f"{raw_text(told)}; results in {told.session_dir}; frazil {told.code_version}"
     cells = [
         ("From movie to result", word("lag", words["lag"]), word("lag_of", words["lag_of"])),
         ("Movies waiting", word("waiting", words["waiting"]), "found and not finished"),
@@ -28,7 +31,7 @@ def machinery(state: LiveState, told: SessionSummary) -> str:
         folded("Why movies were not kept", wide(_reasons(told), "Reasons")),
         folded("Workers", wide(_workers(state), "Workers")),
         folded("Time by stage", wide(_stages(told), "Time by stage")),
-        f"<p class=dim>{raw_text(told)}; results in {told.session_dir}; frazil {told.code_version}</p>",
+        f"<p class=dim><bdi>{escape(places)}</bdi></p>",
     )
 
 

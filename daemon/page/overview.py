@@ -82,7 +82,7 @@ def _headline(state: LiveState, told: SessionSummary) -> str:
     lines = f"<p class=lead>{escape(first)}</p>{paragraphs(rest)}"
     return (
         f"<section id=verdict data-part=verdict class=part aria-labelledby=verdict-title>"
-        f"<h1 id=verdict-title>{escape(told.name)}</h1>"
+        f"<h1 id=verdict-title><bdi>{escape(told.name)}</bdi></h1>"
         f"<p class=dim>{word('status', words['status'], 'b')} · {escape(instrument_text(told))}<br>{escape(when)}</p>"
         f"<div class=verdict id=verdict-lines>{lines}</div>{tiles(cells)}</section>"
     )

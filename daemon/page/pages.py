@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from frazil.config.errors import RetryLaterError
 from frazil.daemon.page.exposure import Exposure, exposure
-from frazil.daemon.page.frame import SERVED_MARKUP, Head, document
+from frazil.daemon.page.frame import AT_REST, SERVED_MARKUP, Head, document
 from frazil.daemon.page.grid_page import grid_page
 from frazil.daemon.page.links import Served
 from frazil.daemon.page.live_words import live_words
@@ -75,7 +75,7 @@ class Pages:
     def _document(self, title: str, here: str, body: str) -> str:
         """A page that does not follow the session by itself."""
         state = self._source.live()
-        words = "finished session" if state.status == "finished" else f"as of {live_words(state)['clock']}"
+        words = AT_REST if state.ended_utc_us is not None else f"as of {live_words(state)['clock']}"
         head = Head(SERVED_MARKUP, live=False, words=words)
         return document(f"{title}: {state.session_name}", state.session_name, here, body, head, self._links)
 

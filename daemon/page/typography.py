@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-_CODE_OR_TAG = re.compile(r"(<code>.*?</code>|<[^>]*>)", re.DOTALL)
+_CODE_OR_TAG = re.compile(r"(<code>.*?</code>|<bdi>.*?</bdi>|<[^>]*>)", re.DOTALL)
 _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\be/A2\b"), "e/Å²"),
     (re.compile(r"(?<=1/)A\b"), "Å"),
     (re.compile(r"\bA/px\b"), "Å/px"),
-    (re.compile(r"(?<=\d)( ?)A\b(?!-)"), "\u00a0Å"),
+    (re.compile(r"(?<=\d) A\b(?!-)"), "\u00a0Å"),
     (re.compile(r"(?<=\()A(?=\))"), "Å"),
     (re.compile(r"(?<=\d) ?um\b"), "\u00a0µm"),
-    (re.compile(r"\bum\b"), "µm"),
+    (re.compile(r"(?<![\w/])um\b(?!/)"), "µm"),
     (re.compile(r"(?<=\d) (?=(kV|mm|nm|%|TB|GB|MB)(?!\w))"), "\u00a0"),
     (re.compile(r"\+-"), "±"),
     (re.compile(r"-&gt;"), "→"),
@@ -20,7 +20,7 @@ _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def typeset(html: str) -> str:
-    """The same page with its units written out; tags, and names of files (`<code>`), stay as they are.
+    """The same page with its units written out; tags, and names (`<code>`, `<bdi>`), stay as they are.
 
     >>> typeset("<p title='2 um'>fits to 4.2 A, <code>x 2 A.tif</code></p>")
     "<p title='2 um'>fits to 4.2\\xa0Å, <code>x 2 A.tif</code></p>"

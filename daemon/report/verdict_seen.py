@@ -74,12 +74,13 @@ def quality_seen(reader: SessionReader, settings: VerdictSettings) -> QualitySee
 
 
 def verdict_on_the_end(
-    reader: SessionReader, settings: VerdictSettings, *, waiting: int, map_words: str
+    reader: SessionReader, settings: VerdictSettings, *, waiting: int, closed: bool, map_words: str
 ) -> VerdictState:
-    """Of a session that no daemon has: `ended` where movies wait, else `finished`. Raises what the reader raises."""
+    """Of a session that no daemon has: `stopped` where movies wait, else `finished`; `closed` False: its daemon was
+    killed. Raises what the reader raises."""
     quality = quality_seen(reader, settings)
     seen = SessionSeen(
-        status="stopping" if waiting else "finished",
+        status="ended" if not closed else "stopping" if waiting else "finished",
         ended=quality.ended,
         total=quality.ended + waiting,
         waiting=waiting,

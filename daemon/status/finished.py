@@ -35,7 +35,6 @@ from frazil.daemon.transport.messages import (
     AnyRequest,
     Command,
     Done,
-    GateState,
     LiveState,
     NamedQuery,
     Picture,
@@ -89,7 +88,10 @@ class FinishedSession:
         """Whether somebody has written into the session since it was looked at last."""
         before, self._stamp = self._stamp, self._file_stamp()
         if before != self._stamp:
-            self._state = None
+            with self._lock:
+                self._state = None
+                if self._reader is not None and self._reader.is_copy and not self._asking:
+                    self._close()  # a copy of what it was before
         return before != self._stamp
 
     def rest(self) -> None:
@@ -134,7 +136,7 @@ class FinishedSession:
         state = self._state
         if state is None:
             with self._open() as reader:
-                state = self._state = state_at_rest(reader, self._session_dir, now_utc_us=self._utc_us())
+                state = self._state = state_at_rest(reader, self._session_dir, utc_us=self._utc_us)
         return state
 
     # --- the file --------------------------------------------------------------------------------------------------
@@ -178,21 +180,25 @@ class _Place:
     settings: Settings
 
 
-def state_at_rest(reader: FileReader, session_dir: Path, *, now_utc_us: int) -> LiveState:
+def state_at_rest(reader: FileReader, session_dir: Path, *, utc_us: Callable[[], int] = now_utc_us) -> LiveState:
     """The record that the screen shows, of a session on which no daemon runs: how it ended and when. What only a
     running daemon has (rates, the disk, workers) is left out. Raises what the reader raises."""
     session = _one(reader, "session")
     settings = _settings(session)
     place = _Place(Path(str(session.get("raw_root") or session_dir)), session_dir, settings or Settings())
-    builder = LiveStateBuilder(place, reader, lambda: now_utc_us, time.monotonic)
+    builder = LiveStateBuilder(place, reader, utc_us, time.monotonic)
     builder.last_movie_id = _newest_movie(reader)
     status, ended_utc_us = _end(reader, session)
-    state = builder.build(status=status, workers=(), gate=GateState(), queue_depth=0, analysis=_analysis(reader))
+    state = builder.read(_analysis(reader))
     names = [str(session[name]) for name in ("microscope", "camera") if session.get(name)]
     waiting = sum(state.counts.get(name, 0) for name in WAITING)
-    verdict = verdict_on_the_end(reader, place.settings.verdict, waiting=waiting, map_words=map_words(state))
+    verdict = verdict_on_the_end(
+        reader, place.settings.verdict, waiting=waiting, closed=status != "ended", map_words=map_words(state)
+    )
     return msgspec.structs.replace(
         state,
+        utc_us=utc_us(),
+        status=status,
         session_name=state.session_name or session_dir.name,
         daemon_started_utc_us=0,
         ended_utc_us=ended_utc_us,
@@ -200,9 +206,6 @@ def state_at_rest(reader: FileReader, session_dir: Path, *, now_utc_us: int) -> 
         instrument=state.instrument if settings is not None else " ".join(names),
         found_per_hour=None,
         ready_per_hour=None,
-        free_disk_bytes=None,
-        written_bytes_per_s=None,
-        disk_full_in_h=None,
         bell=False,
         message=reader.note,
         verdict=verdict,

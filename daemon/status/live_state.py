@@ -20,7 +20,7 @@ from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.table import Scalar
-from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
+from frazil.daemon.transport.messages import ALERTS_OF_A_RUN, GateState, LiveState, WorkerState
 
 _Row = dict[str, Scalar]
 _log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class LiveStateBuilder:
         on a busy machine), the numbers stay as they were: a screen must never end a night's run."""
         self._sequence += 1
         try:
-            state = self._from_store(analysis)
+            state = self.read(analysis)
         except (QueryError, OSError) as error:
             _log.warning("the screen shows older numbers: %s", error)
             state = self.newest
@@ -106,8 +106,8 @@ class LiveStateBuilder:
         self.newest = msgspec.structs.replace(state, verdict=verdict)
         return self.newest
 
-    def _from_store(self, analysis: AnalysisSummary | None) -> LiveState:
-        """All but what the daemon itself is doing."""
+    def read(self, analysis: AnalysisSummary | None) -> LiveState:
+        """All but what the daemon itself is doing, and the verdict. Raises what store and disk raise."""
         options, settings = self._options, self._options.settings
         session = self._one("session")
         span = self._one("time_span")
@@ -164,7 +164,8 @@ class LiveStateBuilder:
     def _urgent_alerts(self) -> list[_Row]:
         """Open ones that are more than a note, newest first."""
         alerts = self._store.named("alerts", {"open_only": True, "limit": 100}).as_dicts()
-        return [alert for alert in alerts if alert["severity"] != "info"]
+        over = ALERTS_OF_A_RUN if self._disk is None else ()
+        return [alert for alert in alerts if alert["severity"] != "info" and alert["alert_id"] not in over]
 
     def _one(self, name: str, **params: int) -> _Row:
         rows = self._store.named(name, params).as_dicts()

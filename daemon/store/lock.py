@@ -43,9 +43,10 @@ class SessionLock:
             holder = os.read(self._descriptor, 200).decode(errors="replace").strip()
             os.close(self._descriptor)
             raise SessionLockedError(
-                f"this session already belongs to a running process ({holder or 'unknown holder'})",
+                f"this session already belongs to a running process ({holder or 'one that reads it'})",
                 path=session_dir,
-                remedy="stop that process, or choose another session folder with --session",
+                remedy="stop that process, or one that reads the session (`frazil page --serve`, query, export), or "
+                "choose another session folder with --session",
             )
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
@@ -53,6 +54,7 @@ class SessionLock:
     def release(self) -> None:
         """Give the session up; harmless when called twice."""
         if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)  # so that nobody is sent to a process that is gone
             os.close(self._descriptor)
             self._descriptor = -1
 

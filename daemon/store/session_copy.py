@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from frazil.config.errors import FrazilError, RetryLaterError
+from frazil.config.errors import RetryLaterError
 from frazil.daemon.store import engine
 
 _FILES = (engine.DATABASE_NAME, engine.DATABASE_NAME + ".wal")
@@ -39,7 +39,7 @@ class SessionCopy:
                 path=self.folder,
                 remedy="free some space there, or set TMPDIR to a folder on a larger disk",
             ) from error
-        except FrazilError:
+        except BaseException:
             self.close()
             raise
 

@@ -23,6 +23,15 @@ MAX_REPLY_BYTES = 64 << 20
 MAX_PICTURE_PX = 4096
 """Longest side of a picture that may be asked for."""
 
+ALERTS_OF_A_RUN = (
+    "rule-no-movie",
+    "rule-lag",
+    "rule-disk-hours",
+    "disk-floor",
+    "raw-folder-lost",
+    "http-is-not-up",
+)
+"""Alerts that speak of what is happening now: when the daemon ends so do they."""
 MAP_BEGUN_ANEW = "map-begun-anew"
 """The alert that says when and why the running map was begun anew; the newest one holds."""
 
@@ -188,7 +197,7 @@ class VerdictState(msgspec.Struct, frozen=True):
     """Go on, change something, or stop (docs/verdict.md)."""
 
     word: str = ""
-    """go on, change, stop, too early to say, paused, starting, ended, finished; empty: an earlier daemon's."""
+    """As `models.session_verdict.records.Word`; empty: an earlier daemon's."""
     line: str = ""
     """At most 60 characters, the word in front."""
     sentence: str = ""

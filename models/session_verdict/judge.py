@@ -17,7 +17,7 @@ from frazil.models.session_verdict.records import (
     fitted,
 )
 
-_OVER = {"finished": Word.FINISHED, "stopping": Word.ENDED}
+_OVER = {"finished": Word.FINISHED, "stopping": Word.STOPPED, "ended": Word.ENDED}
 
 
 class Judge:
@@ -37,11 +37,11 @@ class Judge:
         if found and found[0].kind is not Class.PAYS:
             return _told(found)
         if seen.status == "paused":
-            return _paused(seen, found)
+            return _paused(seen)
         if seen.status == "starting" and not seen.ended:
             return Verdict(Word.STARTING, "starting: workers are being started", "Workers are being started.")
         if seen.ended < self._limits.fewest:
-            return _too_early(seen, found)
+            return _too_early(seen)
         return _told(found) if found else _go_on(seen)
 
 
@@ -83,17 +83,17 @@ def _go_on(seen: SessionSeen) -> Verdict:
     return Verdict(Word.GO_ON, line, f"Go on: {good} of the last {newest} movies are good{before}; nothing is broken.")
 
 
-def _too_early(seen: SessionSeen, found: Sequence[Finding]) -> Verdict:
+def _too_early(seen: SessionSeen) -> Verdict:
     many = _movies(seen.ended)
     wait = f", {seen.waiting} wait" if seen.waiting else ""
     line = f"too early to say: {many}{wait}"
     return Verdict(Word.TOO_EARLY, fitted(line), f"Too early to say: {many} came to an end{wait}; nothing is broken.")
 
 
-def _paused(seen: SessionSeen, found: Sequence[Finding]) -> Verdict:
+def _paused(seen: SessionSeen) -> Verdict:
     wait = f"{seen.waiting} wait" if seen.waiting else "none waits"
     line = f"paused: no movie is started, {wait}"
-    return Verdict(Word.PAUSED, fitted(line), f"Paused by a person: no movie is started, {wait}. `p` goes on.")
+    return Verdict(Word.PAUSED, fitted(line), f"Paused by a person: no movie is started, {wait}.")
 
 
 def _over(word: Word, seen: SessionSeen, quality: Sequence[Finding]) -> Verdict:

@@ -19,7 +19,8 @@ class Word(StrEnum):
     TOO_EARLY = "too early to say"
     PAUSED = "paused"
     STARTING = "starting"
-    ENDED = "ended"
+    STOPPED = "stopped"
+    ENDED = "ended without being closed"
     FINISHED = "finished"
 
 

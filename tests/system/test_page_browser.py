@@ -20,6 +20,7 @@ from frazil.daemon.http.file_source import FileSource
 from frazil.daemon.http.source import DaemonSource
 from frazil.daemon.page.one_file import one_file
 from frazil.daemon.status.answers import DaemonService
+from frazil.daemon.status.finished import state_at_rest
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import LiveState
@@ -238,7 +239,7 @@ def test_one_file_needs_nothing_else(
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with FileReader(folder) as reader:
-        text = one_file(FileSource(folder, reader))
+        text = one_file(FileSource(folder, reader, state_at_rest))
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     target = tmp_path / "page.html"
     target.write_text(text, encoding="utf-8")

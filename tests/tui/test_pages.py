@@ -143,7 +143,7 @@ def test_the_wider_the_more_columns() -> None:
 def test_what_names_a_fault_is_there_on_every_terminal(width: int) -> None:
     """Inner widths of the table at 120 x 40, 80 x 24 and 200 x 60."""
     there = {column.key for column, _ in fitting(width).columns}
-    assert {"ctf_fit_angstrom", "defocus_um", "motion_total_angstrom", "ice_ring_density", "named_cause"} <= there
+    assert {"ctf_fit_angstrom", "defocus_um", "motion_total_angstrom", "ice_nm", "named_cause"} <= there
 
 
 @pytest.mark.parametrize("width", [65, 200])

@@ -18,7 +18,8 @@ VERDICTS: dict[str, Look] = {
     "too early to say": Look("…", "too early to say", GRAY),
     "starting": Look("…", "starting", GRAY),
     "paused": Look("‖", "paused", ORANGE),
-    "ended": Look("…", "ended", ORANGE),
+    "stopped": Look("…", "stopped", ORANGE),
+    "ended without being closed": Look("!", "ended", ORANGE),
     "finished": Look("✓", "finished", BLUE),
 }
 

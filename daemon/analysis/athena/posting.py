@@ -76,6 +76,8 @@ class DecisionPoster:
         self._wanted: RoundDecisions | None = None
         self._done: RoundDecisions | None = None
         """The newest that has been posted, or has nothing that could be."""
+        self._given_for: tuple[str, ...] | None = None
+        """Sessions of EPU that the grid was of when a person's word on the session was first followed."""
         self._failures = 0
         self._not_before_s = float("-inf")
         self._told: dict[str, str] = {}
@@ -159,6 +161,13 @@ class DecisionPoster:
 
     def _session_name(self, wanted: RoundDecisions) -> str:
         if self._settings.athena_session is not None:
+            if self._given_for is None:
+                self._given_for = wanted.session_names
+            if wanted.session_names != self._given_for:  # numbers of holes may be the same on another grid
+                raise SettingsError(
+                    "another grid is in the microscope than when targets.athena_session was given",
+                    remedy=_SESSION_REMEDY,
+                )
             return self._settings.athena_session
         names = wanted.session_names
         if len(names) != 1:

@@ -180,8 +180,8 @@ class GridBook:
             return MappingProxyType(self.known)
         return {target_id: row for target_id, row in self.known.items() if row.grid_id == grid_id}
 
-    def rename(self, old: GridName, new: GridName) -> None:
-        """Two grids turned out to be one: what was told of `old` is of `new`."""
+    def rename(self, old: GridName, new: GridName) -> Mapping[str, str]:
+        """Two grids turned out to be one: what was told of `old` is of `new`. Returns new ids by old ones."""
         ids = {key: new.prefix + key.removeprefix(old.prefix) for key, row in self.known.items() if _is_of(row, old)}
         for key, other in ids.items():
             said = {_of(source, new): _renamed(told, old, new) for source, told in self._said.pop(key, {}).items()}
@@ -200,6 +200,7 @@ class GridBook:
         self.unwritten.update(ids.values())
         self.versions.pop(old.grid_id, None)
         self._settle(ids.values())
+        return ids
 
     def _look_for_contradictions(self, files: list[Source], said: Mapping[Source, GridTarget]) -> None:
         for first, second in pairwise(files):

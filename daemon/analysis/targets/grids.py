@@ -104,8 +104,8 @@ class GridNames:
         return self._sample(file.place, at)
 
     def _sample(self, place: str, number: int) -> _Node:
-        several = len(self._samples.get(place, ())) > 1
-        return _SESSION, f"{place}/sample {number + 1}".lstrip("/") if several else place
+        """The first one has the session's own name: it keeps it when there are others."""
+        return _SESSION, f"{place}/sample {number + 1}".lstrip("/") if number else place
 
     def _nodes_of(self, place: str) -> list[_Node]:
         return [self._sample(place, number) for number in range(max(1, len(self._samples[place])))]

@@ -49,8 +49,8 @@ SELECT m.movie_id FROM movies m LEFT JOIN movie_targets l USING (movie_id)
 WHERE {current("m")} AND l.movie_id IS NULL ORDER BY m.sequence DESC NULLS LAST
 """
 _LINKED_SQL = f"""
-SELECT m.movie_id, m.relative_path FROM movies m JOIN movie_targets l USING (movie_id) WHERE {current("m")}
-ORDER BY m.sequence DESC NULLS LAST
+SELECT m.movie_id, m.relative_path FROM movies m JOIN movie_targets l USING (movie_id)
+WHERE {current("m")} AND l.linked_by <> 'Leginon name' ORDER BY m.sequence DESC NULLS LAST
 """
 _MOVIES_SQL = """
 SELECT movie_id, relative_path, metadata_json, sidecar_path, mtime_ns FROM movies

@@ -97,6 +97,8 @@ class GridReader:
     """By session and number of its sample."""
     _told: dict[str, str] = field(default_factory=dict)
     """By alert: what was said."""
+    _pictures_of_file: dict[str, Path] = field(default_factory=dict)
+    """Of the file in hand, by the ids that it tells."""
 
     def remember(self) -> None:
         """The book has been told what the store knows."""
@@ -169,7 +171,8 @@ class GridReader:
     def _join_grids(self) -> None:
         """What was told of a grid that turned out to be another one is of that one."""
         for old, new in self.names.one_by_now(self.book.versions):
-            self.book.rename(old, new)
+            ids = self.book.rename(old, new)
+            self.pictures = {ids.get(key, key): path for key, path in self.pictures.items()}
             for read in self._read.values():
                 read.grid_id = new.grid_id if read.grid_id == old.grid_id else read.grid_id
             self.signs = {(at, new.grid_id if grid == old.grid_id else grid) for at, grid in self.signs}
@@ -182,6 +185,7 @@ class GridReader:
         elif known.again is None and known.grid_id == self.names.name_of(file).grid_id:
             return
         known.grid_id = self.names.name_of(file).grid_id
+        self._pictures_of_file = {}
         try:
             reading = self._reading(file)
         except FrazilError as error:
@@ -213,6 +217,7 @@ class GridReader:
         self._join_grids()
         name = self.names.name_of(file)
         known.grid_id = name.grid_id
+        self.pictures |= {name.prefix + key: path for key, path in self._pictures_of_file.items()}
         itself = _grid_row(file, name)
         targets = (*(() if itself is None else (itself,)), *map(name.inside, reading.targets))
         self.book.take(Source(RANKS[file.kind], file.mtime_ns, str(file.path), name.grid_id), targets)
@@ -236,7 +241,7 @@ class GridReader:
                 reading = read_nav(file.path)
                 # SerialEM names the folder on its own machine: the map lies beside the navigator here, or nowhere.
                 maps = {one.target_id: file.path.parent / one.image_path for one in reading.targets if one.image_path}
-                self.pictures |= maps
+                self._pictures_of_file = maps
                 return reading
             case _:
                 return read_target_list(file.path)
@@ -248,7 +253,7 @@ class GridReader:
         below = picture.is_relative_to(file.root)
         told = (picture.relative_to(file.root) if below else picture).as_posix()
         square = read_square_image(file.path, told)
-        self.pictures[square.target_id] = picture
+        self._pictures_of_file = {square.target_id: picture}
         return GridReading((square,))
 
     def _could_not(self, file: SeenFile, known: _Read, note: GridNote) -> None:

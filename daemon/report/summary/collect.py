@@ -25,6 +25,7 @@ from frazil.daemon.report.summary.grid import grid
 from frazil.daemon.report.summary.headline import headline
 from frazil.daemon.report.summary.records import (
     AlertLine,
+    Band,
     Curve,
     FactorLoss,
     MapState,
@@ -42,7 +43,7 @@ from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.session_names import session_name
 from frazil.daemon.store.writes.causal_writes import ADVISER
-from frazil.daemon.transport.messages import MAP_BEGUN_ANEW, VerdictState
+from frazil.daemon.transport.messages import ALERTS_OF_A_RUN, MAP_BEGUN_ANEW, VerdictState
 from frazil.models.causal.factors import NOT_OF_THE_SESSION
 from frazil.models.map_round import as_values, record_from_row
 from frazil.models.records import MovieState
@@ -50,8 +51,6 @@ from frazil.models.records import MovieState
 _ALL_MOVIES = 1_000_000
 TREND_POINTS = 5000
 """The newest movies, which trends are told from."""
-_OF_A_RUN = ("rule-no-movie", "rule-lag", "rule-disk-hours")
-"""Alerts that speak of what is happening now (`models.alert_rules`); when the daemon ends so do they."""
 _WEIGHTS_IN_USE = "weights_in_use"
 """In the evidence of V (`models.evaluation.term_weights.KEY`)."""
 METRICS: tuple[tuple[str, str, str, bool], ...] = (
@@ -88,12 +87,10 @@ def summarise(
     """
     ask = Asker(reader)
     session = _session(ask)
-    limits = _limits(settings_yaml := str(session.get("settings_yaml") or ""))
+    settings_yaml = str(session.get("settings_yaml") or "")
     counts = {str(row["state"]): int(number(row["movies"]) or 0) for row in ask.rows("counts_by_state")}
-    finished = sum(counts.get(state, 0) for state in FINISHED)
     span = ask.one("time_span")
     last_utc_us = now_utc_us if live else integer(span["last_utc_us"]) or integer(session.get("finished_utc_us"))
-    trend = _trend(ask)
     map_state = _map(ask, _initial_map(settings_yaml))
     summary = SessionSummary(
         name=session_name(session_dir, str(session.get("name") or "")),
@@ -106,7 +103,7 @@ def summarise(
         **_instrument(session),
         **_pace(ask.one("lag_percentiles", last=_ALL_MOVIES), counts, integer(span["first_utc_us"]), last_utc_us),
         counts=counts,
-        metrics=_metrics(ask, trend),
+        metrics=_metrics(ask, trend := _trend(ask)),
         reasons=_reasons(ask),
         alerts=_alerts(ask, live=live, with_map=map_state is not None),
         squares=_squares(ask),
@@ -122,14 +119,20 @@ def summarise(
         trend=trend,
         advice=(),
         **_last_hour_rates(_last_hour(ask, integer(span["last_utc_us"]), now_utc_us if live else None)),
-        bands=extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else (),
+        bands=_bands(ask, counts),
         **extras.beside_the_numbers(ask, each_hole=each_hole),
         settings_yaml=settings_yaml,
-        verdict=verdict or (VerdictState() if live else _verdict_on_the_end(reader, limits, counts, map_state)),
-        **_ice(ask, limits),
+        verdict=verdict or (VerdictState() if live else _verdict_on_the_end(reader, session, counts, map_state)),
+        **_ice(ask, _limits(settings_yaml)),
         grid=grid(ask),
     )
     return replace(summary := advice(summary), headline=headline(summary))
+
+
+def _bands(ask: Asker, counts: Mapping[str, int]) -> tuple[Band, ...]:
+    """Of a session of more movies than trends are told from."""
+    finished = sum(counts.get(state, 0) for state in FINISHED)
+    return extras.bands(ask, [name for name, *_ in METRICS]) if finished > TREND_POINTS else ()
 
 
 class _Ice(TypedDict):
@@ -152,13 +155,18 @@ def _limits(settings_yaml: str) -> VerdictSettings:
 
 
 def _verdict_on_the_end(
-    reader: SessionReader, limits: VerdictSettings, counts: Mapping[str, int], map_state: MapState | None
+    reader: SessionReader, session: Row, counts: Mapping[str, int], map_state: MapState | None
 ) -> VerdictState:
     """Of a session that no daemon has. Raises what the reader raises."""
+    limits = _limits(str(session.get("settings_yaml") or ""))
     resolution = None if map_state is None else map_state.resolution_0143_angstrom
-    waiting = sum(counts.get(state, 0) for state in WAITING)
-    of_map = "" if resolution is None else f"map {resolution:.1f} A"
-    return verdict_seen.verdict_on_the_end(reader, limits, waiting=waiting, map_words=of_map)
+    return verdict_seen.verdict_on_the_end(
+        reader,
+        limits,
+        waiting=sum(counts.get(state, 0) for state in WAITING),
+        closed=session.get("finished_utc_us") is not None,
+        map_words="" if resolution is None else f"map {resolution:.1f} A",
+    )
 
 
 def _session(ask: Asker) -> Row:
@@ -237,7 +245,7 @@ def _alerts(ask: Asker, *, live: bool, with_map: bool) -> tuple[AlertLine, ...]:
     return tuple(
         AlertLine(str(row["severity"]), str(row["subject"]), str(row["text"]), text(row["remedy"]))
         for row in ask.rows("alerts", open_only=True, limit=20)
-        if (live or row["alert_id"] not in _OF_A_RUN) and not (with_map and row["alert_id"] == MAP_BEGUN_ANEW)
+        if (live or row["alert_id"] not in ALERTS_OF_A_RUN) and not (with_map and row["alert_id"] == MAP_BEGUN_ANEW)
     )
 
 

@@ -78,8 +78,19 @@ def record_targets(connection: Connection, rows: Sequence[KnownTarget], *, utc_u
 
 def rename_grids(connection: Connection, renames: Sequence[tuple[GridName, GridName]]) -> None:
     """Grids that turned out to be another one: their places are written anew under its name, what people said of them
-    is said of these."""
+    is said of these, and its movies are of these. Images of its squares are measured again."""
     for old, new in renames:
+        after = len(old.prefix) + 1
+        connection.execute(
+            "UPDATE movie_targets SET target_id = ? || substr(target_id, ?), hole_id = ? || substr(hole_id, ?) "
+            "WHERE hole_id IN (SELECT target_id FROM grid_targets WHERE grid_id = ?)",
+            [new.prefix, after, new.prefix, after, old.grid_id],
+        )
+        for table, column in (("square_images", "square_id"), ("hole_images", "hole_id"), ("hole_ice", "hole_id")):
+            connection.execute(
+                f"DELETE FROM {table} WHERE {column} IN (SELECT target_id FROM grid_targets WHERE grid_id = ?)",
+                [old.grid_id],
+            )
         said = connection.execute(
             "DELETE FROM target_words WHERE target_id IN (SELECT target_id FROM grid_targets WHERE grid_id = ?) "
             "RETURNING target_id, word, who, created_utc_us, hours",

@@ -19,6 +19,7 @@ from frazil.daemon.page.one_file import InOneFile, one_file, plot_data
 from frazil.daemon.page.pages import Pages
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.records import Hole
+from frazil.daemon.status.finished import state_at_rest
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.store import Store
 
@@ -31,7 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileSource]:
     with Store.open(folder, now_utc_us=1) as store:
         fill_session(folder, store)
     with FileReader(folder) as reader:
-        yield FileSource(folder, reader)
+        yield FileSource(folder, reader, state_at_rest)
 
 
 def test_the_session_s_page_has_its_parts_in_their_order(source: FileSource) -> None:

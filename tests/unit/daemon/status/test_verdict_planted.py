@@ -161,7 +161,7 @@ def test_a_finished_session(world):
     assert verdict.line == "finished: 40 of 50 movies are good"
     assert "thick ice, 250 nm" in verdict.sentence, "what was the matter at its end"
     over = summarise(world.store, world.folder, now_utc_us=world.utc_us(), live=False)
-    assert over.verdict.line == verdict.line
+    assert over.verdict.line == "ended without being closed: 40 of 50 movies are good", "no daemon closed its store"
 
 
 def test_paused(world):

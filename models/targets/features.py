@@ -74,9 +74,11 @@ class Columns:
         return self._beside_carried(tuple(found))
 
     def _beside_carried(self, found: tuple[Hypothesis, ...]) -> tuple[Hypothesis, ...]:
-        """With one more where another grid has told slopes: here they are the same, or as if nothing were known."""
+        """With one more where another grid has told slopes: here they are the same, or as if nothing were known. Those
+        of predictions are not carried: they are told in the prediction's own unit, whatever a grid's spread."""
         told = {name: (slope, (high - low) / _EIGHTY_PERCENT) for name, slope, low, high in self.carried}
-        at = [number for number, name in enumerate(self.names) if name in told and self.spread[number] > 0.0]
+        columns = enumerate(zip(self.names, self.trusted, self.spread, strict=True))
+        at = [number for number, (name, trusted, spread) in columns if name in told and not trusted and spread > 0.0]
         if not at:
             return found
         mean, sd = found[-1].mean.copy(), found[-1].sd.copy()

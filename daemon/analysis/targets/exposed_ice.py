@@ -48,12 +48,15 @@ class ExposedIce:
     complete: bool = True
     """All results there are have been read."""
     _evidence: dict[str, MovieEvidence | None] = field(default_factory=dict)
+    _ice: dict[str, tuple[int, IceByCounts | None]] = field(default_factory=dict)
+    """With the version of the prior by which it was told."""
     _belief: tuple[int, np.ndarray] | None = None
     """By the version of the prior."""
 
     def changed(self, movie_id: str) -> None:
         """This movie has another result."""
         self._evidence.pop(movie_id, None)
+        self._ice.pop(movie_id, None)
 
     def read(self, *, everything: bool) -> list[HoleIce]:
         """Of holes that were measured in an image, by hole. Raises what `Store.rows` raises."""
@@ -64,13 +67,22 @@ class ExposedIce:
         for movie_id in now:
             self._evidence[movie_id] = self._counted(movie_id)
         belief = self._count_belief()
+        version = -1 if self._belief is None else self._belief[0]
         told: dict[str, list[IceByCounts]] = {}
         for hole_id, movie_id in rows:
-            evidence = self._evidence.get(movie_id)
-            ice = None if evidence is None else ice_by_counts(evidence, belief)
+            ice = self._ice_of(movie_id, version, belief)
             if ice is not None:
                 told.setdefault(hole_id, []).append(ice)
         return [_together(hole_id, told[hole_id]) for hole_id in sorted(told)]
+
+    def _ice_of(self, movie_id: str, version: int, belief: np.ndarray) -> IceByCounts | None:
+        """Once for each version of the prior."""
+        evidence = self._evidence.get(movie_id)
+        if evidence is None:
+            return None
+        if self._ice.get(movie_id, (None, None))[0] != version:
+            self._ice[movie_id] = version, ice_by_counts(evidence, belief)
+        return self._ice[movie_id][1]
 
     def _counted(self, movie_id: str) -> MovieEvidence | None:
         """Without its curves: thousands of movies are kept."""

@@ -123,6 +123,7 @@ class GridReader:
             if until():
                 return False
             self._read_one(file)
+        self._join_unnamed()
         return True
 
     def session_names(self, grid_id: str) -> tuple[str, ...]:
@@ -171,12 +172,22 @@ class GridReader:
     def _join_grids(self) -> None:
         """What was told of a grid that turned out to be another one is of that one."""
         for old, new in self.names.one_by_now(self.book.versions):
-            ids = self.book.rename(old, new)
-            self.pictures = {ids.get(key, key): path for key, path in self.pictures.items()}
-            for read in self._read.values():
-                read.grid_id = new.grid_id if read.grid_id == old.grid_id else read.grid_id
-            self.signs = {(at, new.grid_id if grid == old.grid_id else grid) for at, grid in self.signs}
-            self.renamed.append((old, new))
+            self._rename(old, new)
+
+    def _join_unnamed(self) -> None:
+        """A store of before grids had names: its one grid is that of the one session that there is."""
+        old, sessions = GridName("epu"), self.names.grids_of_sessions()
+        grids = {grid_id for of_session in sessions.values() for grid_id in of_session}
+        if old.grid_id in self.book.versions and "" not in sessions and len(grids) == 1:
+            self._rename(old, grid_named(*grids))
+
+    def _rename(self, old: GridName, new: GridName) -> None:
+        ids = self.book.rename(old, new)
+        self.pictures = {ids.get(key, key): path for key, path in self.pictures.items()}
+        for read in self._read.values():
+            read.grid_id = new.grid_id if read.grid_id == old.grid_id else read.grid_id
+        self.signs = {(at, new.grid_id if grid == old.grid_id else grid) for at, grid in self.signs}
+        self.renamed.append((old, new))
 
     def _read_one(self, file: SeenFile) -> None:
         known = self._read.get(file.path)

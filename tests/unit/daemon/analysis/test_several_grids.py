@@ -19,8 +19,10 @@ from frazil.daemon.changes.targets import note_word
 from frazil.daemon.report.next_targets import next_answer, next_lines
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store
+from frazil.daemon.store.target_rows import KnownTarget
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes, session_writes
+from frazil.models.grid_target import GridName, grid_named
 from frazil.models.records import AcquisitionMetadata
 from frazil.models.simulation.grid.clock import MoveTimes
 from frazil.models.simulation.grid.draw import draw_grid
@@ -224,6 +226,34 @@ def test_files_in_any_order_make_the_same_book(tmp_path) -> None:
     assert all(book == books[0] for book in books)
     both = [{row.target.name for row in books[0].values() if row.grid_id == grid} for grid in (ONE, TWO)]
     assert both[0] & both[1], "they have numbers in common"
+
+
+def test_a_store_of_before_grids_had_names_is_of_the_one_session_that_there_is(tmp_path) -> None:
+    raw = tmp_path / "raw"
+    grid = Grid(raw / "one", "uniform", 1)
+    grid.begin()
+    files = GridFiles([raw], [raw / "one" / "Atlas"], exclude=tmp_path / "session")
+
+    def read_into(book: GridBook) -> GridReader:
+        reader = GridReader(book, lambda: 0.0)
+        reader.remember()
+        for _ in range(2):
+            assert reader.read(
+                files.look(reader.atlases(files.roots, files.changes), now_ns=10**19), until=lambda: False
+            )
+        return reader
+
+    now = GridBook()
+    read_into(now)
+    name = grid_named(ONE)
+    assert {row.grid_id for row in now.known.values()} == {ONE}
+    old = GridBook()
+    for row in now.known.values():
+        square_id = None if row.square_id is None else row.square_id.removeprefix(name.prefix)
+        old.remember([KnownTarget(name.plain(row.target), square_id, row.gone, "epu:grid")])
+    reader = read_into(old)
+    assert (GridName("epu"), name) in reader.renamed
+    assert old.known == now.known
 
 
 def test_a_movie_by_its_stage_alone_is_of_the_grid_in_the_column(session) -> None:

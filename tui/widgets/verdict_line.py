@@ -33,10 +33,8 @@ def verdict_text(state: LiveState, width: int) -> Text:
     text = Text(f"{look.sign} {clean(verdict.line)}", f"bold {look.color}", no_wrap=True, overflow="ellipsis")
     more = len(verdict.reasons) - 1
     if more > 0:
-        also = (
-            f"  and {more} more" if width < 100 else "  also: " + "; ".join(_plain(one) for one in verdict.reasons[1:])
-        )
-        text.append(clean(also), GRAY)
+        others = "; ".join(_plain(one) for one in verdict.reasons[1:])
+        text.append(clean(f"  and {more} more" if width < _OTHERS_WIDTH else f"  also: {others}"), GRAY)
     text.truncate(width, overflow="ellipsis")
     return text
 

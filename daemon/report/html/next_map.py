@@ -7,13 +7,13 @@ colour repeats the share by fifths. Positions are those of the stage (y upwards)
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from html import escape
 
 from frazil.daemon.report.html.parts import Frame, label, paragraphs, svg, table, wide
 from frazil.daemon.report.summary.records import GridTold, NextHole, SquareTold
 from frazil.daemon.report.summary.text import grid_facts
+from frazil.daemon.transport.reasons import without_chance
 
 _MOST_DRAWN = 1500
 _WIDTH, _MOST_HEIGHT, _EDGE = 900.0, 620.0, 30.0
@@ -29,8 +29,6 @@ _SIGNS = {
     "chosen": "○",
     "seen": "·",
 }
-_CHANCE = re.compile(r"usable with \d+ % \(\d+ to \d+\)(, )?")
-"""Told in a column of its own."""
 _FIFTHS = ("below 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "above 80 %")
 
 
@@ -55,7 +53,7 @@ def _table(holes: Sequence[NextHole]) -> str:
             _chance(one.usable, one.usable_low, one.usable_high),
             "" if one.signal is None else f"{one.signal:.0f}",
             f"{one.minutes:.1f}",
-            _CHANCE.sub("", one.reason).strip(" ;,"),
+            without_chance(one.reason),
         )
         for one in holes
     ]

@@ -8,7 +8,7 @@ from frazil.models.formats.sidecar import sidecar_key
 
 PROGRAM = "epu"
 GRID_ID = "epu:grid"
-"""A session of EPU is of one grid."""
+"""Of a session of EPU over one sample; the reader of several tells them apart."""
 
 
 def square_id(number: str) -> str:

@@ -8,12 +8,11 @@ with the same id.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from frazil.config.errors import FrazilError, RefusedError, RetryLaterError
+from frazil.config.errors import RefusedError, RetryLaterError
 from frazil.daemon.alerts.channels import Channel
 from frazil.daemon.alerts.sending import (
     DELIVERY_SUBJECT,
@@ -25,13 +24,13 @@ from frazil.daemon.alerts.sending import (
     plan,
     retry_after_s,
 )
+from frazil.daemon.session.stepped_thread import SteppedThread
 from frazil.daemon.store.rows import AlertRow, DeliveryRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
 
 _log = logging.getLogger(__name__)
-_LOOK_S = 1.0
 _WAITING = "nothing is lost: they are sent when it answers again; check the settings of `alerts`"
 _TAKEN = "it is on the screen and in `frazil alerts`; if all are refused, check the settings of `alerts`"
 _ALERTS_SQL = """
@@ -69,35 +68,16 @@ class AlertCourier:
         self._utc_us, self._clock = utc_us, clock
         self._failures: dict[str, int] = {channel.name: 0 for channel in channels}
         self._not_before_s: dict[str, float] = {}
-        self._end = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = SteppedThread("alert-courier", self.step, log=_log, cannot="alerts cannot be sent now")
 
     def start(self) -> None:
         """Without channels there is nothing to do, and no thread."""
-        if self._channels and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="alert-courier", daemon=True)
+        if self._channels:
             self._thread.start()
 
     def close(self, wait_s: float = 10.0) -> None:
         """Try once more what is due, at most so long; what stays is sent at the next start. Harmless twice."""
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
-            self._thread = None
-
-    def _run(self) -> None:
-        said = ""
-        while True:
-            last = self._end.wait(_LOOK_S)
-            try:
-                self.step()
-            except Exception as error:  # boundary of the thread: without it nobody is told of anything any more
-                # Once each: a store that is being closed, or a fault of ours, would fill the log once a second.
-                if str(error) != said:
-                    _log.warning("alerts cannot be sent now: %s", error, exc_info=not isinstance(error, FrazilError))
-                said = str(error)
-            if last:
-                return
+        self._thread.close(wait_s)
 
     def step(self) -> int:
         """Send what is due now on every channel; returns how many messages went out."""

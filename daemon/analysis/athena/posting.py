@@ -7,7 +7,6 @@ store, by the service's session. A service that has lost the session is told eve
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from frazil.config.errors import FrazilError, NotThereError, SettingsError
@@ -16,6 +15,7 @@ from frazil.daemon.analysis.athena.client import AthenaClient
 from frazil.daemon.analysis.athena.decisions import RoundDecisions
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.secrets import read_secret
+from frazil.daemon.session.stepped_thread import SteppedThread
 from frazil.daemon.store.target_rows import PostedDecisionRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import target_writes
@@ -27,7 +27,6 @@ ALERT = "targets-athena"
 _AT_ONCE = 500
 """Decisions in one request."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 300.0
-_LOOK_S = 1.0
 _REMEDY = "nothing: it is tried again, and the newest round is posted then; check targets.athena_url"
 _SESSION_REMEDY = "give EPU's session by its name or id: `frazil set SESSION targets.athena_session=NAME`"
 _OPEN_SQL = "SELECT count(*) FROM alerts WHERE alert_id = ? AND cleared_utc_us IS NULL"
@@ -86,14 +85,13 @@ class DecisionPoster:
         """Whether a person knows of a failure; None: the store has not been asked."""
         self._posted: tuple[str, dict[tuple[int, str], str]] | None = None
         """Session of the service, and what it was told."""
-        self._end = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = SteppedThread(
+            "athena-poster", self.step, log=_log, cannot="decisions cannot be posted now", failed=self._later
+        )
 
     def start(self) -> None:
         """Harmless twice."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="athena-poster", daemon=True)
-            self._thread.start()
+        self._thread.start()
 
     def want(self, decisions: RoundDecisions) -> None:
         """This is to be posted, and nothing of before. Never waits."""
@@ -101,24 +99,10 @@ class DecisionPoster:
 
     def close(self, wait_s: float = 10.0) -> None:
         """Try once more what is due, at most so long. Harmless twice."""
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
-            self._thread = None
+        self._thread.close(wait_s)
 
-    def _run(self) -> None:
-        said = ""
-        while True:
-            last = self._end.wait(_LOOK_S)
-            try:
-                self.step()
-            except Exception as error:  # boundary of the thread: a store that is being closed, or a fault of ours
-                if str(error) != said:
-                    _log.warning("decisions cannot be posted now: %s", error, exc_info=True)
-                said = str(error)
-                self._not_before_s = self._clock() + _LONGEST_PAUSE_S
-            if last:
-                return
+    def _later(self) -> None:
+        self._not_before_s = self._clock() + _LONGEST_PAUSE_S
 
     def step(self) -> None:
         """Post what is due now. Raises what the store raises."""

@@ -150,7 +150,7 @@ def ice_by_counts(evidence: MovieEvidence, ln_weight: Array) -> IceByCounts | No
     """t = L (c0 - loss(g r) - y) under the session's belief; None where counts do not tell: no dose was stated, or
     electrons that lost energy are counted too."""
     y = log_count_ratio(evidence)
-    if y is None or evidence.exposure.energy_filter is False:
+    if y is None or not tells_ice(evidence):
         return None
     weight = np.exp(ln_weight - ln_weight.max()).sum(axis=2)
     weight = weight / weight.sum()

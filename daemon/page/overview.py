@@ -14,6 +14,7 @@ from frazil.daemon.page.movie_cards import cards
 from frazil.daemon.page.percent import change_percent, lost_percent
 from frazil.daemon.page.plots import plots_part
 from frazil.daemon.report.action_words import action_of
+from frazil.daemon.report.html.cause_tables import changes, named_causes
 from frazil.daemon.report.html.grid import grid_maps
 from frazil.daemon.report.html.next_map import next_part
 from frazil.daemon.report.html.parts import folded, numbered, paragraphs, table, wide
@@ -159,19 +160,9 @@ def _causes(told: SessionSummary) -> str:
         "Share of the signal (spectral signal-to-noise between 10 and 4 A) that each cause takes by itself: mean of "
         "the newest movies, one standard deviation." + " Hollow: processing undoes it." * undone
     )
-    named = table(
-        [(f"{count.movies:,}", count.words) for count in told.named_causes], ("movies", "what costs them most")
-    )
-    changes = table(
-        [
-            (f"movie {change.movie_number}", utc_text(change.acquired_utc_us), change.cause, change.sentence)
-            for change in told.changes
-        ],
-        ("from", "UTC", "what", "what changed"),
-    )
-    heard = f"<h3>When the session became another one</h3>{wide(changes, 'Changes')}" if changes else ""
+    heard = f"<h3>When the session became another one</h3>{wide(changes(told), 'Changes')}" if told.changes else ""
     bars = f"<div class=wide tabindex=0 role=region aria-label='Losses by cause'>{signal_bars(told.losses)}</div>"
-    return part("causes", "What costs signal", bars, named, heard, note=note)
+    return part("causes", "What costs signal", bars, named_causes(told), heard, note=note)
 
 
 def _grid(told: SessionSummary, links: Links) -> str:

@@ -12,6 +12,7 @@ from html import escape
 from importlib import metadata, resources
 
 from frazil.daemon.report.action_words import action_of
+from frazil.daemon.report.html.cause_tables import changes, named_causes
 from frazil.daemon.report.html.grid import grid_maps
 from frazil.daemon.report.html.next_map import next_part
 from frazil.daemon.report.html.parts import folded, numbered, paragraphs, section, table
@@ -204,23 +205,13 @@ def _causes(summary: SessionSummary, causes_svg: str) -> str:
         "Loss of ln SSNR between 10 and 4 A, mean over the newest movies, with one standard deviation."
         + " Hollow: processing undoes it, or has." * undone
     )
-    named = table(
-        [(f"{count.movies:,}", count.words) for count in summary.named_causes], ("movies", "what costs them most")
-    )
-    changes = table(
-        [
-            (f"movie {change.movie_number}", utc_text(change.acquired_utc_us), change.cause, change.sentence)
-            for change in summary.changes
-        ],
-        ("from", "UTC", "what", "what changed"),
-    )
-    told = f"<h3>When the session became another one</h3>{changes}" if changes else ""
+    told = f"<h3>When the session became another one</h3>{changes(summary)}" if summary.changes else ""
     # The name space of a picture of its own means nothing inside a page, and reads like an address.
     drawn = re.sub(r'\sxmlns="[^"]*"', "", causes_svg)
     graph = folded(
         "The causal graph: what acts on what, with losses at 5 A", f"<div class=wide>{drawn}</div>" if drawn else ""
     )
-    return section("What costs signal", loss_bars(summary.losses), named, told, graph, note=note)
+    return section("What costs signal", loss_bars(summary.losses), named_causes(summary), told, graph, note=note)
 
 
 def _grid(summary: SessionSummary) -> str:

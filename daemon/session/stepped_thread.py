@@ -25,7 +25,7 @@ class SteppedThread:
     def __init__(
         self,
         name: str,
-        step: Callable[[], None],
+        step: Callable[[], object],
         *,
         log: logging.Logger,
         cannot: str,

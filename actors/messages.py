@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from frazil.config.stages import Stage
 from frazil.models.causal.prior import PriorSnapshot
 from frazil.models.formats.acquisition import AcquisitionParameters
-from frazil.models.gain.gate import GainDecision
+from frazil.models.gain.decision import GainDecision
 from frazil.models.records import MovieHeader, MovieResult, Quality
 
 

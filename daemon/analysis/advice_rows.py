@@ -17,7 +17,7 @@ from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import broken_claim
 from frazil.models.causal.information import LEAST_MOVIES
 from frazil.models.causal.prior import PriorSnapshot
-from frazil.models.causal.refutation import Refuter
+from frazil.models.causal.provenance import Refuter
 from frazil.models.records import MovieEvidence
 
 ADVISED_MOVIES = 25

@@ -25,7 +25,7 @@ from frazil.daemon.store import result_files
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.causal.prior import PriorSnapshot
-from frazil.models.gain.gate import GainDecision
+from frazil.models.gain.decision import GainDecision
 from frazil.models.records import MovieResult
 from frazil.models.redo import stage_again
 

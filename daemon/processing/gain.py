@@ -13,7 +13,8 @@ from frazil.daemon.intake.identity import CompleteMovie
 from frazil.daemon.session.folder import file_digest
 from frazil.daemon.store.rows import StoredVerdict
 from frazil.daemon.transport.messages import GateState
-from frazil.models.gain.gate import GainDecision, GainVerdict, decide
+from frazil.models.gain.decision import GainDecision, GainVerdict
+from frazil.models.gain.gate import decide
 
 _DEATHS_TO_GIVE_UP = 3
 GAIN_BLOCKS = "gain-gate-blocks"

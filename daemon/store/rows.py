@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from frazil.models.gain.gate import GainDecision
+from frazil.models.gain.decision import GainDecision
 from frazil.models.map_round import MapRoundRecord
 from frazil.models.records import AcquisitionMetadata, MovieState
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from frazil.models.causal.refutation import Refuter
-
 _NEAR = 0.2
 """A setting is one of those compared when it is as near as this share of it."""
 
@@ -20,6 +18,16 @@ class KnownBy(StrEnum):
     """The session's movies show it with what confounds them held fixed, and no attempt to refute it succeeded."""
     PHYSICS = "physics"
     """A mechanism's forward model alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuter:
+    """What one attempt to refute an effect found."""
+
+    name: str
+    """`placebo`, `negative control` or `random common cause`."""
+    passed: bool
+    words: str
 
 
 @dataclass(frozen=True, slots=True)

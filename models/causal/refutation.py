@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -26,6 +25,7 @@ from frazil.models.causal.adjustment import (
     slopes,
 )
 from frazil.models.causal.factors import Array
+from frazil.models.causal.provenance import Refuter
 
 SHUFFLES = 200
 _COMMON_CAUSES = 40
@@ -33,16 +33,6 @@ _FALSE_SHARE = 1.0 - CONFIDENCE
 _MOST_FALSE_SHARE = _FALSE_SHARE + 2.0 * float(np.sqrt(_FALSE_SHARE * (1 - _FALSE_SHARE) / SHUFFLES))
 _MOST_MOVED_SD = 0.5
 _SEED = 20200101
-
-
-@dataclass(frozen=True, slots=True)
-class Refuter:
-    """What one attempt found."""
-
-    name: str
-    """`placebo`, `negative control` or `random common cause`."""
-    passed: bool
-    words: str
 
 
 def placebo(observed: Observed) -> Refuter:

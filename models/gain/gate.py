@@ -18,18 +18,17 @@ Nothing here reads files; `frazil.models.gain.evidence` collects the images.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frazil.config.settings import GainOrientation
+from frazil.models.gain.decision import GainDecision, GainVerdict, SlopeEvidence
 from frazil.models.gain.pattern import (
     HALF_INDEPENDENT_FRACTION,
     SIGNIFICANT_SIGMA,
     VISIBLE_PATTERN,
     SharedPattern,
-    SlopeEvidence,
     reference_slopes,
     shared_pattern,
 )
@@ -39,53 +38,6 @@ _ABSENT_SLOPE = 0.25
 """A reference whose slope is below this, although it could have been seen, is not in the data."""
 _FULL_SLOPE = (0.75, 1.33)
 """|slope| of a reference that explains the whole pattern; outside it is perhaps an old one."""
-
-
-class GainVerdict(StrEnum):
-    CORRECT = "correct"
-    """The reference fits; `orientation` and `convention` say how."""
-    ALREADY_CORRECTED = "already-corrected"
-    NOT_NEEDED = "no-pattern"
-    """No reference was given, and the movies share no fixed pattern."""
-    OVERRIDDEN = "overridden"
-    """The person named orientation and convention, or `--no-gain`."""
-    WRONG = "wrong-gain"
-    MISSING = "missing-gain"
-    UNDECIDED = "undecided"
-    """More movies are needed."""
-
-
-PASSES = frozenset({GainVerdict.CORRECT, GainVerdict.NOT_NEEDED, GainVerdict.OVERRIDDEN})
-
-
-@dataclass(frozen=True, slots=True)
-class GainDecision:
-    """What to do with the gain, and why; stored with the session."""
-
-    verdict: GainVerdict
-    sentence: str
-    """For a person: what was found."""
-    remedy: str | None
-    """What to do where the gate blocks."""
-    gain_path: str | None
-    defects_path: str | None
-    orientation: GainOrientation
-    convention: str
-    """`multiply`, `divide` or `none`."""
-    movie_count: int
-    pattern_rms: float | None
-    """Relative strength of the fixed pattern that the movies share; None: could not be asked."""
-    pattern_sigma: float | None
-    slopes: tuple[SlopeEvidence, ...] = ()
-
-    @property
-    def passes(self) -> bool:
-        return self.verdict in PASSES
-
-    @property
-    def applies(self) -> bool:
-        """A reference is to be applied to the counts."""
-        return self.gain_path is not None and self.convention != "none"
 
 
 def decide(

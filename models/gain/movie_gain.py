@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from frazil.config.errors import QuarantineError
 from frazil.models.gain.correction import hot_pixels
-from frazil.models.gain.gate import GainDecision
+from frazil.models.gain.decision import GainDecision
 from frazil.models.gain.pattern import relative_residual
 from frazil.models.gain.reference import read_defects, read_reference
 from frazil.models.records import MovieHeader

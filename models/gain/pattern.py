@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from frazil.models.gain.decision import SlopeEvidence
 from frazil.models.gain.reference import ORIENTATIONS, Reference, orient
 
 _HIGH_PASS_PX = 9
@@ -28,19 +29,6 @@ this strength would have been seen, and none was, are corrected."""
 HALF_INDEPENDENT_FRACTION = 1 / 3.78
 """Noise after the second difference along both axes of `evidence`: 1 / (sum of squared autocorrelations) =
 1 / (1 + 2 (4/6)^2 + 2 (1/6)^2)^2."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlopeEvidence:
-    """How strongly the reference in one orientation shows in the data."""
-
-    orientation: str
-    slope: float
-    slope_sd: float
-
-    @property
-    def sigma(self) -> float:
-        return abs(self.slope) / self.slope_sd
 
 
 def relative_residual(

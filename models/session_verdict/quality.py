@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import comb
 from statistics import median
-
-from scipy.stats import hypergeom
 
 from frazil.models.session_verdict.records import Class, Fault, Finding, MovieSeen, SessionSeen, VerdictLimits, Word
 
@@ -100,8 +99,9 @@ def is_worse(seen: SessionSeen, good: int) -> bool:
     newest, before = len(seen.newest), seen.ended_before
     if before < newest or good / newest > seen.good_before / before - _WORSE_BY:
         return False
-    chance = hypergeom.cdf(good, before + newest, seen.good_before + good, newest)
-    return bool(chance < _WORSE_P)
+    all_good, all_bad = seen.good_before + good, before + newest - seen.good_before - good
+    ways = sum(comb(all_good, found) * comb(all_bad, newest - found) for found in range(good + 1))
+    return ways / comb(before + newest, newest) < _WORSE_P
 
 
 def _as_before(seen: SessionSeen, share: float) -> bool:

@@ -19,7 +19,7 @@ from frazil.config.stages import Stage
 from frazil.models.causal.prior import physics_prior
 from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
-from frazil.models.gain.gate import GainDecision, GainVerdict
+from frazil.models.gain.decision import GainDecision, GainVerdict
 from frazil.models.redo import stage_again
 from frazil.models.simulation.delivery import DeliverySettings, write_session
 from frazil.models.simulation.settings import preset

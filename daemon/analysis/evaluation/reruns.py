@@ -31,7 +31,7 @@ from frazil.models.evaluation.robustness.rerun import RerunJob
 from frazil.models.evaluation.verdict import Verdict
 from frazil.models.formats.acquisition import AcquisitionParameters, resolve
 from frazil.models.formula import parse_formula
-from frazil.models.gain.gate import GainDecision
+from frazil.models.gain.decision import GainDecision
 from frazil.models.records import MovieResult
 
 _LAST_WAIT_S = 300.0

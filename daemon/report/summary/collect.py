@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from scipy.stats import mannwhitneyu
-
 from frazil.config.errors import SettingsError
 from frazil.config.loading import settings_of
 from frazil.config.safe_yaml import parse_yaml_mapping
@@ -344,6 +342,8 @@ def chance_of_larger(early: Sequence[float], late: Sequence[float]) -> float | N
     """One-sided p of Mann and Whitney's U test (1947) that `late` is not larger than `early`; None: one is empty."""
     if not early or not late:
         return None
+    from scipy.stats import mannwhitneyu  # late: half a second, and the page comes up without it
+
     return float(mannwhitneyu(late, early, alternative="greater").pvalue)
 
 

@@ -49,7 +49,7 @@ from frazil.models.formats.image import read_image_2d
 from frazil.models.formats.movie import open_movie
 from frazil.models.formula import Formula, parse_formula
 from frazil.models.gain.correction import BadPixels
-from frazil.models.gain.gate import GainDecision
+from frazil.models.gain.decision import GainDecision
 from frazil.models.gain.movie_gain import MovieGain, read_movie_gain
 from frazil.models.records import MovieHeader, MovieResult
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from frazil.config.settings import GainOrientation
+from frazil.models.gain.decision import GainDecision
 from frazil.models.gain.evidence import residuals
-from frazil.models.gain.gate import GainDecision, decide
+from frazil.models.gain.gate import decide
 from frazil.models.gain.reference import ORIENTATIONS, Reference, orient
 
 Halves = tuple[NDArray[np.float32], NDArray[np.float32]]

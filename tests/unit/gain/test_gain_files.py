@@ -9,7 +9,7 @@ import tifffile
 from frazil.config.errors import FormatError
 from frazil.config.settings import GainOrientation
 from frazil.models.formats.mrc_write import write_mrc
-from frazil.models.gain.gate import GainVerdict
+from frazil.models.gain.decision import GainVerdict
 from frazil.models.gain.reference import orient, read_defects, read_reference
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from frazil.config.settings import GainOrientation
-from frazil.models.gain.gate import GainVerdict
+from frazil.models.gain.decision import GainVerdict
 from frazil.models.gain.reference import ORIENTATIONS, Reference, orient
 
 ENOUGH = {1: 30.0, 3: 6.0}

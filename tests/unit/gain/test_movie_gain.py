@@ -19,7 +19,7 @@ from frazil.models.evaluation.robustness.rerun_parts import MOTION
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.formats.tiff_write import write_movie_tiff
-from frazil.models.gain.gate import GainDecision, GainVerdict
+from frazil.models.gain.decision import GainDecision, GainVerdict
 from frazil.models.gain.movie_gain import MovieGain, read_movie_gain
 from frazil.models.records import MovieHeader, MovieResult
 

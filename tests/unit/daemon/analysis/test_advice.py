@@ -22,8 +22,7 @@ from frazil.models.causal.change_points import ChangePoint, WindowRow
 from frazil.models.causal.convergence import Share
 from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.prior import physics_prior
-from frazil.models.causal.provenance import Experiment, KnownBy, Provenance
-from frazil.models.causal.refutation import Refuter
+from frazil.models.causal.provenance import Experiment, KnownBy, Provenance, Refuter
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import ExposureFacts, MovieEvidence
 

@@ -24,7 +24,8 @@ from frazil.daemon.session.registry import REPROCESS_PRIORITY, EarlierMovie
 from frazil.daemon.store.result_files import StoredResult
 from frazil.daemon.store.rows import MovieRow
 from frazil.models.causal.prior import physics_prior
-from frazil.models.gain.gate import GainDecision, GainOrientation, GainVerdict
+from frazil.models.gain.decision import GainDecision, GainVerdict
+from frazil.models.gain.gate import GainOrientation
 from frazil.models.records import MovieEvidence, MovieResult, MovieState
 
 PATH = "sq1/a.tiff"

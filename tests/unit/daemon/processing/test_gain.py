@@ -9,7 +9,7 @@ import pytest
 
 from frazil.config.settings import CameraSettings, GainOrientation, Settings
 from frazil.daemon.processing.gain import GainGate
-from frazil.models.gain.gate import GainDecision, GainVerdict
+from frazil.models.gain.decision import GainDecision, GainVerdict
 from frazil.models.records import MovieHeader
 
 DECISION = GainDecision(

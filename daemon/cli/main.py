@@ -5,10 +5,11 @@ Exit codes: 0 done, 1 failed, 2 asked wrongly.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -37,8 +38,24 @@ def load_verb(name: str) -> Callable[..., Any]:
     return function
 
 
-def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
-    """The command line of some verbs."""
+def _listed(name: str) -> Callable[[], None]:
+    """Stands for a verb in the list of all: its docstring is read without importing its file, since all of them
+    together would import PyTorch. The list runs none of them."""
+    place = name.replace("-", "_")
+    tree = ast.parse(Path(__file__).with_name(f"{place}.py").read_text(encoding="utf-8"))
+    (said,) = (
+        ast.get_docstring(part) for part in tree.body if isinstance(part, ast.FunctionDef) and part.name == place
+    )
+
+    def verb() -> None:
+        raise NotImplementedError(name)
+
+    verb.__doc__ = said
+    return verb
+
+
+def build(asked: str | None = None) -> typer.Typer:
+    """The command line of one verb; of none that there is: the list of all."""
     app = typer.Typer(
         help=_HELP,
         add_completion=False,
@@ -54,13 +71,16 @@ def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
     ) -> None:
         """The help of the command line itself is `_HELP`."""
 
-    for name in verbs:
-        app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(load_verb(name))
+    for name in (asked,) if asked in VERBS else VERBS:
+        verb = load_verb(name) if name == asked else _listed(name)
+        app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(verb)
     return app
 
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         typer.echo(f"frazil {version('frazil')}")
         raise typer.Exit
 
@@ -69,8 +89,7 @@ def main() -> None:
     """Entry point of the `frazil` script."""
     words = sys.argv[1:]
     asked = next((word for word in words if not word.startswith("-")), None)
-    # Only the verb that is asked for is imported; help and mistakes need all of them.
-    command = typer.main.get_command(build((asked,) if asked in VERBS else VERBS))
+    command = typer.main.get_command(build(asked))
     command.help = _HELP
     try:
         # Typer prints what is wrong with the words itself and ends with 2. (It brings its own copy of click, whose

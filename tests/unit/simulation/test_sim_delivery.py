@@ -303,7 +303,7 @@ def test_refusals(tmp_path: Path) -> None:
 def test_command_line(tmp_path: Path) -> None:
     out = tmp_path / "s"
     result = CliRunner().invoke(
-        build(("simulate",)),
+        build("simulate"),
         f"simulate {out} --movies 2 --size 96 --frames 3 --structure gltph --json "
         "--fault thick-ice:1 --sidecar mdoc --format mrc",
     )
@@ -312,7 +312,7 @@ def test_command_line(tmp_path: Path) -> None:
     assert [line["movie"] for line in lines[:-1]] == [0, 1]
     assert lines[-1]["faults"]["1"] == ["thick-ice"]
     assert len(list((out / "raw").glob("*.mrc"))) == 2
-    listed = CliRunner().invoke(build(("simulate",)), ["simulate", str(out), "--fault", "list"])
+    listed = CliRunner().invoke(build("simulate"), ["simulate", str(out), "--fault", "list"])
     assert "gain-rotated" in listed.output
 
 

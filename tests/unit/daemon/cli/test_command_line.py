@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from frazil.daemon.cli.main import main
+from frazil.daemon.cli.main import VERBS, load_verb, main
 
 _VERB = "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()"
 
@@ -75,3 +75,28 @@ def test_a_first_start_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
     assert (code, "none.mrc: cannot be read" in text, "Traceback" in text) == (2, True, False)
     assert (tmp_path / "s" / "notes.txt").exists(), "what was there stays"
     assert not (tmp_path / "s" / "settings.yaml").exists(), "a refused flag is not remembered"
+
+
+def test_the_list_of_verbs_imports_none_of_them(tmp_path: Path) -> None:
+    code = (
+        "import sys; from frazil.daemon.cli.main import main; sys.argv = ['frazil', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: print([name for name in sys.modules if name.startswith('frazil.') and '.cli' not in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    *listed, imported = done.stdout.splitlines()
+    assert imported == "['frazil.daemon', 'frazil.config', 'frazil.config.errors']"
+    for name in VERBS:
+        (line,) = [line for line in listed if line.startswith(f"  {name} ")]
+        said = load_verb(name).__doc__ or ""
+        assert said.startswith(line.split(None, 1)[1].removesuffix("...")[:30])
+
+
+@pytest.mark.parametrize("name", [name for name in VERBS if name != "export"])
+def test_a_verb_that_computes_nothing_brings_no_torch(name: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from frazil.daemon.cli.main import load_verb\n"
+        f"load_verb({name!r}); print(sorted({{'torch', 'ray', 'scipy.stats', 'numba'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "[]\n"

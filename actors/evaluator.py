@@ -7,7 +7,6 @@ which it describes some every round until all are known.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from frazil.actors import niceness
 from frazil.actors.provers import Provers
 from frazil.models.evaluation.facts import RoundFacts, ShapeComparison
 from frazil.models.evaluation.logic import evaluator as logic
@@ -29,7 +29,6 @@ from frazil.models.evaluation.reproducibility.ctf_rerun import fit_again
 from frazil.models.evaluation.verdict import Verdict
 
 _log = logging.getLogger(__name__)
-_NICENESS = 15
 _FILES_PER_ROUND = 20
 """Reference files described in one round: most take one to three seconds, and a session's end waits for verdicts."""
 
@@ -59,7 +58,7 @@ class Evaluator:
         self, provers: Sequence[str] = ("exact",), prover_seconds: float = 60.0, *, polite: bool = False
     ) -> None:
         if polite:
-            os.nice(_NICENESS)
+            niceness.give_way(niceness.EVALUATORS)
         self._prove = Provers(provers, seconds=prover_seconds)
         self._references: ReferenceIndex | None = None
         self._opened: tuple[str | None, str | None] = (None, None)

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from frazil.actors import niceness
 from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
 from frazil.actors.movie_again import counted, known_motion, stored_micrograph, stored_sums
 from frazil.actors.movie_output import lessons_path, network_path, write_bytes, write_particles, write_products
@@ -44,8 +45,9 @@ from frazil.models.deconvolution.lessons import lessons_bytes, network_from_byte
 from frazil.models.deconvolution.network import ResidualNetwork
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.gain.correction import BadPixels, CorrectedFrames
+from frazil.models.gain.decision import GainDecision
 from frazil.models.gain.evidence import mean_counts_by_half, pattern_left_rms, residuals
-from frazil.models.gain.gate import GainDecision, decide
+from frazil.models.gain.gate import decide
 from frazil.models.gain.movie_gain import MovieGain, read_movie_gain
 from frazil.models.gain.reference import read_defects, read_reference
 from frazil.models.motion.held_frames import HeldFrames
@@ -80,6 +82,8 @@ class WorkerConfig:
     """What the card's name must contain (`A100`); None: any."""
     causal_model: StructuralModel | None = None
     """The session's causal graph; None: the one that ships."""
+    polite: bool = False
+    """Whoever else works on the machine goes first."""
 
 
 class _Stages:
@@ -108,6 +112,8 @@ class FrameWorker:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
+        if config.polite:
+            niceness.give_way(niceness.MOVIES)
         self._session_dir = Path(config.session_dir)
         torch.set_num_threads(config.threads)
         self._device = self._claim_device()

@@ -59,6 +59,7 @@ def plan_workers(
             device="cuda" if on_gpu else "cpu",
             threads=threads,
             expected_accelerator=wanted.accelerator_type if on_gpu else None,
+            polite=True,
         )
         for index in range(count)
     ]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from frazil.actors import niceness
 from frazil.config.errors import FrazilError
 from frazil.models.evaluation.impact import evaluator as impact
 from frazil.models.evaluation.impact.citation_graph import CitationGraph
 from frazil.models.evaluation.impact.weights import shipped_network
 from frazil.models.evaluation.verdict import Verdict
-
-_NICENESS = 10
 
 ReadGraph = Callable[[Path], tuple[CitationGraph, tuple[str, ...]]]
 """A graph and what was left out of it, in sentences; raises `FrazilError`."""
@@ -26,7 +24,7 @@ class ImpactForecaster:
     def __init__(self, *, polite: bool = False) -> None:
         torch.set_num_threads(1)
         if polite:
-            os.nice(_NICENESS)
+            niceness.give_way(niceness.MAP)
 
     def forecast(self, read: ReadGraph, path: str, request: impact.ImpactRequest) -> Verdict:
         """A graph that cannot be read gives the verdict that says so, with the file and the remedy."""

@@ -18,6 +18,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from frazil.actors import ray_leftovers
+from frazil.actors.ray_processes import START_PATIENCE_S, lean_start
 from frazil.config.errors import StopDaemonError
 
 _log = logging.getLogger(__name__)
@@ -32,8 +33,10 @@ def import_ray(*, loopback: bool = True) -> ModuleType:
     """Import Ray with its telemetry off and, unless a real cluster is meant, bound to loopback."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-    # Ray's own 15 leaves no room for those that ask for less (map, evaluators), and starves movies on a busy machine.
-    os.environ.setdefault("RAY_worker_niceness", "5")
+    # Ray's own 15 is for good: nothing would come up on a busy machine. Each takes its niceness when it is up.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    os.environ.setdefault("RAY_agent_register_timeout_ms", f"{1000 * START_PATIENCE_S:.0f}")
+    os.environ.setdefault("RAY_worker_register_timeout_seconds", f"{START_PATIENCE_S:.0f}")
     # Ray would warn about, and later change, what CUDA_VISIBLE_DEVICES means for actors without GPUs.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if loopback:
@@ -101,7 +104,7 @@ class RayRuntime:
         # Short, because a socket's path may hold 107 bytes; 0700 (mkdtemp), because Ray makes its own folders 0777.
         self._temp_dir = Path(tempfile.mkdtemp(prefix=f"{ray_leftovers.TEMP_PREFIX}{os.getpid()}-"))
         try:
-            with ray_leftovers.marked_children(), _sigterm_kept():
+            with ray_leftovers.marked_children(), _sigterm_kept(), lean_start():
                 self.ray.init(
                     num_cpus=cpu_count,
                     num_gpus=gpu_count,
@@ -112,7 +115,7 @@ class RayRuntime:
                     object_store_memory=_OBJECT_STORE_BYTES,
                     _temp_dir=str(self._temp_dir),
                 )
-        except (OSError, RuntimeError, ConnectionError) as error:
+        except Exception as error:  # boundary: a raylet that is too slow is a bare Exception of Ray
             shutil.rmtree(self._temp_dir, ignore_errors=True)
             raise StopDaemonError(
                 f"Ray did not start: {error}", remedy="run `frazil doctor` to see what is missing on this machine"

@@ -11,7 +11,6 @@ last round is given again by the daemon after a restart, and a movie that is inc
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frazil.actors import checkpoint
+from frazil.actors import checkpoint, niceness
 from frazil.actors.particle_poses import poses_in_classes, poses_in_map
 from frazil.actors.reconstruction_records import (
     Added,
@@ -48,7 +47,6 @@ from frazil.models.reconstruction.refine.weights import relative_ssnr
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
-_NICENESS = 10
 
 
 def result_file(movie: MapMovie) -> str:
@@ -62,7 +60,7 @@ class Reconstructor:
     def __init__(self, session_dir: str, settings: Settings, device: str = "cpu", *, polite: bool = False) -> None:
         torch.set_num_threads(1)
         if polite:
-            os.nice(_NICENESS)
+            niceness.give_way(niceness.MAP)
         self._session_dir = Path(session_dir)
         self._settings = settings
         self._device = torch.device(device)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 
+from frazil.actors import niceness
 from frazil.actors.movie_output import lessons_path, network_path, write_bytes
 from frazil.models.deconvolution.lessons import (
     LearningReport,
@@ -22,7 +22,6 @@ from frazil.models.deconvolution.lessons import (
 from frazil.models.deconvolution.weights import shipped_network
 
 _log = logging.getLogger(__name__)
-_NICENESS = 10
 _STEPS = 24
 """A few seconds of one core; the next round goes on from there."""
 
@@ -35,7 +34,7 @@ class RestorationTeacher:
         # Frame workers come first.
         torch.set_num_threads(1)
         if polite:
-            os.nice(_NICENESS)
+            niceness.give_way(niceness.MAP)
 
     def teach(
         self,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
 import frazil.models.compiled as compiled
+from frazil.actors import niceness
 from frazil.actors.sandbox_process import SandboxLimits, SandboxRun, run_sandboxed
 from frazil.models.evaluation.robustness import evaluator as robustness
 from frazil.models.evaluation.robustness.rerun import Findings, RerunJob, findings_of
 from frazil.models.evaluation.verdict import Verdict
 
-_NICENESS = 15
 _JOB, _FOUND, _COMPILED = "job.pickle", "found.json", "compiled"
 _CODE = f"""
 import json, os, pickle
@@ -50,7 +49,7 @@ class Rerunner:
 
     def __init__(self, *, polite: bool = False) -> None:
         if polite:
-            os.nice(_NICENESS)
+            niceness.give_way(niceness.EVALUATORS)
 
     def rerun(self, job: RerunJob) -> Rerun:
         """Never raises for what happens inside; what was found before a stop counts.

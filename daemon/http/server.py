@@ -31,8 +31,8 @@ _LOOPBACK = "127.0.0.1"
 _TOKEN_KEY = "http.token"
 _LEAST_TOKEN = 16
 _NICENESS = 19
-"""Movie workers have 5: on a machine without a free core a process of this niceness gets 4 % of one (its weight in
-Linux's scheduler is 15, theirs 335)."""
+"""Once it is up. Movie workers have 5: on a machine without a free core a process of this niceness gets 4 % of one (its
+weight in Linux's scheduler is 15, theirs 335)."""
 _CALL_TIMEOUT_S = 30.0
 _NAME = "frazil"
 _ATTEMPT_S, _LOOK_EVERY_S = 180.0, 0.5
@@ -178,12 +178,17 @@ class HttpReplica:
 
     def __init__(self, session_dir: str, rules: HttpRules, address: str) -> None:
         _listen_where_told(address)
-        be_nice(None, _NICENESS)
+        self._gives_way = False
         self._app = HttpApp(make_api(DaemonSource(Path(session_dir), time_budget()), rules))
 
     async def __call__(self, request: Any) -> Any:
         """Starlette request in, Starlette response out."""
-        return await self._app.respond(request)
+        answer = await self._app.respond(request)
+        if not self._gives_way:
+            # Not before: with this niceness it would not come up for minutes where all cores are busy.
+            be_nice(None, _NICENESS)
+            self._gives_way = True
+        return answer
 
 
 def http_rules(settings: HttpSettings, environ: Mapping[str, str]) -> HttpRules:

@@ -1,4 +1,5 @@
-"""Questions to an actor in a process of its own: one at a time, and a new process when that one ends.
+"""Questions to an actor in a process of its own: started by the first one, one at a time, and a new process when that
+one ends.
 
 The one place where an actor of the analysis is supervised. A question whose process ends is asked again, as often as
 `Retry` says. An answer is handed over again and again until it has been taken in without an error, so that nothing that
@@ -93,17 +94,15 @@ class ActorCall:
         self._call: Any = None
         self._answer: Answer | None = None
         """It has come and is not taken in yet."""
-        self._idle_since_start = True
-        """The process has been asked nothing yet."""
+        self._actor: Any = None
+        """None: nobody has asked it anything yet, and its imports do not stand in the way of the first movie."""
         self._ends = 0
         """Of the process, over this question."""
         self._refusals = 0
-        self._start()
 
     def _start(self) -> None:
         remote = self._ray.remote(self._actor_class).options(num_cpus=0, max_restarts=0, max_task_retries=0)
         self._actor = remote.remote(*self._arguments, **self._options)
-        self._idle_since_start = True
 
     @property
     def busy(self) -> bool:
@@ -137,7 +136,8 @@ class ActorCall:
         self._call_actor(self._question)
 
     def _call_actor(self, question: _Question) -> None:
-        self._idle_since_start = False
+        if self._actor is None:
+            self._start()
         self._call = getattr(self._actor, question.method).remote(*question.arguments)
 
     def step(self) -> bool:
@@ -173,8 +173,8 @@ class ActorCall:
             value = self._ray.get(self._call)
         except self._ray.exceptions.RayActorError as error:
             self._ends += 1
-            _log.warning("%s: its process ended (%s); it is started again", self._name, error)
-            self._start()
+            _log.warning("%s: its process ended (%s)", self._name, error)
+            self._actor = None
             if self._ends < self._retry.most_ends:
                 self._call_actor(question)
                 return None
@@ -190,10 +190,10 @@ class ActorCall:
     def restart(self) -> None:
         """Go on with a process that has been asked nothing."""
         self._question = self._call = self._answer = None
-        if not self._idle_since_start:
-            self.close()
-            self._start()
+        self.close()
 
     def close(self) -> None:
         """End the process, with whatever it has in hand."""
-        self._ray.kill(self._actor, no_restart=True)
+        if self._actor is not None:
+            self._ray.kill(self._actor, no_restart=True)
+            self._actor = None

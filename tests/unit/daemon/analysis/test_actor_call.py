@@ -103,7 +103,22 @@ def test_a_process_that_ends_is_asked_again_as_often_as_the_policy_says(ray, ask
     assert isinstance(answer.error, ProcessEndedError)
     assert (str(answer.error), answer.error.ends) == ("killed", most_ends)
     assert len(ray.calls) == most_ends
-    assert ray.started == most_ends + 1, "the next question has a process"
+    assert ray.started == most_ends
+    ray.answers["count"] = lambda: 7
+    actor.ask(asker, "count", accepts=is_a(int))
+    assert not actor.step()
+    assert (asker.answers[-1], ray.started) == (Answer(7), most_ends + 1), "the next question has a process"
+
+
+def test_the_first_question_starts_the_process_and_a_restart_ends_it(ray, asker):
+    ray.answers["count"] = lambda: 7
+    actor = call(ray)
+    actor.restart()
+    assert ray.started == 0
+    for started in (1, 2):
+        actor.ask(asker, "count", accepts=is_a(int))
+        assert ray.started == started
+        actor.restart()
 
 
 def test_a_process_that_ends_once_answers_the_second_time(ray, asker):

@@ -7,7 +7,6 @@ to judge (docs/decisions/0005). Nothing waits without a limit: Ray lets an actor
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from frazil.config.settings import Settings
 from frazil.models.records import DeviceReport
 
 _log = logging.getLogger(__name__)
-_BYTES_PER_CPU_WORKER = 4 << 30
 _START_TIMEOUT_S = 120.0
 """Importing torch on a busy machine takes tens of seconds; a placement that is impossible takes for ever."""
 
@@ -192,14 +190,3 @@ class WorkerPool:
 
 class WorkerDiedError(FrazilError):
     """The process of a worker ended before it answered; the scheduler decides whose fault it was."""
-
-
-def usable_cpu_count() -> int:
-    """How many single-threaded CPU workers this machine bears: one a core, if each finds its memory.
-
-    Threads of one worker speed up only the large transforms; the rest of the work on a movie is serial, so that two
-    workers with one thread each do more than one worker with two.
-    """
-    cores = len(os.sched_getaffinity(0))  # a container often grants fewer than the machine has
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(cores, memory_bytes // _BYTES_PER_CPU_WORKER))

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from frazil.actors.frame_worker import WorkerConfig
-from frazil.actors.gpu_pool import plan_workers, usable_cpu_count
+from frazil.actors.gpu_pool import plan_workers
 from frazil.actors.ray_runtime import RayRuntime
+from frazil.actors.usable_cpus import usable_cpu_count
 from frazil.config.errors import FrazilError, QueryError, RetryLaterError, UsageError
 from frazil.config.settings import Settings
 from frazil.daemon.alerts.channels import About, Channel, channels_of, environment

@@ -37,6 +37,8 @@ class ChooserApp(App[str]):
         The time now; sessions of other years are shown with their year.
     chosen:
         Where the cursor stands at first.
+    hidden:
+        Further folders that this account may not look into.
     """
 
     CSS_PATH = "frazil.tcss"
@@ -54,12 +56,14 @@ class ChooserApp(App[str]):
         utc_us: Callable[[], int],
         *,
         chosen: str | None = None,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
         self._root, self._sessions, self._utc_us, self._first = root, sessions, utc_us, chosen
         self._rows: dict[str, Row] = {}
+        self._hidden = f", {count(hidden)} more not readable" if hidden else ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="chooser-title")
@@ -99,9 +103,8 @@ class ChooserApp(App[str]):
         heading = f"{'session':{name_width}}  {'movies':>7} {'kept':>5} {'map':>7}  state"
         self._list.show_lines(lines, Text(heading))
         self._list.reveal()
-        title = (
-            f" {count(len(lines))} session{'' if len(lines) == 1 else 's'} in {shorten_left(str(self._root), width)}"
-        )
+        many = f"{count(len(lines))} session{'' if len(lines) == 1 else 's'}{self._hidden}"
+        title = f" {many} in {shorten_left(str(self._root), max(1, width - len(many) - 5))}"
         self.query_one("#chooser-title", Static).update(Text(title, f"bold {BLUE}"))
 
     def action_open(self) -> None:

@@ -12,6 +12,7 @@ import typer
 from frazil.daemon.cli.query import text_table
 from frazil.daemon.cli.status import state_of
 from frazil.daemon.report.sessions_list import SessionLine, sessions_list
+from frazil.daemon.store.queries.many_sessions import hidden_words, sessions_below
 from frazil.daemon.store.table import Table
 
 _COLUMNS = ("session", "began (UTC)", "state", "movies", "kept", "map", "size")
@@ -40,14 +41,22 @@ def sessions(
       frazil sessions /data
       frazil sessions /data --json | jq '.[] | select(.state == "ended") | .folder'
     """
+    hidden = sessions_below(root.resolve()).not_readable
     found = list(sessions_list(root.resolve(), state_of, with_size=not no_size))
     if as_json:
         typer.echo(json.dumps([line.as_row() for line in found], indent=1))
+        _say_hidden(hidden)
         return
     typer.echo(text_table(Table(_COLUMNS, tuple(_cells(line, root.resolve()) for line in found))))
     for line in found:
         if line.why:
             typer.echo(f"{line.folder}: {line.why}", err=True)
+    _say_hidden(hidden)
+
+
+def _say_hidden(count: int) -> None:
+    if count:
+        typer.echo(hidden_words(count), err=True)
 
 
 def _cells(line: SessionLine, root: Path) -> tuple[str, ...]:

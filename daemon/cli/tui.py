@@ -69,13 +69,13 @@ def _choose_and_show(root: Path) -> None:
     from frazil.daemon.store.queries.many_sessions import sessions_below
     from frazil.tui.chooser import ChooserApp
 
-    sessions_below(root)  # so that a folder without any is said now
+    hidden = sessions_below(root).not_readable  # so that a folder without any is said now
 
     def lines() -> Iterator[Row]:
         return (line.as_row() for line in sessions_list(root, state_of))
 
     chosen: str | None = None
     while True:
-        chosen = ChooserApp(root, lines, lambda: time.time_ns() // 1000, chosen=chosen).run()
+        chosen = ChooserApp(root, lines, lambda: time.time_ns() // 1000, chosen=chosen, hidden=hidden).run()
         if chosen is None or not _show(Path(chosen), from_list=True):
             return

@@ -44,10 +44,11 @@ def sessions_list(
     root: Path, state_of: Callable[[Path], LiveState], *, with_size: bool = False
 ) -> Iterator[SessionLine]:
     """The sessions at, in or one level further below `root`, each as soon as it was asked, in the order of their names.
+    Those that this account may not read are left out (`sessions_below` counts them).
 
     `state_of` asks a session's daemon or reads its file. Raises `UsageError` where there is no session.
     """
-    for folder in sessions_below(root):
+    for folder in sessions_below(root).folders:
         yield _line(folder, state_of, with_size=with_size)
 
 

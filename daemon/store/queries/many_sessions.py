@@ -14,7 +14,7 @@ from pathlib import Path
 
 from frazil.config.errors import FrazilError, UsageError
 from frazil.daemon.store.reading import SessionReader, open_session
-from frazil.daemon.store.session_files import is_session
+from frazil.daemon.store.session_files import DATABASE_NAME, is_session
 from frazil.daemon.store.table import Scalar, Table
 
 SESSION_COLUMN = "session"
@@ -51,23 +51,56 @@ def find_sessions(pattern: str) -> list[Path]:
     return folders
 
 
-def sessions_below(root: Path) -> list[Path]:
-    """`root` where it is a session itself, else the sessions in it and in its folders, in the order of their names.
+@dataclass(frozen=True, slots=True)
+class SessionsBelow:
+    """Sessions that this account may read, in the order of their names."""
 
-    Raises `UsageError` where there is none.
+    folders: tuple[Path, ...]
+    not_readable: int = 0
+    """Folders and sessions that it may not look into, so that nobody can tell it more of them."""
+
+
+def sessions_below(root: Path) -> SessionsBelow:
+    """`root` where it is a session itself, else the sessions in it and in its folders.
+
+    Raises `UsageError` where there is none that this account may read.
     """
     if is_session(root):
-        return [root]
-    inside = _folders(root)
-    found = [folder for folder in inside if is_session(folder)]
-    found += [below for folder in inside if folder not in found for below in _folders(folder) if is_session(below)]
-    if not found:
+        return SessionsBelow((root,))
+    if root.is_dir() and not _may_look(root):
         raise UsageError(
-            "there is no frazil session here, nor in the folders in it",
+            "this folder may not be read by this account", path=root, remedy="ask whom it belongs to, or give another"
+        )
+    inside, hidden = _folders(root), 0
+    found = [folder for folder in inside if is_session(folder)]
+    for folder in inside:
+        if folder not in found:
+            hidden += not _may_look(folder)
+            found += [below for below in _folders(folder) if is_session(below) or not _may_look(below)]
+    readable = [folder for folder in found if _may_look(folder) and os.access(folder / DATABASE_NAME, os.R_OK)]
+    hidden += len(found) - len(readable)
+    if not readable:
+        raise UsageError(
+            f"{hidden} folders here may not be read by this account, and none of the others holds a session"
+            if hidden
+            else "there is no frazil session here, nor in the folders in it",
             path=root,
             remedy="give the folder that `frazil watch --session` was given, or one that holds such folders",
         )
-    return sorted(found)
+    return SessionsBelow(tuple(sorted(readable)), hidden)
+
+
+def hidden_words(count: int) -> str:
+    """Of sessions that were left out.
+
+    >>> hidden_words(3)
+    '3 more may not be read by this account'
+    """
+    return f"{count} more may not be read by this account"
+
+
+def _may_look(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _folders(folder: Path) -> list[Path]:

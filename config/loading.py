@@ -71,7 +71,7 @@ def load_settings(
     SettingsError
         Unknown key, value out of range, two settings that exclude each other, unreadable or oversized file.
     """
-    from_yaml = {} if yaml_path is None else parse_yaml_mapping(_read_text(yaml_path), source=str(yaml_path))
+    from_yaml = {} if yaml_path is None else parse_yaml_mapping(read_text(yaml_path), source=str(yaml_path))
     told, filled = _yaml_layers(from_yaml, yaml_path)
     yaml_preset = from_yaml.get("preset")
     name = preset or environ.get(ENVIRONMENT_PREFIX + "PRESET") or yaml_preset
@@ -165,7 +165,8 @@ def said_by_a_person(settings: Settings, key: str) -> str | None:
     return None if origin is None or origin.startswith(PRESET_ORIGIN) else origin
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Of a file of settings. Raises `SettingsError`."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_YAML_BYTES + 1)

@@ -6,6 +6,7 @@ to gigabytes. A key given twice is refused because YAML libraries silently keep 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -44,6 +45,29 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep=deep)
+
+
+def line_of(text: str, place: Sequence[str | int]) -> int | None:
+    """The line, from 1, on which a value stands in YAML that `parse_yaml_mapping` has taken: keys and numbers of items
+    from the outside in. None: there is no such value.
+
+    >>> line_of("rules:\\n  - name: krios\\n    preset: k3\\n", ("rules", 0, "preset"))
+    3
+    """
+    node, line = yaml.compose(text, Loader=_StrictLoader), None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            key, node = pairs[0] if pairs else (None, None)
+            line = None if key is None else key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return None
+        if line is None:
+            return None
+    return line
 
 
 def parse_yaml_mapping(text: str, *, source: str) -> dict[str, Any]:

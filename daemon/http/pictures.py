@@ -13,6 +13,7 @@ import numpy as np
 from frazil.config.errors import NotThereError
 from frazil.daemon.http.cache import AnswerCache
 from frazil.daemon.report.pictures import load_picture
+from frazil.daemon.store.removed import check_not_removed
 from frazil.daemon.transport.messages import Scalar
 
 _PICTURE_S = 10.0
@@ -97,6 +98,7 @@ class PictureDesk:
             raise NotThereError("this movie has no such picture yet", remedy="wait until it is ready")
         inside = PurePosixPath(relative)
         path = self._session_dir / inside
+        check_not_removed(self._session_dir, path)
         if inside.is_absolute() or ".." in inside.parts or not path.is_file():
             raise NotThereError(f"{relative} is not in the session's folder", remedy="re-queue the movie")
         return path

@@ -26,7 +26,7 @@ def machinery(state: LiveState, told: SessionSummary) -> str:
         "machinery",
         "The machinery",
         tiles(cells) if told.live else "",
-        paragraphs(lag_sentences(told)),
+        paragraphs([*lag_sentences(told), *told.removed]),
         table([(f"{count:,}", what) for count, what in state_counts(told)], ("movies", "state")),
         folded("Why movies were not kept", wide(_reasons(told), "Reasons")),
         folded("Workers", wide(_workers(state), "Workers")),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from frazil.config.errors import NotThereError
 from frazil.daemon.report.pictures import load_picture
+from frazil.daemon.store.removed import check_not_removed
 from frazil.daemon.store.table import Scalar, Table
 from frazil.daemon.transport.messages import Picture, PictureReply, Rows
 
@@ -42,7 +43,7 @@ def as_rows(table: Table) -> Rows:
 
 
 def picture_of(reader: NamedQueries, session_dir: Path, request: Picture) -> PictureReply:
-    """Raises `NotThereError` for unknown movies and while the picture has not been written."""
+    """Raises `NotThereError` for unknown movies, while the picture has not been written, and when it was removed."""
     of_session = _SESSION_PICTURES.get(request.kind)
     if of_session is not None:
         return load_picture(
@@ -63,6 +64,7 @@ def picture_of(reader: NamedQueries, session_dir: Path, request: Picture) -> Pic
         # The reduced one is freed of what is finer than 8 A, which no screen shows but as noise.
         small = session_dir / str(movie.get("thumbnail_path")).replace(".png", "_restored.png")
         path = small if small.is_file() else path
+    check_not_removed(session_dir, path)
     pixel_size = movie.get("micrograph_pixel_size_angstrom")
     return load_picture(
         path,

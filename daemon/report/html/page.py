@@ -162,7 +162,7 @@ def _todo(summary: SessionSummary) -> str:
 
 def _collected(summary: SessionSummary) -> str:
     counts = table([(f"{count:,}", words) for count, words in state_counts(summary)])
-    said = paragraphs([*rate_sentences(summary), *lag_sentences(summary)])
+    said = paragraphs([*rate_sentences(summary), *lag_sentences(summary), *summary.removed])
     rows = [
         (f"{reason.movies:,}", reason.state + (f" ({reason.stage})" if reason.stage else ""), reason.example)
         for reason in summary.reasons

@@ -39,6 +39,7 @@ from frazil.daemon.report.why import changes, ice_words, named_counts
 from frazil.daemon.store.movie_states import FINISHED, KEPT, WAITING
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.removed import removal_words
 from frazil.daemon.store.session_names import session_name
 from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import ALERTS_OF_A_RUN, MAP_BEGUN_ANEW, VerdictState
@@ -124,7 +125,7 @@ def summarise(
         **_ice(ask, _limits(settings_yaml)),
         grid=grid(ask),
     )
-    return replace(summary := advice(summary), headline=headline(summary))
+    return replace(summary := advice(summary), headline=headline(summary), removed=removal_words(session_dir))
 
 
 def _bands(ask: Asker, counts: Mapping[str, int]) -> tuple[Band, ...]:

@@ -423,6 +423,9 @@ class SessionSummary:
     over_a_stop_max_s: float | None = None
     """Of these, the longest from found to ready by the wall clock."""
 
+    removed: tuple[str, ...] = ()
+    """What was removed from the session's folder to make room, when and by whom: a sentence each."""
+
     @property
     def kept(self) -> int:
         return self.counts.get(KEPT, 0)

@@ -117,7 +117,7 @@ def _collected(summary: SessionSummary) -> Iterator[str]:
         yield f"  {summary.particles} particles picked in the kept movies"
     for sentence in rate_sentences(summary):
         yield f"  {sentence}"
-    for sentence in lag_sentences(summary):
+    for sentence in (*lag_sentences(summary), *summary.removed):
         yield f"  {sentence}"
     yield ""
 

@@ -18,7 +18,7 @@ from frazil.config.errors import FrazilError, UsageError
 
 VERBS = (
     *("demo", "watch", "simulate", "tui", "status", "alerts", "summary", "why", "scores", "query", "export", "fetch"),
-    *("page", "sessions", "retain", "what-if", "set", "changed", "next", "requeue", "experiment", "doctor"),
+    *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "requeue", "experiment", "doctor"),
 )
 
 _HELP = """Live processing of cryo-EM movies while the microscope is still running.

@@ -254,7 +254,7 @@ def test_orders_to_one_that_is_closed_to_writing_say_so(finished: Path, monkeypa
 
 
 def test_status_of_a_session_at_rest(killed: Path, finished: Path) -> None:
-    app = build(("status", "summary"))
+    app = build("status")
     done = CliRunner().invoke(app, ["status", str(finished)])
     assert done.exit_code == 0, done.output
     assert "night: finished 2025-11-13 02:13 UTC" in done.stdout

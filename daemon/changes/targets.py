@@ -45,7 +45,7 @@ def note_word(store: Store, session_dir: Path, place: str, word: str, *, who: st
         ids = [str(row["target_id"]) for row in rows]
         for target_id in ids:
             _keep(store, session_dir, TargetWordRow(target_id, word, who or "unknown", now_utc_us))
-        return f"{len(ids)} words are forgotten"
+        return "1 word is forgotten" if len(ids) == 1 else f"{len(ids)} words are forgotten"
     target_id, name = _place(store, place)
     _keep(store, session_dir, TargetWordRow(target_id, word, who or "unknown", now_utc_us))
     return f"{name} {_SAID[word]}{_against(store, target_id) if word == 'picked' else ''}"

@@ -10,8 +10,8 @@ from frazil.daemon.http.orders import body_schemas
 from frazil.daemon.http.routes import HTML, JSON, Route
 
 _TOKEN = "token"
-_ALWAYS = (400, 401, 403, 405, 429, 500, 503)
-_WHEN = {
+ALWAYS = (400, 401, 403, 405, 429, 500, 503)
+WHEN = {
     400: "A parameter or the body is not what this document says.",
     401: "The token is missing or wrong.",
     403: "The session is read-only, or was called by a name that is not this machine's.",
@@ -83,8 +83,8 @@ def make_document(
                 "Text": {"type": "string"},
             },
             "responses": {
-                **{str(status): _failure(status) for status in _WHEN},
-                **{f"page{status}": _failure(status, page=True) for status in _WHEN},
+                **{str(status): _failure(status) for status in WHEN},
+                **{f"page{status}": _failure(status, page=True) for status in WHEN},
             },
             "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
         },
@@ -99,7 +99,7 @@ def _operation(route: Route, *, guarded: bool) -> dict[str, Any]:
             for kind, name in route.answers.items()
         },
     }
-    failures = sorted({*_ALWAYS, *route.failures})
+    failures = sorted({*ALWAYS, *route.failures})
     found: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.words,
@@ -127,7 +127,7 @@ def _failure(status: int, *, page: bool = False) -> dict[str, Any]:
     if page:
         content[HTML] = {"schema": {}}
     found: dict[str, Any] = {
-        "description": f"{HTTPStatus(status).phrase}. {_WHEN[status]}",
+        "description": f"{HTTPStatus(status).phrase}. {WHEN[status]}",
         "content": content,
     }
     if status in _HEADERS:

@@ -20,7 +20,7 @@ _NO_GRID = (
     "nothing is known of a grid: no file of EPU, SerialEM or a table of holes was found in the raw folder, in "
     "intake.sidecar_roots or in targets.roots, and no movie's name tells of one"
 )
-_NO_ROUND = "nothing has been said yet: {holes} holes are known; the first round follows within a minute"
+_NO_ROUND = "nothing has been said yet (holes known: {holes}); the first round follows within a minute"
 _AWAY = "It is not in the microscope. Once it is:"
 _SQUARES_TOLD = 8
 _LEFT_OUT_SQL = """

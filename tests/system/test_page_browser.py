@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_session import HEIGHT_PX, SPOT_PX, WIDTH_PX, add_movie, fill_session, free_port, served
+from page_session import fill_session, free_port, served
 
 from frazil.daemon.http.api import HttpRules
 from frazil.daemon.http.app import HttpApp, make_api
 from frazil.daemon.http.cache import TimeBudget
+from frazil.daemon.http.example_session import HEIGHT_PX, SPOT_PX, WIDTH_PX, add_movie
 from frazil.daemon.http.file_source import FileSource
 from frazil.daemon.http.source import DaemonSource
 from frazil.daemon.page.one_file import one_file

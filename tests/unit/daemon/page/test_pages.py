@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_session import HEIGHT_PX, SPOT_PX, add_movie, fill_session
+from page_session import fill_session
 
 from frazil.config.errors import NotThereError
+from frazil.daemon.http.example_session import HEIGHT_PX, SPOT_PX, add_movie
 from frazil.daemon.http.file_source import FileSource
 from frazil.daemon.page.grid_page import hole_map
 from frazil.daemon.page.movie_list import list_question

@@ -75,6 +75,7 @@ TOOLS = {
     "causal_sessions": "causal_world.sessions",
     "citation_graph": "evaluators.citation_graph",
     "intervention_truth": "attribution.interventions",
+    "operators_card": "screen.operators_card",
     "page_screenshots": "screen.page_screenshots",
     "performance_tables": "throughput.tables",
     "protein_spectrum": "reconstruction.protein_spectrum",

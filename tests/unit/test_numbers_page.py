@@ -97,7 +97,7 @@ def panel_names() -> list[str]:
     tree = ast.parse((ROOT / "tui/live/movie_facts.py").read_text(encoding="utf-8"))
     facts = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "facts")
     pairs = next(node.value for node in facts.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.List))
-    return [ast.literal_eval(pair.elts[0]).strip() for pair in pairs.elts]
+    return [ast.literal_eval(pair.elts[0]).strip() for pair in pairs.elts if isinstance(pair, ast.Tuple)]
 
 
 @pytest.mark.parametrize("name", panel_names())

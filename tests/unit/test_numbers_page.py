@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from frazil.config.reference import KNOWN_KEYS
+from frazil.daemon.alerts.sending import DELIVERY_SUBJECT
 from frazil.daemon.report.score_sentences import TITLES
 from frazil.daemon.store.queries.catalogue import FOR_PEOPLE
 from frazil.daemon.transport.messages import LiveState
@@ -62,16 +63,15 @@ def alert_subjects() -> Iterator[tuple[str, str]]:
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             at = ALERT_CALLS.get(name)
-            if at is None or len(node.args) <= at:
+            if at is None:
                 continue
-            said = node.args[at]
-            if isinstance(said, ast.Constant):
-                yield str(said.value), str(path)
+            said = [*node.args[at : at + 1], *(word.value for word in node.keywords if word.arg == "subject")]
+            yield from ((str(one.value), str(path)) for one in said if isinstance(one, ast.Constant))
 
 
 def test_every_kind_of_alert() -> None:
-    subjects = dict(alert_subjects()) | {"delivery": "daemon/alerts/sending.py"}
-    assert len(subjects) > 15, "alerts are told by other functions now"
+    subjects = dict(alert_subjects()) | {DELIVERY_SUBJECT: "daemon/alerts/sending.py"}
+    assert len(subjects) > 20, "alerts are told by other functions now"
     assert {name: where for name, where in subjects.items() if name not in EXPLAINED} == {}
 
 

@@ -76,7 +76,9 @@ def load_settings(
     yaml_preset = from_yaml.get("preset")
     name = preset or environ.get(ENVIRONMENT_PREFIX + "PRESET") or yaml_preset
     if name is not None and not isinstance(name, str):
-        raise SettingsError(f"preset is {name!r}, which is not a name", path=yaml_path)
+        raise SettingsError(
+            f"preset is {name!r}, which is not a name", path=yaml_path, remedy="write a name, such as preset: krios-k3"
+        )
 
     layers: list[_Layer] = []
     if name is None or name == yaml_preset:
@@ -177,11 +179,15 @@ def read_text(path: Path) -> str:
             remedy="check the path and its permissions",
         ) from error
     if len(raw) > MAX_YAML_BYTES:
-        raise SettingsError(f"the settings file is larger than {MAX_YAML_BYTES} bytes", path=path)
+        raise SettingsError(
+            f"the settings file is larger than {MAX_YAML_BYTES} bytes", path=path, remedy="give a YAML file of settings"
+        )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SettingsError("the settings file is not UTF-8 text", path=path) from error
+        raise SettingsError(
+            "the settings file is not UTF-8 text", path=path, remedy="save it as UTF-8, or give a YAML file of settings"
+        ) from error
 
 
 def _flatten(document: Mapping[Any, Any], origin: str, base: Path | None) -> _Layer:
@@ -193,7 +199,10 @@ def _flatten(document: Mapping[Any, Any], origin: str, base: Path | None) -> _La
         if content is None:
             continue
         if not isinstance(content, Mapping):
-            raise SettingsError(f"{name} is a section, but {origin} gives it the value {content!r}")
+            raise SettingsError(
+                f"{name} is a section, but {origin} gives it the value {content!r}",
+                remedy="write keys below it (docs/configuration.md lists them)",
+            )
         for key, value in content.items():
             dotted = f"{name}.{key}"
             if dotted not in KNOWN_KEYS:

@@ -79,7 +79,9 @@ def parse_yaml_mapping(text: str, *, source: str) -> dict[str, Any]:
         Not YAML, not a mapping, a duplicate key, an alias, too deep or too long; names the line.
     """
     if len(text) > MAX_YAML_BYTES:
-        raise SettingsError(f"more than {MAX_YAML_BYTES} characters of YAML", path=source)
+        raise SettingsError(
+            f"more than {MAX_YAML_BYTES} characters of YAML", path=source, remedy="leave out what is no setting"
+        )
     try:
         document = yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
@@ -94,5 +96,9 @@ def parse_yaml_mapping(text: str, *, source: str) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
-        raise SettingsError("settings are sections of keys, but this is something else", path=source)
+        raise SettingsError(
+            "settings are sections of keys, but this is something else",
+            path=source,
+            remedy="write them as in the example of docs/configuration.md",
+        )
     return document

@@ -106,7 +106,11 @@ def _choose(urls: list[str], root: str, limit: int, accession: str) -> list[Remo
 
     movies = [url for url in urls if url.lower().endswith(_MOVIE_SUFFIXES) and not is_reference(url)]
     if not movies:
-        raise NotThereError(f"{accession} has no movies among {len(urls)} files", path=root)
+        raise NotThereError(
+            f"{accession} has no movies among {len(urls)} files",
+            path=root,
+            remedy="give an entry that holds raw movies",
+        )
     # An entry may hold aligned sums beside its movies: the folder with most of them, sums last.
     by_folder: dict[str, list[str]] = {}
     for url in movies:

@@ -22,10 +22,12 @@ def experiment(
     session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
     which: Annotated[
         str | None,
-        typer.Argument(help="plan: what to compare, as settle=5,20; status, stop: an experiment [default: the newest]"),
+        typer.Argument(
+            help="plan: what to compare, as settle=5,20; status, stop: which experiment [default: the newest]"
+        ),
     ] = None,
     outcome: Annotated[
-        str, typer.Option(help="What a movie counts as: ln_ssnr, fit_resolution, particles, motion or drift.")
+        str, typer.Option(help="What is compared: ln_ssnr (signal), fit_resolution, particles, motion or drift.")
     ] = "ln_ssnr",
     movies: Annotated[int, typer.Option(help="At most so many movies.")] = 200,
     squares: Annotated[
@@ -34,7 +36,9 @@ def experiment(
     holes: Annotated[
         Path | None, typer.Option(help="The holes: .csv (name,square,group,ice,defocus_um) or SerialEM .nav.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the coin [default: drawn and kept].")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same throws of the coin [default: drawn, and kept].")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the order into this CSV file.")] = None,
     serialem: Annotated[
         Path | None,
@@ -44,7 +48,7 @@ def experiment(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Compare two settings by a coin: which hole gets which, what it says so far, when it is decided.
+    """Compare two settings at the microscope: a coin says which hole gets which, so that chance alone decides.
 
     frazil never drives the microscope: the plan says what to set for each hole. The verdict may be looked at as often
     as one likes, and the experiment stops by itself. Settings: settle (s), dose-rate (e/px/s), image-shift (up to um),

@@ -21,13 +21,37 @@ VERBS = (
     *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "requeue", "experiment", "doctor"),
 )
 
+_IN_SHORT = {
+    "demo": "Watch frazil work for a few minutes, without a microscope",
+    "watch": "Process movies as they arrive; go on after a stop",
+    "simulate": "Write a folder of simulated movies, all of them known",
+    "tui": "The live screen; also of a finished session",
+    "status": "How a session is doing: go on, change, or stop",
+    "alerts": "What you should know, and who was told",
+    "summary": "The session on one page: text, JSON or HTML",
+    "why": "What costs signal, and what changing it would bring",
+    "scores": "How far the results can be believed",
+    "query": "Ask a session: questions by name, or SQL",
+    "export": "Hand over to RELION; tables as CSV, Parquet, JSON",
+    "fetch": "Download movies from EMPIAR, maps, models",
+    "page": "A finished session as a web page",
+    "sessions": "List the sessions below a folder",
+    "what-if": "What other thresholds would keep, and the map then",
+    "set": "Change settings; only what depends on them is made again",
+    "changed": "Say what you changed at the microscope",
+    "next": "Which holes to take next, when to leave a square",
+    "requeue": "Process movies again that were set aside",
+    "experiment": "Compare two settings at the microscope by a coin",
+    "doctor": "What works on this machine, and what to mend",
+}
+"""For the list of verbs, where there is room for so much; one that is not here is told by its own first words."""
 _HELP = """Live processing of cryo-EM movies while the microscope is still running.
 
-Start with `frazil demo`. At the scope:
+Start with `frazil demo`, or with docs/tutorial.md. At the scope:
 
   frazil watch /data/raw --session /data/session1 --preset krios-k3 --gain gain.mrc --pixel-size-angstrom 0.83
 
-and, from anywhere, `frazil tui --session /data/session1`.
+and in any terminal on that machine `frazil tui /data/session1`. `frazil status /data/session1` says whether to go on.
 """
 
 
@@ -73,7 +97,9 @@ def build(asked: str | None = None) -> typer.Typer:
 
     for name in (asked,) if asked in VERBS else VERBS:
         verb = load_verb(name) if name == asked else _listed(name)
-        app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(verb)
+        app.command(name, short_help=_IN_SHORT.get(name), context_settings={"help_option_names": ["-h", "--help"]})(
+            verb
+        )
     return app
 
 

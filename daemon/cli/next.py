@@ -39,7 +39,7 @@ def next(
 ) -> None:
     """Say which holes to take next and why, what is left in each square, and when to leave.
 
-    frazil never drives the microscope: it lists, and a person or a script takes up. What a person picks comes first,
+    frazil never drives the microscope: it lists, and a person or a script goes there. What a person picks comes first,
     what a person avoids is left out, until it is forgotten. Works without a running daemon, too.
 
     \b

@@ -21,7 +21,7 @@ _MAX_CELL = 60
 def query(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SESSION] SQL", help="The session's folder (else this one) and one statement."),
+        typer.Argument(metavar="[SESSION] SQL", help="The session's folder (else this one) and one SQL statement."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per row.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
@@ -38,18 +38,20 @@ def query(
         list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of a named query; repeat.")
     ] = None,
 ) -> None:
-    """Ask a session in SQL; a statement that would write is refused, one that runs too long is stopped.
+    """Ask a session: one of the questions that frazil knows by name, or SQL.
 
-    Times are UTC microseconds, units are in the column names; the dialect is DuckDB's.
+    `--list` has the questions, `--named` asks one. SQL is DuckDB's; it may only read, and is stopped when it runs too
+    long. Times are microseconds since 1970 (UTC), units are in the column names (docs/numbers.md).
 
     \b
     Examples:
+      frazil query --list
+      frazil query /data/session1 --named acceptance_by_square
+      frazil query /data/session1 --named losses_per_hour --param resolution_angstrom=4
       frazil query --tables /data/session1
       frazil query /data/session1 "SELECT state, count(*) FROM movies GROUP BY state"
       frazil query /data/session1 "SELECT relative_path, fit_resolution_angstrom FROM movies JOIN ctf
         USING (movie_id) ORDER BY 2 LIMIT 10" --json
-      frazil query --list
-      frazil query /data/session1 --named losses_per_hour --param resolution_angstrom=4
       frazil query --sessions '/data/*' --named acceptance_by_square
     """
     if list_named or named == "list":

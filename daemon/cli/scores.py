@@ -27,7 +27,7 @@ def scores(
     history: Annotated[bool, typer.Option("--history", help="Every round, not the newest alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per verdict.")] = False,
 ) -> None:
-    """Say how the running reconstruction is judged: one line per evaluator, what it rests on and what is not known.
+    """Say how far the results can be believed: one line for each check, what it rests on and what it does not know.
 
     \b
     Examples:

@@ -18,10 +18,15 @@ from frazil.daemon.client import connect, user_name
 def set(  # the verb's name
     session: Annotated[Path, typer.Argument(help="The session's folder.")],
     changes: Annotated[list[str], typer.Argument(help="KEY=VALUE, as in docs/configuration.md; `null` takes it away.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would touch and cost.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Change nothing; say which results would be made again, and how long that takes."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Change settings of a session; what they touch is outdated and processed again, and only that.
+    """Change settings of a session; only the results that depend on them are made again.
 
     A running daemon takes the change up at once: movies that come go first, those that are done again come behind
     them, and until then the old results count. Without a daemon the change waits for the next `frazil watch`.

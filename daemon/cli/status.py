@@ -21,8 +21,8 @@ def status(
 ) -> None:
     """Say how a session is doing, or how it ended.
 
-    Exit code 0: a daemon runs and nothing blocks it, or the session has ended in good order; 1: the gain gate blocks,
-    or nobody closed the session (its daemon was killed, or the machine went down).
+    For scripts: exit code 0: it runs and nothing blocks it, or it has ended in good order; 1: nothing is processed
+    because the gain reference does not fit, or nobody closed the session (frazil was killed, or the machine went down).
 
     \b
     Examples:

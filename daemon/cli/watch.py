@@ -30,14 +30,20 @@ def watch(
     session: Annotated[
         Path | None, typer.Option(help="Session folder for results [default: the raw folder's name + '-frazil']")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Microscope preset: krios-k3, krios-falcon4i, ...")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Microscope and camera: krios-k3, krios-falcon4i, glacios-falcon4i, simulated")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with further settings (docs/configuration.md)")] = None,
     gain: Annotated[Path | None, typer.Option(help="Gain reference: .mrc, .dm4, .gain, .tif")] = None,
     no_gain: Annotated[bool, typer.Option("--no-gain", help="The movies are already gain-corrected")] = False,
     gain_orientation: Annotated[
-        str | None, typer.Option(help="Overrule the gain gate: rot0, rot90, rot180-flipud, ...")
+        str | None,
+        typer.Option(help="How the reference lies: rot0, rot90, rot180-flipud, ... [default: frazil finds it]"),
     ] = None,
-    gain_convention: Annotated[str | None, typer.Option(help="multiply, divide or auto")] = None,
+    gain_convention: Annotated[
+        str | None,
+        typer.Option(help="How the reference is applied: multiply, divide or auto [default: auto]"),
+    ] = None,
     defects: Annotated[Path | None, typer.Option(help="Defect map (image) or list (.txt)")] = None,
     pixel_size_angstrom: Annotated[float | None, typer.Option(help="Pixel size of the movies as stored, in A")] = None,
     voltage_kv: Annotated[float | None, typer.Option(help="Acceleration voltage in kV")] = None,
@@ -48,11 +54,11 @@ def watch(
         float | None, typer.Option(help="Longest extent of the particle in A")
     ] = None,
     least_particle_diameter_angstrom: Annotated[
-        float | None, typer.Option(help="Where only a range of diameters is known: its lower end in A")
+        float | None, typer.Option(help="If only a range of diameters is known: its lower end in A")
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group of the particle: C1, D7, O, ...")] = None,
     map_classes: Annotated[
-        int | None, typer.Option(help="Maps that particles are sorted into, if they are of more than one kind")
+        int | None, typer.Option(help="How many maps particles are sorted into, if they are of several kinds")
     ] = None,
     initial_map: Annotated[Path | None, typer.Option(help="Map (.mrc) to start the 3D reconstruction from")] = None,
     workers: Annotated[
@@ -68,9 +74,11 @@ def watch(
         Path | None,
         typer.Option(help="File with the token that writing over HTTP needs [default: nothing can be written]"),
     ] = None,
-    json_lines: Annotated[bool, typer.Option("--json", help="Print the state as a JSON object a line")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="Print the state once a second as one line of JSON")
+    ] = False,
 ) -> None:
-    """Process movies as they arrive; resume where an earlier run of the same session ended.
+    """Process movies as they arrive; go on where an earlier run of the same session ended.
 
     Examples:
 
@@ -78,8 +86,9 @@ def watch(
 
       frazil watch /data/raw --session /data/s1          (go on with the settings of before)
 
-    What flags leave out is taken from sidecars (EPU XML, SerialEM mdoc) and headers; what two sources contradict, and
-    what nobody says, is an error that names it. Stop with Ctrl-C: the next run goes on from there.
+    What you leave out is taken from the files beside the movies (EPU XML, SerialEM mdoc) and from their headers; where
+    two of these contradict each other, or none says it, frazil stops and names the value. End it with Ctrl-C: the next
+    run goes on from there.
     """
     from frazil.daemon.app import Daemon  # torch and Ray: not for --help
     from frazil.daemon.session import folder as session_folder

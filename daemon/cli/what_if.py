@@ -20,23 +20,30 @@ _NAMES = ", ".join(CUT_METRICS)
 
 def what_if(
     session: Annotated[Path, typer.Argument(help="The session's folder.")] = Path(),
-    max_ctf_fit_resolution_angstrom: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
-    max_astigmatism_angstrom: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
-    max_total_motion_angstrom: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
-    min_defocus_um: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
-    max_defocus_um: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
-    max_ice_ring_density: Annotated[str | None, typer.Option(help="A number, or null.")] = None,
+    max_ctf_fit_resolution_angstrom: Annotated[
+        str | None, typer.Option(help="Coarsest CTF fit that is kept, in A.")
+    ] = None,
+    max_astigmatism_angstrom: Annotated[str | None, typer.Option(help="Largest astigmatism, in A.")] = None,
+    max_total_motion_angstrom: Annotated[str | None, typer.Option(help="Longest way over all frames, in A.")] = None,
+    min_defocus_um: Annotated[str | None, typer.Option(help="Smallest underfocus, in um.")] = None,
+    max_defocus_um: Annotated[str | None, typer.Option(help="Largest underfocus, in um.")] = None,
+    max_ice_ring_density: Annotated[str | None, typer.Option(help="Strongest ice ring (the column `ring`).")] = None,
     cut: Annotated[
         list[str] | None,
-        typer.Option(help=f"NAME <= NUMBER or NAME >= NUMBER; may be given again. Replaces all cuts. Names: {_NAMES}"),
+        typer.Option(
+            help=f"Any other limit: NAME <= NUMBER or NAME >= NUMBER; repeat. Replaces all cuts. Names: {_NAMES}"
+        ),
     ] = None,
     no_cuts: Annotated[bool, typer.Option("--no-cuts", help="Take all cuts away.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Put them in force (the daemon must be running).")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="From now on these limits count (frazil must be running).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show which movies and particles other thresholds would keep, and what the map would become.
 
-    What is not given stays as it is. Nothing is changed without --apply, and nothing is processed again with it.
+    Limits are numbers; `null` takes one away, and what is not given stays as it is. Without --apply nothing is changed;
+    with it movies move between kept and rejected, and nothing is processed again.
 
     \b
     Examples:

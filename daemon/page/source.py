@@ -34,5 +34,7 @@ def movie_row(source: PageSource, movie_id: str) -> Row:
     """All single values of a movie. Raises `NotThereError`."""
     rows = source.table("movie", {"movie_id": movie_id}).as_dicts()
     if not rows:
-        raise NotThereError(f"no movie {movie_id[:80]} in this session")
+        raise NotThereError(
+            f"no movie {movie_id[:80]} in this session", remedy="`frazil query SESSION --named movies` lists their ids"
+        )
     return rows[0]

@@ -312,7 +312,9 @@ class Movies:
         rows = self._context.store.named("movie", {"movie_id": movie_id}).as_dicts()
         life = self._lifecycle.life(movie_id)
         if not rows or life is None:
-            raise NotThereError(f"no movie {movie_id} in this session")
+            raise NotThereError(
+                f"no movie {movie_id} in this session", remedy="`frazil query SESSION --named movies` lists their ids"
+            )
         state = MovieState(str(rows[0]["state"]))
         if state is MovieState.OUTDATED:
             raise UsageError("this file was replaced by a newer one", path=life.path, remedy="re-queue the newer one")

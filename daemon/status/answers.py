@@ -85,7 +85,9 @@ class DaemonService:
         """Raises `NotThereError` for an unknown movie."""
         movie_id = request.args.get("movie_id")
         if movie_id is not None and not self._store.named("movie", {"movie_id": str(movie_id)}).rows:
-            raise NotThereError(f"no movie {movie_id} in this session")
+            raise NotThereError(
+                f"no movie {movie_id} in this session", remedy="`frazil query SESSION --named movies` lists their ids"
+            )
         note = request.args.get("reason") or request.args.get("text")
         now_utc_us = _now_utc_us()
         feedback = FeedbackRow(
@@ -145,7 +147,7 @@ class DaemonService:
             session_writes.acknowledge_alert, alert_id, who=request.who or "unknown", utc_us=_now_utc_us()
         ).result()
         if not was_open:
-            raise NotThereError(f"no open alert {alert_id}")
+            raise NotThereError(f"no open alert {alert_id}", remedy="`frazil alerts SESSION` lists those that are open")
         return Done("acknowledged")
 
     def _settings(self) -> Settings:

@@ -54,7 +54,10 @@ def picture_of(reader: NamedQueries, session_dir: Path, request: Picture) -> Pic
         )
     rows = reader.named("movie", {"movie_id": request.movie_id}).as_dicts()
     if not rows:
-        raise NotThereError(f"no movie {request.movie_id} in this session")
+        raise NotThereError(
+            f"no movie {request.movie_id} in this session",
+            remedy="`frazil query SESSION --named movies` lists their ids",
+        )
     movie = rows[0]
     relative = movie.get(_PICTURE_COLUMNS[request.kind])
     if not isinstance(relative, str):

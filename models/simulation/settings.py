@@ -113,11 +113,15 @@ class SimulationSettings:
 
     def __post_init__(self) -> None:
         if self.frame_count < 1 or self.height_px < 32 or self.width_px < 32:
-            raise UsageError("a simulated movie needs at least one frame of 32 x 32 pixels")
+            raise UsageError(
+                "a simulated movie needs at least one frame of 32 x 32 pixels", remedy="give larger numbers"
+            )
         if self.movies < 0 or self.pixel_size_angstrom <= 0 or self.dose_per_frame_e_per_a2 <= 0:
-            raise UsageError("movies, pixel size and dose of a simulation must be positive")
+            raise UsageError(
+                "movies, pixel size and dose of a simulation must be positive", remedy="give larger numbers"
+            )
         if len(self.stage.drift_kinds) != len(self.stage.drift_weights):
-            raise UsageError("every drift kind needs one weight")
+            raise UsageError("every drift kind needs one weight", remedy="give as many weights as kinds")
 
     def with_changes(self, **changes: Any) -> SimulationSettings:
         """A copy with fields replaced; `specimen`, `optics`, `stage`, `camera` take dicts of their own fields."""

@@ -18,6 +18,8 @@ from frazil.config.errors import FormatError
 from frazil.models.conventions import shifts_from_relion_px
 from frazil.models.simulation.settings import DriftKind, StageSettings
 
+_REMEDY = "give the motion STAR of one movie, as RELION's motion correction writes it"
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -96,11 +98,11 @@ def trajectory_from_relion_star(path: Path, pixel_size_angstrom: float) -> tuple
     try:
         document = gemmi.cif.read(str(path))
     except (RuntimeError, ValueError, OSError) as error:
-        raise FormatError(f"not a STAR file ({error})", path=path) from error
+        raise FormatError(f"not a STAR file ({error})", path=path, remedy=_REMEDY) from error
     for block in document:
         table = block.find(["_rlnMicrographShiftX", "_rlnMicrographShiftY"])
         if len(table):
             x = shifts_from_relion_px([float(row[0]) for row in table], pixel_size_angstrom)
             y = shifts_from_relion_px([float(row[1]) for row in table], pixel_size_angstrom)
             return tuple(zip(x, y, strict=True))
-    raise FormatError("no table with rlnMicrographShiftX and rlnMicrographShiftY", path=path)
+    raise FormatError("no table with rlnMicrographShiftX and rlnMicrographShiftY", path=path, remedy=_REMEDY)

@@ -74,6 +74,7 @@ TOOLS = {
     "causal_check": "causal_world.check",
     "causal_sessions": "causal_world.sessions",
     "citation_graph": "evaluators.citation_graph",
+    "docs_images": "screen.docs_images",
     "intervention_truth": "attribution.interventions",
     "operators_card": "screen.operators_card",
     "page_screenshots": "screen.page_screenshots",

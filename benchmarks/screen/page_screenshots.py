@@ -44,24 +44,29 @@ def take(browser: Any, address: str, size: tuple[int, int], target: Path, at: st
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 
-def main() -> None:
+def take_all(page: str, out: Path, chromium: str) -> None:
+    """Of the page at this address."""
     from playwright.sync_api import sync_playwright
 
+    exposure = f"{page}/movies/{one_exposure(page)}"
+    with sync_playwright() as playwright:
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=root)
+        take(browser, page + "/", DESKTOP, out / "page-desktop.png")
+        take(browser, page + "/", PHONE, out / "page-phone.png")
+        take(browser, exposure, DESKTOP, out / "page-movie.png")
+        take(browser, page + "/grid", DESKTOP, out / "page-grid.png")
+        browser.close()
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--page", required=True)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    exposure = f"{given.page}/movies/{one_exposure(given.page)}"
-    with sync_playwright() as playwright:
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=root)
-        take(browser, given.page + "/", DESKTOP, given.out / "page-desktop.png")
-        take(browser, given.page + "/", PHONE, given.out / "page-phone.png")
-        take(browser, exposure, DESKTOP, given.out / "page-movie.png")
-        take(browser, given.page + "/grid", DESKTOP, given.out / "page-grid.png")
-        browser.close()
+    take_all(given.page, given.out, chromium)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from textual.pilot import Pilot
+
 from benchmarks.screen.synthetic_grid import SyntheticGrid
 from benchmarks.screen.synthetic_session import SyntheticService, make_rows
 from frazil.daemon.client import connect
@@ -82,6 +84,13 @@ LARGE = (
 _KEYS = {"\r": "enter", "\x1b": "escape", "?": "question_mark"}
 
 
+async def press(app: FrazilApp, pilot: Pilot[None], keys: str) -> None:
+    """One key after the other, each when the one before has been followed."""
+    for key in keys:
+        await pilot.press(_KEYS.get(key, key))
+        await settled(app)
+
+
 async def tour(session: Path, out: Path) -> None:
     """All modes in three sizes; the panes and one dialog of the smallest."""
     for width, height in SIZES:
@@ -90,9 +99,7 @@ async def tour(session: Path, out: Path) -> None:
             await asyncio.sleep(1.0)
             await settled(app)
             for name, keys in SMALL if width == 80 else LARGE:
-                for key in keys:
-                    await pilot.press(_KEYS.get(key, key))
-                    await settled(app)
+                await press(app, pilot, keys)
                 await take(app, out, f"{name}-{width}x{height}")
 
 

@@ -56,7 +56,9 @@ def read_atoms(path: Path, *, assembly: bool = False) -> Atoms:
     try:
         structure = gemmi.read_structure(str(path))
     except (RuntimeError, ValueError, OSError) as error:
-        raise FormatError(f"not a PDB or mmCIF structure ({error})", path=path) from error
+        raise FormatError(
+            f"not a PDB or mmCIF structure ({error})", path=path, remedy="give a .pdb or .cif file of atoms"
+        ) from error
     positions: list[tuple[float, float, float]] = []
     names: list[str] = []
     mass: list[float] = []
@@ -65,7 +67,9 @@ def read_atoms(path: Path, *, assembly: bool = False) -> Atoms:
         first = structure.assemblies[0]
         copies = sum(len(generator.operators) for generator in first.generators)
         if copies * model.count_atom_sites() > LARGEST_ASSEMBLY_ATOMS * max(len(first.generators), 1):
-            raise FormatError(f"its assembly has more than {LARGEST_ASSEMBLY_ATOMS:,} atoms", path=path)
+            raise FormatError(
+                f"its assembly has more than {LARGEST_ASSEMBLY_ATOMS:,} atoms", path=path, remedy="give a smaller one"
+            )
         model = gemmi.make_assembly(first, model, gemmi.HowToNameCopiedChain.Dup)
     for chain in model:
         for residue in chain:
@@ -78,7 +82,7 @@ def read_atoms(path: Path, *, assembly: bool = False) -> Atoms:
                 names.append(atom.element.name)
                 mass.append(atom.element.weight)
     if not positions:
-        raise FormatError("the structure has no atoms", path=path)
+        raise FormatError("the structure has no atoms", path=path, remedy="give a .pdb or .cif file of atoms")
     elements = tuple(sorted(set(names)))
     index = {name: number for number, name in enumerate(elements)}
     xyz = np.asarray(positions, dtype=np.float64)

@@ -58,7 +58,11 @@ def causal_graph(extension: Path | None = None) -> nx.DiGraph:
     _add(graph, more, extension)
     missing = [factor for factor in FACTORS if factor not in graph]
     if missing:
-        raise SettingsError(f"the causal graph has no node {', '.join(missing)}", path=extension)
+        raise SettingsError(
+            f"the causal graph has no node {', '.join(missing)}",
+            path=extension,
+            remedy="leave these as they are shipped",
+        )
     return graph
 
 
@@ -75,7 +79,11 @@ def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
         for effect in effects:
             for end in (cause, effect):
                 if end not in graph:
-                    raise SettingsError(f"an edge of the causal graph ends at the unknown node `{end}`", path=path)
+                    raise SettingsError(
+                        f"an edge of the causal graph ends at the unknown node `{end}`",
+                        path=path,
+                        remedy="add it below `nodes`, or correct its name (`frazil query --named causal_nodes` lists them)",
+                    )
             graph.add_edge(cause, effect)
     if not nx.is_directed_acyclic_graph(graph):
         circle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))

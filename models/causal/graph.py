@@ -82,7 +82,7 @@ def _add(graph: nx.DiGraph, content: Any, path: Path | None) -> None:
                     raise SettingsError(
                         f"an edge of the causal graph ends at the unknown node `{end}`",
                         path=path,
-                        remedy="add it below `nodes`, or correct its name (`frazil query --named causal_nodes` lists them)",
+                        remedy="add it below `nodes`, or correct its name (`frazil why --tree` has them)",
                     )
             graph.add_edge(cause, effect)
     if not nx.is_directed_acyclic_graph(graph):

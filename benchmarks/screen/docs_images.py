@@ -55,18 +55,16 @@ def frazil(*words: str, log: Path) -> subprocess.Popen[bytes]:
 @contextmanager
 def running(place: Path) -> Iterator[Path]:
     """The session's folder, when all of its movies are done and its map and verdicts are there."""
-    microscope, session, log = place / "microscope", place / "apoferritin", place / "log"
-    made = frazil(
-        *("simulate", str(microscope), "--grid", "--kind", "half-bad", "--squares", "6", "--movies", str(_MOVIES)),
-        *("--structure", "apoferritin", "--seed", str(_SEED)),
-        log=log,
-    )
-    if made.wait() != 0:
-        sys.exit(f"the simulated microscope failed: {log.read_text()[-2000:]}")
+    microscope, start, session, log = (place / name for name in ("microscope", "start", "apoferritin", "log"))
+    specimen = ("--structure", "apoferritin", "--seed", str(_SEED))
+    grid = ("--grid", "--kind", "half-bad", "--squares", "6", "--movies", str(_MOVIES))
+    for folder, words in ((microscope, grid), (start, ("--movies", "1"))):
+        if not folder.exists() and frazil("simulate", str(folder), *words, *specimen, log=log).wait() != 0:
+            sys.exit(f"the simulated microscope failed: {log.read_text()[-2000:]}")
     daemon = frazil(
         *("watch", str(microscope / "raw"), "--session", str(session), "--preset", "simulated", "--http", str(_PORT)),
         *("--gain", str(microscope / "gain.mrc"), "--particle-diameter-angstrom", "130", "--symmetry", "O"),
-        *("--initial-map", str(microscope / "truth" / "map.mrc")),
+        *("--initial-map", str(start / "truth" / "map.mrc")),
         log=log,
     )
     try:
@@ -134,7 +132,9 @@ def summary(session: Path, out: Path, program: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--keep", type=Path, help="make the session in this folder and leave it there")
+    parser.add_argument(
+        "--keep", type=Path, help="make the session in this folder, or go on with the one that is there"
+    )
     given = parser.parse_args()
     program = browser()
     if program is None:

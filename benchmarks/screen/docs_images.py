@@ -30,7 +30,8 @@ from frazil.tui.app import FrazilApp
 
 _MOVIES, _SEED = 40, 1
 _PORT = 8266
-_LONGEST_S = 3600.0
+_LONGEST_S, _QUIET_S = 3600.0, 60.0
+"""So long at most; and so long the map stands still when it has taken in what there is."""
 _FRAZIL = (sys.executable, "-c", "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()")
 PICTURES = (
     ("tui-live", 200, 60, ""),
@@ -76,13 +77,18 @@ def running(place: Path) -> Iterator[Path]:
 
 
 def _wait(session: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
-    began_s = time.monotonic()
+    began_s = changed_s = time.monotonic()
+    before: tuple[object, ...] = ()
     while time.monotonic() - began_s < _LONGEST_S:
         if daemon.poll() is not None:
             sys.exit(f"frazil ended: {log.read_text()[-2000:]}")
         state = _state(session)
-        if state is not None and _complete(state):
-            return
+        if state is not None:
+            now = (state.counts, state.particle_count, state.map_round)
+            changed_s = changed_s if now == before else time.monotonic()
+            before = now
+            if _complete(state) and time.monotonic() - changed_s > _QUIET_S:
+                return
         time.sleep(3.0)
     sys.exit(f"the session did not come to its end within {_LONGEST_S:.0f} s")
 
@@ -100,8 +106,7 @@ def _state(session: Path) -> LiveState | None:
 
 def _complete(state: LiveState) -> bool:
     ended = sum(state.counts.get(name, 0) for name in ("ready", "rejected", "quarantined"))
-    whole_map = (state.map_particle_count or 0) > 0.7 * (state.particle_count or 1)
-    return ended >= _MOVIES and state.map_resolution_angstrom is not None and whole_map
+    return ended >= _MOVIES and state.map_resolution_angstrom is not None
 
 
 async def screens(session: Path, out: Path) -> None:

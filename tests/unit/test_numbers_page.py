@@ -108,3 +108,10 @@ def test_every_name_in_the_panel_of_a_movie(name: str) -> None:
 @pytest.mark.parametrize("key", sorted(set(re.findall(r"`(\w+\.\w+)", PAGE)) - {"daemon.log"}))
 def test_settings_that_it_names_are_there(key: str) -> None:
     assert key in KNOWN_KEYS
+
+
+def test_every_row_has_the_cells_of_its_table() -> None:
+    tables = [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)]
+    assert len(tables) > 8
+    ragged = [row for table in tables for row in table if row.count("|") != table[0].count("|")]
+    assert ragged == []

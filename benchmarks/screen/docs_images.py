@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from textual.pilot import Pilot
+
 from benchmarks.screen import page_screenshots
 from benchmarks.screen.operators_card import browser
 from benchmarks.screen.screenshots import press, settled, take
@@ -32,6 +34,7 @@ _MOVIES, _SEED = 40, 1
 _PORT = 8266
 _LONGEST_S, _QUIET_S = 3600.0, 60.0
 """So long at most; and so long the map stands still when it has taken in what there is."""
+_LOOK_S = 6.0
 _FRAZIL = (sys.executable, "-c", "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()")
 PICTURES = (
     ("tui-live", 200, 60, ""),
@@ -58,7 +61,7 @@ def running(place: Path) -> Iterator[Path]:
     """The session's folder, when all of its movies are done and its map and verdicts are there."""
     microscope, start, session, log = (place / name for name in ("microscope", "start", "apoferritin", "log"))
     specimen = ("--structure", "apoferritin", "--seed", str(_SEED))
-    grid = ("--grid", "--kind", "half-bad", "--squares", "6", "--movies", str(_MOVIES))
+    grid = ("--grid", "--kind", "half-bad", "--order", "random", "--squares", "6", "--movies", str(_MOVIES))
     for folder, words in ((microscope, grid), (start, ("--movies", "1"))):
         if not folder.exists() and frazil("simulate", str(folder), *words, *specimen, log=log).wait() != 0:
             sys.exit(f"the simulated microscope failed: {log.read_text()[-2000:]}")
@@ -109,14 +112,23 @@ def _complete(state: LiveState) -> bool:
     return ended >= _MOVIES and state.map_resolution_angstrom is not None
 
 
+async def _ready(app: FrazilApp, pilot: Pilot[None]) -> None:
+    """Until a movie is shown and nothing is fetched any more, on a machine that has much else to do, too."""
+    await asyncio.sleep(_LOOK_S)
+    if app.movie_id is None:  # no movie was finished since frazil was started
+        await pilot.press("down", "up")
+        await asyncio.sleep(_LOOK_S)
+    await settled(app)
+
+
 async def screens(session: Path, out: Path) -> None:
     """Each from a fresh screen."""
     for name, width, height, keys in PICTURES:
         app = FrazilApp(session)
         async with app.run_test(size=(width, height)) as pilot:
-            await asyncio.sleep(1.0)
-            await settled(app)
+            await _ready(app, pilot)
             await press(app, pilot, keys)
+            await _ready(app, pilot)
             await take(app, out, f"{name}-{width}x{height}")
             (out / f"{name}-{width}x{height}.svg").unlink()
 

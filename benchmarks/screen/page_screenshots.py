@@ -32,6 +32,7 @@ def take(browser: Any, address: str, size: tuple[int, int], target: Path, at: st
     """`at`: what is scrolled to the top."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     page.goto(address)
+    page.wait_for_function("[...document.images].every(one => one.complete || one.loading === 'lazy')")
     page.wait_for_timeout(_SETTLED_MS)
     if at:
         page.locator(at).evaluate("place => place.scrollIntoView()")

@@ -21,7 +21,7 @@ VERBS = (
     *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "requeue", "experiment", "doctor"),
 )
 
-_IN_SHORT = {
+IN_SHORT = {
     "demo": "Watch frazil work for a few minutes, without a microscope",
     "watch": "Process movies as they arrive; go on after a stop",
     "simulate": "Write a folder of simulated movies, all of them known",
@@ -97,9 +97,7 @@ def build(asked: str | None = None) -> typer.Typer:
 
     for name in (asked,) if asked in VERBS else VERBS:
         verb = load_verb(name) if name == asked else _listed(name)
-        app.command(name, short_help=_IN_SHORT.get(name), context_settings={"help_option_names": ["-h", "--help"]})(
-            verb
-        )
+        app.command(name, short_help=IN_SHORT.get(name), context_settings={"help_option_names": ["-h", "--help"]})(verb)
     return app
 
 

@@ -51,7 +51,9 @@ Start with `frazil demo`, or with docs/tutorial.md. At the scope:
 
   frazil watch /data/raw --session /data/session1 --preset krios-k3 --gain gain.mrc --pixel-size-angstrom 0.83
 
-and in any terminal on that machine `frazil tui /data/session1`. `frazil status /data/session1` says whether to go on.
+and in any terminal on that machine `frazil tui /data/session1`.
+
+Whether to go on says `frazil status /data/session1`.
 """
 
 

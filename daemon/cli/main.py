@@ -42,6 +42,8 @@ IN_SHORT = {
     "next": "Which holes to take next, when to leave a square",
     "requeue": "Process movies again that were set aside",
     "experiment": "Compare two settings at the microscope by a coin",
+    "serve": "A session for each new acquisition, by rules",
+    "retain": "What finished sessions can do without",
     "doctor": "What works on this machine, and what to mend",
 }
 """For the list of verbs, where there is room for so much; one that is not here is told by its own first words."""

@@ -33,7 +33,7 @@ from frazil.models.causal.prior import physics_prior
 from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.sidecar import read_sidecar
-from frazil.models.gain.decision import GainDecision, GainVerdict
+from frazil.models.gain.gate import GainDecision, GainVerdict
 from frazil.models.records import MovieFiles, MovieResult, ParticlePicks
 
 _IMAGES = ("dose_weighted", "plain", "even", "odd")

@@ -25,7 +25,7 @@ from frazil.models.causal.prior import physics_prior
 from frazil.models.formats.acquisition import merge_metadata, resolve
 from frazil.models.formats.movie import open_movie
 from frazil.models.formats.sidecar import read_sidecar
-from frazil.models.gain.decision import GainDecision, GainVerdict
+from frazil.models.gain.gate import GainDecision, GainVerdict
 from frazil.models.simulation.delivery import write_session
 from frazil.models.simulation.layout import DeliverySettings
 from frazil.models.simulation.settings import preset

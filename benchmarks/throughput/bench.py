@@ -40,7 +40,7 @@ from frazil.models.cpu_threads import run_blocks
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.formats.tiff_write import write_movie_tiff
-from frazil.models.gain.decision import GainDecision, GainVerdict
+from frazil.models.gain.gate import GainDecision, GainVerdict
 from frazil.models.records import MovieHeader, MovieResult
 from frazil.models.simulation.eer_write import EerDescription, split_counts, write_movie_eer
 

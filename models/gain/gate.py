@@ -34,6 +34,8 @@ from frazil.models.gain.pattern import (
 )
 from frazil.models.gain.reference import Reference
 
+__all__ = ["GainDecision", "GainVerdict", "decide"]
+
 _ABSENT_SLOPE = 0.25
 """A reference whose slope is below this, although it could have been seen, is not in the data."""
 _FULL_SLOPE = (0.75, 1.33)

@@ -82,8 +82,8 @@ def _listed(name: str) -> Callable[[], None]:
     return verb
 
 
-def build(asked: str | None = None) -> typer.Typer:
-    """The command line of one verb; of none that there is: the list of all."""
+def build(*verbs: str) -> typer.Typer:
+    """The command line of these verbs; of none: the list of all."""
     app = typer.Typer(
         help=_HELP,
         add_completion=False,
@@ -99,8 +99,8 @@ def build(asked: str | None = None) -> typer.Typer:
     ) -> None:
         """The help of the command line itself is `_HELP`."""
 
-    for name in (asked,) if asked in VERBS else VERBS:
-        verb = load_verb(name) if name == asked else _listed(name)
+    for name in verbs or VERBS:
+        verb = load_verb(name) if verbs else _listed(name)
         app.command(name, short_help=IN_SHORT.get(name), context_settings={"help_option_names": ["-h", "--help"]})(verb)
     return app
 
@@ -117,7 +117,7 @@ def main() -> None:
     """Entry point of the `frazil` script."""
     words = sys.argv[1:]
     asked = next((word for word in words if not word.startswith("-")), None)
-    command = typer.main.get_command(build(asked))
+    command = typer.main.get_command(build(asked) if asked in VERBS else build())
     command.help = _HELP
     try:
         # Typer prints what is wrong with the words itself and ends with 2. (It brings its own copy of click, whose

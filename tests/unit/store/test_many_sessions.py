@@ -20,7 +20,7 @@ from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import MovieResult
 
-APP = build(("query", "summary", "export", "sessions"))
+APP = build("query", "summary", "export", "sessions")
 
 
 @pytest.fixture

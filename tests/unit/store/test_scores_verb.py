@@ -12,7 +12,7 @@ from frazil.daemon.store.rows import ScoreRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import session_writes
 
-APP = build(("scores", "query"))
+APP = build("scores", "query")
 
 
 def _session(folder: Path, *rows: ScoreRow) -> Path:

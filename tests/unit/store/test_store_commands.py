@@ -23,7 +23,7 @@ from frazil.models.formats.star import read_star
 from frazil.models.records import MovieResult
 
 MakeResult = Callable[..., MovieResult]
-APP = build(("query", "summary", "export"))
+APP = build("query", "summary", "export")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from frazil.models.causal.graph import causal_graph
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import CausalLosses, MovieResult
 
-APP = build(("why", "query", "summary"))
+APP = build("why", "query", "summary")
 FACTORS = ("motion", "ice", "aberrations")
 
 

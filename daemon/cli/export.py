@@ -1,4 +1,4 @@
-"""`frazil export`: a session for RELION, or its tables for one's own analysis."""
+"""`frazil export`: a session for RELION, for an archive, or its tables for one's own analysis."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from frazil.config.errors import UsageError
+from frazil.daemon.export.deposit.folder import DepositReport, export_deposit
 from frazil.daemon.export.local_resolution import export_local_resolution
 from frazil.daemon.export.relion import ExportReport, export_star
 from frazil.daemon.export.tables import export_all, export_table
@@ -34,6 +35,12 @@ def export(
     local_resolution: Annotated[
         Path | None, typer.Option("--local-resolution", help="MRC file for the local resolution of the newest map.")
     ] = None,
+    deposit: Annotated[
+        Path | None, typer.Option("--deposit", help="Folder for a deposition (EMPIAR), with ISPyB's tables.")
+    ] = None,
+    no_checksums: Annotated[
+        bool, typer.Option("--no-checksums", help="Of a deposition: list the files without reading them.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say what was written as JSON.")] = False,
 ) -> None:
     """Write a session's results for other programs; works while it runs and afterwards.
@@ -48,38 +55,84 @@ def export(
       frazil export /data/session1 --table ctf=ctf.csv --table frame_shifts=shifts.parquet
       frazil export /data/session1 --parquet tables      (units are in the names; tables.json says what each column is)
       frazil export /data/session1 --local-resolution local.mrc     (colour SESSION/maps/map.mrc by it)
+      frazil export /data/session1 --deposit deposit     (deposit/README.md says the rest; interrupted: say it again)
     """
-    if star is None and not table and parquet is None and local_resolution is None:
+    if not any((star, table, parquet, local_resolution, deposit)):
         raise UsageError(
             "nothing to export was asked for",
-            remedy="give --star FOLDER, --parquet FOLDER, --table TABLE=FILE or --local-resolution FILE",
+            remedy="give --star FOLDER, --parquet FOLDER, --deposit FOLDER, --table TABLE=FILE or "
+            "--local-resolution FILE",
         )
-    answer: dict[str, object] = {}
+    said = _Said()
     with open_session(session) as reader:
         if star is not None:
             progress = _tell if sys.stderr.isatty() else None
-            report = export_star(reader, session.resolve(), star, project=project, copy=copy, progress=progress)
-            answer["star"] = asdict(report) | {"out": str(star)}
-        tables = _export_tables(reader, table or [])
-        answer |= tables
+            said.star(star, export_star(reader, session.resolve(), star, project=project, copy=copy, progress=progress))
+        said.tables(_export_tables(reader, table or []))
         if parquet is not None:
-            rows_by_table = export_all(reader, parquet)
-            answer["parquet"] = rows_by_table
+            said.parquet(parquet, export_all(reader, parquet))
         if local_resolution is not None:
-            low, high = export_local_resolution(reader, session.resolve(), local_resolution)
-            answer["local_resolution"] = {"out": str(local_resolution), "p10_angstrom": low, "p90_angstrom": high}
+            found = export_local_resolution(reader, session.resolve(), local_resolution)
+            said.local_resolution(local_resolution, *found)
+        if deposit is not None:
+            words = _tell_words if sys.stderr.isatty() else None
+            report = export_deposit(
+                reader, session.resolve(), deposit, copy=copy, checksums=not no_checksums, progress=words
+            )
+            said.deposit(deposit, report)
     if as_json:
-        typer.echo(json.dumps(answer, indent=1))
+        typer.echo(json.dumps(said.answer, indent=1))
         return
-    if star is not None:
-        _show_star(star, report)
-    if local_resolution is not None:
-        typer.echo(f"{local_resolution}: {low:.1f} to {high:.1f} A where the map is dense (10th to 90th percentile)")
-    if parquet is not None:
+    for line in said.lines:
+        typer.echo(line)
+    for line in said.remarks:
+        typer.echo(line, err=True)
+
+
+class _Said:
+    """What was written: for a script, in lines, and what a person should look at besides."""
+
+    def __init__(self) -> None:
+        self.answer: dict[str, object] = {}
+        self.lines: list[str] = []
+        self.remarks: list[str] = []
+
+    def star(self, folder: Path, report: ExportReport) -> None:
+        self.answer["star"] = asdict(report) | {"out": str(folder)}
+        self.lines.append(
+            f"{folder.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
+            f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, "
+            f"{report.particles} particles"
+        )
+        if report.not_usable:
+            self.remarks.append(
+                f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star"
+            )
+
+    def tables(self, rows_by_file: dict[str, int]) -> None:
+        self.answer |= rows_by_file
+        self.lines += [f"{file}: {rows} rows" for file, rows in rows_by_file.items()]
+
+    def parquet(self, folder: Path, rows_by_table: dict[str, int]) -> None:
+        self.answer["parquet"] = rows_by_table
         total = sum(rows_by_table.values())
-        typer.echo(f"{parquet}: {len(rows_by_table)} tables, {total:,} rows, described in tables.json")
-    for file, rows in tables.items():
-        typer.echo(f"{file}: {rows} rows")
+        self.lines.append(f"{folder}: {len(rows_by_table)} tables, {total:,} rows, described in tables.json")
+
+    def local_resolution(self, file: Path, low: float, high: float) -> None:
+        self.answer["local_resolution"] = {"out": str(file), "p10_angstrom": low, "p90_angstrom": high}
+        self.lines.append(f"{file}: {low:.1f} to {high:.1f} A where the map is dense (10th to 90th percentile)")
+
+    def deposit(self, folder: Path, report: DepositReport) -> None:
+        self.answer["deposit"] = asdict(report) | {"out": str(folder)}
+        listed = report.listed
+        without = len(listed.without_checksum)
+        self.lines.append(
+            f"{folder.absolute()}: {report.movies} movies, {report.left_out} left out; {listed.files} files, "
+            f"{listed.size_bytes / 1e9:.1f} GB" + (f", {without} of them without a checksum" if without else "")
+        )
+        self.remarks += report.notes
+        if report.missing:
+            self.remarks.append(f"{len(report.missing)} things are still to be said in deposition.json: see README.md")
 
 
 def _export_tables(reader: SessionReader, requests: Sequence[str]) -> dict[str, int]:
@@ -93,14 +146,8 @@ def _export_tables(reader: SessionReader, requests: Sequence[str]) -> dict[str, 
     return rows_by_file
 
 
-def _show_star(star: Path, report: ExportReport) -> None:
-    typer.echo(
-        f"{star.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
-        f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, "
-        f"{report.particles} particles"
-    )
-    if report.not_usable:
-        typer.echo(f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star", err=True)
+def _tell_words(words: str) -> None:
+    typer.echo(f"\r\x1b[K{words}", nl=False, err=True)
 
 
 def _tell(done: int) -> None:

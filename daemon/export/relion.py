@@ -74,6 +74,7 @@ def export_star(
     *,
     project: Path | None = None,
     copy: bool = False,
+    movie_name: Callable[[str], str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ExportReport:
     """Write the STAR files of a session; doing it again replaces them.
@@ -84,16 +85,19 @@ def export_star(
         The folder in which RELION runs; must hold `out`. None: `out` itself.
     copy:
         Copy micrographs instead of linking to them.
+    movie_name:
+        Where the movie of a relative path lies, as seen from `out`. None: in `raw`, which becomes a link to all.
     progress:
         Told the number of movies written so far.
 
     Raises `UsageError` for a session without settings or a project that does not hold `out`, OSError when a file
     cannot be written.
     """
-    names = Names(out, prefix_in(out, project), session_dir)
+    names = Names(out, prefix_in(out, project), session_dir, movie_name or "raw/{}".format)
     session = session_row(reader)
     (out / JOB).mkdir(parents=True, exist_ok=True)
-    link(Path(session["raw_root"]), out / "raw")
+    if movie_name is None:
+        link(Path(session["raw_root"]), out / "raw")
     listed = _Listed()
     stems: dict[str, str] = {}
     motion_files = coordinate_files = done = 0
@@ -114,9 +118,8 @@ def export_star(
     for row in kept:
         row["optics_group"] = groups.number(row["optics"])
     tilts = beam_tilt_columns(kept, listed.beam_tilts, groups)
-    comment = "Written by frazil. Run RELION in this folder: all names are relative to it."
-    if names.prefix:
-        comment = f"Written by frazil. Run RELION in the folder that holds {names.prefix}: names are relative to it."
+    where = f"the folder that holds {names.prefix}" if names.prefix else "this folder"
+    comment = f"Written by frazil. Run RELION in {where}: all names are relative to it."
     write_star(out / "micrographs_ctf.star", [groups.block(tilts), micrographs_block(kept)], comment=comment)
     write_star(out / "rejected.star", [groups.block(), rejected_block(rejected)], comment=comment)
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])

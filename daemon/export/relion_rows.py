@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Names:
     prefix: str
     """`OUT` relative to the project folder, with a slash, or empty."""
     session_dir: Path
+    movie: Callable[[str], str]
+    """Where the movie of a relative path lies, below `OUT`."""
 
     def of(self, relative: str) -> str:
         """Name in a STAR file of a file below `OUT`."""
@@ -82,7 +84,7 @@ def name_files(row: Row, stems: dict[str, str], names: Names) -> None:
     row["stem"] = "_".join(stem.split())  # blanks: many STAR tools cut words there
     row["name"] = names.of(f"{JOB}/{row['stem']}.mrc")
     row["motion_name"] = names.of(f"motion/{row['stem']}.star")
-    row["movie_name"] = names.of(f"raw/{row['relative_path']}")
+    row["movie_name"] = names.of(names.movie(row["relative_path"]))
     metadata = row.pop("metadata_json")
     row["metadata"] = json.loads(metadata) if metadata else {}
 

@@ -12,6 +12,7 @@ EXPORT_MOVIES = (
     "SELECT m.movie_id, m.relative_path, m.generation, m.stem, m.state, m.rejection_reason, m.failure_reason, "
     "m.file_format, m.frame_count, m.raw_frame_count, m.height_px, m.width_px, m.pixel_size_angstrom, m.voltage_kv, "
     "m.dose_per_frame_e_per_a2, m.flags, m.optics_group, m.beam_tilt_x_mrad, m.beam_tilt_y_mrad, m.metadata_json, "
+    "m.sequence, m.size_bytes, m.sidecar_path, m.stage_x_um, m.stage_y_um, m.target_defocus_um, m.acquired_utc_us, "
     "c.* EXCLUDE (movie_id), q.* EXCLUDE (movie_id) "
     f"{JOINED} WHERE m.movie_id > $after AND {current('m')} ORDER BY m.movie_id LIMIT $limit"
 )

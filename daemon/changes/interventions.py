@@ -13,9 +13,11 @@ from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.rows import InterventionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import causal_writes, session_writes
+from frazil.daemon.transport.when import told
 from frazil.models.causal.factors import ALL_FACTORS
 
 _NO_CAUSE = "unexplained"
+_CLOCKS_DIFFER_US = 60_000_000
 
 
 @contextlib.contextmanager
@@ -42,14 +44,19 @@ def note_change(
     factor: str | None,
     who: str,
     now_utc_us: int,
+    at_utc_us: int | None = None,
     intervention_id: str = "",
-) -> None:
+) -> str:
     """Keep what a person has changed, in its file and in the store; the same id again is the same change.
+
+    `at_utc_us`: when it was done, None: now. What is told afterwards counts from that time on wherever movies before
+    and after are compared, and from the next epoch on in the causal prior, which does not learn twice. Returns what
+    was noted, in words.
 
     Raises
     ------
     UsageError
-        There is no sentence, or no such cause.
+        There is no sentence, no such cause, or the time is still to come or before the session.
     RetryLaterError
         The disk refused it: it is not kept.
     """
@@ -58,11 +65,12 @@ def note_change(
         raise UsageError("an intervention needs a sentence", remedy="say what was changed")
     if factor not in ALL_FACTORS:
         raise UsageError(f"no cause is called {factor!r}", remedy=f"use one of: {', '.join(ALL_FACTORS)}")
+    at_utc_us = _when(store, at_utc_us, now_utc_us=now_utc_us)
     # Under the adviser's name it would be taken for advice, and go with the next one.
     who = who if who != causal_writes.ADVISER else ""
     row = InterventionRow(
         intervention_id=intervention_id or f"{now_utc_us}-intervention",
-        created_utc_us=now_utc_us,
+        created_utc_us=at_utc_us,
         factor=factor,
         scope="session",
         sentence=sentence,
@@ -71,6 +79,25 @@ def note_change(
     with kept_or_later():
         result_files.append_intervention(session_dir, row)
     store.submit(session_writes.record_intervention, row).result()
+    return "noted" if at_utc_us == now_utc_us else f"noted as of {told(at_utc_us, now_utc_us=now_utc_us)}"
+
+
+def _when(store: Store, at_utc_us: int | None, *, now_utc_us: int) -> int:
+    """The time that a person says, where it can be. Clocks of two machines may differ a little."""
+    if at_utc_us is None:
+        return now_utc_us
+    if at_utc_us > now_utc_us + _CLOCKS_DIFFER_US:
+        raise UsageError(
+            f"{told(at_utc_us, now_utc_us=at_utc_us).split(',')[0]} is still to come",
+            remedy="give a time that has been",
+        )
+    begin = store.rows("SELECT min(created_utc_us) FROM session")[0][0]
+    if begin is not None and at_utc_us < int(begin):
+        raise UsageError(
+            f"that was before the session, which began at {told(int(begin), now_utc_us=now_utc_us)}",
+            remedy="of what was changed before it began there are no movies to compare: leave it out",
+        )
+    return min(at_utc_us, now_utc_us)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -60,10 +61,12 @@ class Note(_Body, frozen=True, tag_field="verdict", tag="note"):
 
 
 class Intervention(_Body, frozen=True):
-    """Something was changed at the microscope just now: what, and the cause it is aimed at."""
+    """Something was changed at the microscope: what, the cause it is aimed at, and when (RFC 3339, with the offset from
+    UTC; without: now). A time that is still to come, and one before the session, are refused."""
 
     sentence: _Words
     factor: Factor = "unexplained"
+    at: Annotated[datetime.datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Acknowledge(_Body, frozen=True):

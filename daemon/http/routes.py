@@ -257,7 +257,7 @@ def _writing(path: str, words: str, body: str, *, required: bool = True) -> Rout
 
 _WRITING = (
     _writing("feedback", "Accept or reject a movie, or note something; kept when this is answered.", "Feedback"),
-    _writing("intervention", "Say what was changed at the microscope just now.", "Intervention"),
+    _writing("intervention", "Say what was changed at the microscope, just now or at a time.", "Intervention"),
     _writing("acknowledge", "An alert has been seen to.", "Acknowledge"),
     _writing("pause", "Start no further movie.", "Pause", required=False),
     _writing("resume", "Go on after a pause.", "Resume", required=False),

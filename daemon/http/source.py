@@ -172,7 +172,7 @@ class DaemonSource:
         return self._pictures.micrograph_file(movie_id, kind)
 
     def order(self, order: Order, key: str) -> str:
-        name, args = _command(order)
+        name, args = as_command(order)
         command = Command(name, args, command_id(key, name, args, order.who), order.who)
         try:
             return self._order_line.ask(lambda daemon: daemon.order(command)).message
@@ -245,7 +245,8 @@ def command_id(key: str, name: str, args: Mapping[str, Scalar], who: str) -> str
     return f"http-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
-def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
+def as_command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
+    """The order as the daemon takes it: its name and arguments."""
     match order:
         case Accept(movie_id=movie_id, note=note):
             return "accept", {"movie_id": movie_id, "reason": note or None}
@@ -253,8 +254,9 @@ def _command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
             return "reject", {"movie_id": movie_id, "reason": note or None}
         case Note(movie_id=movie_id, note=note):
             return "note", {"movie_id": movie_id, "text": note}
-        case Intervention(sentence=sentence, factor=factor):
-            return "intervention", {"sentence": sentence, "factor": factor}
+        case Intervention(sentence=sentence, factor=factor, at=at):
+            when: dict[str, Scalar] = {} if at is None else {"at_utc_us": round(at.timestamp() * 1e6)}
+            return "intervention", {"sentence": sentence, "factor": factor, **when}
         case Acknowledge(alert_id=alert_id):
             return "acknowledge", {"alert_id": alert_id}
         case Experiment():

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from frazil.config.errors import NotThereError
+from frazil.config.errors import NotThereError, UsageError
 from frazil.config.loading import settings_of
 from frazil.config.settings import Settings
 from frazil.daemon.changes.experiments import keep_plan, stop, told, wanted_from
@@ -104,17 +104,20 @@ class DaemonService:
         return Done("noted" if state is None else f"the movie is {state.value}")
 
     def _note_intervention(self, request: Command) -> Done:
-        sentence, factor = request.args.get("sentence"), request.args.get("factor")
-        note_change(
+        sentence, factor, at = (request.args.get(name) for name in ("sentence", "factor", "at_utc_us"))
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
+            raise UsageError(f"{at!r} is no time", remedy="send at_utc_us, UTC microseconds since 1970")
+        noted = note_change(
             self._store,
             self._session_dir,
             sentence=None if sentence is None else str(sentence),
             factor=None if factor is None else str(factor),
             who=request.who,
             now_utc_us=_now_utc_us(),
+            at_utc_us=at,
             intervention_id=request.command_id,
         )
-        return Done("noted")
+        return Done(noted)
 
     def _plan_experiment(self, request: Command) -> str:
         """The experiment's id, words and number of holes as JSON; the same order again is the same experiment."""

@@ -251,7 +251,7 @@ ALTER TABLE ctf ADD COLUMN IF NOT EXISTS tilt_axis_deg DOUBLE;
 
 CREATE TABLE IF NOT EXISTS interventions (
     intervention_id TEXT PRIMARY KEY,
-    created_utc_us BIGINT NOT NULL,
+    created_utc_us BIGINT NOT NULL,       -- of what a person did: when it was done
     factor TEXT NOT NULL,
     scope TEXT NOT NULL,                  -- movie id, square or 'session'
     gain_ln_ssnr DOUBLE, gain_sd DOUBLE,

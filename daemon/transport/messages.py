@@ -119,7 +119,8 @@ class Command(Request, frozen=True, tag="command"):
     name: CommandName
     args: dict[str, Scalar] = {}
     """accept, requeue: movie_id; reject: movie_id, reason; note: movie_id (or None), text; intervention (what
-    a person changed at the microscope): sentence, factor (the cause it is aimed at); acknowledge: alert_id;
+    a person changed at the microscope): sentence, factor (the cause it is aimed at), at_utc_us (when; without: now);
+    acknowledge: alert_id;
     what-if (changes nothing, answers JSON) and thresholds (puts them in force): thresholds by name, `cuts` joined by
     `;`; what is left out stays as it is; settings-preview (changes nothing, answers JSON) and settings (puts them in
     force): settings by `section.key`, values as texts; experiment-plan (answers JSON): comparison ("settle=5,20"),

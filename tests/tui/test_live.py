@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +371,25 @@ async def test_what_a_person_changed_is_kept(session: Any, tools: Any, mode: str
         await tools.until(pilot, lambda: session.service.commands)
         (command,) = session.service.commands
         assert (command.name, command.args) == ("intervention", {"sentence": "C2 50"})
+
+
+async def test_a_change_may_have_been_a_while_ago_and_aimed_at_a_cause(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("i")
+        await tools.until(pilot, lambda: "What have you changed?" in tools.screen_text(app))
+        await pilot.press(*"longer", "tab", *"2199-01-01 00:00", "enter")
+        await tools.until(pilot, lambda: "is still to come" in tools.screen_text(app))
+        assert session.service.commands == []
+        app.screen.query_one("#when", Input).value = ""
+        begin_utc_us = time.time_ns() // 1000
+        await pilot.press(*"20min", "tab", "enter", "down", "enter")
+        await pilot.press("shift+tab", "enter")
+        await tools.until(pilot, lambda: session.service.commands)
+        (command,) = session.service.commands
+        assert (command.name, command.args["sentence"], command.args["factor"]) == ("intervention", "longer", "motion")
+        assert begin_utc_us - 1_200_000_000 <= command.args["at_utc_us"] <= time.time_ns() // 1000 - 1_200_000_000
 
 
 async def test_hostile_names_are_only_text(session: Any, tools: Any) -> None:

@@ -15,7 +15,7 @@ from textual.widgets import Footer, Static
 from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
-from frazil.tui.widgets.dialogs import TextPrompt
+from frazil.tui.widgets.changed_dialog import Changed, ChangedDialog
 from frazil.tui.widgets.notices import ASKED_AGAIN, NO_ANSWER, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
@@ -304,12 +304,11 @@ class ModeScreen(Screen[object]):
     def action_changed(self) -> None:
         """What a person did belongs to the session: losses before and after it are compared."""
 
-        def then(text: str | None) -> None:
-            if text:
-                self.order("intervention", {"sentence": text}, text)
+        def then(changed: Changed | None) -> None:
+            if changed is not None:
+                self.order("intervention", changed.args(), changed.sentence)
 
-        prompt = TextPrompt("What have you changed?", placeholder="e.g. waiting 20 s after stage moves", required=True)
-        self.app.push_screen(prompt, then)
+        self.app.push_screen(ChangedDialog(), then)
 
     @work(group="command")
     async def action_acknowledge(self) -> None:

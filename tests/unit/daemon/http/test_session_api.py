@@ -22,6 +22,7 @@ from frazil.daemon.http.api import FullError, HttpReply, HttpRequest, HttpRules,
 from frazil.daemon.http.orders import MAX_BODY_BYTES, Accept, Factor, Intervention, Order, Pause, read_order
 from frazil.daemon.http.parameters import INT64_MAX, Parameter, Value
 from frazil.daemon.http.routes import QueryDoc
+from frazil.daemon.http.source import as_command
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.transport.messages import LiveState, Rows
 from frazil.models.causal.factors import ALL_FACTORS
@@ -271,6 +272,19 @@ def test_the_token_writes_once_a_key() -> None:
         (Pause(), ""),
         (Intervention(sentence="waited 5 s longer", factor="motion"), ""),
     ]
+
+
+def test_a_change_may_be_told_afterwards() -> None:
+    source = Source()
+    api = make_api(source, token_digest=digest_of(TOKEN))
+    said = {"sentence": "C2 50", "at": "2026-11-25T02:40:00+01:00"}
+    assert api.answer(post("/intervention", said)).status == 200
+    assert as_command(source.orders[0][0]) == (
+        "intervention",
+        {"sentence": "C2 50", "factor": "unexplained", "at_utc_us": 1_795_570_800_000_000},
+    )
+    for when in ("02:40", "2026-11-25T02:40:00", 5):  # nobody knows of which zone
+        assert api.answer(post("/intervention", {"sentence": "C2 50", "at": when})).status == 400
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """From preset, YAML, environment and flags to one checked `Settings`, remembering who said what.
 
-Precedence, strongest first: flags, environment (`FRAZIL_SECTION__KEY`), YAML file, preset, defaults. Merging is by
+Precedence, strongest first: flags, environment (`FRAZIL_SECTION__KEY`), YAML file, what the session has kept, preset,
+defaults. Merging is by
 single key, never by whole section. A key that nobody knows is refused with its source and the nearest known one,
 because a misspelt setting that is silently ignored is a wrong result.
 
@@ -30,6 +31,7 @@ from frazil.config.settings import PATH_KEYS, Settings
 from frazil.config.stages import HASH_DIGITS, MOVIE_STAGES, keys_of
 
 ENVIRONMENT_PREFIX = "FRAZIL_"
+_NULL = "null"
 _NULL_WORDS = frozenset({"null", "none", "~"})
 
 
@@ -46,6 +48,7 @@ def load_settings(
     *,
     preset: str | None = None,
     yaml_path: Path | None = None,
+    kept_path: Path | None = None,
     environ: Mapping[str, str] = MappingProxyType({}),
     flags: Mapping[str, Any] = MappingProxyType({}),
 ) -> Settings:
@@ -58,11 +61,14 @@ def load_settings(
     yaml_path:
         A file that a person wrote, or the `settings.yaml` of a session. In the latter, values that came from a preset
         or a default stay what they were, but give way when another preset is asked for.
+    kept_path:
+        The `settings.yaml` of a session that goes on: whatever `yaml_path` does not say is as before.
     environ:
         Usually `os.environ`. Only `FRAZIL_PRESET` and `FRAZIL_SECTION__KEY` are looked at; an empty value is not given.
         Lists are written `a,b` or `[a, b]`; `null` is null.
     flags:
-        Key (`microscope.voltage_kv`, or just `voltage_kv` where one section alone has it) to value; `None`: not given.
+        Key (`microscope.voltage_kv`, or just `voltage_kv` where one section alone has it) to value; `None`: not given;
+        the text `null`: given as null.
 
     Relative paths are taken from the YAML file's folder, or from the working directory for flags and environment.
 
@@ -71,25 +77,37 @@ def load_settings(
     SettingsError
         Unknown key, value out of range, two settings that exclude each other, unreadable or oversized file.
     """
-    from_yaml = {} if yaml_path is None else parse_yaml_mapping(read_text(yaml_path), source=str(yaml_path))
-    told, filled = _yaml_layers(from_yaml, yaml_path)
-    yaml_preset = from_yaml.get("preset")
-    name = preset or environ.get(ENVIRONMENT_PREFIX + "PRESET") or yaml_preset
-    if name is not None and not isinstance(name, str):
-        raise SettingsError(
-            f"preset is {name!r}, which is not a name", path=yaml_path, remedy="write a name, such as preset: krios-k3"
-        )
+    files = [_file(path) for path in (kept_path, yaml_path) if path is not None]
+    of_files = [one.preset for one in reversed(files) if one.preset is not None]
+    name = preset or environ.get(ENVIRONMENT_PREFIX + "PRESET") or next(iter(of_files), None)
 
-    layers: list[_Layer] = []
-    if name is None or name == yaml_preset:
-        layers += [_preset_layer(name), filled]
-    else:
-        layers += [filled, _preset_layer(name)]
-    layers += [told, _environment_layer(environ), _flag_layer(flags)]
+    # What a file carries along from its own preset stands after that preset, and gives way to any other.
+    layers = [one.filled for one in files if one.preset != name]
+    layers += [_preset_layer(name), *(one.filled for one in files if one.preset == name)]
+    layers += [*(one.told for one in files), _environment_layer(environ), _flag_layer(flags)]
     merged: _Layer = {}
     for layer in layers:
         merged.update(layer)
     return _validated(merged, preset=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    told: _Layer
+    filled: _Layer
+    preset: str | None
+
+
+def _file(path: Path) -> _File:
+    """Raises `SettingsError`."""
+    document = parse_yaml_mapping(read_text(path), source=str(path))
+    told, filled = _yaml_layers(document, path)
+    preset = document.get("preset")
+    if preset is not None and not isinstance(preset, str):
+        raise SettingsError(
+            f"preset is {preset!r}, which is not a name", path=path, remedy="write a name, such as preset: krios-k3"
+        )
+    return _File(told, filled, preset)
 
 
 def settings_to_yaml(settings: Settings) -> str:
@@ -211,10 +229,8 @@ def _flatten(document: Mapping[Any, Any], origin: str, base: Path | None) -> _La
     return layer
 
 
-def _yaml_layers(document: Mapping[Any, Any], path: Path | None) -> tuple[_Layer, _Layer]:
+def _yaml_layers(document: Mapping[Any, Any], path: Path) -> tuple[_Layer, _Layer]:
     """What a person said in the file, and what the file only carries along from a preset or a default."""
-    if path is None:
-        return {}, {}
     origins = document.get("origins")
     plain = {name: content for name, content in document.items() if name not in ("preset", "origins")}
     layer = _flatten(plain, str(path), path.absolute().parent)
@@ -265,19 +281,28 @@ def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
     for name, value in flags.items():
         if value is None:
             continue
-        origin = flag_name(name)
+        origin = flag_name(name) if value != _NULL else _FLAGS_THAT_CLEAR.get(name, flag_name(name))
         matches = [key for key in KNOWN_KEYS if key == name or ("." not in name and key.split(".")[1] == name)]
         if len(matches) != 1:
             raise _unknown(name, f"flag {origin}", matches)
-        layer[matches[0]] = _Entry(_anchored(matches[0], value, Path.cwd()), f"flag {origin}")
+        layer[matches[0]] = _Entry(
+            None if value == _NULL else _anchored(matches[0], value, Path.cwd()), f"flag {origin}"
+        )
     return layer
 
 
 _OTHER_FLAGS = {
     "particles.diameter_angstrom": "--particle-diameter-angstrom",
     "particles.least_diameter_angstrom": "--least-particle-diameter-angstrom",
+    "http.port": "--http",
+    "http.token": "--http-token-file",
+    "workers.count": "--workers",
 }
 """Flags that say more than the last part of their key."""
+
+
+_FLAGS_THAT_CLEAR = {"camera.gain": "--no-gain", "http.port": "--no-http"}
+"""Flags that say that there is none."""
 
 
 def flag_name(key: str) -> str:

@@ -168,11 +168,15 @@ Settings come, strongest first, from
 1. flags of the command line (`--voltage-kv 300`),
 2. the environment (`FRAZIL_MICROSCOPE__VOLTAGE_KV=300`: prefix, section, two underscores, key),
 3. a YAML file (`--config FILE`),
-4. a preset (`--preset krios-k3`),
-5. the defaults below.
+4. what the session has kept, where it goes on (`frazil watch --session /data/session1`),
+5. a preset (`--preset krios-k3`),
+6. the defaults below.
 
 They are merged key by key. An unknown key is refused, and the nearest known one is named. The whole effective
-configuration is stored with the session as `settings.yaml`, with who said what under `origins`.
+configuration is stored with the session as `settings.yaml`, with who said what under `origins`. So a session that goes
+on needs no flags: its folder, and what was said of it, hold (`--config` is read only when it is given), and what is
+another value than before is told at the start, with who gave both. `--once`, `--exit-when-idle` and `--json` are of one
+run. `--no-gain` and `--no-http` take back what was kept.
 
 Physical values of the exposure (pixel size, voltage, dose, ...) may also come from the sidecar (EPU XML, SerialEM mdoc)
 and from the movie's header. Two of these that disagree are an error that names both; a preset or a default disagrees

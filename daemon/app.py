@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -96,6 +96,7 @@ class Daemon:
             with self._open_store() as store:
                 row_before = store.named("session").as_dicts()
                 surroundings = self._surroundings(store)
+                tell_of_another_folder(options, surroundings.notices, row_before)
                 remember(options, store, self._utc_us())
                 builder = LiveStateBuilder(options, store, self._utc_us, self._clock, disk_meter(options, store))
                 courier = started_courier(options, surroundings, builder, channels)
@@ -136,6 +137,19 @@ class Daemon:
         quiet_s = 60.0 * self._options.settings.alerts.quiet_minutes
         notices = Notices(store, utc_us=self._utc_us, quiet_s=quiet_s)
         return Surroundings(store, self._inbox, notices, self._requests, self._clock, self._utc_us)
+
+
+def tell_of_another_folder(options: DaemonOptions, notices: Notices, before: Sequence[Mapping[str, object]]) -> None:
+    """Movies are known by their names below the raw folder: another one is another place for the same, or a mistake."""
+    raw_root = str(options.raw_root.resolve())
+    for row in before:
+        if row["raw_root"] != raw_root:
+            notices.alert(
+                "warning",
+                "session",
+                f"the session watches {raw_root} now; before it watched {row['raw_root']}",
+                "nothing, if the movies were moved there; else stop, and start it with the folder of before",
+            )
 
 
 def remember(options: DaemonOptions, store: Store, now_utc_us: int) -> None:

@@ -130,6 +130,8 @@ class AlertSettings(Section):
 class HttpSettings(Section):
     """The session over HTTP (`frazil watch --http PORT`, docs/http.md)."""
 
+    port: Annotated[Annotated[int, Field(ge=1, le=65535)] | None, Touches(Stage.NOTHING)] = None
+    """The port that is listened on. null: the session is not served."""
     token: Annotated[str | None, Touches(Stage.NOTHING)] = None
     """Where the token is with which the session may be written to: `env:NAME` or `file:PATH`. Never the token itself:
     settings are stored and shown. null: read-only."""

@@ -17,6 +17,7 @@ from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.daemon.session.folder import SETTINGS_FILE
+from frazil.daemon.session.resumed import raw_root_of, told_at_the_start
 from frazil.daemon.store.lock import open_to_writing
 from frazil.daemon.transport.messages import LiveState
 
@@ -25,8 +26,12 @@ _LOG_BYTES = 10 << 20
 
 def watch(
     raw: Annotated[
-        Path, typer.Argument(help="Folder that the camera (or a transfer) writes movies to. Never written to.")
-    ],
+        Path | None,
+        typer.Argument(
+            help="Folder that the camera (or a transfer) writes movies to. Never written to "
+            "[default: that of the session before]"
+        ),
+    ] = None,
     session: Annotated[
         Path | None, typer.Option(help="Session folder for results [default: the raw folder's name + '-frazil']")
     ] = None,
@@ -70,6 +75,7 @@ def watch(
     http: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Serve the session over HTTP on this port of 127.0.0.1")
     ] = None,
+    no_http: Annotated[bool, typer.Option("--no-http", help="No longer serve it")] = False,
     http_token_file: Annotated[
         Path | None,
         typer.Option(help="File with the token that writing over HTTP needs [default: nothing can be written]"),
@@ -84,7 +90,11 @@ def watch(
 
       frazil watch /data/raw --session /data/s1 --preset krios-k3 --gain gain.mrc --pixel-size-angstrom 0.83
 
-      frazil watch /data/raw --session /data/s1          (go on with the settings of before)
+      frazil watch --session /data/s1          (go on with the folder and the flags of before)
+
+    Flags are kept with the session, but for --once, --exit-when-idle and --json, which are of one run. A flag that is
+    given again wins, then FRAZIL_... variables, then --config, then what was kept; what is another value than before is
+    said, with who gave it.
 
     What you leave out is taken from the files beside the movies (EPU XML, SerialEM mdoc) and from their headers; where
     two of these contradict each other, or none says it, frazil stops and names the value. End it with Ctrl-C: the next
@@ -94,17 +104,16 @@ def watch(
     from frazil.daemon.session import folder as session_folder
     from frazil.daemon.session.options import DaemonOptions
 
-    if http_token_file is not None and http is None:
-        raise UsageError("--http-token-file is of no use without --http", remedy="give --http PORT, too")
-    session_dir = session if session is not None else raw.parent / f"{raw.resolve().name}-frazil"
+    raw, session_dir = _folders(raw, session)
     kept = session_dir / SETTINGS_FILE
     settings: Settings = load_settings(
         preset=preset,
-        yaml_path=config if config is not None else (kept if kept.exists() else None),
+        yaml_path=config,
+        kept_path=kept if kept.exists() else None,
         environ=os.environ,
         flags={
-            "camera.gain": None if gain is None else str(gain),
-            # An explicit reference overrules a --no-gain that the session remembers.
+            # A reference overrules a --no-gain that the session remembers, and the other way round.
+            "camera.gain": "null" if no_gain and gain is None else None if gain is None else str(gain),
             "camera.no_gain": True if no_gain else (False if gain is not None else None),
             "camera.gain_orientation": gain_orientation,
             "camera.gain_convention": gain_convention,
@@ -121,12 +130,20 @@ def watch(
             "particles.initial_map": None if initial_map is None else str(initial_map),
             "workers.count": workers,
             "workers.device": device,
+            "http.port": "null" if no_http else http,
             "http.token": None if http_token_file is None else f"file:{http_token_file.absolute()}",
         },
     )
+    if http_token_file is not None and settings.http.port is None:
+        raise UsageError("--http-token-file is of no use without --http", remedy="give --http PORT, too")
+    if kept.exists():
+        for line in (f"watches {raw}", *told_at_the_start(load_settings(kept_path=kept), settings)):
+            typer.echo(line, err=True)
     show = _print_json if json_lines else ProgressLine()
     daemon = Daemon(
-        DaemonOptions(raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle, http_port=http),
+        DaemonOptions(
+            raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle, http_port=settings.http.port
+        ),
         on_state=show,
     )
 
@@ -145,6 +162,17 @@ def watch(
         raise
     typer.echo("" if json_lines else "\n" + report.sentence + (f". {report.remedy}" if report.remedy else ""))
     raise typer.Exit(0 if report.ok else 1)
+
+
+def _folders(raw: Path | None, session: Path | None) -> tuple[Path, Path]:
+    """The raw folder and the session's; each may be known by the other. Raises `UsageError`."""
+    if raw is not None:
+        return raw, session if session is not None else raw.parent / f"{raw.resolve().name}-frazil"
+    if session is None:
+        raise UsageError(
+            "no folder was given", remedy="give the folder of the movies, or --session of a session that is to go on"
+        )
+    return raw_root_of(session), session
 
 
 def log_to(session_dir: Path) -> None:

@@ -131,6 +131,7 @@ class LiveStateBuilder:
             voltage_kv=_float(session.get("voltage_kv")),
             pixel_size_angstrom=_float(session.get("pixel_size_angstrom")),
             dose_per_frame_e_per_a2=_float(session.get("dose_per_frame_e_per_a2")),
+            total_dose_e_per_a2=_float(recent.get("total_dose_e_per_a2")),
             counts=counts,
             found_per_hour=_float(rates.get("found_per_hour")),
             ready_per_hour=_float(rates.get("ready_per_hour")),

@@ -233,6 +233,7 @@ class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type")
     pixel_size_angstrom: float | None = None
     dose_per_frame_e_per_a2: float | None = None
     total_dose_e_per_a2: float | None = None
+    """Of a movie as the newest ones are taken, on the specimen."""
     counts: dict[str, int] = {}
     """Movies by state (`frazil.models.records.MovieState`)."""
     found_per_hour: float | None = None

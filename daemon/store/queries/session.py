@@ -43,7 +43,9 @@ ACQUISITION = (
     f"FROM movies WHERE {current()}"
 )
 RECENT_VERDICTS = (
-    f"SELECT count(*) FILTER ({kept()}) AS kept, count(*) AS finished FROM movies WHERE movie_id IN {LAST_RESULTS}"
+    f"SELECT count(*) FILTER ({kept()}) AS kept, count(*) AS finished, "
+    "mode(dose_per_frame_e_per_a2 * frame_count) AS total_dose_e_per_a2 "
+    f"FROM movies WHERE movie_id IN {LAST_RESULTS}"
 )
 ALERTS = (
     "SELECT * FROM alerts WHERE NOT $open_only OR (acknowledged_utc_us IS NULL AND cleared_utc_us IS NULL) "
@@ -131,7 +133,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     ),
     "time_span": NamedQuery("When the first movie was found and the last thing happened.", TIME_SPAN, {}),
     "acquisition": NamedQuery("The most common acquisition parameters of the movies.", ACQUISITION, {}),
-    "recent_verdicts": NamedQuery("Kept and all, of the last finished movies.", RECENT_VERDICTS, LAST_PARAM),
+    "recent_verdicts": NamedQuery(
+        "Of the last finished movies: how many are kept, of how many, and their usual dose.",
+        RECENT_VERDICTS,
+        LAST_PARAM,
+    ),
     "alerts": NamedQuery(
         "What a person should know, newest first.",
         ALERTS,

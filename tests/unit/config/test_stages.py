@@ -80,7 +80,7 @@ DECLARED = {
             "late_sidecars least_severity mute quiet_minutes bell smtp_host smtp_port smtp_security smtp_from "
             "smtp_to smtp_user smtp_password webhooks"
         ),
-        "http": "token address host_names",
+        "http": "port token address host_names",
     },
 }
 """Every setting, by the stage that it touches first and its section."""

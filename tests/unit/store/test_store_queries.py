@@ -94,7 +94,8 @@ def test_lag_rates_verdicts_and_distribution(read_only: Store) -> None:
     rate = read_only.named("rate_per_hour", {"now_utc_us": 10_000_000}).as_dicts()[0]
     assert (rate["found_per_hour"], rate["ready_per_hour"]) == (pytest.approx(6 * 360.0), pytest.approx(5 * 360.0))
     assert rate["kept_per_hour"] == pytest.approx(4 * 360.0)
-    assert read_only.named("recent_verdicts", {"last": 2}).rows == ((1, 2),)
+    recent = read_only.named("recent_verdicts", {"last": 2}).as_dicts()[0]
+    assert (recent["kept"], recent["finished"]) == (1, 2)
     spread = read_only.named("distribution", {"metric": "motion_total_angstrom"}).as_dicts()[0]
     assert (spread["movies"], spread["median"], spread["maximum"]) == (4, 11.5, 13.0)
 

@@ -76,6 +76,19 @@ def test_errors_come_before_newer_warnings(store, put, tmp_path):
     assert (state.alerts_open, state.newest_alert) == (4, "last")
 
 
+def test_the_dose_of_a_movie_is_that_of_the_newest_ones(store, put, tmp_path):
+    """40 frames of 1.25 e/A2, once it was 30 frames; none is told before anybody knows it."""
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    for number in range(3):
+        put(number)
+    assert builder.read(None).total_dose_e_per_a2 is None
+    dose = "UPDATE movies SET dose_per_frame_e_per_a2 = 1.25, frame_count = CASE WHEN movie_id = ? THEN 30 ELSE 40 END"
+    first = store.rows("SELECT min(movie_id) FROM movies")[0][0]
+    store.submit(lambda connection: connection.execute(dose, [first])).result()
+    assert builder.read(None).total_dose_e_per_a2 == 50.0
+
+
 def test_what_the_analysis_tells_is_in_the_record(store, tmp_path):
     options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
     builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)

@@ -4,6 +4,7 @@ asks in place of a socket. Knows neither the store nor ZeroMQ."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -96,10 +97,16 @@ class FileLine:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     def leave(self) -> None:
-        """What is being asked gets to its end. Harmless when called twice."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-            self._threads = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """What is being asked gets to its end, beside the event loop, and then the file is closed. Harmless when called
+        twice."""
+        threads, file = self._threads, self._file
+        self._threads = self._file = None
+        if threads is not None or file is not None:
+            threading.Thread(target=_close, args=(threads, file), name="frazil-file-end").start()
+
+
+def _close(threads: ThreadPoolExecutor | None, file: SessionFile | None) -> None:
+    if threads is not None:
+        threads.shutdown(cancel_futures=True)
+    if file is not None:
+        file.close()

@@ -142,6 +142,12 @@ class FileOfSession:
         self.closed = True
 
 
+async def closed(file: FileOfSession) -> None:
+    """It is closed beside the event loop."""
+    while not file.closed:
+        await asyncio.sleep(0.01)
+
+
 async def test_without_a_daemon_the_file_answers_and_with_one_it_is_left(
     runtime: Path, tmp_path: Path, service: RecordingService
 ) -> None:
@@ -169,14 +175,14 @@ async def test_without_a_daemon_the_file_answers_and_with_one_it_is_left(
         while not client.connected:
             server.publish(LiveState(sequence=5))
             await anext(events)
-        assert opened[0].closed
+        await closed(opened[0])
         while not isinstance(live := await anext(events), LiveState) or live.ended_utc_us is not None:
             server.publish(LiveState(sequence=6))
     while not isinstance(ended := await anext(events), LiveState) or ended.ended_utc_us is None:
         pass
     assert len(opened) == 2, "the daemon has ended: its file is read again"
     client.close()
-    assert opened[1].closed
+    await closed(opened[1])
 
 
 async def test_why_a_file_is_not_read_is_told(runtime: Path, tmp_path: Path) -> None:

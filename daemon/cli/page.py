@@ -9,6 +9,7 @@ import typer
 
 from frazil.config.errors import UsageError
 from frazil.daemon.client import connect
+from frazil.daemon.store.session_files import check_is_session
 
 
 def page(
@@ -50,12 +51,13 @@ def page(
         return
     from frazil.daemon.http.file_source import FileSource
     from frazil.daemon.page.one_file import one_file
-    from frazil.daemon.store.reading import FileReader
+    from frazil.daemon.store.resting_file import RestingFile
 
     target = out if out is not None else Path(f"{session.resolve().name}.html")
     if target.resolve().is_relative_to(session.resolve()):
         raise UsageError("nothing is written into a session's folder", path=target, remedy="give another with --out")
-    with FileReader(session) as reader:
-        text = one_file(FileSource(session.resolve(), reader, state_at_rest))
+    check_is_session(session)
+    with RestingFile(session) as file:
+        text = one_file(FileSource(session.resolve(), file, state_at_rest))
     target.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {target} ({len(text.encode()) / 1e6:.1f} MB)")

@@ -1,18 +1,19 @@
 """Where HTTP's answers come from when nobody runs the session any more: its database, opened read-only, and its files.
 
-Nothing is written into the folder, and nothing changes: what was asked once is kept.
+Nothing is written into the folder. What was asked once is kept until somebody else writes into the session.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from frazil.config.errors import UsageError
+from frazil.config.errors import RetryLaterError, SessionLockedError, UsageError
 from frazil.daemon.http.cache import AnswerCache
 from frazil.daemon.http.metrics import metrics_text
 from frazil.daemon.http.orders import Order
@@ -25,6 +26,7 @@ from frazil.daemon.report.summary.collect import raw_folder, summarise
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.report.summary.text import to_json
 from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.table import Table
 from frazil.daemon.transport.messages import LiveState, Rows, Scalar
 
@@ -35,16 +37,41 @@ AtRest = Callable[[FileReader, Path], LiveState]
 
 
 class FileSource:
-    """Implements `frazil.daemon.http.api.SessionSource` for a session that is over. Thread-safe as its reader is."""
+    """Implements `frazil.daemon.http.api.SessionSource` for a session that is over. Thread-safe.
 
-    def __init__(self, session_dir: Path, reader: FileReader, at_rest: AtRest) -> None:
+    Raises `RetryLaterError` while a daemon has the session.
+    """
+
+    def __init__(self, session_dir: Path, file: RestingFile, at_rest: AtRest) -> None:
         """`at_rest`: `daemon.status.finished.state_at_rest`."""
-        self._session_dir, self._reader, self._at_rest = session_dir, reader, at_rest
+        self._session_dir, self._file, self._at_rest = session_dir, file, at_rest
         self._answers: AnswerCache[bytes] = AnswerCache(_CACHE_BYTES, clock=time.monotonic, size_bytes=len)
         self._pictures = PictureDesk(session_dir, lambda movie_id: movie_row(self, movie_id))
         self._summing_up = threading.Lock()
         self._summary: SessionSummary | None = None
         self._state: LiveState | None = None
+
+    def rest(self) -> None:
+        """Let go of the file until the next question, and forget what somebody has changed since."""
+        self._file.rest()
+        if self._file.changed():
+            self._answers.clear()
+            self._pictures.clear()
+            with self._summing_up:
+                self._summary = self._state = None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[FileReader]:
+        with contextlib.ExitStack() as stack:
+            try:
+                reader = stack.enter_context(self._file.open())
+            except SessionLockedError as error:
+                raise RetryLaterError(
+                    "the session is running again",
+                    path=self._session_dir,
+                    remedy="its own page: `frazil watch ... --http PORT`; this one goes on when it has ended",
+                ) from error
+            yield reader
 
     def state(self) -> bytes:
         return msgspec.json.encode(self.live())
@@ -57,7 +84,8 @@ class FileSource:
         told = self.told()
         with self._summing_up:
             if self._state is None:
-                at_rest = self._at_rest(self._reader, self._session_dir)
+                with self._open() as reader:
+                    at_rest = self._at_rest(reader, self._session_dir)
                 self._state = msgspec.structs.replace(
                     at_rest, found_per_hour=told.found_per_hour, ready_per_hour=told.finished_per_hour
                 )
@@ -73,32 +101,37 @@ class FileSource:
             return self._summary
 
     def _sum_up(self, *, each_hole: bool) -> SessionSummary:
-        raw = raw_folder(self._reader)
-        return summarise(
-            self._reader,
-            self._session_dir,
-            now_utc_us=time.time_ns() // 1000,
-            live=False,
-            raw_is_there=raw is None or raw.is_dir(),
-            each_hole=each_hole,
-        )
+        with self._open() as reader:
+            raw = raw_folder(reader)
+            return summarise(
+                reader,
+                self._session_dir,
+                now_utc_us=time.time_ns() // 1000,
+                live=False,
+                raw_is_there=raw is None or raw.is_dir(),
+                each_hole=each_hole,
+            )
 
     def query(self, name: str, params: Mapping[str, Value]) -> bytes:
         question = (name, *sorted(params.items()))
         return self._answers.get(question, _ALWAYS_S, lambda: msgspec.json.encode(self.table(name, params)))
 
     def table(self, name: str, params: Mapping[str, Scalar]) -> Rows:
-        found: Table = self._reader.named(name, params)
+        with self._open() as reader:
+            found: Table = reader.named(name, params)
         return Rows(found.columns, found.rows, found.truncated, found.total)
 
     def plan(self, experiment_id: str) -> bytes:
-        return plan_csv(plan_rows(self._reader, experiment_id)).encode()
+        with self._open() as reader:
+            return plan_csv(plan_rows(reader, experiment_id)).encode()
 
     def next(self, limit: int, grid: str) -> bytes:
-        return msgspec.json.encode(next_answer(self._reader, limit=limit, grid=grid))
+        with self._open() as reader:
+            return msgspec.json.encode(next_answer(reader, limit=limit, grid=grid))
 
     def next_text(self, limit: int, grid: str) -> bytes:
-        return next_text(next_answer(self._reader, limit=limit, grid=grid)).encode()
+        with self._open() as reader:
+            return next_text(next_answer(reader, limit=limit, grid=grid)).encode()
 
     def picture(self, movie_id: str, kind: str, *, small: bool, width_px: int) -> bytes:
         return self._pictures.picture(movie_id, kind, small=small, width_px=width_px)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,21 +14,29 @@ from frazil.config.errors import UsageError
 from frazil.daemon.http.api import HttpRules
 from frazil.daemon.http.app import HttpApp, make_api
 from frazil.daemon.http.file_source import AtRest, FileSource
-from frazil.daemon.store.reading import FileReader
+from frazil.daemon.session.stepped_thread import SteppedThread
+from frazil.daemon.store.resting_file import RestingFile
+from frazil.daemon.store.session_files import check_is_session
 
 _LOOPBACK = "127.0.0.1"
+_log = logging.getLogger(__name__)
+_END_S = 5.0
 _WAITING = 128
 """Connections that are taken before anybody answers."""
 
 
 def serve_session(session_dir: Path, port: int, at_rest: AtRest, *, announce: Callable[[str], None]) -> None:
-    """Until Ctrl-C. `announce` is told the address when it answers there.
+    """Until Ctrl-C. `announce` is told the address when it answers there. Between questions the session's file is let
+    go of, so that a daemon may start on it.
 
     Raises `UsageError` when the port is taken, and what `FileReader` raises when there is no finished session here.
     """
-    with _bound(port) as listening, FileReader(session_dir) as reader:
-        source = FileSource(session_dir.resolve(), reader, at_rest)
+    check_is_session(session_dir)
+    with _bound(port) as listening, RestingFile(session_dir) as file:
+        source = FileSource(session_dir.resolve(), file, at_rest)
         source.told()  # the first page is then as quick as all others
+        resting = SteppedThread("frazil-rest", source.rest, log=_log, cannot="the session's file is not let go of")
+        resting.start()
         app = HttpApp(make_api(source, HttpRules()))
         config = uvicorn.Config(app, log_level="critical", lifespan="off", server_header=False)
         announce(f"http://{_LOOPBACK}:{port}")
@@ -37,6 +46,7 @@ def serve_session(session_dir: Path, port: int, at_rest: AtRest, *, announce: Ca
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             app.close()
+            resting.close(wait_s=_END_S)
 
 
 @contextlib.contextmanager

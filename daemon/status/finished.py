@@ -1,16 +1,14 @@
 """A session on which no daemon runs, answered from its file by this process: the same questions as over the daemon's
 socket, answered by the same code.
 
-The file is opened for a question and closed again when `rest` is called, because a daemon that starts waits two seconds
-for readers to leave and no longer (`store/lock.py`). Nothing is ever written into the session's folder.
+The file is opened for a question and closed again when `rest` is called (`store/resting_file.py`). Nothing is ever
+written into the session's folder.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +22,9 @@ from frazil.daemon.report.verdict_seen import verdict_on_the_end
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.status.reads import NamedQueries, as_rows, picture_of
 from frazil.daemon.status.verdict_board import map_words
-from frazil.daemon.store import engine
 from frazil.daemon.store.movie_states import UNDER_WAY, WAITING
 from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.session_files import check_is_session
 from frazil.daemon.store.sql_guard import QueryLimits
 from frazil.daemon.store.table import Scalar
@@ -45,8 +43,6 @@ from frazil.daemon.transport.messages import (
 )
 
 _LIMITS = QueryLimits(timeout_s=10.0, max_rows=100_000)
-_AWAY_S = 0.15
-"""So long the file stays closed at least: a daemon that starts looks every 0.05 s whether readers have left."""
 _Row = dict[str, Scalar]
 
 
@@ -70,13 +66,8 @@ class FinishedSession:
     def __init__(self, session_dir: Path, *, utc_us: Callable[[], int] = now_utc_us) -> None:
         self._session_dir, self._utc_us = session_dir.resolve(), utc_us
         self._answerer = Answerer(self)
-        self._lock = threading.Lock()
-        self._reader: FileReader | None = None
-        self._asking = 0
-        """Questions that have the file in hand."""
-        self._closed_s = float("-inf")
+        self._file = RestingFile(self._session_dir, _LIMITS)
         self._state: LiveState | None = None
-        self._stamp = self._file_stamp()
 
     # --- for a client ----------------------------------------------------------------------------------------------
 
@@ -86,37 +77,31 @@ class FinishedSession:
 
     def changed(self) -> bool:
         """Whether somebody has written into the session since it was looked at last."""
-        before, self._stamp = self._stamp, self._file_stamp()
-        if before != self._stamp:
-            with self._lock:
-                self._state = None
-                if self._reader is not None and self._reader.is_copy and not self._asking:
-                    self._close()  # a copy of what it was before
-        return before != self._stamp
+        changed = self._file.changed()
+        if changed:
+            self._state = None
+        return changed
 
     def rest(self) -> None:
         """Close the file unless a question has it in hand, so that a daemon may start; the next question opens it."""
-        with self._lock:
-            if self._reader is not None and not self._asking and not self._reader.is_copy:
-                self._close()
+        self._file.rest()
 
     def close(self) -> None:
         """Harmless when called twice."""
-        with self._lock:
-            self._close()
+        self._file.close()
 
     # --- QueryService ----------------------------------------------------------------------------------------------
 
     def named(self, request: NamedQuery) -> Rows:
-        with self._open() as reader:
+        with self._file.open() as reader:
             return as_rows(reader.named(request.name, request.params))
 
     def sql(self, request: Sql) -> Rows:
-        with self._open() as reader:
-            return as_rows(reader.sql(request.text))
+        with self._file.open() as reader:
+            return as_rows(reader.sql(request.text, timeout_s=request.timeout_s))
 
     def picture(self, request: Picture) -> PictureReply:
-        with self._open() as reader:
+        with self._file.open() as reader:
             return picture_of(reader, self._session_dir, request)
 
     def command(self, request: Command) -> Done:
@@ -128,49 +113,16 @@ class FinishedSession:
             )
         from frazil.daemon.changes.thresholds import what_if_answer  # slow, and seldom asked
 
-        with self._open() as reader:
+        with self._file.open() as reader:
             settings = settings_of(str(_one(reader, "session")["settings_yaml"]))
             return Done(what_if_answer(reader, settings, request.args))
 
     def snapshot(self) -> LiveState:
         state = self._state
         if state is None:
-            with self._open() as reader:
+            with self._file.open() as reader:
                 state = self._state = state_at_rest(reader, self._session_dir, utc_us=self._utc_us)
         return state
-
-    # --- the file --------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[FileReader]:
-        with self._lock:
-            if self._reader is None:
-                time.sleep(max(0.0, self._closed_s + _AWAY_S - time.monotonic()))
-                self._reader = FileReader(self._session_dir, _LIMITS)
-            reader = self._reader
-            self._asking += 1
-        try:
-            yield reader
-        finally:
-            with self._lock:
-                self._asking -= 1
-
-    def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-            self._closed_s = time.monotonic()
-
-    def _file_stamp(self) -> tuple[tuple[int, int] | None, ...]:
-        """Of the database and its log."""
-        stamps: list[tuple[int, int] | None] = []
-        for name in (engine.DATABASE_NAME, engine.DATABASE_NAME + ".wal"):
-            try:
-                found = (self._session_dir / name).stat()
-                stamps.append((found.st_size, found.st_mtime_ns))
-            except OSError:
-                stamps.append(None)
-        return tuple(stamps)
 
 
 @dataclass(frozen=True, slots=True)

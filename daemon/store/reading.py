@@ -105,9 +105,10 @@ class FileReader:
             raise broken from (error or second)
         self._lock.release()
 
-    def sql(self, text: str) -> Table:
-        """One read-only statement. Raises `QueryError`."""
-        return sql_guard.run_guarded(self._cursor, text, self._limits)
+    def sql(self, text: str, *, timeout_s: float | None = None) -> Table:
+        """One read-only statement; `timeout_s` may only shorten the limit. Raises `QueryError`."""
+        limits = self._limits if timeout_s is None else self._limits.shorter(timeout_s)
+        return sql_guard.run_guarded(self._cursor, text, limits)
 
     def named(self, name: str, params: Mapping[str, Scalar] | None = None) -> Table:
         """One of `queries.NAMED`. Raises `QueryError`."""

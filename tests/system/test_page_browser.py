@@ -22,7 +22,7 @@ from frazil.daemon.http.source import DaemonSource
 from frazil.daemon.page.one_file import one_file
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.status.finished import state_at_rest
-from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.store import Store
 from frazil.daemon.transport.messages import LiveState
 from frazil.daemon.transport.server import QueryServer
@@ -239,7 +239,7 @@ def test_one_file_needs_nothing_else(
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    with FileReader(folder) as reader:
+    with RestingFile(folder) as reader:
         text = one_file(FileSource(folder, reader, state_at_rest))
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     target = tmp_path / "page.html"

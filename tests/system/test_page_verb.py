@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from page_session import fill_session, free_port
+from page_session import add_movie, fill_session, free_port
 
+from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.store import Store
 
 VERB = [sys.executable, "-c", "from frazil.daemon.cli.main import main; main()", "page"]
@@ -38,6 +41,38 @@ def test_it_is_served_until_ctrl_c(session: Path) -> None:
             server.send_signal(signal.SIGINT)
             assert server.communicate(timeout=60)[1] == ""
             assert server.returncode == 0
+        finally:
+            server.kill()
+
+
+def _page(port: int) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/movies", timeout=60) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_daemon_may_start_while_the_page_is_shown_and_what_it_writes_is_seen(tmp_path: Path) -> None:
+    """It held the session for as long as it was served."""
+    with SessionLock(tmp_path), Store.open(tmp_path, now_utc_us=1) as store:
+        fill_session(tmp_path, store, movies=5)
+    port = free_port()
+    with subprocess.Popen([*VERB, str(tmp_path), "--serve", str(port)], stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            server.stderr.readline()
+            assert "of 5." in _page(port)[1]
+            with SessionLock(tmp_path), Store.open(tmp_path, now_utc_us=2) as store:  # as a daemon does
+                add_movie(tmp_path, store, 5)
+                deadline_s = time.monotonic() + 60
+                while (told := _page(port))[0] == 200 and time.monotonic() < deadline_s:
+                    time.sleep(0.1)
+                assert told[0] == 503
+                assert "session is running again" in told[1]
+            while "of 6." not in (told := _page(port))[1] and time.monotonic() < deadline_s:
+                time.sleep(0.1)
+            assert "Movies 1 to 6 of 6." in told[1]
         finally:
             server.kill()
 

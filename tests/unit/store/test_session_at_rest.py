@@ -168,6 +168,13 @@ def test_a_daemon_that_starts_is_not_kept_out(filled: Store) -> None:
     session.close()
 
 
+def test_a_question_has_no_more_time_than_was_asked_for(at_rest: FinishedSession) -> None:
+    """Without a daemon, too: this one takes minutes."""
+    forever = "SELECT count(*) FROM range(100000) a, range(100000) b WHERE a.range % 7 = b.range % 11"
+    with pytest.raises(QueryError, match=r"stopped after 0\.2 s"):
+        at_rest.sql(Sql(text=forever, timeout_s=0.2))
+
+
 def test_what_somebody_writes_since_is_seen(filled: Store) -> None:
     filled.close()
     session = open_finished(filled.session_dir)

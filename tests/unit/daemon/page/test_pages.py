@@ -21,7 +21,7 @@ from frazil.daemon.page.pages import Pages
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.records import Hole
 from frazil.daemon.status.finished import state_at_rest
-from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.store import Store
 
 ASKED = {"state": "all", "sort": "ready_utc_us", "order": "desc", "search": "", "offset": 0}
@@ -32,7 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileSource]:
     folder: Path = tmp_path_factory.mktemp("s")
     with Store.open(folder, now_utc_us=1) as store:
         fill_session(folder, store)
-    with FileReader(folder) as reader:
+    with RestingFile(folder) as reader:
         yield FileSource(folder, reader, state_at_rest)
 
 

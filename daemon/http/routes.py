@@ -10,6 +10,7 @@ from frazil.daemon.http.parameters import Parameter
 from frazil.daemon.http.pictures import MAP_PICTURES
 from frazil.daemon.page.asset_files import ASSETS
 from frazil.daemon.page.movie_list import ORDERS, SORTS, STATES
+from frazil.daemon.report.pictures import MAX_SIDE_PX
 from frazil.daemon.store.queries.named_query import MOST_ROWS
 
 JSON = "application/json"
@@ -19,7 +20,6 @@ METRICS = "text/plain"
 CSV = "text/csv"
 HTML = "text/html"
 EVENTS = "text/event-stream"
-MAX_SIDE_PX = 4096
 
 Answer = Literal[
     "document",
@@ -100,7 +100,12 @@ class Route:
 
 _MOVIE = Parameter("movie_id", words="As in the named query `movies`.", where="path")
 _WIDTH = Parameter(
-    "width_px", int, 1024, least=16, most=MAX_SIDE_PX, words="Longest side of the picture; it is never enlarged."
+    "width_px",
+    int,
+    1024,
+    least=16,
+    most=MAX_SIDE_PX,
+    words="Longest side of the picture; it is never enlarged, and reduced by a whole number.",
 )
 
 _NEXT_LIMIT = Parameter("limit", int, 20, least=1, most=1000, words="How many holes are listed.")

@@ -15,11 +15,12 @@ from frazil.daemon.page.frame import part
 from frazil.daemon.page.links import Links, address
 from frazil.daemon.page.movie_words import facts, movie_name, reason, state_words
 from frazil.daemon.report.html.parts import Frame, dots, label, polyline, svg
+from frazil.daemon.report.pictures import MAX_SIDE_PX
 from frazil.daemon.report.summary.records import FactorLoss
 from frazil.daemon.transport.messages import Row
 from frazil.models.causal.factors import FACTOR_WORDS
 
-FIT_PX, FULL_PX = 1024, 4096
+FIT_PX = 1024
 _MOST_PICKS = 5000
 _KINDS = {"restored": "Restored", "sum": "Sum of the aligned frames"}
 
@@ -64,7 +65,7 @@ def _micrograph(of: Exposure, kind: str, size: str, links: Links) -> str:
     picture = (
         links.picture(movie_id, kind, FIT_PX)
         if size == "fit"
-        else address(f"/micrograph/{movie_id}", kind=kind, width_px=FULL_PX)
+        else address(f"/micrograph/{movie_id}", kind=kind, width_px=_longest_side_px(movie))
     )
     circles = _circles(of)
     box = "<input type=checkbox id=picks checked><label for=picks>Picked particles</label>" if circles else ""
@@ -117,6 +118,12 @@ def _micrograph_px(movie: Row) -> tuple[int, int, float] | None:
         return None
     factor = own / raw if isinstance(raw, int | float) and raw else 1.0
     return round(width / factor), round(height / factor), float(own)
+
+
+def _longest_side_px(movie: Row) -> int:
+    """Of the micrograph, so that none of its pixels is lost in the picture of it."""
+    size = _micrograph_px(movie)
+    return MAX_SIDE_PX if size is None else min(max(size[:2]), MAX_SIDE_PX)
 
 
 def _rings(movie: Row, links: Links) -> str:

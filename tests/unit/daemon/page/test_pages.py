@@ -14,15 +14,19 @@ from page_session import fill_session
 from frazil.config.errors import NotThereError
 from frazil.daemon.http.example_session import HEIGHT_PX, SPOT_PX, add_movie
 from frazil.daemon.http.file_source import FileSource
+from frazil.daemon.page.exposure import Exposure, exposure
 from frazil.daemon.page.grid_page import hole_map
+from frazil.daemon.page.links import Served
 from frazil.daemon.page.movie_list import list_question
 from frazil.daemon.page.one_file import InOneFile, one_file, plot_data
 from frazil.daemon.page.pages import Pages
+from frazil.daemon.report.pictures import MAX_SIDE_PX
 from frazil.daemon.report.summary.collect import summarise
 from frazil.daemon.report.summary.records import Hole
 from frazil.daemon.status.finished import state_at_rest
 from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.store import Store
+from frazil.daemon.transport.messages import Row
 
 ASKED = {"state": "all", "sort": "ready_utc_us", "order": "desc", "search": "", "offset": 0}
 
@@ -78,6 +82,17 @@ def test_a_pick_is_drawn_where_pictures_have_it(source: FileSource) -> None:
     assert f"cx={x} cy={HEIGHT_PX - 1 - y} r=10" in text  # 30 A of diameter at 1.5 A a pixel
     with pytest.raises(NotThereError):
         Pages(source).make("movie", {"movie_id": "none", "kind": "sum", "size": "fit"})
+
+
+def test_full_size_is_the_size_of_the_sum() -> None:
+    """Of a K3 in super-resolution, 11,520 px wide, the sum has 5,760: at most 4,096 would be every second of them."""
+    movie: Row = {
+        "movie_id": "m", "relative_path": "m.tif", "state": "ready", "micrograph_path": "motion/m.mrc",
+        "width_px": 11520, "height_px": 8184, "pixel_size_angstrom": 0.415, "micrograph_pixel_size_angstrom": 0.83,
+    }  # fmt: skip
+    text = exposure(Exposure(movie), "sum", "full", Served())
+    assert "/micrograph/m?kind=sum&amp;width_px=5760" in text
+    assert MAX_SIDE_PX >= 11520
 
 
 def test_holes_lie_as_the_stage_has_them() -> None:

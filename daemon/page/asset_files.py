@@ -12,6 +12,7 @@ ASSETS: Mapping[str, tuple[str, str, str]] = {
     "plots.css": ("frazil.daemon.report", "plots.css", CSS),
     "uplot.css": ("frazil.daemon.page.assets", "uplot.css", CSS),
     "page.js": ("frazil.daemon.page.assets", "page.js", JAVASCRIPT),
+    "movies.js": ("frazil.daemon.page.assets", "movies.js", JAVASCRIPT),
     "plots.js": ("frazil.daemon.page.assets", "plots.js", JAVASCRIPT),
     "uplot.js": ("frazil.daemon.page.assets", "uplot.js", JAVASCRIPT),
     "icon.svg": ("frazil.daemon.page.assets", "icon.svg", SVG),

@@ -16,6 +16,7 @@ import imagecodecs
 import numpy as np
 
 from frazil.config.errors import NotThereError, QueryError
+from frazil.daemon.page.all_movies import all_movies
 from frazil.daemon.page.asset_files import asset
 from frazil.daemon.page.frame import Head, document
 from frazil.daemon.page.overview import overview
@@ -24,8 +25,8 @@ from frazil.daemon.page.source import PageSource
 from frazil.daemon.report.summary.records import SessionSummary
 from frazil.daemon.transport.messages import Row
 
-_PICTURES_BYTES = 7_000_000
-"""Of all pictures as they stand in the file: all else is below 3 MB, and the file below 10 MB."""
+_PICTURES_BYTES = 6_000_000
+"""Of all pictures as they stand in the file: the list of movies is below 2 MB, as all else is, the file below 10 MB."""
 _PICTURE_PX, _QUALITY = 320, 80
 _MOVIES_SHOWN = 24
 
@@ -77,7 +78,8 @@ def _jpeg(png: bytes) -> bytes:
 def one_file(source: PictureSource) -> str:
     """The whole file. Raises what the source raises."""
     told = source.told()
-    body = overview(source.live(), told, _shown(source, told), source.map_pictures(), InOneFile(source))
+    movies = all_movies(source)
+    body = overview(source.live(), told, _shown(source, told), source.map_pictures(), InOneFile(source)) + movies.part
     data = json.dumps(plot_data(told)).replace("</", "<\\/")
     scripts = [asset("uplot.js"), _joined_scripts()]
     policy = (
@@ -86,16 +88,18 @@ def one_file(source: PictureSource) -> str:
     )
     style = "".join(asset(name) for name in ("plots.css", "uplot.css", "page.css"))
     markup = f'<meta http-equiv=Content-Security-Policy content="{escape(policy)}"><style>{style}</style>'
-    tail = f"<script type=application/json id=plot-data>{data}</script>" + "".join(
+    packed = f"<script type='text/plain' id=movie-data>{movies.data}</script>" if movies.data else ""
+    tail = f"<script type=application/json id=plot-data>{data}</script>{packed}" + "".join(
         f"<script>{text}</script>" for text in scripts
     )
     return document(told.name, told.name, "", body, Head(markup, live=False, scripts=tail), InOneFile(source, 0))
 
 
 def _joined_scripts() -> str:
-    """Both modules as one plain script: a file from a disk may load no other."""
+    """The modules as one plain script: a file from a disk may load no other."""
     plots = asset("plots.js").replace("export ", "")
-    return f"(() => {{\n{plots}\ndrawPlots();\n}})();"
+    movies = asset("movies.js").replace("export ", "")
+    return f"(() => {{\n{plots}\ndrawPlots();\n}})();\n(() => {{\n{movies}\ndrawMovies();\n}})();"
 
 
 def _digest(script: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from frazil.daemon.http.cache import TimeBudget
 from frazil.daemon.http.example_session import HEIGHT_PX, SPOT_PX, WIDTH_PX, add_movie
 from frazil.daemon.http.file_source import FileSource
 from frazil.daemon.http.source import DaemonSource
+from frazil.daemon.page.asset_files import asset
 from frazil.daemon.page.one_file import one_file
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.status.finished import state_at_rest
@@ -249,9 +253,48 @@ def test_one_file_needs_nothing_else(
     page.wait_for_selector(".uplot canvas")
     assert page.locator("[data-word=kept]").inner_text() == "90\u00a0%"
     assert page.locator(".cards img").first.evaluate("image => image.naturalWidth") == WIDTH_PX
+    page.wait_for_selector(".all-movies.drawn")
+    names = page.locator(".all-movies tbody td:first-child")
+    assert names.first.inner_text() == "FoilHole_29.tif"  # fits worst
+    page.locator(".all-movies th[data-column=name] button").click()
+    assert names.first.inner_text() == "FoilHole_0.tif"
+    page.locator("#all-search").fill("rejected")
+    until(page, "document.getElementById('all-said').textContent === '3 of 30 movies.'")
+    assert names.all_inner_texts() == ["FoilHole_9.tif", "FoilHole_19.tif", "FoilHole_29.tif"]
     assert grave(page) == []
     assert page.wrong == []
     assert [url for url in page.asked if not url.startswith(("data:", target.as_uri()))] == []
+
+
+def test_of_very_many_movies_only_those_are_drawn_that_are_seen(tab: Callable[..., Any], tmp_path: Path) -> None:
+    count = 5000
+    columns: dict[str, list[Any]] = {name: [""] * count for name in ("state", "reason")}
+    columns |= {name: [None] * count for name in ("time", "defocus", "motion", "particles")}
+    columns |= {"name": [f"m{at:05d}.tif" for at in range(count)], "fit": [10.0 - at / 1000 for at in range(count)]}
+    packed = base64.b64encode(zlib.compress(json.dumps({"columns": columns}).encode())).decode()
+    heads = "".join(f"<th data-column={name} data-digits=2>{name}</th>" for name in columns)
+    script = asset("movies.js").replace("export ", "") + "\ndrawMovies();"
+    (tmp_path / "page.html").write_text(
+        f"<!doctype html><style>{asset('page.css')}</style><p id=all-said></p><div class=all-movies id=all-movies>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody></tbody></table></div>"
+        f"<script type='text/plain' id=movie-data>{packed}</script><script>{script}</script>"
+    )
+    page = tab()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector(".all-movies.drawn")
+    rows = page.locator(".all-movies tbody tr:not(.space)")
+    assert rows.count() < 60
+    assert page.evaluate("document.querySelector('.all-movies').scrollHeight") == pytest.approx(30 * count, rel=0.01)
+    page.evaluate("document.querySelector('.all-movies').scrollTop = 1e9")
+    until(page, f"document.querySelector('.all-movies').textContent.includes('m{count - 1:05d}.tif')")
+    assert rows.count() < 60
+    assert rows.last.inner_text().split()[-1] != ""
+    seen = page.evaluate(
+        "(() => { const region = document.querySelector('.all-movies').getBoundingClientRect();"
+        "const last = [...document.querySelectorAll('.all-movies tbody tr')].at(-1).getBoundingClientRect();"
+        "return last.bottom - region.bottom })()"
+    )
+    assert abs(seen) < 40  # the end of the list is where its last row is
 
 
 def held(page: Any) -> tuple[float, float]:

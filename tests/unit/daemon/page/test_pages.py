@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from page_session import fill_session
 
 from frazil.config.errors import NotThereError
 from frazil.daemon.http.example_session import HEIGHT_PX, SPOT_PX, add_movie
 from frazil.daemon.http.file_source import FileSource
+from frazil.daemon.page.all_movies import MOST_BYTES, all_movies
 from frazil.daemon.page.exposure import Exposure, exposure
 from frazil.daemon.page.grid_page import hole_map
 from frazil.daemon.page.links import Served
@@ -26,7 +31,7 @@ from frazil.daemon.report.summary.records import Hole
 from frazil.daemon.status.finished import state_at_rest
 from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.store import Store
-from frazil.daemon.transport.messages import Row
+from frazil.daemon.transport.messages import Row, Rows
 
 ASKED = {"state": "all", "sort": "ready_utc_us", "order": "desc", "search": "", "offset": 0}
 
@@ -119,6 +124,61 @@ def test_one_file_lets_only_its_own_scripts_run(source: FileSource) -> None:
     assert allowed == {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
     assert len(scripts) == 2
     assert not re.search(r"(src|href)=['\"]?(/|http)", text)
+
+
+def test_one_file_lists_all_movies_and_without_a_script_the_worst(source: FileSource) -> None:
+    text = one_file(source)
+    packed = re.search(r"<script type='text/plain' id=movie-data>([^<]*)</script>", text)
+    assert packed is not None
+    columns = json.loads(zlib.decompress(base64.b64decode(packed[1])))["columns"]
+    assert columns["name"] == [f"FoilHole_{number}.tif" for number in reversed(range(30))]
+    assert columns["fit"] == pytest.approx([4.0 + 0.01 * number for number in reversed(range(30))])
+    assert [at for at, words in enumerate(columns["state"]) if "rejected" in words] == [0, 10, 20]
+    assert columns["reason"][0] == "motion 31 A is above 15 A"
+    assert columns["time"][-1] == 90  # a minute and a half after 1970
+    rows = re.search(r"<div class='wide all-movies'.*?</div>", text, re.DOTALL)
+    assert rows is not None
+    assert re.findall(r"<tr><td>(FoilHole_\d+)", rows[0]) == [f"FoilHole_{number}" for number in reversed(range(30))]
+
+
+class ManyMovies:
+    """The table of a night's session with names as EPU gives them."""
+
+    def __init__(self, count: int) -> None:
+        rng = np.random.default_rng(5)
+        self.rows = [
+            {
+                "relative_path": f"GridSquare_{30_000_000 + at // 200}/Data/FoilHole_{rng.integers(1 << 24)}"
+                f"_Data_{rng.integers(9) + 30_060_115}_{rng.integers(9) + 30_060_117}_20230912_{at:06d}_fractions.tiff",
+                "state": "rejected" if at % 5 == 0 else "ready",
+                "reason": f"motion {rng.integers(150, 900) / 10} A is above 15 A",
+                "ready_utc_us": 1_700_000_000_000_000 + at * 4_000_000 + int(rng.integers(1_000_000)),
+                "ctf_fit_angstrom": float(rng.gamma(4.0)) + 3,
+                "defocus_um": float(rng.uniform(0.5, 2.5)),
+                "motion_total_angstrom": float(rng.gamma(9.0)),
+                "particle_count": int(rng.integers(400)),
+            }
+            for at in range(count)
+        ]
+
+    def table(self, name: str, asked: dict[str, int]) -> Rows:
+        found = self.rows[asked["offset"] : asked["offset"] + asked["limit"]]
+        columns = tuple(self.rows[0])
+        return Rows(columns, tuple(tuple(row[one] for one in columns) for row in found), total=len(self.rows))
+
+
+def test_fifty_thousand_movies_fit_and_what_does_not_is_said() -> None:
+    source: Any = ManyMovies(50_000)
+    listed = all_movies(source)
+    assert len(listed.data) <= MOST_BYTES
+    assert len(listed.part) < 100_000
+    columns = json.loads(zlib.decompress(base64.b64decode(listed.data)))["columns"]
+    assert len(columns["name"]) == 50_000
+    assert "those that fit worst" not in listed.part
+    cut = all_movies(source, most_bytes=100_000)
+    assert len(cut.data) <= 100_000
+    left = len(json.loads(zlib.decompress(base64.b64decode(cut.data)))["columns"]["name"])
+    assert f"Of 50,000 movies the file holds {left:,}, those that fit worst." in cut.part
 
 
 def test_one_file_keeps_within_its_budget(source: FileSource) -> None:

@@ -369,9 +369,7 @@ def test_the_command_says_what_is_there_and_what_is_still_to_be_said(store: Stor
         return {str(path): path.stat().st_mtime_ns for place in places for path in place.rglob("*")}
 
     before = files()
-    done = CliRunner().invoke(
-        build(("export", "query")), ["export", str(store.session_dir), "--deposit", str(tmp_path / "out")]
-    )
+    done = CliRunner().invoke(build("export"), ["export", str(store.session_dir), "--deposit", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     assert "4 movies, 2 left out" in done.output
     assert "7 things are still to be said in deposition.json" in done.output

@@ -45,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (("--version",), 0, "frazil 0."),
         (("nonsense",), 2, "nonsense"),
         (("watch", "--bogus"), 2, "--bogus"),
-        (("watch",), 2, "Missing argument"),
+        (("watch",), 2, "no folder was given"),
         (("demo", "--movies", "0"), 2, "--movies"),
         (("watch", "nowhere", "--preset", "krios-k2"), 2, "krios-k3"),
         (("summary", "nowhere"), 2, "nowhere"),

@@ -58,7 +58,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watched:
 
 
 def run(*words: str) -> str:
-    done = CliRunner().invoke(build(("watch", "query")), ["watch", *words], catch_exceptions=False)
+    done = CliRunner().invoke(build("watch"), ["watch", *words], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stderr
 
@@ -221,6 +221,7 @@ def test_another_folder_than_before_is_told(tmp_path: Path) -> None:
         options = DaemonOptions(raw, tmp_path, Settings())
         with Store.open(tmp_path, now_utc_us=1) as store:
             app.tell_of_another_folder(options, Notices(store, utc_us=lambda: 1), [{"raw_root": str(tmp_path / "raw")}])
+            store.flush()
             return [str(text) for text in store.named("alerts").column("text")]
 
     assert told(tmp_path / "raw") == []

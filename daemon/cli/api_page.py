@@ -24,6 +24,7 @@ from frazil.daemon.http.source import DaemonSource, time_budget
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.status.finished import state_at_rest
 from frazil.daemon.store.reading import FileReader
+from frazil.daemon.store.resting_file import RestingFile
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.target_rows import KnownTarget
 from frazil.daemon.store.writes import target_writes
@@ -117,8 +118,8 @@ def make_page() -> str:
         session_dir.mkdir()
         with Store.open(session_dir, now_utc_us=_FIRST_UTC_US) as store:
             _fill(session_dir, store)
-        with FileReader(session_dir) as reader:
-            asker = Asker(FileSource(session_dir, reader, _at_rest), session_dir)
+        with RestingFile(session_dir) as file:
+            asker = Asker(FileSource(session_dir, file, _at_rest), session_dir)
             run(asker, [route for route in routes if route.method == "GET" and route.answer in _READ])
         with Store.open(session_dir, now_utc_us=_FIRST_UTC_US) as store, _daemon(session_dir, store) as source:
             asker = Asker(source, session_dir)

@@ -35,6 +35,7 @@ from frazil.daemon.transport.messages import (
     MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
     PROTOCOL,
+    WHOLE,
     AnyRequest,
     Command,
     CommandName,
@@ -42,6 +43,7 @@ from frazil.daemon.transport.messages import (
     Failure,
     LiveState,
     NamedQuery,
+    Part,
     Picture,
     PictureKind,
     PictureReply,
@@ -132,8 +134,10 @@ class Client:
         """One read-only statement; `timeout_s` limits it on the daemon's side."""
         return self._ask(Sql(text, timeout_s), Rows)
 
-    def picture(self, movie_id: str, kind: PictureKind, max_width_px: int, max_height_px: int) -> PictureReply:
-        return self._ask(Picture(movie_id, kind, max_width_px, max_height_px), PictureReply)
+    def picture(
+        self, movie_id: str, kind: PictureKind, max_width_px: int, max_height_px: int, part: Part = WHOLE
+    ) -> PictureReply:
+        return self._ask(Picture(movie_id, kind, max_width_px, max_height_px, part), PictureReply)
 
     def command(self, name: CommandName, /, **args: Scalar) -> Done:
         return self._ask(make_command(name, args), Done)
@@ -223,8 +227,10 @@ class AsyncClient:
     async def named(self, name: str, /, **params: Scalar) -> Rows:
         return await self._ask(NamedQuery(name, params), Rows)
 
-    async def picture(self, movie_id: str, kind: PictureKind, max_width_px: int, max_height_px: int) -> PictureReply:
-        return await self._ask(Picture(movie_id, kind, max_width_px, max_height_px), PictureReply)
+    async def picture(
+        self, movie_id: str, kind: PictureKind, max_width_px: int, max_height_px: int, part: Part = WHOLE
+    ) -> PictureReply:
+        return await self._ask(Picture(movie_id, kind, max_width_px, max_height_px, part), PictureReply)
 
     async def command(self, name: CommandName, /, **args: Scalar) -> Done:
         return await self._ask(make_command(name, args), Done)

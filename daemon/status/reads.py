@@ -8,15 +8,10 @@ from typing import Protocol
 
 from frazil.config.errors import NotThereError
 from frazil.daemon.report.pictures import load_picture
-from frazil.daemon.store.removed import check_not_removed
+from frazil.daemon.status.movie_pictures import movie_picture
 from frazil.daemon.store.table import Scalar, Table
 from frazil.daemon.transport.messages import Picture, PictureReply, Rows
 
-_PICTURE_COLUMNS = {
-    "thumbnail": "thumbnail_path",
-    "power_spectrum": "power_spectrum_path",
-    "restored": "restored_path",
-}
 _SESSION_PICTURES = {
     "map_sections": "maps/sections.png",
     "map_projections": "maps/projections.png",
@@ -51,6 +46,7 @@ def picture_of(reader: NamedQueries, session_dir: Path, request: Picture) -> Pic
             max_width_px=request.max_width_px,
             max_height_px=request.max_height_px,
             pixel_size=0.0,
+            part=request.part,
         )
     rows = reader.named("movie", {"movie_id": request.movie_id}).as_dicts()
     if not rows:
@@ -58,20 +54,4 @@ def picture_of(reader: NamedQueries, session_dir: Path, request: Picture) -> Pic
             f"no movie {request.movie_id} in this session",
             remedy="`frazil query SESSION --named movies` lists their ids",
         )
-    movie = rows[0]
-    relative = movie.get(_PICTURE_COLUMNS[request.kind])
-    if not isinstance(relative, str):
-        raise NotThereError("this movie has no such picture yet", remedy="wait until it is ready")
-    path = session_dir / relative
-    if request.kind == "restored":
-        # The reduced one is freed of what is finer than 8 A, which no screen shows but as noise.
-        small = session_dir / str(movie.get("thumbnail_path")).replace(".png", "_restored.png")
-        path = small if small.is_file() else path
-    check_not_removed(session_dir, path)
-    pixel_size = movie.get("micrograph_pixel_size_angstrom")
-    return load_picture(
-        path,
-        max_width_px=request.max_width_px,
-        max_height_px=request.max_height_px,
-        pixel_size=float(pixel_size) if isinstance(pixel_size, int | float) else 0.0,
-    )
+    return movie_picture(session_dir, rows[0], request)

@@ -57,6 +57,11 @@ class Answerer:
                     raise UsageError(
                         f"no picture can have {width} x {height} px", remedy=f"ask for 1 to {MAX_PICTURE_PX}"
                     )
+                left, top, across, down = request.part
+                if not (0 <= left < 1 and 0 <= top < 1 and 0 < across <= 1 and 0 < down <= 1):
+                    raise UsageError(
+                        f"{request.part} is no part of a picture", remedy="give left, top, width, height as shares"
+                    )
                 return self._service.picture(request)
             case Command():
                 return self._command_once(request)

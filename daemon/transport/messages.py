@@ -49,8 +49,15 @@ PictureKind = Literal[
     "map_projections",
     "map_orientations",
     "class_averages",
+    "regions",
 ]
-"""The last four are the session's: of its newest round, whatever movie is named."""
+"""From `map_sections` to `class_averages` they are the session's: of its newest round, whatever movie is named.
+`regions` is what picking left out of a movie's micrograph: not grays but bits (`REGION_BITS`), of the nearest pixel."""
+REGION_BITS = ("contamination, foil, hole edges", "carbon", "crystalline ice")
+"""What the bits of `regions` say, the lowest first."""
+Part = tuple[float, float, float, float]
+"""Left, top, width and height of a part of a picture, as shares of the whole, the top being row 0."""
+WHOLE: Part = (0.0, 0.0, 1.0, 1.0)
 CommandName = Literal[
     "accept",
     "reject",
@@ -105,12 +112,14 @@ class Sql(Request, frozen=True, tag="sql"):
 
 
 class Picture(Request, frozen=True, tag="picture"):
-    """A picture of a movie, reduced by the daemon to fit the given box (aspect ratio kept, never enlarged)."""
+    """A picture of a movie, or a part of it, reduced by the daemon to fit the given box (aspect ratio kept, never
+    enlarged). Of a micrograph the file is read that has as many pixels as are asked for."""
 
     movie_id: str
     kind: PictureKind
     max_width_px: int
     max_height_px: int
+    part: Part = WHOLE
 
 
 class Command(Request, frozen=True, tag="command"):
@@ -327,6 +336,12 @@ class PictureReply(msgspec.Struct, frozen=True, tag="picture", tag_field="type")
     """Size of the whole picture, for a scale."""
     pixel_size: float = 0.0
     """Of the source: angstrom per pixel, for a power spectrum 1/angstrom per pixel; 0: not known."""
+    part: Part = WHOLE
+    """What is shown: what was asked for, in whole pixels of the reply."""
+    field_px: tuple[int, int] = (0, 0)
+    """Width and height of the movie's micrograph, for marks over it; 0: not known, or no picture of a micrograph."""
+    field_pixel_angstrom: float = 0.0
+    """Of the micrograph; 0: not known."""
 
 
 class Done(msgspec.Struct, frozen=True, tag="done", tag_field="type"):

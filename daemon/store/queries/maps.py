@@ -41,6 +41,11 @@ CLASSES = (
     "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) "
     "ORDER BY particle_count DESC, class_id"
 )
+# The view `particles` has no diameter: it is the movie's.
+PICKS = (
+    "SELECT unnest(x_px) AS x_px, unnest(y_px) AS y_px, diameter_angstrom FROM particle_arrays "
+    "WHERE movie_id = $movie_id"
+)
 PARTICLES = "SELECT * EXCLUDE (movie_id) FROM particles WHERE movie_id = $movie_id ORDER BY particle"
 PARTICLES_TOTAL = (
     "SELECT coalesce(sum(q.particle_count), 0) AS particles, count(*) AS movies FROM movies m "
@@ -107,6 +112,11 @@ QUERIES: Mapping[str, NamedQuery] = {
         {"round": Param(int)},
     ),
     "particles": NamedQuery("Particles of one movie.", PARTICLES, MOVIE_PARAM),
+    "picks": NamedQuery(
+        "Where the particles of one movie lie, in pixels of its micrograph (row 0 at the bottom), and their diameter.",
+        PICKS,
+        MOVIE_PARAM,
+    ),
     "particle_evidence": NamedQuery(
         "What the particles of kept movies say: their number and the beam tilt, newest first.",
         PARTICLE_EVIDENCE,

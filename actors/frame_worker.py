@@ -29,7 +29,14 @@ from numpy.typing import NDArray
 from frazil.actors import niceness
 from frazil.actors.messages import GainGateTask, MovieFailure, MovieTask
 from frazil.actors.movie_again import counted, known_motion, stored_micrograph, stored_sums
-from frazil.actors.movie_output import lessons_path, network_path, write_bytes, write_particles, write_products
+from frazil.actors.movie_output import (
+    lessons_path,
+    network_path,
+    write_bytes,
+    write_particles,
+    write_products,
+    write_regions,
+)
 from frazil.config.errors import (
     FormatError,
     QuarantineError,
@@ -312,7 +319,7 @@ class FrameWorker:
         self, task: MovieTask, earlier: MovieResult, evidence: MovieEvidence, micrograph: torch.Tensor, stages: _Stages
     ) -> MovieResult:
         settings, pixel_size_angstrom = self._config.settings, earlier.pixel_size_angstrom
-        picks, particles = pick_and_extract(
+        picked = pick_and_extract(
             micrograph.to(self._device),
             earlier.ctf,
             pixel_size_angstrom=pixel_size_angstrom,
@@ -322,13 +329,15 @@ class FrameWorker:
             on_stage=stages,
         )
         stages("write")
-        path = write_particles(self._output(task), task.stem, particles, pixel_size_angstrom)
+        output = self._output(task)
+        path = write_particles(output, task.stem, picked.particles, pixel_size_angstrom)
+        write_regions(output, task.stem, picked.regions, micrograph.shape)
         return self._with_timings(
             task,
             replace(
                 earlier,
                 parameter_hash=task.parameter_hash,
-                picks=picks,
+                picks=picked.picks,
                 files=replace(earlier.files, particles=path),
                 evidence=replace(evidence, particle_diameter_angstrom=settings.particles.diameter_angstrom),
                 device=self.describe(),

@@ -13,6 +13,7 @@ from frazil.config.settings import Settings
 from frazil.models.formats.atomic import atomic_path
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.movie_pipeline import MovieProducts
+from frazil.models.particles.segmentation import Regions
 from frazil.models.records import MovieFiles
 
 _THUMBNAIL_PX = 512
@@ -48,6 +49,7 @@ def write_products(
         )
     # Beside the plain thumbnail, by the same name: what the restoration shows of it.
     _png(output, f"thumbnails/{stem}_restored.png", _thumbnail(products.restored_small))
+    write_regions(output, stem, products.regions, products.micrograph.shape)
     return MovieFiles(
         micrograph=sums.micrograph,
         micrograph_no_dose_weighting=sums.micrograph_no_dose_weighting,
@@ -70,6 +72,15 @@ def write_particles(output: Path, stem: str, particles: torch.Tensor, pixel_size
     # Of an earlier attempt with other settings: whoever looks into the folder must not take it for this result's.
     (output / relative).unlink(missing_ok=True)
     return None
+
+
+def write_regions(output: Path, stem: str, regions: Regions, shape: torch.Size) -> None:
+    """Beside the thumbnail, on its pixels, row 0 on top: what picking left out, as `Regions.bits`. Raises OSError."""
+    height, width = shape
+    factor = _thumbnail_factor(height, width)
+    bits = regions.bits(height // factor, width // factor, factor)[::-1]
+    png = bytes(imagecodecs.png_encode(np.ascontiguousarray(bits)))
+    write_bytes(output / f"thumbnails/{stem}_regions.png", png)
 
 
 def _mrc(output: Path, relative: str, image: torch.Tensor, pixel_size_angstrom: float) -> str:
@@ -99,10 +110,14 @@ def write_bytes(path: Path, data: bytes) -> None:
 def _thumbnail(image: torch.Tensor) -> NDArray[np.float32]:
     """Mean over blocks, so that the thumbnail is less noisy than the micrograph; row 0 on top of the picture."""
     height, width = image.shape
-    factor = max(1, -(-max(height, width) // _THUMBNAIL_PX))
+    factor = _thumbnail_factor(height, width)
     cropped = image[: height // factor * factor, : width // factor * factor]
     small = torch.nn.functional.avg_pool2d(cropped[None, None], factor)[0, 0]
     return np.ascontiguousarray(small.numpy()[::-1])
+
+
+def _thumbnail_factor(height: int, width: int) -> int:
+    return max(1, -(-max(height, width) // _THUMBNAIL_PX))
 
 
 def _png(output: Path, relative: str, image: NDArray[np.float32]) -> str:

@@ -31,6 +31,7 @@ from frazil.models.motion.frame_source import FrameSource
 from frazil.models.particles.defocus_plane import defocus_offsets_angstrom
 from frazil.models.particles.extraction import boxes_inside, extract_particles, keep
 from frazil.models.particles.picking import pick_particles
+from frazil.models.particles.segmentation import Regions, segment
 from frazil.models.records import (
     CausalLosses,
     CtfEstimate,
@@ -79,6 +80,8 @@ class MovieProducts:
     spectra: Spectra
     quality: Quality
     picks: ParticlePicks
+    regions: Regions
+    """What picking left out."""
     losses: CausalLosses
     evidence: MovieEvidence
     restoration: RestorationFacts
@@ -214,7 +217,7 @@ def process_sums(aligned: AlignedMovie, counted: Counted, processing: Processing
         blur_covariance_a2=frame_blur_covariance_a2(aligned.shifts.shift_x_angstrom, aligned.shifts.shift_y_angstrom),
         learn_from=processing.make_lessons,
     )
-    picks, particles = pick_and_extract(
+    picked = pick_and_extract(
         aligned.dose_weighted,
         fit.estimate,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
@@ -231,14 +234,15 @@ def process_sums(aligned: AlignedMovie, counted: Counted, processing: Processing
         restored=restored.image.cpu(),
         restored_small=restored.small.cpu(),
         power_spectrum=fit.diagnostic,
-        particles=particles,
+        particles=picked.particles,
         pixel_size_angstrom=aligned.pixel_size_angstrom,
         shifts=aligned.shifts,
         local_motion=aligned.local_motion,
         ctf=fit.estimate,
         spectra=fit.spectra,
         quality=quality,
-        picks=picks,
+        picks=picked.picks,
+        regions=picked.regions,
         losses=attribution.losses,
         evidence=evidence,
         restoration=_restoration_facts(restored, processing.network_version),
@@ -292,6 +296,17 @@ def _evidence(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Particles of one micrograph."""
+
+    picks: ParticlePicks
+    particles: torch.Tensor
+    """(n, box, box) on the CPU."""
+    regions: Regions
+    """Where nothing was picked."""
+
+
 def pick_and_extract(
     micrograph: torch.Tensor,
     ctf: CtfEstimate,
@@ -301,9 +316,10 @@ def pick_and_extract(
     settings: Settings,
     device: torch.device,
     on_stage: Callable[[str], None],
-) -> tuple[ParticlePicks, torch.Tensor]:
-    """Picks of a dose-weighted micrograph (h, w), and their (n, box, box) pictures on the CPU."""
+) -> Picked:
+    """Picks of a dose-weighted micrograph (h, w), and their pictures."""
     on_stage("pick")
+    regions = segment(micrograph.to(device, torch.float32), pixel_size_angstrom)
     picks = pick_particles(
         micrograph,
         pixel_size_angstrom=pixel_size_angstrom,
@@ -312,6 +328,7 @@ def pick_and_extract(
         ctf=ctf,
         acquisition=acquisition,
         device=device,
+        regions=regions,
     )
     on_stage("extract")
     box_px = particle_box_px(settings, pixel_size_angstrom)
@@ -328,7 +345,7 @@ def pick_and_extract(
         box_px=box_px,
         diameter_px=diameter_angstrom / pixel_size_angstrom,
     )
-    return picks, particles.cpu()
+    return Picked(picks, particles.cpu(), regions)
 
 
 def _restoration_facts(restored: Restored, network_version: int) -> RestorationFacts:

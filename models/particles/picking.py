@@ -63,16 +63,19 @@ def pick_particles(
     ctf: CtfEstimate,
     acquisition: AcquisitionParameters,
     device: torch.device,
+    regions: Regions | None = None,
 ) -> ParticlePicks:
     """Find particles in an aligned micrograph (h, w), specimen dark.
 
     Returns centres in pixels of `image` (RELION coordinates: x along columns, y along rows, 0-based), the best first; a
     score is in units of the background's standard deviation. Of a range (from `least_diameter_angstrom` on), or
     with no diameter given, the tried one whose picks carry most evidence is used. In a micrograph of fibres
-    (`filaments.py`) the picks are segments along them, and the diameter is their width.
+    (`filaments.py`) the picks are segments along them, and the diameter is their width. `regions`: what `segment` says
+    of this image, where somebody has asked already.
     """
     image = image.to(device, torch.float32)
-    regions = segment(image, pixel_size_angstrom)
+    if regions is None:
+        regions = segment(image, pixel_size_angstrom)
     wanted = _wanted(diameter_angstrom, least_diameter_angstrom)
     # A field must hold two particles side by side.
     tried = [one for one in wanted if 2 * one <= min(image.shape) * pixel_size_angstrom]

@@ -66,6 +66,14 @@ class Regions:
     def masked(self) -> Mask:
         return np.asarray(self.thick | self.carbon | self.crystalline)
 
+    def bits(self, height: int, width: int, factor: int) -> NDArray[np.uint8]:
+        """(height, width): 1 where `thick`, 2 where `carbon`, 4 where `crystalline`, added, on a grid of pixels that
+        are each `factor` pixels of the micrograph."""
+        cells = self.thick + 2 * self.carbon.astype(np.uint8) + 4 * self.crystalline.astype(np.uint8)
+        at = [(np.arange(size) * factor + factor // 2) // self.cell_px for size in (height, width)]
+        rows, columns = (np.minimum(one, size - 1) for one, size in zip(at, cells.shape, strict=True))
+        return np.asarray(cells[rows[:, None], columns[None, :]], dtype=np.uint8)
+
     def on_grid(self, height: int, width: int, factor: int, device: torch.device) -> Tensor:
         """(height, width) bool: `masked` on a grid of pixels that are each `factor` pixels of the micrograph."""
         made = torch.from_numpy(self.masked).to(device)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import imagecodecs
 import numpy as np
 import pytest
 import torch
 
+from frazil.actors.movie_output import write_regions
+from frazil.daemon.transport.messages import REGION_BITS
 from frazil.models.particles.segmentation import Regions, segment
 
 PIXEL = 1.2
@@ -100,3 +105,23 @@ def test_the_mask_on_another_grid_is_the_same_field() -> None:
     rows, columns = torch.nonzero(made, as_tuple=True)
     assert (int(rows.min()), int(rows.max())) == (20, 24)  # 80 to 100 px of the micrograph
     assert (int(columns.min()), int(columns.max())) == (35, 39)
+
+
+def test_what_was_left_out_lies_on_the_thumbnails_pixels(tmp_path: Path) -> None:
+    """Of a micrograph of 1100 x 1500 px, reduced by three: where contamination is put in, the written picture has its
+    bit, turned over as the thumbnail is."""
+    height, width, factor = 1100, 1500, 3
+    cells = (-(-height // 24), -(-width // 24))
+    thick, carbon, crystalline = (np.zeros(cells, dtype=bool) for _ in range(3))
+    thick[2:5, 3:9], carbon[-1, -1], crystalline[2, 3] = True, True, True
+    regions = Regions(24, thick, carbon, crystalline)
+    (tmp_path / "thumbnails").mkdir()
+    write_regions(tmp_path, "m", regions, torch.Size((height, width)))
+    bits = imagecodecs.png_decode((tmp_path / "thumbnails/m_regions.png").read_bytes())[::-1]
+    assert bits.shape == (height // factor, width // factor)
+    rows, columns = np.mgrid[: bits.shape[0], : bits.shape[1]] * factor + factor // 2
+    inside = (rows >= 48) & (rows < 120) & (columns >= 72) & (columns < 216)
+    np.testing.assert_array_equal((bits & 1) > 0, inside)
+    np.testing.assert_array_equal((bits & 4) > 0, (rows // 24 == 2) & (columns // 24 == 3))
+    assert bits[-1, -1] == 2
+    assert len(REGION_BITS) == 3

@@ -9,6 +9,7 @@ import torch
 
 from frazil.actors.movie_output import write_products
 from frazil.config.settings import Settings
+from frazil.models.particles.segmentation import Regions
 
 
 def test_the_stack_of_an_earlier_result_is_removed(tmp_path):
@@ -25,6 +26,7 @@ def test_the_stack_of_an_earlier_result_is_removed(tmp_path):
             restored_small=image,
             power_spectrum=np.asarray(image),
             particles=torch.ones(count, 8, 8),
+            regions=Regions(8, *np.zeros((3, 8, 8), dtype=bool)),
         )
 
     first = write_products(tmp_path, "square/foil", products(3), Settings())

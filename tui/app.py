@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +20,8 @@ from frazil.daemon.client import AsyncClient, Gone
 from frazil.daemon.transport.file_line import OpenFile
 from frazil.daemon.transport.messages import LiveState
 from frazil.tui.causes.screen import CausesScreen
+from frazil.tui.graphics import kitty
+from frazil.tui.graphics.terminal import BLOCKS, Graphics, cell_size_px
 from frazil.tui.grid.screen import GridScreen
 from frazil.tui.live.screen import LiveScreen
 from frazil.tui.map.screen import MapScreen
@@ -24,7 +29,7 @@ from frazil.tui.scores.screen import ScoresScreen
 from frazil.tui.system.screen import SystemScreen
 from frazil.tui.widgets.dialogs import HelpScreen
 from frazil.tui.widgets.mode_screen import MODES, ModeScreen
-from frazil.tui.widgets.session_app import SessionApp
+from frazil.tui.widgets.session_app import MarksShown, SessionApp
 from frazil.tui.words.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
 
 THEME = Theme(
@@ -42,6 +47,9 @@ THEME = Theme(
     dark=True,
 )
 
+_FIRST_IMAGE_ID = 0x667A00
+"""Far from 1, where other programs of the same terminal begin to count."""
+
 
 class FrazilApp(App[None]):
     """Holds the one connection, as `SessionApp` says. Screens subscribe to `states` and `gone`; a mode is a screen.
@@ -56,6 +64,8 @@ class FrazilApp(App[None]):
         How a session is read that no daemon runs on; None: such a session is waited for.
     from_list:
         It was chosen from a list: Escape leads back to it (`left_for_list`).
+    graphics:
+        What the terminal can draw (`frazil.tui.graphics.terminal.graphics_of`).
     """
 
     CSS_PATH = "frazil.tcss"
@@ -81,6 +91,7 @@ class FrazilApp(App[None]):
         silence_s: float = 3.0,
         open_file: OpenFile | None = None,
         from_list: bool = False,
+        graphics: Graphics = BLOCKS,
     ) -> None:
         super().__init__()
         self.register_theme(THEME)
@@ -91,6 +102,12 @@ class FrazilApp(App[None]):
         self.state: LiveState | None = None
         self.movie_id: str | None = None
         self.from_list, self.left_for_list = from_list, False
+        self.graphics = graphics
+        # In a picture of forty half blocks the rings would hide what they are about.
+        self.marks = MarksShown(picks=graphics.in_pixels)
+        self.images: set[int] = set()
+        """Pictures that the terminal holds; whoever has run the app tells it to forget what is left."""
+        self._image_ids = itertools.cycle(range(_FIRST_IMAGE_ID, 1 << 24))
         self._rung_utc_us = 0
         """When the newest error was opened for which the terminal's bell was rung."""
 
@@ -114,6 +131,28 @@ class FrazilApp(App[None]):
             self.bell()
         self._rung_utc_us = max(self._rung_utc_us, state.error_opened_utc_us or 0)
         self.states.publish(state)
+
+    def on_resize(self) -> None:
+        """Another font has cells of other sizes."""
+        if self.graphics.in_pixels and not self.is_headless:
+            cell_px = cell_size_px(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+            self.graphics = replace(self.graphics, cell_px=cell_px or self.graphics.cell_px)
+
+    def write_to_terminal(self, text: str) -> None:
+        """Through the driver's own queue: what two write at once into a terminal is junk."""
+        if self._driver is not None and self.is_running:
+            self._driver.write(text)
+            self._driver.flush()
+
+    def next_image_id(self) -> int:
+        image_id = next(self._image_ids)
+        self.images.add(image_id)
+        return image_id
+
+    def forget_image(self, image_id: int) -> None:
+        if image_id in self.images and self._driver is not None and self.is_running:
+            self.images.discard(image_id)
+            self.write_to_terminal(kitty.forget(image_id))
 
     def back_to_list(self) -> None:
         if self.from_list:

@@ -47,6 +47,7 @@ INTERVAL_S = 11.5
 PIXEL_SIZE_ANGSTROM = 0.834
 
 _PICTURE_PX = 384
+_FIELD_PX = 4096
 
 COLUMNS = (
     "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "optics_group",
@@ -157,6 +158,7 @@ class SyntheticService:
         answers: dict[str, Callable[[dict[str, Scalar]], Rows]] = {
             "movies": self._movies,
             "movie": self._movie,
+            "picks": lambda params: _picks(self._by_id[str(params["movie_id"])]),
             "trend": self._trend,
             "frame_shifts": lambda params: _shifts(self._by_id[str(params["movie_id"])]),
             "losses": self._losses_of,
@@ -231,15 +233,22 @@ class SyntheticService:
         row = self._by_id.get(request.movie_id)
         if row is None or row["ctf_fit_angstrom"] is None:
             raise NotThereError("this picture has not been written", remedy="wait until the movie is ready")
+        if request.kind == "regions":
+            return _regions(request)
         image = _micrograph(row, _PICTURE_PX) if request.kind != "power_spectrum" else _spectrum(row, _PICTURE_PX)
         if request.kind == "restored":
             image = -image  # the specimen is bright
-        factor = -(-_PICTURE_PX // min(request.max_width_px, request.max_height_px))
-        side = _PICTURE_PX // factor
-        image = image[: side * factor, : side * factor].reshape(side, factor, side, factor).mean(axis=(1, 3))
+        left, top, width, height = (round(share * _PICTURE_PX) for share in request.part)
+        image = image[top : top + max(1, height), left : left + max(1, width)]
+        factor = max(1, -(-image.shape[1] // request.max_width_px), -(-image.shape[0] // request.max_height_px))
+        rows, columns = image.shape[0] // factor, image.shape[1] // factor
+        image = image[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor).mean(axis=(1, 3))
         low, high = np.percentile(image, (1, 99))
         gray = np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-        return PictureReply(side, side, gray.tobytes(), 4096, PIXEL_SIZE_ANGSTROM)
+        field = (0, 0) if request.kind == "power_spectrum" else (_FIELD_PX, _FIELD_PX)
+        return PictureReply(
+            columns, rows, gray.tobytes(), 4096, PIXEL_SIZE_ANGSTROM, request.part, field, PIXEL_SIZE_ANGSTROM
+        )
 
     def command(self, request: Command) -> Done:
         with self._lock:
@@ -580,14 +589,46 @@ def _shifts(row: Row) -> Rows:
     return Rows(columns, tuple((i + 1, float(x[i]), float(y[i]), 0.2) for i in range(40)))
 
 
-def _micrograph(row: Row, side: int) -> NDArray[Any]:
+def _picks(row: Row) -> Rows:
+    """Where `_micrograph` has put the particles; row 0 at the bottom."""
+    _, places = _places(row, _PICTURE_PX)
+    scale = _FIELD_PX / _PICTURE_PX
+    diameter_angstrom = 0.1 * _FIELD_PX * PIXEL_SIZE_ANGSTROM
+    return Rows(
+        ("x_px", "y_px", "diameter_angstrom"),
+        tuple(
+            ((float(x) + 0.5) * scale - 0.5, _FIELD_PX - 0.5 - (float(y) + 0.5) * scale, diameter_angstrom)
+            for x, y in places
+        ),
+    )
+
+
+def _regions(request: Picture) -> PictureReply:
+    """Contamination at the upper left, carbon along the right edge, of the whole."""
+    side = 64
+    bits = np.zeros((side, side), dtype=np.uint8)
+    bits[4:16, 6:20] = 1
+    bits[:, 56:] |= 2
+    left, top, width, height = (round(share * side) for share in request.part)
+    cut = bits[top : top + max(1, height), left : left + max(1, width)]
+    return PictureReply(cut.shape[1], cut.shape[0], cut.tobytes(), side, part=request.part)
+
+
+def _places(row: Row, side: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Noise, and the particles' (x, y) in it."""
     rng = np.random.default_rng(int(str(row["movie_id"]), 16))
-    image = rng.normal(0, 0.25, (side, side)) + 0.5 * np.linspace(-0.5, 0.5, side)
+    noise, half = rng.normal(0, 0.25, (side, side)), round(0.08 * side)
+    return noise, rng.integers(half, side - half, (45, 2))
+
+
+def _micrograph(row: Row, side: int) -> NDArray[Any]:
+    noise, places = _places(row, side)
+    image = noise + 0.5 * np.linspace(-0.5, 0.5, side)
     half = round(0.08 * side)
     v, u = np.mgrid[-half : half + 1, -half : half + 1] / (0.028 * side)
     d = np.hypot(u, v)
     particle = 0.5 * np.exp(-((d - 1.5) ** 2) * 6) - 1.3 * np.exp(-(d**4))
-    for px, py in rng.integers(half, side - half, (45, 2)):
+    for px, py in places:
         image[py - half : py + half + 1, px - half : px + half + 1] += particle
     return image
 

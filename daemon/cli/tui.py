@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import enum
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +18,28 @@ from frazil.daemon.transport.file_line import SessionFile
 from frazil.daemon.transport.messages import Row
 
 
+class PictureWish(enum.StrEnum):
+    """Of a person (`frazil.tui.graphics.terminal.Wish`)."""
+
+    AUTO = "auto"
+    KITTY = "kitty"
+    SIXEL = "sixel"
+    BLOCKS = "blocks"
+
+
 def tui(
     session: Annotated[
         Path | None, typer.Argument(help="A session's folder, or one that holds sessions [default: this one]")
     ] = None,
     session_option: Annotated[Path | None, typer.Option("--session", help="The same as a flag.")] = None,
+    pictures: Annotated[
+        PictureWish,
+        typer.Option(
+            "--pictures",
+            envvar="FRAZIL_PICTURES",
+            help="Pictures in the terminal's own pixels (kitty, sixel) or in half blocks (blocks); auto asks it.",
+        ),
+    ] = PictureWish.AUTO,
     wait: Annotated[bool, typer.Option("--wait", help="Open the screen before there is a session.")] = False,
 ) -> None:
     """Show a session live: movies, trends, workers, alerts; or a finished one, which only needs its folder.
@@ -38,17 +58,27 @@ def tui(
     if wait or find_endpoints(session) is not None or (session / DATABASE_NAME).exists():
         if not wait and find_endpoints(session) is None:
             check_is_session(session)
-        _show(session)
+        _show(session, pictures)
     else:
-        _choose_and_show(session.resolve())
+        _choose_and_show(session.resolve(), pictures)
 
 
-def _show(session: Path, *, from_list: bool = False) -> bool:
+def _show(session: Path, pictures: PictureWish, *, from_list: bool = False) -> bool:
     """True: the person wants back to the list."""
     from frazil.tui.app import FrazilApp  # Textual: not for the other verbs
+    from frazil.tui.graphics import kitty
+    from frazil.tui.graphics.terminal import graphics_of
 
-    app = FrazilApp(session, open_file=_open_file, from_list=from_list)
+    graphics = graphics_of(pictures.value, os.environ)
+    if graphics.kind == "kitty":
+        # Over ssh the variable stays behind; a terminal that speaks this protocol has all colours, and pictures are
+        # known by theirs.
+        os.environ.setdefault("COLORTERM", "truecolor")
+    app = FrazilApp(session, open_file=_open_file, from_list=from_list, graphics=graphics)
     app.run()
+    if app.images:
+        sys.stdout.write("".join(kitty.forget(image_id) for image_id in sorted(app.images)))
+        sys.stdout.flush()
     if app.return_code:
         raise typer.Exit(app.return_code)
     if not app.left_for_list and find_endpoints(session) is not None:
@@ -62,7 +92,7 @@ def _open_file(session_dir: Path) -> SessionFile:
     return open_finished(session_dir)
 
 
-def _choose_and_show(root: Path) -> None:
+def _choose_and_show(root: Path, pictures: PictureWish) -> None:
     """Raises `UsageError` where there is no session."""
     from frazil.daemon.cli.status import state_of
     from frazil.daemon.report.sessions_list import sessions_list
@@ -77,5 +107,5 @@ def _choose_and_show(root: Path) -> None:
     chosen: str | None = None
     while True:
         chosen = ChooserApp(root, lines, lambda: time.time_ns() // 1000, chosen=chosen, hidden=hidden).run()
-        if chosen is None or not _show(Path(chosen), from_list=True):
+        if chosen is None or not _show(Path(chosen), pictures, from_list=True):
             return

@@ -10,7 +10,6 @@ from frazil.tui.live.motion_plot import square_limits
 from frazil.tui.live.movie_columns import fitting, row_cells
 from frazil.tui.live.movie_facts import facts, facts_text, reason_text
 from frazil.tui.live.trend_plots import TRENDS, headline
-from frazil.tui.widgets.halfblocks import middle, picture_strips
 from frazil.tui.widgets.plot_values import plot_range
 from frazil.tui.widgets.session_header import header_lines
 from frazil.tui.widgets.verdict_line import VERDICTS, verdict_text
@@ -50,33 +49,6 @@ def test_nothing_from_outside_reaches_the_terminal_raw() -> None:
     assert f.movie_name("x/EMD_EER.eer") == "EMD"
     assert f.movie_name(".tiff") == ".tiff"
     assert f.shorten_left("abcdef", 4) == "…def"
-
-
-def test_two_pixels_a_cell() -> None:
-    gray = bytes([0, 255, 255, 0, 128, 128])  # 2 wide, 3 high
-    strips = picture_strips(gray, 2, 3)
-    assert [strip.cell_length for strip in strips] == [2, 2]
-    first = strips[0]._segments
-    assert [segment.text for segment in first] == ["▀", "▀"]
-    colors = [(s.style.color.triplet.red, s.style.bgcolor.triplet.red) for s in first if s.style]  # type: ignore[union-attr]
-    assert colors == [(0, 255), (255, 0)]
-    assert strips[1]._segments[0].text == "▀▀", "equal cells are one run"
-
-
-def test_shades_where_there_are_few_colours() -> None:
-    strips = picture_strips(bytes([0, 64, 128, 192, 255]) * 2, 5, 2, many_colors=False)
-    assert strips[0].text == " ░▒▓█"
-
-
-def test_a_picture_of_the_wrong_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 bytes are no picture of 2 x 3 px"):
-        picture_strips(bytes(5), 2, 3)
-
-
-def test_the_middle_of_a_picture() -> None:
-    gray = bytes(range(30))  # 6 wide, 5 high
-    assert middle(gray, 6, 5, 2, 3) == (bytes([8, 9, 14, 15, 20, 21]), 2, 3)
-    assert middle(gray, 6, 5, 99, 99) == (gray, 6, 5)
 
 
 def test_one_angstrom_is_as_long_along_both_axes() -> None:

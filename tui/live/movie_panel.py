@@ -21,6 +21,23 @@ MICROGRAPHS: tuple[tuple[PictureKind, str], ...] = (
 )
 
 
+class MovieTitle(Widget):
+    """State and whole name, over as many lines as there are."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._title = Text("no movie selected", GRAY)
+
+    def show(self, title: Text) -> None:
+        self._title = title
+        self.refresh()
+
+    def render(self) -> Text:
+        width = max(1, self.size.width)
+        lines = self._title.divide(range(width, self._title.cell_len, width))
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+
+
 class Facts(Widget):
     """Numbers of one movie, in as many columns as fit."""
 
@@ -50,11 +67,11 @@ class MoviePanel(Vertical):
         """What is known of it: first the table's line, then everything."""
 
     def compose(self) -> ComposeResult:
-        yield Static(Text("no movie selected", GRAY), id="movie-title")
+        yield MovieTitle(id="movie-title")
         yield Static(id="movie-reason")
         with Container(id="movie-body"):
             with Horizontal(id="movie-pictures"):
-                yield Picture(*MICROGRAPHS[0], id="thumbnail")
+                yield Picture(*MICROGRAPHS[0], marked=True, id="thumbnail")
                 yield Picture("power_spectrum", "spectrum | fit", zoom=2, id="spectrum")
             with Horizontal(id="movie-numbers"):
                 yield MotionPlot(id="motion-plot")
@@ -76,6 +93,10 @@ class MoviePanel(Vertical):
         present = next(i for i, (kind, _) in enumerate(MICROGRAPHS) if kind == picture.kind)
         picture.show_kind(*MICROGRAPHS[(present + 1) % len(MICROGRAPHS)])
 
+    def marks_changed(self) -> None:
+        """Picks, or what picking left out, are shown or not."""
+        self.query_one("#thumbnail", Picture).ask_again()
+
     def show_movie(self, movie_id: str | None, brief: Row | None, *, again: bool = False) -> None:
         """Pictures are asked for at once; numbers follow by `take_row`. `brief` is the table's line, if it is there;
         `again`: the movie has changed."""
@@ -86,7 +107,7 @@ class MoviePanel(Vertical):
             self._show_reason(None)
             self._show_title(brief, following=False)
             if movie_id is None:
-                self.query_one("#movie-title", Static).update(Text("no movie selected", GRAY), layout=False)
+                self.query_one(MovieTitle).show(Text("no movie selected", GRAY))
         self.movie_id = movie_id
         for picture in self.query(Picture):
             picture.show_movie(movie_id, again=again)
@@ -104,7 +125,7 @@ class MoviePanel(Vertical):
         title = Text("…", GRAY) if row is None else movie_title(row)
         if following:
             title = Text.assemble(("newest: ", GRAY), title)
-        self.query_one("#movie-title", Static).update(title, layout=False)
+        self.query_one(MovieTitle).show(title)
 
     def _show_reason(self, reason: Text | None) -> None:
         place = self.query_one("#movie-reason", Static)

@@ -13,6 +13,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from frazil.daemon.transport.messages import CommandName, LiveState, Scalar
+from frazil.tui.live.micrograph_screen import MicrographScreen
+from frazil.tui.live.movie_facts import movie_title
 from frazil.tui.live.movie_list import MovieList
 from frazil.tui.live.movie_panel import MoviePanel
 from frazil.tui.live.trend_plots import METRICS, TREND_LENGTH, TrendPanel
@@ -38,7 +40,8 @@ class LiveScreen(ModeScreen):
         ("↑ ↓ PgUp PgDn", "choose a movie; it stays chosen while others arrive"),
         ("Home, f", "back to the newest, and follow it"),
         ("End", "last line"),
-        ("s, click on a title", "sort by a column; again: reversed"),
+        ("s", "columns: which are shown (Space), which one sorts (Enter); kept for the next time"),
+        ("click on a title", "sort by it; again: reversed"),
         ("/", "show only movies whose path, square, flags or reason hold a text; Escape: all again"),
         ("t", "show only one state; again: the next one"),
         ("j", "jump to a movie by part of its path"),
@@ -50,6 +53,9 @@ class LiveScreen(ModeScreen):
         ("Enter, Escape", "the movie on the whole screen, and back; a session chosen from a list: back to the list"),
         ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
         ("d", "micrograph: as it was summed, as it was restored (denoised)"),
+        ("w", "the micrograph on the whole screen: + - closer and further, arrows move, ? its keys"),
+        ("o", "rings around the picks"),
+        ("l", "what picking left out: contamination and foil, carbon, crystalline ice"),
         ("z", "spectrum: whole, its middle twice, four times as large"),
     )
     MEANING = (
@@ -75,6 +81,9 @@ class LiveScreen(ModeScreen):
         Binding("z", "zoom", "zoom", show=False),
         Binding("v", "view", "view", show=False),
         Binding("d", "restored", "restored", show=False),
+        Binding("w", "micrograph", "micrograph", show=False),
+        Binding("o", "picks", "picks", show=False),
+        Binding("l", "regions", "left out", show=False),
         Binding("enter", "enlarge", "movie", show=False),
         Binding("escape", "back", "back", show=False),
     ]
@@ -156,6 +165,15 @@ class LiveScreen(ModeScreen):
         self.movie.show_movie(movie_id, None if movie_id is None else self.movies.row_of(movie_id), again=again)
         if movie_id is not None:
             self._fetch_movie(movie_id)
+            self._tell_micrograph(movie_id)
+
+    def _tell_micrograph(self, movie_id: str) -> None:
+        if isinstance(self.app.screen, MicrographScreen):
+            self.app.screen.show(movie_id, self._title())
+
+    def _title(self) -> Text:
+        row = self.movie.row
+        return Text("…", GRAY) if row is None else movie_title(row)
 
     @work(exclusive=True, group="movie")
     async def _fetch_movie(self, movie_id: str) -> None:
@@ -165,6 +183,7 @@ class LiveScreen(ModeScreen):
         if answer is None or not answer.rows:
             return
         self.movie.take_row(movie_id, answer.as_dicts()[0], following=self.movies.table.follows_newest)
+        self._tell_micrograph(movie_id)
         shifts = await self.ask(client.named("frame_shifts", movie_id=movie_id))
         self.movie.take_shifts(movie_id, shifts if shifts is not None and shifts.rows else "no motion measured yet")
 
@@ -234,7 +253,7 @@ class LiveScreen(ModeScreen):
     # ---- keys
 
     def action_sort(self) -> None:
-        self.movies.ask_order()
+        self.movies.ask_table()
 
     def action_state_filter(self) -> None:
         self.movies.next_state()
@@ -263,6 +282,23 @@ class LiveScreen(ModeScreen):
     def action_restored(self) -> None:
         """The micrograph as it was summed, and as it was restored."""
         self.movie.show_next_micrograph()
+
+    def action_micrograph(self) -> None:
+        """On the whole screen, to look closely."""
+        if self.movie.movie_id is None:
+            self.notify("no movie is selected", severity="warning")
+            return
+        at_rest = self.seen is not None and self.seen.ended_utc_us is not None
+        other = self.movies.table.action_move
+        self.app.push_screen(MicrographScreen(self.movie.movie_id, self._title(), other, at_rest=at_rest))
+
+    def action_picks(self) -> None:
+        self.frazil.marks.picks = not self.frazil.marks.picks
+        self.movie.marks_changed()
+
+    def action_regions(self) -> None:
+        self.frazil.marks.regions = not self.frazil.marks.regions
+        self.movie.marks_changed()
 
     def action_zoom(self) -> None:
         picture = self.query_one("#spectrum", Picture)

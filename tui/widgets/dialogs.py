@@ -1,4 +1,4 @@
-"""Small windows over the screen: one line of text, a choice of column, the help."""
+"""Small windows over the screen: one line of text, the help."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from frazil.tui.words.palette import BLUE, GRAY
 
@@ -42,33 +41,6 @@ class TextPrompt(ModalScreen[str | None]):
         else:
             # Closing here would let the next words act as single-key commands.
             self.query_one(Input).placeholder = "a reason is needed; Escape leaves everything as it is"
-
-
-class SortDialog(ModalScreen[str | None]):
-    """Which column sorts, of pairs of key and title; ends with a key. Choosing the present one reverses it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,s", "dismiss(None)", "Cancel")]
-
-    def __init__(self, columns: Sequence[tuple[str, str]], present: str, descending: bool) -> None:
-        super().__init__()
-        self._columns, self._present, self._descending = columns, present, descending
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog narrow"):
-            yield Static(Text("Sort by (again: reversed)", "bold"))
-            options = []
-            for key, title in self._columns:
-                arrow = ("▼" if self._descending else "▲") if key == self._present else " "
-                options.append(Option(Text(f"{arrow} {title}"), id=key))
-            yield OptionList(*options)
-
-    def on_mount(self) -> None:
-        choices = self.query_one(OptionList)
-        choices.highlighted = next((i for i, (key, _) in enumerate(self._columns) if key == self._present), 0)
-        choices.focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option.id)
 
 
 class HelpScreen(ModalScreen[None]):

@@ -12,13 +12,14 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from frazil.config.errors import DaemonGoneError, FrazilError, NotThereError
+from frazil.config.errors import DaemonGoneError, FrazilError
 from frazil.daemon.client import Gone
 from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
 from frazil.tui.widgets.changed_dialog import Changed, ChangedDialog
 from frazil.tui.widgets.notices import ASKED_AGAIN, NO_ANSWER, AlertsLine, GateBanner, GoneBanner
 from frazil.tui.widgets.pane_bar import PaneBar
 from frazil.tui.widgets.picture import Picture
+from frazil.tui.widgets.picture_fetch import fetched
 from frazil.tui.widgets.session_app import SessionApp
 from frazil.tui.widgets.session_header import SessionHeader
 from frazil.tui.widgets.verdict_line import VerdictLine
@@ -183,7 +184,16 @@ class ModeScreen(Screen[object]):
         self.frazil.states.subscribe(self, self._on_state)
         self.frazil.gone.subscribe(self, self._on_gone)
 
+    def on_screen_suspend(self) -> None:
+        self._draw_pictures_anew()
+
+    def _draw_pictures_anew(self) -> None:
+        """A dialog lies over them, or does no longer: its shade is nothing for the terminal's own pixels."""
+        for picture in self.query(Picture):
+            picture.refresh()
+
     def on_screen_resume(self) -> None:
+        self._draw_pictures_anew()
         self._asked = None
         if self.frazil.state is not None:
             self._on_state(self.frazil.state)
@@ -262,18 +272,9 @@ class ModeScreen(Screen[object]):
 
     async def fetch_picture(self, event: Picture.Wanted) -> None:
         """Asks for a picture and hands it over, or the reason why there is none."""
-        picture = event.picture
-        try:
-            answer = await self.frazil.client.picture(
-                self.picture_of(event), event.kind, event.max_width_px, event.max_height_px
-            )
-        except NotThereError:
-            at_rest = self.seen is not None and self.seen.ended_utc_us is not None
-            picture.take(event.movie_id, "not there" if at_rest else "not yet")
-        except FrazilError as error:
-            picture.take(event.movie_id, error.what)
-        else:
-            picture.take(event.movie_id, answer)
+        at_rest = self.seen is not None and self.seen.ended_utc_us is not None
+        answer = await fetched(self.frazil, self.picture_of(event), event, at_rest=at_rest)
+        event.picture.take(event, answer)
 
     def picture_of(self, event: Picture.Wanted) -> str:
         """The movie whose picture the daemon is asked for."""

@@ -27,6 +27,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Sockets in a short private directory; clocks in UTC; many colours."""
     directory = Path(tempfile.mkdtemp(prefix="fz"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(directory / "config"))
     fallback = SimpleNamespace(gettempdir=lambda: str(directory))
     monkeypatch.setattr("frazil.daemon.transport.endpoints.tempfile", fallback)
     monkeypatch.setenv("TZ", "UTC")

@@ -16,7 +16,8 @@ from frazil.tui.live.movie_panel import MoviePanel
 from frazil.tui.live.movie_table import MovieTable
 from frazil.tui.live.pages import MAX_PAGES, PAGE_ROWS
 from frazil.tui.live.screen import LiveScreen
-from frazil.tui.widgets.dialogs import HelpScreen, SortDialog, TextPrompt
+from frazil.tui.live.table_dialog import TableDialog
+from frazil.tui.widgets.dialogs import HelpScreen, TextPrompt
 from frazil.tui.widgets.notices import GateBanner, GoneBanner
 from frazil.tui.widgets.picture import Picture
 
@@ -167,13 +168,13 @@ async def test_sort_by_any_column(session: Any, tools: Any) -> None:
         await tools.settle(pilot)
         table = app.screen.query_one(MovieTable)
         await pilot.press("s")
-        await tools.until(pilot, lambda: isinstance(app.screen, SortDialog))
+        await tools.until(pilot, lambda: isinstance(app.screen, TableDialog))
         await pilot.press("home", "down", "down", "enter")  # CTF fit
         await tools.settle(pilot)
         best = min(row["ctf_fit_angstrom"] for row in session.service.rows if row["ctf_fit_angstrom"])
         assert table.pages.row(0)["ctf_fit_angstrom"] == best
-        line = next(line for line in tools.screen_text(app).splitlines() if "fit Å▲" in line)
-        await pilot.click(MovieTable, offset=(line.index("fit Å▲"), 1))  # the title, again: turned round
+        line = next(line for line in tools.screen_text(app).splitlines() if "fit▲Å" in line)
+        await pilot.click(MovieTable, offset=(line.index("fit▲Å"), 1))  # the title, again: turned round
         await tools.settle(pilot)
         worst = max(row["ctf_fit_angstrom"] for row in session.service.rows if row["ctf_fit_angstrom"])
         assert table.pages.row(0)["ctf_fit_angstrom"] == worst
@@ -416,7 +417,7 @@ async def test_pictures_and_what_is_said_without_them(session: Any, tools: Any) 
     async with app.run_test(size=(200, 60)) as pilot:
         await tools.settle(pilot)
         pictures = list(app.screen.query(Picture))
-        assert all(len(picture._strips) > 10 for picture in pictures)
+        assert all(len(picture.strips) > 10 for picture in pictures)
         await pilot.press("up", "up", "up")  # a movie that is queued
         await tools.settle(pilot)
         assert all(picture._text == "not yet" for picture in pictures)
@@ -443,16 +444,16 @@ async def test_the_micrograph_is_shown_as_summed_and_as_restored(session: Any, t
     async with app.run_test(size=(200, 60)) as pilot:
         await tools.settle(pilot)
         picture = app.screen.query_one("#thumbnail", Picture)
-        summed = picture._strips
+        summed = picture.strips
         await pilot.press("d")
         await tools.settle(pilot)
         assert picture.kind == "restored"
-        assert picture._strips
-        assert picture._strips != summed
+        assert picture.strips
+        assert picture.strips != summed
         assert "restored micrograph" in tools.screen_text(app)
         await pilot.press("d")
         await tools.settle(pilot)
-        assert picture._strips == summed
+        assert picture.strips == summed
 
 
 async def test_resizing_while_running(session: Any, tools: Any) -> None:

@@ -13,16 +13,17 @@ from textual.widgets import Input
 
 from frazil.daemon.transport.messages import Row, Rows
 from frazil.tui.live.jump import find_index
-from frazil.tui.live.movie_columns import BY_KEY, COLUMNS
+from frazil.tui.live.movie_columns import BY_KEY
 from frazil.tui.live.movie_table import MovieTable
 from frazil.tui.live.pages import PAGE_ROWS, View
-from frazil.tui.widgets.dialogs import SortDialog, TextPrompt
+from frazil.tui.live.table_choice import TableChoice, choice_path, load_choice, save_choice
+from frazil.tui.live.table_dialog import TableDialog, sorted_by
+from frazil.tui.widgets.dialogs import TextPrompt
 from frazil.tui.widgets.mode_screen import ModeScreen
 from frazil.tui.words.formatting import clean
 from frazil.tui.words.palette import movie_look
 
 _STATE_FILTERS = (None, "ready", "rejected", "failed", "quarantined", "processing", "queued")
-_ASCENDING_FIRST = ("relative_path", "state", "ctf_fit_angstrom")
 
 
 class MovieList(Vertical):
@@ -38,6 +39,8 @@ class MovieList(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._newest: str | None = None
+        self._path = choice_path()
+        self._choice = load_choice(self._path)
         self._selected: tuple[str, object] | None = None
         """Movie and its state, as the screen knows them."""
 
@@ -48,6 +51,10 @@ class MovieList(Vertical):
     def on_mount(self) -> None:
         self._show_field(shown=False)
         self.table.border_title = "movies"
+        self.table.show_columns(self._choice.columns)
+        view = View(sort=self._choice.sort, descending=self._choice.descending)
+        if view != self.table.pages.view:
+            self._set_view(view)
         self.table.focus()
 
     @property
@@ -161,18 +168,23 @@ class MovieList(Vertical):
     def _sort_clicked(self, event: MovieTable.SortAsked) -> None:
         self._sort_by(event.key)
 
-    def _sort_by(self, key: str | None) -> None:
-        if key is None:
-            return
-        view = self.table.pages.view
-        descending = not view.descending if key == view.sort else key not in _ASCENDING_FIRST
-        self._set_view(replace(view, sort=key, descending=descending))
+    def _sort_by(self, key: str) -> None:
+        self._choose(sorted_by(self._choice, key))
 
-    def ask_order(self) -> None:
-        """A dialog: which column sorts."""
-        view = self.table.pages.view
-        columns = [(column.key, column.title) for column in COLUMNS]
-        self.app.push_screen(SortDialog(columns, view.sort, view.descending), self._sort_by)
+    def _choose(self, choice: TableChoice | None) -> None:
+        """Shown now, and the next time the screen is opened."""
+        if choice is None or choice == self._choice:
+            return
+        before, self._choice = self._choice, choice
+        self.table.show_columns(choice.columns)
+        if (choice.sort, choice.descending) != (before.sort, before.descending):
+            self._set_view(replace(self.table.pages.view, sort=choice.sort, descending=choice.descending))
+        if not save_choice(self._path, choice):
+            self.notify(f"the choice lasts until the screen is left: {self._path} cannot be written", markup=False)
+
+    def ask_table(self) -> None:
+        """A dialog: which columns are shown, and which one sorts."""
+        self.app.push_screen(TableDialog(self._choice), self._choose)
 
     def next_state(self) -> None:
         """Only movies of one state; each call takes the next state."""
@@ -182,6 +194,7 @@ class MovieList(Vertical):
 
     def follow(self) -> None:
         """Back to the newest, whatever was sorted or filtered."""
+        self._choose(replace(self._choice, sort=View().sort, descending=View().descending))
         if self.table.pages.view != View():
             self._set_view(View())
         self.table.action_first()

@@ -20,8 +20,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from frazil.daemon.transport.messages import Row, Rows
-from frazil.tui.live.movie_columns import fitting, header_cells, row_cells
+from frazil.tui.live.movie_columns import Layout, fitting, header_cells, row_cells
 from frazil.tui.live.pages import MoviePages, View
+from frazil.tui.words.short_names import ShortNames
 
 _HEADER_LINES = 1
 _AHEAD_ROWS = 60
@@ -76,6 +77,9 @@ class MovieTable(ScrollView, can_focus=True):
         self._cursor_movie: str | None = None
         self._followed: str | None = None
         self.empty_text = "no movies yet"
+        self.names = ShortNames()
+        self.shown: tuple[str, ...] | None = None
+        """Columns that a person wants; None: as many as there is room for."""
         self._base = self._header = self._on_cursor = self._dim = Style.null()
         self._layout = fitting(0)
         self._mark = 0
@@ -110,6 +114,7 @@ class MovieTable(ScrollView, can_focus=True):
         """A page has come."""
         if not self.pages.fill(number, version, view, answer):
             return
+        self.names.learn([str(row["relative_path"]) for row in answer.as_dicts()])
         self.virtual_size = Size(self._width, self.pages.total + _HEADER_LINES)
         self._keep_cursor()
         self.refresh()
@@ -140,6 +145,15 @@ class MovieTable(ScrollView, can_focus=True):
     def current(self) -> Row | None:
         """The movie under the cursor, if its page is here."""
         return self.pages.row(self.cursor)
+
+    def show_columns(self, shown: tuple[str, ...] | None) -> None:
+        """Other columns."""
+        if shown != self.shown:
+            self.shown = shown
+            self.refresh()
+
+    def _fitting(self) -> Layout:
+        return fitting(self._width - 1, self.shown, name_cells=self.names.longest)
 
     # ---- cursor
 
@@ -212,7 +226,7 @@ class MovieTable(ScrollView, can_focus=True):
         if at is None:  # on the border
             return
         if at.y == 0:
-            column = fitting(self._width - 1).at(at.x)
+            column = self._fitting().at(at.x)
             if column is not None:
                 self.post_message(self.SortAsked(column.key))
         else:
@@ -224,7 +238,7 @@ class MovieTable(ScrollView, can_focus=True):
         self._header = self.get_component_rich_style("movie-table--header")
         self._on_cursor = self.get_component_rich_style("movie-table--cursor")
         self._dim = self.get_component_rich_style("movie-table--dim")
-        self._layout = fitting(self._width - 1)
+        self._layout = self._fitting()
         self._mark = self._marked()
         self.call_later(self.ask)  # more lines may be seen than before
         return super().render_lines(crop)
@@ -249,6 +263,6 @@ class MovieTable(ScrollView, can_focus=True):
             return Strip([Segment(" …", base + self._dim)]).adjust_cell_length(width, base)
         segments = [Segment("▌" if on_cursor else " ", base)]
         gap = " " * self._layout.gap
-        for text, style in row_cells(self._layout, row):
+        for text, style in row_cells(self._layout, row, self.names.short):
             segments.append(Segment(text + gap, base if style is None or on_cursor else base + style))
         return Strip(segments).adjust_cell_length(width, base)

@@ -7,41 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_session import FINISHED_UTC_US, KEPT, MOVIES, fill
 
-from benchmarks.screen.store_service import insert
-from benchmarks.screen.synthetic_session import START_UTC_US, make_rows
-from frazil.config.loading import settings_to_yaml
-from frazil.config.settings import MicroscopeSettings, Settings
 from frazil.daemon.report.sessions_list import sessions_list
 from frazil.daemon.status.finished import open_finished
-from frazil.daemon.store.rows import AlertRow, SessionRow
-from frazil.daemon.store.store import Store
-from frazil.daemon.store.writes import session_writes
 from frazil.tui.app import FrazilApp
 from frazil.tui.chooser import ChooserApp
 from frazil.tui.widgets.mode_screen import MODES
 from frazil.tui.widgets.notices import GoneBanner
 
-MOVIES = 120
-ROWS = make_rows(MOVIES, 1, waiting=0)
-KEPT = sum(row["state"] == "ready" for row in ROWS)
-FINISHED_UTC_US = START_UTC_US + 3_600_000_000
 SIZES = [(80, 24), (120, 40)]
-
-
-def fill(folder: Path, *, closed: bool = True) -> Path:
-    """A session of synthetic movies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = settings_to_yaml(Settings(microscope=MicroscopeSettings(voltage_kv=300.0)))
-    row = SessionRow(folder.name, folder.name, "/raw", START_UTC_US, settings, "0.1.0", voltage_kv=300.0)
-    with Store.open(folder, now_utc_us=1) as store:
-        store.submit(session_writes.create_session, row).result()
-        store.submit(insert, ROWS).result()
-        alert = AlertRow("warning", "motion", "drift after stage moves", START_UTC_US)
-        store.submit(session_writes.record_alert, alert).result()
-        if closed:
-            store.submit(session_writes.finish_session, FINISHED_UTC_US).result()
-    return folder
 
 
 @pytest.fixture
@@ -60,7 +35,7 @@ async def test_it_says_when_it_finished_and_nothing_of_what_only_runs(
     app = app_of(finished)
     async with app.run_test(size=size) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "0921_00" in tools.screen_text(app), "the movies")
+        await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
         text = tools.screen_text(app)
         assert "✓ finished 21 September 15:13" in text.splitlines()[1]
         assert f"kept {KEPT} of {MOVIES} ({KEPT / MOVIES:.0%})" in text.splitlines()[2]
@@ -92,7 +67,7 @@ async def test_an_order_says_in_a_sentence_that_it_needs_a_daemon(finished: Path
     app = app_of(finished)
     async with app.run_test(size=(120, 40)) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "0921_00" in tools.screen_text(app), "the movies")
+        await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
         await tools.settle(pilot)
         await pilot.press("a")
         await tools.until(pilot, lambda: app._notifications, "the answer")
@@ -133,7 +108,7 @@ async def test_a_screen_that_nobody_touches_asks_nothing(finished: Path, tools: 
     app = app_of(finished)
     async with app.run_test(size=(120, 40)) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "0921_00" in tools.screen_text(app), "the movies")
+        await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
         await tools.settle(pilot)
         file = app.client._file._file
         answer, asked = file.answer, []

@@ -57,6 +57,7 @@ async def test_causes(session: Any, tools: Any, size: tuple[int, int]) -> None:
         await pilot.press(*["down"] * 14)  # a movie that drifted
         await tools.settle(pilot)
         await pilot.press("c")
+        await tools.until(pilot, lambda: "unexplained" in tools.screen_text(app), "the losses")
         await tools.settle(pilot)
         compare(f"causes-{size[0]}x{size[1]}", tools.screen_text(app))
         if size == (80, 24):

@@ -91,6 +91,8 @@ class LiveScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._next_line = ""
+        self._close_up: MicrographScreen | None = None
+        """The newest one; it may have been left."""
         self._listed: tuple[object, ...] | None = None
         """What the table and the trends show: counts, newest movie."""
 
@@ -168,8 +170,8 @@ class LiveScreen(ModeScreen):
             self._tell_micrograph(movie_id)
 
     def _tell_micrograph(self, movie_id: str) -> None:
-        if isinstance(self.app.screen, MicrographScreen):
-            self.app.screen.show(movie_id, self._title())
+        if self._close_up is not None and self._close_up.is_attached:
+            self._close_up.show(movie_id, self._title())
 
     def _title(self) -> Text:
         row = self.movie.row
@@ -290,7 +292,8 @@ class LiveScreen(ModeScreen):
             return
         at_rest = self.seen is not None and self.seen.ended_utc_us is not None
         other = self.movies.table.action_move
-        self.app.push_screen(MicrographScreen(self.movie.movie_id, self._title(), other, at_rest=at_rest))
+        self._close_up = MicrographScreen(self.movie.movie_id, self._title(), other, at_rest=at_rest)
+        self.app.push_screen(self._close_up)
 
     def action_picks(self) -> None:
         self.frazil.marks.picks = not self.frazil.marks.picks

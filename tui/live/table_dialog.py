@@ -51,10 +51,9 @@ class TableDialog(ModalScreen[TableChoice]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog narrow"):
             yield Static(Text("Columns of the table", "bold"))
+            yield Static(Text("Enter: sort by it; again: reversed\nSpace: shown or not; 0: what fits", GRAY))
             yield OptionList(*(Option(self._line(column), id=column.key) for column in COLUMNS))
-            yield Static(
-                Text("Enter: sort by it, again: reversed\nSpace: shown or not   0: all that fit\nEscape: done", GRAY)
-            )
+            yield Static(Text("Escape: done", GRAY))
 
     def on_mount(self) -> None:
         keys = [column.key for column in COLUMNS]

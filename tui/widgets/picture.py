@@ -219,7 +219,7 @@ class Picture(Widget):
 
     @property
     def _in_front(self) -> bool:
-        return self.screen is self.app.screen
+        return self.is_attached and self.screen.is_active  # while the app ends there is no screen
 
     def _overlay_soon(self) -> None:
         """Once after several drawings in a row: a whole screen of sixels is a megabyte."""
@@ -238,7 +238,7 @@ class Picture(Widget):
         self._app.write_to_terminal(f"\x1b7\x1b[{y + 1};{x + 1}H{picture.escape}\x1b8")
 
     def _visible_whole(self) -> bool:
-        if not (self.is_attached and self.is_on_screen and self._in_front):
+        if not (self._in_front and self.is_on_screen):
             return False
         region, picture = self.content_region, self._drawn
         if picture is None or picture.columns > region.width or picture.rows > region.height:

@@ -166,7 +166,8 @@ class FrazilApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette (ctrl+p) knows the modes, too."""
-        yield from super().get_system_commands(screen)
+        # Textual's own panel of keys fails when the app is left while it is open (8.2.8); `?` has the keys.
+        yield from (one for one in super().get_system_commands(screen) if one.title != "Keys")
         for name, (_, words) in MODES.items():
             yield SystemCommand(f"mode {name}", words, partial(self.switch_mode, name))
 

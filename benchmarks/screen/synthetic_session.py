@@ -508,7 +508,7 @@ _TOLD = {
     "change_points": Rows(
         ("number", "movie_number", "acquired_utc_us", "cause", "sentence"),
         ((1, 180, START_UTC_US + int(180 * INTERVAL_S * 1e6), "illumination",
-          "the beam is -9 % as counted, though the same dose is stated"),),
+          "the beam is -9 % as counted, though the same dose is stated, or the ice there is thicker"),),
     ),
     "causal_shares": Rows(
         ("factor", "loss_ln_ssnr", "sd", "converged", "movie_count", "prior_version", "first_sd", "told_nats"),

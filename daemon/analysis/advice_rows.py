@@ -26,7 +26,8 @@ _WORTH_A_WORD_LN_SSNR = 0.05
 _AS_ANNOUNCED = "nothing if this is what was meant"
 _OTHERWISE = "look at what was changed at the microscope then"
 _REMEDIES = {
-    "illumination": "check spot size, C2 aperture and beam centring, and measure the dose again",
+    "illumination": "if fewer electrons are counted, look at the ice of these movies first; then check spot size, C2 "
+    "aperture and beam centring, and measure the dose again",
     "ln_stated_rate": "nothing if it was meant; otherwise set spot size and beam back, and check the dose on the "
     "specimen",
     "gain": "take a new gain reference and start a new session with it",

@@ -323,4 +323,7 @@ def _cause(
     if stepped & {"ring_level", "ring_fall"}:
         where = f" (grid square {', '.join(sorted(filter(None, new_squares)))})" if any(new_squares) else ""
         return "grid", f"the specimen is another one since then{where}: rings and ice changed together"
-    return "illumination", f"the beam is {100 * (np.exp(change) - 1):+.0f} % as counted, though the same dose is stated"
+    counted = f"{100 * (np.exp(change) - 1):+.0f} % as counted, though the same dose is stated"
+    if change < 0:  # ice takes electrons, too; rings that say so may be too weak to step
+        return "illumination", f"the beam is {counted}, or the ice there is thicker"
+    return "illumination", f"the beam is {counted}"

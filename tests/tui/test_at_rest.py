@@ -118,7 +118,7 @@ async def test_a_screen_that_nobody_touches_asks_nothing(finished: Path, tools: 
             return answer(request)
 
         file.answer = heard
-        await tools.until(pilot, lambda: file._reader is None, "the file is let go of")
+        await tools.until(pilot, lambda: file._file._reader is None, "the file is let go of")
         for _ in range(150):
             await pilot.pause(0.01)
         assert asked == []

@@ -65,8 +65,12 @@ def change_alert(point: ChangePoint, *, utc_us: int) -> AlertRow:
         text=f"from movie {point.movie_number + 1} on: {_told(point)}",
         created_utc_us=utc_us,
         remedy=_AS_ANNOUNCED if meant else _REMEDIES.get(point.channel) or _REMEDIES.get(point.cause, _OTHERWISE),
-        alert_id=f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}",
+        alert_id=change_alert_id(point),
     )
+
+
+def change_alert_id(point: ChangePoint) -> str:
+    return f"change-{point.cause.replace(' ', '-')}-{point.utc_us or point.movie_number}"
 
 
 def graph_alert(name: str, *, utc_us: int) -> AlertRow:

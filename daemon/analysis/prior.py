@@ -26,7 +26,7 @@ from frazil.daemon.store.movie_states import finished
 from frazil.daemon.store.rows import PriorRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
-from frazil.models.causal.change_points import Announcement
+from frazil.models.causal.change_points import Announcement, is_over
 from frazil.models.causal.evidence_weight import EvidenceWeight
 from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.prior import COLUMNS, PriorSnapshot, physics_prior
@@ -292,6 +292,11 @@ class PriorVersions:
             + [advice_rows.graph_alert(name, utc_us=self._utc_us()) for name in broken],
             advice_rows.prediction_rows(snapshot),
             advice_rows.weight_rows(snapshot),
+            over=[
+                advice_rows.change_alert_id(point)
+                for point in snapshot.change_points
+                if is_over(point, snapshot.window)
+            ],
         )
         for point in news:
             _log.warning("change: from movie %d on: %s", point.movie_number + 1, point.sentence)

@@ -33,6 +33,7 @@ _TOGETHER_MOVIES = 2
 _ANNOUNCED_THRESHOLD = 18.0
 """For a step that was announced: with five places and seven channels, looked at after each of eight epochs, chance
 reaches it in less than one announcement of a hundred."""
+_AS_BEFORE_MOVIES = 4
 _ANNOUNCED_WITHIN_MOVIES = 2
 """People speak a movie or two before or after they turn a knob."""
 _MOVED_BY = {
@@ -171,6 +172,19 @@ def find_change(
     return None
 
 
+def is_over(point: ChangePoint, rows: Sequence[WindowRow]) -> bool:
+    """Whether each of the newest movies is as it was before the step, rather than as it was after it. `rows`: those
+    since, in order of time; too short a spell (a few holes of thick ice) leaves no second step to find."""
+    column = CHANNELS.index(point.channel)
+    values = [row.channels[column] for row in rows if column < len(row.channels)]
+    known = [value for value in values if value is not None][-_AS_BEFORE_MOVIES:]
+    return len(known) == _AS_BEFORE_MOVIES and _as_before(known, point.before, point.after)
+
+
+def _as_before(values: Sequence[float] | Array, before: float, after: float) -> bool:
+    return all(abs(value - before) < abs(value - after) for value in values)
+
+
 _Step: TypeAlias = tuple[float, int, float, float]
 """Likelihood ratio, first index after, mean before, mean after."""
 
@@ -245,6 +259,8 @@ def _largest_step(values: Array, floor: float, allowed: NDArray[np.bool_] | None
     if best is None:
         return None
     _, place, before, after, rest = best
+    if allowed is None and _as_before(values[-_LEAST_AFTER:], before, after):
+        return None  # a spell that has passed is no other session
     # Where a step does not describe the values their scatter says so.
     spread = max(scatter, float(np.std(rest)))
     return (after - before) ** 2 * place * (n - place) / n / spread**2, place, before, after
@@ -277,13 +293,18 @@ def _among_squares(rows: Sequence[WindowRow], column: int, place: int, usual_sd:
 
 
 def _likely_places(values: Array, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Where plain means explain most: the robust ones are looked at there only."""
+    """Where plain means explain most: the robust ones are looked at there only. None while they explain most by a step
+    that the last few movies alone have seen: it may be a spell, and would be told a movie too early."""
     n = values.size
-    places = np.arange(_LEAST_BEFORE, n - _LEAST_AFTER + 1)
-    if allowed is not None:
-        places = places[allowed[places]]
+    places = np.arange(_LEAST_BEFORE, n)
     total = np.cumsum(values - values.mean())
     explained = total[places - 1] ** 2 * n / (places * (n - places))
+    told = places <= n - _LEAST_AFTER
+    if allowed is not None:
+        told &= allowed[places]
+    elif not told[np.argmax(explained)]:
+        return places[:0]
+    places, explained = places[told], explained[told]
     return np.asarray(np.sort(places[np.argsort(-explained)[:_PLACES]]))
 
 

@@ -28,10 +28,13 @@ def record_version(
     alerts: Sequence[AlertRow],
     predictions: Sequence[PredictionRow] = (),
     weights: Sequence[WeightRow] = (),
+    *,
+    over: Sequence[str] = (),
 ) -> None:
     """A version of the prior, all change points that it knows, a word to a person about each, and how well movies were
     foretold: in one transaction, so that a change is told once, also when the daemon is killed in between. An alert
-    that is there is left alone. Predictions and weights of later versions are of a chain that is gone."""
+    that is there is left alone, and those of `over` have passed. Predictions and weights of later versions are of a
+    chain that is gone."""
     session_writes.record_prior(connection, row)
     connection.execute("DELETE FROM change_points")
     _insert(connection, "change_points", [astuple(change) for change in changes])
@@ -42,6 +45,8 @@ def record_version(
     for alert in alerts:
         if connection.execute("SELECT 1 FROM alerts WHERE alert_id = ?", [alert.key()]).fetchone() is None:
             session_writes.record_alert(connection, alert)
+    for alert_id in over:
+        session_writes.clear_alert(connection, alert_id, utc_us=row.created_utc_us)
 
 
 def rename_versions(connection: Connection, parameter_hash: str, code_version: str) -> None:

@@ -14,7 +14,7 @@ from frazil.models.causal import counts, settle
 from frazil.models.causal.advice.decision import advise
 from frazil.models.causal.attribution import attribute
 from frazil.models.causal.causes import centre_and_sd
-from frazil.models.causal.change_points import Announcement, ChangePoint
+from frazil.models.causal.change_points import Announcement, ChangePoint, is_over
 from frazil.models.causal.draws import draw_causes, unit_losses
 from frazil.models.causal.factors import (
     ALL_FACTORS,
@@ -522,6 +522,32 @@ def test_ice_that_nobody_measured_is_no_reason_for_advice(known_movie: Make) -> 
     unknown = [known_movie(stated_dose_per_frame_e_per_a2=None) for _ in range(20)]
     prior = learn(unknown)
     assert not [one for one in advise(unknown, prior) if one.action == "thin-ice"]
+
+
+@pytest.mark.parametrize(("spell", "told"), [(4, []), (10, ["the beam is -4", "the beam is +"])])
+def test_a_spell_of_fewer_electrons_is_told_when_it_is_long_and_ends(
+    known_movie: Make, spell: int, told: list[str]
+) -> None:
+    """Some holes in ice that no ring betrays."""
+    random = np.random.default_rng(5)
+    prior = physics_prior()
+    for start in range(0, 30, 5):
+        movies = []
+        for index in range(start, start + 5):
+            movie = known_movie(
+                float(np.clip(random.normal(30, 4), 20, 45)), acquired_utc_us=START_UTC_US + index * 20 * S_TO_US
+            )
+            if 8 <= index < 8 + spell:
+                movie = replace(movie, dose_per_frame_e_per_px=0.59 * movie.dose_per_frame_e_per_px)
+            movies.append(movie)
+        prior = update(prior, movies)
+        if prior.movie_count == 15:
+            assert [is_over(point, prior.window) for point in prior.change_points] == [False] * (spell > 4)
+    points = prior.change_points
+    assert [point.movie_number for point in points] == [8, 8 + spell][: len(told)]
+    assert all(words in point.sentence for words, point in zip(told, points, strict=True))
+    assert [is_over(point, prior.window) for point in points] == [True, False][: len(told)]
+    assert all("ice there is thicker" in point.sentence for point in points[:1])
 
 
 def test_squares_of_different_ice_are_no_change_of_the_beam(known_movie: Make) -> None:

@@ -19,6 +19,7 @@ from frazil.daemon.report.why import LossAt, session_graph, why_movie, why_sessi
 from frazil.daemon.report.why_text import bar, to_json, to_text
 from frazil.daemon.store.engine import SCHEMA_VERSION, Connection
 from frazil.daemon.store.rows import (
+    AlertRow,
     ChangeRow,
     InterventionRow,
     MovieRow,
@@ -396,3 +397,13 @@ def test_particles_of_schema_6_are_kept_and_can_be_told_more_of(
         assert read == replace(told, frequency_per_angstrom=(), frc=())
         again.submit(particle_writes.record_poses, rows, None).result()
         assert particle_writes.read_evidence(again, 10) == {}
+
+
+def test_a_change_that_has_passed_closes_its_alert(told: Store) -> None:
+    prior = PriorRow(3, 7, 15, ("motion",), (1.0,), (0.1,), "{}", change_sd=(0.25, 0.5))
+    alert = AlertRow("warning", "change", "the beam is -40 %", 5, alert_id="change-illumination-1")
+    told.submit(causal_writes.record_version, prior, [], [alert]).result()
+    cleared = "SELECT cleared_utc_us FROM alerts WHERE alert_id = 'change-illumination-1'"
+    assert told.rows(cleared) == [(None,)]
+    told.submit(causal_writes.record_version, prior, [], [alert], over=[alert.key(), "never-told"]).result()
+    assert told.rows(cleared) == [(7,)]

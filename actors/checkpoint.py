@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from frazil.config.settings import ParticleSettings
 from frazil.models.formats.atomic import atomic_path
 
-_FORMAT = 8
-_KEY_SETTINGS = ("symmetry", "diameter_angstrom", "box_px", "map_classes", "initial_map")
+_FORMAT = 9
+_KEY_SETTINGS = ("symmetry", "diameter_angstrom", "box_px", "map_classes", "classes", "initial_map")
 """Of `particles`, those that the sums depend on."""
 _PATH = "maps/checkpoint.npz"
 
@@ -66,6 +66,7 @@ def key(particles: ParticleSettings) -> list[object]:
         particles.diameter_angstrom,
         particles.box_px,
         particles.map_classes,
+        particles.classes,
         start,
     ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from frazil.models.map_round import MapRoundRecord
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.particles.half_sets import half_sets
+from frazil.models.reconstruction.classes.class_choice import ClassVerdict
 from frazil.models.reconstruction.refine.round_report import RoundReport
 from frazil.models.records import CausalLosses, CtfEstimate, ExposureFacts
 
@@ -75,6 +76,8 @@ class Added:
     poses: tuple[ParticlePoses, ...]
     skipped: str | None = None
     """Why its particles could not be used; the movie still counts as included."""
+    class_ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """2-D classes that became known of movies whose poses stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class ClassSummary:
     particle_count: int
     resolution_angstrom: float | None
     """Where the averages of its two halves agree to 0.5; None: not known yet."""
+    score: float | None = None
+    """Share of its members that are particles, as the judge sees it; None: not judged yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class FinishedRound(MapRoundRecord):
     """At the same frequencies, of the same particles without the causal weights."""
     classes: tuple[ClassSummary, ...] = ()
     averages_path: str | None = None
+    class_verdicts: tuple[ClassVerdict, ...] = ()
+    """Of every 2-D class that lives or that a particle has."""
     report: RoundReport | None = None
     diameter_angstrom: float | None = None
     map_classes: tuple[MapClassSummary, ...] = ()
@@ -126,3 +133,5 @@ class Resumed:
     particle_count: int
     begun_anew: str = ""
     """Why a checkpoint that is there was not gone on with; empty: it was, or there is none."""
+    class_verdicts: dict[int, bool | None] = field(default_factory=dict)
+    """What it has heard of people's verdicts on 2-D classes."""

@@ -1,9 +1,13 @@
-"""The actor that keeps the running reconstruction: the map, and 2-D classes where no initial map was given.
+"""The actor that keeps the running reconstruction: 2-D classes, and the map of the particles that are chosen by them.
 
 A plain class; `frazil.daemon.analysis.map.reconstruction` wraps it in Ray. It reads particle stacks from the session
 folder itself: those of a new movie, and again those of the earlier ones that the map wants to search once more. Without
 an initial map the first `AB_INITIO_PARTICLES` particles make one (`models/reconstruction/refine/ab_initio.py`), and all
 goes on as if it had been given.
+
+Which particles are chosen changes: classes are judged after every `ROUND_MOVIES` movies, and people give verdicts. The
+particles concerned are put into the map's sums, or taken out of them, where they were found last, a tenth of their movies
+beside each new one: within the round after the one that heard of it, and without a search.
 
 Its state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the
 last round is given again by the daemon after a restart, and a movie that is included is never added twice.
@@ -11,8 +15,10 @@ last round is given again by the daemon after a restart, and a movie that is inc
 
 from __future__ import annotations
 
+import math
 import zipfile
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +41,7 @@ from frazil.config.errors import FrazilError
 from frazil.config.settings import Settings
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.optics.ctf import CtfParameters
-from frazil.models.reconstruction.classes.class_averages import StreamingClasses
+from frazil.models.reconstruction.classes.chosen_particles import ChosenParticles
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
@@ -47,6 +53,27 @@ from frazil.models.reconstruction.refine.weights import relative_ssnr
 AB_INITIO_PARTICLES = 700
 """So many are waited for before a map is made from them alone."""
 _AB_INITIO_SEED = 20240301
+
+
+@dataclass(frozen=True, slots=True)
+class KeptClasses:
+    """The classes of a checkpoint whose map cannot be gone on with."""
+
+    grid: tuple[int, float, float] | None
+    """Box (px), pixel (A) and diameter (A)."""
+    arrays: dict[str, NDArray[Any]]
+    class_ids: dict[str, tuple[int, ...]]
+    """Of the movies that are as they were."""
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], movie_ids: Sequence[str]) -> KeptClasses:
+        """From a checkpoint. Raises KeyError where a part is missing."""
+        grid = header["grid"]
+        return cls(
+            None if grid is None else (int(grid[0]), float(grid[1]), float(grid[2])),
+            checkpoint.of(arrays, "chosen"),
+            {one: tuple(header["class_ids"][one]) for one in movie_ids if one in header["class_ids"]},
+        )
 
 
 def result_file(movie: MapMovie) -> str:
@@ -72,8 +99,15 @@ class Reconstructor:
         self._plane: FourierPlane | None = None
         self._diameter_angstrom = 0.0
         self._map: RunningMap | None = None
-        self._classes: StreamingClasses | None = None
-        self._class_ids: dict[str, tuple[int, ...]] = {}
+        self._chosen: ChosenParticles | None = None
+        """None: no particles yet, or `particles.classes` is off."""
+        self._kept: KeptClasses | None = None
+        """Of a checkpoint whose map is begun anew."""
+        self._first_class_id = 1
+        self._pending: list[int] = []
+        """Numbers of movies whose particles in the map are not those that are chosen now."""
+        self._pending_each = 0
+        """So many of them are dealt with beside each new movie."""
         self._waiting: dict[str, NDArray[np.float32]] = {}
         """Relative SSNR on the plane of the movies whose particles wait for a map."""
         self._waiting_count = 0
@@ -111,10 +145,16 @@ class Reconstructor:
                 skipped = str(error)
         digest = checkpoint.file_digest(self._session_dir / result_file(movie))
         self._movies[movie.movie_id] = replace(movie, losses=None, result_digest=digest)
-        poses = [*self._add_to_classes(movie, particles), *self._add_to_map(movie, particles)]
+        in_classes, class_ids = self._add_to_classes(movie, particles)
+        poses = [*in_classes, *self._add_to_map(movie, particles)]
+        if len(self._movies) % ROUND_MOVIES == 0 and self._chosen is not None:
+            self._chosen.judge()
+            self._look_for_pending()
+        self._carry_out(self._pending_each)
         # A movie has one row of poses: what the map says, once it says something.
         newest = {one.movie_id: one for one in poses}
-        return Added(len(self._movies), self._particle_count, tuple(newest.values()), skipped)
+        told = {movie_id: ids for movie_id, ids in class_ids.items() if movie_id not in newest}
+        return Added(len(self._movies), self._particle_count, tuple(newest.values()), skipped, told)
 
     def _particles_again(self, movie: MapMovie) -> ParticleSpectra | None:
         """Of a movie that is included; None: it has none that can be used, or they are gone since."""
@@ -168,8 +208,15 @@ class Reconstructor:
             # Movies without particles that came before are counted, so that rounds fall where they would anyhow.
             for _ in self._movies:
                 self._map.add(None, (), np.ones(len(plane.kx)))
-        else:
-            self._classes = StreamingClasses(plane, diameter_angstrom=self._diameter_angstrom, device=self._device)
+        if particles.classes:
+            self._chosen = ChosenParticles(
+                plane,
+                diameter_angstrom=self._diameter_angstrom,
+                device=self._device,
+                first_id=self._first_class_id,
+            )
+            if self._kept is not None and self._kept.grid == (box_px, pixel_size_angstrom, self._diameter_angstrom):
+                self._chosen.restore(self._kept.arrays, self._kept.class_ids)
         self._plane = plane
 
     def _new_map(
@@ -214,7 +261,7 @@ class Reconstructor:
         if self._map is None:
             return self._wait_for_map(movie, particles, ssnr)
         halves = () if particles is None else movie.half_sets(len(particles.values))
-        found = self._map.add(particles, halves, ssnr, movie.exposure)
+        found = self._map.add(particles, halves, ssnr, movie.exposure, self._mask(movie.movie_id, len(halves)))
         self._particle_count = self._map.particle_count
         poses = [] if found is None else [self._map_poses(self._map.movie_count - 1, movie, found, particles)]
         return poses + self._search_again()
@@ -227,9 +274,44 @@ class Reconstructor:
             particles = self._particles_again(movies[number])
             # Where the stack is gone or another the particles stay where they were found before.
             if particles is not None and len(particles.values) == self._map.count_of(number):
-                found = self._map.again(number, particles)
+                if self._chosen is not None:
+                    self._chosen.find(movies[number].movie_id, particles)
+                chosen = self._mask(movies[number].movie_id, len(particles.values))
+                found = self._map.again(number, particles, chosen)
                 poses.append(self._map_poses(number, movies[number], found, particles))
+        self._particle_count = self._map.particle_count
         return poses
+
+    # --- who is chosen ---------------------------------------------------------------------------------------------
+
+    def _mask(self, movie_id: str, count: int) -> NDArray[np.bool_] | None:
+        """(count,) of a movie's particles; None: all."""
+        return None if self._chosen is None or not count else self._chosen.mask(movie_id, count)
+
+    def _look_for_pending(self) -> None:
+        self._pending = []
+        if self._map is None or self._chosen is None:
+            return
+        for number, movie_id in enumerate(self._movies):
+            count = self._map.count_of(number)
+            if count and not np.array_equal(self._map.chosen_of(number), self._chosen.mask(movie_id, count)):
+                self._pending.append(number)
+        self._pending_each = math.ceil(len(self._pending) / ROUND_MOVIES)
+
+    def _carry_out(self, count: int) -> None:
+        """Let the next so many movies that are pending have in the map what is chosen of them."""
+        now, self._pending = self._pending[:count], self._pending[count:]
+        movies = list(self._movies.values()) if now else []
+        for number in now:
+            assert self._map is not None
+            particles = self._particles_again(movies[number])
+            # Where the stack is gone nothing can be taken out or put in.
+            if particles is not None and len(particles.values) == self._map.count_of(number):
+                chosen = self._mask(movies[number].movie_id, len(particles.values))
+                assert chosen is not None
+                self._map.choose(number, particles, chosen)
+        if now and self._map is not None:
+            self._particle_count = self._map.particle_count
 
     # --- a map from nothing ----------------------------------------------------------------------------------------
 
@@ -240,7 +322,7 @@ class Reconstructor:
         if particles is not None:
             self._waiting[movie.movie_id] = ssnr.astype(np.float32)
             self._waiting_count += len(particles.values)
-        if self._waiting_count < AB_INITIO_PARTICLES:
+        if self._chosen_waiting() < AB_INITIO_PARTICLES:
             return []
         waited = {movie_id: self._particles_again(self._movies[movie_id]) for movie_id in self._waiting}
         present = {movie_id: one for movie_id, one in waited.items() if one is not None}
@@ -248,10 +330,10 @@ class Reconstructor:
             # Stacks that are gone are not waited for any longer; others may come.
             self._waiting = {movie_id: self._waiting[movie_id] for movie_id in present}
             self._waiting_count = sum(len(one.values) for one in present.values())
-            if self._waiting_count < AB_INITIO_PARTICLES:
+            if self._chosen_waiting() < AB_INITIO_PARTICLES:
                 return []
         found = ab_initio_map(
-            list(present.values()),
+            self._chosen_of(present),
             self._plane,
             symmetry=self._settings.particles.symmetry,
             diameter_angstrom=self._diameter_angstrom,
@@ -265,12 +347,31 @@ class Reconstructor:
             own = None if weights is None else self._particles_again(included)
             count = 0 if own is None else len(own.values)
             flat = np.ones(len(self._plane.kx)) if weights is None else weights.astype(np.float64)
-            placed = self._map.add(own, included.half_sets(count), flat, included.exposure)
+            chosen = self._mask(movie_id, count)
+            placed = self._map.add(own, included.half_sets(count), flat, included.exposure, chosen)
             if placed is not None:
                 poses.append(self._map_poses(number, included, placed, own))
         self._particle_count = self._map.particle_count
         self._waiting = {}
         return poses
+
+    def _chosen_waiting(self) -> int:
+        if self._chosen is None:
+            return self._waiting_count
+        return self._waiting_count - sum(self._chosen.left_out(movie_id) for movie_id in self._waiting)
+
+    def _chosen_of(self, present: Mapping[str, ParticleSpectra]) -> list[ParticleSpectra]:
+        """What is chosen of them, by the classes that they have now."""
+        found = []
+        for movie_id, particles in present.items():
+            if self._chosen is not None:
+                self._chosen.find(movie_id, particles)
+            chosen = self._mask(movie_id, len(particles.values))
+            if chosen is None or chosen.all():
+                found.append(particles)
+            elif chosen.any():
+                found.append(particles.chosen(torch.from_numpy(np.nonzero(chosen)[0]).to(self._device)))
+        return found
 
     def _map_poses(
         self, number: int, movie: MapMovie, found: FoundPoses, particles: ParticleSpectra | None
@@ -283,36 +384,62 @@ class Reconstructor:
             movie,
             found,
             pixel_size_angstrom=self._plane.pixel_size_angstrom,
-            class_id=self._class_ids.get(movie.movie_id),
+            class_id=self._class_id(movie.movie_id, len(particles.values)),
             map_class=None if share is None else tuple((share.argmax(axis=1) + 1).tolist()),
             evidence=self._map.evidence(number, particles, voltage_kv=movie.voltage_kv, cs_mm=movie.cs_mm),
         )
 
-    def _add_to_classes(self, movie: MapMovie, particles: ParticleSpectra | None) -> list[ParticlePoses]:
-        if self._classes is None:
-            return []
-        decided = self._classes.add(movie.movie_id, particles, movie.fibre)
-        if self._map is None:
-            self._particle_count = self._classes.particle_count
-        for movie_id, assigned in decided:
-            self._class_ids[movie_id] = tuple(assigned.class_id.tolist())
+    def _class_id(self, movie_id: str, count: int) -> tuple[int, ...] | None:
+        ids = () if self._chosen is None else self._chosen.class_ids.get(movie_id, ())
+        return ids if len(ids) == count else None
+
+    def _add_to_classes(
+        self, movie: MapMovie, particles: ParticleSpectra | None
+    ) -> tuple[list[ParticlePoses], dict[str, tuple[int, ...]]]:
+        """Poses in the plane, while there is no map, and the classes of movies whose poses stay as the map has them."""
+        if self._chosen is None:
+            return [], {}
+        if particles is not None and self._kept is not None and movie.movie_id in self._kept.class_ids:
+            self._chosen.find(movie.movie_id, particles)  # it is in the averages already
+            return [], {}
+        decided = self._chosen.add(movie.movie_id, particles, movie.fibre)
+        if self._map is not None:
+            return [], {movie_id: tuple(assigned.class_id.tolist()) for movie_id, assigned in decided}
+        self._particle_count = self._chosen.particle_count
         assert self._plane is not None
         pixel = self._plane.pixel_size_angstrom
-        return [
+        poses = [
             poses_in_classes(self._movies[movie_id], assigned, pixel_size_angstrom=pixel)
             for movie_id, assigned in decided
         ]
+        return poses, {}
 
     # --- rounds ----------------------------------------------------------------------------------------------------
 
-    def finish_round(self) -> FinishedRound:
-        """Write maps or class averages and the checkpoint; what is added later does not depend on when this is called.
+    def finish_round(
+        self, verdicts: Mapping[int, bool | None] | None = None, *, at_rest: bool = False
+    ) -> FinishedRound:
+        """Write maps, class averages and the checkpoint. What is added later does not depend on when this is called,
+        but on what people say.
+
+        Parameters
+        ----------
+        verdicts:
+            All that people say of classes (`ChosenParticles.hear`); None: as before. Carried out beside the next ten
+            movies.
+        at_rest:
+            No movie is expected: it is carried out now.
 
         Raises
         ------
         OSError
             If the disk is full: the files of the round before are still whole.
         """
+        if verdicts is not None and self._chosen is not None and dict(verdicts) != self._chosen.heard:
+            self._chosen.hear(verdicts)
+            self._look_for_pending()
+        if at_rest:
+            self._carry_out(len(self._pending))
         finished = FinishedRound(
             round=-(-len(self._movies) // ROUND_MOVIES),
             created_utc_us=None,
@@ -323,31 +450,41 @@ class Reconstructor:
         files = RoundFiles(self._session_dir, self._diameter_angstrom)
         if self._map is not None and self._particle_count:
             finished = files.write_map(finished, self._map)
-        if self._classes is not None and self._plane is not None:
-            finished = files.write_averages(finished, self._classes.averages(), self._plane.pixel_size_angstrom)
+        if self._chosen is not None and self._plane is not None:
+            finished = files.write_averages(finished, self._chosen, self._plane.pixel_size_angstrom)
             if self._map is None:
                 averaged = sum(summary.particle_count for summary in finished.classes)
                 # Some may still be waiting.
-                finished = replace(finished, particle_count=max(self._classes.particle_count, averaged), symmetry="C1")
+                finished = replace(finished, particle_count=max(self._chosen.particle_count, averaged), symmetry="C1")
         self._save()
         return finished
 
     # --- checkpoint ------------------------------------------------------------------------------------------------
 
-    def resume(self, expected: dict[str, str]) -> Resumed:
+    def resume(self, expected: dict[str, str], first_class_id: int = 1) -> Resumed:
         """Load the checkpoint if all that it includes is still as it was; else begin anew.
 
-        `expected`: movie id -> result id of every movie that is `ready` now.
+        Classes are begun anew only where particles are looked at on another grid: people speak of them.
+
+        Parameters
+        ----------
+        expected:
+            Movie id -> result id of every movie that is `ready` now.
+        first_class_id:
+            The lowest number that no class of the session has had.
         """
         self._forget()
+        self._first_class_id = first_class_id
         try:
             begun_anew = self._load(expected)
         except FileNotFoundError:
             begun_anew = ""
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             self._forget()  # damaged, or of another frazil: it is made again from the movies
+            self._first_class_id = first_class_id
             begun_anew = "its checkpoint cannot be read"
-        return Resumed(tuple(self._movies), len(self._movies), self._particle_count, begun_anew)
+        heard = {} if self._chosen is None else self._chosen.heard
+        return Resumed(tuple(self._movies), len(self._movies), self._particle_count, begun_anew, heard)
 
     def _load(self, expected: dict[str, str]) -> str:
         """Empty, or why the checkpoint cannot be gone on with."""
@@ -361,6 +498,7 @@ class Reconstructor:
         # What a movie left in the sums cannot be taken out.
         other = [movie for movie in movies if expected.get(movie.movie_id) != movie.result_id]
         if other:
+            self._kept = KeptClasses.of(header, arrays, [movie.movie_id for movie in movies if movie not in other])
             if all(movie.movie_id in expected and not movie.result_digest for movie in other):
                 return (
                     f"{len(other)} of its {len(movies)} movies were made again or copied since, and its checkpoint, of "
@@ -368,20 +506,20 @@ class Reconstructor:
                 )
             return f"{len(other)} of its {len(movies)} movies are made again, or no longer kept"
         if header["grid"] is not None:
-            own = {name: checkpoint.of(arrays, name) for name in ("map", "classes", "waiting")}
+            own = {name: checkpoint.of(arrays, name) for name in ("map", "chosen", "waiting")}
             box_px, *grid = header["grid"]
             self._set_grid(int(box_px), float(grid[0]), float(grid[1]), resumed=bool(own["map"]))
             assert self._plane is not None
             if self._map is None and own["map"]:
                 self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
-            if self._classes is not None:
-                self._classes.restore(own["classes"])
-                self._particle_count = self._classes.particle_count
+            if self._chosen is not None:
+                self._chosen.restore(own["chosen"], header["class_ids"])
+                self._particle_count = self._chosen.particle_count
             if self._map is not None:
                 self._map.restore(own["map"])
                 self._particle_count = self._map.particle_count
             self._waiting, self._waiting_count = own["waiting"], int(header["waiting_count"])
-        self._class_ids = {movie_id: tuple(ids) for movie_id, ids in header["class_ids"].items()}
+        self._pending, self._pending_each = list(header["pending"]), int(header["pending_each"])
         self._movies = {movie.movie_id: movie for movie in movies}
         return ""
 
@@ -403,13 +541,15 @@ class Reconstructor:
             "key": self._key(),
             "movies": [asdict(movie) for movie in self._movies.values()],
             "grid": grid,
-            "class_ids": self._class_ids,
+            "class_ids": {} if self._chosen is None else self._chosen.class_ids,
+            "pending": self._pending,
+            "pending_each": self._pending_each,
             "waiting_count": self._waiting_count,
         }
         arrays: dict[str, NDArray[Any]] = {
             f"waiting/{movie_id}": weights for movie_id, weights in self._waiting.items()
         }
-        for name, state in (("map", self._map), ("classes", self._classes)):
+        for name, state in (("map", self._map), ("chosen", self._chosen)):
             if state is not None:
                 arrays |= {f"{name}/{part}": array for part, array in state.state().items()}
         checkpoint.write(self._session_dir, header, arrays)

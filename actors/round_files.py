@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from frazil.models.formats.atomic import atomic_path
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.map_round import record_values
 from frazil.models.reconstruction import map_picture
-from frazil.models.reconstruction.classes.class_averages import ClassAverage
+from frazil.models.reconstruction.classes.chosen_particles import ChosenParticles
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
 from frazil.models.reconstruction.refine.round_report import RoundReport, round_report
 from frazil.models.reconstruction.refine.running_map import MapRound, RunningMap
@@ -72,9 +71,10 @@ class RoundFiles:
         )
 
     def write_averages(
-        self, finished: FinishedRound, averages: Sequence[ClassAverage], pixel_size_angstrom: float
+        self, finished: FinishedRound, particles: ChosenParticles, pixel_size_angstrom: float
     ) -> FinishedRound:
-        """2-D class averages and a strip of the fullest; the record with a summary of each."""
+        """2-D class averages and a strip of the fullest; the record with a summary of each and what is chosen."""
+        averages = particles.averages()
         path = self._session_dir / AVERAGES_PATH
         path.parent.mkdir(parents=True, exist_ok=True)
         if averages:
@@ -86,9 +86,15 @@ class RoundFiles:
         return replace(
             finished,
             classes=tuple(
-                ClassSummary(average.class_id, average.particle_count, average.resolution_angstrom)
+                ClassSummary(
+                    average.class_id,
+                    average.particle_count,
+                    average.resolution_angstrom,
+                    particles.score_of(average.class_id),
+                )
                 for average in averages
             ),
+            class_verdicts=particles.verdicts(),
             averages_path=AVERAGES_PATH if averages else None,
         )
 

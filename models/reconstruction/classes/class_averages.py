@@ -9,7 +9,11 @@ are waited for and classified together several times, so that there are averages
 
 Every so many particles the classes are tended: one that hardly anything belongs to any more is retired, of two that
 show the same view the smaller is given up, and a free place is filled by the second half of the largest class, which
-begins a class of its own and keeps it if its particles prefer it.
+begins a class of its own and keeps it if its particles prefer it. What became of which class is kept for good
+(`class_lineage`): a class is what a person judges, and a number is given once.
+
+A movie costs the same whenever it comes: its particles are compared with every class once (`add`), and those of a movie
+that is looked at again too (`find`), which changes no average.
 """
 
 from __future__ import annotations
@@ -25,14 +29,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.reconstruction.classes.class_features import ClassFeatures, class_features
+from frazil.models.reconstruction.classes.class_lineage import ClassLineage
 from frazil.models.reconstruction.classes.class_sums import ClassSums
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, shift_grid
 
-CLASS_COUNT = 8
+CLASS_COUNT = 20
+"""Views of the particle, and as many again for what is none."""
 _RESOLUTION_ANGSTROM = 15.0
+_RESOLUTION_DIAMETERS = 0.1
+"""The coarser of the two: so a large particle costs no more than a small one."""
 _TURNS = 60
-_SHIFT_STEP_ANGSTROM = 6.0
+_SHIFT_STEP_DIAMETERS = 0.04
+_SHIFT_REACH_DIAMETERS = 0.15
 _FIRST_PARTICLES = 48
 """So many are waited for before there are classes."""
 _FIRST_ROUNDS = 12
@@ -74,6 +84,8 @@ class ClassAverage:
     """That have been given it so far."""
     resolution_angstrom: float | None
     """Where the averages of its two halves agree to 0.5; None: not known yet."""
+    features: ClassFeatures | None = None
+    """What a judge looks at; None: it has too few particles to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +111,34 @@ class _Found:
     slot: NDArray[np.int64]
     psi_deg: NDArray[np.float64]
     shift_px: NDArray[np.float64]
+    fit: NDArray[np.float64]
+    """(n, 2) gain in ln likelihood over an empty box, and the power of the average as the particle would show it."""
 
 
 class StreamingClasses:
     """The classes of one session. `add` returns what was decided, for this movie and for those that had waited."""
 
-    def __init__(self, plane: FourierPlane, *, diameter_angstrom: float, device: torch.device) -> None:
+    def __init__(
+        self, plane: FourierPlane, *, diameter_angstrom: float, device: torch.device, first_id: int = 1
+    ) -> None:
+        """`first_id`: the lowest number that no class of the session has had."""
         self._plane, self._device = plane, device
-        self._count = plane.count_within(1 / _RESOLUTION_ANGSTROM)
+        self._diameter_angstrom = diameter_angstrom
+        self._count = plane.count_within(1 / max(_RESOLUTION_ANGSTROM, _RESOLUTION_DIAMETERS * diameter_angstrom))
         self._sums = ClassSums(plane, self._count, CLASS_COUNT, turns=_TURNS, device=device)
-        self._ids = np.arange(1, CLASS_COUNT + 1)
+        self._ids = np.arange(first_id, first_id + CLASS_COUNT)
         self._counts = np.zeros(CLASS_COUNT, dtype=np.int64)
+        self._fit = np.zeros((CLASS_COUNT, 2))
+        """Sums of `_Found.fit` over the members, older ones faded as in the averages."""
+        self.lineage = ClassLineage()
         self._given_up = 0
         """Particles of classes that are no more."""
         self._until_tended = _TENDED_EVERY
         self._waiting: list[_Waiting] = []
         self._started = False
         self.movie_count = 0
-        self._shifts = shift_grid(0.15 * diameter_angstrom, _SHIFT_STEP_ANGSTROM, plane.pixel_size_angstrom)
+        reach, step = (share * diameter_angstrom for share in (_SHIFT_REACH_DIAMETERS, _SHIFT_STEP_DIAMETERS))
+        self._shifts = shift_grid(reach, step, plane.pixel_size_angstrom)
 
     @property
     def particle_count(self) -> int:
@@ -130,18 +152,12 @@ class StreamingClasses:
         self.movie_count += 1
         if particles is None or not len(particles.masked):
             return []
-        count = self._count
-        alone = np.arange(len(particles.masked))
-        fresh = _Waiting(
-            movie_id,
-            particles.masked[:, :count],
-            particles.ctf[:, :count],
-            particles.whitening[:count],
-            np.array(fibre, dtype=np.int64) if fibre else alone,
-        )
+        fresh = self._seen(movie_id, particles, fibre)
         if self._started:
             found = self._best(fresh)
-            self._sums.fade(max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5))
+            kept = max(1.0 - len(fresh.masked) / _MEMORY_PARTICLES, 0.5)
+            self._sums.fade(kept)
+            self._fit *= kept
             self._deposit(fresh, found)
             assignment = self._given(found)
             self._until_tended -= len(fresh.masked)
@@ -154,6 +170,23 @@ class StreamingClasses:
             return []
         return self._begin()
 
+    def find(self, movie_id: str, particles: ParticleSpectra) -> ClassAssignment | None:
+        """The present classes of a movie that was added before; no average changes. None: there are no classes yet."""
+        if not self._started or movie_id in {item.movie_id for item in self._waiting}:
+            return None
+        found = self._best(self._seen(movie_id, particles, ()))
+        return ClassAssignment(self._ids[found.slot], found.psi_deg, found.shift_px)
+
+    def _seen(self, movie_id: str, particles: ParticleSpectra, fibre: Sequence[int]) -> _Waiting:
+        count = self._count
+        return _Waiting(
+            movie_id,
+            particles.masked[:, :count],
+            particles.ctf[:, :count],
+            particles.whitening[:count],
+            np.array(fibre, dtype=np.int64) if fibre else np.arange(len(particles.masked)),
+        )
+
     def averages(self) -> list[ClassAverage]:
         """The classes as they are, those that nothing belongs to left out."""
         seen = self
@@ -161,8 +194,15 @@ class StreamingClasses:
             seen = copy.deepcopy(self)  # what a round shows must not change what the next movie meets
             seen._begin()
         images, resolutions = seen._sums.images().cpu(), seen._sums.resolutions_angstrom()
+        features = class_features(
+            images.numpy(),
+            seen._sums.half_correlations(),
+            seen._sums.weight.sum(axis=1),
+            seen._fit,
+            diameter_px=seen._diameter_angstrom / seen._plane.pixel_size_angstrom,
+        )
         return [
-            ClassAverage(int(seen._ids[slot]), images[slot], int(seen._counts[slot]), resolutions[slot])
+            ClassAverage(int(seen._ids[slot]), images[slot], int(seen._counts[slot]), resolutions[slot], features[slot])
             for slot in range(CLASS_COUNT)
             if seen._counts[slot]
         ]
@@ -184,12 +224,13 @@ class StreamingClasses:
                 rows = sorted(slot_of)
                 chosen = item.chosen(rows)
                 slots = np.array([slot_of[row] for row in rows])
-                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2))))
+                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2)), np.zeros((len(rows), 2))))
             first += n
         found: list[_Found] = []
         for _ in range(_FIRST_ROUNDS):
             found = [self._best(item) for item in self._waiting]
             self._sums.clear(slice(None))
+            self._fit[:] = 0.0
             for item, one in zip(self._waiting, found, strict=True):
                 self._deposit(item, one)
         decided = [(item.movie_id, self._given(one)) for item, one in zip(self._waiting, found, strict=True)]
@@ -203,14 +244,16 @@ class StreamingClasses:
         phases = self._plane.phases(self._shifts, count, self._device)
         energy = (weight * item.ctf) @ references.abs().square().T  # (1 or n, K T)
         columns = torch.view_as_real(references).flatten(1).T
-        found = []
+        found, gained = [], []
         for first in range(0, len(item.masked), _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks
             part = slice(first, first + _PARTICLES_AT_ONCE)
             own = slice(None) if len(energy) == 1 else part
             some = item.masked[part] * weight[own]
             flat = torch.view_as_real((some[:, None] * phases).contiguous()).flatten(2).flatten(0, 1)
             score = 2 * (flat @ columns).view(len(some), len(self._shifts), -1) - energy[own, None]
-            found.append(score.flatten(1).argmax(dim=1))
+            gain, place = score.flatten(1).max(dim=1)
+            found.append(place)
+            gained.append(gain)
         best = torch.cat(found).cpu().numpy()
         shift, reference = best // len(references), best % len(references)
         turn = reference % _TURNS
@@ -218,7 +261,12 @@ class StreamingClasses:
             slot=reference // _TURNS,
             psi_deg=(turn * (360.0 / _TURNS) + 180.0) % 360.0 - 180.0,
             shift_px=self._shifts[shift],
+            fit=np.stack([torch.cat(gained).cpu().numpy(), self._power(energy, reference)], axis=1).astype(np.float64),
         )
+
+    def _power(self, energy: Tensor, reference: NDArray[np.int64]) -> NDArray[np.float32]:
+        chosen = torch.from_numpy(reference).to(self._device)[:, None]
+        return np.asarray(energy.expand(len(reference), -1).gather(1, chosen)[:, 0].cpu().numpy())
 
     def _deposit(self, item: _Waiting, found: _Found) -> None:
         """Each class's particles go to its halves in turn, those of a fibre together."""
@@ -230,17 +278,18 @@ class StreamingClasses:
             half[row] = of_fibre.setdefault((int(slot), int(item.fibre[row])), fewer)
             weight[slot, half[row]] += 1.0
         self._sums.deposit(item.masked, item.ctf, found.slot, half, found.psi_deg, found.shift_px)
+        np.add.at(self._fit, found.slot, found.fit)
 
     # --- classes come and go ---------------------------------------------------------------------------------------
 
     def _tend(self) -> None:
         weight = self._sums.weight.sum(axis=1)
         for slot in np.nonzero((weight > 0) & (weight < _RETIRED_SHARE * weight.sum() / CLASS_COUNT))[0]:
-            self._give_up(int(slot))
+            self._give_up(int(slot), heir=None)
         twin = self._twin()
         if twin is not None:
             # Its place stays free until the next time: what has just been found to be one is not split at once.
-            self._give_up(twin)
+            self._give_up(twin[0], heir=twin[1])
             return
         weight = self._sums.weight.sum(axis=1)
         free = np.nonzero(weight == 0)[0]
@@ -248,15 +297,20 @@ class StreamingClasses:
         if free.size and weight[largest] >= _SPLIT_PARTICLES:
             child = int(free[0])
             self._sums.split(largest, child)
+            self._fit[largest] /= 2
+            self._fit[child] = self._fit[largest]
             self._ids[child] = self._ids.max() + 1
+            self.lineage.born(int(self._ids[child]), of=int(self._ids[largest]))
 
-    def _give_up(self, slot: int) -> None:
+    def _give_up(self, slot: int, *, heir: int | None) -> None:
+        self.lineage.ended(int(self._ids[slot]), heir=None if heir is None else int(self._ids[heir]))
         self._sums.clear(slot)
+        self._fit[slot] = 0.0
         self._given_up += int(self._counts[slot])
         self._counts[slot] = 0
 
-    def _twin(self) -> int | None:
-        """The smaller of the two classes that are most alike, if they show the same as far as noise lets one see.
+    def _twin(self) -> tuple[int, int] | None:
+        """The two classes that are most alike, the smaller first, if they show the same as far as noise lets one see.
 
         With f the share of a class average's power in a ring that is signal, two averages A and B of the same view have
         sum w Re(A* B) = sum w sqrt(f_A |A|^2 f_B |B|^2); w = f_A f_B looks where there is something to be seen.
@@ -270,7 +324,7 @@ class StreamingClasses:
         power = references[:, 0].abs().square().cpu().double().numpy()
         per_ring = np.stack([np.bincount(ring, weights=row) / size for row in power])
         known = [int(slot) for slot in np.nonzero(np.isfinite(curves).all(axis=1))[0]]
-        best: tuple[float, int] | None = None
+        best: tuple[float, tuple[int, int]] | None = None
         for a, b in itertools.combinations(known, 2):
             weight = signal[a] * signal[b]
             norm = np.sqrt((weight * size * per_ring[a]).sum() * (weight * size * per_ring[b]).sum())
@@ -281,7 +335,8 @@ class StreamingClasses:
             cross = ((references[a, 0] * on_samples).conj() * phases) @ references[b].T
             alike = float(cross.real.max()) / norm
             if expected > _LEAST_EXPECTED and alike > _SAME * expected and (best is None or alike > best[0]):
-                best = alike, min(a, b, key=lambda slot: float(self._sums.weight[slot].sum()))
+                smaller = min(a, b, key=lambda slot: float(self._sums.weight[slot].sum()))
+                best = alike, (smaller, a + b - smaller)
         return None if best is None else best[1]
 
     # --- to be kept ------------------------------------------------------------------------------------------------
@@ -292,6 +347,8 @@ class StreamingClasses:
             **self._sums.state(),
             "counts": self._counts.copy(),
             "ids": self._ids.copy(),
+            "fit": self._fit.copy(),
+            **self.lineage.state(),
             "progress": np.array(
                 [self.movie_count, int(self._started), len(self._waiting), self._given_up, self._until_tended],
                 dtype=np.int64,
@@ -307,7 +364,8 @@ class StreamingClasses:
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Raises KeyError or ValueError when the arrays are not those of such classes."""
         self._sums.restore(arrays)
-        self._counts, self._ids = arrays["counts"].copy(), arrays["ids"].copy()
+        self._counts, self._ids, self._fit = (arrays[name].copy() for name in ("counts", "ids", "fit"))
+        self.lineage.restore(arrays)
         self.movie_count, started, waiting, self._given_up, self._until_tended = (
             int(value) for value in arrays["progress"]
         )

@@ -211,7 +211,7 @@ class StreamingMapClasses:
             particles.whitening[:count],
             placed.poses,
             placed.half_set,
-            placed.certainty,
+            placed.counts,
         )
 
     # --- likelihoods -----------------------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ class StreamingMapClasses:
             self._common_volumes = [self._slicer(one) for one in self._common]
         classes = self._fits(particles, placed, self._slicers(), own=False) + np.log(self._prior())
         one = self._fits(particles, placed, [[volume] for volume in self._common_volumes], own=False)[:, 0]
-        gain = (_log_sum(classes) - one) * (placed.certainty > 0.5)
-        return int((placed.certainty > 0.5).sum()), float(gain.sum()), float((gain**2).sum())
+        gain = (_log_sum(classes) - one) * (placed.counts > 0.5)
+        return int((placed.counts > 0.5).sum()), float(gain.sum()), float((gain**2).sum())
 
     def _prior(self) -> NDArray[np.float64]:
         total = 1.0 + self._in_halves.sum(axis=0)
@@ -279,11 +279,11 @@ class StreamingMapClasses:
             index = torch.from_numpy(rows).to(self._device)
             turned = np.concatenate([placed.poses[rows] @ operator for operator in self._symmetry])
             for column in range(self._k):
-                by = torch.from_numpy(placed.certainty[rows] * share[rows, column]).to(self._device)[:, None]
+                by = torch.from_numpy(placed.counts[rows] * share[rows, column]).to(self._device)[:, None]
                 self._sums[column][half].insert(
                     self._plane, torch.from_numpy(turned), numerator[index] * by, denominator[index] * by, sign=sign
                 )
-            self._in_halves[half] += sign * share[rows].sum(axis=0, dtype=np.float64)
+            self._in_halves[half] += sign * share[rows[placed.is_chosen[rows]]].sum(axis=0, dtype=np.float64)
 
     # --- what there is to show -------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,26 @@ class PlacedParticles:
     """How often the references had been renewed when they were placed; 0: the start placed them."""
     beam_tilt_mrad: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     """(2,) whose phase was taken out of them."""
+    chosen: NDArray[np.bool_] | None = None
+    """(n,) False: it stands nowhere in the sums, only where it would; None: all are in them."""
+
+    @property
+    def is_chosen(self) -> NDArray[np.bool_]:
+        """(n,)"""
+        return np.ones(len(self.half_set), dtype=bool) if self.chosen is None else self.chosen
+
+    @property
+    def counts(self) -> NDArray[np.float32]:
+        """(n,) by how much each is in the sums: its certainty, or nothing."""
+        return self.certainty if self.chosen is None else self.certainty * self.chosen
+
+    def rows(self, which: NDArray[np.bool_]) -> PlacedParticles:
+        """Some of them, all chosen."""
+        parts = {name: getattr(self, name)[which] for name in _BY_PARTICLE[:-1]}
+        return replace(self, **parts, chosen=None)
 
 
-_BY_PARTICLE = ("half_set", "poses", "shift_px", "certainty")
+_BY_PARTICLE = ("half_set", "poses", "shift_px", "certainty", "is_chosen")
 
 
 def to_arrays(placed: Mapping[int, PlacedParticles]) -> dict[str, NDArray[Any]]:
@@ -56,5 +73,6 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, PlacedParticles
     ends = np.cumsum(arrays["placed.count"])[:-1]
     columns = [np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE]
     renewals = (int(renewal) for renewal in arrays["placed.renewal"])
-    rows = zip(*columns, arrays["placed.shell_ssnr"], renewals, arrays["placed.beam_tilt_mrad"], strict=True)
+    *others, chosen = columns
+    rows = zip(*others, arrays["placed.shell_ssnr"], renewals, arrays["placed.beam_tilt_mrad"], chosen, strict=True)
     return {int(number): PlacedParticles(*row) for number, row in zip(arrays["placed.number"], rows, strict=True)}

@@ -74,7 +74,7 @@ def held_out_mixture(
     placed: Mapping[int, PlacedParticles], held_out: Mapping[int, HeldOutRings], shells: int
 ) -> Mixture:
     """Of the weights, as much as the particles bear out; `shells` of the plane, the origin counted."""
-    counts = [float(one.certainty.sum()) for one in placed.values()]
+    counts = [float(one.counts.sum()) for one in placed.values()]
     if sum(counts) <= 0:
         return Mixture(np.zeros(shells), np.ones(shells))
     amplitude = {number: np.sqrt(one.shell_ssnr.astype(np.float64)) for number, one in placed.items()}

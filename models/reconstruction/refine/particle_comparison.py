@@ -115,7 +115,7 @@ class HalfMapComparison:
                 count=self._count,
                 poses=placed.poses[chosen],
                 shift_px=placed.shift_px[chosen],
-                certainty=placed.certainty[chosen],
+                certainty=placed.counts[chosen],
                 device=self._device,
             )
         kept = self._compared

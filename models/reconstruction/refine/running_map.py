@@ -184,18 +184,19 @@ class RunningMap:
         half_sets: tuple[int, ...],
         relative_ssnr: NDArray[np.float64],
         exposure: ExposureFacts | None = None,
+        chosen: NDArray[np.bool_] | None = None,
     ) -> FoundPoses | None:
         """Orient a movie's particles and add them; None: a movie without usable particles, which is only counted.
 
         `half_sets`: 1 or 2 per particle; `relative_ssnr`: (M,) on the plane, of this movie (`weights.relative_ssnr`);
-        `exposure`: how it was aimed, which its beam tilt goes with (`session_tilt`).
+        `exposure`: how it was aimed, which its beam tilt goes with (`session_tilt`); `chosen`: (n,) the others are
+        oriented, but stay out of the sums (`choose`); None: all are chosen.
         """
         found = None
         if particles is not None and len(half_sets):
             half_set = np.array(half_sets, dtype=np.int8)
             self.beam_tilt.aimed(self.movie_count, exposure)
-            found = self._place(self.movie_count, particles, half_set, by_shell(relative_ssnr, self._plane))
-            self.particle_count += len(half_sets)
+            found = self._place(self.movie_count, particles, half_set, by_shell(relative_ssnr, self._plane), chosen)
         self.movie_count += 1
         if self.movie_count % ROUND_MOVIES == 0:
             self._renew_references()
@@ -219,10 +220,37 @@ class RunningMap:
         """Particles of movie `number` that are in the map."""
         return len(self._placed[number].half_set) if number in self._placed else 0
 
-    def again(self, number: int, particles: ParticleSpectra) -> FoundPoses:
+    def chosen_of(self, number: int) -> NDArray[np.bool_]:
+        """(n,) which particles of movie `number` are in the sums."""
+        return self._placed[number].is_chosen if number in self._placed else np.zeros(0, dtype=bool)
+
+    def choose(self, number: int, particles: ParticleSpectra, chosen: NDArray[np.bool_]) -> None:
+        """Put in what was left out, and take out what is no longer wanted, where it was found last: nothing is searched.
+
+        `particles` are those that were given to `add` (KeyError: movie `number` has none; ValueError: another number).
+        """
+        old = self._placed[number]
+        _refuse_other_number(number, old, particles)
+        new = replace(old, chosen=None if chosen.all() else chosen)
+        as_put_in = particles.without_beam_tilt(old.beam_tilt_mrad, self._plane)
+        for which, sign in ((new.is_chosen & ~old.is_chosen, 1.0), (old.is_chosen & ~new.is_chosen, -1.0)):
+            if which.any():
+                index = torch.from_numpy(np.nonzero(which)[0]).to(self._device)
+                self._sums.insert(as_put_in.chosen(index), old.rows(which), sign=sign)
+                self.particle_count += int(sign) * int(which.sum())
+        if self._classes is not None:
+            self._classes.take_out(number, as_put_in, old)
+            self._classes.put_in(number, as_put_in, new)
+        self._placed[number], self._compared = new, None
+        if not new.is_chosen.any():
+            self._held_out.pop(number, None)
+
+    def again(
+        self, number: int, particles: ParticleSpectra, chosen: NDArray[np.bool_] | None = None
+    ) -> FoundPoses:
         """Search a movie's particles against the present references; they move to where they are found now.
 
-        `particles` are those that were given to `add`, weighted as then.
+        `particles` are those that were given to `add`, weighted as then; `chosen` as there.
 
         Raises
         ------
@@ -232,15 +260,13 @@ class RunningMap:
             If it has another number of them.
         """
         old = self._placed[number]
-        if len(old.half_set) != len(particles.values):
-            raise ValueError(
-                f"movie {number} has {len(old.half_set)} particles in the map, not {len(particles.values)}"
-            )
+        _refuse_other_number(number, old, particles)
         as_put_in = particles.without_beam_tilt(old.beam_tilt_mrad, self._plane)
         self._sums.insert(as_put_in, old, sign=-1.0)
         if self._classes is not None:
             self._classes.take_out(number, as_put_in, old)
-        return self._place(number, particles, old.half_set, old.shell_ssnr)
+        self.particle_count -= int(old.is_chosen.sum())
+        return self._place(number, particles, old.half_set, old.shell_ssnr, chosen)
 
     def evidence(
         self, number: int, particles: ParticleSpectra, *, voltage_kv: float, cs_mm: float
@@ -277,7 +303,12 @@ class RunningMap:
         return self._comparison
 
     def _place(
-        self, number: int, particles: ParticleSpectra, half_set: NDArray[np.int8], shell_ssnr: NDArray[np.float32]
+        self,
+        number: int,
+        particles: ParticleSpectra,
+        half_set: NDArray[np.int8],
+        shell_ssnr: NDArray[np.float32],
+        chosen: NDArray[np.bool_] | None,
     ) -> FoundPoses:
         tilt_mrad, optics = self.beam_tilt.of(number), particles.optics
         particles = particles.without_beam_tilt(tilt_mrad, self._plane)
@@ -285,7 +316,9 @@ class RunningMap:
         poses, shift_px = found.poses.astype(np.float32), found.shift_px.astype(np.float32)
         certainty = found.certainty.astype(np.float32)
         added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals, tilt_mrad)
+        added = added if chosen is None or chosen.all() else replace(added, chosen=chosen)
         self._sums.insert(particles, added, sign=1.0)
+        self.particle_count += int(added.is_chosen.sum())
         if self._classes is not None:
             self._classes.put_in(number, particles, added)
         self._placed[number] = added
@@ -348,16 +381,17 @@ class RunningMap:
     def view_directions(self) -> NDArray[np.float64]:
         """(n, 3) unit vectors, in the map, of where each particle is seen from; those that hardly count are left
         out."""
-        seen = [one.poses[one.certainty > _COUNTS, 2] for one in self._placed.values()]
+        seen = [one.poses[one.counts > _COUNTS, 2] for one in self._placed.values()]
         return np.concatenate([np.zeros((0, 3)), *seen]).astype(np.float64)
 
     def _discarded_share(self) -> float | None:
-        certainty = [one.certainty for one in self._placed.values()]
-        return float((np.concatenate(certainty) <= _COUNTS).mean()) if certainty else None
+        certainty = [one.certainty[one.is_chosen] for one in self._placed.values()]
+        seen = np.concatenate([np.zeros(0, dtype=np.float32), *certainty])
+        return float((seen <= _COUNTS).mean()) if seen.size else None
 
     def _own_share(self) -> float:
         """Of the particles, by how much they count: what was oriented against the map itself and not the start."""
-        weights = [(float(one.certainty.sum()), one.renewal > 0) for one in self._placed.values()]
+        weights = [(float(one.counts.sum()), one.renewal > 0) for one in self._placed.values()]
         total = sum(weight for weight, _ in weights)
         return sum(weight for weight, own in weights if own) / total if total else 0.0
 
@@ -455,3 +489,10 @@ class RunningMap:
         if self._classes is not None:
             own = {name.removeprefix(_CLASSES): array for name, array in arrays.items() if name.startswith(_CLASSES)}
             self._classes.restore(own)
+
+
+def _refuse_other_number(number: int, placed: PlacedParticles, particles: ParticleSpectra) -> None:
+    if len(placed.half_set) != len(particles.values):
+        raise ValueError(
+            f"movie {number} has {len(placed.half_set)} particles in the map, not {len(particles.values)}"
+        )

@@ -59,7 +59,7 @@ class WeightedSums:
         """Put a movie's particles in as they are placed, or take them out (sign -1)."""
         shifts = placed.shift_px.astype(np.float64)
         centred = particles.values * self._plane.phases(shifts, len(self._plane.kx), self._device)
-        certainty = torch.from_numpy(placed.certainty).to(self._device)[:, None]
+        certainty = torch.from_numpy(placed.counts).to(self._device)[:, None]
         for name in WEIGHTINGS:
             by_losses = name == "causal"
             ssnr = (

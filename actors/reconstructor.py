@@ -6,8 +6,8 @@ an initial map the first `AB_INITIO_PARTICLES` particles make one (`models/recon
 goes on as if it had been given.
 
 Which particles are chosen changes: classes are judged after every `ROUND_MOVIES` movies, and people give verdicts. The
-particles concerned are put into the map's sums, or taken out of them, where they were found last, a tenth of their movies
-beside each new one: within the round after the one that heard of it, and without a search.
+particles concerned are put into the map's sums, or taken out of them, where they were found last, a tenth of their
+movies beside each new one: within the round after the one that heard of it, and without a search.
 
 Its state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the
 last round is given again by the daemon after a restart, and a movie that is included is never added twice.
@@ -417,7 +417,7 @@ class Reconstructor:
     # --- rounds ----------------------------------------------------------------------------------------------------
 
     def finish_round(
-        self, verdicts: Mapping[int, bool | None] | None = None, *, at_rest: bool = False
+        self, verdicts: Mapping[int, bool | None] | None = None, at_rest: bool = False
     ) -> FinishedRound:
         """Write maps, class averages and the checkpoint. What is added later does not depend on when this is called,
         but on what people say.

@@ -74,7 +74,7 @@ class RoundFiles:
         self, finished: FinishedRound, particles: ChosenParticles, pixel_size_angstrom: float
     ) -> FinishedRound:
         """2-D class averages and a strip of the fullest; the record with a summary of each and what is chosen."""
-        averages = particles.averages()
+        averages = sorted(particles.averages(), key=lambda average: average.class_id)
         path = self._session_dir / AVERAGES_PATH
         path.parent.mkdir(parents=True, exist_ok=True)
         if averages:

@@ -10,12 +10,14 @@ from frazil.config.errors import FrazilError, RetryLaterError, UsageError
 from frazil.config.settings import Settings
 from frazil.config.stages import Stage
 from frazil.daemon.changes.apply import apply_plan, apply_thresholds, origin_of
+from frazil.daemon.changes.classes import ClassWords, note_classes
 from frazil.daemon.changes.plan import plan_change
 from frazil.daemon.processing.movies import Movies
 from frazil.daemon.processing.results import ResultWriter
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.inbox import Order
 from frazil.daemon.session.options import ExitReport
+from frazil.daemon.transport.messages import Command
 
 _log = logging.getLogger(__name__)
 
@@ -62,10 +64,13 @@ class Commands:
         movies: Movies,
         results: ResultWriter,
         check_workers: Callable[[Settings], object],
+        classes_spoken_of: Callable[[], None],
     ) -> None:
-        """`check_workers` raises `UsageError` if this machine does not have what settings want."""
+        """`check_workers` raises `UsageError` if this machine does not have what settings want; `classes_spoken_of` tells
+        the map that there is something to hear."""
         self._requests, self._context = requests, context
         self._movies, self._results, self._check_workers = movies, results, check_workers
+        self._classes_spoken_of = classes_spoken_of
         self.settings = context.settings
         """As people want them now; those in force until they are taken up are the ones that were given."""
         self.another_run_wanted = False
@@ -101,7 +106,22 @@ class Commands:
                 return self._set_thresholds(command.args, command.who)
             case "settings":
                 return self._set_settings(command.args, command.who)
+            case "class-verdict":
+                return self._note_classes(order.command)
         raise UsageError(f"not an order for the daemon: {command.name}")
+
+    def _note_classes(self, command: Command) -> str:
+        """What a person says of 2-D classes; the map hears of it before its next round, or now if it is at rest."""
+        sentence = note_classes(
+            self._context.store,
+            self._context.session_dir,
+            ClassWords.of(command.args),
+            who=command.who,
+            now_utc_us=self._context.utc_us(),
+            order_id=command.command_id,
+        )
+        self._classes_spoken_of()
+        return sentence
 
     def _set_thresholds(self, changes: Mapping[str, object], who: str) -> str:
         """A person changes thresholds while the session runs; kept with it. The map follows before its next round."""

@@ -188,7 +188,12 @@ class SessionRun:
             context, self._lifecycle, self._workers, self._movies, self._results, start.gate, analysis
         )
         self._commands = Commands(
-            self._requests, context, movies=self._movies, results=self._results, check_workers=check_workers
+            self._requests,
+            context,
+            movies=self._movies,
+            results=self._results,
+            check_workers=check_workers,
+            classes_spoken_of=analysis.classes_spoken_of,
         )
 
     @classmethod

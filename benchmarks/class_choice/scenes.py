@@ -1,9 +1,9 @@
 """Boxes as picking delivers them, good ones and junk, with the kind of each known.
 
-Shares no code with frazil: atoms of a real structure are turned, projected to phase against displaced water (0.04 rad A2
-a heavy atom at 300 kV), put among neighbours into ice, passed through a CTF with drift and damage, and counted. Junk is
-planted by kind: boxes of ice alone, white noise, particles far from the middle of their box, rims of ice crystals, edges
-of a carbon film, and pairs or heaps of touching particles. Boxes are normalised as RELION does it.
+Shares no code with frazil: atoms of a real structure are turned, projected to phase against displaced water (0.04 rad
+A2 a heavy atom at 300 kV), put among neighbours into ice, passed through a CTF with drift and damage, and counted. Junk
+is planted by kind: boxes of ice alone, white noise, particles far from the middle of their box, rims of ice crystals,
+edges of a carbon film, and pairs or heaps of touching particles. Boxes are normalised as RELION does it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 GOOD = 0
 KINDS = ("particle", "ice", "noise", "off_centre", "crystal", "carbon", "heap")
 PIXEL_ANGSTROM = 3.5
-_KV_WAVELENGTH_ANGSTROM = 0.019687
+_WAVELENGTH_ANGSTROM = 0.019687
 _CS_ANGSTROM = 2.7e7
 _ATOM_RAD_A2 = 0.04
 _MOST_ATOMS = 12_000
@@ -130,7 +130,8 @@ def _box(shape: Shape, kind: int, defocus_angstrom: float, dose_e_per_a2: float,
     white = rng.standard_normal((wide, wide)) / PIXEL_ANGSTROM
     # Ice of some 30 nm and disordered protein scatter too: power per area, rad^2 A^2.
     ice = np.fft.rfft2(white) * np.sqrt(1.8e-5 * 400 + 6.5e-4 * 4 * np.exp(-40 * k2))
-    chi = math.pi * _KV_WAVELENGTH_ANGSTROM * k2 * (defocus_angstrom - 0.5 * _CS_ANGSTROM * _KV_WAVELENGTH_ANGSTROM**2 * k2)
+    bent = defocus_angstrom - 0.5 * _CS_ANGSTROM * _WAVELENGTH_ANGSTROM**2 * k2
+    chi = math.pi * _WAVELENGTH_ANGSTROM * k2 * bent
     transfer = -2 * np.sin(chi + math.asin(0.1)) * np.exp(-150 * k2 / 4)
     contrast = np.fft.irfft2((np.fft.rfft2(phase) + ice) * transfer, s=(wide, wide))
     low = n - n // 2

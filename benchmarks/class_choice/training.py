@@ -1,10 +1,10 @@
-"""The judge of 2-D classes learns: classes of simulated sessions with planted junk, and the weights that tell their shares.
+"""The judge of 2-D classes learns: classes of simulated sessions with planted junk, and the weights that tell shares.
 
-./run bench class_judge_training --structures FOLDER              # makes the classes (some minutes a structure), then learns
-./run bench class_judge_training                                  # learns from the classes that are kept
+./run bench class_judge_training --structures FOLDER   # makes the classes (a minute a structure), then learns
+./run bench class_judge_training                       # learns from the classes that are kept
 
-Writes `training_classes.csv` beside this file and `class_weights.json` beside the judge. Structures are files of the Protein
-Data Bank, named by what they begin with (`TRAINED_ON`); `held_out.py` names others.
+Writes `training_classes.csv` beside this file and `class_weights.json` beside the judge. Structures are files of the
+Protein Data Bank, named by what they begin with (`TRAINED_ON`); `bench.py` is of others.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def classes_of(shape: scenes.Shape, kind: Kind, seed: int) -> list[list[str]]:
         junk_kinds=kind.junk_kinds,
         dose_e_per_a2=kind.dose_e_per_a2,
     )
-    for session in sessions.stream(shape, movies, again_per_movie=0):
+    for session in sessions.stream(shape, movies, judged=False, again_per_movie=0):
         if len(session.movies) not in _LOOKED_AT:
             continue
         truth, class_id = session.known()
-        for average in session.averages():
+        for average in session.particles.averages():
             members = class_id == average.class_id
             if average.features is not None and members.any():
                 share = float((truth[members] == scenes.GOOD).mean())

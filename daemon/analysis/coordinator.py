@@ -122,6 +122,10 @@ class AnalysisCoordinator:
         self._experiments.movie_ended(None if result is None else result.movie_id)
         self._grid.movie_ended(None if result is None else result.movie_id)
 
+    def classes_spoken_of(self) -> None:
+        """A person has given a verdict on a 2-D class."""
+        self._map.classes_spoken_of()
+
     def step(self, *, quiet: bool) -> None:
         """Take in what the actors have finished and give them more; never waits. `quiet`: no movie is on its way.
 

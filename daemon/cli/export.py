@@ -26,6 +26,9 @@ def export(
         Path | None, typer.Option("--project", help="Folder in which RELION will run, if not the --star folder itself.")
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy micrographs instead of linking to them.")] = False,
+    all_particles: Annotated[
+        bool, typer.Option("--all-particles", help="Those of 2-D classes that are not chosen, too.")
+    ] = False,
     table: Annotated[
         list[str] | None, typer.Option("--table", help="TABLE=FILE.csv, .parquet or .json; may be repeated.")
     ] = None,
@@ -67,7 +70,16 @@ def export(
     with open_session(session) as reader:
         if star is not None:
             progress = _tell if sys.stderr.isatty() else None
-            said.star(star, export_star(reader, session.resolve(), star, project=project, copy=copy, progress=progress))
+            report = export_star(
+                reader,
+                session.resolve(),
+                star,
+                project=project,
+                copy=copy,
+                every_particle=all_particles,
+                progress=progress,
+            )
+            said.star(star, report)
         said.tables(_export_tables(reader, table or []))
         if parquet is not None:
             said.parquet(parquet, export_all(reader, parquet))

@@ -18,7 +18,8 @@ from frazil.config.errors import FrazilError, UsageError
 
 VERBS = (
     *("demo", "watch", "simulate", "tui", "status", "alerts", "summary", "why", "scores", "query", "export", "fetch"),
-    *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "requeue", "experiment", "doctor"),
+    *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "classes", "requeue"),
+    *("experiment", "doctor"),
 )
 
 IN_SHORT = {

@@ -8,7 +8,7 @@ STAR files is relative to it. Nothing is copied: `OUT/Frazil/job001/STEM.mrc` ar
     rejected.star         all others that were processed or set aside, with the reason
     motion/STEM.star      whole-frame and local motion, for Bayesian polishing
     coordinates/STEM.star, coordinates.star (RELION >= 4 finds the former through it)
-    particles.star        particles of the kept micrographs
+    particles.star        particles of the kept micrographs that are chosen by their 2-D classes (or all)
 
 A column is written when it is known of every row; RELION has no "not known".
 """
@@ -75,6 +75,7 @@ def export_star(
     project: Path | None = None,
     copy: bool = False,
     movie_name: Callable[[str], str] | None = None,
+    every_particle: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ExportReport:
     """Write the STAR files of a session; doing it again replaces them.
@@ -87,6 +88,8 @@ def export_star(
         Copy micrographs instead of linking to them.
     movie_name:
         Where the movie of a relative path lies, as seen from `out`. None: in `raw`, which becomes a link to all.
+    every_particle:
+        Particles of 2-D classes that are not chosen, too.
     progress:
         Told the number of movies written so far.
 
@@ -106,7 +109,7 @@ def export_star(
             name_files(row, stems, names)
             _list_movie(row, listed, names, session, copy=copy)
         motion_files += _write_motion_files(reader, out, session, after, page)
-        coordinate_files += _write_coordinates(reader, out, after, page)
+        coordinate_files += _write_coordinates(_particles(reader, after, page, every=every_particle), out, page)
         listed.beam_tilts |= told_by_particles(reader, after, page)
         done += len(page)
         if progress is not None:
@@ -123,7 +126,7 @@ def export_star(
     write_star(out / "micrographs_ctf.star", [groups.block(tilts), micrographs_block(kept)], comment=comment)
     write_star(out / "rejected.star", [groups.block(), rejected_block(rejected)], comment=comment)
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])
-    particles = _write_particles(reader, out, names, kept, groups, tilts, comment)
+    particles = _write_particles(reader, out, names, kept, groups, tilts, comment, every=every_particle)
     return ExportReport(out, len(kept), len(rejected), motion_files, coordinate_files, particles, listed.not_usable)
 
 
@@ -190,10 +193,15 @@ def _write_motion_files(reader: SessionReader, out: Path, session: Row, after: s
     return written
 
 
-def _write_coordinates(reader: SessionReader, out: Path, after: str, page: Sequence[Row]) -> int:
+def _particles(reader: SessionReader, after: str, page: Sequence[Row], *, every: bool) -> list[Row]:
+    """Of a page of movies."""
+    return [row for row in rows_of(reader, "export_particles", after, page) if every or row["chosen"]]
+
+
+def _write_coordinates(particles_of_page: Sequence[Row], out: Path, page: Sequence[Row]) -> int:
     by_id = {row["movie_id"]: row for row in page if "optics" in row}
     written = 0
-    for movie_id, particles in groupby(rows_of(reader, "export_particles", after, page), key=lambda r: r["movie_id"]):
+    for movie_id, particles in groupby(particles_of_page, key=lambda r: r["movie_id"]):
         if movie_id not in by_id:
             continue
         picks = list(particles)
@@ -216,6 +224,8 @@ def _write_particles(
     groups: OpticsGroups,
     beam_tilts: Mapping[str, Sequence[StarValue]],
     comment: str,
+    *,
+    every: bool,
 ) -> int:
     (counts,) = reader.named("particle_columns").as_dicts()
     of_all = counts.pop("particles")
@@ -231,7 +241,7 @@ def _write_particles(
         out / "particles.star",
         kept,
         known,
-        (rows_of(reader, "export_particles", after, page) for after, page in pages(reader)),
+        (_particles(reader, after, page, every=every) for after, page in pages(reader)),
         (lambda row: names.of(f"{STACKS}/{row['stem']}.mrcs")) if all_there else None,
         next(iter(stacks.values())) if all_there else None,
         groups=groups,

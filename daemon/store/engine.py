@@ -25,7 +25,7 @@ from frazil.daemon.store import session_files
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 
 DATABASE_NAME = session_files.DATABASE_NAME
-SCHEMA_VERSION = 20
+SCHEMA_VERSION = 21
 _MIN_FREE_BYTES_TO_JUDGE = 64 << 20
 """With less free space than this a failed opening says nothing about damage."""
 

@@ -20,7 +20,7 @@ from frazil.daemon.store.result_files import DamagedFile, StoredResult
 from frazil.daemon.store.rows import AlertRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
-from frazil.daemon.store.writes import experiment_writes, movie_writes, session_writes, target_writes
+from frazil.daemon.store.writes import class_writes, experiment_writes, movie_writes, session_writes, target_writes
 from frazil.models.records import MovieState
 
 _log = logging.getLogger(__name__)
@@ -101,6 +101,9 @@ def adopt_missing(
         store.write(WritePolicy.DURABLE, experiment_writes.stop_experiment, stop)
     for word in result_files.read_target_words(session_dir):
         store.write(WritePolicy.DURABLE, target_writes.record_word, word)
+    verdicts = result_files.read_class_verdicts(session_dir)
+    if verdicts:
+        store.write(WritePolicy.DURABLE, class_writes.record_verdicts, verdicts)
     return report
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from frazil.config.errors import FormatError
 from frazil.daemon.store.experiment_rows import ExperimentRow, ExperimentStopRow
-from frazil.daemon.store.rows import FeedbackRow, InterventionRow, MovieRow
+from frazil.daemon.store.rows import ClassVerdictRow, FeedbackRow, InterventionRow, MovieRow
 from frazil.daemon.store.target_rows import TargetWordRow
 from frazil.models.records import MovieResult
 
@@ -29,6 +29,7 @@ INTERVENTIONS_NAME = "interventions.jsonl"
 EXPERIMENTS_NAME = "experiments.jsonl"
 EXPERIMENT_STOPS_NAME = "experiment_stops.jsonl"
 TARGET_WORDS_NAME = "targets.jsonl"
+CLASS_VERDICTS_NAME = "classes.jsonl"
 _FORMAT = 1
 _SUFFIX = ".msgpack"
 MAX_RESULT_BYTES = 64 << 20
@@ -185,7 +186,20 @@ def read_target_words(session_dir: Path) -> list[TargetWordRow]:
     return _read_lines(session_dir / RESULTS_NAME / TARGET_WORDS_NAME, TargetWordRow)
 
 
-def _append(path: Path, row: FeedbackRow | InterventionRow | ExperimentRow | ExperimentStopRow | TargetWordRow) -> None:
+def append_class_verdict(session_dir: Path, row: ClassVerdictRow) -> None:
+    """Keep what a person said of a 2D class. Raises OSError."""
+    _append(session_dir / RESULTS_NAME / CLASS_VERDICTS_NAME, row)
+
+
+def read_class_verdicts(session_dir: Path) -> list[ClassVerdictRow]:
+    """What people said of 2D classes, in that order; a torn line is passed over."""
+    return _read_lines(session_dir / RESULTS_NAME / CLASS_VERDICTS_NAME, ClassVerdictRow)
+
+
+def _append(
+    path: Path,
+    row: FeedbackRow | InterventionRow | ExperimentRow | ExperimentStopRow | TargetWordRow | ClassVerdictRow,
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
         # A line cut by a crash is closed first, so that it spoils only itself.

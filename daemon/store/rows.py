@@ -280,6 +280,31 @@ class ClassRow:
     particle_count: int
     resolution_angstrom: float | None = None
     average_path: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChoiceRow:
+    """What holds for a 2D class that lives or that a particle has, as of the newest round."""
+
+    class_id: int
+    today_id: int
+    parent_id: int | None
+    score: float | None
+    spoken_for_by: int | None
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClassVerdictRow:
+    """What a person said of a 2D class; those of one order were said together."""
+
+    order_id: str
+    class_id: int
+    verdict: str
+    """`keep`, `reject`, `undecided`."""
+    who: str
+    said_utc_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +361,7 @@ class ReconstructionRow(MapRoundRecord):
     forecasts: tuple[ForecastRow, ...] = ()
     gains: tuple[GainRow, ...] = ()
     map_classes: tuple[MapClassRow, ...] = ()
+    class_choices: tuple[ClassChoiceRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -739,3 +739,27 @@ CREATE TABLE IF NOT EXISTS grid_outlooks (
     times DOUBLE NOT NULL, times_low DOUBLE NOT NULL, times_high DOUBLE NOT NULL,   -- as much an hour; 80 % interval
     exchange_minutes DOUBLE NOT NULL      -- that it takes to go there, counted
 );
+
+-- Version 21: what the judge and people say of 2-D classes, and which particles are therefore in the map.
+ALTER TABLE classes ADD COLUMN IF NOT EXISTS score DOUBLE;           -- share of its members that are particles, by the judge
+CREATE TABLE IF NOT EXISTS class_choices (
+    class_id INTEGER PRIMARY KEY,         -- every class that lives or that a particle has, as of the newest round
+    today_id INTEGER NOT NULL,            -- what it has become: itself, or the class that showed the same
+    parent_id INTEGER,                    -- that it was split from; NULL: of the first
+    score DOUBLE,                         -- when it was last judged; NULL: never
+    spoken_for_by INTEGER,                -- the class whose verdict by a person holds for it; NULL: the judge decides
+    chosen BOOLEAN NOT NULL
+);
+CREATE TABLE IF NOT EXISTS class_verdicts (
+    order_id TEXT NOT NULL,               -- of what was said together
+    class_id INTEGER NOT NULL,
+    verdict TEXT NOT NULL,                -- keep, reject, undecided (the judge decides); a class's newest row holds
+    who TEXT NOT NULL,
+    said_utc_us BIGINT NOT NULL,
+    PRIMARY KEY (order_id, class_id)
+);
+CREATE OR REPLACE VIEW class_verdicts_now AS
+SELECT class_id, verdict, who, said_utc_us FROM class_verdicts
+QUALIFY row_number() OVER (PARTITION BY class_id ORDER BY said_utc_us DESC, order_id DESC) = 1;
+CREATE OR REPLACE VIEW chosen_particles AS
+SELECT p.*, coalesce(c.chosen, true) AS chosen FROM particles p LEFT JOIN class_choices c USING (class_id);

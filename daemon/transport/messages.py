@@ -79,6 +79,7 @@ CommandName = Literal[
     "target-avoid",
     "target-forget",
     "target-hours",
+    "class-verdict",
 ]
 COMMAND_NAMES: tuple[str, ...] = get_args(CommandName)
 ErrorKind = Literal["malformed", "protocol", "usage", "query", "not_found", "busy", "stopping", "internal"]
@@ -135,7 +136,8 @@ class Command(Request, frozen=True, tag="command"):
     force): settings by `section.key`, values as texts; experiment-plan (answers JSON): comparison ("settle=5,20"),
     outcome, seed, and movies, squares (comma-separated) or holes (JSON list of name, square, group, ice, defocus_um);
     experiment-stop: experiment_id; target-pick, target-avoid, target-forget: target_id (of a hole, patch or square;
-    forget: `all` is everything that was said); target-hours: hours left at the microscope."""
+    forget: `all` is everything that was said); target-hours: hours left at the microscope; class-verdict
+    (of 2-D classes): keep, reject, undecided: their numbers with commas, undo: true takes the newest order back."""
     command_id: str = ""
     who: str = ""
     """Name of the person's account on the machine where the order was given."""

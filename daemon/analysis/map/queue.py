@@ -51,6 +51,11 @@ class MapQueue:
         return self._ended.pop(heapq.heappop(self._ended_heap))
 
     @property
+    def expects_any(self) -> bool:
+        """A movie is under way, or has ended and was not taken."""
+        return bool(self._open or self._ended)
+
+    @property
     def waiting(self) -> int:
         """Movies that have ended and were not taken."""
         return len(self._ended)

@@ -23,7 +23,7 @@ from frazil.daemon.store import result_files
 from frazil.daemon.store.movie_states import WAITING, not_in_state
 from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.writer import WritePolicy
-from frazil.daemon.store.writes import particle_writes, session_writes
+from frazil.daemon.store.writes import class_writes, particle_writes, session_writes
 from frazil.daemon.transport.messages import MAP_BEGUN_ANEW
 from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
 
@@ -51,6 +51,10 @@ class RunningReconstruction:
         """All movies that were given, in order."""
         self._given_ids: set[str] = set()
         """The same, to look one up."""
+        self._spoken = False
+        """A person has said something of a 2-D class that no round has heard."""
+        self._ending = False
+        """The session's last round is wanted."""
         self._again: set[str] = set()
         """Movies that were given and have a result once more since."""
         self._skipped: set[str] = set()
@@ -101,15 +105,20 @@ class RunningReconstruction:
         if movie_id is not None:
             self._skipped.discard(movie_id)  # another result may do no harm
 
+    def classes_spoken_of(self) -> None:
+        """A person has given a verdict on a 2-D class, which the next round hears."""
+        self._spoken = True
+
     def drained(self, *, final: bool) -> bool:
         """Nothing is under way or waits. With `final` the last round is made first."""
         if self._off:
             return True
+        self._ending = self._ending or final
         if self._actor.busy or self._replay or self._next or self._queue.waiting or self._round_due:
             return False
         if final and (self._catch_up() or self._queue.waiting):
             return False
-        if final and self._unrecorded:
+        if final and (self._unrecorded or self._spoken) and self._given:
             self._round_due = True
             return False
         return True
@@ -132,11 +141,19 @@ class RunningReconstruction:
             return
         if self._round_due:
             if not self._catch_up():
-                self._ask("finish_round", FinishedRound)
+                self._finish_round()
             return
         movie_id = self._next_movie()
         if movie_id is not None:
             self._give(movie_id)
+        elif self._spoken and self._given:
+            self._round_due = True  # nobody is to wait for movies that may not come
+
+    def _finish_round(self) -> None:
+        heard = class_writes.verdicts_now(self._store)
+        self._spoken = False
+        at_rest = self._ending or not self._queue.expects_any
+        self._ask("finish_round", FinishedRound, heard, at_rest)
 
     def close(self) -> None:
         """End the actor; what came after the last round is added again at the next start."""
@@ -145,7 +162,8 @@ class RunningReconstruction:
     # --- the actor -------------------------------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        self._ask("resume", Resumed, dict(self._expected))
+        rows = self._store.rows("SELECT coalesce(max(class_id), 0) FROM classes")
+        self._ask("resume", Resumed, dict(self._expected), int(rows[0][0]) + 1)
 
     def _ask(self, name: str, kind: type, *arguments: object, in_hand: str = "") -> None:
         self._in_hand = in_hand or name
@@ -224,6 +242,7 @@ class RunningReconstruction:
         if resumed.begun_anew and self._recorded_movie_count:
             self._tell_begun_anew(resumed.begun_anew)
         self.particle_count = resumed.particle_count
+        self._spoken = class_writes.verdicts_now(self._store) != resumed.class_verdicts
         if not self._given:  # the daemon has just started: the checkpoint is where it goes on
             self._given, self._given_ids = list(resumed.included), set(included)
             # Killed between the round's files and its row: the row is made again.
@@ -320,6 +339,8 @@ class RunningReconstruction:
             self._alert("warning", f"particles of a movie are not in the map: {added.skipped}")
         for poses in added.poses:
             self._record_poses(poses)
+        for movie_id, class_ids in added.class_ids.items():
+            self._store.write(WritePolicy.RETRIED, class_writes.record_classes, movie_id, class_ids)
 
     def _record_poses(self, poses: ParticlePoses) -> None:
         try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.analysis.map.outlook import RoundOutlook, round_outlook
 from frazil.daemon.session.notices import Notices
-from frazil.daemon.store.rows import ClassRow, MapClassRow, ReconstructionRow
+from frazil.daemon.store.rows import ClassChoiceRow, ClassRow, MapClassRow, ReconstructionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import session_writes
@@ -51,8 +51,18 @@ def reconstruction_row(done: FinishedRound, outlook: RoundOutlook, *, now_utc_us
         fsc_randomised=() if report is None else report.randomised.fsc,
         fsc_uniform=done.uniform_fsc,
         classes=tuple(
-            ClassRow(average.class_id, average.particle_count, average.resolution_angstrom, done.averages_path)
+            ClassRow(
+                average.class_id,
+                average.particle_count,
+                average.resolution_angstrom,
+                done.averages_path,
+                average.score,
+            )
             for average in done.classes
+        ),
+        class_choices=tuple(
+            ClassChoiceRow(one.class_id, one.today, one.parent, one.score, one.spoken_for_by, one.chosen)
+            for one in done.class_verdicts
         ),
         map_classes=tuple(
             MapClassRow(part.map_class, part.particle_count, part.resolution_0143_angstrom, part.map_path)

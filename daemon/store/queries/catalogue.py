@@ -37,7 +37,7 @@ FOR_PEOPLE: tuple[str, ...] = (
     *("best_movies", "typical_movies", "worst_movies", "reasons", "failures", "before_and_after"),
     *("grid", "next_rounds", "next_targets", "next_squares", "target_words", "ice_calibration"),
     *("alerts", "alerts_by_day", "stage_timings", "devices", "software"),
-    *("reconstructions", "forecast", "map_classes", "classes", "orientations"),
+    *("reconstructions", "forecast", "map_classes", "classes", "class_verdicts", "chosen_particles", "orientations"),
 )
 """Those whose answer is read as it is, in the order in which they are told; the others are for screen and programs."""
 

@@ -29,8 +29,8 @@ ORIENTATIONS = (
     "degrees(acos(1 - 2 * (tilt_bin + 0.5) / $tilt_bins)) AS tilt_deg, count(*) AS particles FROM ("
     "SELECT CAST(floor((rot_deg + 180) / 360 * $rot_bins) AS INTEGER) % $rot_bins AS rot_bin, "
     "least(CAST(floor((1 - cos(radians(tilt_deg))) / 2 * $tilt_bins) AS INTEGER), $tilt_bins - 1) AS tilt_bin "
-    "FROM particles JOIN movies USING (movie_id) "
-    f"WHERE {kept()} AND rot_deg IS NOT NULL AND tilt_deg IS NOT NULL"
+    "FROM chosen_particles JOIN movies USING (movie_id) "
+    f"WHERE {kept()} AND chosen AND rot_deg IS NOT NULL AND tilt_deg IS NOT NULL"
     ") GROUP BY rot_bin, tilt_bin ORDER BY tilt_bin, rot_bin"
 )
 MAP_CLASSES = (
@@ -38,8 +38,15 @@ MAP_CLASSES = (
     "ORDER BY map_class"
 )
 CLASSES = (
-    "SELECT * FROM classes WHERE round = coalesce($round, (SELECT max(round) FROM reconstructions)) "
-    "ORDER BY particle_count DESC, class_id"
+    "SELECT k.*, h.chosen, h.parent_id, h.spoken_for_by, v.verdict, v.who, v.said_utc_us FROM classes k "
+    "LEFT JOIN class_choices h USING (class_id) LEFT JOIN class_verdicts_now v USING (class_id) "
+    "WHERE k.round = coalesce($round, (SELECT max(round) FROM reconstructions)) "
+    "ORDER BY k.particle_count DESC, k.class_id"
+)
+CLASS_VERDICTS = "SELECT * FROM class_verdicts ORDER BY said_utc_us DESC, order_id DESC, class_id LIMIT $limit"
+CHOSEN = (
+    "SELECT count(*) AS particles, count(*) FILTER (chosen) AS chosen FROM chosen_particles "
+    f"JOIN movies USING (movie_id) WHERE {kept()}"
 )
 # The view `particles` has no diameter: it is the movie's.
 PICKS = (
@@ -105,7 +112,16 @@ QUERIES: Mapping[str, NamedQuery] = {
         ORIENTATIONS,
         {"rot_bins": Param(int, 24, least=1, most=360), "tilt_bins": Param(int, 12, least=1, most=180)},
     ),
-    "classes": NamedQuery("2D classes of a round; without one, the last.", CLASSES, {"round": Param(int)}),
+    "classes": NamedQuery(
+        "2D classes of a round with their scores; without one, the last. Whether they are chosen and what people said is "
+        "of now.",
+        CLASSES,
+        {"round": Param(int)},
+    ),
+    "class_verdicts": NamedQuery(
+        "What people said of 2D classes, the newest first.", CLASS_VERDICTS, {"limit": rows_param(100)}
+    ),
+    "chosen_particles": NamedQuery("Particles of kept movies, and how many of them are chosen.", CHOSEN, {}),
     "map_classes": NamedQuery(
         "The maps of a round that its particles are sorted into; without one, the last.",
         MAP_CLASSES,

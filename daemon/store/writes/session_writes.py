@@ -29,6 +29,7 @@ from frazil.daemon.store.rows import (
     ScoreRow,
     SessionRow,
 )
+from frazil.daemon.store.writes import class_writes
 from frazil.models.map_round import as_values
 from frazil.models.records import MovieState
 
@@ -261,6 +262,7 @@ def record_reconstruction(connection: Connection, row: ReconstructionRow) -> Non
     for table, kind, rows in parts:
         names = tuple(field.name for field in fields(kind))
         _insert_many(connection, table, ("round", *names), [(row.round, *astuple(one)) for one in rows])
+    class_writes.record_choices(connection, row.class_choices)
 
 
 def _replace(connection: Connection, table: str, key: Sequence[str], values: dict[str, object]) -> None:

@@ -224,7 +224,8 @@ class StreamingClasses:
                 rows = sorted(slot_of)
                 chosen = item.chosen(rows)
                 slots = np.array([slot_of[row] for row in rows])
-                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), np.zeros((len(rows), 2)), np.zeros((len(rows), 2))))
+                nothing = np.zeros((len(rows), 2))
+                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), nothing, nothing))
             first += n
         found: list[_Found] = []
         for _ in range(_FIRST_ROUNDS):

@@ -1,9 +1,9 @@
 """Which particles are chosen: those of classes that a person keeps, or that nobody and no judge is sure to be junk.
 
 A person's verdict on a class holds for it, for what it becomes, and for the classes that come of it, until another is
-given (`class_lineage`). Where there is none the judge decides (`class_judge`), and removes only what it is sure of: a class
-whose score is at most 0.25, once there are 300 particles in classes and 12 in this one. One that was removed comes back at
-0.35: scores near the limit would else put particles in and take them out at every round.
+given (`class_lineage`). Where there is none the judge decides (`class_judge`), and removes only what it is sure of: a
+class whose score is at most 0.25, once there are 300 particles in classes and 12 in this one. One that was removed
+comes back at 0.35: scores near the limit would else put particles in and take them out at every round.
 """
 
 from __future__ import annotations

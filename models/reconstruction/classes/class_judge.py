@@ -5,9 +5,10 @@ and their squares,
 
     score = 1 / (1 + exp(-(b + w . f(x)))),
 
-the logistic regression of the share of true particles among a class's members (Cox 1958, J. R. Stat. Soc. B 20, 215), held
-back by |w|^2. Weights come from classes of simulated sessions with planted junk (`./run bench class_judge_training`), and lie
-as a table in `class_weights.json`; the score is a share, so that 0.5 says that half of them may be junk.
+the logistic regression of the share of true particles among a class's members (Cox 1958, J. R. Stat. Soc. B 20, 215),
+held back by |w|^2. Weights come from classes of simulated sessions with planted junk (`./run bench
+class_judge_training`), and lie as a table in `class_weights.json`; the score is a share, so that 0.5 says that half of
+them may be junk.
 """
 
 from __future__ import annotations
@@ -67,9 +68,8 @@ def parsed(found: Mapping[str, Any]) -> ClassWeights:
 def as_json(weights: ClassWeights) -> dict[str, Any]:
     """Undoes `parsed`."""
     count = len(NAMES)
-    of_feature = zip(
-        NAMES, weights.mean, weights.deviation, weights.weights[1 : 1 + count], weights.weights[1 + count :], strict=True
-    )
+    linear, square = weights.weights[1 : 1 + count], weights.weights[1 + count :]
+    of_feature = zip(NAMES, weights.mean, weights.deviation, linear, square, strict=True)
     return {
         "version": weights.version,
         "made": weights.made,

@@ -1,13 +1,14 @@
 """Junk planted among particles, as the judge of 2-D classes removes it: on structures that it was not trained on.
 
-Nobody gives a verdict: what is told is the soft default. Every session counts. `--structures` is a folder of PDB and mmCIF
-files; of the cases, those whose files it holds are run, and a case without a file ends the run.
+Nobody gives a verdict: what is told is the soft default. Every session counts. `--structures` is a folder of PDB and
+mmCIF files that begin with the names of `HELD_OUT`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from pathlib import Path
@@ -61,7 +62,7 @@ def case(shape: scenes.Shape, seed: int, junk_share: float, kinds: tuple[str, ..
 
 
 def _words(session: sessions.Streamed) -> list[dict[str, Any]]:
-    """Of every class that is there at the end: its score, what that says, and the share of particles among its members."""
+    """Of every class that is there at the end: its score, its word, and the share of particles among its members."""
     kind, class_id = session.known()
     told = []
     for average in session.particles.averages():
@@ -142,7 +143,10 @@ def summary(planted: list[dict[str, Any]], pure: list[dict[str, Any]], clean: li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--structures", type=Path, required=True, help="a folder of PDB and mmCIF files")
+    folder = os.environ.get("FRAZIL_STRUCTURES")
+    parser.add_argument(
+        "--structures", type=Path, default=folder, required=folder is None, help="[default: $FRAZIL_STRUCTURES]"
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)

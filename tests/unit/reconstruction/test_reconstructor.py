@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.actors.reconstruction_records import Added, MapMovie
+from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie
 from frazil.actors.reconstructor import Reconstructor
 from frazil.actors.round_files import AVERAGES_PATH, MAP_PATHS
 from frazil.config.errors import UsageError
@@ -243,3 +243,82 @@ def test_a_checkpoint_of_before_that_was_copied_says_why_it_is_not_gone_on_with(
     anew = fresh(session, tmp_path).resume({"id0": "of the copy"})
     assert "copied since" in anew.begun_anew
     assert fresh(session, tmp_path).resume({"id0": "hash"}).begun_anew == ""
+
+
+def many(number: int) -> MapMovie:
+    """More movies than there are stacks."""
+    return movie(number, particles_path=f"particles/m{number % MOVIES}.mrcs")
+
+
+def class_of_particles(said: list[Added]) -> dict[str, tuple[int | None, ...]]:
+    """The newest class of every movie's particles."""
+    newest: dict[str, tuple[int | None, ...]] = {}
+    for answer in said:
+        newest |= answer.class_ids
+        newest |= {poses.movie_id: poses.class_id for poses in answer.poses if poses.class_id is not None}
+    return newest
+
+
+def left_out(done: FinishedRound, said: list[Added]) -> int:
+    """Particles whose class is not chosen."""
+    chosen = {one.class_id: one.chosen for one in done.class_verdicts}
+    return sum(not chosen[one] for ids in class_of_particles(said).values() for one in ids if one is not None)
+
+
+@pytest.mark.timeout(300)
+def test_a_persons_verdict_acts_within_two_rounds(session: Path, tmp_path: Path) -> None:
+    worker = fresh(session, tmp_path)
+    said = [worker.add(many(number)) for number in range(10)]
+    first = worker.finish_round({})
+    assert first.particle_count == 10 * PARTICLES
+    largest = max(first.classes, key=lambda one: one.particle_count).class_id
+    heard = worker.finish_round({largest: False})  # the round that hears of it
+    assert {one.class_id for one in heard.class_verdicts if not one.chosen} == {largest}
+    assert heard.particle_count == 10 * PARTICLES
+    said += [worker.add(many(number)) for number in range(10, 20)]
+    done = worker.finish_round({largest: False})  # and the one that has it
+    assert left_out(done, said) > 5
+    assert done.particle_count == 20 * PARTICLES - left_out(done, said)
+    again = fresh(session, tmp_path)
+    resumed = again.resume({f"id{number}": "hash" for number in range(20)})
+    assert resumed.class_verdicts == {largest: False}
+    assert resumed.particle_count == done.particle_count
+    back = again.finish_round({largest: None}, True)  # at rest it is carried out at once
+    assert all(one.chosen for one in back.class_verdicts)
+    assert back.particle_count == 20 * PARTICLES
+    out = again.finish_round({largest: False}, True)
+    assert out.particle_count == done.particle_count
+    assert out.resolution_05_angstrom is not None
+
+
+def test_classes_keep_their_numbers_when_the_map_is_begun_anew(session: Path, tmp_path: Path) -> None:
+    worker = fresh(session, tmp_path)
+    for number in range(10):
+        worker.add(many(number))
+    before = worker.finish_round({1: False})
+    anew = fresh(session, tmp_path)
+    expected = {f"id{number}": "hash" for number in range(10) if number != 4}  # one was rejected since
+    resumed = anew.resume(expected, first_class_id=99)
+    assert resumed.included == ()
+    assert resumed.begun_anew
+    for number in range(10):
+        if number != 4:
+            anew.add(many(number))
+    after = anew.finish_round({1: False})
+    assert {one.class_id for one in after.classes} == {one.class_id for one in before.classes}
+    other_grid = Reconstructor(str(tmp_path), settings(session, symmetry="C1"))
+    assert "symmetry changed" in other_grid.resume(expected, first_class_id=99).begun_anew
+    for number in range(8):
+        other_grid.add(many(number))
+    assert min(one.class_id for one in other_grid.finish_round().classes) >= 99, "no number is given twice"
+
+
+def test_without_classes_every_particle_counts(session: Path, tmp_path: Path) -> None:
+    whole = settings(session)
+    off = whole.model_copy(update={"particles": whole.particles.model_copy(update={"classes": False})})
+    fresh(session, tmp_path)
+    worker = Reconstructor(str(tmp_path), off)
+    for number in range(8):
+        worker.add(many(number))
+    done = worker.finish_round({1: False}, True)
+    assert (done.classes, done.class_verdicts, done.particle_count) == ((), (), 8 * PARTICLES)

@@ -416,9 +416,7 @@ class Reconstructor:
 
     # --- rounds ----------------------------------------------------------------------------------------------------
 
-    def finish_round(
-        self, verdicts: Mapping[int, bool | None] | None = None, at_rest: bool = False
-    ) -> FinishedRound:
+    def finish_round(self, verdicts: Mapping[int, bool | None] | None = None, at_rest: bool = False) -> FinishedRound:
         """Write maps, class averages and the checkpoint. What is added later does not depend on when this is called,
         but on what people say.
 

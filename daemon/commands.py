@@ -66,8 +66,8 @@ class Commands:
         check_workers: Callable[[Settings], object],
         classes_spoken_of: Callable[[], None],
     ) -> None:
-        """`check_workers` raises `UsageError` if this machine does not have what settings want; `classes_spoken_of` tells
-        the map that there is something to hear."""
+        """`check_workers` raises `UsageError` if this machine does not have what settings want; `classes_spoken_of`
+        tells the map that there is something to hear."""
         self._requests, self._context = requests, context
         self._movies, self._results, self._check_workers = movies, results, check_workers
         self._classes_spoken_of = classes_spoken_of

@@ -7,6 +7,7 @@ mmCIF files that begin with the names of `HELD_OUT`.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -31,13 +32,9 @@ _BINS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 def case(shape: scenes.Shape, seed: int, junk_share: float, kinds: tuple[str, ...]) -> dict[str, Any]:
     """One session to its end."""
-    movies = scenes.movies(
-        shape, seed, count=_MOVIES, particles=_PARTICLES, junk_share=junk_share, junk_kinds=kinds
-    )
-    started, session = time.process_time(), None
-    for session in sessions.stream(shape, movies):
-        pass
-    assert session is not None
+    movies = scenes.movies(shape, seed, count=_MOVIES, particles=_PARTICLES, junk_share=junk_share, junk_kinds=kinds)
+    started = time.process_time()
+    *_, session = sessions.stream(shape, movies)
     kind, chosen = session.chosen()
     good = kind == scenes.GOOD
     words = _words(session)
@@ -97,7 +94,7 @@ def calibration(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of classes by score: the mean score, and the share of particles among all their members."""
     classes = [one for told in cases for one in told["classes"] if one["score"] is not None]
     rows = []
-    for low, high in zip(_BINS[:-1], _BINS[1:], strict=True):
+    for low, high in itertools.pairwise(_BINS):
         found = [one for one in classes if low <= one["score"] < high or (high == 1.0 and one["score"] == 1.0)]
         if found:
             members = np.array([one["members"] for one in found], dtype=np.float64)
@@ -135,9 +132,7 @@ def summary(planted: list[dict[str, Any]], pure: list[dict[str, Any]], clean: li
         "classes_of_noise": sum(len(one["classes"]) for one in pure),
         "classes_of_noise_called_good": sum(c["word"] == "good" for one in pure for c in one["classes"]),
         "good_lost_without_junk_most": max(one["good_lost"] for one in clean),
-        "cpu_ms_per_box": round(
-            1e3 * sum(one["cpu_s"] for one in planted) / sum(one["boxes"] for one in planted), 2
-        ),
+        "cpu_ms_per_box": round(1e3 * sum(one["cpu_s"] for one in planted) / sum(one["boxes"] for one in planted), 2),
     }
 
 

@@ -85,8 +85,8 @@ class ParticleSettings(Section):
     """Maps that the particles are sorted into, beside the common one that orients them all, for particles of more than
     one kind: with or without a ligand, open or closed. The summary says whether there is more than one. 1: none."""
     classes: Annotated[bool, Touches(Stage.RECONSTRUCTION)] = True
-    """Sort particles into 2-D classes, and keep what is junk for certain, or by a person's verdict (`frazil classes`), out
-    of the map. false: no classes, and every particle counts."""
+    """Sort particles into 2-D classes, and leave out of the map what is junk for certain, or by a person's verdict
+    (`frazil classes`). false: no classes, and every particle counts."""
     box_px: Annotated[Annotated[int, Field(ge=16, le=1024, multiple_of=2)] | None, Touches(Stage.PICKING)] = None
     """null: 1.6 diameters, even."""
 

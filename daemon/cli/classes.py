@@ -36,7 +36,7 @@ def classes(
       frazil classes /data/s1 --undo
       frazil classes /data/s1 --out classes.mrcs --json
     """
-    args = {"keep": keep, "reject": reject, "undecided": undecided, "undo": undo}
+    args: dict[str, str | bool] = {"keep": keep, "reject": reject, "undecided": undecided, "undo": undo}
     said = _say(session, args) if any(args.values()) else ""
 
     from frazil.daemon.report.classes import class_lines, class_rows  # slow, and not for --help

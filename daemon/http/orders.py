@@ -135,9 +135,25 @@ class HoursLeft(_Body, frozen=True):
     hours: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 
+_ClassId = Annotated[int, msgspec.Meta(ge=1, lt=100_000_000)]
+_ClassIds = Annotated[list[_ClassId], msgspec.Meta(max_length=1000)]
+
+
+class ClassVerdict(_Body, frozen=True):
+    """Keep these 2-D classes, leave those out of the map, let the judge decide of others; `undo` takes the newest order
+    back first."""
+
+    keep: _ClassIds = []
+    reject: _ClassIds = []
+    undecided: _ClassIds = []
+    undo: bool = False
+
+
 Feedback: TypeAlias = Accept | Reject | Note
 TargetWord: TypeAlias = Pick | Avoid | Forget | HoursLeft
-Order: TypeAlias = Feedback | Intervention | Acknowledge | Pause | Resume | Experiment | ExperimentStop | TargetWord
+Order: TypeAlias = (
+    Feedback | Intervention | Acknowledge | Pause | Resume | Experiment | ExperimentStop | TargetWord | ClassVerdict
+)
 
 BODIES: dict[str, Any] = {
     "Feedback": Feedback,
@@ -151,6 +167,7 @@ BODIES: dict[str, Any] = {
     "Avoid": Avoid,
     "Forget": Forget,
     "HoursLeft": HoursLeft,
+    "ClassVerdict": ClassVerdict,
 }
 """By the name that the OpenAPI document has for it."""
 

@@ -271,5 +271,6 @@ _WRITING = (
     _writing("next/avoid", "Leave a hole, patch or square out.", "Avoid"),
     _writing("next/forget", "What was said of a hole, patch or square (or of `all`) is over.", "Forget"),
     _writing("next/hours", "How many hours are left at the microscope, from now on.", "HoursLeft"),
+    _writing("classes", "Keep 2-D classes, or leave them out of the map; GET is the query `classes`.", "ClassVerdict"),
     _writing("experiment_stop", "End a randomised experiment.", "ExperimentStop", required=False),
 )

@@ -27,6 +27,7 @@ from frazil.daemon.http.orders import (
     Accept,
     Acknowledge,
     Avoid,
+    ClassVerdict,
     Experiment,
     ExperimentStop,
     Forget,
@@ -265,10 +266,11 @@ def as_command(order: Order) -> tuple[CommandName, dict[str, Scalar]]:
             return "experiment-stop", {"experiment_id": experiment_id}
         case Pick() | Avoid() | Forget() | HoursLeft():
             return _of_target(order)
-        case Pause():
-            return "pause", {}
+        case ClassVerdict():
+            numbers = {name: ",".join(map(str, getattr(order, name))) for name in ("keep", "reject", "undecided")}
+            return "class-verdict", {**numbers, "undo": order.undo}
         case _:
-            return "resume", {}
+            return ("pause" if isinstance(order, Pause) else "resume"), {}
 
 
 def _of_target(order: TargetWord) -> tuple[CommandName, dict[str, Scalar]]:

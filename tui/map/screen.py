@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from frazil.daemon.transport.messages import LiveState, Row
+from frazil.daemon.transport.messages import CommandName, LiveState, Row, Scalar
 from frazil.tui.map.plots import FscPlot, GrowthPlot
 from frazil.tui.map.words import map_text
+from frazil.tui.widgets.dialogs import TextPrompt
 from frazil.tui.widgets.mode_screen import Keys, ModeScreen, mode_bindings
 from frazil.tui.widgets.picture import Picture
 
@@ -27,7 +28,12 @@ class MapScreen(ModeScreen):
     MODE = "map"
     WORDS = "#map-text"
     PANES = ("words", "fsc", "picture", "growth")
-    KEY_HELP: ClassVar[Keys] = (("↑ ↓ PgUp PgDn", "scroll the words"), ("v", "projections, or where views lie"))
+    KEY_HELP: ClassVar[Keys] = (
+        ("↑ ↓ PgUp PgDn", "scroll the words"),
+        ("v", "projections, or where views lie"),
+        ("+ −", "keep 2-D classes by their numbers, or leave them out of the map"),
+        ("u", "take the newest word on classes back"),
+    )
     MEANING = (
         "FSC: the corrected curve counts; beside it the unmasked one, and what the mask alone makes two halves "
         "agree by. Growth: 1/d² against ln(particles), in which a B-factor is a straight line. → says what more "
@@ -39,6 +45,9 @@ class MapScreen(ModeScreen):
         *ModeScreen.SHARED_BINDINGS,
         Binding("escape", "movies", "movies", show=False),
         Binding("v", "views", "views"),
+        Binding("plus", "say_of_classes('keep')", "keep", show=False),
+        Binding("minus", "say_of_classes('reject')", "leave out", show=False),
+        Binding("u", "undo_classes", "undo", show=False),
         Binding("down", "scroll_words(3)", "scroll", show=False),
         Binding("up", "scroll_words(-3)", "scroll", show=False),
         Binding("pagedown", "scroll_words(12)", "scroll", show=False),
@@ -115,6 +124,22 @@ class MapScreen(ModeScreen):
         self._views = not self._views
         picture = self.query_one("#map-projections", Picture)
         picture.show_kind(*(("map_orientations", "views") if self._views else ("map_projections", "projections")))
+        self._fetch()
+
+    def action_say_of_classes(self, verdict: str) -> None:
+        """A person's word on 2-D classes; the map has heard it within two rounds."""
+
+        def then(numbers: str | None) -> None:
+            if numbers:
+                self.order("class-verdict", {verdict: numbers}, numbers)
+
+        words = {"keep": "Which classes are kept?", "reject": "Which classes are left out of the map?"}
+        self.app.push_screen(TextPrompt(words[verdict], placeholder="numbers, e.g. 3,7", required=True), then)
+
+    def action_undo_classes(self) -> None:
+        self.order("class-verdict", {"undo": True}, "")
+
+    def carried_out(self, name: CommandName, args: dict[str, Scalar]) -> None:
         self._fetch()
 
     def action_scroll_words(self, lines: int) -> None:

@@ -57,6 +57,7 @@ def map_text(
         sign, color = ("→ ", GREEN) if row.get("reachable") else ("✗ ", ORANGE)
         text.append(sign, color)
         text.append(sentence)
+    _verdicts(text, classes)
     return text
 
 
@@ -90,9 +91,28 @@ def _classes(last: Row, classes: Sequence[Row]) -> Text:
     if sizes:
         text.append(f"\nparticles in the largest: {', '.join(sizes)}")
     text.append("\nno map yet: it starts from particles.initial_map, or from 700 particles alone", GRAY)
+    _verdicts(text, classes)
     return text
 
 
+def _verdicts(text: Text, classes: Sequence[Row]) -> None:
+    """A line a class: its score, what a person says, and whether it is in the map; nothing where none was judged."""
+    if all(row.get("score") is None for row in classes):
+        return
+    out = sum(row.get("chosen") is False for row in classes)
+    text.append(f"\n2-D classes, {out} of {len(classes)} left out", f"bold {BLUE}")
+    for row in classes:
+        verdict = row.get("verdict")
+        said = "" if verdict in (None, "undecided") else f", {clean(verdict)} ({clean(row.get('who'))})"
+        sign, color = ("✗ ", ORANGE) if row.get("chosen") is False else ("✓ ", GREEN)
+        text.append(f"\n{sign}", color)
+        size, score = _whole(row, "particle_count"), number(row.get("score"), 2)
+        text.append(f"{row.get('class_id')}: {size}, score {score}{said}")
+
+
 def _whole(row: Row, name: str) -> str:
-    value = row.get(name)
-    return count(value if isinstance(value, int) else None)
+    return count(_int(row.get(name)))
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) else None

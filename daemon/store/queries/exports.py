@@ -25,7 +25,9 @@ EXPORT_LOCAL_MOTION = (
     "WHERE movie_id > $after AND movie_id <= $upto "
     "AND movie_id IN (SELECT movie_id FROM local_motion_arrays WHERE accepted) ORDER BY movie_id, axis, coefficient"
 )
-EXPORT_PARTICLES = "SELECT * FROM chosen_particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
+EXPORT_PARTICLES = (
+    "SELECT * FROM chosen_particles WHERE movie_id > $after AND movie_id <= $upto ORDER BY movie_id, particle"
+)
 EXPORT_BEAM_TILTS = (
     "SELECT movie_id, beam_tilt_x_mrad, beam_tilt_y_mrad, beam_tilt_xx_mrad2, beam_tilt_xy_mrad2, beam_tilt_yy_mrad2 "
     "FROM particle_evidence_arrays WHERE movie_id > $after AND movie_id <= $upto "

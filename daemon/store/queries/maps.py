@@ -113,8 +113,8 @@ QUERIES: Mapping[str, NamedQuery] = {
         {"rot_bins": Param(int, 24, least=1, most=360), "tilt_bins": Param(int, 12, least=1, most=180)},
     ),
     "classes": NamedQuery(
-        "2D classes of a round with their scores; without one, the last. Whether they are chosen and what people said is "
-        "of now.",
+        "2D classes of a round with their scores; without one, the last. Whether they are chosen, and what people "
+        "said, is of now.",
         CLASSES,
         {"round": Param(int)},
     ),

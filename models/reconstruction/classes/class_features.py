@@ -88,9 +88,15 @@ def class_features(
             found.append(None)
             continue
         agree, finest = _agreement(half_correlations[slot], first_ring)
+        contrast, rim, off_centre, one_sided, size, coarse = _of_average(images[slot].astype(np.float64), diameter_px)
         found.append(
             ClassFeatures(
-                *_of_average(images[slot].astype(np.float64), diameter_px),
+                contrast=contrast,
+                rim=rim,
+                off_centre=off_centre,
+                one_sided=one_sided,
+                size=size,
+                coarse=coarse,
                 halves_agree=agree,
                 finest=finest,
                 strength=float(strength[slot]),

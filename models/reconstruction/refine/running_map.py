@@ -225,9 +225,9 @@ class RunningMap:
         return self._placed[number].is_chosen if number in self._placed else np.zeros(0, dtype=bool)
 
     def choose(self, number: int, particles: ParticleSpectra, chosen: NDArray[np.bool_]) -> None:
-        """Put in what was left out, and take out what is no longer wanted, where it was found last: nothing is searched.
+        """Put in what was left out and take out what is not wanted any more, where it was found last: no search.
 
-        `particles` are those that were given to `add` (KeyError: movie `number` has none; ValueError: another number).
+        `particles` are those that were given to `add`. Raises as `again`.
         """
         old = self._placed[number]
         _refuse_other_number(number, old, particles)
@@ -245,9 +245,7 @@ class RunningMap:
         if not new.is_chosen.any():
             self._held_out.pop(number, None)
 
-    def again(
-        self, number: int, particles: ParticleSpectra, chosen: NDArray[np.bool_] | None = None
-    ) -> FoundPoses:
+    def again(self, number: int, particles: ParticleSpectra, chosen: NDArray[np.bool_] | None = None) -> FoundPoses:
         """Search a movie's particles against the present references; they move to where they are found now.
 
         `particles` are those that were given to `add`, weighted as then; `chosen` as there.
@@ -440,6 +438,8 @@ class RunningMap:
         return found
 
     def _renew_references(self) -> None:
+        if not self.particle_count:
+            return  # nobody is chosen
         halves = [half * self._mask for half in self._sums.half_maps(self._mixture())]
         references, fsc = reference_maps(
             halves, self._plane.pixel_size_angstrom, self._mask, first_shell=self._first_shell
@@ -493,6 +493,4 @@ class RunningMap:
 
 def _refuse_other_number(number: int, placed: PlacedParticles, particles: ParticleSpectra) -> None:
     if len(placed.half_set) != len(particles.values):
-        raise ValueError(
-            f"movie {number} has {len(placed.half_set)} particles in the map, not {len(particles.values)}"
-        )
+        raise ValueError(f"movie {number} has {len(placed.half_set)} particles in the map, not {len(particles.values)}")

@@ -22,9 +22,10 @@ from frazil.daemon.transport.messages import Command
 class Desk:
     def __init__(self) -> None:
         self.shells, self.requests = Shells(), StandingRequests()
+        self.told: list[str] = []
         self.commands = Commands(
             self.requests, self.shells.context, movies=self.shells.movies, results=self.shells.results,
-            check_workers=lambda settings: None,
+            check_workers=lambda settings: None, classes_spoken_of=lambda: self.told.append("classes"),
         )  # fmt: skip
 
     def order(self, name: str, **args: Any) -> str:

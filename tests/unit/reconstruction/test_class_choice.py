@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.class_choice import scenes, sessions, training
 
+from benchmarks.class_choice import scenes, sessions, training
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.classes import class_judge
 from frazil.models.reconstruction.classes.class_averages import ClassAverage
@@ -104,7 +104,7 @@ def test_a_verdict_holds_for_what_a_class_becomes() -> None:
 
 def average(class_id: int, good: float, count: int = 50) -> ClassAverage:
     """A class whose score is near 1 or near 0, as the judge has it."""
-    rows, share, _, _ = training.read(training.CLASSES_FILE)
+    rows = training.read(training.CLASSES_FILE)[0]
     scores = np.array([class_judge.score(ClassFeatures(*row)) for row in rows])
     row = rows[int(np.argmin(np.abs(scores - good)))]
     return ClassAverage(class_id, torch.zeros(2, 2), count, None, ClassFeatures(*row))
@@ -188,8 +188,12 @@ def test_the_choice_survives_a_restart(truth: torch.Tensor, movies: list[Particl
     assert torch.equal(before.round().full, after.round().full)
 
 
-def test_nobody_chosen_is_no_map_and_no_error(truth: torch.Tensor, movies: list[ParticleSpectra]) -> None:
+def test_nobody_chosen_is_no_error(truth: torch.Tensor, movies: list[ParticleSpectra]) -> None:
     nobody = running(truth, movies, iter([np.zeros(10, dtype=bool)] * 3))
+    for _ in range(7):  # the references would be renewed now
+        nobody.add(None, (), np.ones(len(FourierPlane.of_box(BOX, PIXEL).kx)))
     assert nobody.particle_count == 0
-    assert not nobody.round().full.any()
     assert len(nobody.view_directions()) == 0
+    nobody.choose(1, movies[1], np.ones(10, dtype=bool))
+    assert nobody.particle_count == 10
+    assert nobody.round().full.any()

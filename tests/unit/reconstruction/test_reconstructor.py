@@ -196,7 +196,7 @@ def test_classes_without_a_start(session: Path, tmp_path: Path) -> None:
     assert sum(one.particle_count for one in done.classes) == done.particle_count == MOVIES * PARTICLES
     assert done.map_path is None
     with mrcfile.open(tmp_path / AVERAGES_PATH) as mrc:
-        assert mrc.data.shape == (8, 48, 48)
+        assert mrc.data.shape == (len(done.classes), 48, 48)
     resumed = fresh(session, tmp_path, start=False).resume({f"id{number}": "hash" for number in range(MOVIES)})
     assert resumed.particle_count == MOVIES * PARTICLES
 
@@ -289,6 +289,8 @@ def test_a_persons_verdict_acts_within_two_rounds(session: Path, tmp_path: Path)
     out = again.finish_round({largest: False}, True)
     assert out.particle_count == done.particle_count
     assert out.resolution_05_angstrom is not None
+    nobody = again.finish_round({one.class_id: False for one in out.class_verdicts}, True)
+    assert (nobody.particle_count, nobody.resolution_05_angstrom) == (0, None)
 
 
 def test_classes_keep_their_numbers_when_the_map_is_begun_anew(session: Path, tmp_path: Path) -> None:

@@ -27,12 +27,17 @@ SEEDS = (71, 72, 73)
 JUNK_SHARE = 0.4
 MOST_JUNK, MOST_LOST = 0.08, 0.05
 _MOVIES, _PARTICLES = 50, 50
+_MOVIES_OF_ONE_KIND = 20
 _BINS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
-def case(shape: scenes.Shape, seed: int, junk_share: float, kinds: tuple[str, ...]) -> dict[str, Any]:
+def case(
+    shape: scenes.Shape, seed: int, junk_share: float, kinds: tuple[str, ...], movies_in_all: int
+) -> dict[str, Any]:
     """One session to its end."""
-    movies = scenes.movies(shape, seed, count=_MOVIES, particles=_PARTICLES, junk_share=junk_share, junk_kinds=kinds)
+    movies = scenes.movies(
+        shape, seed, count=movies_in_all, particles=_PARTICLES, junk_share=junk_share, junk_kinds=kinds
+    )
     started = time.process_time()
     *_, session = sessions.stream(shape, movies)
     kind, chosen = session.chosen()
@@ -150,7 +155,7 @@ def main() -> None:
     for start in HELD_OUT:
         shape = scenes.load(scenes.structure_file(args.structures, start))
         for seed in SEEDS:
-            one = case(shape, seed, JUNK_SHARE, scenes.KINDS[1:])
+            one = case(shape, seed, JUNK_SHARE, scenes.KINDS[1:], _MOVIES)
             planted.append(one)
             best = one["best_by_class"]
             print(
@@ -158,8 +163,8 @@ def main() -> None:
                 f"{best['junk_left']:.1%}, {best['good_lost']:.1%}",
                 flush=True,
             )
-        pure.append(case(shape, SEEDS[0], 1.0, ("ice", "noise")))
-        clean.append(case(shape, SEEDS[0], 0.0, scenes.KINDS[1:]))
+        pure.append(case(shape, SEEDS[0], 1.0, ("ice", "noise"), _MOVIES_OF_ONE_KIND))
+        clean.append(case(shape, SEEDS[0], 0.0, scenes.KINDS[1:], _MOVIES_OF_ONE_KIND))
     told = {
         "summary": summary(planted, pure, clean),
         "calibration": calibration(planted + pure + clean),

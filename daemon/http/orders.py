@@ -135,7 +135,7 @@ class HoursLeft(_Body, frozen=True):
     hours: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 
-_ClassId = Annotated[int, msgspec.Meta(ge=1, lt=100_000_000)]
+_ClassId = Annotated[int, msgspec.Meta(ge=0, lt=100_000_000)]
 _ClassIds = Annotated[list[_ClassId], msgspec.Meta(max_length=1000)]
 
 

@@ -32,6 +32,7 @@ from torch import Tensor
 from frazil.models.reconstruction.classes.class_features import ClassFeatures, class_features
 from frazil.models.reconstruction.classes.class_lineage import ClassLineage
 from frazil.models.reconstruction.classes.class_sums import ClassSums
+from frazil.models.reconstruction.classes.left_over import ODD, LeftOver
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, shift_grid
 
@@ -43,7 +44,7 @@ _RESOLUTION_DIAMETERS = 0.1
 _TURNS = 60
 _SHIFT_STEP_DIAMETERS = 0.04
 _SHIFT_REACH_DIAMETERS = 0.15
-_FIRST_PARTICLES = 48
+_FIRST_PARTICLES = 120
 """So many are waited for before there are classes."""
 _FIRST_ROUNDS = 12
 _MEMORY_PARTICLES = 2000
@@ -64,7 +65,8 @@ _SEED = 20240229
 
 @dataclass(frozen=True, slots=True)
 class ClassAssignment:
-    """One row a particle; `class_id` from 1, given once: a class that begins later has a number of its own."""
+    """One row a particle; `class_id` from 1, given once: a class that begins later has a number of its own. `ODD` (0):
+    the box does not hold what its class shows (`left_over`)."""
 
     class_id: NDArray[np.int64]
     psi_deg: NDArray[np.float64]
@@ -113,6 +115,8 @@ class _Found:
     shift_px: NDArray[np.float64]
     fit: NDArray[np.float64]
     """(n, 2) gain in ln likelihood over an empty box, and the power of the average as the particle would show it."""
+    left: NDArray[np.float64]
+    """(n,) power of the box that the average does not explain, in units of noise."""
 
 
 class StreamingClasses:
@@ -130,6 +134,8 @@ class StreamingClasses:
         self._counts = np.zeros(CLASS_COUNT, dtype=np.int64)
         self._fit = np.zeros((CLASS_COUNT, 2))
         """Sums of `_Found.fit` over the members, older ones faded as in the averages."""
+        self._left = LeftOver(CLASS_COUNT)
+        self._odd_count = 0
         self.lineage = ClassLineage()
         self._given_up = 0
         """Particles of classes that are no more."""
@@ -143,7 +149,7 @@ class StreamingClasses:
     @property
     def particle_count(self) -> int:
         """Particles that have been given a class."""
-        return int(self._counts.sum()) + self._given_up
+        return int(self._counts.sum()) + self._given_up + self._odd_count
 
     def add(
         self, movie_id: str, particles: ParticleSpectra | None, fibre: Sequence[int] = ()
@@ -175,7 +181,10 @@ class StreamingClasses:
         if not self._started or movie_id in {item.movie_id for item in self._waiting}:
             return None
         found = self._best(self._seen(movie_id, particles, ()))
-        return ClassAssignment(self._ids[found.slot], found.psi_deg, found.shift_px)
+        return ClassAssignment(self._named(found), found.psi_deg, found.shift_px)
+
+    def _named(self, found: _Found) -> NDArray[np.int64]:
+        return np.where(self._left.is_odd(found.slot, found.left), ODD, self._ids[found.slot])
 
     def _seen(self, movie_id: str, particles: ParticleSpectra, fibre: Sequence[int]) -> _Waiting:
         count = self._count
@@ -201,16 +210,22 @@ class StreamingClasses:
             seen._fit,
             diameter_px=seen._diameter_angstrom / seen._plane.pixel_size_angstrom,
         )
-        return [
+        found = [
             ClassAverage(int(seen._ids[slot]), images[slot], int(seen._counts[slot]), resolutions[slot], features[slot])
             for slot in range(CLASS_COUNT)
             if seen._counts[slot]
         ]
+        if seen._odd_count:
+            found.append(ClassAverage(ODD, torch.zeros_like(images[0]), seen._odd_count, None))
+        return found
 
     def _given(self, found: _Found) -> ClassAssignment:
         """Count particles, and name their classes."""
-        self._counts += np.bincount(found.slot, minlength=CLASS_COUNT)
-        return ClassAssignment(self._ids[found.slot], found.psi_deg, found.shift_px)
+        named = self._named(found)
+        self._left.see(found.slot, found.left)
+        self._counts += np.bincount(found.slot[named != ODD], minlength=CLASS_COUNT)
+        self._odd_count += int((named == ODD).sum())
+        return ClassAssignment(named, found.psi_deg, found.shift_px)
 
     def _begin(self) -> list[tuple[str, ClassAssignment]]:
         """Classify the waiting particles together, beginning with some of them as averages."""
@@ -225,7 +240,7 @@ class StreamingClasses:
                 chosen = item.chosen(rows)
                 slots = np.array([slot_of[row] for row in rows])
                 nothing = np.zeros((len(rows), 2))
-                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), nothing, nothing))
+                self._deposit(chosen, _Found(slots, np.zeros(len(rows)), nothing, nothing, np.zeros(len(rows))))
             first += n
         found: list[_Found] = []
         for _ in range(_FIRST_ROUNDS):
@@ -256,18 +271,21 @@ class StreamingClasses:
             found.append(place)
             gained.append(gain)
         best = torch.cat(found).cpu().numpy()
+        gain_of_best = torch.cat(gained).cpu().double().numpy()
+        power = (item.masked.abs().square() @ item.whitening).cpu().double().numpy()
         shift, reference = best // len(references), best % len(references)
         turn = reference % _TURNS
         return _Found(
             slot=reference // _TURNS,
             psi_deg=(turn * (360.0 / _TURNS) + 180.0) % 360.0 - 180.0,
             shift_px=self._shifts[shift],
-            fit=np.stack([torch.cat(gained).cpu().numpy(), self._power(energy, reference)], axis=1).astype(np.float64),
+            fit=np.stack([gain_of_best, self._power(energy, reference)], axis=1),
+            left=power - gain_of_best,
         )
 
-    def _power(self, energy: Tensor, reference: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _power(self, energy: Tensor, reference: NDArray[np.int64]) -> NDArray[np.float64]:
         chosen = torch.from_numpy(reference).to(self._device)[:, None]
-        return np.asarray(energy.expand(len(reference), -1).gather(1, chosen)[:, 0].cpu().numpy())
+        return np.asarray(energy.expand(len(reference), -1).gather(1, chosen)[:, 0].cpu().double().numpy())
 
     def _deposit(self, item: _Waiting, found: _Found) -> None:
         """Each class's particles go to its halves in turn, those of a fibre together."""
@@ -300,6 +318,7 @@ class StreamingClasses:
             self._sums.split(largest, child)
             self._fit[largest] /= 2
             self._fit[child] = self._fit[largest]
+            self._left.copy(largest, child)
             self._ids[child] = self._ids.max() + 1
             self.lineage.born(int(self._ids[child]), of=int(self._ids[largest]))
 
@@ -307,6 +326,7 @@ class StreamingClasses:
         self.lineage.ended(int(self._ids[slot]), heir=None if heir is None else int(self._ids[heir]))
         self._sums.clear(slot)
         self._fit[slot] = 0.0
+        self._left.clear(slot)
         self._given_up += int(self._counts[slot])
         self._counts[slot] = 0
 
@@ -349,9 +369,17 @@ class StreamingClasses:
             "counts": self._counts.copy(),
             "ids": self._ids.copy(),
             "fit": self._fit.copy(),
+            **self._left.state(),
             **self.lineage.state(),
             "progress": np.array(
-                [self.movie_count, int(self._started), len(self._waiting), self._given_up, self._until_tended],
+                [
+                    self.movie_count,
+                    int(self._started),
+                    len(self._waiting),
+                    self._given_up,
+                    self._until_tended,
+                    self._odd_count,
+                ],
                 dtype=np.int64,
             ),
         }
@@ -367,7 +395,8 @@ class StreamingClasses:
         self._sums.restore(arrays)
         self._counts, self._ids, self._fit = (arrays[name].copy() for name in ("counts", "ids", "fit"))
         self.lineage.restore(arrays)
-        self.movie_count, started, waiting, self._given_up, self._until_tended = (
+        self._left.restore(arrays)
+        self.movie_count, started, waiting, self._given_up, self._until_tended, self._odd_count = (
             int(value) for value in arrays["progress"]
         )
         self._started = bool(started)

@@ -3,7 +3,8 @@
 A person's verdict on a class holds for it, for what it becomes, and for the classes that come of it, until another is
 given (`class_lineage`). Where there is none the judge decides (`class_judge`), and removes only what it is sure of: a
 class whose score is at most 0.25, once there are 300 particles in classes and 12 in this one. One that was removed
-comes back at 0.35: scores near the limit would else put particles in and take them out at every round.
+comes back at 0.35: scores near the limit would else put particles in and take them out at every round. Boxes that do
+not hold what their class shows are a class of their own, number 0 (`left_over`), and left out unless a person keeps it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from frazil.models.reconstruction.classes.class_averages import ClassAverage
 from frazil.models.reconstruction.classes.class_judge import JUNK_UP_TO, score
 from frazil.models.reconstruction.classes.class_lineage import ClassLineage
+from frazil.models.reconstruction.classes.left_over import ODD
 
 _BACK_FROM = 0.35
 _LEAST_IN_ALL = 300
@@ -51,6 +53,8 @@ class ClassChoice:
 
     def judge(self, averages: Sequence[ClassAverage], particle_count: int) -> None:
         """Look at the classes as they are now."""
+        if particle_count >= _LEAST_IN_ALL:
+            self._removed.add(ODD)
         for one in averages:
             if one.features is None:
                 continue

@@ -68,7 +68,8 @@ class KeptClasses:
     @classmethod
     def of(cls, header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], movie_ids: Sequence[str]) -> KeptClasses:
         """From a checkpoint. Raises KeyError where a part is missing."""
-        grid = header["grid"]
+        # Where nothing was decided yet the particles are waited for anew.
+        grid = header["grid"] if header["class_ids"] else None
         return cls(
             None if grid is None else (int(grid[0]), float(grid[1]), float(grid[2])),
             checkpoint.of(arrays, "chosen"),
@@ -400,9 +401,10 @@ class Reconstructor:
         if self._chosen is None:
             return [], {}
         if particles is not None and self._kept is not None and movie.movie_id in self._kept.class_ids:
-            self._chosen.find(movie.movie_id, particles)  # it is in the averages already
-            return [], {}
-        decided = self._chosen.add(movie.movie_id, particles, movie.fibre)
+            found = self._chosen.find(movie.movie_id, particles)  # it is in the averages already
+            decided = [] if found is None else [(movie.movie_id, found)]
+        else:
+            decided = self._chosen.add(movie.movie_id, particles, movie.fibre)
         if self._map is not None:
             return [], {movie_id: tuple(assigned.class_id.tolist()) for movie_id, assigned in decided}
         self._particle_count = self._chosen.particle_count

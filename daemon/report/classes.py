@@ -13,6 +13,7 @@ from frazil.daemon.transport.messages import Row
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.formats.mrc_write import write_mrc
 from frazil.models.reconstruction.classes.class_judge import word
+from frazil.models.reconstruction.classes.left_over import ODD
 
 
 def class_rows(reader: SessionReader) -> list[Row]:
@@ -21,16 +22,15 @@ def class_rows(reader: SessionReader) -> list[Row]:
     rows: list[Row] = [dict(row) for row in reader.named("classes").as_dicts()]
     in_stack = {row["class_id"]: place for place, row in enumerate(sorted(rows, key=_id))}
     for row in rows:
-        score = row["score"]
-        row["judged"] = word(float(score) if isinstance(score, int | float) else None)
+        row["judged"] = _judged(row)
         row["place"] = in_stack[row["class_id"]]
     return rows
 
 
 def class_lines(rows: Sequence[Row], counts: Row) -> Iterator[str]:
-    """A table, and how many particles are chosen."""
+    """A table, and how many particles are chosen. Class 0 is of the boxes that do not hold what their class shows."""
     if not rows:
-        yield "no 2-D classes yet: they begin with 48 particles"
+        yield "no 2-D classes yet: they begin with 120 particles"
         return
     yield f"{'class':>5} {'particles':>9} {'score':>6} {'judge':7} {'a person':28} in the map"
     for row in rows:
@@ -40,6 +40,40 @@ def class_lines(rows: Sequence[Row], counts: Row) -> Iterator[str]:
             f"{said_words(row):28} {'left out' if row['chosen'] is False else 'yes'}"
         )
     yield f"{counts['chosen']} of {counts['particles']} particles are chosen"
+
+
+def classes_sentence(rows: Sequence[Row], counts: Row) -> str | None:
+    """Of the named queries `classes` and `chosen_particles`; None: there are no classes.
+
+    >>> rows = [{"class_id": 3, "score": 0.9, "verdict": None}, {"class_id": 5, "score": 0.1, "verdict": "reject"}]
+    >>> classes_sentence(rows, {"particles": 900, "chosen": 800})
+    '2-D classes: 1 good (3), 1 junk (5); people reject 5; 800 of 900 particles are chosen'
+    """
+    if not rows:
+        return None
+    by_word: dict[str, list[int]] = {}
+    said: dict[str, list[int]] = {}
+    for row in sorted(rows, key=_id):
+        by_word.setdefault(_judged(row), []).append(_id(row))
+        if row["verdict"] in ("keep", "reject"):
+            said.setdefault(str(row["verdict"]), []).append(_id(row))
+    words = [one for one in ("good", "unsure", "junk") if one in by_word]
+    judged = [f"{len(by_word[one])} {one} ({_listed(by_word[one])})" for one in words]
+    people = [f"people {verdict} {_listed(said[verdict])}" for verdict in ("keep", "reject") if verdict in said]
+    chosen = f"{counts['chosen']} of {counts['particles']} particles are chosen"
+    return "; ".join([f"2-D classes: {', '.join(judged)}", *people, chosen])
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _judged(row: Row) -> str:
+    """`junk` of class 0 too, whose boxes do not hold what their class shows."""
+    score = row["score"]
+    if _id(row) == ODD:
+        return "junk"
+    return word(float(score) if isinstance(score, int | float) else None)
 
 
 def said_words(row: Row) -> str:

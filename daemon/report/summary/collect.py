@@ -16,6 +16,7 @@ from frazil.config.loading import settings_of
 from frazil.config.safe_yaml import parse_yaml_mapping
 from frazil.config.settings import VerdictSettings
 from frazil.daemon.report import score_sentences, verdict_seen
+from frazil.daemon.report.classes import classes_sentence
 from frazil.daemon.report.summary import extras
 from frazil.daemon.report.summary.advice import advice
 from frazil.daemon.report.summary.asking import Asker, Row, integer, number, text
@@ -391,6 +392,7 @@ def _map(ask: Asker, initial_map: str | None) -> MapState | None:
         begun_anew=next(
             (text(row["text"]) for row in ask.rows("alerts", limit=1000) if row["alert_id"] == MAP_BEGUN_ANEW), None
         ),
+        classes_sentence=classes_sentence(ask.rows("classes"), ask.one("chosen_particles")),
     )
 
 

@@ -227,6 +227,8 @@ class MapState(MapRoundRecord):
     """The file that it started from; None: from its particles alone."""
     begun_anew: str | None = None
     """When and why its rounds began again from 1, as a sentence; None: they did not."""
+    classes_sentence: str | None = None
+    """What judge and people say of the 2-D classes, and how many particles are chosen; None: there are no classes."""
 
     @property
     def at_pixel_limit(self) -> bool:

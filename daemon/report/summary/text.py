@@ -271,6 +271,8 @@ def map_sentences(state: MapState) -> Iterator[str]:
         yield f"started from {state.initial_map or 'the particles alone, without an initial map'}"
     if state.begun_anew:
         yield state.begun_anew
+    if state.classes_sentence:
+        yield state.classes_sentence
 
 
 def evenness(state: MapState) -> Iterator[str]:

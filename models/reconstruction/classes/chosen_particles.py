@@ -42,11 +42,12 @@ class ChosenParticles:
             self.class_ids[known] = tuple(found.class_id.tolist())
         return decided
 
-    def find(self, movie_id: str, particles: ParticleSpectra) -> None:
-        """The present classes of a movie that was added before."""
+    def find(self, movie_id: str, particles: ParticleSpectra) -> ClassAssignment | None:
+        """The present classes of a movie that was added before; None: there are no classes yet."""
         found = self._classes.find(movie_id, particles)
         if found is not None:
             self.class_ids[movie_id] = tuple(found.class_id.tolist())
+        return found
 
     def judge(self) -> None:
         """To be called once a round, after as many movies each time: what is chosen follows from the movies alone."""

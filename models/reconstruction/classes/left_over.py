@@ -1,9 +1,9 @@
 """Boxes that do not hold what their class shows: heaps and neighbours that hold more, films and ice that hold less.
 
 What a class average leaves unexplained of a box, sum w |X|^2 - w (2 Re(X* C A) - C^2 |A|^2), is noise and what is
-finer than classes see, and is alike for all of its members. Of each class the last 64 are remembered; a box is odd where it is
-further from their median than 2.6 times the deviation of a normal law with their lower quartile. The lower quartile
-hardly moves when a fifth of the members hold too much.
+finer than classes see, and is alike for all of its members. Of each class the last 64 are remembered; a box is odd
+where it is further from their median than 2.6 times the deviation of a normal law with their lower quartile. The lower
+quartile hardly moves when a fifth of the members hold too much.
 """
 
 from __future__ import annotations

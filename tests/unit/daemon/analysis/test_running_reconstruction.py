@@ -9,8 +9,8 @@ from frazil.config.settings import MicroscopeSettings, Settings
 from frazil.daemon.analysis.map.queue import MapQueue
 from frazil.daemon.analysis.map.reconstruction import RunningReconstruction
 from frazil.daemon.session.registry import MovieRegistry
-from frazil.daemon.store.rows import FeedbackRow
-from frazil.daemon.store.writes import movie_writes, session_writes
+from frazil.daemon.store.rows import ClassRow, ClassVerdictRow, FeedbackRow, ReconstructionRow
+from frazil.daemon.store.writes import class_writes, movie_writes, session_writes
 
 SETTINGS = Settings(microscope=MicroscopeSettings(voltage_kv=300.0, cs_mm=2.7))
 
@@ -20,12 +20,16 @@ class FakeReconstructor:
 
     def __init__(self, ray):
         self.ray, self.checkpoint, self.included, self.poison, self.deaths = ray, {}, {}, set(), 0
+        self.heard, self.class_ids, self.first_class_id = {}, {}, 0
+        self.rounds = []
+        """What each heard of classes, and whether no movie was expected."""
         ray.answers.update(resume=self.resume, add=self.add, finish_round=self.finish_round)
 
-    def resume(self, expected):
+    def resume(self, expected, first_class_id):
+        self.first_class_id = first_class_id
         same = all(expected.get(movie_id) == made_with for movie_id, made_with in self.checkpoint.items())
         self.included = dict(self.checkpoint) if same else {}
-        return Resumed(tuple(self.included), len(self.included), 0, "" if same else "its movies changed")
+        return Resumed(tuple(self.included), len(self.included), 0, "" if same else "its movies changed", self.heard)
 
     def add(self, movie):
         if movie.movie_id in self.poison:
@@ -33,9 +37,11 @@ class FakeReconstructor:
             raise self.ray.exceptions.RayActorError("killed")
         assert self.included.get(movie.movie_id, movie.result_id) == movie.result_id
         self.included[movie.movie_id] = movie.result_id
-        return Added(len(self.included), 0, ())
+        return Added(len(self.included), 0, (), None, self.class_ids)
 
-    def finish_round(self):
+    def finish_round(self, verdicts, at_rest):
+        self.heard = verdicts
+        self.rounds.append((len(self.included), verdicts, at_rest))
         self.checkpoint = dict(self.included)
         return FinishedRound(-(-len(self.included) // 10), None, len(self.included), 0, "C1")
 
@@ -168,6 +174,63 @@ def test_a_persons_verdict_is_followed(open_desk, put, actor, store):
     say(store, "m005", "accept")
     finish(desk)
     assert len(actor.checkpoint) == 12
+
+
+def speak(store, class_id, verdict, utc_us):
+    rows = [ClassVerdictRow(str(utc_us), class_id, verdict, "ann", utc_us)]
+    store.submit(class_writes.record_verdicts, rows).result()
+
+
+def test_the_next_round_hears_what_is_said_of_classes(open_desk, put, actor, store):
+    for sequence in range(12):
+        put(sequence)
+    desk = open_desk()
+    while not actor.rounds:
+        desk.step()
+    assert actor.rounds == [(10, {}, False)], "two movies are still to come"
+    speak(store, 3, "reject", 5)
+    desk.classes_spoken_of()
+    finish(desk)
+    assert actor.rounds[1:] == [(12, {3: False}, True)], "one round for the movies and the verdict"
+
+
+def test_a_session_at_rest_makes_a_round_for_a_verdict(open_desk, put, actor, store):
+    for sequence in range(12):
+        put(sequence)
+    desk = open_desk()
+    finish(desk)
+    made = len(actor.rounds)
+    for _ in range(5):
+        desk.step()
+    assert len(actor.rounds) == made
+    speak(store, 3, "reject", 5)
+    desk.classes_spoken_of()
+    for _ in range(5):
+        desk.step()
+    assert actor.rounds[made:] == [(12, {3: False}, True)]
+
+
+def test_a_verdict_that_was_given_without_a_daemon_is_heard_at_the_start(open_desk, put, actor, store):
+    for sequence in range(12):
+        put(sequence)
+    finish(open_desk())
+    made = len(actor.rounds)
+    speak(store, 3, "keep", 5)
+    finish(open_desk())
+    assert actor.rounds[made:] == [(12, {3: True}, True)]
+    finish(open_desk())
+    assert len(actor.rounds) == made + 1, "it has been heard"
+
+
+def test_no_number_of_a_class_is_given_twice(open_desk, put, actor, store):
+    finish(open_desk())
+    assert actor.first_class_id == 1
+    row = ReconstructionRow(
+        round=1, created_utc_us=1, movie_count=1, particle_count=1, symmetry="C1", classes=(ClassRow(41, 5),)
+    )
+    store.submit(session_writes.record_reconstruction, row).result()
+    finish(open_desk())
+    assert actor.first_class_id == 42
 
 
 def test_movies_of_the_checkpoint_are_not_given_again(open_desk, put, actor, ray):

@@ -2,7 +2,7 @@
 
 What a class average leaves unexplained of a box, sum w |X|^2 - w (2 Re(X* C A) - C^2 |A|^2), is noise and what is
 finer than classes see, and is alike for all of its members. Of each class the last 64 are remembered; a box is odd
-where it is further from their median than 2.6 times the deviation of a normal law with their lower quartile. The lower
+where it is further from their median than 2.8 times the deviation of a normal law with their lower quartile. The lower
 quartile hardly moves when a fifth of the members hold too much.
 """
 
@@ -19,7 +19,7 @@ ODD = 0
 _REMEMBERED = 64
 _LEAST = 24
 """Members from which on a class tells what is usual."""
-_DEVIATIONS = 2.6
+_DEVIATIONS = 2.8
 _QUARTILE_OF_NORMAL = 0.6745
 
 

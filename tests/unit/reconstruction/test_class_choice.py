@@ -66,7 +66,7 @@ def test_planted_junk_is_left_out(shape: scenes.Shape) -> None:
     good = kind == scenes.GOOD
     assert 0.3 < (~good).mean() < 0.5
     assert (~good)[chosen].mean() < 0.1
-    assert (~chosen)[good].mean() < 0.05
+    assert (~chosen)[good].mean() < 0.07
 
 
 @pytest.mark.parametrize("kinds", [("noise",), ("ice",), ("ice", "noise")])

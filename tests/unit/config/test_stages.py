@@ -44,7 +44,7 @@ DECLARED = {
         "particles": "diameter_angstrom least_diameter_angstrom box_px",
     },
     Stage.RECONSTRUCTION: {
-        "particles": "symmetry initial_map map_classes",
+        "particles": "symmetry initial_map map_classes classes",
     },
     Stage.THRESHOLDS: {
         "thresholds": (
@@ -101,6 +101,7 @@ OTHER = {
     "causal_prior": True,
     "symmetry": "D7",
     "initial_map": "/map.mrc",
+    "classes": False,
 }
 """Values that are not those of the preset, where adding something does not make one."""
 

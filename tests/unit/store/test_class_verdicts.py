@@ -173,7 +173,7 @@ def test_the_verb_lists_says_and_writes(classed: Store, tmp_path: Path) -> None:
     folder = classed.session_dir
     classed.close()
     out = tmp_path / "stack.mrcs"
-    app = build(("classes",))
+    app = build("classes")
 
     def run(*words: str) -> str:
         answer = CliRunner().invoke(app, ["classes", str(folder), *words], catch_exceptions=False)

@@ -216,3 +216,39 @@ async def test_a_daemon_that_ends_before_it_answers_is_not_waited_for(session: A
         session.stop()
         await pilot.press("m")
         await tools.until(pilot, lambda: "no daemon answers" in tools.screen_text(app))
+
+
+def test_classes_in_words() -> None:
+    rows: list[Any] = [
+        {"class_id": 3, "particle_count": 1200, "score": 0.93, "chosen": True, "verdict": None, "who": None},
+        {"class_id": 5, "particle_count": 80, "score": 0.04, "chosen": False, "verdict": "reject", "who": "ann"},
+        {"class_id": 0, "particle_count": 40, "score": None, "chosen": False, "verdict": "undecided", "who": "ann"},
+    ]
+    text = map_text([ROUND], [], rows).plain
+    assert "2-D classes, 2 of 3 left out" in text
+    assert "\n✓ 3: 1 200, score 0.93\n" in text
+    assert "\n✗ 5: 80, score 0.04, reject (ann)\n" in text
+    assert "2-D classes" not in map_text([ROUND], [], [row | {"score": None} for row in rows]).plain
+
+
+async def test_keys_say_what_becomes_of_classes(session: Any, tools: Any) -> None:
+    app = session.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tools.settle(pilot)
+        await pilot.press("m")
+        await tools.settle(pilot)
+        orders: list[Any] = []
+        app.screen.order = lambda name, args, about: orders.append((name, args))
+        await pilot.press("plus")
+        await tools.until(pilot, lambda: "Which classes are kept?" in tools.screen_text(app))
+        await pilot.press("3", ",", "7", "enter")
+        await tools.until(pilot, lambda: isinstance(app.screen, MapScreen))
+        await pilot.press("minus", "5", "enter")
+        await tools.until(pilot, lambda: isinstance(app.screen, MapScreen) and len(orders) == 2)
+        await pilot.press("u")
+        await tools.until(pilot, lambda: len(orders) == 3)
+        assert orders == [
+            ("class-verdict", {"keep": "3,7"}),
+            ("class-verdict", {"reject": "5"}),
+            ("class-verdict", {"undo": True}),
+        ]

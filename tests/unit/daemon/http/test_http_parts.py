@@ -16,13 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from frazil.config.errors import NotThereError, SettingsError, UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import HttpSettings
+from frazil.daemon.changes.classes import ClassWords
 from frazil.daemon.cli.watch import watch
 from frazil.daemon.http.api import digest_of
 from frazil.daemon.http.cache import AnswerCache, TimeBudget
 from frazil.daemon.http.documents import answer_schemas, named_queries
 from frazil.daemon.http.metrics import metrics_text
+from frazil.daemon.http.orders import read_order
 from frazil.daemon.http.server import http_rules
-from frazil.daemon.http.source import command_id
+from frazil.daemon.http.source import command_id, command_of
 from frazil.daemon.store.queries.catalogue import NAMED
 from frazil.daemon.transport.messages import LiveState, Rows, WorkerState
 
@@ -263,3 +265,15 @@ def test_settings_of_http_are_checked(flags: dict[str, str], said: str) -> None:
 def test_a_token_without_http_is_asked_about(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="of no use without --http"):
         watch(tmp_path, http_token_file=tmp_path / "token")
+
+
+def test_verdicts_on_classes_are_an_order() -> None:
+    body = b'{"who": "ann", "keep": [3, 7], "reject": [0]}'
+    said = command_of(read_order("ClassVerdict", body))
+    assert said == ("class-verdict", {"keep": "3,7", "reject": "0", "undecided": "", "undo": False})
+    words = ClassWords.of(said[1])
+    assert words.verdicts == {3: "keep", 7: "keep", 0: "reject"}
+    with pytest.raises(UsageError):
+        read_order("ClassVerdict", b'{"keep": ["3; drop"]}')
+    with pytest.raises(UsageError):
+        read_order("ClassVerdict", b'{"keep": [-1]}')

@@ -51,6 +51,8 @@ class ChosenParticles:
 
     def judge(self) -> None:
         """To be called once a round, after as many movies each time: what is chosen follows from the movies alone."""
+        if not self._classes.alive:
+            return
         self._choice.judge(self._classes.averages(), self._classes.particle_count)
 
     def hear(self, verdicts: Mapping[int, bool | None]) -> None:
@@ -84,9 +86,7 @@ class ChosenParticles:
     def verdicts(self) -> tuple[ClassVerdict, ...]:
         """What holds for every class that lives, or that a particle has."""
         ids = {one for ids in self.class_ids.values() for one in ids}
-        return self._choice.all_of(
-            sorted(ids | {one.class_id for one in self._classes.averages()}), self._classes.lineage
-        )
+        return self._choice.all_of(sorted(ids | set(self._classes.alive)), self._classes.lineage)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All but `class_ids` that `restore` needs."""

@@ -151,6 +151,11 @@ class StreamingClasses:
         """Particles that have been given a class."""
         return int(self._counts.sum()) + self._given_up + self._odd_count
 
+    @property
+    def alive(self) -> list[int]:
+        """Numbers of the classes that particles belong to; none before there are classes."""
+        return [int(one) for one in self._ids[self._counts > 0]] if self._started else []
+
     def add(
         self, movie_id: str, particles: ParticleSpectra | None, fibre: Sequence[int] = ()
     ) -> list[tuple[str, ClassAssignment]]:

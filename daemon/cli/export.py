@@ -70,7 +70,7 @@ def export(
     with open_session(session) as reader:
         if star is not None:
             progress = _tell if sys.stderr.isatty() else None
-            report = export_star(
+            exported = export_star(
                 reader,
                 session.resolve(),
                 star,
@@ -79,7 +79,7 @@ def export(
                 every_particle=all_particles,
                 progress=progress,
             )
-            said.star(star, report)
+            said.star(star, exported)
         said.tables(_export_tables(reader, table or []))
         if parquet is not None:
             said.parquet(parquet, export_all(reader, parquet))

@@ -41,6 +41,7 @@ IN_SHORT = {
     "set": "Change settings; only what depends on them is made again",
     "changed": "Say what you changed at the microscope",
     "next": "Which holes to take next, when to leave a square",
+    "classes": "2-D classes: which of them go into the map",
     "requeue": "Process movies again that were set aside",
     "experiment": "Compare two settings at the microscope by a coin",
     "serve": "A session for each new acquisition, by rules",

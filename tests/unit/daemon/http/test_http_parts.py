@@ -24,7 +24,7 @@ from frazil.daemon.http.documents import answer_schemas, named_queries
 from frazil.daemon.http.metrics import metrics_text
 from frazil.daemon.http.orders import read_order
 from frazil.daemon.http.server import http_rules
-from frazil.daemon.http.source import command_id, command_of
+from frazil.daemon.http.source import as_command, command_id
 from frazil.daemon.store.queries.catalogue import NAMED
 from frazil.daemon.transport.messages import LiveState, Rows, WorkerState
 
@@ -269,7 +269,7 @@ def test_a_token_without_http_is_asked_about(tmp_path: Path) -> None:
 
 def test_verdicts_on_classes_are_an_order() -> None:
     body = b'{"who": "ann", "keep": [3, 7], "reject": [0]}'
-    said = command_of(read_order("ClassVerdict", body))
+    said = as_command(read_order("ClassVerdict", body))
     assert said == ("class-verdict", {"keep": "3,7", "reject": "0", "undecided": "", "undo": False})
     words = ClassWords.of(said[1])
     assert words.verdicts == {3: "keep", 7: "keep", 0: "reject"}

@@ -25,7 +25,13 @@ def export(
     project: Annotated[
         Path | None, typer.Option("--project", help="Folder in which RELION will run, if not the --star folder itself.")
     ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy micrographs instead of linking to them.")] = False,
+    copy: Annotated[
+        bool,
+        typer.Option(
+            "--copy",
+            help="Copy micrographs and particle stacks instead of linking to them: a folder that can be moved.",
+        ),
+    ] = False,
     all_particles: Annotated[
         bool, typer.Option("--all-particles", help="Those of 2-D classes that are not chosen, too.")
     ] = False,
@@ -120,6 +126,8 @@ class _Said:
             self.remarks.append(
                 f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star"
             )
+        if report.movies_missing:
+            self.remarks.append("the movies are not where they were: raw leads nowhere, and polishing would miss them")
 
     def tables(self, rows_by_file: dict[str, int]) -> None:
         self.answer |= rows_by_file

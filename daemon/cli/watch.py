@@ -148,7 +148,8 @@ def watch(
     )
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        daemon.stop(f"stopped by {signal.Signals(number).name}; start again to go on")
+        by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        daemon.stop(f"stopped by {by}; `frazil watch --session {session_dir}` goes on")
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)

@@ -54,6 +54,8 @@ class ExportReport:
     particles: int
     not_usable: int
     """Kept by the session, but without a usable CTF or without a micrograph: listed in rejected.star."""
+    movies_missing: bool = False
+    """Their folder is not where it was."""
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ def export_star(
     project:
         The folder in which RELION runs; must hold `out`. None: `out` itself.
     copy:
-        Copy micrographs instead of linking to them.
+        Copy micrographs and particle stacks instead of linking to them.
     movie_name:
         Where the movie of a relative path lies, as seen from `out`. None: in `raw`, which becomes a link to all.
     every_particle:
@@ -126,8 +128,17 @@ def export_star(
     write_star(out / "micrographs_ctf.star", [groups.block(tilts), micrographs_block(kept)], comment=comment)
     write_star(out / "rejected.star", [groups.block(), rejected_block(rejected)], comment=comment)
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])
-    particles = _write_particles(reader, out, names, kept, groups, tilts, comment, every=every_particle)
-    return ExportReport(out, len(kept), len(rejected), motion_files, coordinate_files, particles, listed.not_usable)
+    particles = _write_particles(reader, out, names, kept, groups, tilts, comment, every=every_particle, copy=copy)
+    return ExportReport(
+        out,
+        len(kept),
+        len(rejected),
+        motion_files,
+        coordinate_files,
+        particles,
+        listed.not_usable,
+        movies_missing=not Path(session["raw_root"]).is_dir(),
+    )
 
 
 def _list_movie(row: Row, listed: _Listed, names: Names, session: Row, *, copy: bool) -> None:
@@ -226,6 +237,7 @@ def _write_particles(
     comment: str,
     *,
     every: bool,
+    copy: bool,
 ) -> int:
     (counts,) = reader.named("particle_columns").as_dicts()
     of_all = counts.pop("particles")
@@ -236,7 +248,7 @@ def _write_particles(
     if all_there:
         for row in with_particles:
             (out / STACKS).mkdir(parents=True, exist_ok=True)
-            link(stacks[row["movie_id"]], out / STACKS / f"{row['stem']}.mrcs")
+            place(stacks[row["movie_id"]], out / STACKS / f"{row['stem']}.mrcs", copy=copy)
     return write_particles(
         out / "particles.star",
         kept,

@@ -149,7 +149,9 @@ def _alert(one: AlertLine) -> str:
 def _movies(newest: Sequence[Row], links: Links) -> str:
     all_of_them = links.page("movies")
     more = f"<p><a href='{all_of_them}'>All movies: sort, search, page by page</a></p>" if all_of_them else ""
-    return part("newest", "The newest movies", cards(newest, links), more)
+    # The page in one file has no other pages, and shows examples.
+    title = "The newest movies" if all_of_them else "Movies: some of the best, of the middle and of the worst"
+    return part("newest", title, cards(newest, links), more)
 
 
 def _causes(told: SessionSummary) -> str:

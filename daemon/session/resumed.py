@@ -45,7 +45,7 @@ def told_at_the_start(before: Settings, now: Settings) -> list[str]:
             changed.append(
                 f"{key}: {_words(is_now)} ({_origin(now, key)}); before {_words(was)} ({_origin(before, key)})"
             )
-        elif said_by_a_person(before, key) is not None:
+        elif is_now is not False and said_by_a_person(before, key) is not None:  # what is off goes without saying
             kept.append(f"{key} {_words(is_now)} ({_origin(before, key)})")
     as_before = ["as before: " + ", ".join(kept)] if kept else []
     if before.preset != now.preset:

@@ -8,7 +8,7 @@ written into the session's folder.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +151,7 @@ def state_at_rest(reader: FileReader, session_dir: Path, *, utc_us: Callable[[],
         state,
         utc_us=utc_us(),
         status=status,
+        counts=_nobody_works(state.counts),
         session_name=state.session_name or session_dir.name,
         daemon_started_utc_us=0,
         ended_utc_us=ended_utc_us,
@@ -162,6 +163,14 @@ def state_at_rest(reader: FileReader, session_dir: Path, *, utc_us: Callable[[],
         message=reader.note,
         verdict=verdict,
     )
+
+
+def _nobody_works(counts: Mapping[str, int]) -> dict[str, int]:
+    """What was in hand when the daemon ended waits."""
+    waiting = {name: number for name, number in counts.items() if name != "processing"}
+    if in_hand := counts.get("processing", 0):
+        waiting["queued"] = waiting.get("queued", 0) + in_hand
+    return waiting
 
 
 def _settings(session: _Row) -> Settings | None:

@@ -43,5 +43,8 @@ def test_a_running_daemon_ends_in_order(kit, tmp_path, sent):
         if process.poll() is None:
             process.kill()
     said = log.read_text()
-    assert f"stopped by {sent.name}; start again to go on" in said
+    assert (
+        f"stopped by {'Ctrl-C' if sent == signal.SIGINT else sent.name}; `frazil watch --session {session}` goes on"
+        in said
+    )
     assert "Traceback" not in said

@@ -99,8 +99,8 @@ PLACES = (
 # A movie that must be told from others by what a person sees of it: the CTF fit, or where its signal ends.
 RANKED_MOVIES = (
     "SELECT m.movie_id, m.relative_path, m.state, m.rejection_reason, m.grid_square, c.fit_resolution_angstrom "
-    "AS ctf_fit_angstrom, q.motion_total_angstrom, q.relative_ice_thickness, q.particle_count, k.named_cause, "
-    f"q.thumbnail_path {_ALL} LEFT JOIN named_causes k USING (movie_id) WHERE {_FINISHED} "
+    "AS ctf_fit_angstrom, q.motion_total_angstrom, k.ice_nm, q.relative_ice_thickness, q.particle_count, "
+    f"k.named_cause, q.thumbnail_path {_ALL} LEFT JOIN named_causes k USING (movie_id) WHERE {_FINISHED} "
     "AND c.fit_resolution_angstrom IS NOT NULL ORDER BY "
 )
 BEST_MOVIES = f"{RANKED_MOVIES} c.fit_resolution_angstrom, m.movie_id LIMIT $limit"

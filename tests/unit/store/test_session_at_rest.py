@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from frazil.config.errors import NotThereError, QueryError, SessionLockedError, UsageError
 from frazil.daemon.cli.main import build
 from frazil.daemon.status.answers import DaemonService
-from frazil.daemon.status.finished import FinishedSession, open_finished
+from frazil.daemon.status.finished import FinishedSession, _nobody_works, open_finished
 from frazil.daemon.store import engine, result_files
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.queries.catalogue import NAMED
@@ -270,3 +270,9 @@ def test_status_of_a_session_at_rest(killed: Path, finished: Path) -> None:
     left = CliRunner().invoke(app, ["status", str(killed)])
     assert left.exit_code == 1, "somebody should look"
     assert "ended without being closed" in left.stdout
+
+
+def test_what_was_in_hand_at_the_end_waits() -> None:
+    assert _nobody_works({"queued": 3, "processing": 2, "ready": 4}) == {"queued": 5, "ready": 4}
+    assert _nobody_works({"processing": 1}) == {"queued": 1}
+    assert _nobody_works({"ready": 4}) == {"ready": 4}

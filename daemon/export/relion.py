@@ -84,10 +84,8 @@ def export_star(
 
     Parameters
     ----------
-    project:
-        The folder in which RELION runs; must hold `out`. None: `out` itself.
-    copy:
-        Copy micrographs and particle stacks instead of linking to them.
+    project, copy:
+        The folder in which RELION runs; must hold `out` (None: `out` itself). Copy micrographs and particle stacks.
     movie_name:
         Where the movie of a relative path lies, as seen from `out`. None: in `raw`, which becomes a link to all.
     every_particle:
@@ -123,22 +121,19 @@ def export_star(
     for row in kept:
         row["optics_group"] = groups.number(row["optics"])
     tilts = beam_tilt_columns(kept, listed.beam_tilts, groups)
-    where = f"the folder that holds {names.prefix}" if names.prefix else "this folder"
-    comment = f"Written by frazil. Run RELION in {where}: all names are relative to it."
+    comment = _comment(names)
     write_star(out / "micrographs_ctf.star", [groups.block(tilts), micrographs_block(kept)], comment=comment)
     write_star(out / "rejected.star", [groups.block(), rejected_block(rejected)], comment=comment)
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])
     particles = _write_particles(reader, out, names, kept, groups, tilts, comment, every=every_particle, copy=copy)
-    return ExportReport(
-        out,
-        len(kept),
-        len(rejected),
-        motion_files,
-        coordinate_files,
-        particles,
-        listed.not_usable,
-        movies_missing=not Path(session["raw_root"]).is_dir(),
-    )
+    movies_missing = not Path(session["raw_root"]).is_dir()
+    counts = (len(kept), len(rejected), motion_files, coordinate_files, particles, listed.not_usable)
+    return ExportReport(out, *counts, movies_missing)
+
+
+def _comment(names: Names) -> str:
+    where = f"the folder that holds {names.prefix}" if names.prefix else "this folder"
+    return f"Written by frazil. Run RELION in {where}: all names are relative to it."
 
 
 def _list_movie(row: Row, listed: _Listed, names: Names, session: Row, *, copy: bool) -> None:

@@ -50,13 +50,14 @@ BEST_SQUARES = (
     "m.grid_square LIMIT $limit"
 )
 ICE_BY_SQUARE = (
-    "SELECT m.grid_square, count(*) AS movies, median(q.relative_ice_thickness) AS relative_ice_thickness, "
+    "SELECT m.grid_square, count(*) AS movies, median(k.ice_nm) AS ice_nm, max(k.ice_nm) AS thickest_nm, "
+    "median(q.relative_ice_thickness) AS relative_ice_thickness, "
     "stddev_samp(q.relative_ice_thickness) AS spread_relative_ice_thickness, "
     "median(c.ice_ring_density) AS ice_ring_density, count(*) FILTER (k.named_cause = 'ice') AS movies_with_ice_named, "
     f"avg(m.stage_x_um) AS stage_x_um, avg(m.stage_y_um) AS stage_y_um {_ALL} "
     "LEFT JOIN named_causes k USING (movie_id) "
     f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square "
-    "ORDER BY relative_ice_thickness DESC NULLS LAST, m.grid_square"
+    "ORDER BY thickest_nm DESC NULLS LAST, relative_ice_thickness DESC NULLS LAST, m.grid_square"
 )
 # The stage is said to have moved where two exposures, one after the other, are more than half a micrometre apart: image
 # shifts leave its reading as it is, and readings repeat to a few hundred nanometres.

@@ -37,11 +37,11 @@ def test_every_example_is_a_good_answer(page: str) -> None:
     assert set(statuses) == {"200"}
 
 
-def test_examples_are_of_every_route_but_those_that_need_workers_a_map_or_a_browser(page: str) -> None:
+def test_examples_are_of_every_route_but_those_that_need_workers_a_map_classes_or_a_browser(page: str) -> None:
     parts = re.split(r"^### ", page, flags=re.MULTILINE)[1:]
     without = {part.split("\n")[0] for part in parts if "```" not in part and "Columns: " not in part}
     pages = {f"GET {path_of(route)}" for route in make_routes({}) if route.answer in ("page", "asset", "events")}
-    assert without - pages == {"GET /map/{kind}", "POST /pause", "POST /resume"}
+    assert without - pages == {"GET /map/{kind}", "POST /classes", "POST /pause", "POST /resume"}
 
 
 def test_what_is_long_is_shortened_and_says_so() -> None:

@@ -34,6 +34,7 @@ ALERT_SUBJECTS = (
     "store",
     "http",
     "daemon",
+    "session",
 )
 """What alerts are about, but `delivery`: that alerts cannot be sent is on the screen alone."""
 

@@ -49,6 +49,8 @@ def _micrograph(session_dir: Path, movie: Row, request: Picture, pixel_angstrom:
     small = _beside_thumbnail(session_dir, movie, ending)
     reply = _loaded(session_dir, small, request, pixel_angstrom) if small.is_file() else None
     if not isinstance(large, str) or not (session_dir / large).is_file():
+        if isinstance(large, str) and reply is None:
+            check_not_removed(session_dir, session_dir / large)
         return reply or _loaded(session_dir, small, request, pixel_angstrom)  # which says what is missing
     if reply is not None:
         width, height = size_px(session_dir / large) or (0, 0)

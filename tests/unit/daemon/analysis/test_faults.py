@@ -129,9 +129,9 @@ def answers(ray):
         "teach": lambda *_: LearningReport(0.02, 0.004, True),
         "score": lambda facts: (TimedVerdict(Verdict("value", 0.5), 1.0),),
         "rerun": lambda job: Rerun(Verdict("sandbox", 0.5, evidence={"movie_id": job.result.movie_id}), 9.0, {}),
-        "resume": lambda expected: Resumed((), 0, 0, ""),
+        "resume": lambda *_: Resumed((), 0, 0, ""),
         "add": add,
-        "finish_round": lambda: FinishedRound(-(-len(added) // 10), None, len(added), 0, "C1"),
+        "finish_round": lambda *_: FinishedRound(-(-len(added) // 10), None, len(added), 0, "C1"),
     }
     return ray.answers
 

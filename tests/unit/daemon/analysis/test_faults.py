@@ -116,7 +116,7 @@ def answers(ray):
     """Actors that know nothing, but the causal prior's attribution, which is the real one."""
     added: list[str] = []
 
-    def add(movie):
+    def add(movie, *_):
         added.append(movie.movie_id)
         return Added(len(added), 0, ())
 

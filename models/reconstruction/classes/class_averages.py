@@ -193,11 +193,12 @@ class StreamingClasses:
 
     def _seen(self, movie_id: str, particles: ParticleSpectra, fibre: Sequence[int]) -> _Waiting:
         count = self._count
+        # Laid out as a checkpoint gives them back: where rows end decides how they are rounded.
         return _Waiting(
             movie_id,
-            particles.masked[:, :count],
-            particles.ctf[:, :count],
-            particles.whitening[:count],
+            particles.masked[:, :count].contiguous(),
+            particles.ctf[:, :count].contiguous(),
+            particles.whitening[:count].contiguous(),
             np.array(fibre, dtype=np.int64) if fibre else np.arange(len(particles.masked)),
         )
 
@@ -407,7 +408,8 @@ class StreamingClasses:
         self._started = bool(started)
 
         def waiting_part(number: int, name: str) -> Tensor:
-            return torch.from_numpy(arrays[f"waiting.{number}.{name}"]).to(self._device)
+            # A copy of torch's own begins where torch's own do; products are rounded by that, too.
+            return torch.from_numpy(arrays[f"waiting.{number}.{name}"]).clone().to(self._device)
 
         self._waiting = [
             _Waiting(

@@ -13,8 +13,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from page_session import add_movie, fill_session, free_port
+from page_session import fill_session, free_port
 
+from frazil.daemon.http.example_session import add_movie
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.store import Store
 

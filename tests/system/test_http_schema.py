@@ -124,7 +124,7 @@ def findings(app: HttpApp, *, path: str, at_least: int) -> list[str]:
 def test_with_the_token_all_is_as_described(session: SimpleNamespace, path: str, at_least: int) -> None:
     with served(session.folder, HttpRules(digest_of(TOKEN), host_names=("testserver",))) as app:
         assert "\n\n".join(findings(app, path=path, at_least=at_least)) == ""
-    assert {"pause", "resume"} == {order.name for order in session.orders}
+    assert {"pause", "resume", "class-verdict"} == {order.name for order in session.orders}
     assert _counts(session)["interventions"] > 0
 
 

@@ -60,7 +60,7 @@ def quality_seen(reader: SessionReader, settings: VerdictSettings) -> QualitySee
     rows = reader.named("newest_faults", {"last": settings.movies, **limits}).as_dicts()
     newest = tuple(
         MovieSeen(
-            fault=None if row["fault"] is None else Fault[str(row["fault"])],
+            fault=None if row["fault"] is None else Fault(str(row["fault"])),
             reason=str(row["reason"] or ""),
             ice_nm=_float(row["ice_nm"]),
             early_motion_angstrom=_float(row["motion_early_angstrom"]),

@@ -33,7 +33,7 @@ FOR_PEOPLE: tuple[str, ...] = (
     *("acceptance_by_square", "acceptance_by_position", "acceptance_by_hour", "lag_by_hour", "particles_by_hour"),
     *("losses_per_hour", "mean_losses_at", "named_causes", "causes_by_square", "change_points", "interventions"),
     "experiments",
-    *("best_squares", "squares", "ice_by_square", "holes", "optics_groups", "drift_after_stage_moves"),
+    *("best_squares", "worst_squares", "squares", "ice_by_square", "holes", "optics_groups", "drift_after_stage_moves"),
     *("best_movies", "typical_movies", "worst_movies", "reasons", "failures", "before_and_after"),
     *("grid", "next_rounds", "next_targets", "next_squares", "target_words", "ice_calibration"),
     *("alerts", "alerts_by_day", "stage_timings", "devices", "software"),

@@ -1,29 +1,37 @@
 """The questions that people ask the morning after; by square, hole, hour and day, one row a group.
 
-Hours are UTC and those in which a movie became ready. `kept_percent` is of the finished movies.
+Hours are UTC and those in which a movie became ready. `kept_percent` is of the finished movies; `good` of those that
+came to an end is what the verdict counts (`models/session_verdict`), and `usual_fault` the commonest reason of the
+others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from frazil.daemon.store.movie_states import current, finished, kept
+from frazil.daemon.store.movie_states import ENDED, current, finished, in_state, kept
+from frazil.daemon.store.queries.faults import FAULT, FAULT_LIMITS
 from frazil.daemon.store.queries.named_query import NamedQuery, Param, rows_param, utc_us_param
 
 _FINISHED = finished("m")
-_ALL = "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id)"
+_ALL = (
+    "FROM movies m LEFT JOIN ctf c USING (movie_id) LEFT JOIN quality q USING (movie_id) "
+    "LEFT JOIN named_causes k USING (movie_id)"
+)
 _VERDICT = (
     f"count(*) AS finished, count(*) FILTER ({kept('m')}) AS kept, "
     f"round(100.0 * count(*) FILTER ({kept('m')}) / count(*), 1) AS kept_percent"
 )
 _QUALITY = (
     "median(c.fit_resolution_angstrom) AS ctf_fit_angstrom, median(q.motion_total_angstrom) AS motion_total_angstrom, "
-    "median(q.relative_ice_thickness) AS relative_ice_thickness"
+    "median(k.ice_nm) AS ice_nm, median(q.relative_ice_thickness) AS relative_ice_thickness"
 )
+_GOOD = f"count(*) FILTER ({FAULT} IS NULL) AS good, mode({FAULT}) AS usual_fault"
 _HOUR = "time_bucket(INTERVAL 1 HOUR, make_timestamp(m.ready_utc_us)) AS hour_utc"
 ACCEPTANCE_BY_SQUARE = (
-    f"SELECT m.grid_square, {_VERDICT}, mode(m.rejection_reason) AS usual_reason, {_QUALITY} {_ALL} "
-    f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square ORDER BY kept_percent, m.grid_square"
+    f"SELECT m.grid_square, {_VERDICT}, {_GOOD}, mode(m.rejection_reason) AS usual_reason, {_QUALITY} {_ALL} "
+    f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square "
+    "ORDER BY kept_percent, good / count(*), m.grid_square"
 )
 ACCEPTANCE_BY_POSITION = (
     "SELECT m.optics_group, avg(m.image_shift_x_um) AS image_shift_x_um, avg(m.image_shift_y_um) AS image_shift_y_um, "
@@ -43,11 +51,19 @@ PARTICLES_BY_HOUR = (
     f"WHERE {kept('m')} GROUP BY hour_utc ORDER BY hour_utc"
 )
 BEST_SQUARES = (
-    f"SELECT m.grid_square, {_VERDICT}, {_QUALITY}, "
+    f"SELECT m.grid_square, {_VERDICT}, {_GOOD}, {_QUALITY}, "
     f"sum(q.particle_count) FILTER ({kept('m')}) AS particles {_ALL} "
     f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square HAVING count(*) >= $least_movies "
     f"ORDER BY median(c.fit_resolution_angstrom) * count(*) / count(*) FILTER ({kept('m')}) NULLS LAST, "
     "m.grid_square LIMIT $limit"
+)
+WORST_SQUARES = (
+    f"SELECT m.grid_square, count(*) AS movies, {_GOOD}, "
+    f"count(*) FILTER ({FAULT} IS NOT NULL) AS not_good, {_QUALITY}, max(k.ice_nm) AS thickest_nm, "
+    f"max(c.fit_resolution_angstrom) AS worst_ctf_fit_angstrom {_ALL} "
+    f"WHERE {in_state(ENDED, 'm')} AND m.grid_square IS NOT NULL GROUP BY m.grid_square "
+    f"HAVING count(*) >= $least_movies ORDER BY count(*) FILTER ({FAULT} IS NULL) / count(*), "
+    "median(c.fit_resolution_angstrom) DESC NULLS FIRST, m.grid_square LIMIT $limit"
 )
 ICE_BY_SQUARE = (
     "SELECT m.grid_square, count(*) AS movies, median(k.ice_nm) AS ice_nm, max(k.ice_nm) AS thickest_nm, "
@@ -55,7 +71,6 @@ ICE_BY_SQUARE = (
     "stddev_samp(q.relative_ice_thickness) AS spread_relative_ice_thickness, "
     "median(c.ice_ring_density) AS ice_ring_density, count(*) FILTER (k.named_cause = 'ice') AS movies_with_ice_named, "
     f"avg(m.stage_x_um) AS stage_x_um, avg(m.stage_y_um) AS stage_y_um {_ALL} "
-    "LEFT JOIN named_causes k USING (movie_id) "
     f"WHERE {_FINISHED} AND m.grid_square IS NOT NULL GROUP BY m.grid_square "
     "ORDER BY thickest_nm DESC NULLS LAST, relative_ice_thickness DESC NULLS LAST, m.grid_square"
 )
@@ -101,7 +116,7 @@ PLACES = (
 RANKED_MOVIES = (
     "SELECT m.movie_id, m.relative_path, m.state, m.rejection_reason, m.grid_square, c.fit_resolution_angstrom "
     "AS ctf_fit_angstrom, q.motion_total_angstrom, k.ice_nm, q.relative_ice_thickness, q.particle_count, "
-    f"k.named_cause, q.thumbnail_path {_ALL} LEFT JOIN named_causes k USING (movie_id) WHERE {_FINISHED} "
+    f"k.named_cause, q.thumbnail_path {_ALL} WHERE {_FINISHED} "
     "AND c.fit_resolution_angstrom IS NOT NULL ORDER BY "
 )
 BEST_MOVIES = f"{RANKED_MOVIES} c.fit_resolution_angstrom, m.movie_id LIMIT $limit"
@@ -128,7 +143,9 @@ BEFORE_AND_AFTER = (
 
 QUERIES: Mapping[str, NamedQuery] = {
     "acceptance_by_square": NamedQuery(
-        "Kept and rejected by grid square, worst first, and why.", ACCEPTANCE_BY_SQUARE, {}
+        "Kept, rejected and good movies by grid square, fewest kept first, and why.",
+        ACCEPTANCE_BY_SQUARE,
+        FAULT_LIMITS,
     ),
     "acceptance_by_position": NamedQuery(
         "Kept and rejected by position in the hole template (optics group).", ACCEPTANCE_BY_POSITION, {}
@@ -139,7 +156,12 @@ QUERIES: Mapping[str, NamedQuery] = {
     "best_squares": NamedQuery(
         "Squares to go on with: the CTF fit over the share that is kept, best first.",
         BEST_SQUARES,
-        {"limit": rows_param(10), "least_movies": Param(int, 5)},
+        {"limit": rows_param(10), "least_movies": Param(int, 5), **FAULT_LIMITS},
+    ),
+    "worst_squares": NamedQuery(
+        "Squares to leave: fewest good movies first, and what the others mostly suffer from.",
+        WORST_SQUARES,
+        {"limit": rows_param(10), "least_movies": Param(int, 5), **FAULT_LIMITS},
     ),
     "ice_by_square": NamedQuery("Ice by grid square, thickest first.", ICE_BY_SQUARE, {}),
     "drift_after_stage_moves": NamedQuery(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from frazil.daemon.store.movie_states import ENDED, current, finished, in_state, kept, rejected
+from frazil.daemon.store.movie_states import ENDED, current, finished, in_state, kept
+from frazil.daemon.store.queries.faults import FAULT, FAULT_LIMITS
 from frazil.daemon.store.queries.movie_columns import JOINED, LAST_RESULTS
 from frazil.daemon.store.queries.named_query import LAST_PARAM, NamedQuery, Param, rows_param, utc_us_param
 from frazil.models.formats.acquisition import RELATIVE_TOLERANCE
-from frazil.models.records import MovieState
 
 SESSION = "SELECT * FROM session ORDER BY created_utc_us DESC LIMIT 1"
 COUNTS_BY_STATE = "SELECT state, count(*) AS movies FROM movies GROUP BY state ORDER BY state"
@@ -86,29 +86,16 @@ STANDING_ALERTS = (
     "OR alert_id IN ('disk-floor', 'raw-folder-lost')) "
     "ORDER BY severity <> 'error', created_utc_us DESC, alert_id LIMIT 100"
 )
-# Why a movie is no good, of several reasons the first (`models/session_verdict`). Ice counts where surely thicker.
-_FAULT = (
-    f"CASE WHEN m.state = '{MovieState.QUARANTINED.value}' THEN 'SET_ASIDE' "
-    "WHEN k.ice_nm - k.ice_sd_nm > $ice_nm THEN 'ICE' "
-    "WHEN q.motion_early_angstrom > $early_motion_angstrom THEN 'DRIFT' "
-    "WHEN c.movie_id IS NOT NULL AND coalesce(c.fit_resolution_angstrom > $ctf_fit_angstrom, true) THEN 'CTF' "
-    f"WHEN {rejected('m')} THEN 'REJECTED' END"
-)
 _ENDED = f"{JOINED} WHERE {in_state(ENDED, 'm')}"
 NEWEST_FAULTS = (
-    f"SELECT {_FAULT} AS fault, coalesce(m.rejection_reason, m.failure_reason) AS reason, k.ice_nm, "
+    f"SELECT {FAULT} AS fault, coalesce(m.rejection_reason, m.failure_reason) AS reason, k.ice_nm, "
     f"q.motion_early_angstrom, c.fit_resolution_angstrom {_ENDED} "
     "ORDER BY coalesce(m.ready_utc_us, m.found_utc_us) DESC, m.movie_id DESC LIMIT $last"
 )
 FAULT_COUNTS = (
-    f"SELECT count(*) FILTER (fault IS NULL) AS good, count(*) AS ended FROM (SELECT {_FAULT} AS fault {_ENDED})"
+    f"SELECT count(*) FILTER (fault IS NULL) AS good, count(*) AS ended FROM (SELECT {FAULT} AS fault {_ENDED})"
 )
 KEPT_THICK_ICE = f"SELECT count(*) AS movies {JOINED} WHERE {kept('m')} AND k.ice_nm - k.ice_sd_nm > $ice_nm"
-_FAULT_LIMITS = {
-    "ctf_fit_angstrom": Param(float, 6.0),
-    "early_motion_angstrom": Param(float, 8.0),
-    "ice_nm": Param(float, 150.0),
-}
 FEEDBACK = (
     "SELECT f.*, m.relative_path FROM feedback f LEFT JOIN movies m USING (movie_id) "
     "ORDER BY f.created_utc_us DESC, feedback_id LIMIT $limit"
@@ -147,11 +134,11 @@ QUERIES: Mapping[str, NamedQuery] = {
     "newest_faults": NamedQuery(
         "Why each of the newest movies that came to an end is no good; no fault: it is a good one.",
         NEWEST_FAULTS,
-        {"last": rows_param(24), **_FAULT_LIMITS},
+        {"last": rows_param(24), **FAULT_LIMITS},
     ),
-    "fault_counts": NamedQuery("Good movies, and all that came to an end.", FAULT_COUNTS, _FAULT_LIMITS),
+    "fault_counts": NamedQuery("Good movies, and all that came to an end.", FAULT_COUNTS, FAULT_LIMITS),
     "kept_thick_ice": NamedQuery(
-        "Kept movies whose ice is surely thicker than a limit.", KEPT_THICK_ICE, {"ice_nm": _FAULT_LIMITS["ice_nm"]}
+        "Kept movies whose ice is surely thicker than a limit.", KEPT_THICK_ICE, {"ice_nm": FAULT_LIMITS["ice_nm"]}
     ),
     "alert_deliveries": NamedQuery(
         "Which alert went where, by mail or webhook, newest first.",

@@ -100,6 +100,13 @@ def test_lag_particles_and_loss_by_hour(known: Store) -> None:
 def test_best_squares_ice_and_holes(known: Store) -> None:
     assert known.named("best_squares").column("grid_square") == ["S0", "S1"]
     assert known.named("best_squares", {"least_movies": 13}).rows == ()
+    worst = known.named("worst_squares").as_dicts()
+    assert [(row["grid_square"], row["movies"], row["good"], row["not_good"], row["usual_fault"]) for row in worst] == [
+        ("S1", 12, 4, 8, "drift"),
+        ("S0", 12, 8, 4, "drift"),
+    ]
+    stricter = known.named("worst_squares", {"ctf_fit_angstrom": 4.5}).as_dicts()[0]
+    assert (stricter["grid_square"], stricter["good"], stricter["usual_fault"]) == ("S1", 0, "poor CTF fits")
     ice = known.named("ice_by_square").as_dicts()
     assert [(row["grid_square"], row["relative_ice_thickness"], row["movies_with_ice_named"]) for row in ice] == [
         ("S1", 0.5, 12),

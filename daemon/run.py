@@ -350,7 +350,7 @@ class SessionRun:
 
     def state(self, builder: LiveStateBuilder, *, status: str | None) -> LiveState:
         """What the screen shows, after which the alert rules look at it too. `status`: how the session has ended."""
-        builder.last_movie_id = self._results.last_movie_id
+        builder.last_movie_id = self._results.last_movie_id or builder.last_movie_id
         state = builder.build(
             status=status or self._status(),
             workers=self._workers.states(),

@@ -139,7 +139,6 @@ def state_at_rest(reader: FileReader, session_dir: Path, *, utc_us: Callable[[],
     settings = _settings(session)
     place = _Place(Path(str(session.get("raw_root") or session_dir)), session_dir, settings or Settings())
     builder = LiveStateBuilder(place, reader, utc_us, time.monotonic)
-    builder.last_movie_id = _newest_movie(reader)
     status, ended_utc_us = _end(reader, session)
     state = builder.read(_analysis(reader))
     names = [str(session[name]) for name in ("microscope", "camera") if session.get(name)]
@@ -189,12 +188,6 @@ def _end(reader: NamedQueries, session: _Row) -> tuple[str, int]:
         return "ended", int(last_utc_us or 0)
     left = any(row["state"] in UNDER_WAY for row in reader.named("counts_by_state").as_dicts())
     return ("stopped" if left else "finished"), finished_utc_us
-
-
-def _newest_movie(reader: NamedQueries) -> str | None:
-    """With a result."""
-    rows = reader.named("trend", {"metrics": "ctf_fit_angstrom", "last": 1}).as_dicts()
-    return str(rows[0]["movie_id"]) if rows else None
 
 
 def _analysis(reader: NamedQueries) -> AnalysisSummary:

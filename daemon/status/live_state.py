@@ -58,7 +58,7 @@ class LiveStateBuilder:
         self._sequence = 0
         self._disk = disk
         self._verdict = VerdictBoard(store, options.settings)
-        self.last_movie_id: str | None = None
+        self.last_movie_id = _newest_movie(store)
         self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
 
     def use(self, options: SessionPlace) -> None:
@@ -217,3 +217,13 @@ def _float(value: object) -> float | None:
 
 def _int(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) else None
+
+
+def _newest_movie(store: SessionReader) -> str | None:
+    """With a result, also of an earlier run."""
+    try:
+        rows = store.named("trend", {"metrics": "ctf_fit_angstrom", "last": 1}).as_dicts()
+    except QueryError as error:
+        _log.warning("the newest movie is not known yet: %s", error)
+        return None
+    return str(rows[0]["movie_id"]) if rows else None

@@ -88,8 +88,9 @@ ICE = (
     f"FROM named_causes k WHERE movie_id IN {LAST_RESULTS}"
 )
 CHANGE_POINTS = (
-    "SELECT p.*, (SELECT relative_path FROM movies m WHERE m.acquired_utc_us = p.acquired_utc_us "
-    f"AND {current('m')} LIMIT 1) AS relative_path FROM change_points p ORDER BY number"
+    "SELECT p.*, m.relative_path, m.found_utc_us FROM change_points p LEFT JOIN (SELECT acquired_utc_us, "
+    "min(relative_path) AS relative_path, min(found_utc_us) AS found_utc_us FROM movies "
+    f"WHERE {current()} GROUP BY acquired_utc_us) m USING (acquired_utc_us) ORDER BY number"
 )
 # A movie has a note a line.
 CAUSE_NOTES = (
@@ -136,7 +137,9 @@ QUERIES: Mapping[str, NamedQuery] = {
     ),
     "causes_by_square": NamedQuery("Named causes by grid square.", CAUSES_BY_SQUARE, {}),
     "ice": NamedQuery("Thickness of the last movies' ice, and the error of one movie's.", ICE, LAST_PARAM),
-    "change_points": NamedQuery("When the session became another one.", CHANGE_POINTS, {}),
+    "change_points": NamedQuery(
+        "When the session became another one (found_utc_us: for before_and_after).", CHANGE_POINTS, {}
+    ),
     "causal_shares": NamedQuery("How well the causes are known.", CAUSAL_SHARES, {}),
     "predictions": NamedQuery(
         "How well versions of the prior foretold movies that they had not seen, newest first.",

@@ -181,7 +181,7 @@ QUERIES: Mapping[str, NamedQuery] = {
     "worst_movies": NamedQuery("Movies with the worst CTF fit.", WORST_MOVIES, {"limit": rows_param(10)}),
     "software": NamedQuery("Versions of frazil and settings that the movies were processed with.", SOFTWARE, {}),
     "before_and_after": NamedQuery(
-        "The movies nearest to a moment, before and after it: what a change at that time did.",
+        "The movies found nearest to a moment, before and after it: what a change at that time did.",
         BEFORE_AND_AFTER,
         {"utc_us": utc_us_param(), "last": rows_param(50)},
     ),

@@ -99,3 +99,14 @@ def test_what_the_analysis_tells_is_in_the_record(store, tmp_path):
     assert (state.grid_squares, state.grid_holes, state.grid_exposed) == (37, 1920, 96)
     without = builder.build(status="running", workers=(), gate=GATE, queue_depth=0, analysis=None)
     assert (without.prior_version, without.next_line, without.grid_holes) == (None, "", 0)
+
+
+def test_a_session_that_goes_on_knows_its_newest_movie(store, put, tmp_path):
+    options = SimpleNamespace(session_dir=tmp_path, raw_root=tmp_path, settings=Settings())
+    assert LiveStateBuilder(options, store, lambda: 1, lambda: 0.0).last_movie_id is None
+    put(0)
+    put(1)
+    newest = store.named("trend", {"metrics": "ctf_fit_angstrom", "last": 1}).as_dicts()[0]["movie_id"]
+    builder = LiveStateBuilder(options, store, lambda: 1, lambda: 0.0)
+    state = builder.build(status="starting", workers=(), gate=GATE, queue_depth=0, analysis=None)
+    assert state.last_movie_id == newest

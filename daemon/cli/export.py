@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ from frazil.daemon.export.deposit.folder import DepositReport, export_deposit
 from frazil.daemon.export.local_resolution import export_local_resolution
 from frazil.daemon.export.relion import ExportReport, export_star
 from frazil.daemon.export.tables import export_all, export_table
+from frazil.daemon.report.verdict_seen import kept_faults
 from frazil.daemon.store.reading import SessionReader, open_session
 
 
@@ -85,7 +86,7 @@ def export(
                 every_particle=all_particles,
                 progress=progress,
             )
-            said.star(star, exported)
+            said.star(star, exported, kept_faults(reader))
         said.tables(_export_tables(reader, table or []))
         if parquet is not None:
             said.parquet(parquet, export_all(reader, parquet))
@@ -115,13 +116,25 @@ class _Said:
         self.lines: list[str] = []
         self.remarks: list[str] = []
 
-    def star(self, folder: Path, report: ExportReport) -> None:
-        self.answer["star"] = asdict(report) | {"out": str(folder)}
+    def star(self, folder: Path, report: ExportReport, faults: Mapping[str, int]) -> None:
+        self.answer["star"] = asdict(report) | {"out": str(folder), "not_good": dict(faults)}
+        diameter = report.diameter_angstrom
+        wide = "" if diameter is None or not report.particles else f" of {diameter:.0f} A in diameter"
         self.lines.append(
             f"{folder.absolute()}: {report.kept} micrographs in micrographs_ctf.star, {report.rejected} in "
             f"rejected.star, {report.motion_files} motion and {report.coordinate_files} coordinate files, "
-            f"{report.particles} particles"
+            f"{report.particles} particles{wide}"
         )
+        if faults:
+            each = ", ".join(f"{fault} {count}" for fault, count in faults.items())
+            all_of_them = sum(faults.values())
+            self.remarks.append(
+                f"{all_of_them} of the kept micrographs {'is' if all_of_them == 1 else 'are'} not good ({each}), but "
+                "passed the thresholds; "
+                "other thresholds: `frazil what-if`, then `frazil set`"
+            )
+        if report.particles and not report.angles:
+            self.remarks.append("particles.star has no angles: not all particles are in a map; begin with 2-D classes")
         if report.not_usable:
             self.remarks.append(
                 f"{report.not_usable} kept micrographs have no usable CTF or no file: see rejected.star"

@@ -56,6 +56,10 @@ class ExportReport:
     """Kept by the session, but without a usable CTF or without a micrograph: listed in rejected.star."""
     movies_missing: bool = False
     """Their folder is not where it was."""
+    angles: bool = True
+    """Every particle has its angles in the map."""
+    diameter_angstrom: float | None = None
+    """Of the particles."""
 
 
 @dataclass(slots=True)
@@ -125,10 +129,16 @@ def export_star(
     write_star(out / "micrographs_ctf.star", [groups.block(tilts), micrographs_block(kept)], comment=comment)
     write_star(out / "rejected.star", [groups.block(), rejected_block(rejected)], comment=comment)
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])
-    particles = _write_particles(reader, out, names, kept, groups, tilts, comment, every=every_particle, copy=copy)
+    (columns,) = reader.named("particle_columns").as_dicts()
+    particles = _write_particles(reader, columns, names, kept, groups, tilts, comment, every=every_particle, copy=copy)
     movies_missing = not Path(session["raw_root"]).is_dir()
     counts = (len(kept), len(rejected), motion_files, coordinate_files, particles, listed.not_usable)
-    return ExportReport(out, *counts, movies_missing)
+    angles = columns["rot_deg"] == columns["particles"]
+    return ExportReport(out, *counts, movies_missing, angles, _float(columns["diameter_angstrom"]))
+
+
+def _float(value: object) -> float | None:
+    return None if value is None else float(str(value))
 
 
 def _comment(names: Names) -> str:
@@ -224,7 +234,7 @@ def _write_coordinates(particles_of_page: Sequence[Row], out: Path, page: Sequen
 
 def _write_particles(
     reader: SessionReader,
-    out: Path,
+    columns: Row,
     names: Names,
     kept: Sequence[Row],
     groups: OpticsGroups,
@@ -234,9 +244,9 @@ def _write_particles(
     every: bool,
     copy: bool,
 ) -> int:
-    (counts,) = reader.named("particle_columns").as_dicts()
-    of_all = counts.pop("particles")
-    known = [name for name, count in counts.items() if name != "diameter_angstrom" and count == of_all]
+    of_all = columns["particles"]
+    known = [n for n, count in columns.items() if n not in ("particles", "diameter_angstrom") and count == of_all]
+    out = names.out
     with_particles = [row for row in kept if row["particle_count"]]
     stacks = {row["movie_id"]: names.session_dir / str(row["particles_path"]) for row in with_particles}
     all_there = bool(stacks) and all(row["particles_path"] for row in with_particles)
@@ -253,6 +263,6 @@ def _write_particles(
         next(iter(stacks.values())) if all_there else None,
         groups=groups,
         beam_tilts=beam_tilts,
-        diameter_angstrom=None if counts["diameter_angstrom"] is None else float(str(counts["diameter_angstrom"])),
+        diameter_angstrom=_float(columns["diameter_angstrom"]),
         comment=comment,
     )

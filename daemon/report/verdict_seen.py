@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frazil.config.errors import SettingsError
+from frazil.config.loading import settings_of
 from frazil.config.settings import VerdictSettings
 from frazil.daemon.report.action_words import action_of
 from frazil.daemon.store.reading import SessionReader
@@ -52,11 +54,7 @@ def verdict_limits(settings: VerdictSettings) -> VerdictLimits:
 
 def quality_seen(reader: SessionReader, settings: VerdictSettings) -> QualitySeen:
     """Raises what the reader raises."""
-    limits: dict[str, Scalar] = {
-        "ctf_fit_angstrom": settings.ctf_fit_angstrom,
-        "early_motion_angstrom": settings.early_motion_angstrom,
-        "ice_nm": settings.ice_nm,
-    }
+    limits = _of_a_movie(settings)
     rows = reader.named("newest_faults", {"last": settings.movies, **limits}).as_dicts()
     newest = tuple(
         MovieSeen(
@@ -71,6 +69,30 @@ def quality_seen(reader: SessionReader, settings: VerdictSettings) -> QualitySee
     counts = reader.named("fault_counts", limits).as_dicts()[0]
     good = int(str(counts["good"])) - sum(movie.fault is None for movie in newest)
     return QualitySeen(newest, good, int(str(counts["ended"])) - len(newest))
+
+
+def kept_faults(reader: SessionReader) -> dict[str, int]:
+    """Kept movies that are not good by their fault, the commonest first. Raises what the reader raises."""
+    rows = reader.named("session").as_dicts()
+    settings = settings_kept(str(rows[0]["settings_yaml"] or "") if rows else "")
+    found = reader.named("kept_faults", _of_a_movie(settings)).as_dicts()
+    return {str(row["fault"]): int(str(row["movies"])) for row in found}
+
+
+def settings_kept(settings_yaml: str) -> VerdictSettings:
+    """Of the session's settings; those that ship where an earlier frazil kept none."""
+    try:
+        return settings_of(settings_yaml).verdict if settings_yaml else VerdictSettings()
+    except SettingsError:
+        return VerdictSettings()
+
+
+def _of_a_movie(settings: VerdictSettings) -> dict[str, Scalar]:
+    return {
+        "ctf_fit_angstrom": settings.ctf_fit_angstrom,
+        "early_motion_angstrom": settings.early_motion_angstrom,
+        "ice_nm": settings.ice_nm,
+    }
 
 
 def verdict_on_the_end(

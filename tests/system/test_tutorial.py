@@ -104,7 +104,7 @@ def on_a_terminal(command: str, folder: Path) -> str:
             leave_at_s = time.monotonic() + 5.0
     os.close(its)
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == 0, drawn.decode(errors="replace")
     return drawn.decode(errors="replace")
 
 

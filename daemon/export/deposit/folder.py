@@ -114,7 +114,7 @@ def export_deposit(
     orientation = None if decision is None else str(decision["orientation"])
     write_text(out / "oscem.json", json.dumps(oscem(session, seen.movies, orientation), indent=1, ensure_ascii=False))
     write_text(out / "left_out.tsv", tsv(("movie", "state", "reason"), seen.left_out))
-    notes = _notes(seen, raw_root)
+    notes = [*_notes(seen, raw_root), *_notes_of_gain(decision)]
     write_text(out / "README.md", readme_text(session, sets, copied=copy, missing=missing, notes=notes))
     listed = write_manifest(out, checksums=checksums, tell=tell)
     left_out = len(seen.left_out) + seen.waiting
@@ -225,3 +225,8 @@ def _notes(seen: _Seen, raw_root: Path) -> list[str]:
     if changed:
         notes.append(f"movies of another size than when they were processed: {len(changed)}, {changed[0]} for one")
     return notes
+
+
+def _notes_of_gain(decision: Mapping[str, Any] | None) -> list[str]:
+    paths = [] if decision is None else [decision[role] for role in ("gain_path", "defects_path") if decision[role]]
+    return [f"{path} is not where it was; its link leads nowhere" for path in paths if not Path(path).exists()]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypedDict
 
 from frazil.config.errors import SettingsError
-from frazil.config.loading import settings_of
 from frazil.config.safe_yaml import parse_yaml_mapping
 from frazil.config.settings import VerdictSettings
 from frazil.daemon.report import score_sentences, verdict_seen
@@ -123,7 +122,7 @@ def summarise(
         **extras.beside_the_numbers(ask, each_hole=each_hole),
         settings_yaml=settings_yaml,
         verdict=verdict or (VerdictState() if live else _verdict_on_the_end(reader, session, counts, map_state)),
-        **_ice(ask, _limits(settings_yaml)),
+        **_ice(ask, verdict_seen.settings_kept(settings_yaml)),
         grid=grid(ask),
     )
     return replace(summary := advice(summary), headline=headline(summary), removed=removal_words(session_dir))
@@ -146,19 +145,11 @@ def _ice(ask: Asker, limits: VerdictSettings) -> _Ice:
     return _Ice(ice=ice_words(ask.one("ice", last=_ALL_MOVIES)), thick_ice_nm=limits.ice_nm, thick_ice_kept=thick)
 
 
-def _limits(settings_yaml: str) -> VerdictSettings:
-    """Of the session's settings; those that ship where an earlier frazil kept none."""
-    try:
-        return settings_of(settings_yaml).verdict if settings_yaml else VerdictSettings()
-    except SettingsError:
-        return VerdictSettings()
-
-
 def _verdict_on_the_end(
     reader: SessionReader, session: Row, counts: Mapping[str, int], map_state: MapState | None
 ) -> VerdictState:
     """Of a session that no daemon has. Raises what the reader raises."""
-    limits = _limits(str(session.get("settings_yaml") or ""))
+    limits = verdict_seen.settings_kept(str(session.get("settings_yaml") or ""))
     resolution = None if map_state is None else map_state.resolution_0143_angstrom
     return verdict_seen.verdict_on_the_end(
         reader,

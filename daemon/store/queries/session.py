@@ -95,6 +95,10 @@ NEWEST_FAULTS = (
 FAULT_COUNTS = (
     f"SELECT count(*) FILTER (fault IS NULL) AS good, count(*) AS ended FROM (SELECT {FAULT} AS fault {_ENDED})"
 )
+KEPT_FAULTS = (
+    f"SELECT {FAULT} AS fault, count(*) AS movies {JOINED} WHERE {kept('m')} "
+    "GROUP BY fault HAVING fault IS NOT NULL ORDER BY movies DESC, fault"
+)
 KEPT_THICK_ICE = f"SELECT count(*) AS movies {JOINED} WHERE {kept('m')} AND k.ice_nm - k.ice_sd_nm > $ice_nm"
 FEEDBACK = (
     "SELECT f.*, m.relative_path FROM feedback f LEFT JOIN movies m USING (movie_id) "
@@ -137,6 +141,7 @@ QUERIES: Mapping[str, NamedQuery] = {
         {"last": rows_param(24), **FAULT_LIMITS},
     ),
     "fault_counts": NamedQuery("Good movies, and all that came to an end.", FAULT_COUNTS, FAULT_LIMITS),
+    "kept_faults": NamedQuery("Kept movies that are not good, by what is the matter.", KEPT_FAULTS, FAULT_LIMITS),
     "kept_thick_ice": NamedQuery(
         "Kept movies whose ice is surely thicker than a limit.", KEPT_THICK_ICE, {"ice_nm": FAULT_LIMITS["ice_nm"]}
     ),

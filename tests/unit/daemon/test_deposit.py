@@ -285,6 +285,17 @@ def test_a_movie_that_changed_is_read_again_and_one_that_is_gone_is_named(store:
     ]
 
 
+def test_a_gain_reference_that_is_gone_is_named(store: Store, tmp_path: Path) -> None:
+    notes = exported(store, tmp_path / "out").notes
+    links = [link for link in (tmp_path / "out" / "data" / "gain").iterdir() if link.is_symlink()]
+    for link in links:
+        link.resolve().unlink()
+    fresh = [note for note in exported(store, tmp_path / "out").notes if note not in notes]
+    assert links
+    assert len(fresh) == len(links)
+    assert all("its link leads nowhere" in note for note in fresh)
+
+
 def test_files_can_be_listed_without_being_read(store: Store, tmp_path: Path) -> None:
     report = exported(store, tmp_path / "out", checksums=False)
     assert len(report.listed.without_checksum) == report.listed.files

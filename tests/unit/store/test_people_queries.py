@@ -105,6 +105,8 @@ def test_best_squares_ice_and_holes(known: Store) -> None:
         ("S1", 12, 4, 8, "drift"),
         ("S0", 12, 8, 4, "drift"),
     ]
+    assert known.named("kept_faults").rows == (("drift", 8),)
+    assert known.named("kept_faults", {"early_motion_angstrom": 9.5}).rows == ()
     stricter = known.named("worst_squares", {"ctf_fit_angstrom": 4.5}).as_dicts()[0]
     assert (stricter["grid_square"], stricter["good"], stricter["usual_fault"]) == ("S1", 0, "poor CTF fits")
     ice = known.named("ice_by_square").as_dicts()

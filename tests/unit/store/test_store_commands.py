@@ -109,6 +109,7 @@ def test_star_files_hold_what_the_session_holds(session: Path, tmp_path: Path, m
     out = tmp_path / "project" / "frazil"
     said = json.loads(run("export", str(session), "--star", str(out), "--project", str(out.parent), "--json"))
     assert (said["star"]["kept"], said["star"]["rejected"], said["star"]["not_usable"]) == (3, 3, 1)
+    assert said["star"]["not_good"] == {}
     blocks = read_star(out / "micrographs_ctf.star")
     assert blocks["optics"].floats("rlnSphericalAberration") == [2.7]
     assert blocks["optics"].floats("rlnMicrographPixelSize") == [1.1]

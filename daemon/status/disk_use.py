@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from frazil.daemon.store import result_files
 from frazil.daemon.store.store import Store
 
 WINDOW_S = 3600.0
@@ -106,6 +105,8 @@ class DiskMeter:
         return float(total / age_s)
 
     def _size(self, movie_id: str, paths: tuple[object, ...]) -> int:
+        from frazil.daemon.store import result_files  # slow, and not for a screen on which nothing is written
+
         files = [self._session_dir / str(path) for path in paths if path]
         files.append(result_files.result_path(self._session_dir, movie_id))
         total = 0

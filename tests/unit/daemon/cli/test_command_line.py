@@ -100,3 +100,12 @@ def test_a_verb_that_computes_nothing_brings_no_torch(name: str, tmp_path: Path)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "[]\n"
+
+
+def test_a_finished_session_opens_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; import frazil.daemon.status.finished, frazil.tui.app\n"
+        "print(sorted({'torch', 'ray', 'scipy', 'numba'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "[]\n"

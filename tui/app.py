@@ -68,6 +68,9 @@ class FrazilApp(App[None]):
         What the terminal can draw (`frazil.tui.graphics.terminal.graphics_of`).
     """
 
+    ENABLE_COMMAND_PALETTE = False
+    """Its first entry leaves the screen; `?` tells all keys."""
+
     CSS_PATH = "frazil.tcss"
     TITLE = "frazil"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {

@@ -19,7 +19,7 @@ from frazil.config.errors import FrazilError, UsageError
 VERBS = (
     *("demo", "watch", "simulate", "tui", "status", "alerts", "summary", "why", "scores", "query", "export", "fetch"),
     *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "classes", "requeue"),
-    *("experiment", "doctor"),
+    *("experiment", "calibrate", "doctor"),
 )
 
 IN_SHORT = {
@@ -44,6 +44,7 @@ IN_SHORT = {
     "classes": "2-D classes: which of them go into the map",
     "requeue": "Process movies again that were set aside",
     "experiment": "Compare two settings at the microscope by a coin",
+    "calibrate": "Pixel size and hand, from a structure that is known",
     "serve": "A session for each new acquisition, by rules",
     "retain": "What finished sessions can do without",
     "doctor": "What works on this machine, and what to mend",

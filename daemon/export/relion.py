@@ -118,8 +118,7 @@ def export_star(
         done += len(page)
         if progress is not None:
             progress(done)
-    kept = sorted(listed.kept, key=lambda row: row["relative_path"])
-    rejected = sorted(listed.rejected, key=lambda row: row["relative_path"])
+    kept, rejected = (sorted(rows, key=lambda row: row["relative_path"]) for rows in (listed.kept, listed.rejected))
     # Only now: RELION's numbers have no gap, and the same session gives the same numbers.
     groups = OpticsGroups(row["optics"] for row in kept)
     for row in kept:
@@ -131,10 +130,14 @@ def export_star(
     write_star(out / "coordinates.star", [_coordinate_files(kept, names)])
     (columns,) = reader.named("particle_columns").as_dicts()
     particles = _write_particles(reader, columns, names, kept, groups, tilts, comment, every=every_particle, copy=copy)
-    movies_missing = not Path(session["raw_root"]).is_dir()
     counts = (len(kept), len(rejected), motion_files, coordinate_files, particles, listed.not_usable)
+    return ExportReport(out, *counts, *_told_of(session, columns))
+
+
+def _told_of(session: Row, columns: Row) -> tuple[bool, bool, float | None]:
+    """Whether movies are missing, whether all particles have angles, and their diameter (A)."""
     angles = columns["rot_deg"] == columns["particles"]
-    return ExportReport(out, *counts, movies_missing, angles, _float(columns["diameter_angstrom"]))
+    return not Path(session["raw_root"]).is_dir(), angles, _float(columns["diameter_angstrom"])
 
 
 def _float(value: object) -> float | None:

@@ -21,7 +21,7 @@ from frazil.models.reconstruction.resolution.fsc import spherical_mask
 
 INITIAL_RESOLUTION_ANGSTROM = 30.0
 """What is finer than this comes from the data alone, so that the FSC beyond it owes nothing to the start."""
-_MODEL_SUFFIXES = (".pdb", ".cif", ".ent", ".pdb.gz", ".cif.gz", ".ent.gz")
+MODEL_SUFFIXES = (".pdb", ".cif", ".ent", ".pdb.gz", ".cif.gz", ".ent.gz")
 _MODEL_B_FACTOR_A2 = 100.0
 _ALIGNING_RESOLUTION_ANGSTROM = 18.0
 _ALIGNED = 0.002
@@ -42,12 +42,12 @@ def initial_map(
         If it is neither a cubic map with a pixel size nor an atomic model.
     """
     _refuse_missing(path)
-    if path.name.lower().endswith(_MODEL_SUFFIXES):
+    if path.name.lower().endswith(MODEL_SUFFIXES):
         volume = potential_map(
             read_atoms(path), box_px=box_px, pixel_size_angstrom=pixel_size_angstrom, b_factor_a2=_MODEL_B_FACTOR_A2
         )
     else:
-        volume = _resampled(*_read_map(path), box_px=box_px, pixel_size_angstrom=pixel_size_angstrom)
+        volume = _resampled(*read_map(path), box_px=box_px, pixel_size_angstrom=pixel_size_angstrom)
     radius_px = min(0.6 * diameter_angstrom / pixel_size_angstrom, 0.47 * box_px)
     volume = low_pass(volume, _ALIGNING_RESOLUTION_ANGSTROM, pixel_size_angstrom)
     volume = volume * spherical_mask(box_px, radius_px, 0.06 * box_px)
@@ -76,10 +76,10 @@ def low_pass(volume: Tensor, resolution_angstrom: float, pixel_size_angstrom: fl
 def check_initial_map(path: Path) -> None:
     """Raises what `initial_map` raises of the file."""
     _refuse_missing(path)
-    if path.name.lower().endswith(_MODEL_SUFFIXES):
+    if path.name.lower().endswith(MODEL_SUFFIXES):
         read_atoms(path)
     else:
-        _read_map(path)
+        read_map(path)
 
 
 def _refuse_missing(path: Path) -> None:
@@ -87,7 +87,7 @@ def _refuse_missing(path: Path) -> None:
         raise UsageError("the initial map does not exist", path=path, remedy="correct particles.initial_map")
 
 
-def _read_map(path: Path) -> tuple[NDArray[np.float32], float]:
+def read_map(path: Path) -> tuple[NDArray[np.float32], float]:
     with MrcReader(path) as reader:
         header = reader.header
         shape = (header.frame_count, header.height_px, header.width_px)

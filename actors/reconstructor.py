@@ -9,15 +9,15 @@ Which particles are chosen changes: classes are judged after every `ROUND_MOVIES
 particles concerned are put into the map's sums, or taken out of them, where they were found last, a tenth of their
 movies beside each new one: within the round after the one that heard of it, and without a search.
 
-Its state lies in `maps/checkpoint.npz` with the movies that it includes, written at every round; what came after the
-last round is given again by the daemon after a restart, and a movie that is included is never added twice.
+Its state lies in `maps/checkpoint.npz` and beside it (`checkpoint`) with the movies that it includes, written at every
+round; what came after the last round is given again by the daemon after a restart, and a movie that is included is
+never added twice.
 """
 
 from __future__ import annotations
 
 import math
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from frazil.actors import checkpoint, niceness
+from frazil.actors.checkpoint import Checkpoint, Grown
 from frazil.actors.particle_poses import poses_in_classes, poses_in_map
 from frazil.actors.reconstruction_records import (
     Added,
@@ -44,6 +45,7 @@ from frazil.models.optics.ctf import CtfParameters
 from frazil.models.reconstruction.classes.chosen_particles import ChosenParticles
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra, working_box_px
+from frazil.models.reconstruction.movie_table import MovieTable
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses
 from frazil.models.reconstruction.refine.ab_initio import ab_initio_map
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM, initial_map
@@ -66,14 +68,20 @@ class KeptClasses:
     """Of the movies that are as they were."""
 
     @classmethod
-    def of(cls, header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], movie_ids: Sequence[str]) -> KeptClasses:
+    def of(
+        cls,
+        header: Mapping[str, Any],
+        arrays: dict[str, NDArray[Any]],
+        class_ids: Mapping[str, tuple[int, ...]],
+        movie_ids: Collection[str],
+    ) -> KeptClasses:
         """From a checkpoint. Raises KeyError where a part is missing."""
         # Where nothing was decided yet the particles are waited for anew.
-        grid = header["grid"] if header["class_ids"] else None
+        grid = header["grid"] if class_ids else None
         return cls(
             None if grid is None else (int(grid[0]), float(grid[1]), float(grid[2])),
             checkpoint.of(arrays, "chosen"),
-            {one: tuple(header["class_ids"][one]) for one in movie_ids if one in header["class_ids"]},
+            {one: class_ids[one] for one in movie_ids if one in class_ids},
         )
 
 
@@ -95,8 +103,13 @@ class Reconstructor:
         self._forget()
 
     def _forget(self) -> None:
-        self._movies: dict[str, MapMovie] = {}
+        self._checkpoint = Checkpoint(self._session_dir)
+        self._movies: MovieTable[str, MapMovie] = MovieTable()
         """All included, in order; without their losses, which the map has turned into weights."""
+        self._order: list[str] = []
+        """Their ids."""
+        self._number: dict[str, int] = {}
+        """Their places in it."""
         self._plane: FourierPlane | None = None
         self._diameter_angstrom = 0.0
         self._map: RunningMap | None = None
@@ -109,7 +122,9 @@ class Reconstructor:
         """Numbers of movies whose particles in the map are not those that are chosen now."""
         self._pending_each = 0
         """So many of them are dealt with beside each new movie."""
-        self._waiting: dict[str, NDArray[np.float32]] = {}
+        self._unlike: set[int] = set()
+        """Numbers of movies that may have in the map what is not chosen, or lack what is."""
+        self._waiting: MovieTable[str, NDArray[np.float32]] = MovieTable()
         """Relative SSNR on the plane of the movies whose particles wait for a map."""
         self._waiting_count = 0
         self._particle_count = 0
@@ -145,7 +160,7 @@ class Reconstructor:
             except ValueError as error:
                 skipped = str(error)
         digest = checkpoint.file_digest(self._session_dir / result_file(movie))
-        self._movies[movie.movie_id] = replace(movie, losses=None, result_digest=digest)
+        self._include(replace(movie, losses=None, result_digest=digest))
         in_classes, class_ids = self._add_to_classes(movie, particles)
         poses = [*in_classes, *self._add_to_map(movie, particles)]
         if len(self._movies) % ROUND_MOVIES == 0 and self._chosen is not None:
@@ -156,6 +171,14 @@ class Reconstructor:
         newest = {one.movie_id: one for one in poses}
         told = {movie_id: ids for movie_id, ids in class_ids.items() if movie_id not in newest}
         return Added(len(self._movies), self._particle_count, tuple(newest.values()), skipped, told)
+
+    def _include(self, movie: MapMovie) -> None:
+        self._number[movie.movie_id] = len(self._order)
+        self._order.append(movie.movie_id)
+        self._movies[movie.movie_id] = movie
+
+    def _movie(self, number: int) -> MapMovie:
+        return self._movies[self._order[number]]
 
     def _particles_again(self, movie: MapMovie) -> ParticleSpectra | None:
         """Of a movie that is included; None: it has none that can be used, or they are gone since."""
@@ -264,22 +287,24 @@ class Reconstructor:
         halves = () if particles is None else movie.half_sets(len(particles.values))
         found = self._map.add(particles, halves, ssnr, movie.exposure, self._mask(movie.movie_id, len(halves)))
         self._particle_count = self._map.particle_count
+        self._was_placed(self._map.movie_count - 1)
         poses = [] if found is None else [self._map_poses(self._map.movie_count - 1, movie, found, particles)]
         return poses + self._search_again()
 
     def _search_again(self) -> list[ParticlePoses]:
         assert self._map is not None
         poses = []
-        movies = list(self._movies.values())
         for number in self._map.due():
-            particles = self._particles_again(movies[number])
+            movie = self._movie(number)
+            particles = self._particles_again(movie)
             # Where the stack is gone or another the particles stay where they were found before.
             if particles is not None and len(particles.values) == self._map.count_of(number):
                 if self._chosen is not None:
-                    self._chosen.find(movies[number].movie_id, particles)
-                chosen = self._mask(movies[number].movie_id, len(particles.values))
+                    self._chosen.find(movie.movie_id, particles)
+                chosen = self._mask(movie.movie_id, len(particles.values))
                 found = self._map.again(number, particles, chosen)
-                poses.append(self._map_poses(number, movies[number], found, particles))
+                self._was_placed(number)
+                poses.append(self._map_poses(number, movie, found, particles))
         self._particle_count = self._map.particle_count
         return poses
 
@@ -289,26 +314,37 @@ class Reconstructor:
         """(count,) of a movie's particles; None: all."""
         return None if self._chosen is None or not count else self._chosen.mask(movie_id, count)
 
+    def _was_placed(self, number: int) -> None:
+        if self._chosen is not None:
+            self._unlike.add(number)
+
     def _look_for_pending(self) -> None:
+        """Among the movies that were placed, or whose classes are others or judged otherwise, since it was done last;
+        and those that were pending then: the others have in the map what is chosen."""
         self._pending = []
-        if self._map is None or self._chosen is None:
+        if self._chosen is None:
             return
-        for number, movie_id in enumerate(self._movies):
-            count = self._map.count_of(number)
+        concerned = self._chosen.concerned()
+        if self._map is None:
+            return  # all will be placed when there is one
+        self._unlike |= {self._number[one] for one in concerned if one in self._number}
+        for number in sorted(self._unlike):
+            count, movie_id = self._map.count_of(number), self._order[number]
             if count and not np.array_equal(self._map.chosen_of(number), self._chosen.mask(movie_id, count)):
                 self._pending.append(number)
+        self._unlike = set(self._pending)
         self._pending_each = math.ceil(len(self._pending) / ROUND_MOVIES)
 
     def _carry_out(self, count: int) -> None:
         """Let the next so many movies that are pending have in the map what is chosen of them."""
         now, self._pending = self._pending[:count], self._pending[count:]
-        movies = list(self._movies.values()) if now else []
         for number in now:
             assert self._map is not None
-            particles = self._particles_again(movies[number])
+            movie = self._movie(number)
+            particles = self._particles_again(movie)
             # Where the stack is gone nothing can be taken out or put in.
             if particles is not None and len(particles.values) == self._map.count_of(number):
-                chosen = self._mask(movies[number].movie_id, len(particles.values))
+                chosen = self._mask(movie.movie_id, len(particles.values))
                 assert chosen is not None
                 self._map.choose(number, particles, chosen)
         if now and self._map is not None:
@@ -329,7 +365,8 @@ class Reconstructor:
         present = {movie_id: one for movie_id, one in waited.items() if one is not None}
         if len(present) < len(waited):
             # Stacks that are gone are not waited for any longer; others may come.
-            self._waiting = {movie_id: self._waiting[movie_id] for movie_id in present}
+            for movie_id in waited.keys() - present.keys():
+                del self._waiting[movie_id]
             self._waiting_count = sum(len(one.values) for one in present.values())
             if self._chosen_waiting() < AB_INITIO_PARTICLES:
                 return []
@@ -353,7 +390,10 @@ class Reconstructor:
             if placed is not None:
                 poses.append(self._map_poses(number, included, placed, own))
         self._particle_count = self._map.particle_count
-        self._waiting = {}
+        for number in range(len(self._order)):
+            self._was_placed(number)
+        for movie_id in waited:
+            self._waiting.pop(movie_id, None)
         return poses
 
     def _chosen_waiting(self) -> int:
@@ -477,9 +517,11 @@ class Reconstructor:
         self._first_class_id = first_class_id
         try:
             begun_anew = self._load(expected)
+            if begun_anew:
+                self._checkpoint = Checkpoint(self._session_dir)
         except FileNotFoundError:
             begun_anew = ""
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        except (OSError, KeyError, ValueError, msgspec.DecodeError):
             self._forget()  # damaged, or of another frazil: it is made again from the movies
             self._first_class_id = first_class_id
             begun_anew = "its checkpoint cannot be read"
@@ -488,40 +530,63 @@ class Reconstructor:
 
     def _load(self, expected: dict[str, str]) -> str:
         """Empty, or why the checkpoint cannot be gone on with."""
-        header, arrays = checkpoint.read(self._session_dir)
+        header, arrays = self._checkpoint.read()
         if (why := checkpoint.what_changed(header["key"], self._key())) != "":
             return why
-        movies = [
-            self._as_it_lies_there(movie, expected.get(movie.movie_id))
-            for movie in msgspec.convert(header["movies"], list[MapMovie])
-        ]
+        movies, class_ids = self._included_then()
         # What a movie left in the sums cannot be taken out.
-        other = [movie for movie in movies if expected.get(movie.movie_id) != movie.result_id]
+        now = {one: self._as_it_lies_there(movie, expected.get(one)) for one, movie in movies.items()}
+        other = {one: movie for one, movie in now.items() if expected.get(one) != movie.result_id}
         if other:
-            self._kept = KeptClasses.of(header, arrays, [movie.movie_id for movie in movies if movie not in other])
-            if all(movie.movie_id in expected and not movie.result_digest for movie in other):
+            self._kept = KeptClasses.of(header, arrays, class_ids, [one for one in movies if one not in other])
+            if all(one in expected and not movie.result_digest for one, movie in other.items()):
                 return (
                     f"{len(other)} of its {len(movies)} movies were made again or copied since, and its checkpoint, of "
                     "an earlier frazil, does not tell which"
                 )
             return f"{len(other)} of its {len(movies)} movies are made again, or no longer kept"
         if header["grid"] is not None:
-            own = {name: checkpoint.of(arrays, name) for name in ("map", "chosen", "waiting")}
-            box_px, *grid = header["grid"]
-            self._set_grid(int(box_px), float(grid[0]), float(grid[1]), resumed=bool(own["map"]))
-            assert self._plane is not None
-            if self._map is None and own["map"]:
-                self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
-            if self._chosen is not None:
-                self._chosen.restore(own["chosen"], header["class_ids"])
-                self._particle_count = self._chosen.particle_count
-            if self._map is not None:
-                self._map.restore(own["map"])
-                self._particle_count = self._map.particle_count
-            self._waiting, self._waiting_count = own["waiting"], int(header["waiting_count"])
+            self._restore(header, arrays, class_ids)
         self._pending, self._pending_each = list(header["pending"]), int(header["pending_each"])
-        self._movies = {movie.movie_id: movie for movie in movies}
+        self._unlike = set(header["unlike"])
+        self._movies.take(movies)
+        self._order = list(movies)
+        self._number = {one: number for number, one in enumerate(movies)}
+        for one, movie in now.items():
+            if movie != movies[one]:
+                self._movies[one] = movie  # under another name
         return ""
+
+    def _included_then(self) -> tuple[dict[str, MapMovie], dict[str, tuple[int, ...]]]:
+        """All movies of the checkpoint in order, and the classes of their particles."""
+        movies: dict[str, MapMovie] = {}
+        class_ids: dict[str, tuple[int, ...]] = {}
+        for grown in self._checkpoint.grown():
+            movies |= {movie.movie_id: movie for movie in msgspec.convert(grown.header["movies"], list[MapMovie])}
+            class_ids |= {one: tuple(ids) for one, ids in grown.header["class_ids"].items()}
+        return movies, class_ids
+
+    def _restore(
+        self, header: dict[str, Any], arrays: dict[str, NDArray[Any]], class_ids: dict[str, tuple[int, ...]]
+    ) -> None:
+        box_px, *grid = header["grid"]
+        of_map = checkpoint.of(arrays, "map")
+        self._set_grid(int(box_px), float(grid[0]), float(grid[1]), resumed=bool(of_map))
+        assert self._plane is not None
+        if self._map is None and of_map:
+            self._map = self._new_map(torch.zeros((self._plane.box_px,) * 3), self._plane)
+        if self._chosen is not None:
+            self._chosen.restore(checkpoint.of(arrays, "chosen"), class_ids)
+            self._particle_count = self._chosen.particle_count
+        if self._map is not None:
+            self._map.restore(of_map)
+            self._particle_count = self._map.particle_count
+        for grown in self._checkpoint.grown():
+            rows = grown.unpacked()
+            self._waiting.take(checkpoint.of(rows, "waiting"), grown.header["not_waiting"])
+            if self._map is not None:
+                self._map.take_changes(checkpoint.of(rows, "map"))
+        self._waiting_count = int(header["waiting_count"])
 
     def _as_it_lies_there(self, movie: MapMovie, result_id: str | None) -> MapMovie:
         """The movie under the name that its result has now, if that has the content which is in the sums."""
@@ -534,25 +599,47 @@ class Reconstructor:
         return replace(movie, result_id=result_id) if same else movie
 
     def _save(self) -> None:
+        if not self._checkpoint.goes_on:
+            for table in self._tables():
+                table.unwritten()
         grid = None
         if self._plane is not None:
             grid = (self._plane.box_px, self._plane.pixel_size_angstrom, self._diameter_angstrom)
         header = {
             "key": self._key(),
-            "movies": [asdict(movie) for movie in self._movies.values()],
             "grid": grid,
-            "class_ids": {} if self._chosen is None else self._chosen.class_ids,
             "pending": self._pending,
             "pending_each": self._pending_each,
+            "unlike": sorted(self._unlike),
             "waiting_count": self._waiting_count,
         }
-        arrays: dict[str, NDArray[Any]] = {
-            f"waiting/{movie_id}": weights for movie_id, weights in self._waiting.items()
+        arrays: dict[str, NDArray[Any]] = {}
+        if self._map is not None:
+            arrays |= {f"map/{part}": array for part, array in self._map.fixed().items()}
+        if self._chosen is not None:
+            arrays |= {f"chosen/{part}": array for part, array in self._chosen.state().items()}
+        self._checkpoint.write(header, arrays, self._grown())
+        for table in self._tables():
+            table.written()
+
+    def _grown(self) -> Grown:
+        """What changed of single movies since the last checkpoint."""
+        header = {
+            "movies": [asdict(movie) for movie in self._movies.changed().values()],
+            "class_ids": {} if self._chosen is None else self._chosen.class_ids.changed(),
+            "not_waiting": self._waiting.removed(),
         }
-        for name, state in (("map", self._map), ("chosen", self._chosen)):
-            if state is not None:
-                arrays |= {f"{name}/{part}": array for part, array in state.state().items()}
-        checkpoint.write(self._session_dir, header, arrays)
+        arrays = {f"waiting/{movie_id}": weights for movie_id, weights in self._waiting.changed().items()}
+        if self._map is not None:
+            arrays |= {f"map/{part}": array for part, array in self._map.changes().items()}
+        return Grown.of(header, arrays)
+
+    def _tables(self) -> list[MovieTable[Any, Any]]:
+        """What grows with the session."""
+        tables: list[MovieTable[Any, Any]] = [self._movies, self._waiting]
+        if self._chosen is not None:
+            tables.append(self._chosen.class_ids)
+        return tables if self._map is None else [*tables, *self._map.tables]
 
     def _key(self) -> list[object]:
         return checkpoint.key(self._settings.particles)

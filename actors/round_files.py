@@ -53,7 +53,7 @@ class RoundFiles:
         self._write_picture(SECTIONS_PATH, map_picture.sections(now.full.numpy(), radius_px))
         self._write_picture(PROJECTIONS_PATH, map_picture.projections(now.full.numpy(), radius_px))
         operators = symmetry_matrices(finished.symmetry)
-        self._write_picture(ORIENTATIONS_PATH, map_picture.orientations(running.view_directions(), operators))
+        self._write_picture(ORIENTATIONS_PATH, map_picture.orientations(running.views.shown))
         report = _report(now, len(operators))
         return replace(
             finished,

@@ -9,7 +9,6 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 Gray = NDArray[np.uint8]
-_VIEW_BINS = (90, 180)
 _VIEW_BLUR_BINS = 3.0
 """Some 6 deg."""
 _SHADES = (1.0, 99.5)
@@ -36,18 +35,14 @@ def strip(averages: NDArray[np.float32], particle_counts: Sequence[int], radius_
     return _row([averages[i] for i in order[:most] if particle_counts[i] > 0] or [averages[0]], radius_px)
 
 
-def orientations(directions: NDArray[np.float64], operators: NDArray[np.float64]) -> Gray:
+def orientations(counts: NDArray[np.int64]) -> Gray:
     """(90, 180) how many particles are seen from where: rot from -180 to 180 deg along x, the cosine of tilt from 1
     (top) to -1 along y, so that equal areas are equal solid angles; white is twice the even density or more.
 
-    `directions` (n, 3) unit vectors in the map, `operators` (s, 3, 3) its symmetry.
+    `counts`: of views, their symmetric copies and their opposites (`view_counts.shown_counts`).
     """
-    turned = np.concatenate([directions @ operator.T for operator in operators])
-    both = np.concatenate([turned, -turned])  # a view and its opposite say the same
-    rot = np.degrees(np.arctan2(both[:, 1], both[:, 0]))
-    counts, _, _ = np.histogram2d(-both[:, 2], rot, bins=_VIEW_BINS, range=((-1, 1), (-180, 180)))
-    smooth = scipy.ndimage.gaussian_filter(counts, _VIEW_BLUR_BINS, mode=("nearest", "wrap"))
-    even = max(len(both) / counts.size, 1e-9)
+    smooth = scipy.ndimage.gaussian_filter(counts.astype(np.float64), _VIEW_BLUR_BINS, mode=("nearest", "wrap"))
+    even = max(float(counts.sum()) / counts.size, 1e-9)
     return np.asarray(np.clip(smooth / even * 127.5, 0, 255), dtype=np.uint8)
 
 

@@ -13,6 +13,7 @@ from frazil.models.reconstruction.classes.class_averages import ClassAssignment,
 from frazil.models.reconstruction.classes.class_choice import ClassChoice, ClassVerdict
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.movie_table import MovieTable
 
 _CLASSES, _CHOICE = "classes.", "choice."
 
@@ -25,8 +26,14 @@ class ChosenParticles:
     ) -> None:
         self._classes = StreamingClasses(plane, diameter_angstrom=diameter_angstrom, device=device, first_id=first_id)
         self._choice = ClassChoice()
-        self.class_ids: dict[str, tuple[int, ...]] = {}
+        self.class_ids: MovieTable[str, tuple[int, ...]] = MovieTable()
         """Of every movie whose particles have classes, in the order of its picks."""
+        self._movies_of: dict[int, set[str]] = {}
+        """By class: movies of which a particle has it; none is empty."""
+        self._assigned: set[str] = set()
+        """Movies whose classes have been told since `concerned` was asked."""
+        self._chosen_then: dict[int, bool] = {}
+        """Which classes were chosen then."""
 
     @property
     def particle_count(self) -> int:
@@ -39,14 +46,33 @@ class ChosenParticles:
         """Classify a movie's particles; what was decided, of this one and of those that had waited."""
         decided = self._classes.add(movie_id, particles, fibre)
         for known, found in decided:
-            self.class_ids[known] = tuple(found.class_id.tolist())
+            self._assign(known, tuple(found.class_id.tolist()))
         return decided
 
     def find(self, movie_id: str, particles: ParticleSpectra) -> ClassAssignment | None:
         """The present classes of a movie that was added before; None: there are no classes yet."""
         found = self._classes.find(movie_id, particles)
         if found is not None:
-            self.class_ids[movie_id] = tuple(found.class_id.tolist())
+            self._assign(movie_id, tuple(found.class_id.tolist()))
+        return found
+
+    def _assign(self, movie_id: str, ids: tuple[int, ...]) -> None:
+        before, now = set(self.class_ids.get(movie_id, ())), set(ids)
+        for one in before - now:
+            self._movies_of[one].discard(movie_id)
+            if not self._movies_of[one]:
+                del self._movies_of[one]
+        for one in now - before:
+            self._movies_of.setdefault(one, set()).add(movie_id)
+        self.class_ids[movie_id] = ids
+        self._assigned.add(movie_id)
+
+    def concerned(self) -> set[str]:
+        """Movies of which other particles may be chosen than when this was asked last."""
+        now = {one: self._choice.is_chosen(one, self._classes.lineage) for one in self._movies_of}
+        turned = [one for one, chosen in now.items() if self._chosen_then.get(one, chosen) != chosen]
+        found = self._assigned.union(*(self._movies_of[one] for one in turned))
+        self._chosen_then, self._assigned = now, set()
         return found
 
     def judge(self) -> None:
@@ -85,16 +111,30 @@ class ChosenParticles:
 
     def verdicts(self) -> tuple[ClassVerdict, ...]:
         """What holds for every class that lives, or that a particle has."""
-        ids = {one for ids in self.class_ids.values() for one in ids}
-        return self._choice.all_of(sorted(ids | set(self._classes.alive)), self._classes.lineage)
+        ids = set(self._movies_of).union(self._classes.alive)
+        return self._choice.all_of(sorted(ids), self._classes.lineage)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All but `class_ids` that `restore` needs."""
         classes = {f"{_CLASSES}{name}": array for name, array in self._classes.state().items()}
-        return classes | {f"{_CHOICE}{name}": array for name, array in self._choice.state().items()}
+        choice = {f"{_CHOICE}{name}": array for name, array in self._choice.state().items()}
+        return (
+            classes
+            | choice
+            | {
+                "assigned": np.array(sorted(self._assigned), dtype=np.str_),
+                "chosen_then": np.array(list(self._chosen_then.items()), dtype=np.int64).reshape(-1, 2),
+            }
+        )
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], class_ids: Mapping[str, Sequence[int]]) -> None:
         """Raises KeyError or ValueError when the arrays are not those of such particles."""
         for prefix, part in ((_CLASSES, self._classes), (_CHOICE, self._choice)):
             part.restore({n.removeprefix(prefix): array for n, array in arrays.items() if n.startswith(prefix)})
-        self.class_ids = {movie_id: tuple(ids) for movie_id, ids in class_ids.items()}
+        self.class_ids, self._movies_of = MovieTable(), {}
+        self.class_ids.take({movie_id: tuple(ids) for movie_id, ids in class_ids.items()})
+        for movie_id, ids in class_ids.items():
+            for one in set(ids):
+                self._movies_of.setdefault(one, set()).add(movie_id)
+        self._assigned = {str(one) for one in arrays["assigned"]}
+        self._chosen_then = {int(one): bool(chosen) for one, chosen in arrays["chosen_then"]}

@@ -13,6 +13,7 @@ made them better; only this gain says anything.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from frazil.models.reconstruction.classes.class_splitting import SampledParticle
 from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume, cropped
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.movie_table import MovieTable
 from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles
 from frazil.models.reconstruction.resolution.fsc import filtered
 from frazil.models.reconstruction.resolution.half_map_fsc import half_map_fsc
@@ -124,12 +126,14 @@ class StreamingMapClasses:
         self._compared = torch.from_numpy(plane.radius_px[: self._count] > first_shell - 0.5).to(device)
         self._sample: dict[int, SampledParticles] = {}
         self._sums = [[FourierAccumulator(plane.box_px, device=device) for _ in (1, 2)] for _ in range(class_count)]
-        self._share: dict[int, NDArray[np.float32]] = {}
+        self._share: MovieTable[int, NDArray[np.float32]] = MovieTable()
         """(n, K) of every movie that is in the sums."""
         self._in_halves = np.zeros((2, class_count))
         """Particles of each class in the sums, by half."""
-        self._gain: dict[int, tuple[int, float, float]] = {}
+        self._gain: MovieTable[int, tuple[int, float, float]] = MovieTable()
         """Of every movie: particles, and sum and sum of squares of what K maps of the other half bring."""
+        self._all_gains: NDArray[np.float64] = np.zeros(3)
+        """Sum of them."""
         self._sampled: frozenset[int] = frozenset()
         """Movies of the sample: classes were begun with both halves of them, so they bear no witness."""
         self._references: Tensor | None = None
@@ -152,13 +156,16 @@ class StreamingMapClasses:
         self._share[number] = share
         if self._common is not None and number not in self._sampled:
             self._gain[number] = self._gain_of(particles, placed)
+            self._all_gains += self._gain[number]
 
     def take_out(self, number: int, particles: ParticleSpectra, placed: PlacedParticles) -> None:
         """Undo `put_in` of the same particles, before they are placed anew."""
         share = self._share.pop(number, None)
         if share is not None:
             self._insert(particles, placed, share, sign=-1.0)
-        self._gain.pop(number, None)
+        gain = self._gain.pop(number, None)
+        if gain is not None:
+            self._all_gains -= gain
 
     def share_of(self, number: int) -> NDArray[np.float32] | None:
         """(n, K) probabilities of a movie's particles; None: they have no class."""
@@ -307,11 +314,10 @@ class StreamingMapClasses:
                 resolution = agreement.corrected.resolution_angstrom(0.143)
                 volume = self._shown(sums, agreement.corrected.map_filter(), agreement.mask)
             made.append(MapClass(column + 1, volume, float(counts[column]), resolution))
-        particles = sum(count for count, _, _ in self._gain.values())
+        particles = float(self._all_gains[0])
         if particles < 2:
             return MapClasses(tuple(made), None, None)
-        mean = sum(total for _, total, _ in self._gain.values()) / particles
-        squares = sum(square for _, _, square in self._gain.values()) / particles
+        mean, squares = (float(total) / particles for total in self._all_gains[1:])
         return MapClasses(tuple(made), mean, math.sqrt(max(squares - mean**2, 0.0) / (particles - 1)))
 
     def _shown(self, sums: list[FourierAccumulator], gain: NDArray[np.float64], mask: MapMask) -> Tensor:
@@ -323,14 +329,14 @@ class StreamingMapClasses:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on exactly as if nothing had happened."""
+        return self.fixed() | self._rows(self._gain, self._share)
+
+    def fixed(self) -> dict[str, NDArray[Any]]:
+        """Of it, what does not grow with the session."""
         arrays: dict[str, NDArray[Any]] = {
             "in_halves": self._in_halves.copy(),
+            "all_gains": self._all_gains.copy(),
             "sampled": np.array(sorted(self._sampled), dtype=np.int64),
-            "gain.number": np.array(list(self._gain), dtype=np.int64),
-            "gain.values": np.array(list(self._gain.values()), dtype=np.float64).reshape(-1, 3),
-            "share.number": np.array(list(self._share), dtype=np.int64),
-            "share.count": np.array([len(share) for share in self._share.values()], dtype=np.int64),
-            "share.values": np.concatenate([np.zeros((0, self._k), np.float32), *self._share.values()]),
             "sample.number": np.array(list(self._sample), dtype=np.int64),
         }
         for name in ("references", "common"):
@@ -347,18 +353,40 @@ class StreamingMapClasses:
                     arrays[f"sums.{column}.{half}.{part}"] = array
         return arrays
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Raises KeyError or ValueError when the arrays are not those of such classes."""
+    def changes(self) -> dict[str, NDArray[Any]]:
+        """What changed of single movies since `written`."""
+        return self._rows(self._gain.changed(), self._share.changed()) | {
+            "gain.removed": np.array(self._gain.removed(), dtype=np.int64),
+            "share.removed": np.array(self._share.removed(), dtype=np.int64),
+        }
+
+    @property
+    def tables(self) -> tuple[MovieTable[int, Any], ...]:
+        """What grows with the session."""
+        return self._gain, self._share
+
+    def _rows(
+        self, gain: Mapping[int, tuple[int, float, float]], share: Mapping[int, NDArray[np.float32]]
+    ) -> dict[str, NDArray[Any]]:
+        return {
+            "gain.number": np.array(list(gain), dtype=np.int64),
+            "gain.values": np.array(list(gain.values()), dtype=np.float64).reshape(-1, 3),
+            "share.number": np.array(list(share), dtype=np.int64),
+            "share.count": np.array([len(one) for one in share.values()], dtype=np.int64),
+            "share.values": np.concatenate([np.zeros((0, self._k), np.float32), *share.values()]),
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """From `state`, or from `fixed`, whereupon all `changes` follow (`take_changes`). Raises KeyError or ValueError
+        when the arrays are not those of such classes."""
         for column, sums in enumerate(self._sums):
             for half, accumulator in enumerate(sums):
                 parts = ("numerator", "denominator")
                 accumulator.restore({part: arrays[f"sums.{column}.{half}.{part}"] for part in parts})
-        self._in_halves = arrays["in_halves"].copy()
+        self._in_halves, self._all_gains = arrays["in_halves"].copy(), arrays["all_gains"].copy()
         self._sampled = frozenset(int(number) for number in arrays["sampled"])
-        gains = zip(arrays["gain.number"].tolist(), arrays["gain.values"].tolist(), strict=True)
-        self._gain = {int(number): (int(count), total, squares) for number, (count, total, squares) in gains}
-        shares = np.split(arrays["share.values"], np.cumsum(arrays["share.count"])[:-1])
-        self._share = dict(zip(arrays["share.number"].tolist(), shares, strict=False))
+        self._gain, self._share = MovieTable(), MovieTable()
+        self.take_changes(arrays)
         self._references, self._common = (
             torch.from_numpy(arrays[name]).to(self._device) if name in arrays else None
             for name in ("references", "common")
@@ -375,6 +403,18 @@ class StreamingMapClasses:
             )
             for number in arrays["sample.number"].tolist()
         }
+
+    def take_changes(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """What `changes` told once, in that order. Raises as `restore`."""
+        if "gain.number" not in arrays:
+            return
+        gains = zip(arrays["gain.number"].tolist(), arrays["gain.values"].tolist(), strict=True)
+        found = {int(number): (int(count), total, squares) for number, (count, total, squares) in gains}
+        parts = np.split(arrays["share.values"], np.cumsum(arrays["share.count"])[:-1])
+        shares = dict(zip(arrays["share.number"].tolist(), (part.copy() for part in parts), strict=False))
+        gone = [arrays[f"{name}.removed"].tolist() if f"{name}.removed" in arrays else () for name in ("gain", "share")]
+        self._gain.take(found, gone[0])
+        self._share.take(shares, gone[1])
 
 
 def _probability(fits: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:

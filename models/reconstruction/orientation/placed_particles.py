@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SEEN = 0.5
+"""Certainty from which on there rather is a particle than none."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedParticles:
@@ -71,8 +74,10 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, PlacedParticles
     if "placed.number" not in arrays:
         return {}
     ends = np.cumsum(arrays["placed.count"])[:-1]
-    columns = [np.split(arrays[f"placed.{part}"], ends) for part in _BY_PARTICLE]
+    # Each its own: what is overtaken by newer rows is not kept in memory with them.
+    columns = [[row.copy() for row in np.split(arrays[f"placed.{part}"], ends)] for part in _BY_PARTICLE]
     renewals = (int(renewal) for renewal in arrays["placed.renewal"])
     *others, chosen = columns
-    rows = zip(*others, arrays["placed.shell_ssnr"], renewals, arrays["placed.beam_tilt_mrad"], chosen, strict=True)
+    shells, tilts = ([row.copy() for row in arrays[f"placed.{part}"]] for part in ("shell_ssnr", "beam_tilt_mrad"))
+    rows = zip(*others, shells, renewals, tilts, chosen, strict=True)
     return {int(number): PlacedParticles(*row) for number, row in zip(arrays["placed.number"], rows, strict=True)}

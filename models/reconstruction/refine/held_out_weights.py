@@ -22,7 +22,7 @@ make them (Newey & West 1987, Econometrica 55, 703).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ Array = NDArray[np.float64]
 
 LEAST_MOVIES = 10
 """Compared with references of the map's own; from fewer, all particles count alike."""
+MOST_MOVIES = 1000
+"""The newest of the session that have been compared are asked: more would cost more at every round, and what a session
+loses is of now."""
 _BANDS = 3
 """Of equal width, from the first compared ring to the last: losses may be right where they are small, and wrong
 beyond."""
@@ -71,15 +74,26 @@ class HeldOutRings:
 
 
 def held_out_mixture(
-    placed: Mapping[int, PlacedParticles], held_out: Mapping[int, HeldOutRings], shells: int
+    placed: Mapping[int, PlacedParticles],
+    held_out: Mapping[int, HeldOutRings],
+    mean_amplitude: Array | None,
+    shells: int,
 ) -> Mixture:
-    """Of the weights, as much as the particles bear out; `shells` of the plane, the origin counted."""
-    counts = [float(one.counts.sum()) for one in placed.values()]
-    if sum(counts) <= 0:
+    """Of the weights, as much as the particles bear out.
+
+    Parameters
+    ----------
+    placed:
+        At least those that were compared.
+    mean_amplitude:
+        (S,) sqrt of the relative SSNR, mean over all particles of the map; None: nothing counts.
+    shells:
+        S, of the plane, the origin counted.
+    """
+    if mean_amplitude is None:
         return Mixture(np.zeros(shells), np.ones(shells))
-    amplitude = {number: np.sqrt(one.shell_ssnr.astype(np.float64)) for number, one in placed.items()}
-    mean = np.average(list(amplitude.values()), axis=0, weights=counts)
-    return Mixture(weight_shares(held_out, amplitude, mean), mean)
+    amplitude = {number: np.sqrt(placed[number].shell_ssnr.astype(np.float64)) for number in held_out}
+    return Mixture(weight_shares(held_out, amplitude, mean_amplitude), mean_amplitude)
 
 
 def weight_shares(held_out: Mapping[int, HeldOutRings], shell_amplitude: Mapping[int, Array], mean: Array) -> Array:
@@ -204,11 +218,13 @@ def _fitted(values: NDArray[np.float32], count: int) -> Array:
     return out
 
 
-def to_arrays(held_out: Mapping[int, HeldOutRings]) -> dict[str, NDArray[Any]]:
-    """Everything in a few flat arrays, whose names begin with `held_out.`."""
+def to_arrays(held_out: Mapping[int, HeldOutRings], removed: Sequence[int] = ()) -> dict[str, NDArray[Any]]:
+    """Everything in a few flat arrays, whose names begin with `held_out.`; `removed`: movies that are not in it any
+    more."""
+    arrays: dict[str, NDArray[Any]] = {f"{_PREFIX}removed": np.array(removed, dtype=np.int64)} if removed else {}
     if not held_out:
-        return {}
-    arrays: dict[str, NDArray[Any]] = {
+        return arrays
+    arrays |= {
         f"{_PREFIX}number": np.array(list(held_out), dtype=np.int64),
         f"{_PREFIX}renewal": np.array([one.renewal for one in held_out.values()], dtype=np.int64),
         f"{_PREFIX}count": np.array([len(one.cross) for one in held_out.values()], dtype=np.int64),
@@ -219,10 +235,18 @@ def to_arrays(held_out: Mapping[int, HeldOutRings]) -> dict[str, NDArray[Any]]:
 
 
 def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[int, HeldOutRings]:
-    """Undoes `to_arrays`. Raises KeyError when a part is missing."""
+    """Undoes `to_arrays`, but for `removed`. Raises KeyError when a part is missing."""
     if f"{_PREFIX}number" not in arrays:
         return {}
     ends = np.cumsum(arrays[f"{_PREFIX}count"])[:-1]
-    columns = [np.split(arrays[f"{_PREFIX}{part}"], ends) for part in ("cross", "reference_power", "noise_power")]
+    columns = [
+        [row.copy() for row in np.split(arrays[f"{_PREFIX}{part}"], ends)]
+        for part in ("cross", "reference_power", "noise_power")
+    ]
     rows = zip(arrays[f"{_PREFIX}number"], arrays[f"{_PREFIX}renewal"], *columns, strict=True)
     return {int(number): HeldOutRings(int(renewal), *parts) for number, renewal, *parts in rows}
+
+
+def removed_from(arrays: Mapping[str, NDArray[Any]]) -> list[int]:
+    """`removed`, as it was given to `to_arrays`."""
+    return [int(number) for number in arrays.get(f"{_PREFIX}removed", ())]

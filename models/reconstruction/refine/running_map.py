@@ -13,7 +13,9 @@ maps of the other half-sets, bear it out (`held_out_weights`); where nothing doe
 
 from __future__ import annotations
 
+import bisect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,15 +29,18 @@ from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.classes.map_classes import MapClasses, StreamingMapClasses
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra
+from frazil.models.reconstruction.movie_table import MovieTable
 from frazil.models.reconstruction.orientation.orientation_search import FoundPoses, OrientationSearch
 from frazil.models.reconstruction.orientation.placed_particles import PlacedParticles, from_arrays, to_arrays
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.orientation.view_counts import ViewCounts
 from frazil.models.reconstruction.refine import held_out_weights
 from frazil.models.reconstruction.refine.beam_tilt import beam_tilt
 from frazil.models.reconstruction.refine.held_out_weights import HeldOutRings, held_out_mixture
 from frazil.models.reconstruction.refine.initial_map import INITIAL_RESOLUTION_ANGSTROM
 from frazil.models.reconstruction.refine.particle_comparison import HalfMapComparison
 from frazil.models.reconstruction.refine.particle_frc import ParticleSums
+from frazil.models.reconstruction.refine.placed_tally import PlacedTally
 from frazil.models.reconstruction.refine.session_tilt import SessionTilt
 from frazil.models.reconstruction.refine.weighted_sums import Mixture, WeightedSums
 from frazil.models.reconstruction.refine.weights import by_shell, on_plane
@@ -52,8 +57,6 @@ _FSC_THRESHOLD = 0.143
 _AS_GOOD_AS_ALL = 0.95
 """Share of the causal weights from which on it is not worth a word."""
 _CLASSES = "classes."
-_COUNTS = 0.5
-"""Certainty from which on there rather is a particle than none."""
 _PAST_THE_START_VOXELS = 3.0
 """Fourier voxels past a start's nominal end in which its soft edge, and the mask, still carry something of it: halves
 that agree no further agree by the start that they share."""
@@ -156,9 +159,12 @@ class RunningMap:
         self._searches: list[OrientationSearch | None] = [None, None]
         self._reference_fsc = FscCurve((), ())
         self._comparison: HalfMapComparison | None = None
-        self._placed: dict[int, PlacedParticles] = {}
-        self._held_out: dict[int, HeldOutRings] = {}
-        """Of the movies in `_placed`, once there were references of the map's own to compare them with."""
+        self._placed: MovieTable[int, PlacedParticles] = MovieTable()
+        self._numbers: list[int] = []
+        """Of `_placed`, as they came."""
+        self._tally = PlacedTally(1 + int(np.rint(plane.radius_px.max())), self._symmetry)
+        self._held_out: MovieTable[int, HeldOutRings] = MovieTable()
+        """Of the newest movies in `_placed`, once there were references of the map's own to compare them with."""
         self._compared: tuple[int, ParticleSums] | None = None
         """The movie that was placed last, so that it is compared once."""
         self._classes: StreamingMapClasses | None = None
@@ -176,7 +182,16 @@ class RunningMap:
         self._renewals = 0
         self._next_again = 0
         self.movie_count = 0
-        self.particle_count = 0
+
+    @property
+    def particle_count(self) -> int:
+        """In the sums."""
+        return self._tally.particle_count
+
+    @property
+    def views(self) -> ViewCounts:
+        """Where, in the map, each particle is seen from."""
+        return self._tally.views
 
     def add(
         self,
@@ -208,10 +223,10 @@ class RunningMap:
         To be asked once after each `add`: it moves on to the next ones. Nothing is due before the references were
         renewed for the first time.
         """
-        candidates = sorted(self._placed)
+        candidates = self._numbers
         if not self._renewals or len(candidates) <= AGAIN_PER_MOVIE:
             return ()
-        start = int(np.searchsorted(candidates, self._next_again))
+        start = bisect.bisect_left(candidates, self._next_again)
         chosen = [candidates[(start + step) % len(candidates)] for step in range(AGAIN_PER_MOVIE)]
         self._next_again = chosen[-1] + 1
         return tuple(chosen)
@@ -237,10 +252,11 @@ class RunningMap:
             if which.any():
                 index = torch.from_numpy(np.nonzero(which)[0]).to(self._device)
                 self._sums.insert(as_put_in.chosen(index), old.rows(which), sign=sign)
-                self.particle_count += int(sign) * int(which.sum())
         if self._classes is not None:
             self._classes.take_out(number, as_put_in, old)
             self._classes.put_in(number, as_put_in, new)
+        self._tally.take_out(old)
+        self._tally.put_in(new)
         self._placed[number], self._compared = new, None
         if not new.is_chosen.any():
             self._held_out.pop(number, None)
@@ -263,7 +279,7 @@ class RunningMap:
         self._sums.insert(as_put_in, old, sign=-1.0)
         if self._classes is not None:
             self._classes.take_out(number, as_put_in, old)
-        self.particle_count -= int(old.is_chosen.sum())
+        self._tally.take_out(old)
         return self._place(number, particles, old.half_set, old.shell_ssnr, chosen)
 
     def evidence(
@@ -316,15 +332,23 @@ class RunningMap:
         added = PlacedParticles(half_set, poses, shift_px, certainty, shell_ssnr, self._renewals, tilt_mrad)
         added = added if chosen is None or chosen.all() else replace(added, chosen=chosen)
         self._sums.insert(particles, added, sign=1.0)
-        self.particle_count += int(added.is_chosen.sum())
+        self._tally.put_in(added)
         if self._classes is not None:
             self._classes.put_in(number, particles, added)
+        if number not in self._placed:
+            self._numbers.append(number)
         self._placed[number] = added
         if self._renewals:
             sums = self._own_comparison().sums(particles, added)
-            self._held_out[number], self._compared = self._own_comparison().held_out(sums), (number, sums)
+            self._hold_out(number, self._own_comparison().held_out(sums))
+            self._compared = number, sums
             self._measure_tilt(number, sums, optics)
         return found
+
+    def _hold_out(self, number: int, rings: HeldOutRings) -> None:
+        self._held_out[number] = rings
+        if len(self._held_out) > held_out_weights.MOST_MOVIES:
+            del self._held_out[min(self._held_out)]
 
     def _measure_tilt(self, number: int, sums: ParticleSums, optics: CtfParameters | None) -> None:
         left = None
@@ -349,7 +373,7 @@ class RunningMap:
         # Outside of the map's outline there is noise alone; half maps keep it, so that others can judge by it.
         full = filtered(self._sums.whole_map(mixture) * self._mask, gain) * agreement.mask.values.to(self._device)
         half1, half2 = ((half * self._mask).cpu() for half in halves)
-        own = self._own_share() > 0.5
+        own = self._tally.own_share > 0.5
         return MapRound(
             full.cpu(),
             half1,
@@ -358,13 +382,14 @@ class RunningMap:
             uniform,
             self._plane.pixel_size_angstrom,
             own,
-            self._discarded_share(),
+            self._tally.discarded_share,
             None if self._classes is None else self._classes.round(),
-            self._mean_share(mixture, agreement.corrected) if self._placed else None,
+            self._mean_share(mixture, agreement.corrected) if self._numbers else None,
         )
 
     def _mixture(self) -> Mixture:
-        return held_out_mixture(self._placed, self._held_out, 1 + int(np.rint(self._plane.radius_px.max())))
+        shells = 1 + int(np.rint(self._plane.radius_px.max()))
+        return held_out_mixture(self._placed, self._held_out, self._tally.mean_amplitude, shells)
 
     def _mean_share(self, mixture: Mixture, fsc: FscCurve) -> float:
         resolution = fsc.resolution_angstrom(_FSC_THRESHOLD)
@@ -375,23 +400,6 @@ class RunningMap:
     def class_share(self, number: int) -> NDArray[np.float32] | None:
         """(n, K) probabilities of the classes of movie `number`'s particles; None: they have none."""
         return None if self._classes is None else self._classes.share_of(number)
-
-    def view_directions(self) -> NDArray[np.float64]:
-        """(n, 3) unit vectors, in the map, of where each particle is seen from; those that hardly count are left
-        out."""
-        seen = [one.poses[one.counts > _COUNTS, 2] for one in self._placed.values()]
-        return np.concatenate([np.zeros((0, 3)), *seen]).astype(np.float64)
-
-    def _discarded_share(self) -> float | None:
-        certainty = [one.certainty[one.is_chosen] for one in self._placed.values()]
-        seen = np.concatenate([np.zeros(0, dtype=np.float32), *certainty])
-        return float((seen <= _COUNTS).mean()) if seen.size else None
-
-    def _own_share(self) -> float:
-        """Of the particles, by how much they count: what was oriented against the map itself and not the start."""
-        weights = [(float(one.counts.sum()), one.renewal > 0) for one in self._placed.values()]
-        total = sum(weight for weight, _ in weights)
-        return sum(weight for weight, own in weights if own) / total if total else 0.0
 
     def _agreement(self, halves: list[Tensor], mask: MapMask | None = None) -> HalfMapFsc:
         """Of half maps that no mask has touched, from the particle's own size to the plane's last ring."""
@@ -459,36 +467,79 @@ class RunningMap:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on exactly as if nothing had happened."""
+        arrays = self.fixed() | to_arrays(self._placed) | held_out_weights.to_arrays(self._held_out)
+        arrays |= self.beam_tilt.state()
+        if self._classes is not None:
+            arrays |= _named(self._classes.state())
+        return arrays
+
+    def fixed(self) -> dict[str, NDArray[Any]]:
+        """Of it, what does not grow with the session."""
         arrays: dict[str, NDArray[Any]] = {
-            "counts": np.array([self.movie_count, self.particle_count], dtype=np.int64),
+            "movie_count": np.array(self.movie_count, dtype=np.int64),
             "resolution_angstrom": np.array([self._start_resolution_angstrom, self._reference_resolution_angstrom]),
             "references": torch.stack(self._references).cpu().numpy(),
             "reference_fsc": np.array([self._reference_fsc.frequency_per_angstrom, self._reference_fsc.fsc]),
             "again": np.array([self._renewals, self._next_again], dtype=np.int64),
         }
-        arrays |= to_arrays(self._placed)
-        arrays |= held_out_weights.to_arrays(self._held_out)
-        arrays |= self._sums.state() | self.beam_tilt.state()
-        if self._classes is not None:
-            arrays |= {f"{_CLASSES}{part}": array for part, array in self._classes.state().items()}
-        return arrays
+        arrays |= self._sums.state() | self._tally.state() | self.beam_tilt.fixed()
+        return arrays if self._classes is None else arrays | _named(self._classes.fixed())
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Raises KeyError or ValueError when the arrays are not those of such a map."""
+    def changes(self) -> dict[str, NDArray[Any]]:
+        """What changed of single movies since `written`."""
+        arrays = to_arrays(self._placed.changed()) | self.beam_tilt.changes()
+        arrays |= held_out_weights.to_arrays(self._held_out.changed(), self._held_out.removed())
+        return arrays if self._classes is None else arrays | _named(self._classes.changes())
+
+    @property
+    def tables(self) -> tuple[MovieTable[int, Any], ...]:
+        """What grows with the session."""
+        own: tuple[MovieTable[int, Any], ...] = (self._placed, self._held_out, *self.beam_tilt.tables)
+        return own if self._classes is None else (*own, *self._classes.tables)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """From `state`, or from `fixed`, whereupon all `changes` follow (`take_changes`).
+
+        Raises
+        ------
+        KeyError, ValueError
+            The arrays are not those of such a map.
+        """
         self._sums.restore(arrays)
         self._references = [torch.from_numpy(array).to(self._device) for array in arrays["references"]]
         self._start_resolution_angstrom, self._reference_resolution_angstrom = map(float, arrays["resolution_angstrom"])
         frequency_per_angstrom, fsc = arrays["reference_fsc"].tolist()
         self._reference_fsc = FscCurve(tuple(frequency_per_angstrom), tuple(fsc))
         self._searches, self._comparison, self._compared = [None, None], None, None
-        self._held_out = held_out_weights.from_arrays(arrays)
-        self.movie_count, self.particle_count = (int(value) for value in arrays["counts"])
+        self.movie_count = int(arrays["movie_count"])
         self._renewals, self._next_again = (int(value) for value in arrays["again"])
-        self._placed = from_arrays(arrays)
+        self._tally.restore(arrays)
+        self._placed, self._held_out, self._numbers = MovieTable(), MovieTable(), []
+        self._take_rows(arrays)
         self.beam_tilt.restore(arrays)
         if self._classes is not None:
-            own = {name.removeprefix(_CLASSES): array for name, array in arrays.items() if name.startswith(_CLASSES)}
-            self._classes.restore(own)
+            self._classes.restore(_of_classes(arrays))
+
+    def take_changes(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """What `changes` told once, in that order. Raises as `restore`."""
+        self._take_rows(arrays)
+        self.beam_tilt.take_changes(arrays)
+        if self._classes is not None:
+            self._classes.take_changes(_of_classes(arrays))
+
+    def _take_rows(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        placed = from_arrays(arrays)
+        self._numbers += [number for number in placed if number not in self._placed]
+        self._placed.take(placed)
+        self._held_out.take(held_out_weights.from_arrays(arrays), held_out_weights.removed_from(arrays))
+
+
+def _named(of_classes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{_CLASSES}{part}": array for part, array in of_classes.items()}
+
+
+def _of_classes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(_CLASSES): array for name, array in arrays.items() if name.startswith(_CLASSES)}
 
 
 def _refuse_other_number(number: int, placed: PlacedParticles, particles: ParticleSpectra) -> None:

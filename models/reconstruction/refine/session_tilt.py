@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal.particles import shift_design, shift_prior_sd
+from frazil.models.reconstruction.movie_table import MovieTable
 from frazil.models.records import ExposureFacts
 
 Array = NDArray[np.float64]
@@ -30,9 +31,12 @@ class SessionTilt:
     """Told of movies by number, in any order; what is corrected changes only with `renew`."""
 
     def __init__(self) -> None:
-        self._design: dict[int, tuple[Array, float]] = {}
-        self._measured: dict[int, Array] = {}
+        self._design: MovieTable[int, tuple[Array, float]] = MovieTable()
+        self._measured: MovieTable[int, Array] = MovieTable()
         """x, y, xx, xy, yy of every movie whose particles tell its tilt."""
+        self._precision: Array = np.zeros((6, 6))
+        self._information: Array = np.zeros(6)
+        """Sums over these movies."""
         self._mean: Array = np.zeros(6)
         self._covariance: Array = np.zeros((6, 6))
 
@@ -42,25 +46,29 @@ class SessionTilt:
 
     def measured(self, number: int, tilt_mrad: Array, covariance_mrad2: tuple[float, float, float]) -> None:
         """What the particles of a movie tell now: its whole tilt."""
+        self.not_measured(number)
         self._measured[number] = np.array([*tilt_mrad, *covariance_mrad2])
+        self._add_up(number, sign=1.0)
 
     def not_measured(self, number: int) -> None:
         """They tell nothing any more."""
-        self._measured.pop(number, None)
+        if number in self._measured:
+            self._add_up(number, sign=-1.0)
+            del self._measured[number]
+
+    def _add_up(self, number: int, *, sign: float) -> None:
+        x, y, xx, xy, yy = self._measured[number]
+        design, spread = self._design[number]
+        error = np.array([[xx, xy], [xy, yy]]) + spread**2 * np.eye(2)
+        weight = np.asarray(np.linalg.inv(error), dtype=np.float64)
+        self._precision += sign * (design.T @ weight @ design)
+        self._information += sign * (design.T @ weight @ np.array([x, y]))
 
     def renew(self) -> None:
         """Take what was told since into account."""
         prior = np.concatenate([[_AXIAL_SD_MRAD], shift_prior_sd(), [_AXIAL_SD_MRAD], shift_prior_sd()])
-        precision: Array = np.diag(1 / prior**2)
-        information: Array = np.zeros(6)
-        for number, (x, y, xx, xy, yy) in self._measured.items():
-            design, spread = self._design[number]
-            error = np.array([[xx, xy], [xy, yy]]) + spread**2 * np.eye(2)
-            weight = np.asarray(np.linalg.inv(error), dtype=np.float64)
-            precision += design.T @ weight @ design
-            information += design.T @ weight @ np.array([x, y])
-        self._covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        self._mean = self._covariance @ information
+        self._covariance = np.asarray(np.linalg.inv(self._precision + np.diag(1 / prior**2)), dtype=np.float64)
+        self._mean = self._covariance @ self._information
         if len(self._measured) < _LEAST_MOVIES:
             self._mean = np.zeros(6)
 
@@ -78,19 +86,48 @@ class SessionTilt:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs; names begin with `tilt.`."""
-        rows = [[number, *design[0, :3], spread] for number, (design, spread) in self._design.items()]
-        measured = [[number, *values] for number, values in self._measured.items()]
+        return self.fixed() | self._rows(self._design, self._measured)
+
+    def fixed(self) -> dict[str, NDArray[Any]]:
+        """Of it, what does not grow with the session."""
         return {
-            f"{_PREFIX}aimed": np.array(rows, dtype=np.float64).reshape(-1, 5),
-            f"{_PREFIX}measured": np.array(measured, dtype=np.float64).reshape(-1, 6),
             f"{_PREFIX}mean": self._mean,
             f"{_PREFIX}covariance": self._covariance,
+            f"{_PREFIX}precision": self._precision.copy(),
+            f"{_PREFIX}information": self._information.copy(),
+        }
+
+    def changes(self) -> dict[str, NDArray[Any]]:
+        """What changed of single movies since `written`."""
+        gone = np.array(self._measured.removed(), dtype=np.int64)
+        return self._rows(self._design.changed(), self._measured.changed()) | {f"{_PREFIX}removed": gone}
+
+    @property
+    def tables(self) -> tuple[MovieTable[int, Any], ...]:
+        """What grows with the session."""
+        return self._design, self._measured
+
+    @staticmethod
+    def _rows(aimed: Mapping[int, tuple[Array, float]], measured: Mapping[int, Array]) -> dict[str, NDArray[Any]]:
+        rows = [[number, *design[0, :3], spread] for number, (design, spread) in aimed.items()]
+        tilts = [[number, *values] for number, values in measured.items()]
+        return {
+            f"{_PREFIX}aimed": np.array(rows, dtype=np.float64).reshape(-1, 5),
+            f"{_PREFIX}measured": np.array(tilts, dtype=np.float64).reshape(-1, 6),
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Raises KeyError when a part is missing."""
-        self._design = {}
-        for number, *row, spread in arrays[f"{_PREFIX}aimed"].tolist():
-            self._design[int(number)] = np.kron(np.eye(2), row), spread
-        self._measured = {int(row[0]): row[1:].copy() for row in arrays[f"{_PREFIX}measured"]}
-        self._mean, self._covariance = arrays[f"{_PREFIX}mean"].copy(), arrays[f"{_PREFIX}covariance"].copy()
+        """From `state`, or from `fixed`, whereupon all `changes` follow. Raises KeyError when a part is missing."""
+        self._design, self._measured = MovieTable(), MovieTable()
+        self._mean, self._covariance, self._precision, self._information = (
+            arrays[f"{_PREFIX}{part}"].copy() for part in ("mean", "covariance", "precision", "information")
+        )
+        self.take_changes(arrays)
+
+    def take_changes(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """What `changes` told once, in that order."""
+        aimed = arrays.get(f"{_PREFIX}aimed", np.zeros((0, 5)))
+        self._design.take({int(row[0]): (np.kron(np.eye(2), row[1:4]), float(row[4])) for row in aimed})
+        measured = arrays.get(f"{_PREFIX}measured", np.zeros((0, 6)))
+        gone = [int(number) for number in arrays.get(f"{_PREFIX}removed", ())]
+        self._measured.take({int(row[0]): row[1:].copy() for row in measured}, gone)

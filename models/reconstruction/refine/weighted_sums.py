@@ -7,6 +7,7 @@ map whose weights lie between, sum (1 + lambda (sqrt(s) / mean - 1)) C X. So wei
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +100,7 @@ class WeightedSums:
                     arrays[f"{name}.{number}.{part}"] = array
         return arrays
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Raises KeyError or ValueError when the arrays are not those of such sums."""
         for name, halves in self._sums.items():
             for number, accumulator in enumerate(halves, start=1):

@@ -193,7 +193,8 @@ def test_nobody_chosen_is_no_error(truth: torch.Tensor, movies: list[ParticleSpe
     for _ in range(7):  # the references would be renewed now
         nobody.add(None, (), np.ones(len(FourierPlane.of_box(BOX, PIXEL).kx)))
     assert nobody.particle_count == 0
-    assert len(nobody.view_directions()) == 0
+    assert not nobody.views.shown.any()
+    assert not nobody.views.fine.any()
     nobody.choose(1, movies[1], np.ones(10, dtype=bool))
     assert nobody.particle_count == 10
     assert nobody.round().full.any()

@@ -216,6 +216,6 @@ def test_what_weights_bring_is_said_as_it_is() -> None:
 
 
 def test_without_particles_there_is_nothing_to_weigh() -> None:
-    mixture = held_out_mixture({}, {}, 12)
+    mixture = held_out_mixture({}, {}, None, 12)
     assert not mixture.share.any()
     assert (mixture.mean_amplitude == 1).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from frazil.models.reconstruction.map_picture import orientations, projections, sections, strip
+from frazil.models.reconstruction.orientation.view_counts import shown_counts
 
 
 def brightest(picture: np.ndarray) -> tuple[int, int]:
@@ -39,7 +40,7 @@ def test_classes_stand_in_order_of_size_and_empty_ones_are_left_out() -> None:
 def test_views_lie_where_rot_and_tilt_say_and_even_ones_are_gray() -> None:
     tilt, rot = np.radians(60.0), np.radians(45.0)
     view = np.array([[np.sin(tilt) * np.cos(rot), np.sin(tilt) * np.sin(rot), np.cos(tilt)]])
-    picture = orientations(np.repeat(view, 50, axis=0), np.eye(3)[None])
+    picture = orientations(shown_counts(np.repeat(view, 50, axis=0), np.eye(3)[None]))
     assert picture.shape == (90, 180)
     row, column = (float(at.mean()) for at in np.nonzero(picture[:45] == 255))
     assert abs((1 - 2 * (row + 0.5) / 90) - 0.5) < 0.1, "cosine of the tilt from 1 on top to -1"
@@ -48,7 +49,7 @@ def test_views_lie_where_rot_and_tilt_say_and_even_ones_are_gray() -> None:
     rng = np.random.default_rng(1)
     even = rng.standard_normal((20000, 3))
     even /= np.linalg.norm(even, axis=1, keepdims=True)
-    shades = orientations(even, np.eye(3)[None])
+    shades = orientations(shown_counts(even, np.eye(3)[None]))
     assert abs(float(np.median(shades)) - 127) < 8
     assert float(shades.std()) < 25
-    assert orientations(np.zeros((0, 3)), np.eye(3)[None]).max() == 0
+    assert orientations(shown_counts(np.zeros((0, 3)), np.eye(3)[None])).max() == 0

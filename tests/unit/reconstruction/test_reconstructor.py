@@ -55,11 +55,28 @@ def settings(session: Path, start: bool = True, symmetry: str = "C3") -> Setting
     return Settings.model_validate({"particles": particles})
 
 
+class Looking(Reconstructor):
+    """Looks at all movies wherever the reconstructor looks at some: none that is left out has another particle in the
+    map than is chosen."""
+
+    def _look_for_pending(self) -> None:
+        super()._look_for_pending()
+        if self._map is None or self._chosen is None:
+            return
+        counts = {number: self._map.count_of(number) for number in range(len(self._order))}
+        other = [
+            number
+            for number, count in counts.items()
+            if count and (self._map.chosen_of(number) != self._chosen.mask(self._order[number], count)).any()
+        ]
+        assert self._pending == other
+
+
 def fresh(session: Path, tmp_path: Path, **options: Any) -> Reconstructor:
     """In a folder of its own, with the shared stacks."""
     if not (tmp_path / "particles").exists():
         (tmp_path / "particles").symlink_to(session / "particles")
-    return Reconstructor(str(tmp_path), settings(session, **options))
+    return Looking(str(tmp_path), settings(session, **options))
 
 
 def test_map_poses_and_files(session: Path, tmp_path: Path, simulate: Callable[..., Any]) -> None:
@@ -155,14 +172,19 @@ def test_what_cannot_be_taken_out_is_made_anew(session: Path, tmp_path: Path, ex
     assert (other.included, other.begun_anew) == ((), "particles.symmetry changed")
 
 
-def test_a_damaged_checkpoint_is_made_anew(session: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["checkpoint.npz", "checkpoint-0001.rows"])
+def test_a_damaged_checkpoint_is_made_anew(session: Path, tmp_path: Path, part: str) -> None:
     worker = fresh(session, tmp_path)
     worker.add(movie(0))
     worker.finish_round()
-    path = tmp_path / "maps/checkpoint.npz"
+    path = tmp_path / "maps" / part
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    damaged = fresh(session, tmp_path).resume({"id0": "hash"})
+    again = fresh(session, tmp_path)
+    damaged = again.resume({"id0": "hash"})
     assert (damaged.included, damaged.begun_anew) == ((), "its checkpoint cannot be read")
+    again.add(movie(0))
+    again.finish_round()
+    assert fresh(session, tmp_path).resume({"id0": "hash"}).included == ("id0",)
 
 
 def test_unusable_movies_are_counted_and_said(session: Path, tmp_path: Path) -> None:
@@ -238,7 +260,7 @@ def test_a_checkpoint_of_before_that_was_copied_says_why_it_is_not_gone_on_with(
     """It knows of each result only what the disk said of it."""
     worker = fresh(session, tmp_path)
     worker.add(movie(0))
-    worker._movies = {"id0": replace(worker._movies["id0"], result_digest="")}
+    worker._movies["id0"] = replace(worker._movies["id0"], result_digest="")
     worker.finish_round()
     anew = fresh(session, tmp_path).resume({"id0": "of the copy"})
     assert "copied since" in anew.begun_anew
@@ -311,6 +333,7 @@ def test_classes_keep_their_numbers_when_the_map_is_begun_anew(session: Path, tm
     assert {one.class_id for one in after.classes} == {one.class_id for one in before.classes}
     assert sum(one.particle_count for one in after.classes) == 17 * PARTICLES, "nothing is in the averages twice"
     assert {one.class_id for one in after.class_verdicts if not one.chosen} == {1}
+    assert fresh(session, tmp_path).resume(expected).included == tuple(expected), "nothing of the map before is left"
     other = Reconstructor(str(tmp_path), settings(session, symmetry="C1"))
     assert "symmetry changed" in other.resume(expected, first_class_id=99).begun_anew
     for number in range(8):
@@ -327,3 +350,4 @@ def test_without_classes_every_particle_counts(session: Path, tmp_path: Path) ->
         worker.add(many(number))
     done = worker.finish_round({1: False}, True)
     assert (done.classes, done.class_verdicts, done.particle_count) == ((), (), 8 * PARTICLES)
+    assert not worker._unlike, "nothing is kept of movies for a choice that nobody makes"

@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from frazil.models.optics.ctf import CtfParameters
+from frazil.models.reconstruction.classes import map_classes
 from frazil.models.reconstruction.fourier.accumulator import FourierAccumulator
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra, particle_spectra
 from frazil.models.reconstruction.orientation.rotations import angle_between_deg, matrices_from_euler_deg
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.refine import held_out_weights
 from frazil.models.reconstruction.refine.initial_map import low_pass
 from frazil.models.reconstruction.refine.running_map import AGAIN_PER_MOVIE, ROUND_MOVIES, RunningMap
 from frazil.models.reconstruction.resolution.fsc import spherical_mask
@@ -175,3 +177,50 @@ def test_rounding_errors_of_what_was_taken_out_do_not_ring_through_the_map() -> 
     state["denominator"][corner - 5] = 2e-9  # so that the shell as a whole has some weight
     sums.restore(state)
     assert torch.allclose(sums.volume(), clean, atol=1e-5 * float(clean.abs().max()))
+
+
+def test_what_changed_brings_back_everything(
+    truth: torch.Tensor, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of fixed size as it is in the end, with what changed of single movies in three portions: the next movies give bit
+    for bit the same map and the same classes of it."""
+    monkeypatch.setattr(map_classes, "SAMPLE_PARTICLES", 30)
+    monkeypatch.setattr(held_out_weights, "MOST_MOVIES", 6)
+
+    def two_maps() -> RunningMap:
+        start = low_pass(truth, 30.0, PIXEL)
+        return RunningMap(start, PLANE, symmetry="C3", diameter_angstrom=DIAMETER, device=CPU, class_count=2)
+
+    movies = [spectra(simulate(6, 0.7, seed=40 + number)) for number in range(34)]
+
+    def session(running: RunningMap, numbers: range) -> None:
+        for number in numbers:
+            running.add(movies[number], halves(6), FLAT * (0.5 + 0.05 * (number % 7)))
+            for earlier in running.due():
+                running.again(earlier, movies[earlier])
+        running.choose(numbers[0], movies[numbers[0]], np.arange(6) > numbers[0] % 6)
+
+    undisturbed, portions = two_maps(), []
+    for numbers in (range(13), range(13, 23), range(23, 30)):
+        session(undisturbed, numbers)
+        portions.append(undisturbed.changes())
+        for table in undisturbed.tables:
+            table.written()
+    assert len(portions[-1]["placed.number"]) < undisturbed.movie_count, "not all"
+    resumed = two_maps()
+    resumed.restore(undisturbed.fixed())
+    for portion in portions:
+        resumed.take_changes(portion)
+    assert not resumed.changes()["tilt.aimed"].size, "it is written"
+    for running in (undisturbed, resumed):
+        session(running, range(30, 34))
+    one, other = undisturbed.round(), resumed.round()
+    assert torch.equal(one.full, other.full)
+    assert one.causal_weight_share == other.causal_weight_share
+    assert one.discarded_share == other.discarded_share
+    assert one.classes is not None
+    assert other.classes is not None
+    assert (one.classes.gain_ln, one.classes.sentence) == (other.classes.gain_ln, other.classes.sentence)
+    for number in range(undisturbed.movie_count):
+        np.testing.assert_array_equal(undisturbed.class_share(number), resumed.class_share(number))
+        np.testing.assert_array_equal(undisturbed.chosen_of(number), resumed.chosen_of(number))

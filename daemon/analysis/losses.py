@@ -32,13 +32,17 @@ from frazil.models.records import CausalLosses, MovieEvidence
 _PER_VERSION = 10
 """Movies brought up to date with every version while others arrive."""
 _BATCH = 20
-_OUTDATED_SQL = f"""
-SELECT movie_id, m.sequence FROM movies m LEFT JOIN named_causes k USING (movie_id)
+_PAGE = 200
+"""Outdated movies that are listed together: after a new version all are outdated, and few are dealt with."""
+_OUTDATED = f"""
+FROM movies m LEFT JOIN named_causes k USING (movie_id)
 WHERE {finished("m")}
 AND (k.prior_version IS DISTINCT FROM ? OR (? AND k.particle_evidence IS DISTINCT FROM ?)) AND movie_id IN
     (SELECT movie_id FROM stages WHERE parameter_hash = ? AND code_version = ?)
-ORDER BY m.sequence DESC
 """
+_OUTDATED_SQL = f"SELECT movie_id, m.sequence {_OUTDATED} AND m.sequence < ? ORDER BY m.sequence DESC LIMIT {_PAGE}"
+_COUNT_SQL = f"SELECT count(*) {_OUTDATED}"
+_NO_END = 1 << 62
 _BETWEEN_SQL = f"SELECT movie_id FROM movies WHERE {finished()} AND sequence BETWEEN ? AND ? ORDER BY sequence"
 _SEQUENCES_SQL = "SELECT movie_id, sequence FROM movies WHERE list_contains(?, movie_id)"
 
@@ -71,7 +75,11 @@ class LossesOfEarlierMovies:
         """Whether a person's own equation needs how long the stage has stood: one movie alone does not say."""
         self._evidence, self._snapshot, self._failed = evidence, snapshot, failed
         self._outdated: list[tuple[str, int]] = []
-        """Ids and sequences of movies whose losses are of another version or other evidence, the newest last."""
+        """Ids and sequences of the newest movies whose losses are of another version or other evidence, the newest
+        last."""
+        self._listed_from = _NO_END
+        """All outdated movies from this place on have been listed; 0: all there are."""
+        self._left = 0
         self._outdated_by: object = None
         """The version and the evidence against which the list was made."""
         self._particles: dict[str, ParticleEvidence] = {}
@@ -91,8 +99,8 @@ class LossesOfEarlierMovies:
 
     @property
     def left(self) -> int:
-        """Movies that are listed to be brought up to date."""
-        return len(self._outdated)
+        """Movies that are to be brought up to date in the end, as far as is known."""
+        return self._left
 
     def has_result(self, movie_id: str) -> None:
         """A movie has a result, for the first time or again."""
@@ -113,25 +121,40 @@ class LossesOfEarlierMovies:
         self._list_outdated(version, final=final)
         if self._outdated and self._particles and self._together is None and self._ask_together(version):
             return True
+        while self._outdated:
+            asked = self._ask_batch(version, _BATCH if everything else min(_BATCH, self._allowance))
+            if asked:
+                return True
+            self._list_outdated(version, final=final)
+        self._allowance = 0
+        return False
+
+    def _ask_batch(self, version: int, most: int) -> bool:
+        """False: of none of the movies that are listed anything is known."""
         newest = self._snapshot(version)
-        batch = self._next_batch(newest, _BATCH if everything else min(_BATCH, self._allowance))
+        batch = self._next_batch(newest, most)
         prior = advice_rows.as_of(newest, batch.change, self._snapshot)
         if batch.movies:
             self._ask_losses(prior, batch)
         # Only now: what fails before is done again.
         del self._outdated[len(self._outdated) - batch.looked_at :]
-        self._allowance = max(0, self._allowance - len(batch.movies)) if self._outdated else 0
+        self._left = max(self._left - batch.looked_at, len(self._outdated))
+        self._allowance = max(0, self._allowance - len(batch.movies))
         return bool(batch.movies)
 
     def _list_outdated(self, version: int, *, final: bool) -> None:
+        """A page of them, when the one before has been dealt with; those of which nothing is known are passed over."""
         outdated_by = version, final and self._fingerprint
-        if self._outdated_by == outdated_by:
-            return
-        made_with = self._made_with.parameter_hash, self._made_with.code_version
-        rows = self._store.rows(_OUTDATED_SQL, version, final, self._fingerprint, *made_with)
-        # The newest are taken from the end.
-        self._outdated = [(str(movie_id), int(sequence)) for movie_id, sequence in reversed(rows)]
-        self._outdated_by = outdated_by
+        which = version, final, self._fingerprint, self._made_with.parameter_hash, self._made_with.code_version
+        if self._outdated_by != outdated_by:
+            self._outdated, self._listed_from, self._outdated_by = [], _NO_END, outdated_by
+            self._left = int(self._store.rows(_COUNT_SQL, *which)[0][0]) if final else 0
+        while not self._outdated and self._listed_from:
+            rows = self._store.rows(_OUTDATED_SQL, *which, self._listed_from)
+            known = [(str(one), int(sequence)) for one, sequence in rows if one not in self._hopeless]
+            # The newest are taken from the end.
+            self._outdated = known[::-1]
+            self._listed_from = int(rows[-1][1]) if len(rows) == _PAGE else 0
 
     def _next_batch(self, newest: PriorSnapshot, most: int) -> _Batch:
         movies: list[tuple[str, MovieEvidence]] = []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from frazil.daemon.analysis import evidence as evidence_module
+from frazil.daemon.analysis import losses as losses_module
 from frazil.daemon.analysis.actor_call import Answer, ProcessEndedError
 from frazil.daemon.analysis.advice import Advice
 from frazil.daemon.analysis.after_version import AfterVersion
@@ -50,13 +51,20 @@ class FakeStore:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.listed = 0
+        """Outdated movies that were told."""
         self.written: list[str] = []
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        if "count(*)" in statement:
+            return [(self.count,)]
+        if "prior_version" in statement:
+            before = min(self.count, int(str(values[-1])))
+            page = [(f"m{number:03d}", number) for number in reversed(range(before))][: losses_module._PAGE]
+            self.listed += len(page)
+            return page
         if "sequence DESC LIMIT" in statement:
             return [(f"m{number:03d}", number, "ready") for number in reversed(range(self.count))]
-        if "prior_version" in statement or "causal_losses" in statement:
-            return [(f"m{number:03d}", number) for number in reversed(range(self.count))]
         return []
 
     def write(self, policy: object, work: Callable[..., object], *args: object, **kwargs: object) -> None:
@@ -113,6 +121,29 @@ def test_losses_that_cannot_be_computed_stay_as_they_were(room: SimpleNamespace)
     losses.new_version()
     assert losses.ask(2, everything=False, final=False) is False  # nothing can be read of any movie
     assert room.actor.asked == []
+
+
+def test_few_outdated_movies_are_listed_while_others_arrive_and_all_in_the_end(
+    room: SimpleNamespace, make_result: MakeResult
+) -> None:
+    count = room.store.count = 2 * losses_module._PAGE + 50
+    unknown = {f"m{number:03d}" for number in range(60, 360)}  # more than a page in a row
+
+    class Cache(EvidenceCache):
+        def of(self, movie_id: str) -> MovieEvidence | None:
+            return None if movie_id in unknown else EVIDENCE
+
+    losses = LossesOfEarlierMovies(
+        room.actor, room.context, Cache(Path("/nowhere")), snapshot=room.snapshot, failed=lambda *_: True
+    )
+    losses.new_version()
+    assert losses.ask(2, everything=False, final=False)
+    assert room.store.listed == losses_module._PAGE
+    asked = 0
+    while losses.ask(2, everything=True, final=True):
+        asked += len(room.actor.asked[-1][1][1])
+    assert asked == count - len(unknown)
+    assert losses.left == 0
 
 
 def test_the_same_question_is_not_asked_twice(room: SimpleNamespace, make_result: MakeResult) -> None:

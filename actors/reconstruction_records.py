@@ -121,6 +121,8 @@ class FinishedRound(MapRoundRecord):
     map_classes: tuple[MapClassSummary, ...] = ()
     own_orientations: bool = True
     """False: most particles still stand as the start had them, and how the map will grow cannot be told."""
+    views: tuple[tuple[float, float, int], ...] = ()
+    """From where its particles are seen: rot and tilt (deg) of bins of equal area, and how many are in each."""
 
 
 @dataclass(frozen=True, slots=True)

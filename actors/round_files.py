@@ -18,6 +18,7 @@ from frazil.models.map_round import record_values
 from frazil.models.reconstruction import map_picture
 from frazil.models.reconstruction.classes.chosen_particles import ChosenParticles
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
+from frazil.models.reconstruction.orientation.view_counts import bin_angles_deg
 from frazil.models.reconstruction.refine.round_report import RoundReport, round_report
 from frazil.models.reconstruction.refine.running_map import MapRound, RunningMap
 
@@ -66,6 +67,7 @@ class RoundFiles:
             report=report,
             diameter_angstrom=self._diameter_angstrom,
             own_orientations=now.own_orientations,
+            views=bin_angles_deg(running.views.fine),
             map_classes=self._write_map_classes(now),
             **(record_values(now) | record_values(report)),
         )

@@ -10,13 +10,9 @@ import numpy as np
 
 from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.report.why import cause_words
-from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.movie_states import ENDED, current, in_state, kept
-from frazil.daemon.store.queries.maps import ORIENTATIONS
-from frazil.daemon.store.queries.session import RATE_PER_HOUR
 from frazil.daemon.store.rows import ForecastRow, GainRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.writer import WritePolicy
 from frazil.models.causal.factors import CHANGEABLE
 from frazil.models.reconstruction.orientation.orientations import OrientationReport, orientation_report
 from frazil.models.reconstruction.orientation.symmetry import symmetry_matrices
@@ -24,8 +20,6 @@ from frazil.models.reconstruction.resolution.forecast import Ssnr, ssnr_of
 from frazil.models.reconstruction.resolution.outlook import Outlook, outlook
 
 _log = logging.getLogger(__name__)
-_ROT_BINS, _TILT_BINS = 144, 72
-"""Equal areas of some 2.5 deg: finer than a particle's views are known."""
 _PACE_WINDOW_S = 3600.0
 _GAINS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 _SESSION_SQL = f"""
@@ -78,13 +72,12 @@ def round_outlook(
     if report is None or resolution is None:
         return RoundOutlook(None, None)
     views = None
-    # The writer's turn comes after the poses that were submitted before.
-    view_bins, pace = store.write(WritePolicy.DURABLE, _views_and_pace, now_utc_us)
+    pace = _pace(store, now_utc_us)
     kept, ended, total = (int(value) for value in store.rows(_SESSION_SQL)[0])
     causes = store.rows(_CAUSE_SQL, list(CHANGEABLE))
     try:
         if done.diameter_angstrom is not None:
-            bins = np.array(view_bins, dtype=np.float64).reshape(-1, 3)
+            bins = np.array(done.views, dtype=np.float64).reshape(-1, 3)
             views = orientation_report(
                 bins[:, 0],
                 bins[:, 1],
@@ -117,10 +110,8 @@ def _gains(ssnr: Ssnr) -> tuple[GainRow, ...]:
     return tuple(GainRow(gain, interval.low, interval.median, interval.high) for gain, interval in resolutions)
 
 
-def _views_and_pace(connection: Connection, now_utc_us: int) -> tuple[list[tuple[float, float, float]], float | None]:
-    """Bins of views with their counts, and kept movies per hour over the last one; None: none."""
-    bins = {"rot_bins": _ROT_BINS, "tilt_bins": _TILT_BINS}
-    views = connection.execute(ORIENTATIONS, bins).fetchall()
-    window = {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}
-    paces = connection.execute(f"SELECT kept_per_hour FROM ({RATE_PER_HOUR})", window).fetchall()
-    return views, float(paces[0][0]) if paces and paces[0][0] else None
+def _pace(store: Store, now_utc_us: int) -> float | None:
+    """Kept movies per hour over the last one; None: none."""
+    rates = store.named("rate_per_hour", {"now_utc_us": now_utc_us, "window_s": _PACE_WINDOW_S}).as_dicts()
+    kept_per_hour = rates[0]["kept_per_hour"] if rates else None
+    return float(kept_per_hour) if kept_per_hour else None

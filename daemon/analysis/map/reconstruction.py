@@ -6,7 +6,7 @@ It never stops the daemon and never delays a movie: a map that cannot be made is
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from frazil.actors.reconstruction_records import Added, FinishedRound, MapMovie,
 from frazil.actors.reconstructor import Reconstructor
 from frazil.config.errors import FormatError, FrazilError, RetryLaterError, StopDaemonError, UsageError
 from frazil.daemon.analysis.actor_call import ONCE, ActorCall, Answer, is_a
+from frazil.daemon.analysis.map.changed_movies import ChangedMovies
 from frazil.daemon.analysis.map.queue import MapQueue
 from frazil.daemon.analysis.map.rounds import record_round
 from frazil.daemon.session.context import SessionContext
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
-from frazil.daemon.store.movie_states import WAITING, not_in_state
 from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import class_writes, particle_writes, session_writes
@@ -29,13 +29,6 @@ from frazil.models.reconstruction.refine.running_map import ROUND_MOVIES
 
 _log = logging.getLogger(__name__)
 _MAX_DEATHS = 3
-_ENDED_SQL = f"""
-SELECT movie_id, sequence, state FROM movies WHERE {not_in_state(WAITING)}
-AND NOT (contains(coalesce(flags, ''), 'outdated-') AND failure_stage IS NULL)
-ORDER BY sequence
-"""
-"""A result that is to be made again waits outside: a map has particles of one kind of settings, and what a movie left
-in its sums cannot be taken out when the new result comes."""
 
 
 class RunningReconstruction:
@@ -45,7 +38,8 @@ class RunningReconstruction:
         self._store, self._session_dir, self._settings = context.store, context.session_dir.resolve(), context.settings
         self._notices, self._utc_us = context.notices, context.utc_us
         self._queue = MapQueue()
-        self._replay: list[str] = []
+        self._changed = ChangedMovies(context.store)
+        self._replay: deque[str] = deque()
         """Movies that the actor has to be given (again) before any of the queue."""
         self._given: list[str] = []
         """All movies that were given, in order."""
@@ -74,11 +68,14 @@ class RunningReconstruction:
             self._queue.begins(sequence)
         ended = set(registry.ended_sequences)
         self._expected: dict[str, str] = {}
-        for movie_id, sequence, state in self._ended():
-            made_with = self._result_id(movie_id)
-            if state == "ready" and sequence in ended and made_with is not None:  # the others are to be done again
-                self._expected[movie_id] = made_with
-                self._queue.ends(sequence, movie_id)
+        movies, digests = self._changed.list()
+        for movie in movies:
+            made_with = self._result_id(movie.movie_id)
+            # The others are to be done again.
+            if movie.state == "ready" and movie.sequence in ended and made_with is not None:
+                self._expected[movie.movie_id] = made_with
+                self._queue.ends(movie.sequence, movie.movie_id)
+        self._changed.seen(digests)
         self._recall_last_round()
         self._actor = ActorCall(
             runtime.ray,
@@ -100,6 +97,7 @@ class RunningReconstruction:
     def ends(self, sequence: int, movie_id: str | None) -> None:
         """A movie has its result in the store, or (None) will never have one."""
         self._queue.ends(sequence, movie_id)
+        self._changed.look_again(sequence)
         if movie_id in self._given_ids:
             self._again.add(movie_id)
         if movie_id is not None:
@@ -249,17 +247,17 @@ class RunningReconstruction:
             self._unrecorded = self._round_due = resumed.movie_count > self._recorded_movie_count
         else:
             self._round_due = False
-        self._replay = [movie_id for movie_id in self._given if movie_id not in included]
+        self._replay = deque(movie_id for movie_id in self._given if movie_id not in included)
 
     # --- movies ----------------------------------------------------------------------------------------------------
 
     def _next_movie(self) -> str | None:
         if self._replay:
-            return self._replay.pop(0)
+            return self._replay.popleft()
         while (movie_id := self._next or self._queue.take()) is not None:
             self._next = movie_id  # until its state is known, whatever the store does
             known = movie_id in self._given_ids or movie_id in self._skipped
-            ready = not known and self._state(movie_id) == "ready"
+            ready = not known and self._is_ready(movie_id)
             self._next = None
             if ready:
                 self._given.append(movie_id)
@@ -275,15 +273,17 @@ class RunningReconstruction:
         """
         if self._replay:
             return False  # one thing after the other: each rebuilding gets to its end
-        ended = {movie_id: (sequence, state) for movie_id, sequence, state in self._ended()}
-        gone = {movie_id for movie_id in self._given_ids if ended.get(movie_id, (0, "ready"))[1] != "ready"}
+        movies, digests = self._changed.list()
+        ended = {movie.movie_id for movie in movies}
+        gone = {movie.movie_id for movie in movies if movie.state != "ready" and movie.movie_id in self._given_ids}
         again = {movie_id for movie_id in self._again if movie_id in ended}
         changed = {movie_id for movie_id in again - gone if self._result_id(movie_id) != self._expected.get(movie_id)}
         self._again -= again
-        for movie_id, (sequence, state) in ended.items():
-            known = movie_id in self._given_ids or movie_id in self._skipped
-            if state == "ready" and not known and not self._queue.is_open(sequence):
-                self._queue.ends(sequence, movie_id)
+        for movie in movies:
+            known = movie.movie_id in self._given_ids or movie.movie_id in self._skipped
+            if movie.state == "ready" and not known and not self._queue.is_open(movie.sequence):
+                self._queue.ends(movie.sequence, movie.movie_id)
+        self._changed.seen(digests)
         if not gone and not changed:
             return False
         _log.info("%d movies of the map changed and %d left it; it is made again", len(changed), len(gone))
@@ -397,9 +397,6 @@ class RunningReconstruction:
 
     # --- the store -------------------------------------------------------------------------------------------------
 
-    def _ended(self) -> list[tuple[str, int, str]]:
-        return [(str(i), int(n), str(s)) for i, n, s in self._store.rows(_ENDED_SQL) if n is not None]
-
     def _result_id(self, movie_id: str) -> str | None:
         """Names one writing of a movie's result; None: its file is not there.
 
@@ -412,9 +409,14 @@ class RunningReconstruction:
             return None
         return f"{status.st_size}-{status.st_mtime_ns}"
 
-    def _state(self, movie_id: str) -> str | None:
-        rows = self._store.rows("SELECT state FROM movies WHERE movie_id = ?", movie_id)
-        return str(rows[0][0]) if rows else None
+    def _is_ready(self, movie_id: str) -> bool:
+        """One that is not is looked at again before the next round: it may have been accepted by then."""
+        rows = self._store.rows("SELECT state, sequence FROM movies WHERE movie_id = ?", movie_id)
+        if rows and rows[0][0] == "ready":
+            return True
+        if rows and rows[0][1] is not None:
+            self._changed.look_again(int(rows[0][1]))
+        return False
 
     def _recall_last_round(self) -> None:
         rows = self._store.named("reconstructions").as_dicts()

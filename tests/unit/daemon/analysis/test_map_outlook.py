@@ -1,4 +1,4 @@
-"""The outlook of a round: views from the store's poses, the session's end from its movies, the largest cause."""
+"""The outlook of a round: views as the map has them, the session's end from its movies, the largest cause."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from frazil.actors.reconstruction_records import FinishedRound
 from frazil.daemon.analysis.map.outlook import round_outlook
-from frazil.daemon.store.rows import ParticleRows
-from frazil.daemon.store.writes import session_writes
+from frazil.models.reconstruction.orientation.orientations import view_vectors
+from frazil.models.reconstruction.orientation.view_counts import FINE_BINS, bin_angles_deg, bin_numbers
 from frazil.models.reconstruction.refine.round_report import RoundReport
 from frazil.models.reconstruction.resolution.fsc import FscCurve
 
@@ -28,28 +28,26 @@ def finished(movies: int, particles: int) -> FinishedRound:
     )  # fmt: skip
 
 
-def poses(store, movie_id: str, rot, tilt) -> None:
-    n = len(rot)
-    row = ParticleRows(
-        movie_id, (1.0,) * n, (1.0,) * n, tuple(1 + i % 2 for i in range(n)), rot_deg=tuple(rot), tilt_deg=tuple(tilt),
-        psi_deg=(0.0,) * n,
-    )  # fmt: skip
-    store.submit(session_writes.record_particles, row)  # not waited for, as in the daemon
+def views(rot, tilt) -> tuple[tuple[float, float, int], ...]:
+    """As the actor tells them."""
+    numbers = bin_numbers(view_vectors(rot, tilt), FINE_BINS)
+    return bin_angles_deg(np.bincount(numbers, minlength=FINE_BINS[0] * FINE_BINS[1]).reshape(FINE_BINS))
 
 
 def test_a_round_comes_with_views_end_and_cause(store, put) -> None:
     for sequence in range(3):
         put(sequence)
     rng = np.random.default_rng(1)
-    poses(store, "m000", rng.normal(30, 4, 900), rng.normal(20, 4, 900))
-    poses(store, "m001", rng.uniform(-180, 180, 100), np.degrees(np.arccos(rng.uniform(-1, 1, 100))))
+    even = rng.uniform(-180, 180, 100), np.degrees(np.arccos(rng.uniform(-1, 1, 100)))
+    rot, tilt = np.append(rng.normal(30, 4, 900), even[0]), np.append(rng.normal(20, 4, 900), even[1])
+    done = replace(finished(2, 1000), views=views(rot, tilt))
     shares = [("ice", 0.9, 0.1, True, 3, 1), ("motion", 0.3, 0.1, True, 3, 1)]
     for share in shares:
         store.submit(
             lambda c, s: c.execute("INSERT INTO causal_shares VALUES (?, ?, ?, ?, ?, ?)", list(s)) and None, share
         )
     store.flush()
-    outlook = round_outlook(store, finished(2, 1000), now_utc_us=2_000_000)
+    outlook = round_outlook(store, done, now_utc_us=2_000_000)
     assert outlook.orientations is not None
     assert outlook.orientations.preferred
     assert outlook.orientations.particle_count == 1000
@@ -58,7 +56,7 @@ def test_a_round_comes_with_views_end_and_cause(store, put) -> None:
     assert [row.kind for row in steps] == ["step"] * 3
     limited = [row.limited_by for row in steps if not row.reachable]
     assert set(limited) <= {"ice thickness", "pixel size of the running map"}
-    early = replace(finished(2, 1000), own_orientations=False)
+    early = replace(done, own_orientations=False)
     outlook = round_outlook(store, early, now_utc_us=2_000_000)
     assert outlook.orientations is not None
     assert outlook.outlook is None

@@ -29,6 +29,7 @@ CLAIMS = {
     "drawn_sessions": "drawn_sessions.bench",
     "experiments": "attribution.experiments",
     "finished_50k": "screen.finished_50k",
+    "flat_session": "operation.flat_session",
     "hole_images": "hole_images.bench",
     "how_known": "attribution.how_known",
     "http_load": "operation.http_load",

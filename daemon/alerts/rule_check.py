@@ -21,10 +21,15 @@ _RAISED_SQL = "SELECT alert_id FROM alerts WHERE starts_with(alert_id, 'rule-') 
 # Named with version 0 of the prior: against what physics calls usual. What the session's movies usually lose, of which
 # the alert speaks, is known from version 1 on; the first movies are named again then.
 _CAUSES_SQL = f"""
+WITH newest AS MATERIALIZED (
+    SELECT movie_id, sequence FROM movies WHERE {finished()} ORDER BY sequence DESC LIMIT ?
+)
 SELECT CASE WHEN k.prior_version > 0 THEN k.named_cause END
-FROM named_causes k JOIN movies m USING (movie_id) WHERE {finished("m")}
-ORDER BY m.sequence DESC LIMIT ?
+FROM newest m JOIN named_causes k USING (movie_id) ORDER BY m.sequence DESC LIMIT ?
 """
+_LOOKED_AT = 10
+"""Times as many movies among which those of named causes are looked for first: nearly all have one."""
+_ALL = 1 << 40
 _QUALITY_SQL = "SELECT 1 FROM alerts WHERE alert_id = ? AND cleared_utc_us IS NULL"
 _QUALITY = frozenset({"worse", *(f"quality:{fault.name.lower()}" for fault in Fault)})
 """Rules of the verdict that are about quality."""
@@ -77,7 +82,7 @@ class RuleCheck:
             ready_per_hour=state.ready_per_hour,
             free_bytes=state.free_disk_bytes,
             disk_full_in_h=math.inf if state.written_bytes_per_s == 0 else state.disk_full_in_h,
-            named_causes=[row[0] for row in self._store.rows(_CAUSES_SQL, self._movies)],
+            named_causes=self._named_causes(),
             late_sidecars=self._late_sidecars(self._movies),
         )
         for event in self._rules.step(now):
@@ -88,6 +93,13 @@ class RuleCheck:
                 _log.info("over: %s", event.rule)
                 self._notices.over(_PREFIX + event.rule)
         self._tell_of_quality(state.verdict)
+
+    def _named_causes(self) -> list[str | None]:
+        """Of the newest movies that were asked for theirs, the newest first."""
+        rows = self._store.rows(_CAUSES_SQL, _LOOKED_AT * self._movies, self._movies)
+        if len(rows) < self._movies:
+            rows = self._store.rows(_CAUSES_SQL, _ALL, self._movies)
+        return [row[0] for row in rows]
 
     def _tell_of_quality(self, verdict: VerdictState) -> None:
         """Of all that the verdict may say this alone has no alert of its own; that it does not flicker is the verdict's

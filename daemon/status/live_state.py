@@ -57,7 +57,7 @@ class LiveStateBuilder:
         self._started_utc_us = utc_us()
         self._sequence = 0
         self._disk = disk
-        self._verdict = VerdictBoard(store, options.settings)
+        self._verdict = VerdictBoard(store, options.settings, clock)
         self.last_movie_id = _newest_movie(store)
         self.newest = LiveState(session_dir=str(options.session_dir), status="starting")
 

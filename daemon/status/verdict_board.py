@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from frazil.config.settings import Settings
 from frazil.daemon.report.verdict_seen import QualitySeen, advice_seen, alerts_seen, quality_seen, told, verdict_limits
 from frazil.daemon.store.movie_states import WAITING
@@ -14,6 +16,8 @@ from frazil.models.session_verdict.records import SessionSeen
 _COUNTED_AGAIN_US = 10_000_000
 """Losses of movies, and with them their ice, are renewed without a new movie; counting all movies of a long session
 costs too much to be done every second."""
+_SHARE_OF_TIME = 0.02
+"""That counting may take: some hundredths of a second at fifty thousand movies, one of which may come every second."""
 _COMES_BACK_S = 60.0
 """A worker that is not back by then counts as dead."""
 
@@ -21,8 +25,11 @@ _COMES_BACK_S = 60.0
 class VerdictBoard:
     """Of one session, from its daemon's start on."""
 
-    def __init__(self, store: SessionReader, settings: Settings) -> None:
-        self._store, self._settings = store, settings
+    def __init__(self, store: SessionReader, settings: Settings, clock: Callable[[], float]) -> None:
+        """`clock`: monotonic, in seconds."""
+        self._store, self._settings, self._clock = store, settings, clock
+        self._not_before_s = float("-inf")
+        """When the quality may be counted again."""
         self._judge = Judge(verdict_limits(settings.verdict))
         self._quality = QualitySeen()
         self._counted: tuple[dict[str, int], int] | None = None
@@ -33,6 +40,7 @@ class VerdictBoard:
         if settings.verdict != self._settings.verdict:
             self._judge = Judge(verdict_limits(settings.verdict))
             self._counted = None
+            self._not_before_s = float("-inf")
         self._settings = settings
 
     def judge(self, state: LiveState) -> VerdictState:
@@ -66,10 +74,13 @@ class VerdictBoard:
         )
 
     def _quality_now(self, state: LiveState) -> QualitySeen:
-        counted = self._counted
-        if counted is None or counted[0] != state.counts or state.utc_us - counted[1] >= _COUNTED_AGAIN_US:
+        counted, began_s = self._counted, self._clock()
+        due = counted is None or counted[0] != state.counts or state.utc_us - counted[1] >= _COUNTED_AGAIN_US
+        if due and began_s >= self._not_before_s:
             self._quality = quality_seen(self._store, self._settings.verdict)
             self._counted = dict(state.counts), state.utc_us
+            now_s = self._clock()
+            self._not_before_s = now_s + (now_s - began_s) / _SHARE_OF_TIME
         return self._quality
 
 

@@ -46,13 +46,18 @@ _COUNTS_SQL = f"""
 SELECT count(*), count(*) FILTER ({kept("m")}), coalesce(sum(q.particle_count), 0)
 FROM movies m JOIN quality q USING (movie_id) WHERE m.sequence < ? AND {finished("m")}
 """
+# Unfolded: a function of each list's numbers takes three times as long.
 _HALVES_SQL = f"""
-SELECT coalesce(sum(len(list_filter(p.half_set, lambda half: half = 1))), 0),
-       coalesce(sum(len(list_filter(p.half_set, lambda half: half = 2))), 0),
-       coalesce(sum(q.particle_count), 0), count(*),
-       coalesce(sum(list_max(map_values(list_histogram(p.fibre))) - 1), 0)
-FROM movies m JOIN quality q USING (movie_id) JOIN particle_arrays p USING (movie_id)
-WHERE m.sequence < ? AND {finished("m")}
+WITH halved AS (
+    SELECT p.half_set, p.fibre, q.particle_count
+    FROM movies m JOIN quality q USING (movie_id) JOIN particle_arrays p USING (movie_id)
+    WHERE m.sequence < ? AND {finished("m")}
+),
+halves AS (SELECT count(*) FILTER (half = 1) AS one, count(*) FILTER (half = 2) AS two
+           FROM (SELECT unnest(half_set) AS half FROM halved)),
+movies_of AS (SELECT coalesce(sum(particle_count), 0) AS particles, count(*) AS movies,
+                     coalesce(sum(list_max(map_values(list_histogram(fibre))) - 1), 0) AS slack FROM halved)
+SELECT one, two, particles, movies, slack FROM halves, movies_of
 """
 _MAP_SQL = """
 SELECT round, movie_count, particle_count, coalesce(symmetry, 'C1'), resolution_0143_angstrom, map_path, half1_path,

@@ -10,9 +10,10 @@ from frazil.daemon.store.queries.named_query import MOVIE_PARAM, NamedQuery, Par
 RECONSTRUCTIONS = "SELECT * FROM reconstructions ORDER BY round"
 # Whether the map ends where its pixels do: no finer one can be told then, whatever is added.
 NEWEST_MAP = (
-    "SELECT round, movie_count, particle_count, map_path, resolution_0143_angstrom, "
-    "resolution_0143_angstrom <= 1.001 / (SELECT max(frequency_per_angstrom) FROM fsc f WHERE f.round = r.round) "
-    "AS at_pixel_limit FROM reconstructions r ORDER BY round DESC LIMIT 1"
+    "WITH newest AS MATERIALIZED (SELECT round, movie_count, particle_count, map_path, resolution_0143_angstrom "
+    "FROM reconstructions ORDER BY round DESC LIMIT 1) SELECT *, resolution_0143_angstrom <= 1.001 / "
+    "(SELECT max(frequency_per_angstrom) FROM fsc WHERE round = (SELECT round FROM newest)) AS at_pixel_limit "
+    "FROM newest"
 )
 FSC = (
     "SELECT round, frequency_per_angstrom, fsc, fsc_unmasked, fsc_masked, fsc_randomised, fsc_uniform FROM fsc "

@@ -34,6 +34,16 @@ def test_a_common_cause_is_told_once_the_session_has_taught(
     assert all("motion inside frames: 6 of the last 8 movies" in text for text in texts)
 
 
+def test_causes_are_found_behind_many_movies_without_any(
+    store: Store, put: Callable[..., Any], alerts: Callable[[], list[str]]
+) -> None:
+    for sequence in range(100):
+        put(sequence, losses=named("ice", 1) if sequence < 8 else None)
+    desk = RuleCheck(AlertSettings(), store, Notices(store, utc_us=lambda: 100), late_sidecars=lambda newest: None)
+    desk.step(LiveState(utc_us=0), expecting=False)
+    assert [text for text in alerts() if "8 of the last 8 movies" in text]
+
+
 def test_causes_that_are_named_again_end_the_alert(
     store: Store, put: Callable[..., Any], alerts: Callable[[], list[str]]
 ) -> None:

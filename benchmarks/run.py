@@ -23,6 +23,7 @@ CLAIMS = {
     "ablation": "ablation.bench",
     "announced_changes": "attribution.announced_changes",
     "attribution": "attribution.bench",
+    "capacity": "capacity.bench",
     "causal_cost": "attribution.cost",
     "class_choice": "class_choice.bench",
     "ctf_accuracy": "ctf.bench",

@@ -155,6 +155,65 @@ def scaling_table(scaling: Json) -> str:
     return table(["workers, one thread each", "movies/h", "efficiency", "movies in the session"], rows)
 
 
+def late_table(flat: Json) -> str:
+    """The map's desk and the rest of the daemon, early and late in a session."""
+    parts = flat["records"]["parts"]
+    rows: list[list[object]] = [
+        [_PART_WORDS[name], f"{one['early_cpu_ms']:.1f}", f"{one['late_cpu_ms']:.1f}"] for name, one in parts.items()
+    ]
+    sums = [sum(one[when] for one in parts.values()) for when in ("early_cpu_ms", "late_cpu_ms")]
+    rows.append(["all", *(f"{value:.1f}" for value in sums)])
+    head = [f"at {flat['records'][when]:,} movies" for when in ("early_movies", "movies")]
+    return table(["CPU-ms a movie", *head], rows)
+
+
+def map_table(flat: Json) -> str:
+    """The reconstruction's own process."""
+    one = flat["copied_map"]
+    rows: list[list[object]] = [
+        ["CPU-ms a movie, by turns", f"{1000 * one['early_cpu_s']:.0f}", f"{1000 * one['late_cpu_s']:.0f}"],
+        ["kB written a movie", f"{one['early_written_bytes'] / 1e3:.1f}", f"{one['late_written_bytes'] / 1e3:.1f}"],
+        ["checkpoint MB", f"{one['young_checkpoint_mb']:.1f}", f"{one['checkpoint_mb']:.1f}"],
+        ["CPU-s to go on after a restart", "", f"{one['resumes_cpu_s']:.1f}"],
+    ]
+    head = [f"at {one[when]:,} movies" for when in ("young_movies", "movies")]
+    return table([f"the map ({one['particles_a_movie']} boxes of {one['box_px']} px a movie)", *head], rows)
+
+
+def input_table(figures: Json) -> str:
+    rows = [[one["name"], f"{one['value']:.4g}", one["unit"], one["kind"], one["source"]] for one in figures["inputs"]]
+    return table(["input", "value", "unit", "", "source"], rows)
+
+
+def capacity_check_table(figures: Json) -> str:
+    one = figures["check"]
+    rows = [
+        ["movies/h", f"{one['movies_per_h']:.0f}", f"{one['measured_movies_per_h']:.0f}", one["movies_per_h_ratio"]],
+        ["CPU-s a movie", f"{one['cpu_s']:.1f}", f"{one['measured_cpu_s']:.1f}", one["cpu_ratio"]],
+    ]
+    return table([f"{one['movie']}, {one['cores']} cores", "model", "measured", "ratio"], rows)
+
+
+def capacity_table(figures: Json) -> str:
+    rows = []
+    for name, one in figures["scenarios"].items():
+        most = one["must_hold"]
+        asked = "; ".join(f"{value:.4g} {what}" for what, value in most.items())
+        borne = f"{one['movies_per_h']:.0f}" + (" (estimated)" if one["rests_on_estimates"] else "")
+        rows.append([name, f"{one['wanted_per_h']:.0f}", borne, one["limit"], f"{one['cores_wanted']:.0f}", asked])
+    head = ["asked", "movies/h wanted", "borne", "limited by", "cores wanted", "a movie may take at most"]
+    return table(head, rows)
+
+
+_PART_WORDS = {
+    "store": "writing its rows and its file",
+    "prior": "causal prior, losses, advice (without the computing)",
+    "map": "the map's desk: listing, poses, rounds",
+    "verdicts": "facts for the evaluators",
+    "status": "the live state, once a movie",
+    "alerts": "alert rules, once a movie",
+    "actors": "the causal prior's computing",
+}
 TABLES = {
     "least": ("throughput", least_table),
     "floor": ("throughput", floor_table),
@@ -167,6 +226,11 @@ TABLES = {
     "conditions": ("motion_truth", condition_table),
     "flat": ("throughput_flat", flat_table),
     "scaling": ("scaling", scaling_table),
+    "late": ("flat_session", late_table),
+    "late-map": ("flat_session", map_table),
+    "capacity-inputs": ("capacity", input_table),
+    "capacity-check": ("capacity", capacity_check_table),
+    "capacity": ("capacity", capacity_table),
 }
 """Name on the page: JSON file, and what makes the table of it."""
 
@@ -209,7 +273,7 @@ def main() -> int:
             continue
         try:
             made = make(json.loads(path.read_text()))
-        except StopIteration:
+        except (StopIteration, KeyError):
             print(f"left as it is: {name} (not all cases are in {path.name})")
             continue
         text = place.sub(partial(_filled, made), text)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from frazil.config.settings import MotionSettings
+from frazil.models.motion.device_frames import on_device
 from frazil.models.motion.estimate.binning import build_small_stack
 from frazil.models.motion.estimate.field import MotionField, polynomial_coefficients, stored_field
 from frazil.models.motion.estimate.local_motion import LocalFit, fit_local_motion
@@ -101,6 +102,7 @@ def align_movie(
     if source.frame_count < 1:
         raise ValueError("a movie has at least one frame")
     mark("align_global")
+    source = on_device(source, device)
     if source.frame_count == 1:
         return _single_frame(source, pixel_size_angstrom, settings.fourier_crop, device)
     field, shifts, local = _estimated_motion(source, exposure, settings, device, mark)
@@ -172,6 +174,7 @@ def sum_again(
     frames = len(known.shifts.shift_x_angstrom)
     if frames != source.frame_count:
         raise ValueError(f"the movie has {source.frame_count} frames, its shifts are of {frames}")
+    source = on_device(source, device)
     if source.frame_count == 1:
         return _single_frame(source, pixel_size_angstrom, settings.fourier_crop, device)
     exposure = _Exposure(pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)

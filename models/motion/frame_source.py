@@ -44,7 +44,7 @@ class CountBlock:
     counts: NDArray[Any]
     """(n, h, w), C-contiguous, one of COUNT_TYPES, bad pixels replaced; not to be written to."""
     multiplier: NDArray[np.float32] | None = None
-    """(h, w); None: 1 everywhere."""
+    """(h, w), the same in all blocks of a movie; None: 1 everywhere."""
     scale: float = 1.0
     """The same in all blocks of a movie."""
 

@@ -27,7 +27,10 @@ def frequency_limit(height_px: int, width_px: int, pixel_size_angstrom: float, m
     return min(MAX_FREQUENCY_PER_ANGSTROM, math.sqrt(max_coefficients / per_unit))
 
 
-_OF_FRAMES_ALONE = ("flat_shell", "shell_sizes", "frequency_moments", "chequered", "still_halves", "frame_power")
+_OF_FRAMES_ALONE = (
+    "flat_shell", "shell_sizes", "frequency_moments", "chequered", "still_halves", "frame_power",
+    "shell_members", "slope_maps", "frame_moments",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,62 @@ class Band:
         return torch.bincount(self.flat_shell, minlength=self.shell_count + 1)
 
     @cached_property
+    def shell_members(self) -> tuple[Tensor, Tensor]:
+        """(n_shells, most) numbers of the coefficients of each shell in the flattened grid, and float64 1 over the
+        shell's size where there is one, 0 where not: sums over shells in a fixed order, which `bincount` has not on
+        CUDA."""
+        shell = self.flat_shell.cpu()
+        sizes = torch.bincount(shell, minlength=self.shell_count + 1)
+        order = torch.argsort(shell, stable=True)
+        first = sizes.cumsum(0) - sizes
+        place = torch.arange(max(1, int(sizes[:-1].max())))
+        inside = place < sizes[:-1, None]
+        members = order[(first[:-1, None] + place).clamp(max=order.numel() - 1)]
+        share = inside.double() / sizes[:-1, None].clamp_min(1)
+        return members.to(self.shell.device), share.to(self.shell.device)
+
+    def shell_means(self, maps: Tensor) -> Tensor:
+        """(..., n_shells) float64 means of maps (..., Ny, Nx)."""
+        members, share = self.shell_members
+        return (maps.flatten(-2)[..., members].double() * share).sum(dim=-1)
+
+    @cached_property
+    def frame_moments(self) -> Tensor:
+        """`moments_of_frames` of its own coefficients."""
+        return self.moments_of_frames(self.coefficients)
+
+    def moments_of_frames(self, coefficients: Tensor) -> Tensor:
+        """(..., 3, n_shells) of coefficients (..., F, Ny, Nx): shell means of the frames' powers added up, of the power of
+        all unmoved frames together, and of the product of the sums of their halves."""
+        middle = self.frame_count // 2
+        first = coefficients[..., :middle, :, :].sum(dim=-3)
+        second = coefficients[..., middle:, :, :].sum(dim=-3)
+        still = first + second
+        power = torch.view_as_real(coefficients).square().sum(dim=(-4, -1))
+        maps = torch.stack((power, (still * still.conj()).real, (first * second.conj()).real), dim=-3)
+        return self.shell_means(maps)
+
+    @cached_property
+    def slope_maps(self) -> Tensor:
+        """(Ny Nx, 4) float64: -2 omega along x and along y where `chequered`, and both where not."""
+        wx = self.omega_x_rad_per_angstrom[None, :].expand(self.shell.shape)
+        wy = self.omega_y_rad_per_angstrom[:, None].expand(self.shell.shape)
+        omega = torch.stack((wx, wy)).double() * -2.0
+        return torch.cat((omega * self.chequered, omega * ~self.chequered)).flatten(1).T.contiguous()
+
+    @cached_property
+    def on_host(self) -> Band:
+        """The same grid and amplitudes on the CPU, without coefficients: for what is small and asked for often."""
+        return replace(
+            self,
+            coefficients=torch.empty((self.frame_count, 0, 0), dtype=torch.complex64),
+            omega_x_rad_per_angstrom=self.omega_x_rad_per_angstrom.cpu(),
+            omega_y_rad_per_angstrom=self.omega_y_rad_per_angstrom.cpu(),
+            shell=self.shell.cpu(),
+            amplitude=self.amplitude.cpu(),
+        )
+
+    @cached_property
     def still_halves(self) -> tuple[Tensor, Tensor]:
         """(Ny, Nx) sums of the unmoved frames of the first and of the second half."""
         middle = self.frame_count // 2
@@ -97,6 +156,8 @@ class Band:
         for name in _OF_FRAMES_ALONE:
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
+        if "on_host" in self.__dict__:
+            other.__dict__["on_host"] = self.on_host.with_amplitude(amplitude.cpu())
         return other
 
     def phases(self, shift_angstrom: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,11 +174,19 @@ class Band:
             ),
         )
 
+    def turned(self, shift_angstrom: Tensor) -> Tensor:
+        """(..., F, Ny, Nx) a_f exp(+i omega d_f) at displacements (..., F, 2), on the device."""
+        shift = shift_angstrom.to(self.omega_x_rad_per_angstrom)
+        along_y = shift[..., 1:] * self.omega_y_rad_per_angstrom
+        angle = torch.addcmul(along_y[..., :, None], shift[..., :1, None], self.omega_x_rad_per_angstrom)
+        return torch.polar(self.amplitude_map().expand_as(angle), angle)
+
     def below(self, frequency_per_angstrom: float) -> Band:
         """The part of the band below a frequency, on the smaller grid that holds it."""
         limit = 2.0 * math.pi * frequency_per_angstrom
-        columns = int((self.omega_x_rad_per_angstrom <= limit).sum())
-        rows = (self.omega_y_rad_per_angstrom.abs() <= limit).nonzero()[:, 0]
+        known = self if self.shell.device.type == "cpu" else self.on_host
+        columns = int((known.omega_x_rad_per_angstrom <= limit).sum())
+        rows = (known.omega_y_rad_per_angstrom.abs() <= limit).nonzero()[:, 0].to(self.shell.device)
         shell = self.shell[rows][:, :columns]
         radius = (
             self.omega_y_rad_per_angstrom[rows, None] ** 2 + self.omega_x_rad_per_angstrom[None, :columns] ** 2

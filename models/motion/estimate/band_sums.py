@@ -28,6 +28,8 @@ class AlignedSums:
     early_phase: Tensor
     """sum_f a_f exp(i omega d_f) over the first half of the frames"""
     late_phase: Tensor
+    turned: Tensor | None = None
+    """(F, Ny, Nx) a_f exp(i omega d_f), kept where the kernels do not make it on the way."""
 
     @property
     def phase(self) -> Tensor:
@@ -59,23 +61,20 @@ def _blocks(band: Band) -> int:
     return max(1, min(_MOST_BLOCKS, band.coefficients.numel() // _TERMS_A_BLOCK))
 
 
-def align_sums_torch(band: Band, shift_angstrom: Tensor) -> AlignedSums:
-    """The same on any device."""
-    along_x, along_y = band.phases(shift_angstrom)
-    amplitude = band.amplitude_map()
-    aligned = torch.zeros_like(band.coefficients[0])
-    halves = [torch.zeros_like(aligned), torch.zeros_like(aligned)]
-    for f in range(band.frame_count):
-        phase = along_y[f, :, None] * along_x[f, None, :] * amplitude[f]
-        aligned += phase * band.coefficients[f]
-        halves[int(f >= band.frame_count // 2)] += phase
-    return AlignedSums(aligned, *halves)
+def align_sums_torch(band: Band, shift_angstrom: Tensor, coefficients: Tensor | None = None) -> AlignedSums:
+    """The same on any device; of many regions at once where their coefficients (P, F, Ny, Nx) are given instead of the
+    band's own, at displacements (P, F, 2)."""
+    turned = band.turned(shift_angstrom)
+    aligned = (turned * (band.coefficients if coefficients is None else coefficients)).sum(dim=-3)
+    middle = band.frame_count // 2
+    early, late = turned[..., :middle, :, :], turned[..., middle:, :, :]
+    return AlignedSums(aligned, early.sum(dim=-3), late.sum(dim=-3), turned)
 
 
 def project(
     band: Band, shift_angstrom: Tensor, weight: Tensor, offset: Tensor, part: Tensor
 ) -> npt.NDArray[np.float64]:
-    """Slopes along x and y: sum_k -2 omega Im{ a_f exp(i omega d_f) (weight y_f - offset) }, (2, F, 2).
+    """Slopes along x and y: sum_k -2 omega Im{ a_f exp(i omega d_f) (weight y_f - offset) }, (2, F, 2); on the CPU.
 
     Parameters
     ----------
@@ -84,8 +83,6 @@ def project(
     part:
         (Ny, Nx) bool: the first result is over these coefficients, the second over the others.
     """
-    if band.coefficients.device.type != "cpu":
-        return project_torch(band, shift_angstrom, weight, offset, part)
     moved = _moved(band, shift_angstrom)
     w, o = (np.ascontiguousarray(one.to(torch.complex64).resolve_conj().numpy()) for one in (weight, offset))
     mask = np.ascontiguousarray(part.to(torch.float32).numpy())
@@ -103,14 +100,12 @@ def project(
 
 
 def project_torch(
-    band: Band, shift_angstrom: Tensor, weight: Tensor, offset: Tensor, part: Tensor
-) -> npt.NDArray[np.float64]:
-    """The same on any device."""
-    along_x, along_y = band.phases(shift_angstrom)
-    phase = (along_y[:, :, None] * along_x[:, None, :]).mul_(band.amplitude_map())
-    slope = (phase * (weight * band.coefficients - offset)).imag
-    out = np.empty((2, band.frame_count, 2))
-    for half, mask in enumerate((part, ~part)):
-        for axis, omega in enumerate((band.omega_x_rad_per_angstrom[None, :], band.omega_y_rad_per_angstrom[:, None])):
-            out[half, :, axis] = (-2.0 * (slope * (omega * mask)).double().sum(dim=(1, 2))).cpu().numpy()
-    return out
+    band: Band, turned: Tensor, weight: Tensor, offset: Tensor, coefficients: Tensor | None = None
+) -> Tensor:
+    """The same with the parts of `Band.chequered` on any device: (..., F, 2, 2) float64 there, by frame, part and axis.
+
+    `turned` is `AlignedSums.turned`.
+    """
+    frames = band.coefficients if coefficients is None else coefficients
+    slope = (turned * (weight[..., None, :, :] * frames - offset[..., None, :, :])).imag
+    return (slope.flatten(-2).double() @ band.slope_maps).unflatten(-1, (2, 2))

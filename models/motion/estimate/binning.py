@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from frazil.models.motion.device_frames import device_portions
 from frazil.models.motion.estimate.band import MAX_PATCH_COEFFICIENTS, frequency_limit
 from frazil.models.motion.estimate.cpu_small_stack import standardised_frames
 from frazil.models.motion.estimate.illumination import Illumination, illumination
@@ -53,11 +56,36 @@ class SmallStack:
         counts = float(self.mean_counts[frame] / self.sd_counts[frame])
         return (pixels - (level - 1.0) * counts) / level.sqrt()
 
+    def flat_parts(self, tops: NDArray[np.int64], lefts: NDArray[np.int64], height: int, width: int) -> Tensor:
+        """(..., F, height, width): `flat` of parts of all frames at once; `tops` and `lefts` (..., F)."""
+        device = self.frames.device
+        corner = torch.from_numpy(np.stack((tops, lefts))).to(device)
+        y = (corner[0, ..., None] + torch.arange(height, device=device))[..., :, None]
+        x = (corner[1, ..., None] + torch.arange(width, device=device))[..., None, :]
+        pixels = self.frames[torch.arange(len(self.frames), device=device)[:, None, None], y, x].to(torch.float32)
+        if self.illumination is None:
+            return pixels
+        level = self.illumination.level[y, x]
+        live = self.sd_counts > 0
+        counts = torch.where(live, self.mean_counts / self.sd_counts.clamp_min(1e-30), 0.0)
+        scale = torch.stack((counts, live.double())).to(device, torch.float32)[:, :, None, None]
+        return torch.where(scale[1] > 0, (pixels - (level - 1.0) * scale[0]) / level.sqrt(), pixels)
+
     def weight(self, top: int, left: int, height: int, width: int) -> Tensor | None:
         """How much each pixel of a part is used, 0..1; None: all fully."""
         if self.illumination is None:
             return None
         return self.illumination.weight[top : top + height, left : left + width]
+
+    def weights(self, corners: NDArray[np.int64], height: int, width: int) -> Tensor | None:
+        """(n, height, width): `weight` of parts at corners (n, 2; top, left)."""
+        if self.illumination is None:
+            return None
+        device = self.frames.device
+        corner = torch.from_numpy(corners).to(device)
+        y = (corner[:, :1] + torch.arange(height, device=device))[:, :, None]
+        x = (corner[:, 1:] + torch.arange(width, device=device))[:, None, :]
+        return self.illumination.weight[y, x]
 
 
 def smooth_length(length: int) -> int:
@@ -119,7 +147,10 @@ def build_small_stack(source: FrameSource, pixel_size_angstrom: float, device: t
 
 def _mean_counts(stack: Tensor, means: Tensor, sds: Tensor) -> Tensor:
     """(h, w) mean of the frames before they were standardised."""
-    total = torch.zeros(stack.shape[1:], dtype=torch.float32, device=stack.device)
+    if stack.device.type != "cpu":
+        weight = (sds / len(stack)).to(stack.device, torch.float32)
+        return torch.tensordot(weight, stack.to(torch.float32), dims=1) + float(means.mean())
+    total = torch.zeros(stack.shape[1:], dtype=torch.float32)
     for frame, sd in zip(stack, sds.tolist(), strict=True):
         total.add_(frame, alpha=sd / len(stack))
     return total.add_(float(means.mean()))
@@ -128,21 +159,18 @@ def _mean_counts(stack: Tensor, means: Tensor, sds: Tensor) -> Tensor:
 def standardised_by_torch(
     source: FrameSource, halvings: int, window_px: tuple[int, int, int, int], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `standardised_frames` does, on any device."""
+    """What `standardised_frames` does, on any device, many frames at a time."""
     top, left, height, width = window_px
     stack = torch.empty((source.frame_count, height, width), dtype=torch.float16, device=device)
-    means = torch.zeros(source.frame_count, dtype=torch.float64)
-    sds = torch.zeros(source.frame_count, dtype=torch.float64)
-    for index, frame in enumerate(source.frames()):
-        small = frame.to(device=device, dtype=torch.float32)
+    moments = []
+    for first, small in device_portions(source, device):
         for _ in range(halvings):
             small = halve(small)
-        small = small[top : top + height, left : left + width]
-        sd, mean = torch.std_mean(small, correction=0)
-        means[index], sds[index] = float(mean), float(sd)
-        if sds[index] > 0 and bool(torch.isfinite(sd)):
-            stack[index] = ((small - mean) / sd).clamp_(-_CLIP_SD, _CLIP_SD).to(torch.float16)
-        else:
-            stack[index] = 0
-            sds[index] = 0.0
+        small = small[:, top : top + height, left : left + width]
+        sd, mean = torch.std_mean(small, dim=(1, 2), correction=0)
+        live = (sd > 0) & torch.isfinite(sd)
+        standard = ((small - mean[:, None, None]) / sd[:, None, None]).clamp_(-_CLIP_SD, _CLIP_SD)
+        stack[first : first + len(small)] = torch.where(live[:, None, None], standard, 0.0)
+        moments.append(torch.stack((mean, torch.where(live, sd, 0.0))))
+    means, sds = torch.cat(moments, dim=1).cpu().double()
     return stack, means, sds

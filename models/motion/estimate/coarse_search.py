@@ -208,11 +208,8 @@ def _path_powers(data: Tensor, g: Tensor, wx: Tensor, wy: Tensor, axis: Tensor) 
         out = np.zeros((axis.numel(), axis.numel()))
         path_powers(np.ascontiguousarray(data.T.resolve_conj().numpy()), along_x, along_y, out)
         return torch.as_tensor(out)
-    power = torch.empty((axis.numel(), axis.numel()), device=data.device)
-    for i, v_y in enumerate(axis):
-        turned = data * torch.polar(torch.ones_like(wy).expand(len(g), -1), g[:, None] * v_y * wy)
-        # (n_x, F, K) would be large: one column of the grid at a time, summed over frames.
-        for j, v_x in enumerate(axis):
-            phase = torch.polar(torch.ones_like(wx).expand(len(g), -1), g[:, None] * v_x * wx)
-            power[i, j] = (turned * phase).sum(dim=0).abs().square().sum()
-    return power
+    # (K, n_y, F) and (K, F, n_x), multiplied: the sums over frames for every v.
+    along_y, along_x = (omega[:, None, None] * (axis[:, None] * g) for omega in (wy, wx))
+    turned = data.T[:, None, :] * torch.polar(torch.ones_like(along_y), along_y)
+    moved = turned @ torch.polar(torch.ones_like(along_x), along_x).mT
+    return torch.view_as_real(moved).square().sum(dim=(0, -1))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from frazil.models.motion.estimate.band import Band
-from frazil.models.motion.estimate.band_sums import AlignedSums, project
+from frazil.models.motion.estimate.band_sums import AlignedSums, project, project_torch
 from frazil.models.motion.estimate.spectra import MotionSpectra
 
 _TINY = 1e-12
@@ -46,8 +46,8 @@ class Evaluation:
 class _Conditional:
     """Posterior means of specimen and pattern given the frames, with what the gradient needs."""
 
-    log_likelihood: float
-    pattern_log_likelihood: float
+    log_likelihood: Tensor
+    pattern_log_likelihood: Tensor
     weight: Tensor
     offset: Tensor
 
@@ -56,20 +56,38 @@ def log_likelihood(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> tup
     """ln p of the frames relative to pure noise, and that of noise and fixed pattern alone: what is above it is
     evidence of the specimen."""
     found = _condition(band, sums, spectra)
-    return found.log_likelihood, found.pattern_log_likelihood
+    both = torch.stack((found.log_likelihood, found.pattern_log_likelihood)).cpu()
+    return float(both[0]), float(both[1])
 
 
 def evaluate(band: Band, shift_angstrom: Tensor, sums: AlignedSums, spectra: MotionSpectra) -> Evaluation:
     """Log-likelihood and gradient at displacements (F, 2; x, y; A), of which `sums` are the sums."""
+    if sums.turned is not None:
+        return evaluate_on_device(band, sums, spectra)[0]
     found = _condition(band, sums, spectra)
     slopes = project(band, shift_angstrom, found.weight, found.offset, band.chequered)
-    return Evaluation(found.log_likelihood, slopes)
+    return Evaluation(float(found.log_likelihood), slopes)
+
+
+def evaluate_on_device(
+    band: Band, sums: AlignedSums, spectra: MotionSpectra, coefficients: Tensor | None = None
+) -> list[Evaluation]:
+    """`evaluate` with one copy from the device; of many regions at once where their coefficients (P, F, Ny, Nx) are
+    given, with their spectra (P, n_shells + 1) and without a fixed pattern."""
+    assert sums.turned is not None
+    found = _condition(band, sums, spectra)
+    slopes = project_torch(band, sums.turned, found.weight, found.offset, coefficients)
+    value = found.log_likelihood.reshape(-1, 1)
+    out = torch.cat((value, slopes.reshape(len(value), -1)), dim=1).cpu().numpy()
+    return [
+        Evaluation(float(one[0]), one[1:].reshape(band.frame_count, 2, 2).transpose(1, 0, 2)) for one in out
+    ]
 
 
 def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Conditional:
     device = band.coefficients.device
     shell = band.flat_shell.reshape(band.shell.shape)
-    rho_s = spectra.specimen.to(device)[shell]
+    rho_s = spectra.specimen.to(device)[..., shell]
     live = rho_s > 0
     inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), torch.full_like(rho_s, 1.0 / _TINY))
     q = band.amplitude.square().sum(dim=0)[shell]
@@ -77,8 +95,9 @@ def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Condit
     a11 = q + inverse_s
     if not spectra.has_pattern:
         wiener = torch.where(live, b1 / a11, torch.zeros_like(b1))
-        value = (b1.conj() * wiener).real.double().sum() - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum()
-        return _Conditional(float(value), 0.0, wiener.conj(), torch.zeros_like(wiener))
+        value = (b1.conj() * wiener).real.double().sum(dim=(-2, -1))
+        value = value - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum(dim=(-2, -1))
+        return _Conditional(value, torch.zeros_like(value), wiener.conj(), torch.zeros_like(wiener))
     rho_g = spectra.pattern.to(device)[shell]
     alive_g = rho_g > 0
     a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), torch.full_like(rho_g, 1.0 / _TINY))
@@ -99,7 +118,7 @@ def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Condit
     inside = band.shell < band.shell_count
     value = torch.where(inside, quadratic - log_det, 0.0).double().sum()
     pattern_value = torch.where(inside, alone, 0.0).double().sum()
-    return _Conditional(float(value), float(pattern_value), m1.conj(), m1.conj() * m2 + inverse_21)
+    return _Conditional(value, pattern_value, m1.conj(), m1.conj() * m2 + inverse_21)
 
 
 def fisher_information(
@@ -110,16 +129,18 @@ def fisher_information(
     With a fixed pattern it is computed on at most about `max_coefficients` coefficients, spread evenly over the band
     and scaled up: the terms vary slowly with k.
     """
-    if not spectra.has_pattern:
-        return _information_without_pattern(band, spectra)
     device = band.coefficients.device
-    rho_all = spectra.specimen.to(device)[band.flat_shell]
+    # What does not depend on the frames is small, and the host has it.
+    known = band if device.type == "cpu" else band.on_host
+    if not spectra.has_pattern:
+        return _information_without_pattern(known, spectra)
+    rho_all = spectra.specimen[known.flat_shell]
     live = (rho_all > 0).nonzero()[:, 0]
     frames = band.frame_count
     if live.numel() == 0:
         return np.zeros((2 * frames, 2 * frames))
     stride = max(1, -(-int(live.numel()) // max_coefficients))
-    pick = live[torch.arange(0, live.numel(), stride, device=device)]
+    pick = live[torch.arange(0, live.numel(), stride)].to(device)
     scale = float(live.numel()) / float(pick.numel())
     rows, cols = pick // band.shell.shape[1], pick % band.shell.shape[1]
     shell = band.flat_shell[pick]
@@ -136,19 +157,21 @@ def fisher_information(
     h = (q - gamma * c.abs().square()).clamp_min(0.0)
     r = a.square() - gamma * c.conj() * s
     one = 1.0 + rho * h
-    out = np.zeros((2 * frames, 2 * frames))
     w_diag = h / one
-    for i, j, wi, wj in ((0, 0, wx, wx), (0, 1, wx, wy), (1, 1, wy, wy)):
+    blocks = []
+    for wi, wj in ((wx, wx), (wx, wy), (wy, wy)):
         base = 2.0 * rho.square() * wi * wj * scale
         block = -((r * (base / one.square())) @ r.T).real
         block = block - ((r.conj() * (base * w_diag * rho / one)) @ r.T).real
         block = block - ((s.conj() * (base * w_diag * gamma)) @ s.T).real
-        block = block + torch.diag((a.square() * (base * w_diag)).sum(dim=1))
-        matrix = block.cpu().numpy()
-        matrix = 0.5 * (matrix + matrix.T)
-        out[i * frames : (i + 1) * frames, j * frames : (j + 1) * frames] = matrix
-        out[j * frames : (j + 1) * frames, i * frames : (i + 1) * frames] = matrix
-    return out
+        blocks.append(block + torch.diag((a.square() * (base * w_diag)).sum(dim=1)))
+    return _symmetric(torch.stack(blocks).cpu().numpy())
+
+
+def _symmetric(blocks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(2F, 2F) of the blocks x x, x y and y y, each made symmetric."""
+    xx, xy, yy = (0.5 * (block + block.T) for block in blocks)
+    return np.block([[xx, xy], [xy, yy]])
 
 
 def _information_without_pattern(band: Band, spectra: MotionSpectra) -> npt.NDArray[np.float64]:

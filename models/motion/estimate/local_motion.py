@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from frazil.models.motion.estimate import smooth_prior
 from frazil.models.motion.estimate.band_sums import align_sums
@@ -20,6 +21,7 @@ from frazil.models.motion.estimate.likelihood import evaluate, fisher_informatio
 from frazil.models.motion.estimate.patches import Patch, patch_spectra, residual_angstrom
 from frazil.models.motion.estimate.refinement import CONVERGED_ANGSTROM, TEMPER
 from frazil.models.motion.estimate.spatial_basis import SpatialBasis
+from frazil.models.motion.estimate.spectra import measure_moments
 from frazil.models.motion.estimate.whole_frame import WholeFrameMotion
 
 Array = npt.NDArray[np.float64]
@@ -105,14 +107,21 @@ def _each_patch(patches: list[Patch], modes: Array, coefficients: Array) -> tupl
     """
     shifts = np.einsum("pm,fma->pfa", modes, coefficients)
     at = [residual_angstrom(shift, patch) for shift, patch in zip(shifts, patches, strict=True)]
-    sums = [align_sums(patch.band, here) for patch, here in zip(patches, at, strict=True)]
-    information, slopes, likelihoods = [], [], []
-    for patch, here, own, spectrum in zip(patches, at, sums, patch_spectra(patches, sums), strict=True):
-        information.append(fisher_information(patch.band, here, spectrum))
-        found = evaluate(patch.band, here, own, spectrum)
-        slopes.append(found.gradient_parts_per_angstrom.transpose(0, 2, 1).reshape(2, -1))
-        likelihoods.append(found.log_likelihood)
-    return np.stack(information), np.stack(slopes), np.array(likelihoods)
+    bands, stack = [patch.band for patch in patches], patches[0].stack
+    frames = bands[0].frame_count
+    if stack is None:
+        sums = [align_sums(band, here) for band, here in zip(bands, at, strict=True)]
+        spectra = patch_spectra([measure_moments(b, own) for b, own in zip(bands, sums, strict=True)], frames)
+        found = [evaluate(*one) for one in zip(bands, at, sums, spectra, strict=True)]
+        known = bands
+    else:
+        together = stack.sums(torch.stack(at))
+        spectra = patch_spectra(stack.moments(together), frames)
+        found = stack.evaluations(together, spectra)
+        known = [stack.band] * len(bands)
+    information = [fisher_information(*one) for one in zip(known, at, spectra, strict=True)]
+    slopes = [one.gradient_parts_per_angstrom.transpose(0, 2, 1).reshape(2, -1) for one in found]
+    return np.stack(information), np.stack(slopes), np.array([one.log_likelihood for one in found])
 
 
 def _assemble(patches: list[Patch], modes: Array, coefficients: Array) -> _Equations:

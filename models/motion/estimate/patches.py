@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 
 from frazil.models.motion.estimate.band import MAX_PATCH_COEFFICIENTS, Band, BandGrid, edge_window, frequency_limit
-from frazil.models.motion.estimate.band_sums import AlignedSums, align_sums
+from frazil.models.motion.estimate.band_sums import align_sums
 from frazil.models.motion.estimate.binning import SmallStack, smooth_length
+from frazil.models.motion.estimate.patch_stack import PatchStack, stacked_bands
 from frazil.models.motion.estimate.spectra import (
     MotionSpectra,
     ShellMoments,
@@ -40,6 +41,8 @@ class Patch:
     """Of the full frame's width and height, -0.5..0.5 from its middle."""
     read_offset_angstrom: Array
     """(F, 2): the patch was read this far along with the specimen; the band holds only the rest."""
+    stack: PatchStack | None = None
+    """Of all patches of the movie together, where they are on a device."""
 
 
 def cut_patches(
@@ -82,20 +85,42 @@ def cut_patches(
     tops = np.round(np.linspace(first_y, max(first_y, last_y - size_y), grid_y)).astype(int)
     lefts = np.round(np.linspace(first_x, max(first_x, last_x - size_x), grid_x)).astype(int)
     factor = 2**small.halvings
+    corners = [(int(top), int(left)) for top in tops for left in lefts]
+    rows = [(top + whole_px[:, 1]).clip(0, height - size_y) for top, _ in corners]
+    cols = [(left + whole_px[:, 0]).clip(0, width - size_x) for _, left in corners]
+    stack = None
+    if device.type == "cpu":
+        bands = [
+            _band(small, grid, amplitude, edges, corner, read_y, read_x)
+            for corner, read_y, read_x in zip(corners, rows, cols, strict=True)
+        ]
+    else:
+        stack, bands = stacked_bands(small, grid, amplitude, edges, corners, np.stack(rows), np.stack(cols), _LEAST_LIT)
     patches = []
-    for top in tops:
-        for left in lefts:
-            rows = (top + whole_px[:, 1]).clip(0, height - size_y)
-            cols = (left + whole_px[:, 0]).clip(0, width - size_x)
-            pixels = torch.stack([small.flat(f, rows[f], cols[f], size_y, size_x) for f in range(frames)])
-            window, lit_fraction = _window(small, edges, top, left)
-            coefficients = grid.take((pixels - pixels.mean(dim=(1, 2), keepdim=True)) * window)
-            band = grid.band(coefficients, amplitude, lit_fraction)
-            offset = np.stack((cols - left, rows - top), axis=1) * small.pixel_size_angstrom
-            centre_y = ((top + size_y / 2) * factor + small.offset_px[0]) / frame_size_px[0] - 0.5
-            centre_x = ((left + size_x / 2) * factor + small.offset_px[1]) / frame_size_px[1] - 0.5
-            patches.append(Patch(band, float(centre_x), float(centre_y), offset.astype(np.float64)))
+    for (top, left), band, read_y, read_x in zip(corners, bands, rows, cols, strict=True):
+        offset = np.stack((read_x - left, read_y - top), axis=1) * small.pixel_size_angstrom
+        centre_y = ((top + size_y / 2) * factor + small.offset_px[0]) / frame_size_px[0] - 0.5
+        centre_x = ((left + size_x / 2) * factor + small.offset_px[1]) / frame_size_px[1] - 0.5
+        patches.append(Patch(band, float(centre_x), float(centre_y), offset.astype(np.float64), stack))
     return _whiten_together(patches, motion)
+
+
+def _band(
+    small: SmallStack,
+    grid: BandGrid,
+    amplitude: torch.Tensor,
+    edges: torch.Tensor,
+    corner: tuple[int, int],
+    rows: npt.NDArray[np.int_],
+    cols: npt.NDArray[np.int_],
+) -> Band:
+    """A patch at `corner` (top, left), whose first pixels in each frame are `rows` and `cols` (F,)."""
+    size_y, size_x = edges.shape
+    frames = range(len(small.frames))
+    pixels = torch.stack([small.flat(f, rows[f], cols[f], size_y, size_x) for f in frames])
+    window, lit_fraction = _window(small, edges, *corner)
+    coefficients = grid.take((pixels - pixels.mean(dim=(1, 2), keepdim=True)) * window)
+    return grid.band(coefficients, amplitude, lit_fraction)
 
 
 def _window(small: SmallStack, edges: torch.Tensor, top: int, left: int) -> tuple[torch.Tensor, float]:
@@ -119,20 +144,29 @@ def _seen_by_all(shift_px: npt.NDArray[np.int_], length: int) -> tuple[int, int]
 
 def _whiten_together(patches: list[Patch], motion: WholeFrameMotion) -> list[Patch]:
     """One noise curve for all patches (a patch has few coefficients), scaled to each patch's own level."""
-    moments = []
-    for patch in patches:
-        at = residual_angstrom(motion.shift_angstrom, patch)
-        moments.append(measure_moments(patch.band, align_sums(patch.band, at)))
+    moments = moments_of(patches, [residual_angstrom(motion.shift_angstrom, patch) for patch in patches])
     noise = noise_per_shell(_mean_moments(moments), patches[0].band.frame_count)
-    out = []
+    own_noise = []
     for patch, own in zip(patches, moments, strict=True):
         outer = slice(noise.size // 2, None)
         level = float(
             (noise_per_shell(own, patch.band.frame_count)[outer] / noise[outer] * own.count[outer]).sum()
             / max(own.count[outer].sum(), 1.0)
         )
-        out.append(replace(patch, band=scaled(patch.band, noise * max(level, 1e-6))))
-    return out
+        own_noise.append(noise * max(level, 1e-6))
+    stack = patches[0].stack
+    if stack is not None:
+        stack.scale(np.stack(own_noise))
+        return patches
+    return [replace(p, band=scaled(p.band, own)) for p, own in zip(patches, own_noise, strict=True)]
+
+
+def moments_of(patches: list[Patch], at: list[torch.Tensor]) -> list[ShellMoments]:
+    """Of each patch at displacements (F, 2; A) of its own."""
+    stack = patches[0].stack
+    if stack is not None:
+        return stack.moments(stack.sums(torch.stack(at)))
+    return [measure_moments(one.band, align_sums(one.band, here)) for one, here in zip(patches, at, strict=True)]
 
 
 def residual_angstrom(shift_angstrom: Array, patch: Patch) -> torch.Tensor:
@@ -154,14 +188,12 @@ def _mean_moments(moments: list[ShellMoments]) -> ShellMoments:
     )
 
 
-def patch_spectra(patches: list[Patch], sums: list[AlignedSums]) -> list[MotionSpectra]:
+def patch_spectra(moments: list[ShellMoments], frames: int) -> list[MotionSpectra]:
     """Shape of the specimen's spectrum from all patches, its strength from each (0 for an empty one).
 
     Patches are read along with the specimen, so that a fixed pattern moves in them and is noise, except where the
     whole-frame motion is small; there it cannot pretend to be a *local* displacement of any size.
     """
-    frames = patches[0].band.frame_count
-    moments = [measure_moments(patch.band, own) for patch, own in zip(patches, sums, strict=True)]
     pooled = estimate_spectra(_mean_moments(moments), frames, floor=None).specimen
     shape = pooled.double().numpy()[:-1]
     out = []

@@ -62,6 +62,8 @@ def shell_mean(values: Tensor, band: Band) -> npt.NDArray[np.float64]:
 
 def measure_moments(band: Band, sums: AlignedSums) -> ShellMoments:
     """The powers at the displacements of `sums`."""
+    if band.coefficients.device.type != "cpu":
+        return moments_on_device(band, sums, band.frame_moments)
     first, second = band.still_halves
     still = first + second
     count = band.shell_sizes[:-1]
@@ -74,6 +76,28 @@ def measure_moments(band: Band, sums: AlignedSums) -> ShellMoments:
         shell_mean((first * second.conj()).real, band),
         shell_mean((sums.early_phase * sums.late_phase.conj()).real, band),
         np.asarray(band.amplitude[:, :-1].double().square().sum(dim=0).cpu().numpy(), dtype=np.float64),
+    )
+
+
+def moments_on_device(band: Band, sums: AlignedSums, of_frames: Tensor) -> ShellMoments:
+    """`measure_moments` with one copy from the device; of many regions at once, each moment then (P, n_shells).
+
+    `of_frames` is (..., 3, n_shells) as `Band.frame_moments`.
+    """
+    cross = (sums.early_phase * sums.late_phase.conj()).real
+    maps = torch.stack((_power(sums.aligned), _power(sums.phase).expand_as(cross), cross), dim=-3)
+    found = np.moveaxis(torch.cat((of_frames, band.shell_means(maps)), dim=-2).cpu().numpy(), -2, 0)
+    host = band.on_host
+    frame, still, half_cross, aligned, coherence, half_coherence = found
+    return ShellMoments(
+        host.shell_sizes[:-1].double().numpy(),
+        frame,
+        still,
+        aligned,
+        coherence,
+        half_cross,
+        half_coherence,
+        host.amplitude[:, :-1].double().square().sum(dim=0).numpy(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,11 +50,15 @@ def build_band(small: SmallStack, grid: BandGrid, amplitude: Tensor) -> Band:
         window = window * lit
     window = window / window.square().mean().sqrt()
     frames = small.frames.shape[0]
+    lit_fraction = 1.0 if small.illumination is None else small.illumination.lit_fraction
+    if device.type != "cpu":
+        corner = np.zeros(frames, dtype=np.int64)
+        pixels = small.flat_parts(corner, corner, grid.height_px, grid.width_px)
+        return grid.band(grid.take((pixels - pixels.mean(dim=(1, 2), keepdim=True)) * window), amplitude, lit_fraction)
     coefficients = torch.empty((frames, grid.rows.numel(), grid.columns), dtype=torch.complex64, device=device)
     for f in range(frames):
         frame = small.flat(f, 0, 0, grid.height_px, grid.width_px)
         coefficients[f] = grid.take((frame - frame.mean()) * window)
-    lit_fraction = 1.0 if small.illumination is None else small.illumination.lit_fraction
     return grid.band(coefficients, amplitude, lit_fraction)
 
 

@@ -2,8 +2,8 @@
 
 The image is cut into tiles small enough that the motion within one is a single displacement, to a few hundredths of a
 pixel. Sums of even and of odd frames, and the few weighted sums of which the exposure-weighted one is made, are
-kept at full size; only those are ever Fourier-transformed. `tile_sum` does the same exactly, frame by frame in
-Fourier space, for other devices and as what this is tested against.
+kept at full size; only those are ever Fourier-transformed. `device_sum` is the same for other devices; `tile_sum` does
+it exactly, frame by frame in Fourier space, and is what both are tested against.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from frazil.models.cpu_threads import run_blocks
@@ -19,10 +18,8 @@ from frazil.models.motion.estimate.field import MotionField
 from frazil.models.motion.frame_source import CountBlock, FrameSource, count_blocks
 from frazil.models.motion.kernels.interpolation import STEPS, interpolation_taps
 from frazil.models.motion.kernels.sum_kernels import CountFrames, TileMotion, add_tiles
-from frazil.models.motion.sum.dose_terms import dose_terms
 from frazil.models.motion.sum.movie_sums import MovieSums
-from frazil.models.motion.sum.sum_filters import CURVE_SAMPLES, HALF_DIAGONAL_CYCLES_PER_PX, finished_sums
-from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights
+from frazil.models.motion.sum.sum_filters import exposure_terms, finished_sums
 
 _TILES_PX = ((64, 128), (64, 64), (32, 64), (32, 32), (16, 16))
 """Height and width, multiples of 4 rows; smaller tiles cost more for their overlap."""
@@ -41,13 +38,13 @@ def sum_movie_on_cpu(
     pre_exposure_e_per_a2: float,
     dose_weighting: bool,
 ) -> MovieSums:
-    """As `tile_sum.sum_movie`; the two agree up to about 0.42 cycles/px, and from there on the sums lose power."""
+    """As `tile_sum.sum_movie_by_fourier_tiles`; the two agree up to about 0.42 cycles/px, and from there on the sums lose power."""
     height, width, frames = source.height_px, source.width_px, source.frame_count
     factor, curves = np.zeros((frames, 0), dtype=np.float32), None
     if dose_weighting:
-        frequency = torch.linspace(0.0, HALF_DIAGONAL_CYCLES_PER_PX, CURVE_SAMPLES, dtype=torch.float64)
-        exposures = mid_frame_exposures_e_per_a2(frames, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
-        terms = dose_terms(whitened_weights(frequency / pixel_size_angstrom, exposures, voltage_kv).numpy())
+        terms = exposure_terms(
+            frames, pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2
+        )
         factor, curves = terms.per_frame, terms.per_frequency
     tile_px = tile_shape_px(field, height, width, pixel_size_angstrom)
     whole_px, step = displacements(field, height, width, pixel_size_angstrom, tile_px)

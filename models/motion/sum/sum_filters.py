@@ -12,7 +12,9 @@ from torch import Tensor
 from frazil.models.cpu_threads import run_blocks
 from frazil.models.motion.kernels.interpolation import mean_transfer
 from frazil.models.motion.kernels.sum_kernels import add_filtered_rows, multiply_rows
+from frazil.models.motion.sum.dose_terms import DoseTerms, dose_terms
 from frazil.models.motion.sum.movie_sums import MovieSums
+from frazil.models.optics.dose import mid_frame_exposures_e_per_a2, whitened_weights
 
 CURVE_SAMPLES = 8192
 """Of radial transfers, linearly interpolated: two a Fourier pixel of a frame of 5760 px."""
@@ -22,6 +24,19 @@ _SMALLEST_TRANSFER = 0.75
 """Beyond (near 0.47 cycles/px) there is little left that shifts have in common: noise would grow."""
 _BLOCKS = 32
 """Of rows: more than there are threads, so that none waits long for the last; fixed, as the results must be."""
+
+
+def exposure_terms(
+    frames: int,
+    pixel_size_angstrom: float,
+    voltage_kv: float,
+    dose_per_frame_e_per_a2: float,
+    pre_exposure_e_per_a2: float,
+) -> DoseTerms:
+    """Factors of the exposure weights, along frequency at CURVE_SAMPLES up to the corner of Fourier space."""
+    frequency = torch.linspace(0.0, HALF_DIAGONAL_CYCLES_PER_PX, CURVE_SAMPLES, dtype=torch.float64)
+    exposures = mid_frame_exposures_e_per_a2(frames, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
+    return dose_terms(whitened_weights(frequency / pixel_size_angstrom, exposures, voltage_kv).numpy())
 
 
 def finished_sums(
@@ -75,10 +90,16 @@ def _add(total: Tensor, spectrum: Tensor, curve: NDArray[np.float32], width: int
     run_blocks(add, len(total), _BLOCKS)
 
 
-def _flatten(spectrum: Tensor, width: int, step: NDArray[np.int32]) -> None:
+def flattening(step: NDArray[np.int32], height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """One over the interpolation's transfer for the rows (h,) and columns (w // 2 + 1,) of a sum's half plane."""
     along_x = mean_transfer(step[..., 0], np.fft.rfftfreq(width))
-    along_y = mean_transfer(step[..., 1], np.fft.fftfreq(len(spectrum)))
+    along_y = mean_transfer(step[..., 1], np.fft.fftfreq(height))
     per_column, per_row = ((1.0 / np.maximum(t, _SMALLEST_TRANSFER)).astype(np.float32) for t in (along_x, along_y))
+    return per_row, per_column
+
+
+def _flatten(spectrum: Tensor, width: int, step: NDArray[np.int32]) -> None:
+    per_row, per_column = flattening(step, len(spectrum), width)
     run_blocks(partial(multiply_rows, spectrum.numpy(), per_row, per_column), len(spectrum), _BLOCKS)
 
 

@@ -10,8 +10,8 @@ import torch
 from frazil.models.motion.estimate.field import MotionField
 from frazil.models.motion.frame_source import FrameSource
 from frazil.models.motion.sum.cpu_sum import sum_movie_on_cpu
+from frazil.models.motion.sum.device_sum import sum_movie_on_device
 from frazil.models.motion.sum.movie_sums import MovieSums
-from frazil.models.motion.sum.tile_sum import sum_movie_by_fourier_tiles
 
 
 def sum_movie(
@@ -31,7 +31,7 @@ def sum_movie(
     brings in what no frame saw, the frame's edge is mirrored.
     """
     way: Callable[..., MovieSums] = (
-        sum_movie_on_cpu if device.type == "cpu" else partial(sum_movie_by_fourier_tiles, device=device)
+        sum_movie_on_cpu if device.type == "cpu" else partial(sum_movie_on_device, device=device)
     )
     return way(
         source,

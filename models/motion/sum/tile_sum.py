@@ -1,4 +1,4 @@
-"""Aligned sums, exact in Fourier space: what runs on GPUs, and what the CPU's quicker way is measured against.
+"""Aligned sums, exact in Fourier space: what the quicker ways are measured against.
 
 The frame is covered by overlapping tiles. In each tile and frame the displacement is one number per axis, undone
 exactly in Fourier space (whole pixels by reading elsewhere, the rest and the local motion as a phase); weighted sums

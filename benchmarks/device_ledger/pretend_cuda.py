@@ -161,9 +161,11 @@ class _Operations(TorchDispatchMode):
         if name == "_neg_view":
             return torch.neg(args[0])
         out = func(*args, **kwargs)
-        return tree_map(lambda one: one.resolve_conj().resolve_neg() if isinstance(one, Tensor) else one, out) if (
-            copied
-        ) else out
+        return (
+            tree_map(lambda one: one.resolve_conj().resolve_neg() if isinstance(one, Tensor) else one, out)
+            if (copied)
+            else out
+        )
 
     def _count(self, name: str, args: Any, there: list[Tensor], out: Any, *, to_host: bool, to_device: bool) -> None:
         ledger = self._ledger

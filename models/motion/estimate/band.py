@@ -31,6 +31,7 @@ _OF_FRAMES_ALONE = (
     "flat_shell", "shell_sizes", "frequency_moments", "chequered", "still_halves", "frame_power",
     "shell_members", "slope_maps", "frame_moments",
 )  # fmt: skip
+_MADE_ON_DEVICES = ("shell_members", "slope_maps", "frame_moments")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ class Band:
     the median dose; the last column is 0."""
     independent_fraction: float = 1.0
     """Share of the area behind the window: so much fewer of the coefficients are independent."""
+    on_host: Band | None = None
+    """The same grid and amplitudes on the CPU without coefficients, where the band is on another device: what is small
+    and asked for often is not copied back."""
+
+    @property
+    def known(self) -> Band:
+        """The band whose grid and amplitudes the host can read without waiting."""
+        return self if self.on_host is None else self.on_host
 
     @property
     def frame_count(self) -> int:
@@ -66,7 +75,7 @@ class Band:
 
     def amplitude_map(self) -> Tensor:
         """(F, Ny, Nx) float32: `amplitude` spread over the grid."""
-        return self.amplitude[:, self.shell.long()]
+        return self.amplitude[..., self.shell.long()]
 
     @cached_property
     def flat_shell(self) -> Tensor:
@@ -83,15 +92,15 @@ class Band:
         """(n_shells, most) numbers of the coefficients of each shell in the flattened grid, and float64 1 over the
         shell's size where there is one, 0 where not: sums over shells in a fixed order, which `bincount` has not on
         CUDA."""
-        shell = self.flat_shell.cpu()
+        shell = self.known.flat_shell
         sizes = torch.bincount(shell, minlength=self.shell_count + 1)
         order = torch.argsort(shell, stable=True)
         first = sizes.cumsum(0) - sizes
         place = torch.arange(max(1, int(sizes[:-1].max())))
-        inside = place < sizes[:-1, None]
-        members = order[(first[:-1, None] + place).clamp(max=order.numel() - 1)]
-        share = inside.double() / sizes[:-1, None].clamp_min(1)
-        return members.to(self.shell.device), share.to(self.shell.device)
+        members = order[(first[:-1, None] + place).clamp(max=order.numel() - 1)].to(torch.int32)
+        size = sizes[:-1, None].to(self.shell.device)
+        inside = torch.arange(place.numel(), device=self.shell.device) < size
+        return members.to(self.shell.device), inside.double() / size.clamp_min(1)
 
     def shell_means(self, maps: Tensor) -> Tensor:
         """(..., n_shells) float64 means of maps (..., Ny, Nx)."""
@@ -123,18 +132,6 @@ class Band:
         return torch.cat((omega * self.chequered, omega * ~self.chequered)).flatten(1).T.contiguous()
 
     @cached_property
-    def on_host(self) -> Band:
-        """The same grid and amplitudes on the CPU, without coefficients: for what is small and asked for often."""
-        return replace(
-            self,
-            coefficients=torch.empty((self.frame_count, 0, 0), dtype=torch.complex64),
-            omega_x_rad_per_angstrom=self.omega_x_rad_per_angstrom.cpu(),
-            omega_y_rad_per_angstrom=self.omega_y_rad_per_angstrom.cpu(),
-            shell=self.shell.cpu(),
-            amplitude=self.amplitude.cpu(),
-        )
-
-    @cached_property
     def still_halves(self) -> tuple[Tensor, Tensor]:
         """(Ny, Nx) sums of the unmoved frames of the first and of the second half."""
         middle = self.frame_count // 2
@@ -150,14 +147,17 @@ class Band:
         return total.sum(dim=-1)
 
     def with_amplitude(self, amplitude: Tensor) -> Band:
-        """The same frames, expected to fade differently."""
-        other = replace(self, amplitude=amplitude)
+        """The same frames, expected to fade differently; `amplitude` is on the CPU."""
+        host = None
+        if self.on_host is not None:
+            host = self.on_host.with_amplitude(amplitude)
+            for name in _MADE_ON_DEVICES:
+                getattr(self, name)
+        other = replace(self, amplitude=amplitude.to(self.shell.device), on_host=host)
         # What does not depend on the amplitude is not computed again.
         for name in _OF_FRAMES_ALONE:
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
-        if "on_host" in self.__dict__:
-            other.__dict__["on_host"] = self.on_host.with_amplitude(amplitude.cpu())
         return other
 
     def phases(self, shift_angstrom: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,12 +179,12 @@ class Band:
         shift = shift_angstrom.to(self.omega_x_rad_per_angstrom)
         along_y = shift[..., 1:] * self.omega_y_rad_per_angstrom
         angle = torch.addcmul(along_y[..., :, None], shift[..., :1, None], self.omega_x_rad_per_angstrom)
-        return torch.polar(self.amplitude_map().expand_as(angle), angle)
+        return torch.polar(self.amplitude_map(), angle)
 
     def below(self, frequency_per_angstrom: float) -> Band:
         """The part of the band below a frequency, on the smaller grid that holds it."""
         limit = 2.0 * math.pi * frequency_per_angstrom
-        known = self if self.shell.device.type == "cpu" else self.on_host
+        known = self.known
         columns = int((known.omega_x_rad_per_angstrom <= limit).sum())
         rows = (known.omega_y_rad_per_angstrom.abs() <= limit).nonzero()[:, 0].to(self.shell.device)
         shell = self.shell[rows][:, :columns]
@@ -193,7 +193,10 @@ class Band:
         ).sqrt()
         return replace(
             self,
-            coefficients=self.coefficients[:, rows][:, :, :columns].contiguous(),
+            coefficients=self.coefficients[:, rows][:, :, :columns].contiguous()
+            if self.coefficients.numel()
+            else self.coefficients,
+            on_host=None if self.on_host is None else self.on_host.below(frequency_per_angstrom),
             omega_x_rad_per_angstrom=self.omega_x_rad_per_angstrom[:columns],
             omega_y_rad_per_angstrom=self.omega_y_rad_per_angstrom[rows],
             shell=torch.where(radius <= limit, shell, torch.full_like(shell, self.shell_count)),
@@ -242,6 +245,8 @@ class BandGrid:
     omega_y_rad_per_angstrom: Tensor
     shell: Tensor
     shell_frequency_per_angstrom: Tensor
+    on_host: BandGrid | None = None
+    """The same on the CPU, where the grid is on another device."""
 
     @classmethod
     def build(
@@ -268,27 +273,34 @@ class BandGrid:
         outside = (radius < low) | (index >= count) | (kx[None, :] == 0) | (ky[:, None] == 0)
         index = torch.where(outside, torch.full_like(index, count), index)
         frequency = low + step * (torch.arange(count, dtype=torch.float64) + 0.5)
-        return cls(
-            height_px,
-            width_px,
-            rows.to(device),
-            columns,
-            (2.0 * math.pi * kx).to(device, torch.float32),
-            (2.0 * math.pi * ky).to(device, torch.float32),
-            index.to(device, torch.int32),
-            frequency,
+        omega_x, omega_y = (2.0 * math.pi * kx).to(torch.float32), (2.0 * math.pi * ky).to(torch.float32)
+        host = cls(height_px, width_px, rows, columns, omega_x, omega_y, index.to(torch.int32), frequency)
+        if device.type == "cpu":
+            return host
+        return replace(
+            host,
+            rows=rows.to(device),
+            omega_x_rad_per_angstrom=omega_x.to(device),
+            omega_y_rad_per_angstrom=omega_y.to(device),
+            shell=host.shell.to(device),
+            on_host=host,
         )
 
     def band(self, coefficients: Tensor, amplitude: Tensor, independent_fraction: float) -> Band:
-        """Frames' coefficients (F, Ny, Nx) on this grid; the rest as in `Band`."""
+        """Frames' coefficients (F, Ny, Nx) on this grid; `amplitude` on the CPU; the rest as in `Band`."""
+        host = None
+        if self.on_host is not None:
+            nothing = torch.empty((len(coefficients), 0, 0), dtype=torch.complex64)
+            host = self.on_host.band(nothing, amplitude, independent_fraction)
         return Band(
             coefficients,
             self.omega_x_rad_per_angstrom,
             self.omega_y_rad_per_angstrom,
             self.shell,
             self.shell_frequency_per_angstrom,
-            amplitude,
+            amplitude.to(self.shell.device),
             independent_fraction,
+            host,
         )
 
     def take(self, images: Tensor) -> Tensor:

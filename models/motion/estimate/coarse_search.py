@@ -100,9 +100,9 @@ def search(
         own = aligned
         if pool:
             total = torch.cat((torch.zeros_like(aligned[:1]), aligned.cumsum(dim=0)))
-            low = (torch.arange(frames) - pool).clamp(min=0)
-            high = (torch.arange(frames) + pool + 1).clamp(max=frames)
-            own = total[high.to(device)] - total[low.to(device)]
+            low = (torch.arange(frames, device=device) - pool).clamp(min=0)
+            high = (torch.arange(frames, device=device) + pool + 1).clamp(max=frames)
+            own = total[high] - total[low]
         reference = aligned.sum(dim=0, keepdim=True) - own
         window = max_shift_angstrom if iteration < 2 else min(max_shift_angstrom, 12.0 * step)
         maps, axis = correlation_maps(own * reference.conj(), band, window, step)

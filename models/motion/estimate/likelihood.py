@@ -60,6 +60,12 @@ def log_likelihood(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> tup
     return float(both[0]), float(both[1])
 
 
+def log_likelihoods(band: Band, sums: AlignedSums, spectra: list[MotionSpectra]) -> list[float]:
+    """The first of `log_likelihood` for many amplitudes of a band at once, each with its own spectra."""
+    together = MotionSpectra(torch.stack([s.specimen for s in spectra]), torch.stack([s.pattern for s in spectra]))
+    return [float(one) for one in _condition(band, sums, together).log_likelihood.cpu()]
+
+
 def evaluate(band: Band, shift_angstrom: Tensor, sums: AlignedSums, spectra: MotionSpectra) -> Evaluation:
     """Log-likelihood and gradient at displacements (F, 2; x, y; A), of which `sums` are the sums."""
     if sums.turned is not None:
@@ -79,9 +85,7 @@ def evaluate_on_device(
     slopes = project_torch(band, sums.turned, found.weight, found.offset, coefficients)
     value = found.log_likelihood.reshape(-1, 1)
     out = torch.cat((value, slopes.reshape(len(value), -1)), dim=1).cpu().numpy()
-    return [
-        Evaluation(float(one[0]), one[1:].reshape(band.frame_count, 2, 2).transpose(1, 0, 2)) for one in out
-    ]
+    return [Evaluation(float(one[0]), one[1:].reshape(band.frame_count, 2, 2).transpose(1, 0, 2)) for one in out]
 
 
 def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Conditional:
@@ -90,7 +94,7 @@ def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Condit
     rho_s = spectra.specimen.to(device)[..., shell]
     live = rho_s > 0
     inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), torch.full_like(rho_s, 1.0 / _TINY))
-    q = band.amplitude.square().sum(dim=0)[shell]
+    q = band.amplitude.square().sum(dim=-2)[..., shell]
     b1 = sums.aligned
     a11 = q + inverse_s
     if not spectra.has_pattern:
@@ -98,7 +102,7 @@ def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Condit
         value = (b1.conj() * wiener).real.double().sum(dim=(-2, -1))
         value = value - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum(dim=(-2, -1))
         return _Conditional(value, torch.zeros_like(value), wiener.conj(), torch.zeros_like(wiener))
-    rho_g = spectra.pattern.to(device)[shell]
+    rho_g = spectra.pattern.to(device)[..., shell]
     alive_g = rho_g > 0
     a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), torch.full_like(rho_g, 1.0 / _TINY))
     c = sums.phase.conj()
@@ -116,8 +120,8 @@ def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Condit
     quadratic = (b1.conj() * m1 + b2.conj() * m2).real
     log_det = torch.where(live, torch.log(det / a22 * rho_s), 0.0) + log_a22
     inside = band.shell < band.shell_count
-    value = torch.where(inside, quadratic - log_det, 0.0).double().sum()
-    pattern_value = torch.where(inside, alone, 0.0).double().sum()
+    value = torch.where(inside, quadratic - log_det, 0.0).double().sum(dim=(-2, -1))
+    pattern_value = torch.where(inside, alone, 0.0).double().sum(dim=(-2, -1))
     return _Conditional(value, pattern_value, m1.conj(), m1.conj() * m2 + inverse_21)
 
 
@@ -131,7 +135,7 @@ def fisher_information(
     """
     device = band.coefficients.device
     # What does not depend on the frames is small, and the host has it.
-    known = band if device.type == "cpu" else band.on_host
+    known = band.known
     if not spectra.has_pattern:
         return _information_without_pattern(known, spectra)
     rho_all = spectra.specimen[known.flat_shell]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from frazil.models.motion.estimate.band import Band, BandGrid
 from frazil.models.motion.estimate.band_sums import AlignedSums, align_sums_torch
 from frazil.models.motion.estimate.binning import SmallStack
 from frazil.models.motion.estimate.likelihood import Evaluation, evaluate_on_device
-from frazil.models.motion.estimate.spectra import MotionSpectra, ShellMoments, moments_on_device
+from frazil.models.motion.estimate.spectra import MotionSpectra, ShellMoments, each_of, moments_on_device
 
 Array = npt.NDArray[np.float64]
 
@@ -34,7 +34,9 @@ class PatchStack:
 
     def scale(self, noise: Array) -> None:
         """Divide by the square root of variances (P, n_shells), in place; what is of no shell becomes 0."""
-        factor = torch.from_numpy(np.pad(1.0 / np.sqrt(noise), ((0, 0), (0, 1)))).to(self.band.shell.device, torch.float32)
+        factor = torch.from_numpy(np.pad(1.0 / np.sqrt(noise), ((0, 0), (0, 1)))).to(
+            self.band.shell.device, torch.float32
+        )
         self.coefficients.mul_(factor[:, self.band.shell.long()][:, None])
         self.__dict__.pop("_frame_moments", None)
         for name in ("still_halves", "frame_power", "frame_moments"):
@@ -46,9 +48,7 @@ class PatchStack:
 
     def moments(self, sums: AlignedSums) -> list[ShellMoments]:
         """Of each patch."""
-        found = moments_on_device(self.band, sums, self._frame_moments)
-        values = [getattr(found, one.name) for one in fields(found)]
-        return [ShellMoments(*(v if v.ndim == 1 else v[p] for v in values)) for p in range(len(self.coefficients))]
+        return each_of(moments_on_device(self.band, sums, self._frame_moments), len(self.coefficients))
 
     def evaluations(self, sums: AlignedSums, spectra: list[MotionSpectra]) -> list[Evaluation]:
         """Of each patch under its own spectrum; there is no fixed pattern."""
@@ -83,5 +83,7 @@ def stacked_bands(
         window = torch.where(used, shaped / torch.where(used, size, 1.0), 0.0)[:, None]
         lit_fractions = [float(one) for one in fraction.cpu()]
     coefficients = grid.take((pixels - pixels.mean(dim=(-2, -1), keepdim=True)) * window)
-    bands = [grid.band(own, amplitude, lit) for own, lit in zip(coefficients, lit_fractions, strict=True)]
+    first = grid.band(coefficients[0], amplitude, lit_fractions[0])
+    others = zip(coefficients[1:], lit_fractions[1:], strict=True)
+    bands = [first, *(replace(first, coefficients=own, independent_fraction=lit) for own, lit in others)]
     return PatchStack(bands[0], coefficients), bands

@@ -80,7 +80,7 @@ def cut_patches(
             voltage_kv,
             motion.damage_strength,
         )
-    ).to(device)
+    )
     edges = edge_window(size_y, size_x, device, 0.1)
     tops = np.round(np.linspace(first_y, max(first_y, last_y - size_y), grid_y)).astype(int)
     lefts = np.round(np.linspace(first_x, max(first_x, last_x - size_x), grid_x)).astype(int)

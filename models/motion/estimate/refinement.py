@@ -11,9 +11,15 @@ from torch import Tensor
 
 from frazil.models.motion.estimate import smooth_prior
 from frazil.models.motion.estimate.band import Band
-from frazil.models.motion.estimate.band_sums import align_sums
-from frazil.models.motion.estimate.likelihood import evaluate, fisher_information, log_likelihood
-from frazil.models.motion.estimate.spectra import MotionSpectra, estimate_spectra, measure_moments
+from frazil.models.motion.estimate.band_sums import align_sums, align_sums_torch
+from frazil.models.motion.estimate.likelihood import evaluate, fisher_information, log_likelihood, log_likelihoods
+from frazil.models.motion.estimate.spectra import (
+    MotionSpectra,
+    each_of,
+    estimate_spectra,
+    measure_moments,
+    moments_on_device,
+)
 
 TEMPER = 0.8
 """A likelihood is trusted a little less than it claims: measured chi-square at the truth is 1.1-1.3, since windows
@@ -122,6 +128,8 @@ def likeliest_damage(
     frames still show looks like a pattern that stands still, and they are pulled towards it.
     """
     at = torch.as_tensor(shift_angstrom)
+    if band.on_host is not None:
+        return _likeliest_damage_on_device(band, at, amplitudes, floor)
 
     def likelihood(strength: float) -> float:
         faded = band.with_amplitude(amplitudes[strength])
@@ -130,6 +138,16 @@ def likeliest_damage(
         return log_likelihood(faded, sums, spectra)[0]
 
     return max(amplitudes, key=likelihood)
+
+
+def _likeliest_damage_on_device(band: Band, at: Tensor, amplitudes: dict[float, Tensor], floor: float | None) -> float:
+    """`likeliest_damage`, all strengths at once."""
+    faded = band.with_amplitude(torch.stack(list(amplitudes.values())))
+    sums = align_sums_torch(faded, at)
+    moments = each_of(moments_on_device(faded, sums, faded.frame_moments), len(amplitudes))
+    spectra = [estimate_spectra(own, band.frame_count, floor=floor) for own in moments]
+    likelihoods = log_likelihoods(faded, sums, spectra)
+    return max(zip(likelihoods, amplitudes, strict=True), key=lambda pair: pair[0])[1]
 
 
 def split_agreement(band: Band, final: Refined) -> float:

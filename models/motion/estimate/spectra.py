@@ -8,7 +8,7 @@ of aligned frames. What stands still on the camera and what moves with the speci
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -80,14 +80,16 @@ def measure_moments(band: Band, sums: AlignedSums) -> ShellMoments:
 
 
 def moments_on_device(band: Band, sums: AlignedSums, of_frames: Tensor) -> ShellMoments:
-    """`measure_moments` with one copy from the device; of many regions at once, each moment then (P, n_shells).
+    """`measure_moments` with one copy from the device; of many regions or amplitudes at once, each moment then
+    (P, n_shells) (`each_of`).
 
     `of_frames` is (..., 3, n_shells) as `Band.frame_moments`.
     """
     cross = (sums.early_phase * sums.late_phase.conj()).real
-    maps = torch.stack((_power(sums.aligned), _power(sums.phase).expand_as(cross), cross), dim=-3)
-    found = np.moveaxis(torch.cat((of_frames, band.shell_means(maps)), dim=-2).cpu().numpy(), -2, 0)
-    host = band.on_host
+    powers = torch.view_as_real(torch.stack((sums.aligned, sums.phase), dim=-3)).square().sum(dim=-1)
+    means = band.shell_means(torch.cat((powers, cross.unsqueeze(-3)), dim=-3))
+    found = np.moveaxis(torch.cat((of_frames.expand_as(means), means), dim=-2).cpu().numpy(), -2, 0)
+    host = band.known
     frame, still, half_cross, aligned, coherence, half_coherence = found
     return ShellMoments(
         host.shell_sizes[:-1].double().numpy(),
@@ -97,8 +99,14 @@ def moments_on_device(band: Band, sums: AlignedSums, of_frames: Tensor) -> Shell
         coherence,
         half_cross,
         half_coherence,
-        host.amplitude[:, :-1].double().square().sum(dim=0).numpy(),
+        host.amplitude[..., :-1].double().square().sum(dim=-2).numpy(),
     )
+
+
+def each_of(moments: ShellMoments, count: int) -> list[ShellMoments]:
+    """One by one what `moments_on_device` measured of `count` together."""
+    values = [getattr(moments, one.name) for one in fields(moments)]
+    return [ShellMoments(*(v if v.ndim == 1 else v[place] for v in values)) for place in range(count)]
 
 
 def _power(values: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def align_whole_frames(
                 voltage_kv,
                 strength,
             )
-        ).to(small.frames.device)
+        )
         for strength in _DAMAGE_STRENGTHS
     }
     band, floor = whitened_band(small, grid, amplitudes[_FIRST_DAMAGE_STRENGTHS[0]])

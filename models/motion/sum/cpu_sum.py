@@ -42,9 +42,7 @@ def sum_movie_on_cpu(
     height, width, frames = source.height_px, source.width_px, source.frame_count
     factor, curves = np.zeros((frames, 0), dtype=np.float32), None
     if dose_weighting:
-        terms = exposure_terms(
-            frames, pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2
-        )
+        terms = exposure_terms(frames, pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
         factor, curves = terms.per_frame, terms.per_frequency
     tile_px = tile_shape_px(field, height, width, pixel_size_angstrom)
     whole_px, step = displacements(field, height, width, pixel_size_angstrom, tile_px)

@@ -43,9 +43,7 @@ def sum_movie_on_device(
     height, width, frames = source.height_px, source.width_px, source.frame_count
     terms = None
     if dose_weighting:
-        terms = exposure_terms(
-            frames, pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2
-        )
+        terms = exposure_terms(frames, pixel_size_angstrom, voltage_kv, dose_per_frame_e_per_a2, pre_exposure_e_per_a2)
     tile_px = tile_shape_px(field, height, width, pixel_size_angstrom)
     whole_px, step = displacements(field, height, width, pixel_size_angstrom, tile_px)
     # Each sum is a row of factors of the frames: even ones, odd ones, and the weighted sums.

@@ -50,6 +50,7 @@ from frazil.config.stages import Stage
 from frazil.models.causal.structural_model import StructuralModel
 from frazil.models.deconvolution.lessons import lessons_bytes, network_from_bytes
 from frazil.models.deconvolution.network import ResidualNetwork
+from frazil.models.device_arithmetic import set_device_arithmetic
 from frazil.models.formats.movie import MovieReader, open_movie
 from frazil.models.gain.correction import BadPixels, CorrectedFrames
 from frazil.models.gain.decision import GainDecision
@@ -148,6 +149,7 @@ class FrameWorker:
                 f"worker {self._config.name} was promised a {expected}, and got a {name}",
                 remedy="check workers.accelerator_type against the cards of this host",
             )
+        set_device_arithmetic(device)
         return device
 
     def describe(self) -> DeviceReport:

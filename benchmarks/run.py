@@ -27,6 +27,7 @@ CLAIMS = {
     "causal_cost": "attribution.cost",
     "class_choice": "class_choice.bench",
     "ctf_accuracy": "ctf.bench",
+    "device_ledger": "device_ledger.bench",
     "drawn_sessions": "drawn_sessions.bench",
     "experiments": "attribution.experiments",
     "finished_50k": "screen.finished_50k",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = tuple(f"{ROOT}/{room}/" for room in ("models", "actors", "daemon", "tests"))
@@ -89,18 +88,10 @@ class Ledger:
 
 def _line() -> str:
     """The innermost line of this repository's own code on the stack."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(_ROOMS):
             return f"{Path(name).relative_to(ROOT)}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return "elsewhere"
-
-
-@contextmanager
-def stage(ledger: Ledger, name: str) -> Iterator[None]:
-    """Everything inside counts for one stage."""
-    ledger.mark(name)
-    yield
-    ledger.mark("after")

@@ -29,11 +29,16 @@ from benchmarks.device_ledger.ledger import Ledger
 CUDA = torch.device("cuda", 0)
 _META, _CPU = torch.device("meta"), torch.device("cpu")
 _VIEWS = frozenset(
-    "view select slice unsqueeze squeeze expand permute transpose t as_strided unbind split split_with_sizes detach alias"
-    " view_as_real view_as_complex _conj _neg_view unfold diagonal lift_fresh _reshape_alias _unsafe_view".split()
-)
+    (
+        "view", "select", "slice", "unsqueeze", "squeeze", "expand", "permute", "transpose", "t", "as_strided",
+        "unbind", "split", "split_with_sizes", "detach", "alias", "view_as_real", "view_as_complex", "_conj",
+        "_neg_view", "unfold", "diagonal", "lift_fresh", "_reshape_alias", "_unsafe_view",
+    )
+)  # fmt: skip
 """Only another description of the same memory."""
-_WAITS = frozenset("nonzero bincount masked_select equal unique_dim _unique2 unique_consecutive histc".split())
+_WAITS = frozenset(
+    ("nonzero", "bincount", "masked_select", "equal", "unique_dim", "_unique2", "unique_consecutive", "histc")
+)
 """The size of the result depends on values, so that the host must know them (`bincount` looks for the largest)."""
 _COPIES = frozenset(("copy_", "_to_copy"))
 _READ_BY_INDEX = frozenset(("index", "_unsafe_index"))
@@ -51,7 +56,7 @@ class PretendTensor(Tensor):
 
     @staticmethod
     def __new__(cls, inside: Tensor) -> PretendTensor:
-        made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made = Tensor._make_wrapper_subclass(
             cls, inside.size(), strides=inside.stride(), storage_offset=inside.storage_offset(),
             dtype=inside.dtype, device=_META,
         )  # fmt: skip
@@ -77,11 +82,14 @@ class PretendTensor(Tensor):
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
-    def __repr__(self, **_: Any) -> str:
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return self.clone()
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"PretendTensor({tuple(self.shape)}, {self.dtype})"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise RuntimeError(f"{func}: a tensor of the pretend device outlived it")
 
 
@@ -97,7 +105,7 @@ class _Names(TorchFunctionMode):
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        if name == "__get__":
+        if name == "__get__" or func is torch.device:
             return func(*args, **kwargs)
         if kwargs.get("generator") is not None and _is_cuda(kwargs.get("device")):
             raise DeviceMixError("Expected a 'cuda' device type for generator but found 'cpu'")
@@ -202,7 +210,7 @@ def _changed_in_place(func: Any, args: Any, kwargs: Any) -> Any:
     if torch.Tag.inplace_view in func.tags:
         from torch.utils._mode_utils import no_dispatch
 
-        with no_dispatch():  # type: ignore[no-untyped-call]
+        with no_dispatch():
             func(*args, **kwargs)
     return args[0]
 

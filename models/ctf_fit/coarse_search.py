@@ -39,6 +39,10 @@ class Candidate:
     score: float
 
 
+_CPU_BLOCK = 64
+"""Pairs of astigmatism and angle."""
+
+
 def search(
     band: Band,
     optics: RingOptics,
@@ -59,16 +63,19 @@ def search(
     astigmatism, angle = _astigmatism_grid(half_span * 2.0, tone_defocus, sums.device)
     theta = (torch.arange(SECTORS, device=sums.device) + 0.5) * (math.pi / SECTORS)
     offset = 0.5 * astigmatism[:, None] * torch.cos(2.0 * (theta[None, :] - angle[:, None]))
+    known_means, known_astigmatism, known_angle = means.cpu(), astigmatism.cpu(), angle.cpu()
     candidates: list[Candidate] = []
     for fall_off, tones, noise in zip(_FALL_OFF_SQUARE_ANGSTROM, responses, variance, strict=True):
-        score, best_astigmatism, phase = _score(tones, noise, means, offset, astigmatism, step, optics, fit_phase_shift)
+        scored = _score(tones, noise, means, offset, astigmatism, step, optics, fit_phase_shift)
+        # Peaks are few: the host looks for them, in one copy.
+        score, best_astigmatism, phase = torch.stack([one.to(means.dtype) for one in scored]).cpu()
         for index in _peaks(score, separation=max(2, round(tone_defocus / step)), limit=per_fall_off):
             chosen = int(best_astigmatism[index])
             candidates.append(
                 Candidate(
-                    defocus_angstrom=float(means[index]),
-                    astigmatism_angstrom=float(astigmatism[chosen]),
-                    angle_rad=float(angle[chosen]),
+                    defocus_angstrom=float(known_means[index]),
+                    astigmatism_angstrom=float(known_astigmatism[chosen]),
+                    angle_rad=float(known_angle[chosen]),
                     phase_shift_rad=float(phase[index]),
                     fall_off_square_angstrom=fall_off,
                     score=float(score[index]),
@@ -139,8 +146,10 @@ def _score(
     best_phase = torch.zeros(means.numel(), device=means.device)
     sectors = torch.arange(tones.shape[0], device=means.device)[None, :, None]
     scale = 1.0 / math.sqrt(max(noise, 1e-30))
-    for first in range(0, offset.shape[0], 64):
-        block = offset[first : first + 64]
+    # On a CPU what is in its cache at once; on a device all, in few launches.
+    at_once = _CPU_BLOCK if means.device.type == "cpu" else offset.shape[0]
+    for first in range(0, offset.shape[0], at_once):
+        block = offset[first : first + at_once]
         position = torch.round((means[None, None, :] + block[:, :, None]) / step).to(torch.int64) % tones.shape[1]
         total = tones[sectors, position].sum(1)
         # ratio - 1 = -delta cos(2 chi): the tone is negative.
@@ -150,8 +159,10 @@ def _score(
         else:
             phase = torch.zeros_like(total.real)
             value = -total.real * scale
-        allowed = astigmatism[first : first + 64, None] <= LARGEST_ASTIGMATISM_SHARE * means[None, :]
-        value = torch.sign(value) * torch.sqrt((value * value - 2.0 * penalty[first : first + 64, None]).clamp_min(0.0))
+        allowed = astigmatism[first : first + at_once, None] <= LARGEST_ASTIGMATISM_SHARE * means[None, :]
+        value = torch.sign(value) * torch.sqrt(
+            (value * value - 2.0 * penalty[first : first + at_once, None]).clamp_min(0.0)
+        )
         value = torch.where(allowed, value, -math.inf)
         top, index = value.max(0)
         better = top > best

@@ -1,4 +1,4 @@
-"""A movie's counts in a device's memory: uploaded once as the bytes they were read as, corrected there, for all passes."""
+"""A movie's counts in a device's memory: uploaded once as the bytes they were read as, corrected there."""
 
 from __future__ import annotations
 

@@ -113,8 +113,8 @@ class Band:
         return self.moments_of_frames(self.coefficients)
 
     def moments_of_frames(self, coefficients: Tensor) -> Tensor:
-        """(..., 3, n_shells) of coefficients (..., F, Ny, Nx): shell means of the frames' powers added up, of the power of
-        all unmoved frames together, and of the product of the sums of their halves."""
+        """(..., 3, n_shells) of coefficients (..., F, Ny, Nx): shell means of the frames' powers added up, of the power
+        of all unmoved frames together, and of the product of the sums of their halves."""
         middle = self.frame_count // 2
         first = coefficients[..., :middle, :, :].sum(dim=-3)
         second = coefficients[..., middle:, :, :].sum(dim=-3)

@@ -108,4 +108,5 @@ def project_torch(
     """
     frames = band.coefficients if coefficients is None else coefficients
     slope = (turned * (weight[..., None, :, :] * frames - offset[..., None, :, :])).imag
-    return (slope.flatten(-2).double() @ band.slope_maps).unflatten(-1, (2, 2))
+    made = slope.flatten(-2).double() @ band.slope_maps
+    return made.reshape(*made.shape[:-1], 2, 2)

@@ -149,7 +149,8 @@ def _mean_counts(stack: Tensor, means: Tensor, sds: Tensor) -> Tensor:
     """(h, w) mean of the frames before they were standardised."""
     if stack.device.type != "cpu":
         weight = (sds / len(stack)).to(stack.device, torch.float32)
-        return torch.tensordot(weight, stack.to(torch.float32), dims=1) + float(means.mean())
+        mean: Tensor = torch.tensordot(weight, stack.to(torch.float32), dims=1)
+        return mean.add_(float(means.mean()))
     total = torch.zeros(stack.shape[1:], dtype=torch.float32)
     for frame, sd in zip(stack, sds.tolist(), strict=True):
         total.add_(frame, alpha=sd / len(stack))

@@ -209,7 +209,7 @@ def _path_powers(data: Tensor, g: Tensor, wx: Tensor, wy: Tensor, axis: Tensor) 
         path_powers(np.ascontiguousarray(data.T.resolve_conj().numpy()), along_x, along_y, out)
         return torch.as_tensor(out)
     # (K, n_y, F) and (K, F, n_x), multiplied: the sums over frames for every v.
-    along_y, along_x = (omega[:, None, None] * (axis[:, None] * g) for omega in (wy, wx))
-    turned = data.T[:, None, :] * torch.polar(torch.ones_like(along_y), along_y)
-    moved = turned @ torch.polar(torch.ones_like(along_x), along_x).mT
+    angle_y, angle_x = (omega[:, None, None] * (axis[:, None] * g) for omega in (wy, wx))
+    turned = data.T[:, None, :] * torch.polar(torch.ones_like(angle_y), angle_y)
+    moved = turned @ torch.polar(torch.ones_like(angle_x), angle_x).mT
     return torch.view_as_real(moved).square().sum(dim=(0, -1))

@@ -93,28 +93,28 @@ def _condition(band: Band, sums: AlignedSums, spectra: MotionSpectra) -> _Condit
     shell = band.flat_shell.reshape(band.shell.shape)
     rho_s = spectra.specimen.to(device)[..., shell]
     live = rho_s > 0
-    inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), torch.full_like(rho_s, 1.0 / _TINY))
+    inverse_s = torch.where(live, 1.0 / rho_s.clamp_min(_TINY), 1.0 / _TINY)
     q = band.amplitude.square().sum(dim=-2)[..., shell]
     b1 = sums.aligned
     a11 = q + inverse_s
     if not spectra.has_pattern:
-        wiener = torch.where(live, b1 / a11, torch.zeros_like(b1))
+        wiener = torch.where(live, b1 / a11, 0.0)
         value = (b1.conj() * wiener).real.double().sum(dim=(-2, -1))
         value = value - torch.where(live, torch.log(a11 * rho_s), 0.0).double().sum(dim=(-2, -1))
         return _Conditional(value, torch.zeros_like(value), wiener.conj(), torch.zeros_like(wiener))
     rho_g = spectra.pattern.to(device)[..., shell]
     alive_g = rho_g > 0
-    a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), torch.full_like(rho_g, 1.0 / _TINY))
+    a22 = band.frame_count + torch.where(alive_g, 1.0 / rho_g.clamp_min(_TINY), 1.0 / _TINY)
     c = sums.phase.conj()
     b2 = band.still_halves[0] + band.still_halves[1]
     det = (a11 * a22 - c.abs().square()).clamp_min(_TINY)
     m1 = (a22 * b1 - c.conj() * b2) / det
     m2 = (a11 * b2 - c * b1) / det
     inverse_21 = -c / det
-    m1 = torch.where(live, m1, torch.zeros_like(m1))
-    inverse_21 = torch.where(live & alive_g, inverse_21, torch.zeros_like(inverse_21))
-    m2 = torch.where(alive_g, m2, torch.zeros_like(m2))
-    a22_alone = torch.where(alive_g, a22, torch.ones_like(a22))
+    m1 = torch.where(live, m1, 0.0)
+    inverse_21 = torch.where(live & alive_g, inverse_21, 0.0)
+    m2 = torch.where(alive_g, m2, 0.0)
+    a22_alone = torch.where(alive_g, a22, 1.0)
     log_a22 = torch.where(alive_g, torch.log(a22_alone * rho_g.clamp_min(_TINY)), 0.0)
     alone = torch.where(alive_g, b2.abs().square() / a22_alone, 0.0) - log_a22
     quadratic = (b1.conj() * m1 + b2.conj() * m2).real

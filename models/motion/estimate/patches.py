@@ -60,7 +60,7 @@ def cut_patches(
 
     `frame_size_px` is (height, width) of the full-size frames, the measure of x and y.
     """
-    frames, height, width = (int(n) for n in small.frames.shape)
+    _, height, width = (int(n) for n in small.frames.shape)
     device = small.frames.device
     size_y = min(height, max(_SMALLEST_PATCH_PX, smooth_length(height // grid_y)))
     size_x = min(width, max(_SMALLEST_PATCH_PX, smooth_length(width // grid_x)))

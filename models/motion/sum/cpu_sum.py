@@ -38,7 +38,8 @@ def sum_movie_on_cpu(
     pre_exposure_e_per_a2: float,
     dose_weighting: bool,
 ) -> MovieSums:
-    """As `tile_sum.sum_movie_by_fourier_tiles`; the two agree up to about 0.42 cycles/px, and from there on the sums lose power."""
+    """As `tile_sum.sum_movie_by_fourier_tiles`, with which it agrees up to about 0.42 cycles/px; from there on the sums
+    lose power."""
     height, width, frames = source.height_px, source.width_px, source.frame_count
     factor, curves = np.zeros((frames, 0), dtype=np.float32), None
     if dose_weighting:

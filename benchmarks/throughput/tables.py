@@ -214,6 +214,24 @@ _PART_WORDS = {
     "alerts": "alert rules, once a movie",
     "actors": "the causal prior's computing",
 }
+
+
+def ledger_table(ledger: Json) -> str:
+    head = ["stage", "launches", "before", "budget", "goal", "uploaded / counts", "MB back", "waits", "before", "goal"]
+    rows: list[list[object]] = []
+    for stage, one in ledger["stages"].items():
+        before, budget, goal = one["before"], one["budget"], one["goal"]
+        waits = "." if goal["synchronisations"] == budget["synchronisations"] else goal["synchronisations"]
+        rows.append(
+            [
+                stage, one["launches"], before["launches"], budget["launches"], goal["launches"],
+                f"{one['uploaded_over_counts']:.3f}", f"{one['downloaded_bytes'] / 1e6:.1f}",
+                one["synchronisations"], before["synchronisations"], waits,
+            ]
+        )  # fmt: skip
+    return table(head, rows)
+
+
 TABLES = {
     "least": ("throughput", least_table),
     "floor": ("throughput", floor_table),
@@ -231,6 +249,7 @@ TABLES = {
     "capacity-inputs": ("capacity", input_table),
     "capacity-check": ("capacity", capacity_check_table),
     "capacity": ("capacity", capacity_table),
+    "ledger": ("device_ledger", ledger_table),
 }
 """Name on the page: JSON file, and what makes the table of it."""
 

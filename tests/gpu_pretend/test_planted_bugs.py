@@ -163,7 +163,7 @@ def item_in_a_loop(patch: pytest.MonkeyPatch) -> None:
 
 
 def mask_on_the_host(patch: pytest.MonkeyPatch) -> None:
-    made = Band.chequered.func
+    made = vars(Band)["chequered"].func
     patch.setattr(Band, "chequered", property(lambda self: made(self).cpu()))
 
 

@@ -1,6 +1,6 @@
 """What each stage of a movie asks of a GPU, counted on a pretend one: launches, bytes moved, synchronisations, budgets.
 
-    ./run bench device_ledger [--json OUT.json] [--side-px 1024] [--frames 40]
+    ./run bench device_ledger [--json OUT.json] [--side-px 512] [--frames 12]
 
 The claim: no stage asks for more than its budget (`budgets.py`), and the sums are those of the CPU. No time is
 measured: a pretend device has none.
@@ -27,8 +27,8 @@ def main() -> int:
     """Exit status: 0 within the budgets, 1 not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--side-px", type=int, default=1024)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--side-px", type=int, default=512)
+    parser.add_argument("--frames", type=int, default=12)
     chosen = parser.parse_args()
     counts = counted_movie(chosen.side_px, chosen.frames)
     pretend = on_pretend_device(counts)

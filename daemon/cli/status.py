@@ -11,7 +11,11 @@ import msgspec
 import typer
 
 from frazil.daemon.client import connect
+from frazil.daemon.store.movie_states import KEPT
 from frazil.daemon.transport.messages import LiveState, WorkerState
+
+
+_KEPT_AND_GOOD = "kept: within the thresholds, so exported; good: kept, and CTF fit, early motion and ice are fine, too"
 
 
 def status(
@@ -64,8 +68,10 @@ def status_text(state: LiveState) -> str:
         _quantity(state.dose_per_frame_e_per_a2, "e/A2/frame", 2),
     ]
     lines.append("instrument  " + ", ".join(part for part in settings if part))
-    counts = ", ".join(f"{number} {name}" for name, number in state.counts.items() if number)
+    counts = ", ".join(f"{number} {'kept' if name == KEPT else name}" for name, number in state.counts.items() if number)
     lines.append("movies      " + (counts or "none yet"))
+    if state.counts.get(KEPT):
+        lines.append(f"            {_KEPT_AND_GOOD}")
     if state.recent_total:
         lines.append(f"last {state.recent_total:<2}     {state.recent_kept} kept")
     rates = [("found", state.found_per_hour), ("ready", state.ready_per_hour)]

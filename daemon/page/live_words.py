@@ -34,7 +34,7 @@ def live_words(state: LiveState) -> dict[str, str]:
         "status": _status(state),
         "clock": _clock(state.utc_us, "%H:%M:%S"),
         "kept": f"{100 * kept / finished:.0f} %" if finished else NOT_KNOWN,
-        "kept_of": f"{kept:,} of {finished:,} finished{recent}" if finished else "no movie is finished yet",
+        "kept_of": f"{kept:,} of {finished:,} finished{recent}: within the thresholds" if finished else "no movie is finished yet",
         "rate": NOT_KNOWN if state.ready_per_hour is None else f"{state.ready_per_hour:,.0f}",
         "rate_of": NOT_KNOWN if state.found_per_hour is None else f"{state.found_per_hour:,.0f} an hour arrive",
         "map": NOT_KNOWN if state.map_resolution_angstrom is None else f"{state.map_resolution_angstrom:.2f} A",

@@ -18,6 +18,7 @@ from frazil.models.session_verdict.records import (
     Advised,
     Fault,
     MovieSeen,
+    NotGood,
     OpenAlert,
     SessionSeen,
     Verdict,
@@ -63,12 +64,21 @@ def quality_seen(reader: SessionReader, settings: VerdictSettings) -> QualitySee
             ice_nm=_float(row["ice_nm"]),
             early_motion_angstrom=_float(row["motion_early_angstrom"]),
             ctf_fit_angstrom=_float(row["fit_resolution_angstrom"]),
+            square=str(row["grid_square"] or ""),
         )
         for row in rows
     )
     counts = reader.named("fault_counts", limits).as_dicts()[0]
     good = int(str(counts["good"])) - sum(movie.fault is None for movie in newest)
     return QualitySeen(newest, good, int(str(counts["ended"])) - len(newest))
+
+
+def not_good_seen(reader: SessionReader, settings: VerdictSettings) -> tuple[NotGood, ...]:
+    """Of all movies that came to an end. Raises what the reader raises."""
+    return tuple(
+        NotGood(Fault(str(row["fault"])), str(row["grid_square"] or ""), int(str(row["movies"])))
+        for row in reader.named("not_good", _of_a_movie(settings)).as_dicts()
+    )
 
 
 def kept_faults(reader: SessionReader) -> dict[str, int]:
@@ -109,6 +119,7 @@ def verdict_on_the_end(
         newest=quality.newest,
         good_before=quality.good_before,
         ended_before=quality.ended_before,
+        not_good=not_good_seen(reader, settings),
         map_words=map_words,
     )
     return told(Judge(verdict_limits(settings)).step(seen))
@@ -116,7 +127,15 @@ def verdict_on_the_end(
 
 def told(verdict: Verdict) -> VerdictState:
     """As it goes over the wire."""
-    return VerdictState(verdict.word.value, verdict.line, verdict.sentence, verdict.reasons, verdict.rules)
+    return VerdictState(
+        verdict.word.value,
+        verdict.line,
+        verdict.sentence,
+        verdict.reasons,
+        verdict.rules,
+        verdict.action,
+        verdict.not_good,
+    )
 
 
 def alerts_seen(reader: SessionReader) -> tuple[OpenAlert, ...]:

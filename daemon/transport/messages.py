@@ -218,6 +218,10 @@ class VerdictState(msgspec.Struct, frozen=True):
     """Lines of all that is the matter, the worst first; the first is `line`."""
     rules: tuple[str, ...] = ()
     """Names of the rules that speak, in the same order; empty: nothing is the matter."""
+    action: str = ""
+    """What to do about the first of them; empty: nothing."""
+    not_good: str = ""
+    """What is the matter with the movies that are not good, and where; empty: all are good."""
 
 
 class LiveState(msgspec.Struct, frozen=True, tag="live_state", tag_field="type"):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from frazil.models.session_verdict.broken import machinery
+from frazil.models.session_verdict.not_good import not_good_words, of_movies
 from frazil.models.session_verdict.quality import QualityRules
 from frazil.models.session_verdict.records import (
     Class,
@@ -35,14 +36,14 @@ class Judge:
             return _over(over, seen, quality)
         found = ordered((*machinery(seen), *quality, *_pays(seen, self._limits)))
         if found and found[0].kind is not Class.PAYS:
-            return _told(found)
+            return _told(found, seen)
         if seen.status == "paused":
             return _paused(seen)
         if seen.status == "starting" and not seen.ended:
             return Verdict(Word.STARTING, "starting: workers are being started", "Workers are being started.")
         if seen.ended < self._limits.fewest:
             return _too_early(seen)
-        return _told(found) if found else _go_on(seen)
+        return _told(found, seen) if found else _go_on(seen)
 
 
 def ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -66,12 +67,21 @@ def _pays(seen: SessionSeen, limits: VerdictLimits) -> Iterator[Finding]:
         )
 
 
-def _told(found: Sequence[Finding]) -> Verdict:
+def _told(found: Sequence[Finding], seen: SessionSeen) -> Verdict:
     first = found[0]
     also = "" if len(found) == 1 else " Also: " + "; ".join(one.short for one in found[1:]) + "."
     remedy = f" What to do: {first.remedy}." if first.remedy else ""
-    sentence = f"{_capital(first.word.value)}: {first.long}.{remedy}{also}"
-    return Verdict(first.word, first.line, sentence, tuple(one.line for one in found), tuple(one.rule for one in found))
+    not_good = not_good_words(of_movies(seen.newest))
+    faults = f" Of the last {len(seen.newest)} movies {not_good}." if not_good else ""
+    return Verdict(
+        first.word,
+        first.line,
+        f"{_capital(first.word.value)}: {first.long}.{remedy}{also}{faults}",
+        tuple(one.line for one in found),
+        tuple(one.rule for one in found),
+        first.remedy,
+        not_good,
+    )
 
 
 def _go_on(seen: SessionSeen) -> Verdict:
@@ -80,7 +90,15 @@ def _go_on(seen: SessionSeen) -> Verdict:
     if seen.ended_before >= newest:
         before = f", {100 * seen.good_before / seen.ended_before:.0f} % of those before"
     line = fitted(f"go on: {good} of the last {newest} movies are good")
-    return Verdict(Word.GO_ON, line, f"Go on: {good} of the last {newest} movies are good{before}; nothing is broken.")
+    not_good = not_good_words(of_movies(seen.newest))
+    faults = f" {_capital(not_good)}." if not_good else ""
+    return Verdict(
+        Word.GO_ON,
+        line,
+        f"Go on: {good} of the last {newest} movies are good{before}; nothing is broken.{faults}",
+        (line, not_good) if not_good else (),
+        not_good=not_good,
+    )
 
 
 def _too_early(seen: SessionSeen) -> Verdict:
@@ -104,10 +122,14 @@ def _over(word: Word, seen: SessionSeen, quality: Sequence[Finding]) -> Verdict:
     of_map = f", {seen.map_words}" if seen.map_words else ""
     line = fitted(f"{word.value}: {good} of {all_of} movies are good{wait}{of_map}")
     last = "" if not quality else f" At its end: {'; '.join(one.long for one in quality)}."
-    again = " Start `frazil watch` again and it goes on." if seen.waiting else ""
-    sentence = f"{_capital(word.value)}: {good} of {all_of} movies are good{wait}{of_map}.{last}{again}"
-    reasons = (line, *(one.line for one in quality)) if quality else ()
-    return Verdict(word, line, sentence, reasons, tuple(one.rule for one in quality))
+    again = "start `frazil watch` again and it goes on" if seen.waiting else ""
+    not_good = not_good_words(seen.not_good)
+    faults = f" {_capital(not_good)}." if not_good else ""
+    goes_on = f" {_capital(again)}." if again else ""
+    sentence = f"{_capital(word.value)}: {good} of {all_of} movies are good{wait}{of_map}.{faults}{last}{goes_on}"
+    told = (*(one.line for one in quality), *((not_good,) if not_good else ()))
+    rules = tuple(one.rule for one in quality)
+    return Verdict(word, line, sentence, (line, *told) if told else (), rules, again, not_good)
 
 
 def _movies(count: int) -> str:

@@ -58,6 +58,18 @@ class MovieSeen:
     ice_nm: float | None = None
     early_motion_angstrom: float | None = None
     ctf_fit_angstrom: float | None = None
+    square: str = ""
+    """Of the grid, by its name; empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotGood:
+    """Movies with one fault in one square."""
+
+    fault: Fault
+    square: str
+    """Empty: not known."""
+    movies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,8 @@ class SessionSeen:
     good_before: int = 0
     ended_before: int = 0
     """The session's movies before those."""
+    not_good: Sequence[NotGood] = ()
+    """Of all of the session's movies; looked at when it is over."""
     ready_per_hour: float | None = None
     free_bytes: int | None = None
     disk_full_in_h: float | None = None
@@ -160,9 +174,15 @@ class Verdict:
     sentence: str
     """The same with what to do and what else is the matter."""
     reasons: tuple[str, ...] = ()
-    """Lines of all findings, the worst first; the first is `line`. Empty: nothing is the matter."""
+    """Lines of all findings, the worst first; the first is `line`. Where only single movies are not good, `line` and
+    `not_good`. Empty: nothing is the matter."""
     rules: tuple[str, ...] = ()
     """Names of the rules of these."""
+    action: str = ""
+    """What to do about the first; empty: nothing."""
+    not_good: str = ""
+    """`4 not good: thick ice (3, in square 7), drift (1)`: of the newest movies, of a session that is over of all;
+    empty: all are good."""
 
 
 def fitted(line: str) -> str:

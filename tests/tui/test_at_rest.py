@@ -37,10 +37,11 @@ async def test_it_says_when_it_finished_and_nothing_of_what_only_runs(
         await tools.settle(pilot)
         await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
         text = tools.screen_text(app)
-        assert "✓ finished 21 September 15:13" in text.splitlines()[1]
-        assert f"kept {KEPT} of {MOVIES} ({KEPT / MOVIES:.0%})" in text.splitlines()[2]
+        assert "✓ finished 21 September 15:13" in text.splitlines()[2]
+        assert f"kept {KEPT} of {MOVIES} ({KEPT / MOVIES:.0%})" in text.splitlines()[3]
+        assert "3 not good: poor CTF fits (2" in text.splitlines()[1], "why, and not only how many"
         for word in ("disk", "found", "/h ", "gone", "reconnecting", "pause", "accept", "idle"):
-            assert word not in "\n".join([*text.splitlines()[:4], text.splitlines()[-1]]), word
+            assert word not in "\n".join([*text.splitlines()[2:5], text.splitlines()[-1]]), word
         assert "! 1 alert, open when it ended: drift after stage moves" in text
         assert "acknowledge" not in text
         assert not app.screen.query_one(GoneBanner).display

@@ -95,7 +95,7 @@ def test_header_fits_and_keeps_what_matters_most(width: int) -> None:
     assert all(line.cell_len <= width for line in lines)
     assert "running" in lines[0].plain
     assert "10" in lines[1].plain
-    assert "ready" in lines[2].plain
+    assert "kept" in lines[2].plain
 
 
 def test_header_has_numbers_and_leaves_the_judgement_to_the_verdict() -> None:
@@ -135,6 +135,21 @@ def test_the_verdict_fits_and_begins_with_a_sign(width: int) -> None:
         assert "also: 1 of 2 workers is dead" in text.plain
     elif width == 78:
         assert text.plain.endswith("and 1 more")
+
+
+@pytest.mark.parametrize("width", [40, 78, 118])
+def test_what_to_do_is_seen_first_and_then_what_is_the_matter(width: int) -> None:
+    """However little room there is, the second line begins with what to do."""
+    verdict = VerdictState(
+        "change", "change: thick ice, 200 nm: 10 of 24 movies are good", "...", ("change: thick ice",),
+        action="choose thinner areas", not_good="14 not good: thick ice (14, in square 7)",
+    )  # fmt: skip
+    first, second = verdict_text(replace(STATE, verdict=verdict), width).plain.splitlines()
+    assert second.startswith("  → choose thinner areas")
+    assert max(len(first), len(second)) <= width
+    assert ("14 not good: thick ice (14, in square 7)" in second) == (width > 70)
+    fine = replace(verdict, action="", not_good="", line="go on: 24 of the last 24 movies are good", word="go on")
+    assert "\n" not in verdict_text(replace(STATE, verdict=fine), width).plain, "no empty line"
 
 
 def test_every_verdict_has_a_sign() -> None:

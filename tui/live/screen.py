@@ -59,7 +59,8 @@ class LiveScreen(ModeScreen):
         ("z", "spectrum: whole, its middle twice, four times as large"),
     )
     MEANING = (
-        "lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree. early: "
+        "kept: within the thresholds, so it goes into exports; good: kept, and its CTF fit, early motion and ice are fine, "
+        "too (first lines of the screen). lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree. early: "
         "motion over the first 4 e/Å². ice: power between 3.6 and 4 Å over its surroundings. In the trends x is a "
         "rejected movie; the number is the median of the last 25, the arrow compares it with all that is drawn. "
         "cause: what costs a movie most beyond what is usual in its session. Everything here is also in `frazil "

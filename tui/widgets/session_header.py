@@ -108,6 +108,7 @@ def _record(state: LiveState, short: bool) -> list[Text]:
     kept, rejected = state.counts.get("ready", 0), state.counts.get("rejected", 0)
     judged = kept + rejected
     share = f"✓ kept {count(kept)} of {count(judged)}" + (f" ({kept / judged:.0%})" if judged else "")
+    share += "" if short else ", within the thresholds"
     began, ended = state.session_started_utc_us, state.ended_utc_us or 0
     took = duration((ended - began) / 1e6) if 0 < began < ended else NOT_KNOWN
     parts = [

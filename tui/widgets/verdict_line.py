@@ -1,13 +1,14 @@
-"""Go on, change something, or stop: the daemon's verdict in one line, on every mode of the screen."""
+"""Go on, change something, or stop: the daemon's verdict, on every mode of the screen; below it what to do, and what is
+the matter with movies that are not good."""
 
 from __future__ import annotations
 
 from rich.text import Text
 from textual.widget import Widget
 
-from frazil.daemon.transport.messages import LiveState
+from frazil.daemon.transport.messages import LiveState, VerdictState
 from frazil.tui.words.formatting import clean
-from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, VERMILION, Look
+from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, VERMILION, WHITE, Look
 
 _OTHERS_WIDTH = 100
 """From here on what else is the matter has room."""
@@ -25,16 +26,26 @@ VERDICTS: dict[str, Look] = {
 
 
 def verdict_text(state: LiveState, width: int) -> Text:
-    """One line of at most `width` cells; where there is room, how much else is the matter."""
+    """A line of at most `width` cells, where there is room with what else is the matter; a second one for what to do and
+    why movies are not good, where there is anything to say."""
     verdict = state.verdict
     if not verdict.line:
         return Text("… no verdict: an earlier frazil's daemon", GRAY)
     look = VERDICTS.get(verdict.word, Look("?", verdict.word, ORANGE))
     text = Text(f"{look.sign} {clean(verdict.line)}", f"bold {look.color}", no_wrap=True, overflow="ellipsis")
-    more = len(verdict.reasons) - 1
-    if more > 0:
-        others = "; ".join(_plain(one) for one in verdict.reasons[1:])
-        text.append(clean(f"  and {more} more" if width < _OTHERS_WIDTH else f"  also: {others}"), GRAY)
+    others = [_plain(one) for one in verdict.reasons[1:] if one != verdict.not_good]
+    if others:
+        more = f"  and {len(others)} more" if width < _OTHERS_WIDTH else f"  also: {'; '.join(others)}"
+        text.append(clean(more), GRAY)
+    text.truncate(width, overflow="ellipsis")
+    second = _second_line(verdict, width)
+    return Text("\n").join([text, second]) if second.plain else text
+
+
+def _second_line(verdict: VerdictState, width: int) -> Text:
+    """What to do comes first: the end may be cut."""
+    parts = [part for part in (f"→ {verdict.action}" if verdict.action else "", verdict.not_good) if part]
+    text = Text(clean("  " + " · ".join(parts)) if parts else "", WHITE, no_wrap=True, overflow="ellipsis")
     text.truncate(width, overflow="ellipsis")
     return text
 
@@ -53,7 +64,7 @@ class VerdictLine(Widget):
 
     def show_state(self, state: LiveState) -> None:
         self._state = state
-        self.refresh()
+        self.refresh(layout=True)
 
     def render(self) -> Text:
         return Text("") if self._state is None else verdict_text(self._state, max(10, self.size.width))

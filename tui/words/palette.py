@@ -32,7 +32,7 @@ MOVIE_STATES: dict[str, Look] = {
     "settling": Look("…", "settling", GRAY),
     "queued": Look("○", "queued", BLUE),
     "processing": Look("▶", "processing", BLUE),
-    "ready": Look("✓", "ready", GREEN),
+    "ready": Look("✓", "kept", GREEN),
     "rejected": Look("✗", "rejected", ORANGE),
     "failed": Look("!", "failed", VERMILION),
     "quarantined": Look("■", "quarantined", VERMILION),

@@ -92,7 +92,7 @@ _NEWEST_FIRST = "ORDER BY coalesce(m.ready_utc_us, m.found_utc_us) DESC, m.movie
 NEWEST_FAULTS = (
     f"WITH newest AS MATERIALIZED (SELECT m.movie_id FROM movies m WHERE {in_state(ENDED, 'm')} {_NEWEST_FIRST} "
     f"LIMIT $last) SELECT {FAULT} AS fault, coalesce(m.rejection_reason, m.failure_reason) AS reason, k.ice_nm, "
-    "q.motion_early_angstrom, c.fit_resolution_angstrom "
+    "m.grid_square, q.motion_early_angstrom, c.fit_resolution_angstrom "
     f"FROM newest JOIN movies m USING (movie_id) {ALL_BESIDE} {_NEWEST_FIRST}"
 )
 FAULT_COUNTS = (
@@ -101,6 +101,10 @@ FAULT_COUNTS = (
 KEPT_FAULTS = (
     f"SELECT {FAULT} AS fault, count(*) AS movies {JOINED} WHERE {kept('m')} "
     "GROUP BY fault HAVING fault IS NOT NULL ORDER BY movies DESC, fault"
+)
+NOT_GOOD = (
+    f"SELECT fault, grid_square, count(*) AS movies FROM (SELECT {FAULT} AS fault, m.grid_square {_ENDED}) "
+    "WHERE fault IS NOT NULL GROUP BY fault, grid_square ORDER BY movies DESC, fault, grid_square"
 )
 KEPT_THICK_ICE = f"SELECT count(*) AS movies {JOINED} WHERE {kept('m')} AND k.ice_nm - k.ice_sd_nm > $ice_nm"
 FEEDBACK = (
@@ -145,6 +149,7 @@ QUERIES: Mapping[str, NamedQuery] = {
     ),
     "fault_counts": NamedQuery("Good movies, and all that came to an end.", FAULT_COUNTS, FAULT_LIMITS),
     "kept_faults": NamedQuery("Kept movies that are not good, by what is the matter.", KEPT_FAULTS, FAULT_LIMITS),
+    "not_good": NamedQuery("Movies that are not good, by what is the matter and square.", NOT_GOOD, FAULT_LIMITS),
     "kept_thick_ice": NamedQuery(
         "Kept movies whose ice is surely thicker than a limit.", KEPT_THICK_ICE, {"ice_nm": FAULT_LIMITS["ice_nm"]}
     ),

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from frazil.models.session_verdict.judge import Judge, ordered
-from frazil.models.session_verdict.quality import Standing, is_worse
+from frazil.models.session_verdict.not_good import not_good_words, of_movies
+from frazil.models.session_verdict.quality import REMEDIES, Standing, is_worse
 from frazil.models.session_verdict.records import (
     LONGEST_LINE,
     Advised,
     Fault,
     MovieSeen,
+    NotGood,
     OpenAlert,
     SessionSeen,
     VerdictLimits,
@@ -175,3 +177,35 @@ def test_advice_whose_interval_holds_no_gain_is_not_told():
     unsure, sure = Advised("a", 0.4, math.log(1.09)), Advised("b", 0.3, math.log(1.11))
     assert judge.step(seen([None] * 24, advised=[unsure])).word is Word.GO_ON
     assert judge.step(seen([None] * 24, advised=[unsure, sure])).line.startswith("change: b: x1.3")
+
+
+def test_it_says_what_is_the_matter_with_single_movies_and_where():
+    """20 movies of which 4 are not good: nothing is to be changed, and still each of the four is accounted for."""
+    bad = [MovieSeen(Fault.ICE, square="GridSquare_7")] * 3 + [MovieSeen(Fault.DRIFT, square="2")]
+    newest = [MovieSeen(None)] * 16 + bad
+    told = "4 not good: thick ice (3, in square 7), drift (1, in square 2)"
+    running = SessionSeen(status="running", ended=20, total=20, waiting=0, newest=newest)
+    verdict = Judge(LIMITS).step(running)
+    assert (verdict.word, verdict.not_good, verdict.reasons[1]) == (Word.GO_ON, told, told)
+    assert told in verdict.sentence
+    assert not verdict.rules, "no rule speaks"
+    over = replace(running, status="finished", not_good=[NotGood(Fault.ICE, "7", 3), NotGood(Fault.DRIFT, "2", 1)])
+    verdict = Judge(LIMITS).step(over)
+    assert verdict.sentence == f"Finished: 16 of 20 movies are good. {told}."
+    assert verdict.reasons == ("finished: 16 of 20 movies are good", told)
+    assert Judge(LIMITS).step(replace(running, newest=[MovieSeen(None)] * 20)).reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("squares", "said"),
+    [(["7", "7", "7"], "3, in square 7"), (["7", "7", "8"], "3, 2 of them in square 7"), (["7", "8"], "2"), ([""], "1")],
+)
+def test_a_square_is_named_where_most_of_a_faults_movies_are(squares, said):
+    found = of_movies([MovieSeen(Fault.CTF, square=square) for square in squares])
+    assert not_good_words(found) == f"{len(squares)} not good: poor CTF fits ({said})"
+
+
+def test_what_to_do_is_told_by_itself():
+    verdict = Judge(LIMITS).step(seen([Fault.ICE] * 24))
+    assert verdict.action == REMEDIES[Fault.ICE]
+    assert verdict.not_good == "24 not good: thick ice (24)"

@@ -107,6 +107,7 @@ def test_best_squares_ice_and_holes(known: Store) -> None:
     ]
     assert known.named("kept_faults").rows == (("drift", 8),)
     assert known.named("kept_faults", {"early_motion_angstrom": 9.5}).rows == ()
+    assert known.named("not_good").rows == (("drift", "S0", 4), ("drift", "S1", 4), ("rejected", "S1", 4))
     stricter = known.named("worst_squares", {"ctf_fit_angstrom": 4.5}).as_dicts()[0]
     assert (stricter["grid_square"], stricter["good"], stricter["usual_fault"]) == ("S1", 0, "poor CTF fits")
     ice = known.named("ice_by_square").as_dicts()

@@ -265,7 +265,7 @@ def test_status_of_a_session_at_rest(killed: Path, finished: Path) -> None:
     done = CliRunner().invoke(app, ["status", str(finished)])
     assert done.exit_code == 0, done.output
     assert "night: finished 2025-11-13 02:13 UTC" in done.stdout
-    assert "4 ready" in done.stdout
+    assert "4 kept" in done.stdout
     assert "per hour" not in done.stdout
     left = CliRunner().invoke(app, ["status", str(killed)])
     assert left.exit_code == 1, "somebody should look"

@@ -116,11 +116,14 @@ def session_line(row: Row, root: Path, name_width: int, now_utc_us: int) -> Text
     """One line of the list: the folder below `root`, what came of it, how it ended and when."""
     folder = Path(str(row["folder"]))
     name = clean(folder.relative_to(root)) if folder != root and folder.is_relative_to(root) else folder.name
+    called = clean(row.get("name") or "")
+    if called and called != folder.name:
+        name = f"{name} ({called})"
     movies, share = row["movies"], row["kept_share"]
     text = Text(f"{shorten_left(name, name_width):{name_width}}", "bold")
     text.append(f"  {count(movies) if isinstance(movies, int) else '':>7}")
     text.append(f" {f'{share:.0%}' if isinstance(share, float) else '':>5}")
-    text.append(f" {quantity(row['resolution_angstrom'], 'Å', 2) if row['resolution_angstrom'] else '':>7}  ")
+    text.append(f" {quantity(row['resolution_angstrom'], 'Å', 2) if row['resolution_angstrom'] else 'none':>7}  ")
     state = str(row["state"])
     look = SESSION_STATES.get(state, Look("✗", "cannot be read", VERMILION))
     text.append(look.text, look.color)

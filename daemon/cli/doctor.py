@@ -22,6 +22,9 @@ _FREE_GB_WANTED = 20.0
 _BYTES_PER_GB = 1 << 30
 
 
+_PROVE = "optional, they check that the session's own numbers agree (counts add up, limits are kept)"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     subject: str
@@ -36,7 +39,7 @@ def doctor(
     start_ray: Annotated[bool, typer.Option("--start-ray", help="Also start a private Ray for a moment")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
 ) -> None:
-    """Look at this machine: Python, packages, GPUs, file watching, disk, sockets, Ray, provers, sandbox.
+    """Look at this machine: Python, packages, GPUs, file watching, disk, sockets, sandbox, Ray, provers.
 
     Example: frazil doctor /data --start-ray
     """
@@ -62,11 +65,11 @@ def examine(folder: Path, *, start_ray: bool) -> Iterator[Finding]:
         lambda: _disk(folder),
         lambda: _file_system(folder),
         _sockets,
-        _provers,
         _sandbox,
     ]
     if start_ray:
         checks.append(_ray)
+    checks.append(_provers)  # of the least use to most people: last
     for check in checks:
         yield check()
 
@@ -171,8 +174,8 @@ def _provers() -> Finding:
     text = "; ".join(f"{name}: {words}" for name, (_, words) in found.items())
     if not found["z3"][0]:
         remedy = "pip install z3-solver"
-        return Finding("provers", "note", f"claims are checked with exact integers alone ({text})", remedy)
-    return Finding("provers", "ok", text)
+        return Finding("provers", "note", f"{_PROVE}; exact integers alone do it now ({text})", remedy)
+    return Finding("provers", "ok", f"{_PROVE}: {text}")
 
 
 def _sandbox() -> Finding:

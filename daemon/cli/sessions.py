@@ -16,6 +16,7 @@ from frazil.daemon.store.queries.many_sessions import hidden_words, sessions_bel
 from frazil.daemon.store.table import Table
 
 _COLUMNS = ("session", "began (UTC)", "state", "movies", "kept", "map", "size")
+_NO_MAP = "none"
 _STATES = {
     "finished": "finished",
     "stopped": "stopped, movies left",
@@ -63,14 +64,20 @@ def _cells(line: SessionLine, root: Path) -> tuple[str, ...]:
     folder = Path(line.folder)
     state = _STATES[line.state]
     return (
-        folder.name if folder == root else str(folder.relative_to(root)),
+        _name(line, folder, root),
         _time(line.began_utc_us),
         state if line.ended_utc_us is None else f"{state} {_time(line.ended_utc_us)}",
         "" if line.movies is None else str(line.movies),
         "" if line.kept_share is None else f"{line.kept_share:.0%}",
-        "" if line.resolution_angstrom is None else f"{line.resolution_angstrom:.2f} A",
+        _NO_MAP if line.resolution_angstrom is None else f"{line.resolution_angstrom:.2f} A",
         "" if line.size_bytes is None else _size(line.size_bytes),
     )
+
+
+def _name(line: SessionLine, folder: Path, root: Path) -> str:
+    """The folder, and what the session is called where that is another name."""
+    name = folder.name if folder == root else str(folder.relative_to(root))
+    return name if line.name in (folder.name, name) else f"{name} ({line.name})"
 
 
 def _time(utc_us: int | None) -> str:

@@ -31,7 +31,11 @@ _PATHS = (
 _NEWEST_SQL = f"""
 SELECT movie_id, {", ".join(_PATHS)} FROM movies JOIN quality USING (movie_id) WHERE ready_utc_us > ?
 """
-_RAW_SQL = "SELECT coalesce(sum(size_bytes), 0) FROM movies WHERE found_utc_us > ?"
+_RAW_SQL = (
+    "SELECT coalesce(sum(size_bytes), 0) FROM movies WHERE found_utc_us > ? "
+    "AND coalesce(mtime_ns // 1000, found_utc_us) > ?"
+)
+"""Files that were there long before anybody looked take no space now."""
 _BEGAN_SQL = "SELECT count(*), min(found_utc_us) FROM movies WHERE greatest(found_utc_us, ready_utc_us) > ?"
 
 
@@ -84,7 +88,8 @@ class DiskMeter:
                 self._free.popleft()
             self._own = self._own_bytes_per_s(now_utc_us)
         first_s, first_free = self._free[0]
-        shrinks = (first_free - free) / (now_s - first_s) if now_s - first_s >= _LEAST_S else None
+        # A disk that somebody cleans up does not shrink.
+        shrinks = max(0.0, (first_free - free) / (now_s - first_s)) if now_s - first_s >= _LEAST_S else None
         left = max(0.0, free - floor_gb * _BYTES_PER_GB)
         return DiskUse(free, self._own, shrinks, left / self._own / 3600 if self._own else None)
 
@@ -101,7 +106,7 @@ class DiskMeter:
         self._sizes = {str(row[0]): known.get(str(row[0])) or self._size(str(row[0]), row[1:]) for row in rows}
         total = sum(self._sizes.values())
         if self._same_disk(self._session_dir, self._raw_root):
-            total += int(self._store.rows(_RAW_SQL, since)[0][0])
+            total += int(self._store.rows(_RAW_SQL, since, now_utc_us - int(age_s * 1e6))[0][0])
         return float(total / age_s)
 
     def _size(self, movie_id: str, paths: tuple[object, ...]) -> int:

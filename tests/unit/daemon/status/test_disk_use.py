@@ -11,6 +11,7 @@ from frazil.config.settings import AlertSettings, Settings
 from frazil.daemon.alerts.rule_check import RuleCheck
 from frazil.daemon.session.notices import Notices
 from frazil.daemon.status import live_state
+from frazil.daemon.status.disk_use import DiskMeter
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.transport.messages import GateState
 
@@ -112,3 +113,26 @@ def test_a_session_that_has_paused_for_an_hour_fills_no_disk(disk):
     assert alone.step(3900, look_s=650)[-1].written_bytes_per_s == 0.0
     assert alone.step(10)[-1].disk_full_in_h is None
     assert not alone.alarms(), "it closes by itself"
+
+
+def test_a_disk_that_is_cleaned_up_does_not_shrink(disk):
+    freed = disk(free_gb=650, movie_gb=0.0, others_mb_per_s=-50)
+    assert freed.step(900, look_s=90)[-1].disk_shrinks_bytes_per_s == 0.0
+
+
+@pytest.mark.parametrize(("written_s", "expected"), [(86_400, 0.0), (60, 80 * GB / 600)])
+def test_movies_that_were_there_before_are_not_written_now(disk, monkeypatch, written_s, expected):
+    """Forty movies of 2 GB found in one minute: written a day ago they take no space of the disk now."""
+    found = disk(free_gb=1000, movie_gb=0.0, others_mb_per_s=0)
+    monkeypatch.setattr(DiskMeter, "_size", lambda *_: 0)
+    while found.movies < 40:
+        found.add()
+    now_us = found.utc_us() + 60_000_000
+    written_ns = (now_us - written_s * 1_000_000) * 1000
+    found.store.submit(
+        lambda c: c.execute(
+            "UPDATE movies SET size_bytes = ?, mtime_ns = ?, found_utc_us = ?", [2 * GB, written_ns, found.utc_us()]
+        )
+    ).result()
+    meter = DiskMeter(found.store, Path(), Path(), free_bytes=lambda _: 1000 * GB, same_disk=lambda *_: True)
+    assert meter.look(60.0, now_us, floor_gb=0.0).session_bytes_per_s == pytest.approx(expected)

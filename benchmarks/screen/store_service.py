@@ -52,7 +52,10 @@ class StoreService(SyntheticService):
 
 def insert(connection: Connection, rows: list[Row]) -> None:
     """Movies with their CTF and quality, as far as they are done."""
-    movies = {name: _copy(name) for name in _MOVIE_COLUMNS} | {"rejection_reason": _copy("reason")}
+    movies = {name: _copy(name) for name in _MOVIE_COLUMNS} | {
+        "rejection_reason": _copy("reason"),
+        "sequence": lambda row: int(_number(row, "number")) - 1,
+    }
     done = [row for row in rows if row["ctf_fit_angstrom"] is not None]
     _fill(connection, "movies", movies, rows)
     _fill(
@@ -87,7 +90,7 @@ def _copy(name: str) -> Callable[[Row], object]:
 
 def _number(row: Row, name: str) -> float:
     value = row[name]
-    assert isinstance(value, float)
+    assert isinstance(value, int | float)
     return value
 
 

@@ -50,7 +50,7 @@ _PICTURE_PX = 384
 _FIELD_PX = 4096
 
 COLUMNS = (
-    "movie_id", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "optics_group",
+    "movie_id", "number", "relative_path", "generation", "state", "attempts", "grid_square", "hole", "optics_group",
     "frame_count", "ctf_fit_angstrom", "ctf_score", "defocus_um", "astigmatism_angstrom", "phase_shift_deg",
     "motion_total_angstrom", "motion_early_angstrom", "motion_late_angstrom", "ice_ring_density",
     "relative_ice_thickness", "mean_counts_per_px", "half_frc_0143_angstrom", "particle_count", "ice_nm", "ice_sd_nm",
@@ -79,7 +79,7 @@ def make_rows(count: int, seed: int, waiting: int = 4) -> list[Row]:
         found_us = START_UTC_US + int(i * INTERVAL_S * 1e6)
         row: Row = dict.fromkeys(COLUMNS)
         row.update(
-            movie_id=f"{i:08x}",
+            movie_id=f"{i:08x}", number=i + 1,
             relative_path=f"Images-Disc1/GridSquare_{14370000 + square}/Data/FoilHole_{14380000 + i // 3}_Data_"
             f"{14371000 + i % 3}_{i % 60}_20260921_{(i * 11 // 3600) % 24:02d}{i * 11 // 60 % 60:02d}{i * 11 % 60:02d}"
             "_Fractions.tiff",
@@ -167,6 +167,7 @@ class SyntheticService:
             "verdicts": lambda params: synthetic_scores.answer("verdicts", params, len(self.rows) // 5),
             "evidence": lambda params: synthetic_scores.answer("evidence", params, len(self.rows) // 5),
             "failures": lambda params: _failures(self.rows),
+            "worst_squares": lambda params: _worst_squares(self.rows),
             "alerts": lambda params: _alerts(self.alerts, bool(params.get("open_only"))),
         }
         if request.name not in answers:
@@ -437,6 +438,20 @@ def _alerts(count: int, open_only: bool) -> Rows:
             ("a3", START_UTC_US + 9_000_000, "info", "gain", "the gain reference fits: multiply", None, None, None),
         ]
     return Rows(_ALERT_COLUMNS, tuple(rows))
+
+
+def _worst_squares(rows: list[Row]) -> Rows:
+    """What came of each square that has five movies with a result; of those that are not kept the CTF is the matter."""
+    found: list[tuple[Scalar, ...]] = []
+    for square in sorted({str(row["grid_square"]) for row in rows}):
+        done = [row for row in rows if row["grid_square"] == square and row["ctf_fit_angstrom"] is not None]
+        if len(done) >= 5:
+            good = sum(row["state"] == "ready" for row in done)
+            fits, ice = ([float(row[name] or 0) for row in done] for name in ("ctf_fit_angstrom", "ice_nm"))
+            fault = None if good == len(done) else "poor CTF fits"
+            found.append((square, len(done), good, fault, sorted(fits)[len(fits) // 2], max(ice)))
+    columns = ("grid_square", "movies", "good", "usual_fault", "ctf_fit_angstrom", "thickest_nm")
+    return Rows(columns, tuple(sorted(found, key=lambda row: int(str(row[2])) / int(str(row[1])))))
 
 
 def _failures(movies: list[Row]) -> Rows:

@@ -25,6 +25,7 @@ WITHOUT_A_SCRIPT = 100
 _PAGE = 10_000
 _LONGEST_REASON = 160
 _COLUMNS: tuple[tuple[str, str, str, str, int], ...] = (
+    ("number", "#", "number", "", 0),
     ("name", "Movie", "relative_path", "", 0),
     ("state", "State", "state", "", 0),
     ("time", "Finished, UTC", "ready_utc_us", "", 0),

@@ -20,6 +20,11 @@ _LOOKS: dict[str, tuple[str, str]] = {
     "seen": ("open", "seen, not chosen"),
     "avoided": ("not", "left out"),
 }
+_NO_GRID = (
+    "<h1>Grid</h1><p>This session has no grid: no atlas, squares or holes were found beside its movies. "
+    "<code>frazil set SESSION targets.roots=FOLDER</code> names where they are. What movies say of their squares: "
+    "<code>frazil query SESSION --named worst_squares</code>.</p>"
+)
 _SIDE_PX, _EDGE_PX = 760.0, 26.0
 
 
@@ -34,7 +39,7 @@ def grid_page(
     """The body. `squares` and `holes` are rows of the named queries `grid_squares` and `square_targets`; the holes are
     of the square `chosen`, which stands first where a person has asked for it."""
     if told is None and not squares:
-        return "<h1>Grid</h1><p>This session has no grid: no atlas, squares or holes were found beside its movies.</p>"
+        return _NO_GRID
     name = next((str(row["name"] or row["target_id"]) for row in squares if row["target_id"] == chosen), chosen or "")
     drawn = hole_map(holes)
     named = folded(f"List of {len(holes)} holes", wide(_hole_table(holes), "List of holes"))

@@ -28,7 +28,8 @@ def _card(row: Row, links: Links) -> str:
         else "<span class=none>no picture</span>"
     )
     to_it = links.movie(movie_id)
-    shown = f"<code>{escape(name)}</code>"
+    number = f"#{row['number']} " if row.get("number") is not None else ""
+    shown = f"<code>{escape(number + name)}</code>"
     why = reason(row)
     said = why or ", ".join(
         (

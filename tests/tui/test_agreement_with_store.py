@@ -43,6 +43,7 @@ ASKED = {
     "grid": set(),
     "grid_squares": {"limit"},
     "square_targets": {"square_id", "limit"},
+    "worst_squares": {"limit"},
     "next_targets": {"limit"},
     "next_rounds": {"limit"},
     "verdicts": {"last"},
@@ -78,6 +79,7 @@ def test_synthetic_verdicts_and_machinery_have_the_stores_columns(tmp_path: Path
             "stage_timings": {"last": 5},
             "devices": {},
             "failures": {"include_rejected": False, "limit": 5},
+            "worst_squares": {"limit": 5},
             "alerts": {"limit": 5},
         }.items():
             mine = service.named(NamedQuery(name, params)).columns  # type: ignore[arg-type]

@@ -334,6 +334,9 @@ async def test_without_a_grid_the_screen_says_what_it_needs_and_live_has_no_line
         assert not app.screen.query_one("#next-line").display
         await pilot.press("g")
         await tools.until(pilot, lambda: "No grid is known" in tools.screen_text(app))
+        text = tools.screen_text(app)
+        assert "most often the matter" in text, "squares that movies name are told all the same"
+        assert "GridSquare_14370000" in text
         await pilot.press("p", "tab", "right", "enter", "o", "l", "a")
         await tools.settle(pilot)
         assert session.service.commands == []

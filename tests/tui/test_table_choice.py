@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks.screen.synthetic_session import make_rows
 from frazil.tui.live.movie_columns import COLUMNS, fitting, row_cells
+from frazil.tui.live.movie_list import order_words
 from frazil.tui.live.movie_panel import MovieTitle
 from frazil.tui.live.movie_table import MovieTable
+from frazil.tui.live.pages import View
 from frazil.tui.live.table_choice import TableChoice, choice_path, load_choice, save_choice
 from frazil.tui.live.table_dialog import TableDialog, sorted_by, toggled
 from frazil.tui.words.formatting import movie_name
@@ -62,6 +64,23 @@ def test_reason_and_flags_stand_in_the_table(width: int) -> None:
     assert "drift-bur" in line
     line = layout.join([text for text, _ in row_cells(layout, {"state": "ready", "named_cause": "ice"})])
     assert "ice" in line
+
+
+@pytest.mark.parametrize("width", [65, 76, 106])
+def test_the_name_gives_way_to_the_cause(width: int) -> None:
+    """A flag of twelve letters is whole at 120 x 40, however long the names are; the number stands before them."""
+    layout = fitting(width, name_cells=60)
+    row: Any = {"number": 8, "state": "ready", "relative_path": "a/" + "x" * 60 + "_7.tiff", "flags": "large-motion"}
+    cells = [text.strip() for text, _ in row_cells(layout, row)]
+    assert cells[-1] == "large-motion" or "large-motion" in cells
+    assert cells[0] == "8"
+    assert next(cell for cell in cells if cell.startswith("…")).endswith("_7"), "its end tells names apart"
+
+
+def test_the_order_is_told_as_it_is() -> None:
+    assert order_words(View()) == "newest found first"
+    assert order_words(View(descending=False)).startswith("oldest found first")
+    assert order_words(View(sort="ctf_fit_angstrom", descending=True)).startswith("by fit Å, large first")
 
 
 def test_a_column_that_was_taken_away_is_not_shown() -> None:

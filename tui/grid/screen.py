@@ -22,6 +22,7 @@ from frazil.tui.words.formatting import NOT_KNOWN
 
 RANKED = 10
 """Places to take next that are listed."""
+_MOST_NAMED = 200
 _MOST_PLACES = 5000
 """Squares of a grid, holes of a square: more would not be told apart."""
 
@@ -72,6 +73,8 @@ class GridScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._grids: Sequence[Row] = ()
+        self._by_name: Sequence[Row] = ()
+        """Squares that movies name, where no grid is known."""
         self._grid_id = ""
         """That a person wants to see; empty: the one in the microscope."""
         self._grid: Row | None = None
@@ -127,11 +130,14 @@ class GridScreen(ModeScreen):
         squares = await self.rows("grid_squares", limit=_MOST_PLACES, grid=wanted)
         rounds = await self.rows("next_rounds", limit=1, grid=wanted)
         following = await self.rows("next_targets", limit=RANKED, grid=wanted)
+        by_name = (
+            [] if words.is_known(grid[0] if grid else None) else await self.rows("worst_squares", limit=_MOST_NAMED)
+        )
         if self.unanswered:
             self.say_unanswered()
             return
         self.answered = True
-        self._grids = grids
+        self._grids, self._by_name = grids, by_name
         self._grid, self._newest = self._with_state(grid[0]) if grid else None, rounds[0] if rounds else None
         self._squares, self._next = _by_id(squares), _by_id(following)
         self._show()
@@ -199,6 +205,8 @@ class GridScreen(ModeScreen):
 
     def _show(self) -> None:
         verdict = words.verdict_text(self._grid, self._newest) if self.answered else Text("asking …")
+        if self.answered and not words.is_known(self._grid):
+            verdict.append_text(words.squares_by_name_text(self._by_name))
         self.query_one("#grid-verdict", Static).update(verdict)
         self.query_one("#grid-facts", Static).update(words.facts_text(self._grid, self._newest))
         self.set_class(not words.is_known(self._grid), "-no-grid")

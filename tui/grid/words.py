@@ -71,6 +71,20 @@ def verdict_text(grid: Row | None, newest: Row | None) -> Text:
     return text.append(f"\n{clean(newest['other_grid'])}", ORANGE) if newest["other_grid"] else text
 
 
+def squares_by_name_text(rows: Sequence[Row]) -> Text:
+    """What is known of the squares by their movies alone, by rows of `worst_squares`; empty: no movie names one."""
+    if not rows:
+        return Text("")
+    text = Text("\n\nSquares by what their movies are called, the worst first\n", f"bold {BLUE}")
+    text.append(f"{'square':22} {'movies':>6} {'good':>5} {'ice nm':>7} {'fit Å':>6}  most often the matter\n", GRAY)
+    for row in rows:
+        movies, good = _whole(row["movies"]) or 0, _whole(row["good"]) or 0
+        text.append(f"{_cut(clean(row['grid_square']), 22)} {movies:>6} {good / movies if movies else 0:>5.0%} ")
+        text.append(f"{number(row['thickest_nm'], 0):>7} {number(row['ctf_fit_angstrom'], 1):>6}  ")
+        text.append(f"{clean(row['usual_fault'] or '')}\n")
+    return text.append("ice: of its thickest movie; fit: median of its movies", GRAY)
+
+
 def facts_text(grid: Row | None, newest: Row | None) -> Text:
     """What it was made from; what matters most comes first, a small terminal has one line."""
     if grid is None or not is_known(grid):

@@ -37,16 +37,19 @@ def _state(value: Scalar) -> str:
     return movie_look(value).text
 
 
-_STATE, _NAME, _CAUSE, _FLAGS = "state", "relative_path", "named_cause", "flags"
+_NUMBER, _STATE, _NAME, _CAUSE, _FLAGS = "number", "state", "relative_path", "named_cause", "flags"
 ALWAYS = (_STATE, _NAME)
 """Without these a line says nothing."""
 FILE_WIDTH_MIN = 18
-_FILE_WIDTH_LEAST = 12
+_FILE_WIDTH_LEAST = 8
 """Room for the end of a name, which tells movies apart; less than `FILE_WIDTH_MIN` only for the most needed columns."""
+_CAUSE_WHOLE = 12
+"""A cause or a flag in a word; the name gives way to it."""
 _NAME_MOST, _CAUSE_MOST, _STATE_WHOLE = 60, 48, 13
 """What is left of the line goes to the name, then to the words of the state, the reason, and to the name again."""
 
 COLUMNS: tuple[Column, ...] = (
+    Column(_NUMBER, "#", 4, 2, _fixed(0)),
     Column(_STATE, "state", 10, 0, _state, right=False),
     Column(_NAME, "movie", 0, 0, movie_name, right=False),  # takes the room that is left
     Column("ctf_fit_angstrom", "fit Å", 5, 0, _fixed(1)),
@@ -121,11 +124,13 @@ def fitting(width: int, shown: Collection[str] | None = None, *, name_cells: int
 
 def _shared_out(chosen: list[Column], left: int, name_cells: int) -> list[tuple[Column, int]]:
     """Widths of the columns, of which the name and the reason take what is left."""
-    name = min(max(4, left), max(name_cells, _FILE_WIDTH_LEAST), _NAME_MOST)
-    spare = max(0, left - name)
+    with_cause = BY_KEY[_CAUSE] in chosen
+    whole = min(max(0, left - _FILE_WIDTH_LEAST), _CAUSE_WHOLE - BY_KEY[_CAUSE].width) if with_cause else 0
+    name = min(max(4, left - whole), max(name_cells, _FILE_WIDTH_LEAST), _NAME_MOST)
+    spare = max(0, left - whole - name)
     state = min(spare, _STATE_WHOLE - BY_KEY[_STATE].width)
     spare -= state
-    more = min(spare, _CAUSE_MOST - BY_KEY[_CAUSE].width) if BY_KEY[_CAUSE] in chosen else 0
+    more = whole + min(spare, _CAUSE_MOST - BY_KEY[_CAUSE].width - whole) if with_cause else 0
     widths = {
         _STATE: BY_KEY[_STATE].width + state,
         _NAME: max(4, left) - more - state,

@@ -26,6 +26,19 @@ from frazil.tui.words.palette import movie_look
 _STATE_FILTERS = (None, "ready", "rejected", "failed", "quarantined", "processing", "queued")
 
 
+def order_words(view: View) -> str:
+    """By which column the table is sorted, and what comes first.
+
+    >>> order_words(View()), order_words(View("ice_nm", descending=False))
+    ('newest found first', 'by ice nm, small first (f: newest found)')
+    """
+    if view.sort == View().sort:
+        return "newest found first" if view.descending else "oldest found first (f: newest found)"
+    column = BY_KEY.get(view.sort)
+    first = "large" if view.descending else "small"
+    return f"by {column.title}, {first} first (f: newest found)" if column else ""
+
+
 class MovieList(Vertical):
     """Reads only the rows that are seen. The selected movie is always the one under the cursor."""
 
@@ -143,11 +156,9 @@ class MovieList(Vertical):
             parts.append(f"with “{clean(view.search)}”")
         if view.state:
             parts.append(f"only {movie_look(view.state).text}")
-        if table.follows_newest:
-            parts.append("following the newest")
+        parts.append("the newest is followed" if table.follows_newest else "not followed (f)")
         table.border_title = ", ".join(parts).replace("[", "\\[")
-        column = BY_KEY.get(view.sort)
-        table.border_subtitle = f"by {column.title} {'▼' if view.descending else '▲'}" if column else ""
+        table.border_subtitle = order_words(view)
 
     @on(MovieTable.Highlighted)
     def _highlighted(self, event: MovieTable.Highlighted) -> None:

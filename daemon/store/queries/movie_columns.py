@@ -29,6 +29,7 @@ TREND_METRICS: Mapping[str, str] = {
 
 MOVIE_COLUMNS: Mapping[str, str] = {
     "movie_id": "m.movie_id",
+    "number": "m.sequence + 1",
     "relative_path": "m.relative_path",
     "generation": "m.generation",
     "state": "m.state",

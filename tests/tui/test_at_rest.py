@@ -150,4 +150,7 @@ async def test_a_session_is_chosen_from_a_list_and_escape_leads_back(tmp_path: P
         await pilot.press("2", "escape")
         assert not app.left_for_list, "back to the movies first"
         await pilot.press("c", "escape", "escape")
+        await tools.settle(pilot)
+        assert not app.left_for_list, "one Escape too many leaves nothing"
+        await pilot.press("escape")
         await tools.until(pilot, lambda: app.left_for_list)

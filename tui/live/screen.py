@@ -26,6 +26,8 @@ from frazil.tui.widgets.workers_panel import WorkersPanel
 from frazil.tui.words.formatting import clean, movie_name
 from frazil.tui.words.palette import GRAY
 
+_LEAVES_S = 4.0
+"""So long a second Escape leads to the list of sessions."""
 _SETTLE_S = 0.08
 """A cursor that runs through the table asks for no pictures before it stops."""
 
@@ -50,7 +52,10 @@ class LiveScreen(ModeScreen):
         ("n", "write a note about it"),
         ("x", "thresholds: see what other ones would do, then apply them or not"),
         ("Q", "re-queue it (also out of quarantine)"),
-        ("Enter, Escape", "the movie on the whole screen, and back; a session chosen from a list: back to the list"),
+        (
+            "Enter, Escape",
+            "the movie on the whole screen, and back; Escape twice, of a session chosen from a list: back to the list",
+        ),
         ("v", "small terminals: micrograph, spectrum or motion path beside the numbers"),
         ("d", "micrograph: as it was summed, as it was restored (denoised)"),
         ("w", "the micrograph on the whole screen: + - closer and further, arrows move, ? its keys"),
@@ -59,12 +64,12 @@ class LiveScreen(ModeScreen):
         ("z", "spectrum: whole, its middle twice, four times as large"),
     )
     MEANING = (
-        "kept: within the thresholds, so it goes into exports; good: kept, and its CTF fit, early motion and ice are fine, "
-        "too (first lines of the screen). lag: from the first sight of a file to its result. fit: resolution to which CTF and rings agree. early: "
-        "motion over the first 4 e/Å². ice: power between 3.6 and 4 Å over its surroundings. In the trends x is a "
-        "rejected movie; the number is the median of the last 25, the arrow compares it with all that is drawn. "
-        "cause: what costs a movie most beyond what is usual in its session. Everything here is also in `frazil "
-        "status --json` and `frazil query`."
+        "kept: within the thresholds, so it goes into exports; good: kept, and its CTF fit, early motion and ice "
+        "are fine, too (first lines of the screen). lag: from the first sight of a file to its result. fit: "
+        "resolution to which CTF and rings agree. early: motion over the first 4 e/Å². ice: power between 3.6 and 4 "
+        "Å over its surroundings. In the trends x is a rejected movie; the number is the median of the last 25, the "
+        "arrow compares it with all that is drawn. cause: what costs a movie most beyond what is usual in its "
+        "session. Everything here is also in `frazil status --json` and `frazil query`."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "accept", "accept"),
@@ -96,6 +101,8 @@ class LiveScreen(ModeScreen):
         """The newest one; it may have been left."""
         self._listed: tuple[object, ...] | None = None
         """What the table and the trends show: counts, newest movie."""
+        self._may_leave = False
+        """Escape was pressed a moment ago."""
 
     def body(self) -> ComposeResult:
         yield Static(id="next-line")
@@ -308,12 +315,24 @@ class LiveScreen(ModeScreen):
         picture = self.query_one("#spectrum", Picture)
         picture.zoom_to({1: 2, 2: 4}.get(picture.zoom, 1))
 
+    def _leave(self) -> None:
+        """To the list of sessions, when Escape is pressed twice: one may have been meant for a dialog."""
+        if self._may_leave:
+            self.frazil.back_to_list()
+            return
+        self._may_leave = True
+        self.notify("Escape once more: back to the list of sessions", timeout=_LEAVES_S)
+        self.set_timer(_LEAVES_S, self._stay)
+
+    def _stay(self) -> None:
+        self._may_leave = False
+
     def action_back(self) -> None:
         if self.maximized is not None:
             self.minimize()
             self.movies.table.focus()
             return
         other_pane = self.has_class("-compact") and not self.has_class("pane-movies")
-        if not self.movies.clear_filter() and not other_pane:
-            self.frazil.back_to_list()
+        if not self.movies.clear_filter() and not other_pane and self.frazil.from_list:
+            self._leave()
         self.show_pane("movies")

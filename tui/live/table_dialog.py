@@ -53,7 +53,7 @@ class TableDialog(ModalScreen[TableChoice]):
             yield Static(Text("Columns of the table", "bold"))
             yield Static(Text("Enter: sort by it; again: reversed\nSpace: shown or not; 0: what fits", GRAY))
             yield OptionList(*(Option(self._line(column), id=column.key) for column in COLUMNS))
-            yield Static(Text("Escape: done", GRAY))
+            yield Static(Text("Escape or Enter: closed", GRAY))
 
     def on_mount(self) -> None:
         keys = [column.key for column in COLUMNS]

@@ -38,6 +38,9 @@ class SessionApp(Protocol):
     marks: MarksShown
     """What is shown over micrographs, in every mode the same."""
 
+    from_list: bool
+    """It was chosen from a list of sessions."""
+
     def write_to_terminal(self, text: str) -> None:
         """Escape sequences, after what was written before; nothing else may write there."""
 

@@ -42,7 +42,9 @@ def exposure(of: Exposure, kind: str, size: str, links: Links) -> str:
     name = movie_name(movie["relative_path"])
     why = reason(movie)
     said = f"<p class=care>Not kept: {escape(why)}</p>" if why else ""
-    pairs = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in facts(movie))
+    pairs = "".join(
+        f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in facts(movie, of.shifts)
+    )
     list_of_all = links.page("movies")
     back = f"<p><a href='{list_of_all}'>All movies</a></p>" if list_of_all else ""
     return (

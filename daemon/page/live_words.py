@@ -34,11 +34,13 @@ def live_words(state: LiveState) -> dict[str, str]:
         "status": _status(state),
         "clock": _clock(state.utc_us, "%H:%M:%S"),
         "kept": f"{100 * kept / finished:.0f} %" if finished else NOT_KNOWN,
-        "kept_of": f"{kept:,} of {finished:,} finished{recent}: within the thresholds" if finished else "no movie is finished yet",
+        "kept_of": f"{kept:,} of {finished:,} finished{recent}: within the thresholds"
+        if finished
+        else "no movie is finished yet",
         "rate": NOT_KNOWN if state.ready_per_hour is None else f"{state.ready_per_hour:,.0f}",
         "rate_of": NOT_KNOWN if state.found_per_hour is None else f"{state.found_per_hour:,.0f} an hour arrive",
         "map": NOT_KNOWN if state.map_resolution_angstrom is None else f"{state.map_resolution_angstrom:.2f} A",
-        "map_of": "no map yet" if not state.particle_count else f"from {state.particle_count:,} particles",
+        "map_of": _of_map(state),
         "lag": NOT_KNOWN if state.lag_p50_s is None else seconds_text(state.lag_p50_s),
         "lag_of": "" if state.lag_p95_s is None else f"95 % within {seconds_text(state.lag_p95_s)}",
         "waiting": f"{sum(state.counts.get(name, 0) for name in WAITING):,}",
@@ -82,6 +84,16 @@ def verdict_lines(state: LiveState) -> list[str]:
     ['Change: thinner ice. Also: lag.']
     """
     return [state.verdict.sentence] if state.verdict.sentence else []
+
+
+def _of_map(state: LiveState) -> str:
+    """From how many particles; where there is none, why."""
+    if state.map_resolution_angstrom is not None:
+        return f"from {state.particle_count:,} particles" if state.particle_count else ""
+    particles = f"{state.particle_count:,} particles" if state.particle_count else "no particles"
+    if state.ended_utc_us is None:
+        return f"no map yet, {particles}"
+    return f"no map was made: it takes particles.initial_map or 700 particles, and there were {particles}"
 
 
 def _status(state: LiveState) -> str:

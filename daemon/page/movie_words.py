@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.transport.messages import Row, Scalar
+from frazil.daemon.transport.reasons import motion_seen
 
 NOT_KNOWN = "–"
 STATES = {
@@ -45,8 +47,9 @@ def time_words(utc_us: Scalar) -> str:
     return datetime.datetime.fromtimestamp(utc_us / 1e6, datetime.UTC).strftime("%d %b %H:%M")
 
 
-def facts(row: Row) -> list[tuple[str, str]]:
-    """Name and value of all that a person asks of one exposure, what is most wanted first; unknown ones left out."""
+def facts(row: Row, shifts: Sequence[Row] = ()) -> list[tuple[str, str]]:
+    """Name and value of all that a person asks of one exposure, what is most wanted first; unknown ones left out.
+    `shifts`: of `frame_shifts`."""
     sd = row.get("defocus_sd_angstrom")
     defocus = quantity(row.get("defocus_um"), "um", 2)
     if isinstance(sd, int | float) and defocus != NOT_KNOWN:
@@ -55,7 +58,9 @@ def facts(row: Row) -> list[tuple[str, str]]:
     angle = quantity(row.get("astigmatism_angle_deg"), "", 0)
     pairs = [
         ("CTF fits to", quantity(row.get("fit_resolution_angstrom"), "A")),
-        ("costs it most", cause_words(str(row["named_cause"])) if row.get("named_cause") else "nothing stands out"),
+        ("costs it most", cause_words(str(row["named_cause"])) if row.get("named_cause") else "no single cause"),
+        ("seen", motion_seen(row.get("flags"), shifts) or NOT_KNOWN),
+        ("number, as found", quantity(_number(row), "", 0)),
         ("defocus", defocus),
         ("astigmatism", astigmatism if NOT_KNOWN in (astigmatism, angle) else f"{astigmatism} at {angle}°"),
         ("motion, whole", quantity(row.get("motion_total_angstrom"), "A")),
@@ -73,6 +78,12 @@ def facts(row: Row) -> list[tuple[str, str]]:
         ("flags", str(row.get("flags") or NOT_KNOWN)),
     ]
     return [(name, value) for name, value in pairs if value != NOT_KNOWN]
+
+
+def _number(row: Row) -> Scalar:
+    """From 1, in the order in which movies were found: of the queries `movie` and `movies`."""
+    sequence = row.get("sequence")
+    return row.get("number") if not isinstance(sequence, int) else sequence + 1
 
 
 def reason(row: Row) -> str:

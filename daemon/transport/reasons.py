@@ -1,15 +1,44 @@
-"""Reasons of a list as people read them: what is true of all rows once, in each row what is its own. Pure.
+"""Reasons as people read them: what is true of all rows of a list once, in each row what is its own; and what is
+seen of a movie where no cause is decided. Pure.
 
 A reason is clauses behind commas and semicolons, as `models/targets/words.py` makes them.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 _CHANCE = re.compile(r"usable with \d+ % \(\d+ to \d+\)(, )?")
 _BETWEEN = re.compile(r"[;,] +")
+
+
+_JUMP = "drift-burst"
+"""The flag of a movie that jumps from one frame to the next."""
+
+
+def motion_seen(flags: object, shifts: Sequence[Mapping[str, object]]) -> str:
+    """Where a movie with a jump has its largest one, by rows of `frame_shifts`; frames count from 1. Empty: no jump.
+
+    >>> places = [(1, 0.0), (2, 0.5), (3, 4.0)]
+    >>> rows = [{"frame": n, "shift_x_angstrom": x, "shift_y_angstrom": 0.0} for n, x in places]
+    >>> motion_seen("drift-burst,ice-rings", rows), motion_seen("", rows)
+    ('motion of 3.5 A between frames 2 and 3', '')
+    """
+    if _JUMP not in str(flags or "").split(","):
+        return ""
+    places = [(row.get("shift_x_angstrom"), row.get("shift_y_angstrom")) for row in shifts]
+    steps = [
+        (math.hypot(x - x0, y - y0), number)
+        for number, ((x0, y0), (x, y)) in enumerate(pairwise(places), 1)
+        if isinstance(x0, float) and isinstance(y0, float) and isinstance(x, float) and isinstance(y, float)
+    ]
+    if not steps:
+        return "a jump between two frames"
+    step, number = max(steps)
+    return f"motion of {step:.1f} A between frames {number} and {number + 1}"
 
 
 def without_chance(reason: str) -> str:

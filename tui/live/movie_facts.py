@@ -7,7 +7,7 @@ import math
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row
-from frazil.tui.words.causes import cause_word
+from frazil.tui.words.causes import beyond_usual, cause_word
 from frazil.tui.words.formatting import NOT_KNOWN, clean, clock, count, duration, movie_name, number, quantity, size
 from frazil.tui.words.palette import GRAY, ORANGE, VERMILION, movie_look
 
@@ -37,6 +37,8 @@ def facts(row: Row) -> list[tuple[str, str]]:
             _with_error(row.get("fit_resolution_angstrom"), row.get("fit_resolution_sd_angstrom")) + unreliable,
         ),
         ("first cause", _cause(row)),
+        ("seen", clean(row.get("motion_seen") or NOT_KNOWN)),
+        ("number", number(_number(row), 0)),
         ("defocus", _defocus(row)),
         ("  fit alone", _scatter(row)),
         ("astigmatism", _astigmatism(row)),
@@ -93,8 +95,14 @@ def facts_text(row: Row, width: int, height: int) -> Text:
 
 def _cause(row: Row) -> str:
     """What costs it most beyond the usual, and how much."""
-    word = cause_word(row.get("named_cause"))
-    return f"{word} +{number(row.get('named_excess_ln_ssnr'), 2)}" if word else NOT_KNOWN
+    word, excess = cause_word(row.get("named_cause")), row.get("named_excess_ln_ssnr")
+    return ", ".join(part for part in (word, beyond_usual(excess)) if part) if word else NOT_KNOWN
+
+
+def _number(row: Row) -> int | None:
+    """In the order in which movies were found, from 1."""
+    sequence = _int(row.get("sequence"))
+    return _int(row.get("number")) if sequence is None else sequence + 1
 
 
 def _group(row: Row) -> str:

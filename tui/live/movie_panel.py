@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
@@ -9,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from frazil.daemon.transport.messages import PictureKind, Row, Rows
+from frazil.daemon.transport.reasons import motion_seen
 from frazil.tui.live.motion_plot import MotionPlot
 from frazil.tui.live.movie_facts import facts_text, movie_title, reason_text
 from frazil.tui.widgets.picture import Picture
@@ -65,6 +68,7 @@ class MoviePanel(Vertical):
         self.movie_id: str | None = None
         self.row: Row | None = None
         """What is known of it: first the table's line, then everything."""
+        self._shifts: Sequence[Row] = ()
 
     def compose(self) -> ComposeResult:
         yield MovieTitle(id="movie-title")
@@ -101,7 +105,7 @@ class MoviePanel(Vertical):
         """Pictures are asked for at once; numbers follow by `take_row`. `brief` is the table's line, if it is there;
         `again`: the movie has changed."""
         if movie_id != self.movie_id:
-            self.row = brief
+            self.row, self._shifts = brief, ()
             self.query_one(Facts).show_row(None)
             self.query_one(MotionPlot).show_shifts("")
             self._show_reason(None)
@@ -119,7 +123,7 @@ class MoviePanel(Vertical):
         self.row = row
         self._show_title(row, following=following)
         self._show_reason(reason_text(row))
-        self.query_one(Facts).show_row(row)
+        self._show_facts()
 
     def _show_title(self, row: Row | None, *, following: bool) -> None:
         title = Text("…", GRAY) if row is None else movie_title(row)
@@ -137,4 +141,12 @@ class MoviePanel(Vertical):
     def take_shifts(self, movie_id: str, answer: Rows | str) -> None:
         """Answer of the query `frame_shifts`."""
         if movie_id == self.movie_id:
+            self._shifts = () if isinstance(answer, str) else answer.as_dicts()
             self.query_one(MotionPlot).show_shifts(answer)
+            self._show_facts()
+
+    def _show_facts(self) -> None:
+        """The numbers, with what is seen of its motion."""
+        if self.row is not None:
+            seen = motion_seen(self.row.get("flags"), self._shifts) if self._shifts else ""
+            self.query_one(Facts).show_row({**self.row, "motion_seen": seen})

@@ -72,6 +72,11 @@ class MapScreen(ModeScreen):
                     yield Static(id="map-text")
                 yield GrowthPlot(id="growth-plot")
 
+    @property
+    def _over(self) -> bool:
+        """Nothing more comes."""
+        return self.seen is not None and self.seen.ended_utc_us is not None
+
     def on_mount(self) -> None:
         self.query_one("#map-words").border_title = "the map"
         self._show_pictures(None, with_classes=False)
@@ -95,7 +100,7 @@ class MapScreen(ModeScreen):
             self.say_unanswered()
             return
         self.answered = True
-        self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes, alerts))
+        self.query_one("#map-text", Static).update(map_text(rounds, forecast, classes, alerts, over=self._over))
         self.query_one(FscPlot).show_rows(fsc)
         self.query_one(GrowthPlot).show_rows(rounds)
         self._show_pictures(rounds[-1] if rounds else None, with_classes=bool(classes))
@@ -113,7 +118,9 @@ class MapScreen(ModeScreen):
             if picture.display:
                 picture.show_movie(round_id)
                 if round_id is None:
-                    picture.say("no map yet" if picture.kind == "map_sections" else "")
+                    picture.say(
+                        ("no map was made" if self._over else "no map yet") if picture.kind == "map_sections" else ""
+                    )
 
     def picture_of(self, event: Picture.Wanted) -> str:
         """The session's pictures belong to no movie."""

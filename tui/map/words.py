@@ -12,15 +12,23 @@ from frazil.tui.words.formatting import clean, count, number, quantity
 from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE
 
 _ANGSTROM = re.compile(r"(?<=\d )A\b")
+NO_MAP_MADE = (
+    "no map was made: it takes particles.initial_map, or 700 particles (`frazil query SESSION --named alerts`)"
+)
 _MASKS = {"map": "the map's own outline", "sphere": "a sphere"}
 
 
 def map_text(
-    rounds: Sequence[Row], forecast: Sequence[Row], classes: Sequence[Row], alerts: Sequence[Row] = ()
+    rounds: Sequence[Row],
+    forecast: Sequence[Row],
+    classes: Sequence[Row],
+    alerts: Sequence[Row] = (),
+    *,
+    over: bool = False,
 ) -> Text:
-    """Of the answers to `reconstructions`, `forecast`, `classes` and `alerts`."""
+    """Of the answers to `reconstructions`, `forecast`, `classes` and `alerts`; `over`: the session has ended."""
     if not rounds:
-        return Text("no round yet: the map is renewed every ten movies, and at the end", GRAY)
+        return Text(NO_MAP_MADE if over else "no round yet: the map is renewed every ten movies, and at the end", GRAY)
     last = rounds[-1]
     begun_anew = next((row.get("text") for row in alerts if row.get("alert_id") == MAP_BEGUN_ANEW), None)
     if last.get("map_path") is None and classes:

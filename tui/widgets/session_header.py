@@ -108,7 +108,6 @@ def _record(state: LiveState, short: bool) -> list[Text]:
     kept, rejected = state.counts.get("ready", 0), state.counts.get("rejected", 0)
     judged = kept + rejected
     share = f"✓ kept {count(kept)} of {count(judged)}" + (f" ({kept / judged:.0%})" if judged else "")
-    share += "" if short else ", within the thresholds"
     began, ended = state.session_started_utc_us, state.ended_utc_us or 0
     took = duration((ended - began) / 1e6) if 0 < began < ended else NOT_KNOWN
     parts = [
@@ -116,7 +115,7 @@ def _record(state: LiveState, short: bool) -> list[Text]:
         Text(f"! {clean(state.message)}" if state.message else "", ORANGE),
         Text(f"began {day_and_time(began, state.utc_us)}" + ("" if short else f", {took}") if began else ""),
         Text("read from its folder" if short else "no daemon runs: read from its folder", GRAY),
-        Text(f"lag {duration(state.lag_p50_s)}, 95 % {duration(state.lag_p95_s)}"),
+        Text("kept: within the thresholds", GRAY),
     ]
     return sorted(parts, key=lambda part: not part.plain.startswith("! "))
 

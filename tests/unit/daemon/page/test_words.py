@@ -45,7 +45,7 @@ def test_the_state_in_words() -> None:
         )
     )  # fmt: skip
     assert words["kept"] == f"80{NBSP}%"
-    assert words["kept_of"] == "1,200 of 1,500 finished, 20 of the last 25"
+    assert words["kept_of"] == "1,200 of 1,500 finished, 20 of the last 25: within the thresholds"
     assert (words["rate"], words["map"], words["waiting"]) == ("312", f"3.42{NBSP}Å", "3")
     assert words["map_of"] == "from 120,000 particles"
     assert (words["disk"], words["disk_of"]) == (f"1.2{NBSP}TB", "free, full in 31 h 0 min")
@@ -81,6 +81,20 @@ def test_movies_in_words() -> None:
     assert shown["defocus"] == "1.50 um +- 0.012 um"
     assert shown["astigmatism"] == "210 A"
     assert "result after" not in shown
+
+
+def test_what_is_seen_is_told_where_no_cause_is_decided():
+    shifts = [{"frame": n, "shift_x_angstrom": x, "shift_y_angstrom": 0.0} for n, x in enumerate((0.0, 0.5, 5.5))]
+    said = dict(facts({"flags": "drift-burst", "sequence": 7, "named_cause": None}, shifts))
+    assert said["costs it most"] == "no single cause"
+    assert said["seen"] == "motion of 5.0 A between frames 2 and 3"
+    assert said["number, as found"] == "8"
+    assert "seen" not in dict(facts({"flags": ""}, shifts))
+
+
+def test_an_ended_session_has_no_map_yet_to_come():
+    assert live_words(LiveState(particle_count=320))["map_of"] == "no map yet, 320 particles"
+    assert live_words(LiveState(particle_count=320, ended_utc_us=1))["map_of"].startswith("no map was made: ")
 
 
 def test_a_state_without_a_verdict_says_none() -> None:

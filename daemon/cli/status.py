@@ -14,7 +14,6 @@ from frazil.daemon.client import connect
 from frazil.daemon.store.movie_states import KEPT
 from frazil.daemon.transport.messages import LiveState, WorkerState
 
-
 _KEPT_AND_GOOD = "kept: within the thresholds, so exported; good: kept, and CTF fit, early motion and ice are fine, too"
 
 
@@ -68,7 +67,9 @@ def status_text(state: LiveState) -> str:
         _quantity(state.dose_per_frame_e_per_a2, "e/A2/frame", 2),
     ]
     lines.append("instrument  " + ", ".join(part for part in settings if part))
-    counts = ", ".join(f"{number} {'kept' if name == KEPT else name}" for name, number in state.counts.items() if number)
+    counts = ", ".join(
+        f"{number} {'kept' if name == KEPT else name}" for name, number in state.counts.items() if number
+    )
     lines.append("movies      " + (counts or "none yet"))
     if state.counts.get(KEPT):
         lines.append(f"            {_KEPT_AND_GOOD}")
@@ -78,7 +79,7 @@ def status_text(state: LiveState) -> str:
     if state.ended_utc_us is None:
         lines.append("per hour    " + ", ".join(f"{value:.0f} {name}" for name, value in rates if value is not None))
         lines.append(f"queue       {state.queue_depth}")
-    if state.lag_p50_s is not None and state.lag_p95_s is not None:
+    if state.ended_utc_us is None and state.lag_p50_s is not None and state.lag_p95_s is not None:
         lines.append(f"lag         {state.lag_p50_s:.1f} s median, {state.lag_p95_s:.1f} s at 95 %")
     if state.redo_stage:
         lines.append(f"redoing     {state.redo_done} of {state.redo_total} ({redo_word(state.redo_stage)}) beside them")
@@ -107,7 +108,7 @@ def disk_words(state: LiveState) -> str:
     rates = [
         f"{words} {rate * 3600 / 1e9:.1f} GB/h"
         for words, rate in (("session writes", own), ("disk shrinks", shrinks))
-        if rate is not None
+        if rate
     ]
     return f"{until} ({', '.join(rates)})" if rates else until
 

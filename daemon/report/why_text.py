@@ -126,13 +126,14 @@ def _convergence(found: SessionWhy, *, how: bool) -> Iterator[str]:
     if not found.shares:
         return
     known = sum(share.converged for share in found.shares)
-    yield f"How sure: {known} of {len(found.shares)} causes are known from this session (loss at 5 A, before it -> now)"
+    of = f"of {known} of {len(found.shares)} causes the movies fix what they cost"
+    yield f"What is known so far: {of} (loss at 5 A)"
     for share in found.shares:
-        yield f"  {'known  ' if share.converged else 'not yet'}  {share.words:24}{_told(share)}"
+        yield f"  {'known' if share.converged else 'more movies wanted':18}  {share.words:24}{_told(share)}"
         if share.unseen and (how or share.held in SPEAKS_AGAINST):
             yield f"           {share.unseen}"
     if found.last_change_sd is not None:
-        yield f"  the newest version moved no strength by more than {found.last_change_sd:.2f} of its sd"
+        yield f"  the newest version moved no strength by more than {found.last_change_sd:.2f} of its error"
 
     if how and found.predictions:
         yield from _foretold(found.predictions)
@@ -156,7 +157,7 @@ def _told(share: ShareKnown) -> str:
     told = f"{share.loss_ln_ssnr:.2f} +- {share.sd:.2f}"
     if share.first_sd is None or share.told_nats is None:
         return told
-    return f"{told}   sd {share.first_sd:.2f} -> {share.sd:.2f}, {_learnt(share.told_nats)} from this session"
+    return f"{told} (before the first movie +- {share.first_sd:.2f}); its movies told {_learnt(share.told_nats)}"
 
 
 def _learnt(told_nats: float) -> str:

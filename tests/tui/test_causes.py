@@ -91,8 +91,10 @@ def test_an_advice_says_how_it_is_known_and_more_when_asked() -> None:
 
 def test_a_heading_says_the_cause_first() -> None:
     row: Any = {"relative_path": "a/b_Fractions.tiff", "named_cause": "ice", "named_excess_ln_ssnr": 0.4}
-    assert movie_heading(row, attributed=True) == "ice thickness +0.40 · b"
-    assert movie_heading(row | {"named_cause": None}, attributed=True) == "nothing stands out · b"
+    assert movie_heading(row, attributed=True) == ("ice thickness with heights costs 33 % beyond the usual · b")
+    assert movie_heading(row | {"named_cause": None}, attributed=True) == "no single cause · b"
+    jumped = row | {"named_cause": None, "flags": "drift-burst"}
+    assert movie_heading(jumped, attributed=True) == "no single cause, seen: drift-burst · b"
     assert movie_heading(row, attributed=False) == "b"
     assert movie_heading(None, attributed=False) == "no movie selected"
 
@@ -122,7 +124,7 @@ async def test_the_key_leads_to_the_selected_movie_and_back(session: Any, tools:
         assert isinstance(app.screen, CausesScreen)
         text = tools.screen_text(app)
         assert app.movie_id == selected
-        assert "motion inside frames +0.62" in text
+        assert "motion inside frames costs 46 % beyond the usual" in text
         assert "wait 10 s longer after moving the stage" in text
         assert "anna: 5 s more wait after stage moves" in text
         assert "4. " not in text, "what people did is no advice"
@@ -154,7 +156,7 @@ async def test_a_new_version_is_asked_for(session: Any, tools: Any) -> None:
         await tools.settle(pilot)
         await pilot.press("c")
         await tools.settle(pilot)
-        assert "how sure" in tools.screen_text(app)
+        assert "what is known so far" in tools.screen_text(app)
         answer = session.service.named
 
         def changed(request: Any) -> Rows:

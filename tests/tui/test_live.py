@@ -30,7 +30,17 @@ async def test_the_whole_session_is_seen_at_a_glance(session: Any, tools: Any, s
     async with app.run_test(size=size) as pilot:
         await tools.settle(pilot)
         text = tools.screen_text(app)
-    for expected in ("300 kV", "0.834 Å/px", "lag 18 s", "disk 7.3 TB", "✗", "✓ kept", "rejected", "kept", "processing"):
+    for expected in (
+        "300 kV",
+        "0.834 Å/px",
+        "lag 18 s",
+        "disk 7.3 TB",
+        "✗",
+        "✓ kept",
+        "rejected",
+        "kept",
+        "processing",
+    ):
         assert expected in text
     assert "31 % of the last 25" in text, "the alert"
     assert max(map(len, text.splitlines())) <= size[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from frazil.daemon.transport.messages import Row, Scalar
-from frazil.tui.words.causes import BESIDE_TOTAL, MEDIUM, NOT_OF_THE_SESSION, cause_word, no_advice
+from frazil.tui.words.causes import BESIDE_TOTAL, MEDIUM, NOT_OF_THE_SESSION, beyond_usual, cause_word, no_advice
 from frazil.tui.words.formatting import clean, clock, movie_name, number
 from frazil.tui.words.interval_bar import interval_bar
 from frazil.tui.words.palette import BLUE, GRAY, GREEN, ORANGE, PURPLE
@@ -110,7 +110,7 @@ def advice_text(
         text.append("· ", BLUE).append(f"{when} {clean(row.get('who'))}: {clean(row['sentence'])}\n")
     if not changes and not people:
         text.append("✓ nothing since the first movie\n", GRAY)
-    text.append("\nhow sure\n", f"bold {BLUE}")
+    text.append("\nwhat is known so far\n", f"bold {BLUE}")
     text.append_text(_sure(shares, prior))
     return text
 
@@ -137,11 +137,12 @@ def _no_advice(shares: Sequence[Row]) -> str:
 
 def _sure(shares: Sequence[Row], prior: Row | None) -> Text:
     if not shares:
-        return Text("nothing has been learnt from this session yet", GRAY)
+        return Text("nothing has been learnt from this session yet: it takes some movies", GRAY)
     known = [row for row in shares if row.get("converged")]
     text = Text.assemble(
         ("✓ " if len(known) == len(shares) else "… ", GREEN if len(known) == len(shares) else ORANGE),
-        f"{len(known)} of {len(shares)} causes known from this session",
+        f"of {len(known)} of {len(shares)} causes the movies fix what they cost"
+        + ("" if known == shares else "; not yet of:"),
     )
     for row in shares:
         if not row.get("converged"):
@@ -180,5 +181,8 @@ def movie_heading(row: Row | None, *, attributed: bool) -> str:
     if not attributed:
         return name
     if not row.get("named_cause"):
-        return f"nothing stands out · {name}"
-    return f"{cause_word(row['named_cause'])} +{number(row.get('named_excess_ln_ssnr'), 2)} · {name}"
+        flags = clean(row.get("flags") or "")
+        return f"no single cause{f', seen: {flags}' if flags else ''} · {name}"
+    heights = " with heights" if row["named_cause"] == "ice" else ""
+    parts = (f"{cause_word(row['named_cause'])}{heights}", beyond_usual(row.get("named_excess_ln_ssnr")))
+    return " ".join(part for part in parts if part) + f" · {name}"

@@ -40,7 +40,7 @@ class LossPlot(SizedPlot):
     """Loss of ln SSNR against spatial frequency; the title says which sign is which cause."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__("loss of ln SSNR", id=id)
+        super().__init__("signal lost (0.7: half)", id=id)
         self._curves: Curves = {}
 
     def show_rows(self, rows: Sequence[Row]) -> None:
@@ -48,7 +48,7 @@ class LossPlot(SizedPlot):
         self._curves = curves_of(rows)
         signs = zip((_TOTAL, *_MARKERS), self._curves, strict=False)
         legend = ", ".join(f"{sign} {MEDIUM.get(factor, factor)}" for (sign, _), factor in signs)
-        self.border_title = f"loss of ln SSNR: {legend}" if legend else "loss of ln SSNR"
+        self.border_title = f"signal lost (0.7: half): {legend}" if legend else "signal lost (0.7: half)"
         self.data_changed()
 
     def missing(self) -> str | None:

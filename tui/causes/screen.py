@@ -60,11 +60,14 @@ class CausesScreen(ModeScreen):
         ("↑ ↓ PgUp PgDn", "scroll the advice, and what acts on what below it"),
     )
     MEANING = (
-        "A bar is █ to the lower end of the 95 % credible interval, ▓ to the loss itself, ░ to the upper end; ▸: "
-        "it goes on. Left the last 25 movies, right the selected one, to one scale: the loss of ln SSNR at 5 Å. "
-        "What can be undone stands below the total. The title says the movie's first cause and by how much it "
-        "exceeds the usual. Behind an advice stands how it is known: measured by an experiment, adjusted (from this "
-        "session's movies, what confounds them held fixed), or physics alone; `h` says more. In text: `frazil why`."
+        "A bar is █ to the lower end of the 95 % credible interval, ▓ to the loss itself, ░ to the upper end; ▸: it "
+        "goes on. Left the last 25 movies, right the selected one, to one scale: the signal (over noise) lost at 5 "
+        "Å, as the natural logarithm of what is left: 0.1 is a tenth of it, 0.7 half, 2.3 nine tenths. What can be "
+        "undone stands below the total; spread of heights: particles lie at several depths of the ice, and one "
+        "defocus fits only some. The title says which cause takes more than is usual in the session, and how much "
+        "more; it may act through two bars. Behind an advice stands how it is known: measured by an experiment, "
+        "adjusted (from this session's movies, what confounds them held fixed), or physics alone; `h` says more. In "
+        "text: `frazil why`."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         *mode_bindings("causes"),
@@ -121,7 +124,7 @@ class CausesScreen(ModeScreen):
             return
         self.answered = True
         movies = max((row["movies"] for row in session if isinstance(row["movies"], int)), default=0)
-        title = f"last {movies} movies, loss of ln SSNR at {RESOLUTION_ANGSTROM:g} Å"
+        title = f"last {movies} movies, signal lost at {RESOLUTION_ANGSTROM:g} Å (0.7: half)"
         self.query_one("#session-bars", LossBars).show_losses(title, losses_of(session))
         self._scale_bars()
         prior = priors[0] if priors else None

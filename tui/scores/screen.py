@@ -37,9 +37,10 @@ class ScoresScreen(ModeScreen):
     )
     MEANING = (
         "A verdict stands with one sigma, or with half the width of what is possible; the bar is █ to its lower "
-        "end, ▓ to the verdict, ░ to its upper end, from 0 to 1 (HyperScore: 100 to 200). ↑ ↓ → compare it with "
-        "the round before. reliable: how far its evidence can be trusted; ! below one half. nothing yet: it says "
-        "why under what it does not know. Evidence: ✓ proved, ✗ refuted, ? unknown. In text: `frazil scores`."
+        "end, ▓ to the verdict, ░ to its upper end, from 0 to 1 (HyperScore, all terms in one number: 100 to 200, "
+        "best 111). ↑ ↓ → compare it with the round before. reliable: how far its evidence can be trusted; ! below "
+        "one half. nothing yet: it says why under what it does not know. Evidence: ✓ proved, ✗ refuted, ? unknown. "
+        "In text: `frazil scores`."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "evidence", "evidence"),

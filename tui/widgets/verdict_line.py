@@ -26,8 +26,8 @@ VERDICTS: dict[str, Look] = {
 
 
 def verdict_text(state: LiveState, width: int) -> Text:
-    """A line of at most `width` cells, where there is room with what else is the matter; a second one for what to do and
-    why movies are not good, where there is anything to say."""
+    """A line of at most `width` cells, where there is room with what else is the matter; a second one for what to do
+    and why movies are not good, where there is anything to say."""
     verdict = state.verdict
     if not verdict.line:
         return Text("… no verdict: an earlier frazil's daemon", GRAY)

@@ -5,6 +5,8 @@ The screen imports no models; a test compares the long words with theirs.
 
 from __future__ import annotations
 
+import math
+
 from frazil.tui.words.formatting import clean
 
 WORDS: dict[str, str] = {
@@ -52,6 +54,7 @@ SHORT: dict[str, str] = {
 }
 """At most seven cells."""
 BESIDE_TOTAL = ("aberrations", "defocus_spread", "motion_uncorrected")
+"""Processing can undo these, or has: they do not count in a movie's total."""
 NOT_OF_THE_SESSION = ("radiation_damage", "temporal_coherence", "detector")
 """What nothing at the microscope changes: told after what can be changed."""
 LEAST_MOVIES = 10
@@ -67,7 +70,15 @@ def no_advice(movie_count: int, prior_version: int) -> str:
     return "nothing would pay: no change is known to gain more than it costs"
 
 
-"""Processing can undo these, or has: they do not count in a movie's total."""
+def beyond_usual(excess_ln_ssnr: object) -> str:
+    """The share of the signal that a cause takes beyond what is usual in the session, from the logarithm of it.
+
+    >>> beyond_usual(1.83), beyond_usual(None)
+    ('costs 84 % beyond the usual', '')
+    """
+    if isinstance(excess_ln_ssnr, bool) or not isinstance(excess_ln_ssnr, int | float):
+        return ""
+    return f"costs {-100 * math.expm1(-max(float(excess_ln_ssnr), 0.0)):.0f} % beyond the usual"
 
 
 def cause_word(factor: object) -> str:

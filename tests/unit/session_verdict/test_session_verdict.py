@@ -198,7 +198,12 @@ def test_it_says_what_is_the_matter_with_single_movies_and_where():
 
 @pytest.mark.parametrize(
     ("squares", "said"),
-    [(["7", "7", "7"], "3, in square 7"), (["7", "7", "8"], "3, 2 of them in square 7"), (["7", "8"], "2"), ([""], "1")],
+    [
+        (["7", "7", "7"], "3, in square 7"),
+        (["7", "7", "8"], "3, 2 of them in square 7"),
+        (["7", "8"], "2"),
+        ([""], "1"),
+    ],
 )
 def test_a_square_is_named_where_most_of_a_faults_movies_are(squares, said):
     found = of_movies([MovieSeen(Fault.CTF, square=square) for square in squares])

@@ -34,7 +34,8 @@ def verb() -> typer.Typer:
 
 def test_text_says_what_is_known() -> None:
     text = status_text(STATE)
-    for expected in ("s1: running", "Krios, 300 kV, 0.834 A/px", "10 kept", "9 kept", "kept: within the thresholds", "8.0 s median, 21.5 s at 95 %",
+    for expected in ("s1: running", "Krios, 300 kV, 0.834 A/px", "10 kept", "9 kept", "kept: within the thresholds",
+                     "8.0 s median, 21.5 s at 95 %",
                      "1000.0 GB left, full in 31.0 h", "gpu0 (A100): working", "1 open: drift"):  # fmt: skip
         assert expected in text
     assert "failed," not in text

@@ -125,7 +125,7 @@ def test_a_session_is_told_with_changes_advice_and_doubt(told: Store) -> None:
     assert "from movie 2 on: the beam is +12 %" in text
     assert "1. wait 10 s longer" in text
     assert "of 1 of 2 causes the movies fix what they cost" in text
-    assert "not yet  ice thickness           0.40 +- 0.30" in text
+    assert "more movies wanted  ice thickness           0.40 +- 0.30" in text
     assert json.loads(to_json(found))["advice"][0]["gain_low"] == 0.1
 
 

@@ -19,7 +19,7 @@ from frazil.config.errors import FrazilError, UsageError
 VERBS = (
     *("demo", "watch", "simulate", "tui", "status", "alerts", "summary", "why", "scores", "query", "export", "fetch"),
     *("page", "sessions", "serve", "retain", "what-if", "set", "changed", "next", "classes", "requeue"),
-    *("experiment", "calibrate", "doctor"),
+    *("experiment", "calibrate", "setup", "doctor"),
 )
 
 IN_SHORT = {
@@ -46,6 +46,7 @@ IN_SHORT = {
     "experiment": "Compare two settings at the microscope by a coin",
     "calibrate": "Pixel size and hand, from a structure that is known",
     "serve": "A session for each new acquisition, by rules",
+    "setup": "Settings proposed from papers, forms, headers, screens",
     "retain": "What finished sessions can do without",
     "doctor": "What works on this machine, and what to mend",
 }

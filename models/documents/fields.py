@@ -139,7 +139,6 @@ _WORDS = {
     Field.MICROSCOPE: "microscope.name",
     Field.CAMERA: "camera.name",
     Field.SYMMETRY: "particles.symmetry",
-    Field.GAIN: "camera.gain",
     Field.GAIN_CORRECTED: "camera.no_gain",
     Field.PHASE_PLATE: "microscope.phase_plate",
     Field.SLIT_INSERTED: "microscope.energy_filter",

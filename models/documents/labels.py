@@ -58,7 +58,7 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"(?:data collection |acquisition |automation )?software|collected with", (Field.SOFTWARE,)),
     (r"(?:movie|file|data|output) format", (Field.FORMAT,)),
     (r"gain(?: reference| ref\.?)?(?: file)?", (Field.GAIN,)),
-    (r"(?:sample|specimen|protein)(?: name)?", (Field.SPECIMEN,)),
+    (r"(?:sample|specimen)(?: name)?", (Field.SPECIMEN,)),
     (r"(?:volta )?phase plate", (Field.PHASE_PLATE,)),
     (r"(?:camera |hardware )?binning", (Field.BINNING,)),
     (r"tilt axis(?: angle)?", (Field.TILT_AXIS,)),
@@ -67,9 +67,7 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
 )  # fmt: skip
 _UNIT_AFTER = re.compile(r"\s?[(\[]\s?(?P<unit>[^()\[\]]{1,24}(?:\([^()]*\))?[^()\[\]]{0,8})\s?[)\]]|,\s(?P<bare>[^\s:=]{1,12})(?=\s|$|[:=])")
 _BETWEEN = re.compile(r"\s?(?::|=|\||\.{3,})?\s?")
-_USUAL = {
-    Field.EXPOSURE: "s", Field.MASS: "kDa",
-}  # fmt: skip
+_SEPARATED = re.compile(r"[:=|]|\.{3}")
 _NEEDS_UNIT = frozenset({*_DOSE_FIELDS, Field.DOSE_PRIOR, Field.BEAM_DIAMETER, Field.CONCENTRATION, Field.DIAMETER, Field.RESOLUTION})
 """Fields whose number alone says nothing: without a unit anywhere they are left empty."""
 _TRUE, _FALSE = ("yes", "true", "on", "in", "used"), ("no", "none", "false", "off", "out", "not used", "n/a", "-")
@@ -139,13 +137,21 @@ def findings_of_line(text: str, place: Place, document: str, score: float = 1.0)
         begin = _BETWEEN.match(text, label.end).end()  # type: ignore[union-attr]
         upto = _next_label(text, begin)
         value = text[begin:upto].strip(" ,;|")
-        if not value or len(value) > 60:
+        if not value or len(value) > 60 or not (_SEPARATED.search(text, label.end, begin) or _is_bare_value(label, value)):
             break
         finding = _value_of(label, value, (document, place, text[position:upto].strip()), score)
         if finding is not None:
             found.append(finding)
         position = upto
     return found
+
+
+def _is_bare_value(label: Label, value: str) -> bool:
+    """Whether a value without `:` or `=` before it is nothing but a number or a name: a sentence goes on."""
+    if facts_of(label.fields[0]).unit is None:
+        return label.fields[0] in TERMS and len(value) <= 30
+    given = quantities(value)
+    return bool(given) and given[0].begin <= 2 and len(value) - given[0].end <= 3
 
 
 def _next_label(text: str, begin: int) -> int:

@@ -44,7 +44,7 @@ RULES = (
     Rule(Field.VOLTAGE, ("kV",), None, _OTHER_BEAM),
     Rule(Field.CS, ("mm",), _words(r"spherical[- ]aberration|\bC_?s\b"), _words("corrector"), confidence=SAID),
     Rule(Field.AMPLITUDE_CONTRAST, ("", "%"), _words(r"amplitude[- ]contrast"), reach=40),
-    Rule(Field.PIXEL, ("A",), _words(r"pixel[- ](?:size|spacing|sampling|dimension)s?|sampling(?: rate)?|sampled at|/pix(?:el)?\b|per pixel"),
+    Rule(Field.PIXEL, ("A",), _words(r"pixel[- ]?(?:size|spacing|sampling|dimension)s?|sampling(?: rate)?|sampled at|/pix(?:el)?\b|per pixel"),
          reach=70),
     Rule(Field.RESOLUTION, ("A",),
          _words(r"(?:global|overall|average|final|nominal|reported|estimated) resolution|resolution of the (?:map|final)|"
@@ -54,8 +54,10 @@ RULES = (
          _words(r"(?:particle|molecule|protein|complex|capsid|virus|virion|ribosome)s?(?: \w+){0,3}? diameters?|"
                 r"diameters? of (?:the |each |a )?(?:\w+ )?(?:particle|molecule|protein|complex|capsid|virus|virion)s?"),
          _words(r"mask|beam|hole|gold|fiducial|aperture|granul"), reach=45),
-    Rule(Field.DEFOCUS_SEARCH, ("um",), _words(r"search\w*|(?:CTF|ctffind\d?|gctf|fit\w*)[^.;]{0,60}(?=defoc)"), reach=40),
-    Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)focus(?:e[ds])?(?: values?| ranges?| settings?| targets?)?")),
+    Rule(Field.DEFOCUS_SEARCH, ("um",), _words(r"search\w*"), _words(r"template|planes"), reach=60),
+    Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)focus(?:e[ds])?(?: values?| ranges?| settings?| targets?)?"),
+         _words(r"search|ctffind|gctf|\bCTF (?:was|were|param|estim|fit)|estimated (?:by|with|using)|autofocus|auto-focus|apparent|"
+                r"\bplanes\b|\bsteps? (?:of|size)|nm steps|eucentric|calibrat|spread")),
     Rule(Field.C2_APERTURE, ("um",), _words(r"\bC ?2\b(?: condenser)?(?: aperture)?|second condenser aperture|condenser(?: lens)?(?: 2)? aperture"),
          reach=30),
     Rule(Field.OBJECTIVE_APERTURE, ("um",), _words(r"objective(?: lens)? aperture"), reach=30),
@@ -101,6 +103,7 @@ _RESAMPLED = re.compile(
 )
 _SUPER = re.compile(r"super-?[ -]?res\w*", re.IGNORECASE)
 _PHYSICAL = re.compile(r"physical|\bhardware\b|unbinned", re.IGNORECASE)
+_TILTED = re.compile(r"tilt[- ]?(?:series|scheme|range|ed\b|ing\b|angle|image)|\btilts\b|tomogra", re.IGNORECASE)
 _SENTENCE_END = re.compile(
     r"(?<![A-Z]\.)(?<!\bet al\.)(?<!\bal\.)(?<!\bFig\.)(?<!\bref\.)(?<!\bca\.)(?<!\bno\.)(?<!\bvs\.)(?<!\bi\.e\.)(?<!\be\.g\.)(?<!\bapprox\.)"
     r"[.!?](?=\s+[\"'“(]?[A-Z0-9∼~]|\s*$)|;(?=\s)"
@@ -191,6 +194,10 @@ def _as_field(
     sentence: str, quantity: Quantity, rule: Rule, unit: str, source: tuple, overview: bool
 ) -> Finding | None:  # type: ignore[type-arg]
     field, notes = rule.field, []
+    if field in (Field.TILT_RANGE, Field.TILT_STEP) and not _TILTED.search(sentence):
+        return None
+    if field is Field.TILT_RANGE and quantity.high is None:
+        return None
     if rule.field is Field.PIXEL:
         field = _pixel_role(sentence, quantity, overview)
     elif overview and field is not Field.VOLTAGE:

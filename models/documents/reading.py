@@ -14,8 +14,8 @@ _HEAD_BYTES = 4096
 _REMEDY = "give PDF, DOCX, HTML, JATS, mmCIF, JSON, EPU or EMDB XML, mdoc, text, PNG or JPEG"
 
 
-def read_document(path: Path) -> Node:
-    """The tree of a document of any format that is known.
+def read_document(path: Path, *, pictures: bool = False) -> Node:
+    """The tree of a document of any format that is known. `pictures`: pages of a PDF that are pictures are read, too.
 
     Raises
     ------
@@ -28,13 +28,14 @@ def read_document(path: Path) -> Node:
         head = stream.read(_HEAD_BYTES)
     if not head.strip(b"\0 \t\r\n"):
         raise FormatError("is empty", remedy="give the document itself")
+    reader = reader_of(head, path.name)
     try:
-        return reader_of(head, path.name)(path)
+        return reader(path, pictures=True) if pictures and b"%PDF-" in head[:1024] else reader(path)
     except RetryLaterError as error:
         raise FormatError(error.what, remedy="copy it again in full") from error
 
 
-def reader_of(head: bytes, name: str) -> Callable[[Path], Node]:
+def reader_of(head: bytes, name: str) -> Callable[..., Node]:
     """The function that reads a document with these first bytes. Raises UnsupportedFormatError."""
     if (by_mark := _by_mark(head)) is not None:
         return by_mark
@@ -55,7 +56,7 @@ def reader_of(head: bytes, name: str) -> Callable[[Path], Node]:
     return read_plain_text
 
 
-def _by_mark(head: bytes) -> Callable[[Path], Node] | None:
+def _by_mark(head: bytes) -> Callable[..., Node] | None:
     if b"%PDF-" in head[:1024]:
         from frazil.models.documents.formats.pdf import read_pdf
 
@@ -75,7 +76,7 @@ def _by_mark(head: bytes) -> Callable[[Path], Node] | None:
     return None
 
 
-def _of_markup(text: str) -> Callable[[Path], Node]:
+def _of_markup(text: str) -> Callable[..., Node]:
     from frazil.models.documents.formats import keyed
 
     root = re.search(r"<(?![?!])(?:\w+:)?(\w+)([^>]*)", text)

@@ -70,7 +70,7 @@ _NAMES = {
 _ATOM = re.compile(
     r"(?P<square>sq(?:uare|\.)\s?)?(?:(?:physical|super-resolution|camera|detector|hardware|raw|movie|specimen)\s)?(?:"
     + "|".join(f"(?P<{name}>{words})" for name, words in _NAMES.items())
-    + r")(?P<squared>\ssquared)?(?:\s?\^\s?(?P<power>[-+]?\d)|(?P<tight>-?[123])(?![\w%]|\.\d))?"
+    + r")(?P<squared>\ssquared)?(?:\s?(?:\\\s?\(\s?)?\^\s?\{?(?P<power>[-+]?\d)\}?(?:\s?\\\))?|(?P<tight>-?[123])(?![\w%]|\.\d))?"
 )
 _DIVIDE = re.compile(r"\s?/\s?|\s?per\s(?:a\s)?")
 _TIMES = re.compile(r"\s?[·*.]\s?(?=[A-Za-zÅ])|\s?(?=(?:Å|A|pixel|pix|px|s|frame|m[lL])\s?\^?-\d)|\s?(?=Å\^?-)")

@@ -58,7 +58,8 @@ def read_epu(path: Path) -> Node:
 
 def _epu_entries(image: XmlNode) -> Iterator[Node | None]:
     for key, value in key_values(image.find("CustomData")).items():
-        yield entry(f"CustomData/{re.sub(r'^Detectors[[].*?[]]', 'Detectors[]', key)}", value.text, f"CustomData {key}")
+        name = re.sub(r"^Detectors\[.*?\]", "Detectors[]", key)
+        yield entry(f"CustomData/{name}", value.text, f"CustomData {key}")
         if key.endswith(".EerGainReference"):
             yield entry("EER", "EER", f"CustomData {key}")
     camera = image.find("microscopeData/acquisition/camera")

@@ -28,8 +28,8 @@ _SCRIPTED = re.compile(rb"/(?:JavaScript|JS|Launch|RichMedia|EmbeddedFile)\b")
 _BROKEN = "save it again or ask for another copy"
 
 
-def read_pdf(path: Path) -> Node:
-    """The tree of a PDF.
+def read_pdf(path: Path, *, pictures: bool = False) -> Node:
+    """The tree of a PDF. `pictures`: pages without text are read by their looks (seconds each).
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_pdf(path: Path) -> Node:
             raise UnsupportedFormatError("is encrypted", remedy="save it without a password") from error
         raise FormatError(f"is no PDF that can be read ({error})", remedy=_BROKEN) from error
     try:
-        _read_pages(source, document)
+        _read_pages(source, document, pictures and reading_of_pictures() is None)
     except pdfium.PdfiumError as error:
         raise FormatError(f"is damaged ({error})", remedy=_BROKEN) from error
     finally:
@@ -62,7 +62,17 @@ def read_pdf(path: Path) -> Node:
     return document
 
 
-def _read_pages(source: Any, document: Node) -> None:
+def picture_pages(document: Node) -> set[int]:
+    """Numbers of the pages that hold figures and next to no text."""
+    letters: dict[int | None, int] = {}
+    for node in document.walk():
+        if node.kind in (Kind.PARAGRAPH, Kind.CELL):
+            letters[node.place.page] = letters.get(node.place.page, 0) + len(node.text)
+    figures = {node.place.page for node in document.walk() if node.kind is Kind.FIGURE}
+    return {page for page in figures if page is not None and letters.get(page, 0) < _FEW_LETTERS}
+
+
+def _read_pages(source: Any, document: Node, look: bool) -> None:
     if len(source) > MAX_PAGES:
         raise HeaderLimitError(f"has {len(source):,} pages; at most {MAX_PAGES:,} are read", remedy="give the pages that matter")
     document.text = (source.get_metadata_dict().get("Title") or "").strip()
@@ -74,19 +84,21 @@ def _read_pages(source: Any, document: Node) -> None:
             document.children += nodes
             if is_picture:
                 pictures.append(index)
-                if len(pictures) <= MAX_PICTURE_PAGES and reading_of_pictures() is None:
+                if look and len(pictures) <= MAX_PICTURE_PAGES:
                     document.children += _picture_page(page, index + 1)
         finally:
             page.close()
-    _tell_pictures(document, pictures)
+    _tell_pictures(document, pictures, look)
 
 
-def _tell_pictures(document: Node, pictures: list[int]) -> None:
+def _tell_pictures(document: Node, pictures: list[int], look: bool) -> None:
     if not pictures:
         return
     lacks = reading_of_pictures()
     if lacks is not None:
         document.remarks.append(f"{len(pictures)} page(s) are pictures without text, and were not read: {lacks}")
+    elif not look:
+        document.remarks.append(f"{len(pictures)} page(s) are pictures without text, and were not read")
     elif len(pictures) > MAX_PICTURE_PAGES:
         document.remarks.append(f"{len(pictures)} pages are pictures without text; the first {MAX_PICTURE_PAGES} were read")
     else:

@@ -118,8 +118,12 @@ def _turned(corners: Any, angle_deg: float, centre: tuple[float, float]) -> Any:
 @cache
 def _reader() -> Any:
     import logging
+    import socket
 
     logging.disable(logging.INFO)
+    # RapidOCR could download other models, and what it would do so with tries a socket when it is imported, unless there
+    # is no IPv6: behind walls the attempt alone ends the reading.
+    socket.has_ipv6 = False
     from rapidocr import RapidOCR
 
     return RapidOCR()

@@ -109,4 +109,6 @@ def _stopped(run: SandboxRun, path: Path) -> FrazilError:
         return HeaderLimitError(f"takes more to read than any document: {run.text}", path=path, remedy=remedy)
     if run.stopped is not None:
         return FormatError(f"made its reader try what is forbidden ({run.stopped}: {run.text})", path=path, remedy=remedy)
-    return FormatError(f"is so damaged that its reader failed ({run.text[:200]})", path=path, remedy=remedy)
+    # PDFium ends itself when it is refused memory: from outside that cannot be told from a crash over damage.
+    said = run.text[:200]
+    return FormatError(f"made its reader fail: it decompresses to too much, or is damaged ({said})", path=path, remedy=remedy)

@@ -50,7 +50,7 @@ def _document_line(reading: Reading) -> str:
     counts = reading.tree.count()
     pages = {node.place.page for node in reading.tree.walk() if node.place.page is not None}
     parts = [f"{len(pages)} pages"] if pages else []
-    parts += [f"{counts[kind]} {kind}s" for kind in ("section", "paragraph", "table", "figure", "formula", "entry") if kind in counts]
+    parts += [f"{counts[kind]} {kind if counts[kind] == 1 else kind + 's'}" for kind in ("section", "paragraph", "table", "figure", "formula", "entry") if kind in counts]
     text = f"{reading.name}: {reading.tree.name}, {', '.join(parts) or 'empty'}".replace("entrys", "entries")
     return "\n".join([text, *(f"  {remark}" for remark in reading.tree.remarks)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from frazil.models.documents.entries import findings_of_entries, findings_of_titles
 from frazil.models.documents.fields import Field
@@ -23,8 +24,7 @@ _REFERENCES = re.compile(r"^\W*(?:references|bibliography|acknowledge?ments|supp
 def findings_of(document: Node, name: str) -> list[Finding]:
     """What a document says, in the order of its parts. `name`: of the file."""
     found = findings_of_entries(document, name) + findings_of_titles(document, name)
-    found += _of_parts(document, name)
-    return found + _of_title(document, name)
+    return found + _of_parts(document, name) + _of_title(document, name)
 
 
 def _of_parts(document: Node, name: str) -> list[Finding]:
@@ -57,9 +57,15 @@ def _of_paragraph(node: Node, name: str) -> list[Finding]:
     node.children += [
         Node(Kind.QUANTITY, text[one.begin : one.end], node.place_at(one.begin)) for one in quantities(text) if one.powers or one.tag
     ]
-    if node.score < _PICTURE_SCORE:
-        found = [finding.doubted("read from a picture, not surely") for finding in found]
-    return found
+    return [_by_looks(finding, node.score) for finding in found]
+
+
+def _by_looks(finding: Finding, score: float) -> Finding:
+    """A finding of letters that were read with this certainty."""
+    if score == 1.0:
+        return finding
+    read = replace(finding, confidence=finding.confidence * score, notes=(*finding.notes, "read from a picture"))
+    return read.doubted("its letters are not sure") if score < _PICTURE_SCORE else read
 
 
 def _lines(node: Node, text: str) -> list[tuple[int, str]]:
@@ -76,8 +82,7 @@ def _of_table(table: Node, name: str) -> list[Finding]:
         rows = [list(column) for column in zip(*rows, strict=False)]
     found: list[Finding] = []
     for row, node in zip(rows, table.children, strict=False):
-        score = node.score if node.score < _PICTURE_SCORE else 1.0
-        found += findings_of_row(row, name, score)
+        found += [_by_looks(finding, node.score) for finding in findings_of_row(row, name)]
         for text, _ in row:
             if len(text) > 60:
                 found += findings_in(node, text, name) + names_in(node, text, name)

@@ -108,7 +108,7 @@ def label_at(text: str, begin: int = 0) -> Label | None:
 _PATTERNS = [re.compile(words, re.IGNORECASE) for words, _ in LABELS]
 
 
-def findings_of_row(cells: Sequence[tuple[str, Place]], document: str, score: float = 1.0) -> list[Finding]:
+def findings_of_row(cells: Sequence[tuple[str, Place]], document: str) -> list[Finding]:
     """What a row of a table says: a cell that is a label, and the values behind it up to the next label."""
     found: list[Finding] = []
     label: Label | None = None
@@ -121,15 +121,15 @@ def findings_of_row(cells: Sequence[tuple[str, Place]], document: str, score: fl
         if begun is not None and (not rest or len(cells) == 1 or _value_of(begun, rest, ("", place, ""))):
             label, words = begun, text
             if rest:
-                found += findings_of_line(text, place, document, score)
+                found += findings_of_line(text, place, document)
         elif label is not None:
             source = (document, place, f"{words} | {text}")
-            if (finding := _value_of(label, text, source, score)) is not None:
+            if (finding := _value_of(label, text, source)) is not None:
                 found.append(finding)
     return found
 
 
-def findings_of_line(text: str, place: Place, document: str, score: float = 1.0) -> list[Finding]:
+def findings_of_line(text: str, place: Place, document: str) -> list[Finding]:
     """What a line of a form or screen says: labels each followed by its value; nothing for a sentence."""
     found: list[Finding] = []
     position = 0
@@ -139,7 +139,7 @@ def findings_of_line(text: str, place: Place, document: str, score: float = 1.0)
         value = text[begin:upto].strip(" ,;|")
         if not value or len(value) > 60 or not (_SEPARATED.search(text, label.end, begin) or _is_bare_value(label, value)):
             break
-        finding = _value_of(label, value, (document, place, text[position:upto].strip()), score)
+        finding = _value_of(label, value, (document, place, text[position:upto].strip()))
         if finding is not None:
             found.append(finding)
         position = upto
@@ -165,14 +165,14 @@ def _next_label(text: str, begin: int) -> int:
     return len(text)
 
 
-def _value_of(label: Label, text: str, source: tuple[str, Place, str], score: float = 1.0) -> Finding | None:
+def _value_of(label: Label, text: str, source: tuple[str, Place, str]) -> Finding | None:
     text = text.strip()
     if _EMPTY.match(text):
         return None
     for field in label.fields:
         finding = _words_of(field, text, source) if facts_of(field).unit is None else _number_of(field, label, text, source)
         if finding is not None:
-            return finding.doubted("read from a picture", score * finding.confidence) if score < 1.0 else finding
+            return finding
     return None
 
 

@@ -150,10 +150,10 @@ def _linked(
 ) -> Finding | None:
     quantity = given[place]
     if quantity.tag in ("times", "frames", "movies", "particles"):
-        return _counted(sentence, quantity, source, overview)
+        return _counted(sentence, given, place, source, overview)
     if not quantity.powers and quantity.tag != "percent":
         return _bare(sentence, given, place, source)
-    best: tuple[float, int, Rule, str] | None = None
+    candidates: list[tuple[float, int, Rule, str]] = []
     for order, rule in enumerate(RULES):
         unit = _unit_of(rule, quantity)
         if unit is None or (rule.veto is not None and rule.veto.search(sentence)):
@@ -161,11 +161,12 @@ def _linked(
         distance = 0.0 if rule.cue is None else _distance(rule.cue, sentence, given, place)
         if rule.field is Field.PIXEL and quantity.per_pixel:
             distance = 0.0
-        if distance <= rule.reach and (best is None or distance < best[0]):
-            best = (distance, order, rule, unit)
-    if best is None:
-        return None
-    return _as_field(sentence, quantity, best[2], best[3], source, overview)
+        if distance <= rule.reach:
+            candidates.append((distance, order, rule, unit))
+    for _, _, rule, unit in sorted(candidates, key=lambda one: one[:2]):
+        if (finding := _as_field(sentence, quantity, rule, unit, source, overview)) is not None:
+            return finding
+    return None
 
 
 def _unit_of(rule: Rule, quantity: Quantity) -> str | None:
@@ -230,13 +231,17 @@ def _pixel_role(sentence: str, quantity: Quantity, overview: bool) -> Field:
     return Field.PIXEL
 
 
-def _counted(sentence: str, quantity: Quantity, source: tuple, overview: bool) -> Finding | None:  # type: ignore[type-arg]
+def _counted(
+    sentence: str, given: list[Quantity], place: int, source: tuple, overview: bool  # type: ignore[type-arg]
+) -> Finding | None:
+    quantity = given[place]
     ends = [quantity.value]
     if quantity.tag == "times":
         if quantity.value < facts_of(Field.MAGNIFICATION).low:
             named = _MAGNIFICATION.search(sentence) or overview
             return number_finding(Field.MAGNIFICATION_OVERVIEW, ends, source, SAID) if named else None
-        near = sentence[max(0, quantity.begin - 45) : quantity.begin] + sentence[quantity.end : quantity.end + 25].split(",")[0]
+        before = max(given[place - 1].end if place else 0, quantity.begin - 45)
+        near = sentence[before : quantity.begin] + sentence[quantity.end : quantity.end + 25].split(",")[0]
         if not _MAGNIFICATION.search(sentence) and quantity.value < 20_000:
             return None
         calibrated = _CALIBRATED.search(near) and "nominal" not in near

@@ -45,7 +45,7 @@ _NAMES = {
     "angstrom": r"Å|[Aa]ngstr[oö]ms?|[Åå]ngstr[oö]ms?|A(?!\w|\.\d)(?!\s(?!per\b|pix|px)[a-z])|A(?=\^?-?\d(?!\d))",
     "pixel": r"pixels?|pix|px",
     "frame": r"frames?|(?:dose[- ])?fractions?|sub-?frames?",
-    "second": r"seconds?|secs?|s(?![\w.])|s(?=\^?-1)",
+    "second": r"seconds?|secs?|s(?!\w|\.\d)|s(?=\^?-1)",
     "millisecond": r"ms(?!\w)|milliseconds?",
     "minute": r"min(?:utes?)?(?!\w)",
     "nanometer": r"nm|nanomet(?:er|re)s?",

@@ -21,9 +21,13 @@ from frazil.models.documents.tree import Kind, Node, Place
 
 MAX_PICTURE_PX = 50_000_000
 MAX_TILT_DEG = 8.0
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG's segments that tell the size (ITU T.81, table B.1)."""
 _LEAST_SCORE = 0.6
 """Icons and textures are read as stray letters, below this."""
 _NEEDED = ("rapidocr", "onnxruntime", "cv2")
+_MODELS = ("det", "cls", "rec")
+"""Where words are, whether they stand on their heads, what they are."""
 _REMEDY = "pip install 'frazil[documents]' (rapidocr with onnxruntime, some 120 MB), or give the text itself"
 
 
@@ -69,9 +73,14 @@ def read_picture(path: Path) -> Node:
 
 
 def _size(head: bytes) -> tuple[int, int]:
-    """Width and height that a PNG's header claims; (0, 0) for other formats, whose decoders refuse by themselves."""
+    """Width and height that a PNG's or a JPEG's header claims; (0, 0): it does not tell, and the decoder's limits hold."""
     if head.startswith(b"\x89PNG") and len(head) >= 24:
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    place = 2
+    while head.startswith(b"\xff\xd8") and place + 9 <= len(head) and head[place] == 0xFF:
+        if head[place + 1] in _FRAME_MARKERS:
+            return int.from_bytes(head[place + 7 : place + 9], "big"), int.from_bytes(head[place + 5 : place + 7], "big")
+        place += 2 + int.from_bytes(head[place + 2 : place + 4], "big")
     return 0, 0
 
 
@@ -124,6 +133,9 @@ def _reader() -> Any:
     # RapidOCR could download other models, and what it would do so with tries a socket when it is imported, unless there
     # is no IPv6: behind walls the attempt alone ends the reading.
     socket.has_ipv6 = False
-    from rapidocr import RapidOCR
+    import rapidocr
 
-    return RapidOCR()
+    # Named by their files, models are taken as they are; by default it would look whether it ought to download them.
+    models = Path(rapidocr.__file__).parent / "models"
+    chosen = {f"{part.title()}.model_path": str(next(iter(sorted(models.glob(f"*_{part}_*.onnx"))))) for part in _MODELS}
+    return rapidocr.RapidOCR(params=chosen)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frazil.models.documents.fields import Field, facts_of
 from frazil.models.documents.findings import TABLED, UNIT_MISSING, Finding, number_finding
@@ -21,8 +21,8 @@ _DOSE_FIELDS = (Field.DOSE, Field.DOSE_FRAME, Field.DOSE_CAMERA, Field.DOSE_RATE
 _ELECTRON = r"(?:electron |e- ?)?"
 LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"(?:acc(?:elerat\w+|\.)? |operating |high )?(?:voltage|tension)|\bHT", (Field.VOLTAGE,)),
-    (r"(?:spherical aberration|nominal Cs|C_?[sS])(?: \(C_?s\))?(?: of the objective)?", (Field.CS,)),
-    (r"amplitude contrast(?: ratio| fraction)?", (Field.AMPLITUDE_CONTRAST,)),
+    (r"(?:spherical aberration|nominal Cs|C_?[sS])(?:,? \(?C_?s\)?)?(?: coefficient)?(?: of the objective)?", (Field.CS,)),
+    (r"amp(?:litude|\.)? contrast(?: ratio| fraction)?", (Field.AMPLITUDE_CONTRAST,)),
     (r"calibrated mag(?:nification|\.)?|mag(?:nification)? \(calibrated\)", (Field.MAGNIFICATION_CALIBRATED,)),
     (r"(?:nominal |indicated |TEM )?mag(?:nification|\.)?", (Field.MAGNIFICATION,)),
     (r"physical pixel(?: size| spacing)?|pixel size \(physical\)|unbinned pixel size", (Field.PIXEL_PHYSICAL,)),
@@ -37,7 +37,7 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"exposure(?: time| duration)?(?: per (?:movie|image|micrograph))?|exp\.? time", (Field.EXPOSURE, Field.DOSE)),
     (r"frame (?:time|exposure|duration)|(?:time|exposure) per frame", (Field.FRAME_TIME,)),
     (r"frame rate", (Field.FRAME_RATE,)),
-    (r"(?:no\.?|number|#|nr\.?)?(?: ?of )?(?:raw |movie |dose )?(?:frames|fractions|sub-?frames)(?: ?(?:per|/) ?(?:movie|image|micrograph|exposure|stack))?(?: \((?:no\.?|#|number)\))?", (Field.FRAMES,)),
+    (r"(?:no\.?|number|#|nr\.?)?(?: ?of)? ?(?:raw |movie |dose )?(?:frames|fractions|sub-?frames)(?: ?(?:per|/) ?(?:movie|image|micrograph|exposure|stack))?(?: \((?:no\.?|#|number)\))?", (Field.FRAMES,)),
     (r"target (?:de|under)-?focus", (Field.DEFOCUS_TARGET, Field.DEFOCUS)),
     (r"(?:nominal |set |applied )?(?:de|under)-?focus(?:ing)?(?: range| values?| settings?| list)?(?: set)?", (Field.DEFOCUS, Field.DEFOCUS_TARGET)),
     (r"(?:imposed )?(?:point[- ]group )?symmetry(?: imposed| applied| group)?|point group", (Field.SYMMETRY,)),
@@ -49,7 +49,7 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"C ?2(?: condenser)? ap(?:erture|\.)?|condenser (?:2 )?aperture", (Field.C2_APERTURE,)),
     (r"obj(?:ective|\.)? ap(?:erture|\.)?", (Field.OBJECTIVE_APERTURE,)),
     (r"beam (?:size|diameter)|illuminated area", (Field.BEAM_DIAMETER,)),
-    (r"(?:energy[- ]?)?(?:filter )?(?:slit|window)(?: width)?", (Field.SLIT,)),
+    (r"(?:energy[- ]?)?(?:filter )?(?:slit|window)(?: width)?|(?:energy )?filter width", (Field.SLIT,)),
     (r"energy filter|filter", (Field.ENERGY_FILTER, Field.SLIT)),
     (r"(?:no\.?|number|#)?(?: ?of )?(?:movies|micrographs)(?: collected| recorded| acquired)?(?: \((?:no\.?|#|number)\))?", (Field.MOVIES,)),
     (r"(?:electron |cryo-?)?(?:microscope|instrument|TEM)(?: model)?", (Field.MICROSCOPE,)),
@@ -197,6 +197,8 @@ def _number_of(field: Field, label: Label, text: str, source: tuple[str, Place, 
     if not given or given[0].begin > 12:
         return None
     quantity, unit = given[0], facts_of(field).unit or ""
+    if field is Field.MAGNIFICATION and re.match(r"\s?[kK]\b", text[quantity.end :]):
+        quantity = replace(quantity, value=quantity.value * 1000)
     powers = quantity.powers or label.unit
     ends = [quantity.value] if quantity.high is None else [quantity.value, quantity.high]
     if field is Field.DEFOCUS and quantity.high is None:

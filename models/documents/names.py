@@ -16,7 +16,8 @@ _OTHER_WORK = re.compile(
     re.IGNORECASE,
 )
 _TAKEN = re.compile(
-    r"record|collect|acquir|imag|equip|operat|camera|detector|microscop|load|taken|perform|mode|data", re.IGNORECASE
+    r"record|collect|acqui|instrument|imag|equip|operat|camera|detect|device|"
+    r"microscop|load|taken|perform|mode|data|employ|gather|column|electron|exposure|movie", re.IGNORECASE
 )
 _SYMMETRY = re.compile(r"symmetr", re.IGNORECASE)
 _NOT_IMPOSED = re.compile(r"pseudo|breaking|related|axis|axes|mismatch|expan", re.IGNORECASE)
@@ -41,9 +42,9 @@ def names_in(node: Node, text: str, document: str) -> list[Finding]:
 
         if not other:
             for field in (Field.MICROSCOPE, Field.CAMERA, Field.ENERGY_FILTER, Field.SOFTWARE):
+                confidence = SAID if _TAKEN.search(sentence) else 0.7
                 for value, offset, _ in terms_in(field, sentence):
-                    if _TAKEN.search(sentence):
-                        said(field, value, offset)
+                    said(field, value, offset, confidence)
             _modes(sentence, said)
         _symmetry(sentence, said)
         _gain_and_format(sentence, said)

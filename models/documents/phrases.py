@@ -20,15 +20,15 @@ from frazil.models.documents.units import converted
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`cue`: words that name the field; None: the unit says it all. `veto`: words in the sentence under which the rule
-    is silent. `tag`: what is counted. `reach`: letters between cue and quantity at most."""
+    is silent. `reach`: letters between cue and quantity at most. `last`: only where no other rule takes it."""
 
     field: Field
     units: tuple[str, ...]
     cue: re.Pattern[str] | None
     veto: re.Pattern[str] | None = None
-    tag: str = ""
     reach: int = 60
     confidence: float = SAID
+    last: bool = False
 
 
 def _words(text: str) -> re.Pattern[str]:
@@ -44,33 +44,37 @@ RULES = (
     Rule(Field.VOLTAGE, ("kV",), None, _OTHER_BEAM),
     Rule(Field.CS, ("mm",), _words(r"spherical[- ]aberration|\bC_?s\b"), _words("corrector"), confidence=SAID),
     Rule(Field.AMPLITUDE_CONTRAST, ("", "%"), _words(r"amplitude[- ]contrast"), reach=40),
-    Rule(Field.PIXEL, ("A",), _words(r"pixel[- ]?(?:size|spacing|sampling|dimension)s?|sampling(?: rate)?|sampled at|/pix(?:el)?\b|per pixel"),
+    Rule(Field.PIXEL, ("A",), _words(r"pixel[- ]?(?:size|spacing|sampling|dimension)s?|sampling(?: rate)?|sampled at|/pix(?:el)?\b|per pixel|"
+                                 r"calibrated pixels?|pixels? (?:was|were|is|are|of|corresponds?|measures?)\b"),
          reach=70),
     Rule(Field.RESOLUTION, ("A",),
          _words(r"(?:global|overall|average|final|nominal|reported|estimated) resolution|resolution of the (?:map|final)|"
                 r"(?:map|reconstruction|structure|density)s?(?: \w+){0,5} (?:at|to)(?: \w+){0,4} resolution(?: of)?"),
          _words(r"low-?pass|filter|cut-?off|search|limit|beyond|up to"), reach=30, confidence=GUESSED),
     Rule(Field.DIAMETER, ("A",),
-         _words(r"(?:particle|molecule|protein|complex|capsid|virus|virion|ribosome)s?(?: \w+){0,3}? diameters?|"
+         _words(r"(?:particle|molecule|protein|complex|capsid|virus|virion|ribosome)s?(?:,? \w+){0,4}? diameters?|"
                 r"diameters? of (?:the |each |a )?(?:\w+ )?(?:particle|molecule|protein|complex|capsid|virus|virion)s?"),
          _words(r"mask|beam|hole|gold|fiducial|aperture|granul"), reach=45),
     Rule(Field.DEFOCUS_SEARCH, ("um",), _words(r"search\w*"), _words(r"template|planes"), reach=60),
     Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)focus(?:e[ds])?(?: values?| ranges?| settings?| targets?)?"),
          _words(r"search|ctffind|gctf|\bCTF (?:was|were|param|estim|fit)|estimated (?:by|with|using)|autofocus|auto-focus|apparent|"
-                r"\bplanes\b|\bsteps? (?:of|size)|nm steps|eucentric|calibrat|spread")),
+                r"\bplanes\b|\bsteps? (?:of|size)|nm steps|eucentric|calibrat|defocus spread")),
     Rule(Field.C2_APERTURE, ("um",), _words(r"\bC ?2\b(?: condenser)?(?: aperture)?|second condenser aperture|condenser(?: lens)?(?: 2)? aperture"),
          reach=30),
     Rule(Field.OBJECTIVE_APERTURE, ("um",), _words(r"objective(?: lens)? aperture"), reach=30),
     Rule(Field.BEAM_DIAMETER, ("um",),
          _words(r"beam (?:size|diameter)|(?:beam|illuminat\w+)[^.;,]{0,30}diameter|illuminated (?:area|region|spot)|"
                 r"condensed (?:the )?beam|beam[^.;,0-9]{0,25}(?=\d[^.;,]{0,8} (?:in )?diameter)|condensed the beam"), reach=35),
-    Rule(Field.DOSE_FRAME, _DOSES, _words(r"per (?:\w+ )?(?:frame|fraction|sub-?frame)|/(?:frame|fraction)|each (?:\w+ )?(?:frame|fraction)|frame dose"),
+    Rule(Field.DOSE_FRAME, _DOSES, _words(r"per (?:\w+ )?(?:frame|fraction|sub-?frame)|/(?:frame|fraction)|"
+         r"(?:each|every|individual|single) (?:\w+ )?(?:frame|fraction|sub-?frame)s?|frame dose"),
          reach=32),
     Rule(Field.DOSE_FRAME, ("e/A2/frame",), None),
     Rule(Field.DOSE_TILT, _DOSES, _words(r"(?:per|each|every) (?:\w+ )?(?:tilt|view|projection)(?:[- ]\w+)?"), reach=40),
     Rule(Field.DOSE_PRIOR, _DOSES, _words(r"pre-?expos\w+|prior dose|before the first frame"), reach=30),
     Rule(Field.DOSE, _DOSES, _words(r"total|cumul\w+|accumul\w+|overall|dose|exposures?|fluence|exposed|irradiat\w+"),
          _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime"), reach=90),
+    Rule(Field.DOSE, _DOSES, None, _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime|frame|fraction|tilt|pre-?expos"),
+         confidence=0.65, last=True),
     Rule(Field.DOSE_RATE, ("e/A2/s",), None),
     Rule(Field.DOSE_RATE_CAMERA, ("e/px/s",), None),
     Rule(Field.DOSE_CAMERA, ("e/px",), None),
@@ -163,7 +167,7 @@ def _linked(
             distance = 0.0
         if distance <= rule.reach:
             candidates.append((distance, order, rule, unit))
-    for _, _, rule, unit in sorted(candidates, key=lambda one: one[:2]):
+    for _, _, rule, unit in sorted(candidates, key=lambda one: (one[2].last, *one[:2])):
         if (finding := _as_field(sentence, quantity, rule, unit, source, overview)) is not None:
             return finding
     return None
@@ -264,7 +268,9 @@ def _bare(sentence: str, given: list[Quantity], place: int, source: tuple) -> Fi
         if quantity.value < facts_of(field).low:
             field = Field.MAGNIFICATION_OVERVIEW
         return number_finding(field, [quantity.value], source, SAID)
-    if re.search(r"amplitude[- ]contrast(?: ratio| fraction)?(?: of| was| set| to|:|=|\s)*$", before, re.IGNORECASE):
+    after = sentence[quantity.end : quantity.end + 30]
+    named = re.search(r"amplitude[- ]contrast\b[^.;,\d]*$", before, re.IGNORECASE)
+    if named or re.match(r" (?:of )?amplitude[- ]contrast", after, re.IGNORECASE):
         return number_finding(Field.AMPLITUDE_CONTRAST, [quantity.value], source, SAID)
     if quantity.high is not None and re.search(r"(?:de|under)-?focus(?: \w+)?(?: of| from| between|\s)*$", before, re.IGNORECASE):
         finding = number_finding(Field.DEFOCUS, [quantity.value, quantity.high], source, UNIT_MISSING)

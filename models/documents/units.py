@@ -32,6 +32,7 @@ def plain(text: str) -> str:
     text = text.replace("\u200b", "").replace("\u00ad", "").replace("\u00ba", "°").replace("\u22c5", "·")
     text = re.sub(r"\\\(\s*(\^\{?[-+]?\d\}?)\s*\\\)", r"\1", text)
     text = re.sub(r"\^\{\s*([-+]?\d)\s*\}", r"^\1", text)
+    text = re.sub(r"(?<=[Åslx])-\^(\d)", r"^-\1", text)
     return _SPACES.sub(" ", text)
 
 
@@ -42,7 +43,7 @@ def _power(match: re.Match[str]) -> str:
 
 _NAMES = {
     "electron": r"electrons?|e\s?\^?-(?![\w.])|e\s?-(?=\s?(?:/|per|Å|A\b))|e(?=\s?[/·]|\s?per\b|\s?Å|\s?A\^?-)",
-    "angstrom": r"Å|[Aa]ngstr[oö]ms?|[Åå]ngstr[oö]ms?|A(?!\w|\.\d)(?!\s(?!per\b|pix|px)[a-z])|A(?=\^?-?\d(?!\d))",
+    "angstrom": r"[Åå](?=[\s/^,;.)\d\\-]|$)|[Aa]ngstr[oö]ms?|[Åå]ngstr[oö]ms?|A(?!\w|\.\d)(?!\s(?!per\b|pix|px)[a-z])|A(?=\^?-?\d(?!\d))",
     "pixel": r"pixels?|pix|px",
     "frame": r"frames?|(?:dose[- ])?fractions?|sub-?frames?",
     "second": r"seconds?|secs?|s(?!\w|\.\d)|s(?=\^?-1)",

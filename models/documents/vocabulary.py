@@ -41,7 +41,7 @@ _FILTERS = (
     (r"(?:in-column )?[Oo]mega(?:-type)?(?: energy)? filter", "omega filter"),
 )
 _SOFTWARE = (
-    (r"SerialEM(?: (?:v(?:ersion)? ?)?(?P<n>\d+(?:\.\d+)*))?", "SerialEM"),
+    (r"Serial ?EM(?: (?:v(?:ersion)? ?)?(?P<n>\d+(?:\.\d+)*))?", "SerialEM"),
     (r"\bEPU(?:[ -]?2\b)?(?: (?:v(?:ersion)? ?)?(?P<o>\d+(?:\.\d+)+))?", "EPU"),
     (r"Leginon\b", "Leginon"),
     (r"SmartScope\b", "SmartScope"),
@@ -61,7 +61,7 @@ _GROUPS = (
     (r"octahedral", "O"),
     (r"tetrahedral", "T"),
     (r"icosahedral", "I"),
-    (r"(?<![\w.-])(?P<q>[OT]|I[1-4]?)(?![\w.'])", ""),
+    (r"(?<![\w.-])(?P<q>[OT]|I[1-4]?)(?![\w']|\.\w)", ""),
     (r"\bno symmetry|without (?:any )?symmetry|\basymmetric(?:ally)?", "C1"),
 )
 _KINDS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from frazil.models.documents.tree import Kind, Node, Place
+from frazil.models.documents.units import plain
 
 
 def read_plain_text(path: Path) -> Node:
@@ -13,7 +14,7 @@ def read_plain_text(path: Path) -> Node:
     parent, block = document, Node(Kind.PARAGRAPH)
     marks: list[tuple[int, Place]] = []
     for number, raw in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), 1):
-        line, place = raw.strip(), Place(path=f"line {number}")
+        line, place = plain(raw).strip(), Place(path=f"line {number}")
         starts_new = not line or line.startswith(("#", "|"))
         if starts_new and block.text:
             block.marks = tuple(marks)
@@ -29,7 +30,7 @@ def read_plain_text(path: Path) -> Node:
             parent.children[-1].children.append(Node(Kind.ROW, place=place, children=cells))
         elif line:
             marks.append((len(block.text) + bool(block.text), place))
-            block.text = f"{block.text}\n{line}" if block.text else line
+            block.text = f"{block.text} {line}" if block.text else line
     if block.text:
         block.marks = tuple(marks)
         parent.children.append(block)

@@ -47,7 +47,7 @@ def _of_paragraph(node: Node, name: str) -> list[Finding]:
     text = with_points(plain(node.text))
     found: list[Finding] = []
     lines = _lines(node, text)
-    labelled = [(begin, line) for begin, line in lines if label_at(line) is not None]
+    labelled = [(begin, line) for begin, line in lines if label_at(line) is not None or ":" in line[:60]]
     for begin, line in labelled:
         found += findings_of_line(line, node.place_at(begin), name)
     if not found or len(labelled) < len(lines):

@@ -34,7 +34,7 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (rf"pre-?exposure(?: dose)?|dose before", (Field.DOSE_PRIOR,)),
     (rf"(?:total |cumulative |accumulated |specimen )?{_ELECTRON}(?:dose|fluence|exposure)(?: \(total\)| on (?:specimen|camera))?(?: per (?:movie|image|micrograph))?",
      (*_DOSE_FIELDS, Field.EXPOSURE)),
-    (r"exposure(?: time| duration)?(?: per (?:movie|image|micrograph))?|exp\.? time", (Field.EXPOSURE, Field.DOSE)),
+    (r"exposure(?: time| duration)?(?: ?(?:per|/) ?(?:movie|image|micrograph|hole|stack))?|exp\.? time", (Field.EXPOSURE, Field.DOSE)),
     (r"frame (?:time|exposure|duration)|(?:time|exposure) per frame", (Field.FRAME_TIME,)),
     (r"frame rate", (Field.FRAME_RATE,)),
     (r"(?:no\.?|number|#|nr\.?)?(?: ?of)? ?(?:raw |movie |dose )?(?:frames|fractions|sub-?frames)(?: ?(?:per|/) ?(?:movie|image|micrograph|exposure|stack))?(?: \((?:no\.?|#|number)\))?", (Field.FRAMES,)),
@@ -67,6 +67,12 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
 )  # fmt: skip
 _UNIT_AFTER = re.compile(r"\s?[(\[]\s?(?P<unit>[^()\[\]]{1,24}(?:\([^()]*\))?[^()\[\]]{0,8})\s?[)\]]|,\s(?P<bare>[^\s:=]{1,12})(?=\s|$|[:=])")
 _BETWEEN = re.compile(r"\s?(?::|=|\||\.{3,})?\s?")
+_OTHER_THING = re.compile(
+    r"\b(?:map|model|screen\w*|atlas|search|overview|preview|focus area|binned|extract\w*|refine\w*|initial|mask|box|threshold|FSC|"
+    r"rate|validation|B.factor|tilt|min|max|minimum|maximum|error|calibrat\w* by)\b", re.IGNORECASE
+)
+"""Words that make another thing of a label: they are read as labels of their own, or not at all."""
+_LOOSE_REST = re.compile(r"(?:[\s/,]+[A-Za-zÅµ.]+){0,3}\s?(?:[(\[]\s?(?P<unit>[^()\[\]]{1,24})[)\]])?\s?:?")
 _SEPARATED = re.compile(r"[:=|]|\.{3}")
 _NEEDS_UNIT = frozenset({*_DOSE_FIELDS, Field.DOSE_PRIOR, Field.BEAM_DIAMETER, Field.CONCENTRATION, Field.DIAMETER, Field.RESOLUTION})
 """Fields whose number alone says nothing: without a unit anywhere they are left empty."""
@@ -82,6 +88,8 @@ class Label:
     unit: Powers
     unit_words: str
     end: int
+    letters: int
+    """Of the label alone, without its unit."""
 
 
 def label_at(text: str, begin: int = 0) -> Label | None:
@@ -92,20 +100,46 @@ def label_at(text: str, begin: int = 0) -> Label | None:
         if match is None or match.end() == begin or text[match.end() : match.end() + 1].isalnum():
             continue
         if best is None or match.end() > best.end:
-            best = Label(fields, (), "", match.end())
+            best = Label(fields, (), "", match.end(), match.end() - begin)
     if best is None:
         return None
     if unit := _UNIT_AFTER.match(text, best.end):
         words = unit["unit"] or unit["bare"]
         powers = powers_of(words)
         if powers or words.strip() in ("%", "×", "x", "no.", "no", "#", "e-", "imposed", "set"):
-            return Label(best.fields, powers, words.strip(), unit.end())
+            return Label(best.fields, powers, words.strip(), unit.end(), best.letters)
         if unit["unit"]:  # a remark, or a short form of the label: `Spherical aberration (Cs)`
-            return Label(best.fields, (), "", unit.end())
+            return Label(best.fields, (), "", unit.end(), best.letters)
     return best
 
 
 _PATTERNS = [re.compile(words, re.IGNORECASE) for words, _ in LABELS]
+
+
+def loose_label(text: str) -> Label | None:
+    """A label among a few other words: `Camera/detector`, `Microscope type`, `Mean exposure time (s)`.
+
+    For text that is known to be nothing but a label: a cell, or what stands before a colon.
+    """
+    if len(text) > 60 or _OTHER_THING.search(text):
+        return None
+    best: Label | None = None
+    for begin in [0, *(match.end() for match in re.finditer(r"[\s/]+", text))][:4]:
+        label = label_at(text, begin)
+        if label is None or (best and label.letters <= best.letters) or (unit := _unit_behind(text, label.end)) is None:
+            continue
+        powers, words = (label.unit, label.unit_words) if label.unit or label.unit_words else unit
+        best = Label(label.fields, powers, words, len(text), label.letters)
+    return best
+
+
+def _unit_behind(text: str, end: int) -> tuple[Powers, str] | None:
+    """Powers and words of a unit in brackets, after at most three words without digits; None: there is something else."""
+    rest = _LOOSE_REST.fullmatch(text, end)
+    if rest is None:
+        return None
+    words = (rest["unit"] or re.split(r"[\s,]+", rest[0].rstrip(" :"))[-1]).strip()  # `Voltage, kV`
+    return powers_of(words), words
 
 
 def findings_of_row(cells: Sequence[tuple[str, Place]], document: str) -> list[Finding]:
@@ -118,6 +152,8 @@ def findings_of_row(cells: Sequence[tuple[str, Place]], document: str) -> list[F
             continue
         begun = label_at(text)
         rest = text[begun.end :].strip(" :=|") if begun else ""
+        if label is None and len(cells) > 1 and (loose := loose_label(text)) is not None:
+            begun, rest = loose, ""
         if begun is not None and (not rest or len(cells) == 1 or _value_of(begun, rest, ("", place, ""))):
             label, words = begun, text
             if rest:
@@ -143,7 +179,16 @@ def findings_of_line(text: str, place: Place, document: str) -> list[Finding]:
         if finding is not None:
             found.append(finding)
         position = upto
-    return found
+    return found or _of_loose_line(text, place, document)
+
+
+def _of_loose_line(text: str, place: Place, document: str) -> list[Finding]:
+    """What stands before and behind the first colon, if the former is a label among other words."""
+    before, colon, behind = (part.strip() for part in text.partition(":"))
+    if not colon or not behind or len(behind) > 60 or (label := loose_label(before)) is None:
+        return []
+    finding = _value_of(label, behind, (document, place, text))
+    return [] if finding is None else [finding]
 
 
 def _is_bare_value(label: Label, value: str) -> bool:
@@ -201,8 +246,8 @@ def _number_of(field: Field, label: Label, text: str, source: tuple[str, Place, 
         quantity = replace(quantity, value=quantity.value * 1000)
     powers = quantity.powers or label.unit
     ends = [quantity.value] if quantity.high is None else [quantity.value, quantity.high]
-    if field is Field.DEFOCUS and quantity.high is None:
-        field = Field.DEFOCUS_TARGET
+    if field in (Field.DEFOCUS, Field.DEFOCUS_TARGET):
+        field = Field.DEFOCUS_TARGET if quantity.high is None else Field.DEFOCUS
     if unit in ("", "frames", "px"):
         if powers and unit == "":
             return None

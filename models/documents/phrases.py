@@ -53,10 +53,11 @@ RULES = (
          _words(r"low-?pass|filter|cut-?off|search|limit|beyond|up to"), reach=30, confidence=GUESSED),
     Rule(Field.DIAMETER, ("A",),
          _words(r"(?:particle|molecule|protein|complex|capsid|virus|virion|ribosome)s?(?:,? \w+){0,4}? diameters?|"
-                r"diameters? of (?:the |each |a )?(?:\w+ )?(?:particle|molecule|protein|complex|capsid|virus|virion)s?"),
+                r"diameters? of (?:the |each |a )?(?:\w+ )?(?:particle|molecule|protein|complex|capsid|virus|virion)s?|"
+                r"(?:protein|complex|particle)s? (?:is|are|forms?|has|have) [^.;,]{0,30}diameter"),
          _words(r"mask|beam|hole|gold|fiducial|aperture|granul"), reach=45),
     Rule(Field.DEFOCUS_SEARCH, ("um",), _words(r"search\w*"), _words(r"template|planes"), reach=60),
-    Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)focus(?:e[ds])?(?: values?| ranges?| settings?| targets?)?"),
+    Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)foc(?:us(?:e[ds])?|i\b|al)(?: values?| ranges?| settings?| targets?)?"),
          _words(r"search|ctffind|gctf|\bCTF (?:was|were|param|estim|fit)|estimated (?:by|with|using)|autofocus|auto-focus|apparent|"
                 r"\bplanes\b|\bsteps? (?:of|size)|nm steps|eucentric|calibrat|defocus spread")),
     Rule(Field.C2_APERTURE, ("um",), _words(r"\bC ?2\b(?: condenser)?(?: aperture)?|second condenser aperture|condenser(?: lens)?(?: 2)? aperture"),
@@ -270,9 +271,9 @@ def _bare(sentence: str, given: list[Quantity], place: int, source: tuple) -> Fi
         return number_finding(field, [quantity.value], source, SAID)
     after = sentence[quantity.end : quantity.end + 30]
     named = re.search(r"amplitude[- ]contrast\b[^.;,\d]*$", before, re.IGNORECASE)
-    if named or re.match(r" (?:of )?amplitude[- ]contrast", after, re.IGNORECASE):
+    if named or re.match(r" (?:of |for |as )?(?:the )?amplitude[- ]contrast", after, re.IGNORECASE):
         return number_finding(Field.AMPLITUDE_CONTRAST, [quantity.value], source, SAID)
-    if quantity.high is not None and re.search(r"(?:de|under)-?focus(?: \w+)?(?: of| from| between|\s)*$", before, re.IGNORECASE):
+    if quantity.high is not None and re.search(r"(?:de|under)-?foc(?:us|i)(?: \w+)?(?: of| from| between|\s)*$", before, re.IGNORECASE):
         finding = number_finding(Field.DEFOCUS, [quantity.value, quantity.high], source, UNIT_MISSING)
         return None if finding is None else finding.doubted("no unit is printed; read as um", UNIT_MISSING)
     return None

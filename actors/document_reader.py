@@ -1,4 +1,4 @@
-"""Documents of strangers read behind walls: a process of its own with limits on memory, time and disk, without a network.
+"""Documents of strangers read behind walls: a process of its own, limited in memory, time and disk, without a network.
 
 What is read are bytes in a folder that is removed afterwards; what comes back is a tree as JSON, checked again here.
 """
@@ -80,10 +80,14 @@ def read_behind_walls(path: Path) -> ReadDocument:
 def _bytes_of(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise HeaderLimitError(f"is larger than {MAX_BYTES:,} bytes", path=path, remedy="give the pages that matter")
+            raise HeaderLimitError(
+                f"is larger than {MAX_BYTES:,} bytes", path=path, remedy="give the pages that matter"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror})", path=path, remedy="check the path and its permissions") from error
+        raise UsageError(
+            f"cannot be read ({error.strerror})", path=path, remedy="check the path and its permissions"
+        ) from error
 
 
 def _read(path: Path, data: bytes, *, pictures: bool) -> ReadDocument:
@@ -99,7 +103,9 @@ def _read(path: Path, data: bytes, *, pictures: bool) -> ReadDocument:
             return ReadDocument(from_record(answer["tree"]), run.wall_seconds, run.peak_memory_mib)
         kind, what, remedy = _REFUSALS[answer["refused"]], str(answer["what"]), answer["remedy"]
     except (KeyError, TypeError, ValueError, RecursionError, FormatError) as error:
-        raise FormatError("was read into something that is no document", path=path, remedy="do not trust this file") from error
+        raise FormatError(
+            "was read into something that is no document", path=path, remedy="do not trust this file"
+        ) from error
     raise kind(what, path=path, remedy=None if remedy is None else str(remedy))
 
 
@@ -108,7 +114,11 @@ def _stopped(run: SandboxRun, path: Path) -> FrazilError:
     if run.stopped in (Stopped.MEMORY, Stopped.DISK, Stopped.CPU_TIME, Stopped.WALL_TIME) or "MemoryError" in run.text:
         return HeaderLimitError(f"takes more to read than any document: {run.text}", path=path, remedy=remedy)
     if run.stopped is not None:
-        return FormatError(f"made its reader try what is forbidden ({run.stopped}: {run.text})", path=path, remedy=remedy)
+        return FormatError(
+            f"made its reader try what is forbidden ({run.stopped}: {run.text})", path=path, remedy=remedy
+        )
     # PDFium ends itself when it is refused memory: from outside that cannot be told from a crash over damage.
     said = run.text[:200]
-    return FormatError(f"made its reader fail: it decompresses to too much, or is damaged ({said})", path=path, remedy=remedy)
+    return FormatError(
+        f"made its reader fail: it decompresses to too much, or is damaged ({said})", path=path, remedy=remedy
+    )

@@ -28,6 +28,7 @@ CLAIMS = {
     "class_choice": "class_choice.bench",
     "ctf_accuracy": "ctf.bench",
     "device_ledger": "device_ledger.bench",
+    "document_settings": "documents.bench",
     "drawn_sessions": "drawn_sessions.bench",
     "experiments": "attribution.experiments",
     "finished_50k": "screen.finished_50k",

@@ -1,1 +1,1 @@
-"""Settings from documents, against documents of known truth: made ones in every format, shared ones with truth by hand."""
+"""Settings from documents of known truth: made ones in every format, and shared ones that were read by hand."""

@@ -39,6 +39,14 @@ def words_of(truth: Truth, seed: int, *, held_out: bool) -> Words:
     return prose(truth, seed, sentences), []
 
 
+def _empiar(folder: Path, seed: int, place: int, *, held_out: bool) -> tuple[str, Path, Truth, tuple[str, ...]]:
+    """A header of which most is said in a sentence's element."""
+    truth, path = drawn(seed), folder / f"{seed}.empiar.xml"
+    said = replace(truth, pixel_angstrom=None, frames=None)
+    writers.write_empiar(path, truth, prose(said, place, HELD_OUT if held_out else SEEN))
+    return "empiar.xml", path, truth, ()
+
+
 def made_documents(
     folder: Path, count: int, *, held_out: bool, begin: int = 0
 ) -> Iterator[tuple[str, Path, Truth, tuple[str, ...]]]:
@@ -50,6 +58,7 @@ def made_documents(
             sentences, rows = words_of(truth, place, held_out=held_out)
             write(path, sentences, rows)
             yield kind, path, truth, ()
+        yield _empiar(folder, begin + 100 * place + 40, place, held_out=held_out)
         for offset, (kind, (write_record, names)) in enumerate(RECORDS.items()):
             seed = begin + 100 * place + 50 + offset
             truth, path = drawn(seed), folder / f"{seed}.{kind}"

@@ -49,7 +49,11 @@ class Score:
 def same(value: object, finding: Finding) -> bool:
     """Whether a finding is this true value: a number in the field's unit, a range, a name."""
     if isinstance(value, tuple):
-        return finding.high is not None and near(float(value[0]), float(finding.value)) and near(float(value[1]), finding.high)
+        return (
+            finding.high is not None
+            and near(float(value[0]), float(finding.value))
+            and near(float(value[1]), finding.high)
+        )
     if isinstance(value, str):
         return plain_name(value) == plain_name(str(finding.value))
     return not isinstance(finding.value, str) and finding.high is None and near(float(value), finding.value)  # type: ignore[arg-type]
@@ -61,7 +65,9 @@ def near(one: float, other: float) -> bool:
 
 def plain_name(text: str) -> str:
     """Without makers and with arabic numbers: what one and the same instrument is called in two files."""
-    text = re.sub(r"\b(?:fei|tfs|gatan|thermo fisher|bioquantum|summit|titan|jeol|300|200)\b|\(.*?\)", " ", text.lower())
+    text = re.sub(
+        r"\b(?:fei|tfs|gatan|thermo fisher|bioquantum|summit|titan|jeol|300|200)\b|\(.*?\)", " ", text.lower()
+    )
     for roman, arabic in (("iii", "3"), ("ii", "2"), ("iv", "4")):
         text = re.sub(rf"\b{roman}\b", arabic, text)
     return " ".join(re.sub(r"[^a-z0-9]+", " ", text).split())

@@ -89,15 +89,43 @@ HELD_OUT_LABELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "camera": (("Camera", "{camera} direct detector"), ("Recording detector", "{camera}")),
     "voltage_kv": (("Voltage (kV)", "{voltage_kv:.0f}"), ("Operating voltage", "{voltage_kv:g} kV")),
     "cs_mm": (("Cs, mm", "{cs_mm:g}"), ("Spherical aberration", "{cs_mm:g} mm")),
-    "amplitude_contrast": (("Amplitude contrast", "{percent:g}%"), ("Amplitude contrast value", "{amplitude_contrast:g}")),
-    "pixel_angstrom": (("Pixel size (Å/px)", "{pixel_angstrom:g}"), ("Movie pixel size", "{pixel_angstrom:g} Å"), ("Nominal pixel size (nm)", "{pixel_nm:g}")),
-    "dose_e_per_a2": (("Total electron dose (e-/Å2)", "{dose_e_per_a2:g}"), ("Exposure (e−/Å²)", "{dose_e_per_a2:g}"), ("Cumulative exposure", "{dose_e_per_a2:g} e–/Å2")),
-    "frames": (("Number of frames", "{frames}"), ("Frames per exposure", "{frames}"), ("No. of movie frames", "{frames}")),
-    "dose_frame_e_per_a2": (("Dose per movie frame (e-/Å2)", "{dose_frame_e_per_a2:g}"), ("Frame dose (e-/Å2)", "{dose_frame_e_per_a2:g}")),
+    "amplitude_contrast": (
+        ("Amplitude contrast", "{percent:g}%"),
+        ("Amplitude contrast value", "{amplitude_contrast:g}"),
+    ),
+    "pixel_angstrom": (
+        ("Pixel size (Å/px)", "{pixel_angstrom:g}"),
+        ("Movie pixel size", "{pixel_angstrom:g} Å"),
+        ("Nominal pixel size (nm)", "{pixel_nm:g}"),
+    ),
+    "dose_e_per_a2": (
+        ("Total electron dose (e-/Å2)", "{dose_e_per_a2:g}"),
+        ("Exposure (e−/Å²)", "{dose_e_per_a2:g}"),
+        ("Cumulative exposure", "{dose_e_per_a2:g} e–/Å2"),
+    ),
+    "frames": (
+        ("Number of frames", "{frames}"),
+        ("Frames per exposure", "{frames}"),
+        ("No. of movie frames", "{frames}"),
+    ),
+    "dose_frame_e_per_a2": (
+        ("Dose per movie frame (e-/Å2)", "{dose_frame_e_per_a2:g}"),
+        ("Frame dose (e-/Å2)", "{dose_frame_e_per_a2:g}"),
+    ),
     "exposure_s": (("Exposure time, s", "{exposure_s:g}"), ("Exposure duration (s)", "{exposure_s:g}")),
-    "defocus_um": (("Defocus range", "−{low:g} to −{high:g} µm"), ("Defocus range, µm", "{low:g}-{high:g}"), ("Nominal underfocus (µm)", "{low:g} – {high:g}")),
+    "defocus_um": (
+        ("Defocus range", "−{low:g} to −{high:g} µm"),
+        ("Defocus range, µm", "{low:g}-{high:g}"),
+        ("Nominal underfocus (µm)", "{low:g} – {high:g}"),
+    ),
     "slit_ev": (("Slit width, eV", "{slit_ev:g}"), ("Energy slit width", "{slit_ev:g} eV")),
-    "magnification": (("Nominal magnification", "{magnification:,.0f}×"), ("Indicated magnification", "{magnification:,.0f}")),
+    "magnification": (
+        ("Nominal magnification", "{magnification:,.0f}×"),
+        ("Indicated magnification", "{magnification:,.0f}"),
+    ),
     "symmetry": (("Point-group symmetry", "{symmetry}"), ("Symmetry (imposed)", "{symmetry}")),
-    "diameter_angstrom": (("Particle diameter [Å]", "{diameter_angstrom:g}"), ("Complex diameter", "{diameter_nm:g} nm")),
+    "diameter_angstrom": (
+        ("Particle diameter [Å]", "{diameter_angstrom:g}"),
+        ("Complex diameter", "{diameter_nm:g} nm"),
+    ),
 }

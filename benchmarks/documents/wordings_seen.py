@@ -6,12 +6,24 @@ from collections.abc import Mapping
 
 _FIRST: Mapping[str, tuple[str, ...]] = {
     "microscope": ("Movies were recorded on a {microscope}.", "Grids were loaded into a {microscope} microscope."),
-    "camera": ("Images were recorded with a {camera} camera.", "Data were collected on a {camera} direct electron detector."),
-    "voltage_kv": ("The microscope was operated at {voltage_kv:g} kV.", "The accelerating voltage was {voltage_kv:g} keV."),
+    "camera": (
+        "Images were recorded with a {camera} camera.",
+        "Data were collected on a {camera} direct electron detector.",
+    ),
+    "voltage_kv": (
+        "The microscope was operated at {voltage_kv:g} kV.",
+        "The accelerating voltage was {voltage_kv:g} keV.",
+    ),
     "cs_mm": ("The spherical aberration was {cs_mm:g} mm.",),
     "amplitude_contrast": ("An amplitude contrast of {amplitude_contrast:g} was used.",),
-    "pixel_angstrom": ("The pixel size was {pixel_angstrom:g} Å.", "This gave a pixel size of {pixel_angstrom:g} Å/pixel."),
-    "dose_e_per_a2": ("The total dose was {dose_e_per_a2:g} e-/Å2.", "Movies had a total exposure of {dose_e_per_a2:g} e−/Å^2."),
+    "pixel_angstrom": (
+        "The pixel size was {pixel_angstrom:g} Å.",
+        "This gave a pixel size of {pixel_angstrom:g} Å/pixel.",
+    ),
+    "dose_e_per_a2": (
+        "The total dose was {dose_e_per_a2:g} e-/Å2.",
+        "Movies had a total exposure of {dose_e_per_a2:g} e−/Å^2.",
+    ),
     "frames": ("Each movie was fractionated into {frames} frames.", "Movies of {frames} frames were recorded."),
     "dose_frame_e_per_a2": ("The dose was {dose_frame_e_per_a2:g} e-/Å2 per frame.",),
     "exposure_s": ("The exposure time was {exposure_s:g} s.",),
@@ -122,17 +134,26 @@ _SECOND_LABELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "camera": (("Detector", "{camera}"), ("Direct electron detector", "{camera}")),
     "voltage_kv": (("Acceleration voltage", "{voltage_kv:g} kV"), ("High tension [kV]", "{voltage_kv:g}")),
     "cs_mm": (("Cs", "{cs_mm:g} mm"), ("Spherical aberration Cs (mm)", "{cs_mm:g}")),
-    "amplitude_contrast": (("Amplitude contrast (%)", "{percent:g}"), ("Amplitude contrast ratio", "{amplitude_contrast:g}")),
+    "amplitude_contrast": (
+        ("Amplitude contrast (%)", "{percent:g}"),
+        ("Amplitude contrast ratio", "{amplitude_contrast:g}"),
+    ),
     "pixel_angstrom": (("Calibrated pixel size", "{pixel_angstrom:g} Å/px"), ("Pixel spacing (nm)", "{pixel_nm:g}")),
     "dose_e_per_a2": (("Total dose", "{dose_e_per_a2:g} e/Å²"), ("Accumulated exposure (e−/Å²)", "{dose_e_per_a2:g}")),
     "frames": (("Frames per movie (no.)", "{frames}"), ("No. of fractions", "{frames}")),
-    "dose_frame_e_per_a2": (("Exposure per frame (e⁻/Å²)", "{dose_frame_e_per_a2:g}"), ("Frame dose", "{dose_frame_e_per_a2:g} e/Å^2")),
+    "dose_frame_e_per_a2": (
+        ("Exposure per frame (e⁻/Å²)", "{dose_frame_e_per_a2:g}"),
+        ("Frame dose", "{dose_frame_e_per_a2:g} e/Å^2"),
+    ),
     "exposure_s": (("Exposure", "{exposure_s:g} s"), ("Exposure time per movie (s)", "{exposure_s:g}")),
     "defocus_um": (("Nominal defocus range (µm)", "{low:g}–{high:g}"), ("Underfocus", "{low:g} to {high:g} um")),
     "slit_ev": (("Energy filter slit width", "{slit_ev:g} eV"), ("Energy slit (eV)", "{slit_ev:g}")),
     "magnification": (("Nominal magnification", "{magnification:,.0f} x"), ("Mag.", "{kilo:g} kx")),
     "symmetry": (("Point group", "{symmetry}"), ("Imposed symmetry", "{symmetry}")),
-    "diameter_angstrom": (("Expected particle diameter (nm)", "{diameter_nm:g}"), ("Particle size", "{diameter_angstrom:g} Å")),
+    "diameter_angstrom": (
+        ("Expected particle diameter (nm)", "{diameter_nm:g}"),
+        ("Particle size", "{diameter_angstrom:g} Å"),
+    ),
 }
 _THIRD: Mapping[str, tuple[str, ...]] = {
     "microscope": (
@@ -218,11 +239,20 @@ _THIRD_LABELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "camera": (("Camera model", "{camera}"), ("Electron detector", "{camera}")),
     "voltage_kv": (("Accelerating voltage (kV)", "{voltage_kv:g}"), ("HT", "{voltage_kv:g} kV")),
     "cs_mm": (("Spherical aberration, Cs", "{cs_mm:g} mm"), ("C_s [mm]", "{cs_mm:g}")),
-    "amplitude_contrast": (("Amp. contrast", "{amplitude_contrast:g}"), ("Amplitude contrast fraction", "{amplitude_contrast:g}")),
+    "amplitude_contrast": (
+        ("Amp. contrast", "{amplitude_contrast:g}"),
+        ("Amplitude contrast fraction", "{amplitude_contrast:g}"),
+    ),
     "pixel_angstrom": (("Pixel size", "{pixel_angstrom:g} Å"), ("Sampling (Å/pix)", "{pixel_angstrom:g}")),
-    "dose_e_per_a2": (("Electron dose (e-/Å2)", "{dose_e_per_a2:g}"), ("Total electron dose", "{dose_e_per_a2:g} e−/Å²")),
+    "dose_e_per_a2": (
+        ("Electron dose (e-/Å2)", "{dose_e_per_a2:g}"),
+        ("Total electron dose", "{dose_e_per_a2:g} e−/Å²"),
+    ),
     "frames": (("Frames", "{frames}"), ("Number of movie frames", "{frames}")),
-    "dose_frame_e_per_a2": (("Dose/frame", "{dose_frame_e_per_a2:g} e/Å2"), ("Dose per fraction (e/A^2)", "{dose_frame_e_per_a2:g}")),
+    "dose_frame_e_per_a2": (
+        ("Dose/frame", "{dose_frame_e_per_a2:g} e/Å2"),
+        ("Dose per fraction (e/A^2)", "{dose_frame_e_per_a2:g}"),
+    ),
     "exposure_s": (("Exposure time", "{exposure_s:g} s"), ("Exp. time (s)", "{exposure_s:g}")),
     "defocus_um": (("Defocus (µm)", "−{high:g} to −{low:g}"), ("Defocus range", "{low:g} – {high:g} µm")),
     "slit_ev": (("Slit", "{slit_ev:g} eV"), ("Energy filter slit (eV)", "{slit_ev:g}")),
@@ -316,16 +346,34 @@ _FOURTH_LABELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "voltage_kv": (("Voltage", "{voltage_kv:g} kV"), ("Acc. voltage [kV]", "{voltage_kv:g}")),
     "cs_mm": (("Spherical aberration", "{cs_mm:g} mm"), ("Cs (mm)", "{cs_mm:g}")),
     "amplitude_contrast": (("Amplitude contrast", "{percent:g} %"), ("Amp. contrast ratio", "{amplitude_contrast:g}")),
-    "pixel_angstrom": (("Pixel size (Å/pixel)", "{pixel_angstrom:g}"), ("Image pixel size", "{pixel_nm:g} nm"), ("Apix", "{pixel_angstrom:g} Å")),
-    "dose_e_per_a2": (("Total exposure (e-/Å^2)", "{dose_e_per_a2:g}"), ("Cumulative dose", "{dose_e_per_a2:g} e-/Å2"), ("Electron fluence (e–/Å2)", "{dose_e_per_a2:g}")),
+    "pixel_angstrom": (
+        ("Pixel size (Å/pixel)", "{pixel_angstrom:g}"),
+        ("Image pixel size", "{pixel_nm:g} nm"),
+        ("Apix", "{pixel_angstrom:g} Å"),
+    ),
+    "dose_e_per_a2": (
+        ("Total exposure (e-/Å^2)", "{dose_e_per_a2:g}"),
+        ("Cumulative dose", "{dose_e_per_a2:g} e-/Å2"),
+        ("Electron fluence (e–/Å2)", "{dose_e_per_a2:g}"),
+    ),
     "frames": (("# frames", "{frames}"), ("Frames/movie", "{frames}"), ("No. frames", "{frames}")),
-    "dose_frame_e_per_a2": (("Exposure per fraction (e-/Å2)", "{dose_frame_e_per_a2:g}"), ("Dose per frame", "{dose_frame_e_per_a2:g} e/Å2/frame")),
+    "dose_frame_e_per_a2": (
+        ("Exposure per fraction (e-/Å2)", "{dose_frame_e_per_a2:g}"),
+        ("Dose per frame", "{dose_frame_e_per_a2:g} e/Å2/frame"),
+    ),
     "exposure_s": (("Exposure time per image", "{exposure_s:g} s"), ("Exposure (s)", "{exposure_s:g}")),
-    "defocus_um": (("Defocus range (μm)", "{low:g}-{high:g}"), ("Nominal defocus", "−{low:g} μm to −{high:g} μm"), ("Defocus values (nm)", "{low_nm:.0f} - {high_nm:.0f}")),
+    "defocus_um": (
+        ("Defocus range (μm)", "{low:g}-{high:g}"),
+        ("Nominal defocus", "−{low:g} μm to −{high:g} μm"),
+        ("Defocus values (nm)", "{low_nm:.0f} - {high_nm:.0f}"),
+    ),
     "slit_ev": (("Energy filter width (eV)", "{slit_ev:g}"), ("Slit width", "{slit_ev:g} eV")),
     "magnification": (("Nominal magnification (x)", "{magnification:,.0f}"), ("Magnification", "{kilo:g}k")),
     "symmetry": (("Point group symmetry", "{symmetry}"), ("Symmetry imposed (map)", "{symmetry}")),
-    "diameter_angstrom": (("Particle diameter", "{diameter_nm:g} nm"), ("Complex diameter (Å)", "{diameter_angstrom:g}")),
+    "diameter_angstrom": (
+        ("Particle diameter", "{diameter_nm:g} nm"),
+        ("Complex diameter (Å)", "{diameter_angstrom:g}"),
+    ),
 }
 _FIFTH: Mapping[str, tuple[str, ...]] = {
     "microscope": (
@@ -413,12 +461,27 @@ _FIFTH_LABELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "voltage_kv": (("Accelerating voltage", "{voltage_kv:g} kV"), ("Voltage [kV]", "{voltage_kv:g}")),
     "cs_mm": (("Nominal Cs (mm)", "{cs_mm:g}"), ("Spherical aberration coefficient (mm)", "{cs_mm:g}")),
     "amplitude_contrast": (("Amplitude contrast", "{amplitude_contrast:g}"), ("Amplitude contrast [%]", "{percent:g}")),
-    "pixel_angstrom": (("Calibrated pixel size (Å)", "{pixel_angstrom:g}"), ("Pixel size", "{pixel_angstrom:g} Å/pixel"), ("Physical pixel size (Å)", "{pixel_angstrom:g}")),
-    "dose_e_per_a2": (("Electron exposure (e−/Å2)", "{dose_e_per_a2:g}"), ("Total dose (e/Å2)", "{dose_e_per_a2:g}"), ("Total electron exposure", "{dose_e_per_a2:g} e–/Å2")),
+    "pixel_angstrom": (
+        ("Calibrated pixel size (Å)", "{pixel_angstrom:g}"),
+        ("Pixel size", "{pixel_angstrom:g} Å/pixel"),
+        ("Physical pixel size (Å)", "{pixel_angstrom:g}"),
+    ),
+    "dose_e_per_a2": (
+        ("Electron exposure (e−/Å2)", "{dose_e_per_a2:g}"),
+        ("Total dose (e/Å2)", "{dose_e_per_a2:g}"),
+        ("Total electron exposure", "{dose_e_per_a2:g} e–/Å2"),
+    ),
     "frames": (("Number of frames per movie", "{frames}"), ("Frames (no.)", "{frames}"), ("Fractions", "{frames}")),
-    "dose_frame_e_per_a2": (("Dose per frame (e−/Å2/frame)", "{dose_frame_e_per_a2:g}"), ("Exposure per frame", "{dose_frame_e_per_a2:g} e-/Å2")),
+    "dose_frame_e_per_a2": (
+        ("Dose per frame (e−/Å2/frame)", "{dose_frame_e_per_a2:g}"),
+        ("Exposure per frame", "{dose_frame_e_per_a2:g} e-/Å2"),
+    ),
     "exposure_s": (("Exposure time (sec)", "{exposure_s:g}"), ("Exposure time/movie (s)", "{exposure_s:g}")),
-    "defocus_um": (("Defocus range (µm)", "{low:g} to {high:g}"), ("Defocus (μm)", "-{low:g} – -{high:g}"), ("Underfocus range (µm)", "{low:g}-{high:g}")),
+    "defocus_um": (
+        ("Defocus range (µm)", "{low:g} to {high:g}"),
+        ("Defocus (μm)", "-{low:g} – -{high:g}"),
+        ("Underfocus range (µm)", "{low:g}-{high:g}"),
+    ),
     "slit_ev": (("Energy filter slit width (eV)", "{slit_ev:g}"), ("Filter slit", "{slit_ev:g} eV")),
     "magnification": (("Magnification", "×{magnification:,.0f}"), ("Nominal magnification", "{magnification:.0f}")),
     "symmetry": (("Symmetry imposed", "{symmetry}"), ("Symmetry", "{symmetry} (imposed)")),
@@ -509,17 +572,45 @@ _SIXTH_LABELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "camera": (("Camera used", "{camera}"), ("Direct detector", "{camera}")),
     "voltage_kv": (("Voltage, kV", "{voltage_kv:g}"), ("Microscope voltage (kV)", "{voltage_kv:g}")),
     "cs_mm": (("Cs [mm]", "{cs_mm:g}"), ("Spherical aberration (Cs)", "{cs_mm:g} mm")),
-    "amplitude_contrast": (("Amplitude contrast used", "{amplitude_contrast:g}"), ("Amplitude contrast (%)", "{percent:g}")),
-    "pixel_angstrom": (("Pixel size at specimen (Å)", "{pixel_angstrom:g}"), ("Detector pixel size", "{pixel_angstrom:g} Å"), ("Pixel size, Å", "{pixel_angstrom:g}")),
-    "dose_e_per_a2": (("Total electron exposure (e–/Å2)", "{dose_e_per_a2:g}"), ("Electron dose, total", "{dose_e_per_a2:g} e-/Å2"), ("Dose (e−/Å²)", "{dose_e_per_a2:g}")),
-    "frames": (("Frames collected (no.)", "{frames}"), ("Number of fractions", "{frames}"), ("Movie frames", "{frames}")),
-    "dose_frame_e_per_a2": (("Electron exposure per frame (e-/Å2)", "{dose_frame_e_per_a2:g}"), ("Dose/fraction (e/Å2)", "{dose_frame_e_per_a2:g}")),
+    "amplitude_contrast": (
+        ("Amplitude contrast used", "{amplitude_contrast:g}"),
+        ("Amplitude contrast (%)", "{percent:g}"),
+    ),
+    "pixel_angstrom": (
+        ("Pixel size at specimen (Å)", "{pixel_angstrom:g}"),
+        ("Detector pixel size", "{pixel_angstrom:g} Å"),
+        ("Pixel size, Å", "{pixel_angstrom:g}"),
+    ),
+    "dose_e_per_a2": (
+        ("Total electron exposure (e–/Å2)", "{dose_e_per_a2:g}"),
+        ("Electron dose, total", "{dose_e_per_a2:g} e-/Å2"),
+        ("Dose (e−/Å²)", "{dose_e_per_a2:g}"),
+    ),
+    "frames": (
+        ("Frames collected (no.)", "{frames}"),
+        ("Number of fractions", "{frames}"),
+        ("Movie frames", "{frames}"),
+    ),
+    "dose_frame_e_per_a2": (
+        ("Electron exposure per frame (e-/Å2)", "{dose_frame_e_per_a2:g}"),
+        ("Dose/fraction (e/Å2)", "{dose_frame_e_per_a2:g}"),
+    ),
     "exposure_s": (("Total exposure time (s)", "{exposure_s:g}"), ("Exposure", "{exposure_s:g} sec")),
-    "defocus_um": (("Defocus range [µm]", "-{low:g} to -{high:g}"), ("Target defocus range", "{low:g}–{high:g} μm"), ("Defocus range (nm)", "{low_nm:,.0f}–{high_nm:,.0f}")),
+    "defocus_um": (
+        ("Defocus range [µm]", "-{low:g} to -{high:g}"),
+        ("Target defocus range", "{low:g}–{high:g} μm"),
+        ("Defocus range (nm)", "{low_nm:,.0f}–{high_nm:,.0f}"),
+    ),
     "slit_ev": (("GIF slit width (eV)", "{slit_ev:g}"), ("Slit width of filter", "{slit_ev:g} eV")),
-    "magnification": (("Magnification (nominal)", "{magnification:,.0f}"), ("EFTEM magnification", "{magnification:,.0f}×")),
+    "magnification": (
+        ("Magnification (nominal)", "{magnification:,.0f}"),
+        ("EFTEM magnification", "{magnification:,.0f}×"),
+    ),
     "symmetry": (("Symmetry imposed", "{symmetry}"), ("Applied symmetry", "{symmetry}")),
-    "diameter_angstrom": (("Particle diameter, Å", "{diameter_angstrom:g}"), ("Diameter of particle (nm)", "{diameter_nm:g}")),
+    "diameter_angstrom": (
+        ("Particle diameter, Å", "{diameter_angstrom:g}"),
+        ("Diameter of particle (nm)", "{diameter_nm:g}"),
+    ),
 }
 _SENTENCES = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 _LABELS = (_FIRST_LABELS, _SECOND_LABELS, _THIRD_LABELS, _FOURTH_LABELS, _FIFTH_LABELS, _SIXTH_LABELS)

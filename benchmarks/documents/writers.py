@@ -42,7 +42,9 @@ def write_pdf_objects(path: Path, streams: Sequence[bytes], extra: bytes = b"", 
     for number, content in enumerate(objects, 1):
         places.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(b"%010d 00000 n \n" % at for at in places)
+    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(
+        b"%010d 00000 n \n" % at for at in places
+    )
     end = b"trailer\n<< /Size %d /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, trailer, len(body))
     path.write_bytes(body + table + end)
 
@@ -95,7 +97,8 @@ def write_picture_pdf(path: Path, picture: Path) -> None:
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /XObject << /Im0 5 0 R >> >> >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /XObject << /Im0 5 "
+        b"0 R >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray /BitsPerComponent 8 "
         b"/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (width, height, len(packed), packed),
@@ -112,12 +115,13 @@ def write_docx(path: Path, sentences: Sequence[str], rows: Rows) -> None:
     """WordprocessingML with one paragraph and one table (ECMA-376)."""
     space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
+    raised = '<w:rPr><w:vertAlign w:val="superscript"/></w:rPr>'
+
     def runs(text: str) -> str:
         # Word keeps raised letters in runs of their own.
         parts = text.replace("Å2", "Å\0" + "2\0").split("\0")
         return "".join(
-            f'<w:r>{"<w:rPr><w:vertAlign w:val=" + chr(34) + "superscript" + chr(34) + "/></w:rPr>" if place % 2 else ""}'
-            f'<w:t xml:space="preserve">{html.escape(part)}</w:t></w:r>'
+            f'<w:r>{raised if place % 2 else ""}<w:t xml:space="preserve">{html.escape(part)}</w:t></w:r>'
             for place, part in enumerate(parts)
         )
 
@@ -130,7 +134,9 @@ def write_docx(path: Path, sentences: Sequence[str], rows: Rows) -> None:
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", '<?xml version="1.0"?><Types/>')
-        archive.writestr("word/document.xml", f'<?xml version="1.0"?><w:document {space}><w:body>{body}</w:body></w:document>')
+        archive.writestr(
+            "word/document.xml", f'<?xml version="1.0"?><w:document {space}><w:body>{body}</w:body></w:document>'
+        )
 
 
 def write_html(path: Path, sentences: Sequence[str], rows: Rows) -> None:
@@ -138,7 +144,8 @@ def write_html(path: Path, sentences: Sequence[str], rows: Rows) -> None:
     text = html.escape(" ".join(sentences)).replace("Å2", "Å<sup>2</sup>").replace("Å", "&Aring;")
     cells = "".join(f"<tr><th>{html.escape(label)}</th><td>{html.escape(value)}</td></tr>" for label, value in rows)
     path.write_text(
-        f"<!DOCTYPE html><html><head><meta charset='utf-8'><title>Methods</title><script>var voltage = '80 kV';</script></head>"
+        f"<!DOCTYPE html><html><head><meta charset='utf-8'><title>Methods</title><script>var voltage = '80 "
+        f"kV';</script></head>"
         f"<body><h2>Data collection</h2><p>{text}</p><table>{cells}</table></body></html>",
         encoding="utf-8",
     )
@@ -150,16 +157,24 @@ def write_jats(path: Path, sentences: Sequence[str], rows: Rows) -> None:
     cells = "".join(f"<tr><td>{html.escape(label)}</td><td>{html.escape(value)}</td></tr>" for label, value in rows)
     path.write_text(
         '<?xml version="1.0"?><!DOCTYPE article PUBLIC "-//NLM//DTD JATS 1.2//EN" "JATS-archivearticle1.dtd">'
-        "<article><front><article-meta><title-group><article-title>A complex</article-title></title-group></article-meta></front>"
+        "<article><front><article-meta><title-group><article-title>A "
+        "complex</article-title></title-group></article-meta></front>"
         f"<body><sec><title>Methods</title><p>{text}</p><table-wrap><table>{cells}</table></table-wrap></sec></body>"
-        "<back><ref-list><ref><p>Images were recorded at 100 kV with a pixel size of 9.9 Å.</p></ref></ref-list></back></article>",
+        "<back><ref-list><ref><p>Images were recorded at 100 kV with a pixel size of 9.9 "
+        "Å.</p></ref></ref-list></back></article>",
         encoding="utf-8",
     )
 
 
 def write_text(path: Path, sentences: Sequence[str], rows: Rows) -> None:
     """Markdown."""
-    lines = ["# Data collection", "", *textwrap.wrap(" ".join(sentences), 90), "", *(f"{label}: {value}" for label, value in rows)]
+    lines = [
+        "# Data collection",
+        "",
+        *textwrap.wrap(" ".join(sentences), 90),
+        "",
+        *(f"{label}: {value}" for label, value in rows),
+    ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -181,22 +196,36 @@ def write_cif(path: Path, truth: Truth) -> None:
     path.write_text("data_MADE\n" + "".join(f"{key} {value}\n" for key, value in told.items()), encoding="utf-8")
 
 
-CIF_NAMES = ("microscope", "camera", "voltage_kv", "cs_mm", "defocus_um", "magnification", "dose_e_per_a2", "exposure_s", "slit_ev", "symmetry")
+CIF_NAMES = (
+    "microscope",
+    "camera",
+    "voltage_kv",
+    "cs_mm",
+    "defocus_um",
+    "magnification",
+    "dose_e_per_a2",
+    "exposure_s",
+    "slit_ev",
+    "symmetry",
+)
 
 
 def write_oscem(path: Path, truth: Truth) -> None:
     """OSC-EM JSON; defocus is negative there."""
     acquisition: dict[str, object] = {}
     for key, value, unit in (
-        ("pixel_size", truth.pixel_angstrom, "Å"), ("dose_per_movie", truth.dose_e_per_a2, "1/Å²"), ("exposure_time", truth.exposure_s, "s"),
-    ):  # fmt: skip
+        ("pixel_size", truth.pixel_angstrom, "Å"),
+        ("dose_per_movie", truth.dose_e_per_a2, "1/Å²"),
+        ("exposure_time", truth.exposure_s, "s"),
+    ):
         if value is not None:
             acquisition[key] = {"value": value, "unit": unit}
     if truth.defocus_um is not None:
         low, high = truth.defocus_um
         acquisition["nominal_defocus"] = {
-            "minimal": {"value": -high * 1000, "unit": "nm"}, "maximal": {"value": -low * 1000, "unit": "nm"},
-        }  # fmt: skip
+            "minimal": {"value": -high * 1000, "unit": "nm"},
+            "maximal": {"value": -low * 1000, "unit": "nm"},
+        }
     if truth.slit_ev is not None:
         acquisition["energy_filter"] = {"used": True, "width": {"value": truth.slit_ev, "unit": "eV"}}
     acquisition |= {"detector": truth.camera, "nominal_magnification": truth.magnification}
@@ -209,7 +238,18 @@ def write_oscem(path: Path, truth: Truth) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-OSCEM_NAMES = ("pixel_angstrom", "dose_e_per_a2", "exposure_s", "defocus_um", "slit_ev", "camera", "magnification", "microscope", "voltage_kv", "cs_mm")
+OSCEM_NAMES = (
+    "pixel_angstrom",
+    "dose_e_per_a2",
+    "exposure_s",
+    "defocus_um",
+    "slit_ev",
+    "camera",
+    "magnification",
+    "microscope",
+    "voltage_kv",
+    "cs_mm",
+)
 
 
 def write_emdb(path: Path, truth: Truth) -> None:
@@ -230,7 +270,8 @@ def write_emdb(path: Path, truth: Truth) -> None:
         _element("frames_per_image", truth.frames, ""),
     ]
     path.write_text(
-        '<?xml version="1.0" encoding="UTF-8"?><emd emdb_id="EMD-0"><structure_determination_list><structure_determination>'
+        '<?xml version="1.0" encoding="UTF-8"?><emd '
+        'emdb_id="EMD-0"><structure_determination_list><structure_determination>'
         f"<microscopy_list><single_particle_microscopy>{''.join(parts)}<image_recording_list><image_recording>{''.join(recording)}"
         "</image_recording></image_recording_list></single_particle_microscopy></microscopy_list></structure_determination>"
         "</structure_determination_list></emd>",
@@ -238,7 +279,17 @@ def write_emdb(path: Path, truth: Truth) -> None:
     )
 
 
-EMDB_NAMES = ("microscope", "camera", "voltage_kv", "cs_mm", "defocus_um", "magnification", "exposure_s", "dose_e_per_a2", "frames")
+EMDB_NAMES = (
+    "microscope",
+    "camera",
+    "voltage_kv",
+    "cs_mm",
+    "defocus_um",
+    "magnification",
+    "exposure_s",
+    "dose_e_per_a2",
+    "frames",
+)
 
 
 def write_empiar(path: Path, truth: Truth, sentences: Sequence[str]) -> None:
@@ -247,7 +298,8 @@ def write_empiar(path: Path, truth: Truth, sentences: Sequence[str]) -> None:
     frames = f"<framesPerImage>{truth.frames}</framesPerImage>" if truth.frames else ""
     path.write_text(
         '<entry xmlns="http://pdbe.org/empiar" accessionCode="EMPIAR-0"><imageSet>'
-        f"{frames}<dimensions>{size}</dimensions><details>{html.escape(' '.join(sentences))}</details></imageSet></entry>",
+        f"{frames}<dimensions>{size}</dimensions><details>{html.escape(' '.join(sentences))}</details>"
+        "</imageSet></entry>",
         encoding="utf-8",
     )
 
@@ -257,7 +309,12 @@ def write_mdoc(path: Path, truth: Truth) -> None:
     lines = [f"Voltage = {truth.voltage_kv:g}"] if truth.voltage_kv else []
     camera, microscope = truth.camera or "a camera", truth.microscope or "a microscope"
     lines += [f"[T = SerialEM: Digitized by {camera} on {microscope} 03-May-23  13:59:32    ]", "", "[FrameSet = 0]"]
-    for key, value in (("PixelSpacing", truth.pixel_angstrom), ("Magnification", truth.magnification), ("ExposureTime", truth.exposure_s), ("NumSubFrames", truth.frames)):
+    for key, value in (
+        ("PixelSpacing", truth.pixel_angstrom),
+        ("Magnification", truth.magnification),
+        ("ExposureTime", truth.exposure_s),
+        ("NumSubFrames", truth.frames),
+    ):
         if value is not None:
             lines.append(f"{key} = {value:g}")
     if truth.dose_frame_e_per_a2 and truth.frames:
@@ -268,32 +325,54 @@ def write_mdoc(path: Path, truth: Truth) -> None:
     path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
 
 
-MDOC_NAMES = ("microscope", "camera", "voltage_kv", "magnification", "exposure_s", "frames", "dose_frame_e_per_a2", "slit_ev", "pixel_angstrom")
+MDOC_NAMES = (
+    "microscope",
+    "camera",
+    "voltage_kv",
+    "magnification",
+    "exposure_s",
+    "frames",
+    "dose_frame_e_per_a2",
+    "slit_ev",
+    "pixel_angstrom",
+)
 
 
 def write_epu(path: Path, truth: Truth) -> None:
     """EPU's XML of an exposure: SI units, defocus of the first end, negative."""
     low = None if truth.defocus_um is None else truth.defocus_um[0]
     custom = {
-        "DetectorCommercialName": truth.camera, "AppliedDefocus": None if low is None else -low * 1e-6,
+        "DetectorCommercialName": truth.camera,
+        "AppliedDefocus": None if low is None else -low * 1e-6,
         "Dose": None if truth.dose_e_per_a2 is None else truth.dose_e_per_a2 * 1e20,
-    }  # fmt: skip
+    }
     pairs = "".join(
         f"<a:KeyValueOfstringanyType><a:Key>{key}</a:Key><a:Value>{value}</a:Value></a:KeyValueOfstringanyType>"
         for key, value in custom.items()
         if value is not None
     )
-    optics = "" if truth.slit_ev is None else (
-        f"<EnergyFilter><EnergySelectionSlitInserted>true</EnergySelectionSlitInserted><EnergySelectionSlitWidth>{truth.slit_ev:g}"
-        "</EnergySelectionSlitWidth></EnergyFilter>"
-    )  # fmt: skip
-    optics += _element("NominalMagnification", truth.magnification, "").join(("<TemMagnification>", "</TemMagnification>"))
-    gun = "" if truth.voltage_kv is None else f"<gun><AccelerationVoltage>{truth.voltage_kv * 1000:g}</AccelerationVoltage></gun>"
+    optics = (
+        ""
+        if truth.slit_ev is None
+        else (
+            f"<EnergyFilter><EnergySelectionSlitInserted>true</EnergySelectionSlitInserted><EnergySelectionSlitWidth>{truth.slit_ev:g}"
+            "</EnergySelectionSlitWidth></EnergyFilter>"
+        )
+    )
+    optics += _element("NominalMagnification", truth.magnification, "").join(
+        ("<TemMagnification>", "</TemMagnification>")
+    )
+    gun = (
+        ""
+        if truth.voltage_kv is None
+        else f"<gun><AccelerationVoltage>{truth.voltage_kv * 1000:g}</AccelerationVoltage></gun>"
+    )
     time = "" if truth.exposure_s is None else f"<ExposureTime>{truth.exposure_s}</ExposureTime>"
     frames = "" if truth.frames is None else f"<b:NumberOffractions>{truth.frames}</b:NumberOffractions>"
     pixel = "" if truth.pixel_angstrom is None else f"<numericValue>{truth.pixel_angstrom}E-10</numericValue>"
     path.write_text(
-        '<MicroscopeImage xmlns="http://schemas.datacontract.org/2004/07/Fei.SharedObjects" xmlns:a="urn:a" xmlns:b="urn:b">'
+        '<MicroscopeImage xmlns="http://schemas.datacontract.org/2004/07/Fei.SharedObjects" xmlns:a="urn:a" '
+        'xmlns:b="urn:b">'
         f"<CustomData>{pairs}</CustomData><microscopeData><acquisition><camera><Binning><a:x>1</a:x></Binning>{time}{frames}</camera>"
         f"</acquisition>{gun}<optics>{optics}</optics></microscopeData><SpatialScale><pixelSize><x>{pixel}</x></pixelSize></SpatialScale>"
         "</MicroscopeImage>",
@@ -301,11 +380,20 @@ def write_epu(path: Path, truth: Truth) -> None:
     )
 
 
-EPU_NAMES = ("camera", "voltage_kv", "magnification", "exposure_s", "frames", "dose_e_per_a2", "slit_ev", "pixel_angstrom")
+EPU_NAMES = (
+    "camera",
+    "voltage_kv",
+    "magnification",
+    "exposure_s",
+    "frames",
+    "dose_e_per_a2",
+    "slit_ev",
+    "pixel_angstrom",
+)
 
 
 def _element(name: str, value: object, unit: str) -> str:
-    return "" if value is None else f'<{name}{f" units={chr(34)}{unit}{chr(34)}" if unit else ""}>{value}</{name}>'
+    return "" if value is None else f"<{name}{f' units={chr(34)}{unit}{chr(34)}' if unit else ''}>{value}</{name}>"
 
 
 def _number(value: object) -> str:

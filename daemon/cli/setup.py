@@ -36,8 +36,8 @@ def setup(
 ) -> None:
     """Propose settings from documents: papers, forms, headers, screens.
 
-    Each value comes with the file, the page and the words that it stands in, how sure its reading is, and what contradicts
-    it. What no document says is missing; nothing is guessed, and nothing is in force before you say so.
+    Each value comes with the file, the page and the words that it stands in, how sure its reading is, and what
+    contradicts it. What no document says is missing; nothing is guessed, and nothing is in force before you say so.
 
     \b
     Examples:

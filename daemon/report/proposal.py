@@ -39,7 +39,9 @@ def to_text(
     for outcome, title in (
         (Outcome.CONFLICT, "Conflicts and doubts"), (Outcome.NOTE, "To know"), (Outcome.HOLDS, "Checks that hold"),
     ):  # fmt: skip
-        told = [f"  {check.text} ({', '.join(check.documents)})" for check in proposal.checks if check.outcome is outcome]
+        told = [
+            f"  {check.text} ({', '.join(check.documents)})" for check in proposal.checks if check.outcome is outcome
+        ]
         if told:
             lines += ["", title, *told]
     lines += ["", "Missing: " + (", ".join(proposal.missing) or "nothing")]
@@ -50,7 +52,11 @@ def _document_line(reading: Reading) -> str:
     counts = reading.tree.count()
     pages = {node.place.page for node in reading.tree.walk() if node.place.page is not None}
     parts = [f"{len(pages)} pages"] if pages else []
-    parts += [f"{counts[kind]} {kind if counts[kind] == 1 else kind + 's'}" for kind in ("section", "paragraph", "table", "figure", "formula", "entry") if kind in counts]
+    parts += [
+        f"{counts[kind]} {kind if counts[kind] == 1 else kind + 's'}"
+        for kind in ("section", "paragraph", "table", "figure", "formula", "entry")
+        if kind in counts
+    ]
     text = f"{reading.name}: {reading.tree.name}, {', '.join(parts) or 'empty'}".replace("entrys", "entries")
     return "\n".join([text, *(f"  {remark}" for remark in reading.tree.remarks)])
 
@@ -91,7 +97,11 @@ def to_json(
     document: dict[str, Any] = {
         "settings": [_setting_record(one) for one in proposal.settings],
         "facts": [
-            {"field": str(fact.field), "conflict": fact.conflict, "values": [_finding_record(one) for one in fact.shown()]}
+            {
+                "field": str(fact.field),
+                "conflict": fact.conflict,
+                "values": [_finding_record(one) for one in fact.shown()],
+            }
             for fact in proposal.facts
         ],
         "checks": [
@@ -137,7 +147,8 @@ def to_yaml(proposal: Proposal, names: Sequence[str]) -> str:
     """Settings that `frazil watch --config` takes: certain ones as they are, the others as comments to choose from."""
     lines = [
         f"# Proposed by `frazil setup` from {_comment(', '.join(names))}.",
-        "# Nothing of it is in force before `frazil watch RAW --config THIS_FILE`. Lines with #? are unsure or contradicted:",
+        "# Nothing of it is in force before `frazil watch RAW --config THIS_FILE`. Lines with #? are unsure or "
+        "contradicted:",
         "# look at their source and take away the mark where they are right.",
     ]
     sections = dict.fromkeys(one.setting.split(".")[0] for one in proposal.settings)

@@ -70,7 +70,11 @@ def _key_of(kind: str, name: str) -> Key | None:
 
 
 def _findings(key: Key, node: Node, by_key: Mapping[str, Node], kind: str, name: str) -> list[Finding]:
-    source = (name, node.place, f"{node.place.path or node.name} = {node.text[:80]}" + (f" {node.unit}" if node.unit else ""))
+    source = (
+        name,
+        node.place,
+        f"{node.place.path or node.name} = {node.text[:80]}" + (f" {node.unit}" if node.unit else ""),
+    )
     if facts_of(key.field).unit is None:
         finding = _words(key.field, node.text, source, by_key)
     else:
@@ -94,7 +98,11 @@ def _words(field: Field, text: str, source: tuple, by_key: Mapping[str, Node]) -
     value: str | None = text
     if field in (Field.PHASE_PLATE, Field.SLIT_INSERTED):
         said = truth(text)
-        value = {True: "yes", False: "no", None: {"none": "no"}.get(text.lower(), "yes" if field is Field.PHASE_PLATE else None)}[said]
+        value = {
+            True: "yes",
+            False: "no",
+            None: {"none": "no"}.get(text.lower(), "yes" if field is Field.PHASE_PLATE else None),
+        }[said]
     elif field is Field.GAIN:
         value = file_name(text)
     elif field is Field.SYMMETRY:
@@ -118,14 +126,18 @@ def _number(key: Key, texts: list[str], unit: str, source: tuple) -> Finding | N
         told = unit or told
         values = [_in_our_unit(value, told, key.field) for value in numbers]
         if None in values:
-            return Finding(
-                key.field, numbers[0], None, *source, 0.2, (f"the unit {told!r} is not one of this quantity",)
-            ) if unit else None
+            return (
+                Finding(key.field, numbers[0], None, *source, 0.2, (f"the unit {told!r} is not one of this quantity",))
+                if unit
+                else None
+            )
         finding = _signed(key, [value for value in values if value is not None], sign, source)
         if finding is not None:
             if place:
-                return finding.doubted(f"no unit is written; in the usual one it cannot be, read as {told}", UNIT_MISSING)
-            return finding if unit != "1/Å²" else finding
+                return finding.doubted(
+                    f"no unit is written; in the usual one it cannot be, read as {told}", UNIT_MISSING
+                )
+            return finding
     return None
 
 
@@ -147,7 +159,7 @@ _OWN_POWERS = {
     "e/px": (("electron", 1), ("pixel", -1)),
     "e/px/s": (("electron", 1), ("pixel", -1), ("second", -1)),
     "e/m2": (("electron", 1), ("meter", -2)),
-    "1/s": (("second", -1),),
+    "1/s": (("frame", 1), ("second", -1)),
     "A": (("angstrom", 1),),
     "Da": (("dalton", 1),),
 }

@@ -18,7 +18,9 @@ from frazil.models.documents.vocabulary import terms_in
 
 _PICTURE_SCORE = 0.9
 """Words of a picture that are read less surely than this mark the values in them."""
-_REFERENCES = re.compile(r"^\W*(?:references|bibliography|acknowledge?ments|supplementary references)\W*$", re.IGNORECASE)
+_REFERENCES = re.compile(
+    r"^\W*(?:references|bibliography|acknowledge?ments|supplementary references)\W*$", re.IGNORECASE
+)
 
 
 def findings_of(document: Node, name: str) -> list[Finding]:
@@ -55,7 +57,9 @@ def _of_paragraph(node: Node, name: str) -> list[Finding]:
         said = findings_in(node, text, name) + names_in(node, text, name)
         found += [finding for finding in said if (finding.field, finding.value) not in known]
     node.children += [
-        Node(Kind.QUANTITY, text[one.begin : one.end], node.place_at(one.begin)) for one in quantities(text) if one.powers or one.tag
+        Node(Kind.QUANTITY, text[one.begin : one.end], node.place_at(one.begin))
+        for one in quantities(text)
+        if one.powers or one.tag
     ]
     return [_by_looks(finding, node.score) for finding in found]
 
@@ -106,9 +110,13 @@ def _of_title(document: Node, name: str) -> list[Finding]:
     """Kind of sample, from the title and what follows at once."""
     found: list[Finding] = []
     texts = [(document, document.text)] if document.text else []
-    texts += [(node, node.text or node.name) for node in document.walk() if node.kind in (Kind.PARAGRAPH, Kind.SECTION)][:12]
+    texts += [
+        (node, node.text or node.name) for node in document.walk() if node.kind in (Kind.PARAGRAPH, Kind.SECTION)
+    ][:12]
     for node, text in texts:
         for value, begin, _ in terms_in(Field.SAMPLE_KIND, text)[:1]:
             words = text[max(0, begin - 40) : begin + 60]
-            found.append(Finding(Field.SAMPLE_KIND, value, None, name, node.place, words, SAID if not found else GUESSED))
+            found.append(
+                Finding(Field.SAMPLE_KIND, value, None, name, node.place, words, SAID if not found else GUESSED)
+            )
     return found[:1]

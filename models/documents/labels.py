@@ -21,7 +21,8 @@ _DOSE_FIELDS = (Field.DOSE, Field.DOSE_FRAME, Field.DOSE_CAMERA, Field.DOSE_RATE
 _ELECTRON = r"(?:electron |e- ?)?"
 LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"(?:acc(?:elerat\w+|\.)? |operating |high )?(?:voltage|tension)|\bHT", (Field.VOLTAGE,)),
-    (r"(?:spherical aberration|nominal Cs|C_?[sS])(?:,? \(?C_?s\)?)?(?: coefficient)?(?: of the objective)?", (Field.CS,)),
+    (r"(?:spherical aberration|nominal Cs|C_?[sS])(?:,? \(?C_?s\)?)?(?: coefficient)?(?: of the "
+     r"objective)?", (Field.CS,)),
     (r"amp(?:litude|\.)? contrast(?: ratio| fraction)?", (Field.AMPLITUDE_CONTRAST,)),
     (r"calibrated mag(?:nification|\.)?|mag(?:nification)? \(calibrated\)", (Field.MAGNIFICATION_CALIBRATED,)),
     (r"(?:nominal |indicated |TEM )?mag(?:nification|\.)?", (Field.MAGNIFICATION,)),
@@ -29,17 +30,22 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"super-?[ -]?res(?:olution)?\.? pixel(?: size)?|pixel size \(super-?res\w*\)", (Field.PIXEL_SUPER,)),
     (r"(?:binned|resampled|final|refinement|box) pixel(?: size)?", (Field.PIXEL_RESAMPLED,)),
     (r"(?:calibrated |nominal |image |movie |raw )?(?:pixel (?:size|spacing)|apix|sampling|pixel)", (Field.PIXEL,)),
-    (rf"(?:dose|exposure)(?: rate)? (?:per|/) ?(?:raw |movie )?(?:frame|fraction)|(?:frame|fraction) dose|dose/(?:frame|fraction)", (Field.DOSE_FRAME,)),
+    (r"(?:dose|exposure)(?: rate)? (?:per|/) ?(?:raw |movie )?(?:frame|fraction)|(?:frame|fraction) dose|"
+     r"dose/(?:frame|fraction)", (Field.DOSE_FRAME,)),
     (rf"{_ELECTRON}(?:dose|flux|exposure) rate|dose rate on \w+", (Field.DOSE_RATE_CAMERA, Field.DOSE_RATE)),
-    (rf"pre-?exposure(?: dose)?|dose before", (Field.DOSE_PRIOR,)),
-    (rf"(?:total |cumulative |accumulated |specimen )?{_ELECTRON}(?:dose|fluence|exposure)(?: \(total\)| on (?:specimen|camera))?(?: per (?:movie|image|micrograph))?",
+    (r"pre-?exposure(?: dose)?|dose before", (Field.DOSE_PRIOR,)),
+    (rf"(?:total |cumulative |accumulated |specimen )?{_ELECTRON}(?:dose|fluence|exposure)(?: \(total\)| on "
+     rf"(?:specimen|camera))?(?: per (?:movie|image|micrograph))?",
      (*_DOSE_FIELDS, Field.EXPOSURE)),
-    (r"exposure(?: time| duration)?(?: ?(?:per|/) ?(?:movie|image|micrograph|hole|stack))?|exp\.? time", (Field.EXPOSURE, Field.DOSE)),
+    (r"exposure(?: time| duration)?(?: ?(?:per|/) ?(?:movie|image|micrograph|hole|stack))?|"
+     r"exp\.? time", (Field.EXPOSURE, Field.DOSE)),
     (r"frame (?:time|exposure|duration)|(?:time|exposure) per frame", (Field.FRAME_TIME,)),
     (r"frame rate", (Field.FRAME_RATE,)),
-    (r"(?:no\.?|number|#|nr\.?)?(?: ?of)? ?(?:raw |movie |dose )?(?:frames|fractions|sub-?frames)(?: ?(?:per|/) ?(?:movie|image|micrograph|exposure|stack))?(?: \((?:no\.?|#|number)\))?", (Field.FRAMES,)),
+    (r"(?:no\.?|number|#|nr\.?)?(?: ?of)? ?(?:raw |movie |dose )?(?:frames|fractions|sub-?frames)(?: ?(?:per|/) "
+     r"?(?:movie|image|micrograph|exposure|stack))?(?: \((?:no\.?|#|number)\))?", (Field.FRAMES,)),
     (r"target (?:de|under)-?focus", (Field.DEFOCUS_TARGET, Field.DEFOCUS)),
-    (r"(?:nominal |set |applied )?(?:de|under)-?focus(?:ing)?(?: range| values?| settings?| list)?(?: set)?", (Field.DEFOCUS, Field.DEFOCUS_TARGET)),
+    (r"(?:nominal |set |applied )?(?:de|under)-?focus(?:ing)?(?: range| values?| settings?| list)?(?: "
+     r"set)?", (Field.DEFOCUS, Field.DEFOCUS_TARGET)),
     (r"(?:imposed )?(?:point[- ]group )?symmetry(?: imposed| applied| group)?|point group", (Field.SYMMETRY,)),
     (r"final (?:particle(?: images)?|particles)(?: used)?(?: \((?:no\.?|#|number)\))?", (Field.PARTICLES,)),
     (r"(?:overall |final |map |reported )resolution(?: at FSC ?[= ]?0\.143)?", (Field.RESOLUTION,)),
@@ -51,7 +57,8 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"beam (?:size|diameter)|illuminated area", (Field.BEAM_DIAMETER,)),
     (r"(?:energy[- ]?)?(?:filter )?(?:slit|window)(?: width)?|(?:energy )?filter width", (Field.SLIT,)),
     (r"energy filter|filter", (Field.ENERGY_FILTER, Field.SLIT)),
-    (r"(?:no\.?|number|#)?(?: ?of )?(?:movies|micrographs)(?: collected| recorded| acquired)?(?: \((?:no\.?|#|number)\))?", (Field.MOVIES,)),
+    (r"(?:no\.?|number|#)?(?: ?of )?(?:movies|micrographs)(?: collected| recorded| acquired)?(?: \((?:no\.?|#|"
+     r"number)\))?", (Field.MOVIES,)),
     (r"(?:electron |cryo-?)?(?:microscope|instrument|TEM)(?: model)?", (Field.MICROSCOPE,)),
     (r"(?:direct )?(?:electron )?(?:camera|detector)(?: model)?", (Field.CAMERA,)),
     (r"(?:camera|detector|recording|acquisition|imaging) mode", (Field.CAMERA_MODE,)),
@@ -65,19 +72,27 @@ LABELS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     (r"tilt (?:step|increment)", (Field.TILT_STEP,)),
     (r"tilt range", (Field.TILT_RANGE,)),
 )  # fmt: skip
-_UNIT_AFTER = re.compile(r"\s?[(\[]\s?(?P<unit>[^()\[\]]{1,24}(?:\([^()]*\))?[^()\[\]]{0,8})\s?[)\]]|,\s(?P<bare>[^\s:=]{1,12})(?=\s|$|[:=])")
+_UNIT_AFTER = re.compile(
+    r"\s?[(\[]\s?(?P<unit>[^()\[\]]{1,24}(?:\([^()]*\))?[^()\[\]]{0,8})\s?[)\]]|,\s(?P<bare>[^\s:=]{1,12})(?=\s|$|[:=])"
+)
 _BETWEEN = re.compile(r"\s?(?::|=|\||\.{3,})?\s?")
 _OTHER_THING = re.compile(
-    r"\b(?:map|model|screen\w*|atlas|search|overview|preview|focus area|binned|extract\w*|refine\w*|initial|mask|box|threshold|FSC|"
-    r"rate|validation|B.factor|tilt|min|max|minimum|maximum|error|calibrat\w* by)\b", re.IGNORECASE
+    r"\b(?:map|model|screen\w*|atlas|search|overview|preview|focus area|binned|extract\w*|refine\w*|initial|"
+    r"mask|box|threshold|FSC|"
+    r"rate|validation|B.factor|tilt|min|max|minimum|maximum|error|calibrat\w* by)\b",
+    re.IGNORECASE,
 )
 """Words that make another thing of a label: they are read as labels of their own, or not at all."""
 _LOOSE_REST = re.compile(r"(?:[\s/,]+[A-Za-zÅµ.]+){0,3}\s?(?:[(\[]\s?(?P<unit>[^()\[\]]{1,24})[)\]])?\s?:?")
 _SEPARATED = re.compile(r"[:=|]|\.{3}")
-_NEEDS_UNIT = frozenset({*_DOSE_FIELDS, Field.DOSE_PRIOR, Field.BEAM_DIAMETER, Field.CONCENTRATION, Field.DIAMETER, Field.RESOLUTION})
+_NEEDS_UNIT = frozenset(
+    {*_DOSE_FIELDS, Field.DOSE_PRIOR, Field.BEAM_DIAMETER, Field.CONCENTRATION, Field.DIAMETER, Field.RESOLUTION}
+)
 """Fields whose number alone says nothing: without a unit anywhere they are left empty."""
 _TRUE, _FALSE = ("yes", "true", "on", "in", "used"), ("no", "none", "false", "off", "out", "not used", "n/a", "-")
-_EMPTY = re.compile(r"^(?:\?|-|n/?a|none|not (?:stated|known|given|recorded|applicable)|unknown|tbd|\.*)$", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"^(?:\?|-|n/?a|none|not (?:stated|known|given|recorded|applicable)|unknown|tbd|\.*)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +143,15 @@ def loose_label(text: str) -> Label | None:
         label = label_at(text, begin)
         if label is None or (best and label.letters <= best.letters) or (unit := _unit_behind(text, label.end)) is None:
             continue
+        if facts_of(label.fields[0]).unit is None and (label.unit or unit[0]):
+            continue  # `Microscope voltage (kV)` is no microscope
         powers, words = (label.unit, label.unit_words) if label.unit or label.unit_words else unit
         best = Label(label.fields, powers, words, len(text), label.letters)
     return best
 
 
 def _unit_behind(text: str, end: int) -> tuple[Powers, str] | None:
-    """Powers and words of a unit in brackets, after at most three words without digits; None: there is something else."""
+    """Powers and words of a unit in brackets, after at most three words without digits; None: there is more."""
     rest = _LOOSE_REST.fullmatch(text, end)
     if rest is None:
         return None
@@ -173,7 +190,11 @@ def findings_of_line(text: str, place: Place, document: str) -> list[Finding]:
         begin = _BETWEEN.match(text, label.end).end()  # type: ignore[union-attr]
         upto = _next_label(text, begin)
         value = text[begin:upto].strip(" ,;|")
-        if not value or len(value) > 60 or not (_SEPARATED.search(text, label.end, begin) or _is_bare_value(label, value)):
+        if (
+            not value
+            or len(value) > 60
+            or not (_SEPARATED.search(text, label.end, begin) or _is_bare_value(label, value))
+        ):
             break
         finding = _value_of(label, value, (document, place, text[position:upto].strip()))
         if finding is not None:
@@ -215,7 +236,9 @@ def _value_of(label: Label, text: str, source: tuple[str, Place, str]) -> Findin
     if _EMPTY.match(text):
         return None
     for field in label.fields:
-        finding = _words_of(field, text, source) if facts_of(field).unit is None else _number_of(field, label, text, source)
+        finding = (
+            _words_of(field, text, source) if facts_of(field).unit is None else _number_of(field, label, text, source)
+        )
         if finding is not None:
             return finding
     return None

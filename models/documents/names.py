@@ -11,23 +11,28 @@ from frazil.models.documents.tree import Node
 from frazil.models.documents.vocabulary import terms_in
 
 _OTHER_WORK = re.compile(
-    r"screen(?:ed|ing)\b|negative(?:ly)?[- ]stain|\bFIB\b|\bSEM\b|Aquilos|report that|such as|for example|previous(?:ly)? (?:reported|published)|"
+    r"screen(?:ed|ing)\b|negative(?:ly)?[- ]stain|\bFIB\b|\bSEM\b|Aquilos|report that|such as|for example|"
+    r"previous(?:ly)? (?:reported|published)|"
     r"compared (?:to|with)|diffraction",
     re.IGNORECASE,
 )
 _TAKEN = re.compile(
     r"record|collect|acqui|instrument|imag|equip|operat|camera|detect|device|"
-    r"microscop|load|taken|perform|mode|data|employ|gather|column|electron|exposure|movie", re.IGNORECASE
+    r"microscop|load|taken|perform|mode|data|employ|gather|column|electron|exposure|movie",
+    re.IGNORECASE,
 )
 _SYMMETRY = re.compile(r"symmetr", re.IGNORECASE)
 _NOT_IMPOSED = re.compile(r"pseudo|breaking|related|axis|axes|mismatch|expan", re.IGNORECASE)
 _GAIN_NO = re.compile(
-    r"(?:non|un|not)[- ]?gain[- ]?(?:normali[sz]ed|corrected)|\bun-?normali[sz]ed|without gain|gain[- ](?:un|non)", re.IGNORECASE
+    r"(?:non|un|not)[- ]?gain[- ]?(?:normali[sz]ed|corrected)|\bun-?normali[sz]ed|without gain|gain[- ](?:un|non)",
+    re.IGNORECASE,
 )
 _GAIN_YES = re.compile(r"gain[- ](?:normali[sz]ed|corrected)|gain reference (?:was |already )?applied", re.IGNORECASE)
 _FORMAT_CUE = re.compile(r"format|sav(?:ed|ing)|stor(?:ed|ing)|written|movies|stacks|files", re.IGNORECASE)
 _PHASE_PLATE = re.compile(r"(?:with|using|by|volta) (?:a |the )?(?:volta )?phase[- ]plate|\bVPP\b", re.IGNORECASE)
-_NO_PLATE = re.compile(r"(?:no|without(?: a| the)?|not) (?:\w+ )?phase[- ]plate|phase[- ]plate (?:was )?not", re.IGNORECASE)
+_NO_PLATE = re.compile(
+    r"(?:no|without(?: a| the)?|not) (?:\w+ )?phase[- ]plate|phase[- ]plate (?:was )?not", re.IGNORECASE
+)
 
 
 def names_in(node: Node, text: str, document: str) -> list[Finding]:
@@ -36,8 +41,12 @@ def names_in(node: Node, text: str, document: str) -> list[Finding]:
     for begin, sentence in sentences(text):
         other = _OTHER_WORK.search(sentence) is not None
 
-        def said(field: Field, value: str, offset: int, confidence: float = SAID, start: int = begin, words: str = sentence) -> None:
-            short = words.strip() if len(words) < 160 else "..." + words[max(0, offset - 50) : offset + 70].strip() + "..."
+        def said(
+            field: Field, value: str, offset: int, confidence: float = SAID, start: int = begin, words: str = sentence
+        ) -> None:
+            short = (
+                words.strip() if len(words) < 160 else "..." + words[max(0, offset - 50) : offset + 70].strip() + "..."
+            )
             found.append(Finding(field, value, None, document, node.place_at(start + offset), short, confidence))
 
         if not other:

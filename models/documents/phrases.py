@@ -44,11 +44,13 @@ RULES = (
     Rule(Field.VOLTAGE, ("kV",), None, _OTHER_BEAM),
     Rule(Field.CS, ("mm",), _words(r"spherical[- ]aberration|\bC_?s\b"), _words("corrector"), confidence=SAID),
     Rule(Field.AMPLITUDE_CONTRAST, ("", "%"), _words(r"amplitude[- ]contrast"), reach=40),
-    Rule(Field.PIXEL, ("A",), _words(r"pixel[- ]?(?:size|spacing|sampling|dimension)s?|sampling(?: rate)?|sampled at|/pix(?:el)?\b|per pixel|"
+    Rule(Field.PIXEL, ("A",), _words(r"pixel[- ]?(?:size|spacing|sampling|dimension)s?|sampling(?: rate)?|"
+                                     r"sampled at|/pix(?:el)?\b|per pixel|"
                                  r"calibrated pixels?|pixels? (?:was|were|is|are|of|corresponds?|measures?)\b"),
          reach=70),
     Rule(Field.RESOLUTION, ("A",),
-         _words(r"(?:global|overall|average|final|nominal|reported|estimated) resolution|resolution of the (?:map|final)|"
+         _words(r"(?:global|overall|average|final|nominal|reported|estimated) resolution|resolution of the "
+                r"(?:map|final)|"
                 r"(?:map|reconstruction|structure|density)s?(?: \w+){0,5} (?:at|to)(?: \w+){0,4} resolution(?: of)?"),
          _words(r"low-?pass|filter|cut-?off|search|limit|beyond|up to"), reach=30, confidence=GUESSED),
     Rule(Field.DIAMETER, ("A",),
@@ -57,52 +59,69 @@ RULES = (
                 r"(?:protein|complex|particle)s? (?:is|are|forms?|has|have) [^.;,]{0,30}diameter"),
          _words(r"mask|beam|hole|gold|fiducial|aperture|granul"), reach=45),
     Rule(Field.DEFOCUS_SEARCH, ("um",), _words(r"search\w*"), _words(r"template|planes"), reach=60),
-    Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)foc(?:us(?:e[ds])?|i\b|al)(?: values?| ranges?| settings?| targets?)?"),
-         _words(r"search|ctffind|gctf|\bCTF (?:was|were|param|estim|fit)|estimated (?:by|with|using)|autofocus|auto-focus|apparent|"
+    Rule(Field.DEFOCUS, ("um",), _words(r"(?:under-?|de-?)foc(?:us(?:e[ds])?|i\b|al)(?: values?| ranges?| "
+                                        r"settings?| targets?)?"),
+         _words(r"search|ctffind|gctf|\bCTF (?:was|were|param|estim|fit)|estimated (?:by|with|using)|autofocus|"
+                r"auto-focus|apparent|"
                 r"\bplanes\b|\bsteps? (?:of|size)|nm steps|eucentric|calibrat|defocus spread")),
-    Rule(Field.C2_APERTURE, ("um",), _words(r"\bC ?2\b(?: condenser)?(?: aperture)?|second condenser aperture|condenser(?: lens)?(?: 2)? aperture"),
+    Rule(Field.C2_APERTURE, ("um",), _words(r"\bC ?2\b(?: condenser)?(?: aperture)?|second condenser aperture|"
+                                            r"condenser(?: lens)?(?: 2)? aperture"),
          reach=30),
     Rule(Field.OBJECTIVE_APERTURE, ("um",), _words(r"objective(?: lens)? aperture"), reach=30),
     Rule(Field.BEAM_DIAMETER, ("um",),
          _words(r"beam (?:size|diameter)|(?:beam|illuminat\w+)[^.;,]{0,30}diameter|illuminated (?:area|region|spot)|"
-                r"condensed (?:the )?beam|beam[^.;,0-9]{0,25}(?=\d[^.;,]{0,8} (?:in )?diameter)|condensed the beam"), reach=35),
+                r"condensed (?:the )?beam|beam[^.;,0-9]{0,25}(?=\d[^.;,]{0,8} (?:in )?diameter)|condensed "
+                r"the beam"), reach=35),
     Rule(Field.DOSE_FRAME, _DOSES, _words(r"per (?:\w+ )?(?:frame|fraction|sub-?frame)|/(?:frame|fraction)|"
          r"(?:each|every|individual|single) (?:\w+ )?(?:frame|fraction|sub-?frame)s?|frame dose"),
          reach=32),
     Rule(Field.DOSE_FRAME, ("e/A2/frame",), None),
-    Rule(Field.DOSE_TILT, _DOSES, _words(r"(?:per|each|every) (?:\w+ )?(?:tilt|view|projection)(?:[- ]\w+)?"), reach=40),
+    Rule(Field.DOSE_TILT, _DOSES, _words(r"(?:per|each|every) (?:\w+ )?(?:tilt|view|projection)(?:[- "
+                                         r"]\w+)?"), reach=40),
     Rule(Field.DOSE_PRIOR, _DOSES, _words(r"pre-?expos\w+|prior dose|before the first frame"), reach=30),
     Rule(Field.DOSE, _DOSES, _words(r"total|cumul\w+|accumul\w+|overall|dose|exposures?|fluence|exposed|irradiat\w+"),
          _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime"), reach=90),
-    Rule(Field.DOSE, _DOSES, None, _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime|frame|fraction|tilt|pre-?expos"),
+    Rule(Field.DOSE, _DOSES, None, _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime|frame|"
+                                          r"fraction|tilt|pre-?expos"),
          confidence=0.65, last=True),
     Rule(Field.DOSE_RATE, ("e/A2/s",), None),
     Rule(Field.DOSE_RATE_CAMERA, ("e/px/s",), None),
     Rule(Field.DOSE_CAMERA, ("e/px",), None),
-    Rule(Field.FRAME_TIME, ("s",), _words(r"(?:per|each|every) (?:\w+ )?(?:frame|fraction|sub-?frame)s?|(?<=s )(?:frames|sub-?frames|fractions)|"
+    Rule(Field.FRAME_TIME, ("s",), _words(r"(?:per|each|every) (?:\w+ )?(?:frame|fraction|sub-?frame)s?|(?<=s "
+                                          r")(?:frames|sub-?frames|fractions)|"
          r"(?:frame|fraction)s? (?:\w+ ){0,4}every|frame (?:time|duration|exposure)|every"), reach=22),
     Rule(Field.FRAME_TIME, ("s/frame",), None),
-    Rule(Field.EXPOSURE, ("s",), _words(r"exposures?(?: times?)?|exposed|acquisition time|record(?:ed|ing)|movies?|dose[- ]rate|"
+    Rule(Field.EXPOSURE, ("s",), _words(r"exposures?(?: times?)?|exposed|acquisition time|record(?:ed|ing)|"
+                                        r"movies?|dose[- ]rate|"
          r"/s\b|per second"),
          _words(r"blot|glow|plasma|discharg|wait|delay|sonic|incubat|centrifug|waited"), reach=45),
-    Rule(Field.SLIT, ("eV",), _words(r"slit(?:[- ]width)?|energy[- ]filter|\bGIF\b|quantum|continuum|zero-loss|selectris|filter"), reach=70),
+    Rule(Field.SLIT, ("eV",), _words(r"slit(?:[- ]width)?|energy[- ]filter|\bGIF\b|quantum|continuum|zero-loss|"
+                                     r"selectris|filter"), reach=70),
     Rule(Field.FRAME_RATE, ("1/s",), None),
     Rule(Field.TILT_STEP, ("deg",), _words(r"increments?|steps?|every|interval"), reach=25),
     Rule(Field.TILT_RANGE, ("deg",), _words(r"tilt|tomogra"), _words(r"axis|alpha plate"), reach=90),
 )  # fmt: skip
-_FRAMES = Rule(Field.FRAMES, (), None, _words(r"\b(?:first|last|discard\w*|skip\w*|remov\w*|exclud\w*|initial) \d* ?\w* ?(?:\d+ )?frames?"))
+_FRAMES = Rule(
+    Field.FRAMES,
+    (),
+    None,
+    _words(r"\b(?:first|last|discard\w*|skip\w*|remov\w*|exclud\w*|initial) \d* ?\w* ?(?:\d+ )?frames?"),
+)
 _MOVIES = Rule(Field.MOVIES, (), _words(r"collect\w*|record\w*|acquir\w*|obtain\w*|total of|dataset|in total|taken"),
-               _words(r"select\w*|discard\w*|remov\w*|remaining|subset|pick\w*|kept|retain\w*|per hour|each hole|per hole|bad|manual"),
+               _words(r"select\w*|discard\w*|remov\w*|remaining|subset|pick\w*|kept|retain\w*|per hour|each "
+                      r"hole|per hole|bad|manual"),
                reach=80, confidence=0.7)  # fmt: skip
 _MAGNIFICATION = re.compile(r"\bmagnifi\w+|\bmag\b", re.IGNORECASE)
 _CALIBRATED = re.compile(r"calibrated|at the (?:detector|camera)|on the (?:detector|camera)|effective", re.IGNORECASE)
 _OVERVIEW = re.compile(
-    r"\boverviews?\b|\batlas(?:es)?\b|\blow(?:er)?[- ]mag\w*|\bmontages?\b|grid square|square (?:view|map|image)|visuali[sz]ation purposes|search map",
+    r"\boverviews?\b|\batlas(?:es)?\b|\blow(?:er)?[- ]mag\w*|\bmontages?\b|grid square|square (?:view|map|"
+    r"image)|visuali[sz]ation purposes|search map",
     re.IGNORECASE,
 )
 _SCREENED = re.compile(r"screen(?:ed|ing)\b", re.IGNORECASE)
 _RESAMPLED = re.compile(
-    r"resampl\w*|rescal\w*|down-?sampl\w*|(?<!un)binned|\b[248]\s?[×x]\s?bin\w*|bin(?:ning|ned)?(?: factor)?(?: by| of| to)? ?(?:a factor of )?(?:2|4|two|four)|"
+    r"resampl\w*|rescal\w*|down-?sampl\w*|(?<!un)binned|\b[248]\s?[×x]\s?bin\w*|bin(?:ning|ned)?(?: factor)?(?: "
+    r"by| of| to)? ?(?:a factor of )?(?:2|4|two|four)|"
     r"crop\w*|interpolat\w*|re-?extract\w*|extract\w*",
     re.IGNORECASE,
 )
@@ -110,7 +129,8 @@ _SUPER = re.compile(r"super-?[ -]?res\w*", re.IGNORECASE)
 _PHYSICAL = re.compile(r"physical|\bhardware\b|unbinned", re.IGNORECASE)
 _TILTED = re.compile(r"tilt[- ]?(?:series|scheme|range|ed\b|ing\b|angle|image)|\btilts\b|tomogra", re.IGNORECASE)
 _SENTENCE_END = re.compile(
-    r"(?<![A-Z]\.)(?<!\bet al\.)(?<!\bal\.)(?<!\bFig\.)(?<!\bref\.)(?<!\bca\.)(?<!\bno\.)(?<!\bvs\.)(?<!\bi\.e\.)(?<!\be\.g\.)(?<!\bapprox\.)"
+    r"(?<![A-Z]\.)(?<!\bet "
+    r"al\.)(?<!\bal\.)(?<!\bFig\.)(?<!\bref\.)(?<!\bca\.)(?<!\bno\.)(?<!\bvs\.)(?<!\bi\.e\.)(?<!\be\.g\.)(?<!\bapprox\.)"
     r"[.!?](?=\s+[\"'“(]?[A-Z0-9∼~]|\s*$)|;(?=\s)"
 )
 
@@ -179,7 +199,8 @@ def _unit_of(rule: Rule, quantity: Quantity) -> str | None:
     if quantity.tag == "percent":
         return "%" if "%" in rule.units else None
     return next(
-        (unit for unit in rule.units if unit and unit != "%" and converted(1.0, quantity.powers, unit) is not None), None
+        (unit for unit in rule.units if unit and unit != "%" and converted(1.0, quantity.powers, unit) is not None),
+        None,
     )
 
 
@@ -187,7 +208,11 @@ def _distance(cue: re.Pattern[str], sentence: str, given: list[Quantity], place:
     """Letters between the nearest cue and the quantity; what lies beyond another quantity is further away."""
     quantity, least = given[place], float("inf")
     for match in cue.finditer(sentence):
-        low, high = sorted((match.end(), quantity.begin)) if match.end() <= quantity.begin else sorted((quantity.end, match.start()))
+        low, high = (
+            sorted((match.end(), quantity.begin))
+            if match.end() <= quantity.begin
+            else sorted((quantity.end, match.start()))
+        )
         if match.start() < quantity.end and quantity.begin < match.end():
             low = high = 0
         between = sum(1 for other in given if low <= other.begin < high and other is not quantity and other.powers)
@@ -224,7 +249,9 @@ def _as_field(
 def _pixel_role(sentence: str, quantity: Quantity, overview: bool) -> Field:
     """Which pixel: of overviews, after resampling, of the sensor, of super-resolution, or just of the images."""
     before = sentence[max(0, quantity.begin - 110) : quantity.begin]
-    near = re.split(r"[(),]|\band\b|\bwith\b", before)[-1] + " " + sentence[quantity.end : quantity.end + 28].split(",")[0]
+    near = (
+        re.split(r"[(),]|\band\b|\bwith\b", before)[-1] + " " + sentence[quantity.end : quantity.end + 28].split(",")[0]
+    )
     if overview:
         return Field.PIXEL_OVERVIEW
     if _PHYSICAL.search(near):
@@ -237,7 +264,11 @@ def _pixel_role(sentence: str, quantity: Quantity, overview: bool) -> Field:
 
 
 def _counted(
-    sentence: str, given: list[Quantity], place: int, source: tuple, overview: bool  # type: ignore[type-arg]
+    sentence: str,
+    given: list[Quantity],
+    place: int,
+    source: tuple,
+    overview: bool,  # type: ignore[type-arg]
 ) -> Finding | None:
     quantity = given[place]
     ends = [quantity.value]
@@ -273,7 +304,9 @@ def _bare(sentence: str, given: list[Quantity], place: int, source: tuple) -> Fi
     named = re.search(r"amplitude[- ]contrast\b[^.;,\d]*$", before, re.IGNORECASE)
     if named or re.match(r" (?:of |for |as )?(?:the )?amplitude[- ]contrast", after, re.IGNORECASE):
         return number_finding(Field.AMPLITUDE_CONTRAST, [quantity.value], source, SAID)
-    if quantity.high is not None and re.search(r"(?:de|under)-?foc(?:us|i)(?: \w+)?(?: of| from| between|\s)*$", before, re.IGNORECASE):
+    if quantity.high is not None and re.search(
+        r"(?:de|under)-?foc(?:us|i)(?: \w+)?(?: of| from| between|\s)*$", before, re.IGNORECASE
+    ):
         finding = number_finding(Field.DEFOCUS, [quantity.value, quantity.high], source, UNIT_MISSING)
         return None if finding is None else finding.doubted("no unit is printed; read as um", UNIT_MISSING)
     return None

@@ -89,7 +89,15 @@ def _where(finding: Finding) -> str:
 def _plain(facts: dict[Field, Agreed]) -> list[Proposed]:
     """Fields that are settings as they are; words of yes and no where yes is not the default."""
     found = []
-    for field in (Field.MICROSCOPE, Field.VOLTAGE, Field.CS, Field.AMPLITUDE_CONTRAST, Field.CAMERA, Field.DIAMETER, Field.SYMMETRY):
+    for field in (
+        Field.MICROSCOPE,
+        Field.VOLTAGE,
+        Field.CS,
+        Field.AMPLITUDE_CONTRAST,
+        Field.CAMERA,
+        Field.DIAMETER,
+        Field.SYMMETRY,
+    ):
         setting = facts_of(field).setting
         if field in facts and setting is not None:
             found.append(_of(facts[field], setting))
@@ -152,5 +160,7 @@ def _filter(facts: dict[Field, Agreed]) -> list[Proposed]:
     if Field.SLIT in facts:
         # Two widths are no conflict about whether there was a slit.
         slit = facts[Field.SLIT]
-        return [Proposed(setting, True, slit.chosen.confidence, (slit.chosen,), (), (f"a slit of {slit.chosen.told()}",))]
+        return [
+            Proposed(setting, True, slit.chosen.confidence, (slit.chosen,), (), (f"a slit of {slit.chosen.told()}",))
+        ]
     return []

@@ -1,7 +1,7 @@
 """Numbers with units in running text: values and ranges, with where they stand.
 
-`-0.8 to -2.0 µm`, `1.0-2.4 µm`, `between 0.2 and 2 µm`, `±60°`, `105,000×`, `e-/Å2` and a count of something (`40 frames`)
-are quantities; a number alone is one without a unit.
+`-0.8 to -2.0 µm`, `between 0.2 and 2 µm`, `±60°`, `105,000×`, `30 e-/Å2` and a count of something (`40 frames`) are
+quantities; a number alone is one without a unit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _NUMBER = (
     r"(?:\d+(?:\.\d+)?|\.\d+)(?:\s?[×x]\s?10\s?\^?\s?[-+]?\d+|[eE][-+]?\d+(?!\w))?"
 )
 _FIRST = re.compile(rf"(?<![\w.,^])(?<![\w)]-)(?P<pm>±\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])")
-_SECOND = re.compile(rf"\s?(?P<by>-|~|to|and|through|until|\.\.\.?|…)\s?(?:about\s|~\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])")
+_SECOND = re.compile(
+    rf"\s?(?P<by>-|~|to|and|through|until|\.\.\.?|…)\s?(?:about\s|~\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])"
+)
 _COUNTED = {
     "movies": r"movies?(?!\s(?:frame|mode))|micrographs?|image stacks?|movie stacks?",
     "particles": r"particles?(?:\simages?)?",
@@ -80,7 +82,12 @@ def _quantity(text: str, first: re.Match[str]) -> Quantity:
         if not (powers or tag) or (again, other_tag) == (powers, tag):
             high, powers, tag, end = _value(second), again, other_tag, other_end
     before = _TIMES_BEFORE.search(text, 0, begin)
-    if not tag and not powers and before is not None and (before.start() == 0 or not text[before.start() - 1].isalnum()):
+    if (
+        not tag
+        and not powers
+        and before is not None
+        and (before.start() == 0 or not text[before.start() - 1].isalnum())
+    ):
         kilo = text[end : end + 1] in ("k", "K") and not text[end + 1 : end + 2].isalnum()
         tag, value, begin, end = "times", value * (1000 if kilo else 1), before.start(), end + kilo
     elif tag == "kilo-times":

@@ -43,7 +43,8 @@ def _power(match: re.Match[str]) -> str:
 
 _NAMES = {
     "electron": r"electrons?|e\s?\^?-(?![\w.])|e\s?-(?=\s?(?:/|per|Å|A\b))|e(?=\s?[/·]|\s?per\b|\s?Å|\s?A\^?-)",
-    "angstrom": r"[Åå](?=[\s/^,;.)\d\\-]|$)|[Aa]ngstr[oö]ms?|[Åå]ngstr[oö]ms?|A(?!\w|\.\d)(?!\s(?!per\b|pix|px)[a-z])|A(?=\^?-?\d(?!\d))",
+    "angstrom": r"[Åå](?=[\s/^,;.)\d\\-]|$)|[Aa]ngstr[oö]ms?|[Åå]ngstr[oö]ms?|A(?!\w|\.\d)(?!\s(?!per\b|pix|"
+    r"px)[a-z])|A(?=\^?-?\d(?!\d))",
     "pixel": r"pixels?|pix|px",
     "frame": r"frames?|(?:dose[- ])?fractions?|sub-?frames?",
     "second": r"seconds?|secs?|s(?!\w|\.\d)|s(?=\^?-1)",
@@ -71,7 +72,8 @@ _NAMES = {
 _ATOM = re.compile(
     r"(?P<square>sq(?:uare|\.)\s?)?(?:(?:physical|super-resolution|camera|detector|hardware|raw|movie|specimen)\s)?(?:"
     + "|".join(f"(?P<{name}>{words})" for name, words in _NAMES.items())
-    + r")(?P<squared>\ssquared)?(?:\s?(?:\\\s?\(\s?)?\^\s?\{?(?P<power>[-+]?\d)\}?(?:\s?\\\))?|(?P<tight>-?[123])(?![\w%]|\.\d))?"
+    + r")(?P<squared>\ssquared)?(?:\s?(?:\\\s?\(\s?)?\^\s?\{?(?P<power>[-+]?\d)\}?(?:\s?\\\))?|"
+    r"(?P<tight>-?[123])(?![\w%]|\.\d))?"
 )
 _DIVIDE = re.compile(r"\s?/\s?|\s?per\s(?:a\s)?")
 _TIMES = re.compile(r"\s?[·*.]\s?(?=[A-Za-zÅ])|\s?(?=(?:Å|A|pixel|pix|px|s|frame|m[lL])\s?\^?-\d)|\s?(?=Å\^?-)")
@@ -119,10 +121,16 @@ CANONICAL = {
     "e/px": "beam_electron / camera_pixel", "e/px/s": "beam_electron / camera_pixel / second",
     "e/A2/frame": "beam_electron / angstrom ** 2 / movie_frame", "frames": "movie_frame", "1/s": "movie_frame / second",
     "A/px": "angstrom / camera_pixel", "s/frame": "second / movie_frame",
-    "m": "meter", "nm": "nanometer", "V": "volt", "keV": "kiloelectron_volt", "Da": "dalton", "MDa": "megadalton", "e/m2": "beam_electron / meter ** 2",
+    "m": "meter", "nm": "nanometer", "V": "volt", "keV": "kiloelectron_volt", "Da": "dalton", "MDa": "megadalton",
+    "e/m2": "beam_electron / meter ** 2",
 }  # fmt: skip
-"""Our units and what pint is told of them; those of the last line are only read."""
-_TO_PINT = {"electron": "beam_electron", "pixel": "camera_pixel", "frame": "movie_frame", "hertz": "movie_frame / second"}
+"""Our units and what pint is told of them; those of the last two lines are only read."""
+_TO_PINT = {
+    "electron": "beam_electron",
+    "pixel": "camera_pixel",
+    "frame": "movie_frame",
+    "hertz": "movie_frame / second",
+}
 
 
 @cache
@@ -152,7 +160,7 @@ def converted(value: float, powers: Powers, unit: str) -> float | None:
     """`value` in one of our units (`CANONICAL`); None: it is of another dimension. Electrons that passed through a
     voltage are told by their energy, too: keV becomes kV.
 
-    >>> converted(300.0, (("kiloelectron_volt", 1),), "kV"), converted(30.0, (("angstrom", -2), ("electron", 1)), "e/A2/s")
+    >>> converted(300.0, (("kiloelectron_volt", 1),), "kV"), converted(30.0, (("electron", 1),), "e/A2/s")
     (300.0, None)
     """
     if unit == "kV":

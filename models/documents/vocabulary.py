@@ -7,7 +7,8 @@ import re
 from frazil.models.documents.fields import Field
 
 _MICROSCOPES = (
-    (r"(?:FEI |TFS |Thermo(?:Fisher|Scientific| Fisher)?(?: Scientific)? )?(?:Titan )?Krios(?:[ -]?(?P<a>G[1-4]i?)\b)?(?: (?P<b>[A-Z])\b(?! ?[a-z]))?", "Titan Krios"),
+    (r"(?:FEI |TFS |Thermo(?:Fisher|Scientific| Fisher)?(?: Scientific)? )?(?:Titan )?Krios(?:[ "
+     r"-]?(?P<a>G[1-4]i?)\b)?(?: (?P<b>[A-Z])\b(?! ?[a-z]))?", "Titan Krios"),
     (r"(?:FEI |TFS |Tecnai )?(?:G2 )?Polara(?: 300)?", "Polara"),
     (r"(?:FEI |TFS |Thermo Fisher )?(?:Talos )?Arctica(?: (?P<c>G2)\b)?", "Talos Arctica"),
     (r"Glacios(?: (?P<d>2)\b)?", "Glacios"),
@@ -87,7 +88,9 @@ TERMS = {
     Field.FORMAT: _FORMATS,
 }
 _COMPILED = {
-    field: tuple((re.compile(words, re.IGNORECASE if field not in (Field.SYMMETRY,) else 0), name) for words, name in terms)
+    field: tuple(
+        (re.compile(words, re.IGNORECASE if field not in (Field.SYMMETRY,) else 0), name) for words, name in terms
+    )
     for field, terms in TERMS.items()
 }
 

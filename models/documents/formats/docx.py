@@ -49,15 +49,21 @@ def _main_text(archive: zipfile.ZipFile) -> tuple[bytes, bool]:
     main = members.get(_MAIN)
     if main is None:
         raise UnsupportedFormatError(
-            "is a ZIP archive, but no DOCX (it has no word/document.xml)", remedy="give the document itself, not an archive"
+            "is a ZIP archive, but no DOCX (it has no word/document.xml)",
+            remedy="give the document itself, not an archive",
         )
     if main.flag_bits & 1:
         raise UnsupportedFormatError("is encrypted", remedy="save it without a password")
     total = sum(member.file_size for member in members.values())
     ratio = main.file_size / max(main.compress_size, 1)
-    if len(members) > _MAX_MEMBERS or main.file_size > _MAX_XML_BYTES or (ratio > _MAX_RATIO and main.file_size > _FREE_BYTES):
+    if (
+        len(members) > _MAX_MEMBERS
+        or main.file_size > _MAX_XML_BYTES
+        or (ratio > _MAX_RATIO and main.file_size > _FREE_BYTES)
+    ):
         raise HeaderLimitError(
-            f"would decompress to {total:,} bytes in {len(members):,} parts ({ratio:.0f} times its size): a decompression bomb",
+            f"would decompress to {total:,} bytes in {len(members):,} parts ({ratio:.0f} times its size): a "
+            f"decompression bomb",
             remedy="do not trust this file; ask its author for a PDF",
         )
     with archive.open(main) as stream:
@@ -77,20 +83,13 @@ class _Reader:
         self._in_text = False
         self._raised = False
         self._formula: list[str] | None = None
+        self._cells = 0
 
     def opened(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "pStyle":
-            style = attributes.get("val", "").lower()
-            if style.startswith(("heading", "title")):
-                self._level = int(style[-1]) if style[-1:].isdigit() else 1
-        elif tag in _BLOCKS:
-            if tag == "p":
-                self._level = None
-            if tag != "p" or not self._in_cell():
-                self.tree.begin_block(_BLOCKS[tag])
-            else:
-                self.tree.add_text(" ")
-            self._path(tag, 1)
+        if tag in _BLOCKS:
+            self._open_block(tag)
+        elif tag == "pStyle":
+            self._level = _heading_level(attributes.get("val", "").lower())
         elif tag == "t":
             self._in_text = True
             if self._raised and self._formula is None:
@@ -104,6 +103,15 @@ class _Reader:
         elif tag in ("tab", "br"):
             self.tree.add_text(" ")
 
+    def _open_block(self, tag: str) -> None:
+        if tag == "p":
+            self._level = None
+        if tag == "p" and self._cells:
+            self.tree.add_text(" ")
+        else:
+            self.tree.begin_block(_BLOCKS[tag])
+        self._cells += tag == "tc"
+
     def closed(self, tag: str) -> None:
         if tag == "t":
             self._in_text = False
@@ -115,16 +123,21 @@ class _Reader:
             self.tree.add_part(Kind.FORMULA, "".join(self._formula or ()))
             self._formula = None
         elif tag in _BLOCKS:
-            self._path(tag, -1)
-            if tag == "p" and self._level is not None and not self._in_cell():
-                title = self.tree.block_text()
-                self.tree.drop_text()
-                self.tree.end_block(Kind.PARAGRAPH)
-                self.tree.begin_section(self._level)
-                self.tree.title_section(title)
-                self._level = None
-            elif tag != "p" or not self._in_cell():
-                self.tree.end_block(_BLOCKS[tag])
+            self._close_block(tag)
+
+    def _close_block(self, tag: str) -> None:
+        self._cells -= tag == "tc"
+        if tag == "p" and self._cells:
+            return
+        if tag == "p" and self._level is not None:
+            title = self.tree.block_text()
+            self.tree.drop_text()
+            self.tree.end_block(Kind.PARAGRAPH)
+            self.tree.begin_section(self._level)
+            self.tree.title_section(title)
+            self._level = None
+        else:
+            self.tree.end_block(_BLOCKS[tag])
 
     def said(self, text: str) -> None:
         if self._in_text:
@@ -133,10 +146,8 @@ class _Reader:
             else:
                 self.tree.add_text(text)
 
-    _cells = 0
 
-    def _path(self, tag: str, step: int) -> None:
-        self._cells += step if tag == "tc" else 0
-
-    def _in_cell(self) -> bool:
-        return self._cells > 0
+def _heading_level(style: str) -> int | None:
+    if not style.startswith(("heading", "title")):
+        return None
+    return int(style[-1]) if style[-1:].isdigit() else 1

@@ -9,7 +9,9 @@ from frazil.models.documents.formats.markup import MarkupTree
 from frazil.models.documents.tree import Kind, Node
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_PARAGRAPHS = frozenset({"p", "li", "dd", "dt", "figcaption", "caption", "blockquote", "pre", "div", "section", "article"})
+_PARAGRAPHS = frozenset(
+    {"p", "li", "dd", "dt", "figcaption", "caption", "blockquote", "pre", "div", "section", "article"}
+)
 _BLOCKS = {"table": Kind.TABLE, "tr": Kind.ROW, "td": Kind.CELL, "th": Kind.CELL} | dict.fromkeys(
     _PARAGRAPHS, Kind.PARAGRAPH
 )

@@ -10,7 +10,8 @@ from frazil.models.documents.tree import Kind, Node
 
 _SKIPPED = frozenset({"ref-list", "contrib-group", "journal-meta", "permissions", "funding-group", "aff", "history"})
 _BLOCKS = {
-    "table": Kind.TABLE, "tr": Kind.ROW, "td": Kind.CELL, "th": Kind.CELL, "p": Kind.PARAGRAPH, "caption": Kind.PARAGRAPH,
+    "table": Kind.TABLE, "tr": Kind.ROW, "td": Kind.CELL, "th": Kind.CELL,
+    "p": Kind.PARAGRAPH, "caption": Kind.PARAGRAPH,
 }  # fmt: skip
 _FORMULAS = frozenset({"disp-formula", "inline-formula"})
 

@@ -1,7 +1,7 @@
 """Pieces of text with boxes, as a page shows them, made into paragraphs and tables.
 
-A row whose pieces stand apart is a table's; lines below one another are a paragraph's. A page of two columns is read one
-column after the other.
+A row whose pieces stand apart is a table's; lines below one another are a paragraph's. A page of two columns is read
+one column after the other.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ def rows_of(pieces: Sequence[Piece]) -> list[list[Piece]]:
     rows: list[list[Piece]] = []
     for piece in pieces:
         last = rows[-1][-1] if rows else None
-        if last is not None and abs(piece.middle - last.middle) < 0.5 * min(piece.height, last.height) and piece.box[0] >= last.box[2]:
+        if (
+            last is not None
+            and abs(piece.middle - last.middle) < 0.5 * min(piece.height, last.height)
+            and piece.box[0] >= last.box[2]
+        ):
             rows[-1].append(piece)
         else:
             rows.append([piece])

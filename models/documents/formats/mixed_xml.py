@@ -1,4 +1,4 @@
-"""XML in which text and elements are mixed, told as events; entities of a stranger are refused, external ones never looked up."""
+"""XML in which text and elements are mixed, told as events; entities of a stranger are refused, none is looked up."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def tell_xml(
     said: Callable[[str], None],
     closed: Callable[[str], None],
 ) -> None:
-    """Call `opened`, `said`, `closed` in order, with local names. A document type is taken only where it declares nothing
-    itself: JATS files name one, bombs declare entities in it.
+    """Call `opened`, `said`, `closed` in order, with local names. A document type is taken only where it declares
+    nothing itself: JATS files name one, bombs declare entities in it.
 
     Raises
     ------

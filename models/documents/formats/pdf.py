@@ -74,7 +74,9 @@ def picture_pages(document: Node) -> set[int]:
 
 def _read_pages(source: Any, document: Node, look: bool) -> None:
     if len(source) > MAX_PAGES:
-        raise HeaderLimitError(f"has {len(source):,} pages; at most {MAX_PAGES:,} are read", remedy="give the pages that matter")
+        raise HeaderLimitError(
+            f"has {len(source):,} pages; at most {MAX_PAGES:,} are read", remedy="give the pages that matter"
+        )
     document.text = (source.get_metadata_dict().get("Title") or "").strip()
     pictures: list[int] = []
     for index in range(len(source)):
@@ -100,7 +102,9 @@ def _tell_pictures(document: Node, pictures: list[int], look: bool) -> None:
     elif not look:
         document.remarks.append(f"{len(pictures)} page(s) are pictures without text, and were not read")
     elif len(pictures) > MAX_PICTURE_PAGES:
-        document.remarks.append(f"{len(pictures)} pages are pictures without text; the first {MAX_PICTURE_PAGES} were read")
+        document.remarks.append(
+            f"{len(pictures)} pages are pictures without text; the first {MAX_PICTURE_PAGES} were read"
+        )
     else:
         document.remarks.append(f"{len(pictures)} page(s) are pictures without text, read by their looks")
 

@@ -63,7 +63,9 @@ def read_picture(path: Path) -> Node:
     if image is None:
         raise FormatError("is no picture that can be decoded", remedy="save it as PNG or JPEG")
     if image.shape[0] * image.shape[1] > MAX_PICTURE_PX:
-        raise HeaderLimitError(f"has {image.shape[1]:,} x {image.shape[0]:,} pixels, too many", remedy="give a smaller picture")
+        raise HeaderLimitError(
+            f"has {image.shape[1]:,} x {image.shape[0]:,} pixels, too many", remedy="give a smaller picture"
+        )
     pieces = pieces_of_picture(image)
     document = Node(Kind.DOCUMENT, name="picture", children=nodes_of(in_reading_order(pieces, image.shape[1]), None))
     document.children.append(Node(Kind.FIGURE, place=Place(box=(0, 0, image.shape[1], image.shape[0]))))
@@ -73,13 +75,15 @@ def read_picture(path: Path) -> Node:
 
 
 def _size(head: bytes) -> tuple[int, int]:
-    """Width and height that a PNG's or a JPEG's header claims; (0, 0): it does not tell, and the decoder's limits hold."""
+    """Width and height that a PNG's or a JPEG's header claims; (0, 0): it does not tell, the decoder's limits hold."""
     if head.startswith(b"\x89PNG") and len(head) >= 24:
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
     place = 2
     while head.startswith(b"\xff\xd8") and place + 9 <= len(head) and head[place] == 0xFF:
         if head[place + 1] in _FRAME_MARKERS:
-            return int.from_bytes(head[place + 7 : place + 9], "big"), int.from_bytes(head[place + 5 : place + 7], "big")
+            return int.from_bytes(head[place + 7 : place + 9], "big"), int.from_bytes(
+                head[place + 5 : place + 7], "big"
+            )
         place += 2 + int.from_bytes(head[place + 2 : place + 4], "big")
     return 0, 0
 
@@ -130,12 +134,14 @@ def _reader() -> Any:
     import socket
 
     logging.disable(logging.INFO)
-    # RapidOCR could download other models, and what it would do so with tries a socket when it is imported, unless there
-    # is no IPv6: behind walls the attempt alone ends the reading.
+    # RapidOCR can download other models, and what it would do so with tries a socket at its import, unless there is no
+    # IPv6: behind walls the attempt alone ends the reading.
     socket.has_ipv6 = False
     import rapidocr
 
     # Named by their files, models are taken as they are; by default it would look whether it ought to download them.
     models = Path(rapidocr.__file__).parent / "models"
-    chosen = {f"{part.title()}.model_path": str(next(iter(sorted(models.glob(f"*_{part}_*.onnx"))))) for part in _MODELS}
+    chosen = {
+        f"{part.title()}.model_path": str(next(iter(sorted(models.glob(f"*_{part}_*.onnx"))))) for part in _MODELS
+    }
     return rapidocr.RapidOCR(params=chosen)

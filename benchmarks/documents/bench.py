@@ -171,7 +171,9 @@ def hostile_figures(folder: Path) -> dict[str, Any]:
 def long_figures(folder: Path) -> dict[str, Any]:
     """A PDF of 300 pages with its settings on the last."""
     truth = drawn(7, left_out=0.0)
-    filler = [(prose(drawn(place, left_out=1.0), place, HELD_OUT) * 6, []) for place in range(_LONG_PAGES - 1)]
+    filler: list[tuple[list[str], list[tuple[str, str]]]] = [
+        (prose(drawn(place, left_out=1.0), place, HELD_OUT) * 6, []) for place in range(_LONG_PAGES - 1)
+    ]
     path = folder / "long.pdf"
     writers.write_pdf(path, [*filler, (prose(truth, 1, HELD_OUT), [])])
     read = read_behind_walls(path)

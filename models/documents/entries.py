@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from frazil.models.documents.fields import RANGES, Field, facts_of
-from frazil.models.documents.findings import GUESSED, KEYED, UNIT_MISSING, Finding, number_finding
+from frazil.models.documents.findings import GUESSED, KEYED, UNIT_MISSING, Finding, Source, number_finding
 from frazil.models.documents.keys import CIF, EMDB, EMPIAR, EPU, MDOC, OSC, PROSE, Key
 from frazil.models.documents.names import names_in
 from frazil.models.documents.phrases import findings_in
@@ -94,7 +94,7 @@ def _partner(node: Node, pair: str, by_key: Mapping[str, Node]) -> Node | None:
     return by_key.get(beside) or by_key.get(pair)
 
 
-def _words(field: Field, text: str, source: tuple, by_key: Mapping[str, Node]) -> Finding | None:  # type: ignore[type-arg]
+def _words(field: Field, text: str, source: Source, by_key: Mapping[str, Node]) -> Finding | None:
     value: str | None = text
     if field in (Field.PHASE_PLATE, Field.SLIT_INSERTED):
         said = truth(text)
@@ -117,7 +117,7 @@ def _words(field: Field, text: str, source: tuple, by_key: Mapping[str, Node]) -
     return None if value is None else Finding(field, value, None, *source, KEYED)
 
 
-def _number(key: Key, texts: list[str], unit: str, source: tuple) -> Finding | None:  # type: ignore[type-arg]
+def _number(key: Key, texts: list[str], unit: str, source: Source) -> Finding | None:
     numbers = [value for text in texts if (value := number(text)) is not None]
     if len(numbers) != len(texts):
         return None
@@ -169,7 +169,7 @@ def _own_powers(told: str) -> tuple[tuple[str, int], ...]:
     return _OWN_POWERS.get(told) or powers_of(told)
 
 
-def _signed(key: Key, values: list[float], sign: float, source: tuple) -> Finding | None:  # type: ignore[type-arg]
+def _signed(key: Key, values: list[float], sign: float, source: Source) -> Finding | None:
     if key.field not in RANGES:
         return number_finding(key.field, values, source, KEYED)
     ends = sorted(sign * value for value in values)

@@ -17,6 +17,10 @@ SAME = 0.005
 """Values of one field nearer than this, relative, are one value."""
 
 
+Source = tuple[str, Place, str]
+"""Name of the document, place, words as they stand there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`value` is a number in the field's unit, or words; `high` is the other end of a range."""
@@ -65,11 +69,11 @@ def _near(one: float, other: float) -> bool:
 
 
 def number_finding(
-    field: Field, numbers: Sequence[float], source: tuple[str, Place, str], confidence: float, notes: Sequence[str] = ()
+    field: Field, numbers: Sequence[float], source: Source, confidence: float, notes: Sequence[str] = ()
 ) -> Finding | None:
     """A finding of one number, or of two that are the ends of a range; None: the field cannot have such a value.
 
-    `source`: document, place, words. Defocus is turned to underfocus positive; a sign that was turned is noted.
+    Defocus is turned to underfocus positive; a sign that was turned is noted.
     """
     facts, notes = facts_of(field), list(notes)
     ends = list(numbers)

@@ -12,7 +12,7 @@ from frazil.models.documents.labels import findings_of_line, findings_of_row, la
 from frazil.models.documents.names import names_in
 from frazil.models.documents.phrases import findings_in
 from frazil.models.documents.quantities import quantities, with_points
-from frazil.models.documents.tree import Kind, Node
+from frazil.models.documents.tree import Kind, Node, Place
 from frazil.models.documents.units import plain
 from frazil.models.documents.vocabulary import terms_in
 
@@ -97,7 +97,7 @@ def _text(cell: Node) -> str:
     return " ".join([cell.text, *(child.text for child in cell.children if child.kind is Kind.PARAGRAPH)]).strip()
 
 
-def _is_lying(rows: list[list[tuple[str, object]]]) -> bool:
+def _is_lying(rows: list[list[tuple[str, Place]]]) -> bool:
     """Whether labels stand in the first row and not in the first column."""
     if len(rows) < 2 or len(rows[0]) < 3 or len({len(row) for row in rows}) > 1:
         return False

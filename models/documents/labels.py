@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from frazil.models.documents.fields import Field, facts_of
-from frazil.models.documents.findings import TABLED, UNIT_MISSING, Finding, number_finding
+from frazil.models.documents.findings import TABLED, UNIT_MISSING, Finding, Source, number_finding
 from frazil.models.documents.quantities import Quantity, quantities
 from frazil.models.documents.tree import Place
 from frazil.models.documents.units import Powers, converted, powers_of
@@ -231,7 +231,7 @@ def _next_label(text: str, begin: int) -> int:
     return len(text)
 
 
-def _value_of(label: Label, text: str, source: tuple[str, Place, str]) -> Finding | None:
+def _value_of(label: Label, text: str, source: Source) -> Finding | None:
     text = text.strip()
     if _EMPTY.match(text):
         return None
@@ -244,7 +244,7 @@ def _value_of(label: Label, text: str, source: tuple[str, Place, str]) -> Findin
     return None
 
 
-def _words_of(field: Field, text: str, source: tuple[str, Place, str]) -> Finding | None:
+def _words_of(field: Field, text: str, source: Source) -> Finding | None:
     value: str | None = text
     if field is Field.PHASE_PLATE:
         value = "yes" if text.lower() in _TRUE else "no" if text.lower() in _FALSE else None
@@ -260,7 +260,7 @@ def _words_of(field: Field, text: str, source: tuple[str, Place, str]) -> Findin
     return None if value is None else Finding(field, value, None, *source, TABLED)
 
 
-def _number_of(field: Field, label: Label, text: str, source: tuple[str, Place, str]) -> Finding | None:
+def _number_of(field: Field, label: Label, text: str, source: Source) -> Finding | None:
     given = quantities(text)
     if not given or given[0].begin > 12:
         return None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from frazil.models.documents.fields import Field, facts_of
-from frazil.models.documents.findings import GUESSED, SAID, UNIT_MISSING, Finding, number_finding
+from frazil.models.documents.findings import GUESSED, SAID, UNIT_MISSING, Finding, Source, number_finding
 from frazil.models.documents.quantities import Quantity, quantities
 from frazil.models.documents.tree import Node
 from frazil.models.documents.units import converted
@@ -170,9 +170,7 @@ def _around(sentence: str, quantity: Quantity) -> str:
     return sentence[begin : end if end > 0 else len(sentence)].strip()
 
 
-def _linked(
-    sentence: str, given: list[Quantity], place: int, source: tuple[str, object, str], overview: bool
-) -> Finding | None:
+def _linked(sentence: str, given: list[Quantity], place: int, source: Source, overview: bool) -> Finding | None:
     quantity = given[place]
     if quantity.tag in ("times", "frames", "movies", "particles"):
         return _counted(sentence, given, place, source, overview)
@@ -222,8 +220,8 @@ def _distance(cue: re.Pattern[str], sentence: str, given: list[Quantity], place:
 
 
 def _as_field(
-    sentence: str, quantity: Quantity, rule: Rule, unit: str, source: tuple, overview: bool
-) -> Finding | None:  # type: ignore[type-arg]
+    sentence: str, quantity: Quantity, rule: Rule, unit: str, source: Source, overview: bool
+) -> Finding | None:
     field, notes = rule.field, []
     if field in (Field.TILT_RANGE, Field.TILT_STEP) and not _TILTED.search(sentence):
         return None
@@ -267,8 +265,8 @@ def _counted(
     sentence: str,
     given: list[Quantity],
     place: int,
-    source: tuple,
-    overview: bool,  # type: ignore[type-arg]
+    source: Source,
+    overview: bool,
 ) -> Finding | None:
     quantity = given[place]
     ends = [quantity.value]
@@ -291,7 +289,7 @@ def _counted(
     return number_finding(rule.field, ends, source, rule.confidence)
 
 
-def _bare(sentence: str, given: list[Quantity], place: int, source: tuple) -> Finding | None:  # type: ignore[type-arg]
+def _bare(sentence: str, given: list[Quantity], place: int, source: Source) -> Finding | None:
     """A number without a unit, beside words that need none or whose unit nobody can mistake."""
     quantity = given[place]
     before = sentence[max(0, quantity.begin - 34) : quantity.begin]

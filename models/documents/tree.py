@@ -136,4 +136,4 @@ def _place(record: Any) -> Place:
     edges = None if box is None else tuple(float(edge) for edge in box)
     if edges is not None and len(edges) != 4:
         raise ValueError("a box has four edges")
-    return Place(None if page is None else int(page), edges, None if path is None else str(path))  # type: ignore[arg-type]
+    return Place(None if page is None else int(page), edges, None if path is None else str(path))

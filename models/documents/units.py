@@ -137,7 +137,7 @@ _TO_PINT = {
 def _registry() -> Any:
     import pint  # some 0.3 s: only those who read documents wait for it
 
-    registry = pint.UnitRegistry(cache_folder=None)
+    registry: Any = pint.UnitRegistry(cache_folder=None)
     for name in ("beam_electron", "camera_pixel", "movie_frame"):
         registry.define(f"{name} = [{name}]")
     return registry

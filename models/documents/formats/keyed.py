@@ -138,8 +138,9 @@ def read_cif(path: Path) -> Node:
     def entries() -> Iterator[Node | None]:
         for block in blocks:
             for item in block:
-                if item.pair is not None:
-                    yield entry(item.pair[0].lower(), cif.as_string(item.pair[1]), item.pair[0])
+                pair: Any = item.pair
+                if pair is not None:
+                    yield entry(pair[0].lower(), cif.as_string(pair[1]), pair[0])
                 elif item.loop is not None:
                     tags = item.loop.tags
                     for row in range(min(item.loop.length(), 100)):

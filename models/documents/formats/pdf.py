@@ -172,5 +172,5 @@ def _picture_page(page: Any, number: int) -> list[Node]:
         pieces = pieces_of_picture(bitmap.to_numpy()[..., :3].copy())
     finally:
         bitmap.close()
-    on_page = [Piece(piece.text, tuple(edge / scale for edge in piece.box), piece.score) for piece in pieces]  # type: ignore[arg-type]
+    on_page = [Piece(piece.text, tuple(edge / scale for edge in piece.box), piece.score) for piece in pieces]
     return nodes_of(in_reading_order(on_page, width), number)

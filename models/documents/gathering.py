@@ -82,10 +82,11 @@ def _lines(node: Node, text: str) -> list[tuple[int, str]]:
 
 def _of_table(table: Node, name: str) -> list[Finding]:
     rows = [[(with_points(plain(_text(cell))).strip(), cell.place) for cell in row.children] for row in table.children]
+    nodes = table.children
     if _is_lying(rows):
-        rows = [list(column) for column in zip(*rows, strict=False)]
+        rows, nodes = [list(column) for column in zip(*rows, strict=True)], [table] * len(rows[0])
     found: list[Finding] = []
-    for row, node in zip(rows, table.children, strict=False):
+    for row, node in zip(rows, nodes, strict=True):
         found += [_by_looks(finding, node.score) for finding in findings_of_row(row, name)]
         for text, _ in row:
             if len(text) > 60:

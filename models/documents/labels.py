@@ -235,10 +235,11 @@ def _value_of(label: Label, text: str, source: Source) -> Finding | None:
     text = text.strip()
     if _EMPTY.match(text):
         return None
-    for field in label.fields:
-        finding = (
-            _words_of(field, text, source) if facts_of(field).unit is None else _number_of(field, label, text, source)
-        )
+    for place, field in enumerate(label.fields):
+        if facts_of(field).unit is None:
+            finding = _words_of(field, text, source)
+        else:
+            finding = _number_of(field, label, text, source, first=place == 0)
         if finding is not None:
             return finding
     return None
@@ -260,7 +261,8 @@ def _words_of(field: Field, text: str, source: Source) -> Finding | None:
     return None if value is None else Finding(field, value, None, *source, TABLED)
 
 
-def _number_of(field: Field, label: Label, text: str, source: Source) -> Finding | None:
+def _number_of(field: Field, label: Label, text: str, source: Source, *, first: bool) -> Finding | None:
+    """`first`: of a label that may mean several things only the first may come without a unit."""
     given = quantities(text)
     if not given or given[0].begin > 12:
         return None
@@ -279,7 +281,7 @@ def _number_of(field: Field, label: Label, text: str, source: Source) -> Finding
     if powers:
         numbers = [number for end in ends if (number := _in_unit(end, powers, unit, field)) is not None]
         return number_finding(field, numbers, source, TABLED) if numbers else None
-    if field in _NEEDS_UNIT or quantity.tag:
+    if field in _NEEDS_UNIT or quantity.tag or not first:
         return None
     finding = number_finding(field, ends, source, UNIT_MISSING)
     if finding is None and field is Field.VOLTAGE:

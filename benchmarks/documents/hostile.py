@@ -80,18 +80,18 @@ def xml_foreign_file(path: Path) -> None:
 
 
 def docx_bomb(path: Path) -> None:
-    """600 MB of blanks."""
+    """100 MB of blanks."""
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
         archive.open("word/document.xml", "w", force_zip64=True) as stream,
     ):
         stream.write(b'<w:document xmlns:w="urn:w"><w:body>')
-        for _ in range(600):
+        for _ in range(100):
             stream.write(b" " * (1 << 20))
 
 
 def docx_liar(path: Path) -> None:
-    """Its directory says that the text has 1,000 bytes; it decompresses to 200 MB."""
+    """Its directory says that the text has 1,000 bytes; it decompresses to 100 MB."""
     docx_bomb(path)
     data = bytearray(path.read_bytes())
     place = data.rindex(b"PK\x01\x02")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.documents.truths import Truth
 
+_MARGIN_PX = 40
 Rows = Sequence[tuple[str, str]]
 _WIN = {"−": "-", "–": "-", "⁻": "-", "μ": "µ", "×": "×", "₂": "2"}
 
@@ -23,7 +24,7 @@ def write_pdf(path: Path, pages: Sequence[tuple[Sequence[str], Rows]], *, extra:
 
 
 def write_pdf_objects(path: Path, streams: Sequence[bytes], extra: bytes = b"", trailer: bytes = b"") -> None:
-    """A PDF of one content stream a page (ISO 32000-1, 7.5)."""
+    """A PDF of one content stream a page."""
     count = len(streams)
     kids = b" ".join(b"%d 0 R" % (4 + 2 * place) for place in range(count))
     objects = [
@@ -38,15 +39,19 @@ def write_pdf_objects(path: Path, streams: Sequence[bytes], extra: bytes = b"", 
             b"/Resources << /Font << /F1 3 0 R >> >> >>" % (5 + 2 * place)
         )
         objects.append(b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(packed), packed))
+    path.write_bytes(_file_of(objects, trailer))
+
+
+def _file_of(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
+    """Objects numbered from 1, the first the catalogue, with their table of places (ISO 32000-1, 7.5)."""
     body, places = b"%PDF-1.5\n", []
     for number, content in enumerate(objects, 1):
         places.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(
-        b"%010d 00000 n \n" % at for at in places
-    )
-    end = b"trailer\n<< /Size %d /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, trailer, len(body))
-    path.write_bytes(body + table + end)
+    places_told = b"".join(b"%010d 00000 n \n" % at for at in places)
+    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + places_told
+    end = b"trailer\n<< /Size %d /Root 1 0 R %s>>\n" % (len(objects) + 1, trailer)
+    return body + table + end + b"startxref\n%d\n%%%%EOF\n" % len(body)
 
 
 def _content(sentences: Sequence[str], rows: Rows) -> bytes:
@@ -69,7 +74,7 @@ def _escaped(text: str) -> bytes:
 
 
 def write_scan(path: Path, pdf: Path, *, dpi: float = 150.0, tilt_deg: float = 0.0) -> None:
-    """The first page of a PDF as a picture, perhaps turned."""
+    """What is printed on the first page of a PDF as a picture, perhaps turned."""
     import cv2
     import numpy as np
     import pypdfium2
@@ -77,6 +82,9 @@ def write_scan(path: Path, pdf: Path, *, dpi: float = 150.0, tilt_deg: float = 0
     document = pypdfium2.PdfDocument(pdf)
     image = document[0].render(scale=dpi / 72.0).to_numpy()[..., :3].copy()
     document.close()
+    inked = np.argwhere(image.min(axis=2) < 128)
+    (top, left), (bottom, right) = np.maximum(inked.min(axis=0) - _MARGIN_PX, 0), inked.max(axis=0) + _MARGIN_PX
+    image = np.ascontiguousarray(image[top:bottom, left:right])
     if tilt_deg:
         height, width = image.shape[:2]
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt_deg, 1.0)
@@ -93,22 +101,18 @@ def write_picture_pdf(path: Path, picture: Path) -> None:
         raise RuntimeError(f"{picture} is no picture")
     packed = zlib.compress(image.tobytes())
     height, width = image.shape
-    content = b"q 595 0 0 842 0 0 cm /Im0 Do Q"
+    size = (round(width * 72 / 150), round(height * 72 / 150))
+    content = b"q %d 0 0 %d 0 0 cm /Im0 Do Q" % size
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents 4 0 R " % size
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /XObject << /Im0 5 "
-        b"0 R >> >> >>",
+        page + b"/Resources << /XObject << /Im0 5 0 R >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray /BitsPerComponent 8 "
         b"/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (width, height, len(packed), packed),
     ]
-    body, places = b"%PDF-1.5\n", []
-    for number, content in enumerate(objects, 1):
-        places.append(len(body))
-        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table = b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % at for at in places)
-    path.write_bytes(body + table + b"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % len(body))
+    path.write_bytes(_file_of(objects))
 
 
 def write_docx(path: Path, sentences: Sequence[str], rows: Rows) -> None:

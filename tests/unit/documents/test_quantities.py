@@ -42,7 +42,8 @@ def test_a_printed_quantity_in_our_unit(printed: str, unit: str, value: float) -
 
 
 @pytest.mark.parametrize(
-    ("printed", "unit"), [("50 e-/Å2", "e/px"), ("50 e-/Å2", "e/A2/s"), ("50 e/px/s", "e/A2"), ("80 Å2", "e/A2"), ("3 Å", "s")]
+    ("printed", "unit"),
+    [("50 e-/Å2", "e/px"), ("50 e-/Å2", "e/A2/s"), ("50 e/px/s", "e/A2"), ("80 Å2", "e/A2"), ("3 Å", "s")],
 )
 def test_another_dimension_is_refused(printed: str, unit: str) -> None:
     (found,) = quantities(plain(printed))

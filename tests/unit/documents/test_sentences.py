@@ -60,9 +60,9 @@ def test_several_pixel_sizes_have_several_meanings() -> None:
     found = {
         finding.field: finding.value
         for finding in _said(
-            "Micrographs were recorded in super-resolution mode, with a physical pixel size of 1.3 Å (a super-resolution "
-            "pixel size of 0.65 Å). Movies were binned by 2 to a pixel size of 1.31 Å. Overview images were taken at 2,250x "
-            "magnification (38 Å pixel size)."
+            "Micrographs were recorded in super-resolution mode, with a physical pixel size of 1.3 Å (a super-"
+            "resolution pixel size of 0.65 Å). Movies were binned by 2 to a pixel size of 1.31 Å. Overview images were "
+            "taken at 2,250x magnification (38 Å pixel size)."
         )
     }
     assert found[Field.PIXEL_PHYSICAL] == 1.3
@@ -74,7 +74,8 @@ def test_several_pixel_sizes_have_several_meanings() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a defocus range of -0.8 to -2.0 µm", "an underfocus of 0.8 to 2.0 µm", "defocus values from 2.0 to 0.8 µm"]
+    "text",
+    ["a defocus range of -0.8 to -2.0 µm", "an underfocus of 0.8 to 2.0 µm", "defocus values from 2.0 to 0.8 µm"],
 )
 def test_underfocus_is_positive_and_in_order(text: str) -> None:
     (found,) = [one for one in _said(f"Images were taken with {text}.") if one.field is Field.DEFOCUS]

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from benchmarks.documents import writers
 from benchmarks.documents.truths import Truth, drawn
-from benchmarks.documents.wordings import prose, table
-from benchmarks.documents.wordings_held_out import HELD_OUT, HELD_OUT_LABELS
-from benchmarks.documents.wordings_seen import SEEN, SEEN_LABELS
+from benchmarks.documents.wordings import HELD_OUT, HELD_OUT_LABELS, SEEN, SEEN_LABELS, prose, table
 
 Words = tuple[list[str], list[tuple[str, str]]]
 TEXTS: dict[str, Callable[[Path, list[str], list[tuple[str, str]]], None]] = {

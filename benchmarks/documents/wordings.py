@@ -1,16 +1,28 @@
 """How a truth is put into words: sentences and labels as methods sections and forms have them.
 
-Rules were made with one set of wordings in view (`wordings_seen`); the other (`wordings_held_out`) was written for the
-check when they stood.
+Rules were made with one set of wordings in view (wordings_seen.yaml); the other (wordings_held_out.yaml) was written
+for the check when they stood.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
 
 from benchmarks.documents.truths import Truth
 
+
+def _read(name: str) -> tuple[dict[str, list[str]], dict[str, list[list[str]]]]:
+    """Sentences and labels (each with its value) by the name of what they say."""
+    told = yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    return told["sentences"], told["labels"]
+
+
+SEEN, SEEN_LABELS = _read("wordings_seen.yaml")
+HELD_OUT, HELD_OUT_LABELS = _read("wordings_held_out.yaml")
 FILLER = (
     "Grids were glow-discharged for 45 s at 15 mA and blotted for 4 s at 95% humidity and 4 °C.",
     "The sample was concentrated to 3.1 mg/ml and 3 µl were applied to the grid.",
@@ -41,7 +53,7 @@ def values_of(truth: Truth) -> dict[str, object]:
     return told
 
 
-def prose(truth: Truth, seed: int, templates: Mapping[str, tuple[str, ...]]) -> list[str]:
+def prose(truth: Truth, seed: int, templates: Mapping[str, Sequence[str]]) -> list[str]:
     """Sentences in a random order, with others between them."""
     chance = random.Random(seed)
     values = values_of(truth)
@@ -50,7 +62,7 @@ def prose(truth: Truth, seed: int, templates: Mapping[str, tuple[str, ...]]) -> 
     return said
 
 
-def table(truth: Truth, seed: int, labels: Mapping[str, tuple[tuple[str, str], ...]]) -> list[tuple[str, str]]:
+def table(truth: Truth, seed: int, labels: Mapping[str, Sequence[Sequence[str]]]) -> list[tuple[str, str]]:
     """Rows of label and value, in a random order."""
     chance = random.Random(seed)
     values = values_of(truth)

@@ -20,7 +20,8 @@ from frazil.models.documents.units import converted
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`cue`: words that name the field; None: the unit says it all. `veto`: words in the sentence under which the rule
-    is silent. `reach`: letters between cue and quantity at most. `last`: only where no other rule takes it."""
+    is silent. `reach`: letters between cue and quantity at most. `rank`: those of
+    a lower one are asked first."""
 
     field: Field
     units: tuple[str, ...]
@@ -28,7 +29,7 @@ class Rule:
     veto: re.Pattern[str] | None = None
     reach: int = 60
     confidence: float = SAID
-    last: bool = False
+    rank: int = 1
 
 
 def _words(text: str) -> re.Pattern[str]:
@@ -74,16 +75,16 @@ RULES = (
                 r"the beam"), reach=35),
     Rule(Field.DOSE_FRAME, _DOSES, _words(r"per (?:\w+ )?(?:frame|fraction|sub-?frame)|/(?:frame|fraction)|"
          r"(?:each|every|individual|single) (?:\w+ )?(?:frame|fraction|sub-?frame)s?|frame dose"),
-         reach=32),
+         reach=32, rank=0),
     Rule(Field.DOSE_FRAME, ("e/A2/frame",), None),
     Rule(Field.DOSE_TILT, _DOSES, _words(r"(?:per|each|every) (?:\w+ )?(?:tilt|view|projection)(?:[- "
-                                         r"]\w+)?"), reach=40),
+                                         r"]\w+)?"), reach=40, rank=0),
     Rule(Field.DOSE_PRIOR, _DOSES, _words(r"pre-?expos\w+|prior dose|before the first frame"), reach=30),
     Rule(Field.DOSE, _DOSES, _words(r"total|cumul\w+|accumul\w+|overall|dose|exposures?|fluence|exposed|irradiat\w+"),
          _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime"), reach=90),
     Rule(Field.DOSE, _DOSES, None, _words(r"critical|first \w+ frames?|dose-?weight|up to a|lifetime|frame|"
                                           r"fraction|tilt|pre-?expos"),
-         confidence=0.65, last=True),
+         confidence=0.65, rank=2),
     Rule(Field.DOSE_RATE, ("e/A2/s",), None),
     Rule(Field.DOSE_RATE_CAMERA, ("e/px/s",), None),
     Rule(Field.DOSE_CAMERA, ("e/px",), None),
@@ -186,7 +187,7 @@ def _linked(sentence: str, given: list[Quantity], place: int, source: Source, ov
             distance = 0.0
         if distance <= rule.reach:
             candidates.append((distance, order, rule, unit))
-    for _, _, rule, unit in sorted(candidates, key=lambda one: (one[2].last, *one[:2])):
+    for _, _, rule, unit in sorted(candidates, key=lambda one: (one[2].rank, *one[:2])):
         if (finding := _as_field(sentence, quantity, rule, unit, source, overview)) is not None:
             return finding
     return None
@@ -292,15 +293,15 @@ def _counted(
 def _bare(sentence: str, given: list[Quantity], place: int, source: Source) -> Finding | None:
     """A number without a unit, beside words that need none or whose unit nobody can mistake."""
     quantity = given[place]
-    before = sentence[max(0, quantity.begin - 34) : quantity.begin]
+    before = sentence[max(0, quantity.begin - 64) : quantity.begin]
     if re.search(r"magnification (?:of |was |: ?|~ ?|approximately )*$", before, re.IGNORECASE):
         field = Field.MAGNIFICATION_CALIBRATED if _CALIBRATED.search(before) else Field.MAGNIFICATION
         if quantity.value < facts_of(field).low:
             field = Field.MAGNIFICATION_OVERVIEW
         return number_finding(field, [quantity.value], source, SAID)
-    after = sentence[quantity.end : quantity.end + 30]
-    named = re.search(r"amplitude[- ]contrast\b[^.;,\d]*$", before, re.IGNORECASE)
-    if named or re.match(r" (?:of |for |as )?(?:the )?amplitude[- ]contrast", after, re.IGNORECASE):
+    after = sentence[quantity.end : quantity.end + 50]
+    named = re.search(r"amplitude[- ]contrast\b[^.;,\d]{0,40}$", before, re.IGNORECASE)
+    if named or re.match(r" (?:\w+ ){0,4}amplitude[- ]contrast", after, re.IGNORECASE):
         return number_finding(Field.AMPLITUDE_CONTRAST, [quantity.value], source, SAID)
     if quantity.high is not None and re.search(
         r"(?:de|under)-?foc(?:us|i)(?: \w+)?(?: of| from| between|\s)*$", before, re.IGNORECASE

@@ -13,8 +13,7 @@ import pytest
 from benchmarks.documents import hostile, writers
 from benchmarks.documents.scoring import score_made
 from benchmarks.documents.truths import Truth, drawn
-from benchmarks.documents.wordings import table
-from benchmarks.documents.wordings_seen import SEEN_LABELS
+from benchmarks.documents.wordings import SEEN_LABELS, table
 from frazil.actors.document_reader import read_behind_walls
 from frazil.config import errors
 from frazil.config.errors import FormatError, UsageError

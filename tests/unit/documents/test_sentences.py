@@ -6,8 +6,7 @@ import pytest
 
 from benchmarks.documents.scoring import FIELDS, same
 from benchmarks.documents.truths import drawn
-from benchmarks.documents.wordings import FILLER, values_of
-from benchmarks.documents.wordings_seen import SEEN, SEEN_LABELS
+from benchmarks.documents.wordings import FILLER, SEEN, SEEN_LABELS, values_of
 from frazil.models.documents.agreement import agreed
 from frazil.models.documents.fields import Field
 from frazil.models.documents.findings import Finding

@@ -16,6 +16,8 @@ from frazil.models.documents.tree import Kind, Node, Place
 from frazil.models.documents.units import plain
 from frazil.models.documents.vocabulary import terms_in
 
+MAX_LETTERS, MAX_FINDINGS = 4_000_000, 5000
+"""Some thousand pages; papers have some 50 values, an atlas of many sessions some hundred."""
 _PICTURE_SCORE = 0.9
 """Words of a picture that are read less surely than this mark the values in them."""
 _REFERENCES = re.compile(
@@ -31,8 +33,14 @@ def findings_of(document: Node, name: str) -> list[Finding]:
 
 def _of_parts(document: Node, name: str) -> list[Finding]:
     found: list[Finding] = []
-    ended = False
+    ended, letters = False, 0
     for node in document.walk():
+        letters += len(node.text)
+        if letters > MAX_LETTERS or len(found) > MAX_FINDINGS:
+            document.remarks.append(
+                f"holds more than {MAX_LETTERS:,} letters or {MAX_FINDINGS:,} values; the rest was not looked at"
+            )
+            break
         title = node.name if node.kind is Kind.SECTION else node.text if node.kind is Kind.PARAGRAPH else None
         if title is not None and (node.kind is Kind.SECTION or len(title) < 40):
             ended = _REFERENCES.match(title) is not None or (ended and node.kind is not Kind.SECTION)

@@ -128,6 +128,9 @@ _RESAMPLED = re.compile(
 )
 _SUPER = re.compile(r"super-?[ -]?res\w*", re.IGNORECASE)
 _PHYSICAL = re.compile(r"physical|\bhardware\b|unbinned", re.IGNORECASE)
+_LONGEST = 1200
+"""Letters of a sentence; those of papers have some 150, rarely 600."""
+_MOST_QUANTITIES = 60
 _TILTED = re.compile(r"tilt[- ]?(?:series|scheme|range|ed\b|ing\b|angle|image)|\btilts\b|tomogra", re.IGNORECASE)
 _SENTENCE_END = re.compile(
     r"(?<![A-Z]\.)(?<!\bet "
@@ -137,19 +140,23 @@ _SENTENCE_END = re.compile(
 
 
 def sentences(text: str) -> Iterator[tuple[int, str]]:
-    """Offset and text of each sentence (or part between semicolons)."""
+    """Offset and text of each sentence (or part between semicolons). What goes on without an end is cut into pieces:
+    the work on a sentence grows with the square of its length and more, and its author may mean harm."""
     begin = 0
     for end in [match.end() for match in _SENTENCE_END.finditer(text)] + [len(text)]:
-        if text[begin:end].strip():
-            yield begin, text[begin:end]
-        begin = end
+        while begin < end:
+            upto = end if end - begin <= _LONGEST else text.rfind(" ", begin + _LONGEST // 2, begin + _LONGEST) + 1
+            upto = upto or begin + _LONGEST
+            if text[begin:upto].strip():
+                yield begin, text[begin:upto]
+            begin = upto
 
 
 def findings_in(node: Node, text: str, document: str) -> list[Finding]:
     """What the sentences of one paragraph say in numbers. `text`: its text, plain; `node`: where it stands."""
     found: list[Finding] = []
     for begin, sentence in sentences(text):
-        given = quantities(sentence)
+        given = quantities(sentence)[:_MOST_QUANTITIES]
         overview = _is_overview(sentence, given)
         for place, quantity in enumerate(given):
             source = (document, node.place_at(begin + quantity.begin), _around(sentence, quantity))

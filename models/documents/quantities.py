@@ -30,7 +30,7 @@ _NOUN = re.compile(
     + r"|(?P<frames>(?:movie )?frames?|(?:dose[- ])?fractions?|sub-?frames?))(?![\w-]|\s?/|\sper\ss)"
 )
 _TIMES = re.compile(r"\s?(?P<kilo>[kK])?\s?[×xX](?![\w])|-fold\b")
-_TIMES_BEFORE = re.compile(r"[×x]\s?$")
+_TIMES_BEFORE = re.compile(r"(?<![^\W_])[×x]\s?$")
 _PERCENT = re.compile(r"\s?%")
 _DECIMAL_COMMA = re.compile(r"(?<![\w.,])(\d{1,2}),(\d{1,3})(?=\s?(?:Å|nm|µm|um|kV|mm|s\b|e-))")
 
@@ -81,15 +81,11 @@ def _quantity(text: str, first: re.Match[str]) -> Quantity:
         again, other_tag, other_end = _unit(text, second.end())
         if not (powers or tag) or (again, other_tag) == (powers, tag):
             high, powers, tag, end = _value(second), again, other_tag, other_end
-    before = _TIMES_BEFORE.search(text, 0, begin)
-    if (
-        not tag
-        and not powers
-        and before is not None
-        and (before.start() == 0 or not text[before.start() - 1].isalnum())
-    ):
+    before = _TIMES_BEFORE.search(text[max(0, begin - 3) : begin])
+    if not tag and not powers and before is not None:
         kilo = text[end : end + 1] in ("k", "K") and not text[end + 1 : end + 2].isalnum()
-        tag, value, begin, end = "times", value * (1000 if kilo else 1), before.start(), end + kilo
+        begin -= len(before[0])
+        tag, value, end = "times", value * (1000 if kilo else 1), end + kilo
     elif tag == "kilo-times":
         tag, value = "times", value * 1000
     per_pixel = ("pixel", -1) in powers and dict(powers).get("electron") is None
@@ -100,7 +96,9 @@ def _quantity(text: str, first: re.Match[str]) -> Quantity:
 
 def _is_range(text: str, first: re.Match[str], second: re.Match[str], powers: Powers) -> bool:
     if second["by"] == "and":
-        return re.search(r"\b(?:between|from)\b[^.;]{0,12}$", text[: first.start()]) is not None
+        return (
+            re.search(r"\b(?:between|from)\b[^.;]{0,12}$", text[max(0, first.start() - 30) : first.start()]) is not None
+        )
     # `300-kV` is no range; `K3-1.0 Å` neither: a number follows in both places only by chance.
     return True
 

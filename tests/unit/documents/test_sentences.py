@@ -7,10 +7,12 @@ import pytest
 from benchmarks.documents.scoring import FIELDS, same
 from benchmarks.documents.truths import drawn
 from benchmarks.documents.wordings import FILLER, SEEN, SEEN_LABELS, values_of
+from frazil.models.documents import gathering
 from frazil.models.documents.agreement import agreed
 from frazil.models.documents.fields import Field
 from frazil.models.documents.findings import Finding
 from frazil.models.documents.gathering import findings_of
+from frazil.models.documents.phrases import sentences
 from frazil.models.documents.tree import Kind, Node, Place
 
 WORDS_BESIDE = {Field.CAMERA_MODE, Field.SAMPLE_KIND, Field.GAIN_CORRECTED, Field.FORMAT}
@@ -116,3 +118,14 @@ def test_a_finding_tells_the_line_that_it_stands_on() -> None:
 
 def test_references_are_not_read() -> None:
     assert _said("References", "A. Author. Imaging at 300 kV with a pixel size of 0.83 Å.") == []
+
+
+def test_a_text_that_means_to_take_for_ever_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MAX_FINDINGS", 100)
+    endless = "0.83 Å pixel size " * 60
+    document = Node(Kind.DOCUMENT, children=[Node(Kind.PARAGRAPH, endless) for _ in range(50)])
+    found = findings_of(document, "a.txt")
+    assert 100 < len(found) < 300
+    assert "not looked at" in document.remarks[0]
+    assert max(len(part) for _, part in sentences(endless * 5)) <= 1200
+    assert "".join(part for _, part in sentences(endless * 5)) == endless * 5

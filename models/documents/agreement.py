@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frazil.models.documents.fields import Field
-from frazil.models.documents.findings import LOW, Finding, same_value
+from frazil.models.documents.findings import LOW, OWN_NAME, Finding, same_value
 
 _SEVERAL = frozenset(
     {
@@ -16,7 +16,6 @@ _SEVERAL = frozenset(
     }
 )  # fmt: skip
 """Fields of which a session may have more than one value."""
-OWN_NAME = "the name is the instrument's own"
 
 
 @dataclass(frozen=True, slots=True)

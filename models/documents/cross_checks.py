@@ -270,7 +270,7 @@ def _bare_rate(own: _Pool, _: _Pool, __: _Doubts) -> list[Check]:
     ]
 
 
-def _two_defoci(own: _Pool, _: _Pool, doubts: _Doubts) -> list[Check]:
+def _two_defoci(own: _Pool, _: _Pool, __: _Doubts) -> list[Check]:
     """What was asked for, and where the lens stood."""
     asked, lens = own.first(Field.DEFOCUS_TARGET, Field.DEFOCUS), own.first(Field.DEFOCUS_LENS)
     checks = []

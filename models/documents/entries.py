@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from frazil.models.documents.fields import RANGES, Field, facts_of
-from frazil.models.documents.findings import GUESSED, KEYED, UNIT_MISSING, Finding, Source, number_finding
+from frazil.models.documents.findings import GUESSED, KEYED, OWN_NAME, UNIT_MISSING, Finding, Source, number_finding
 from frazil.models.documents.keys import CIF, EMDB, EMPIAR, EPU, MDOC, OSC, PROSE, Key
 from frazil.models.documents.names import names_in
 from frazil.models.documents.phrases import findings_in
@@ -36,7 +36,7 @@ def findings_of_entries(document: Node, name: str) -> list[Finding]:
     for node in entries:
         key = _key_of(document.name, node.name)
         if key is not None:
-            found += _findings(key, node, by_key, document.name, name)
+            found += _findings(key, node, by_key, name)
         elif _last_part(node.name) in PROSE and len(node.text) > 20:
             text = plain(node.text)
             found += findings_in(node, text, name) + names_in(node, text, name)
@@ -69,7 +69,7 @@ def _key_of(kind: str, name: str) -> Key | None:
     return None
 
 
-def _findings(key: Key, node: Node, by_key: Mapping[str, Node], kind: str, name: str) -> list[Finding]:
+def _findings(key: Key, node: Node, by_key: Mapping[str, Node], name: str) -> list[Finding]:
     source = (
         name,
         node.place,
@@ -113,7 +113,7 @@ def _words(field: Field, text: str, source: Source, by_key: Mapping[str, Node]) 
     elif field in TERMS:
         value = named(field, plain(text))
         if value is None and field is Field.MICROSCOPE:
-            return Finding(field, text, None, *source, GUESSED, ("the name is the instrument's own",))
+            return Finding(field, text, None, *source, GUESSED, (OWN_NAME,))
     return None if value is None else Finding(field, value, None, *source, KEYED)
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from frazil.models.documents.fields import RANGES, Field, facts_of
 from frazil.models.documents.tree import Place
 
-SURE, LOW = 0.9, 0.6
+LOW = 0.6
 """Below `LOW` a value is shown and not proposed without a mark."""
 KEYED, TABLED, SAID, GUESSED, UNIT_MISSING = 0.98, 0.92, 0.85, 0.5, 0.55
 """How sure a reading is: under a key of a program's file, beside a label, in a sentence, by its unit alone, without a
 unit."""
+OWN_NAME = "the name is the instrument's own"
+"""Of a microscope that a file calls by its number."""
 SAME = 0.005
 """Values of one field nearer than this, relative, are one value."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from frazil.models.documents.fields import Field, facts_of
 from frazil.models.documents.findings import TABLED, UNIT_MISSING, Finding, Source, number_finding
-from frazil.models.documents.quantities import Quantity, quantities
+from frazil.models.documents.quantities import quantities
 from frazil.models.documents.tree import Place
 from frazil.models.documents.units import Powers, converted, powers_of
 from frazil.models.documents.vocabulary import TERMS, is_point_group, named
@@ -297,6 +297,3 @@ def _in_unit(value: float, powers: Powers, unit: str, field: Field) -> float | N
     if number is None and unit == "A":
         number = converted(value, powers, "A/px")
     return number
-
-
-__all__ = ["Label", "Quantity", "findings_of_line", "findings_of_row", "label_at"]

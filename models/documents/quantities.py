@@ -77,7 +77,7 @@ def _quantity(text: str, first: re.Match[str]) -> Quantity:
     high: float | None = None
     if first["pm"]:
         value, high = -value, value
-    elif (second := _SECOND.match(text, end)) and _is_range(text, first, second, powers):
+    elif (second := _SECOND.match(text, end)) and _is_range(text, first, second):
         again, other_tag, other_end = _unit(text, second.end())
         if not (powers or tag) or (again, other_tag) == (powers, tag):
             high, powers, tag, end = _value(second), again, other_tag, other_end
@@ -94,7 +94,7 @@ def _quantity(text: str, first: re.Match[str]) -> Quantity:
     return Quantity(value, high, powers, tag, begin, end, per_pixel)
 
 
-def _is_range(text: str, first: re.Match[str], second: re.Match[str], powers: Powers) -> bool:
+def _is_range(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
     if second["by"] == "and":
         return (
             re.search(r"\b(?:between|from)\b[^.;]{0,12}$", text[max(0, first.start() - 30) : first.start()]) is not None

@@ -14,7 +14,6 @@ from typing import Any
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")
 _SPACES = re.compile("[ \t\r\n\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
-_TEX_POWER = re.compile(r"\\?[($]?\s*\^\s*\{?\s*([-+]?\d)\s*\}?\s*\\?[)$]?")
 _TEX_ANGSTROM = re.compile(r"\$?\\(?:AA|mathring\{\s*\\?(?:mathrm|text)?\{?A\}?\s*\}|angstrom)\b\$?(?:\{\})?")
 
 

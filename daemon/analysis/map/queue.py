@@ -42,13 +42,18 @@ class MapQueue:
 
     def take(self) -> str | None:
         """The next movie for the map, or None: there is none, or an earlier one is still under way."""
+        return self._ended.pop(heapq.heappop(self._ended_heap)) if self.next_is_there else None
+
+    @property
+    def next_is_there(self) -> bool:
+        """Whether `take` would give a movie."""
         while self._ended_heap and self._ended_heap[0] not in self._ended:
             heapq.heappop(self._ended_heap)
         while self._open_heap and self._open_heap[0] not in self._open:
             heapq.heappop(self._open_heap)
-        if not self._ended_heap or (self._open_heap and self._open_heap[0] < self._ended_heap[0]):
-            return None
-        return self._ended.pop(heapq.heappop(self._ended_heap))
+        if not self._ended_heap:
+            return False
+        return not self._open_heap or self._ended_heap[0] <= self._open_heap[0]
 
     @property
     def expects_any(self) -> bool:

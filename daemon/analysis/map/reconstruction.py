@@ -63,6 +63,8 @@ class RunningReconstruction:
         """Movies were added since the last stored round."""
         self._round_due = False
         self._recorded_movie_count = 0
+        self._begun = False
+        """The actor has been asked where it goes on: only for a movie, so that none waits while its process starts."""
         self.particle_count: int | None = None
         for sequence in registry.open_sequences:
             self._queue.begins(sequence)
@@ -86,7 +88,8 @@ class RunningReconstruction:
             retry=ONCE,
             polite=True,
         )
-        self._resume()
+        if self._expected:
+            self._begin()
 
     # --- told by the daemon ----------------------------------------------------------------------------------------
 
@@ -137,6 +140,10 @@ class RunningReconstruction:
         """
         if self._off or self._actor.step() or self._off or self._actor.busy:
             return
+        if not self._begun:
+            if self._queue.next_is_there:
+                self._begin()
+            return
         if self._round_due:
             if not self._catch_up():
                 self._finish_round()
@@ -158,6 +165,10 @@ class RunningReconstruction:
         self._actor.close()
 
     # --- the actor -------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._resume()
+        self._begun = True
 
     def _resume(self) -> None:
         rows = self._store.rows("SELECT coalesce(max(class_id), 0) FROM classes")

@@ -222,7 +222,19 @@ def test_a_verdict_that_was_given_without_a_daemon_is_heard_at_the_start(open_de
     assert len(actor.rounds) == made + 1, "it has been heard"
 
 
+def test_the_process_of_the_map_is_asked_for_its_first_movie(open_desk, put, ray):
+    desk = open_desk()
+    for _ in range(5):
+        desk.step()
+    finish(desk)
+    assert not ray.calls, "no movie waits while the process of a map starts that has nothing to do"
+    put(0)
+    finish(open_desk())
+    assert [name for name, _ in ray.calls] == ["resume", "add", "finish_round"]
+
+
 def test_no_number_of_a_class_is_given_twice(open_desk, put, actor, store):
+    put(0)
     finish(open_desk())
     assert actor.first_class_id == 1
     row = ReconstructionRow(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from frazil.actors.frame_worker import FrameWorker, WorkerConfig
-from frazil.actors.ray_runtime import RayRuntime
+from frazil.actors.ray_runtime import WORKER_ENVIRONMENT, RayRuntime
 from frazil.config.errors import FrazilError, StopDaemonError, UsageError
 from frazil.config.settings import Settings
 from frazil.models.records import DeviceReport
@@ -74,7 +74,7 @@ class WorkerPool:
     """The frame workers of one daemon."""
 
     def __init__(self, runtime: RayRuntime, configs: list[WorkerConfig], *, worker_class: type = FrameWorker) -> None:
-        self._ray = runtime.ray
+        self._ray, self._own_ray = runtime.ray, runtime.private
         self._class = worker_class
         self._group: Any = None
         if configs and configs[0].device == "cuda":
@@ -103,8 +103,8 @@ class WorkerPool:
     def _create(self, config: WorkerConfig, bundle: int) -> Any:
         # num_cpus=0: with the default of 1, GPU workers beyond the number of cores would wait for ever.
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "max_task_retries": 0}
-        # Threads that spin while they wait for each other cost a busy machine several times the work itself.
-        options["runtime_env"] = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(config.threads)}}
+        if not self._own_ray:
+            options["runtime_env"] = {"env_vars": dict(WORKER_ENVIRONMENT)}
         if config.device == "cuda":
             from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 

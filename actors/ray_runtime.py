@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 _LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 """Frames never pass through the object store; results are a few hundred kilobytes."""
+WORKER_ENVIRONMENT: Mapping[str, str] = MappingProxyType({"OMP_WAIT_POLICY": "PASSIVE"})
+"""Threads that spin while they wait for each other cost a busy machine several times the work itself. Processes of a
+private Ray inherit it: with variables of its own (`runtime_env`) an actor could not use a process that Ray has started
+ahead, and a worker would be up two seconds later."""
 
 
 def import_ray(*, loopback: bool = True) -> ModuleType:
@@ -94,6 +98,8 @@ class RayRuntime:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         os.environ.update(environment)
+        self.private = address is None
+        """Started by this process, which its processes have inherited their variables from."""
         self.ray: Any = import_ray(loopback=address is None)
         self._temp_dir: Path | None = None
         if address is not None:
@@ -101,6 +107,7 @@ class RayRuntime:
                 self.ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
             return
         ray_leftovers.remove_leftovers()
+        os.environ.update(WORKER_ENVIRONMENT)
         # Short, because a socket's path may hold 107 bytes; 0700 (mkdtemp), because Ray makes its own folders 0777.
         self._temp_dir = Path(tempfile.mkdtemp(prefix=f"{ray_leftovers.TEMP_PREFIX}{os.getpid()}-"))
         try:

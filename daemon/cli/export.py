@@ -13,7 +13,6 @@ import typer
 
 from frazil.config.errors import UsageError
 from frazil.daemon.export.deposit.folder import DepositReport, export_deposit
-from frazil.daemon.export.local_resolution import export_local_resolution
 from frazil.daemon.export.relion import ExportReport, export_star
 from frazil.daemon.export.tables import export_all, export_table
 from frazil.daemon.report.verdict_seen import kept_faults
@@ -91,6 +90,8 @@ def export(
         if parquet is not None:
             said.parquet(parquet, export_all(reader, parquet))
         if local_resolution is not None:
+            from frazil.daemon.export.local_resolution import export_local_resolution  # torch: not for STAR files
+
             found = export_local_resolution(reader, session.resolve(), local_resolution)
             said.local_resolution(local_resolution, *found)
         if deposit is not None:

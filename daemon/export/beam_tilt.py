@@ -12,7 +12,6 @@ from frazil.daemon.export.relion_tables import OpticsGroups
 from frazil.daemon.store.reading import SessionReader
 from frazil.models.formats.acquisition import shift_of_no_unit
 from frazil.models.formats.star import StarValue
-from frazil.models.reconstruction.refine.session_tilt import SessionTilt
 from frazil.models.records import AcquisitionMetadata, ExposureFacts
 
 
@@ -30,6 +29,10 @@ def beam_tilt_columns(
     All kept movies together tell the tilt of each (`session_tilt`); a group has the mean of its movies. RELION's sign
     is minus frazil's (`fourier/coma.py`).
     """
+    if not told:
+        return {}
+    from frazil.models.reconstruction.refine.session_tilt import SessionTilt  # late: statistics take half a second
+
     together = SessionTilt()
     for number, row in enumerate(kept):
         together.aimed(number, _exposure(row))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from frazil.daemon.export.relion_tables import OpticsGroups
-from frazil.models.formats.movie import open_movie
 from frazil.models.formats.star import StarValue, appending
 
 PARTICLE_COLUMNS: Mapping[str, str] = {
@@ -118,6 +117,8 @@ def _image_columns(
     pixel_sizes: list[float] = [o.pixel_size_angstrom for o in groups.optics]
     boxes: list[int] = []
     if first_stack is not None:
+        from frazil.models.formats.movie import open_movie  # late: it brings decoders and their compiler
+
         with open_movie(first_stack) as stack:
             header = stack.header
         boxes = [header.width_px] * len(pixel_sizes)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from frazil.config.errors import FrazilError
 from frazil.daemon.export.deposit.empiar import ImageSet
 from frazil.daemon.export.relion_rows import Row
-from frazil.models.formats.movie import open_movie
 
 T = TypeVar("T")
 MOVIES = "data/movies"
@@ -131,6 +130,8 @@ def movie_set(directory: str, movies: Sequence[DepositMovie], raw_root: Path, de
 
 
 def _dtype_of_first(movies: Sequence[DepositMovie], raw_root: Path) -> str | None:
+    from frazil.models.formats.movie import open_movie  # late: it brings decoders and their compiler
+
     for movie in movies[:5]:
         try:
             with open_movie(raw_root / movie.relative_path) as reader:

@@ -8,7 +8,6 @@ from pathlib import Path
 from frazil.config.errors import FrazilError
 from frazil.daemon.export.deposit.empiar import ImageSet
 from frazil.daemon.export.relion_rows import JOB, STACKS
-from frazil.models.formats.movie import open_movie
 from frazil.models.records import MovieHeader
 
 PROCESSED = "data/processed"
@@ -57,6 +56,8 @@ def processed_sets(out: Path, particle_count: int, version: str) -> list[ImageSe
 
 def _first_header(paths: Iterator[Path] | list[Path]) -> MovieHeader | None:
     """Of the first that can be opened."""
+    from frazil.models.formats.movie import open_movie  # late: it brings decoders and their compiler
+
     for path in paths:
         try:
             with open_movie(path) as reader:

@@ -92,7 +92,7 @@ def test_the_list_of_verbs_imports_none_of_them(tmp_path: Path) -> None:
         assert said.startswith(line.split(None, 1)[1].removesuffix("...")[:30])
 
 
-@pytest.mark.parametrize("name", [name for name in VERBS if name != "export"])
+@pytest.mark.parametrize("name", VERBS)
 def test_a_verb_that_computes_nothing_brings_no_torch(name: str, tmp_path: Path) -> None:
     code = (
         "import sys; from frazil.daemon.cli.main import load_verb\n"

@@ -12,6 +12,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -144,3 +145,32 @@ class RayRuntime:
             ray_leftovers.end_own_processes()
             shutil.rmtree(self._temp_dir, ignore_errors=True)
             self._temp_dir = None
+
+
+class RayStart:
+    """A Ray that comes up while its process does something else, its imports for example: most of what takes its time
+    are other processes. Takes what `RayRuntime` takes.
+
+    Its thread lives until `close`: a private Ray's processes are told by the kernel (PR_SET_PDEATHSIG) when the thread
+    that has started them ends, and end with it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="frazil-ray")
+        self._started = self._thread.submit(RayRuntime, **options)
+
+    def __enter__(self) -> RayStart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def runtime(self) -> RayRuntime:
+        """The Ray, when it is up. Raises `StopDaemonError` where it did not start."""
+        return self._started.result()
+
+    def close(self) -> None:
+        """Leave it, whether it was asked for or not; nothing where it did not start."""
+        with self._thread:
+            if self._started.exception() is None:
+                self._started.result().close()

@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from frazil.actors.frame_worker import WorkerConfig
 from frazil.actors.gpu_pool import plan_workers
-from frazil.actors.ray_runtime import RayRuntime
+from frazil.actors.ray_runtime import RayRuntime, RayStart
 from frazil.actors.usable_cpus import usable_cpu_count
 from frazil.config.errors import FrazilError, QueryError, RetryLaterError, UsageError
 from frazil.config.settings import Settings
@@ -24,7 +24,8 @@ from frazil.daemon.alerts.courier import AlertCourier
 from frazil.daemon.alerts.sending import SendingRules
 from frazil.daemon.commands import StandingRequests, answer_between_runs
 from frazil.daemon.http.api import HttpRules
-from frazil.daemon.http.server import HttpServer, http_rules, serve_environment
+from frazil.daemon.http.ray_start import ray_start
+from frazil.daemon.http.server import HttpServer, http_rules
 from frazil.daemon.processing import redo_files
 from frazil.daemon.run import SessionRun, SessionStart, Surroundings, session_start
 from frazil.daemon.session import folder as session_folder
@@ -66,11 +67,13 @@ class Daemon:
         self,
         options: DaemonOptions,
         *,
+        ray: RayStart | None = None,
         clock: Callable[[], float] = time.monotonic,
         utc_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         on_state: Callable[[LiveState], None] | None = None,
     ) -> None:
-        self._options = options
+        """`ray`: one that is starting, of whoever calls; None: the daemon starts its own."""
+        self._options, self._ray = options, ray
         self._clock, self._utc_us = clock, utc_us
         self._on_state = on_state
         self._inbox = Inbox()
@@ -102,7 +105,7 @@ class Daemon:
                 courier = started_courier(options, surroundings, builder, channels)
                 session = _Session(options, surroundings, builder, courier, rules, on_state=self._on_state)
                 try:
-                    return session.run()
+                    return session.run(self._ray)
                 except FrazilError as error:
                     refused = isinstance(error, UsageError) and not isinstance(error, QueryError)
                     if refused and not session.any_run_ended:
@@ -228,7 +231,7 @@ class _Session:
     def close(self) -> None:
         self._courier.close()
 
-    def run(self) -> ExitReport:
+    def run(self, ray: RayStart | None) -> ExitReport:
         """Raises what `Daemon.run` does."""
         options, store, notices = self._options, self._surroundings.store, self._surroundings.notices
         redo_files.settle(store, options.session_dir)
@@ -244,12 +247,9 @@ class _Session:
             server = held.enter_context(QueryServer(options.session_dir, service, version=version("frazil")))
             publisher = _Publisher(server, self._surroundings.clock, self._on_state)
             publisher.publish(lambda: start.state(self._builder), force=True)
-            runtime = RayRuntime(
-                address=options.settings.workers.ray_address,
-                gpu_count=options.gpu_count,
-                environment=serve_environment(options.http_port),
-            )
-            held.callback(runtime.close)
+            started = ray or held.enter_context(ray_start(options))
+            runtime = started.runtime()
+            held.callback(started.close)
             held.callback(self._http_server().close)
             return self._runs(start, runtime, publisher)
 

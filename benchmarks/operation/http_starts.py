@@ -24,7 +24,8 @@ from typing import Any
 
 from benchmarks.own_process import command_of
 from frazil.actors.ray_runtime import RayRuntime
-from frazil.daemon.http.server import HttpServer, serve_environment
+from frazil.daemon.http.ray_start import serve_environment
+from frazil.daemon.http.server import HttpServer
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.rows import SessionRow
 from frazil.daemon.store.store import Store

@@ -7,6 +7,7 @@ import logging.handlers
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -16,7 +17,10 @@ import typer
 from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
+from frazil.daemon.http.ray_start import ray_start
+from frazil.daemon.session import folder as session_folder
 from frazil.daemon.session.folder import SETTINGS_FILE
+from frazil.daemon.session.options import DaemonOptions, ExitReport
 from frazil.daemon.session.resumed import raw_root_of, told_at_the_start
 from frazil.daemon.store.lock import open_to_writing
 from frazil.daemon.transport.messages import LiveState
@@ -100,10 +104,6 @@ def watch(
     two of these contradict each other, or none says it, frazil stops and names the value. End it with Ctrl-C: the next
     run goes on from there.
     """
-    from frazil.daemon.app import Daemon  # torch and Ray: not for --help
-    from frazil.daemon.session import folder as session_folder
-    from frazil.daemon.session.options import DaemonOptions
-
     raw, session_dir = _folders(raw, session)
     kept = session_dir / SETTINGS_FILE
     settings: Settings = load_settings(
@@ -139,30 +139,37 @@ def watch(
     if kept.exists():
         for line in (f"watches {raw}", *told_at_the_start(load_settings(kept_path=kept), settings)):
             typer.echo(line, err=True)
-    show = _print_json if json_lines else ProgressLine()
-    daemon = Daemon(
-        DaemonOptions(
-            raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle, http_port=settings.http.port
-        ),
-        on_state=show,
+    options = DaemonOptions(
+        raw, session_dir, settings, once=once, exit_when_idle_s=exit_when_idle, http_port=settings.http.port
     )
+    report = _run(options, _print_json if json_lines else ProgressLine())
+    typer.echo("" if json_lines else "\n" + report.sentence + (f". {report.remedy}" if report.remedy else ""))
+    raise typer.Exit(0 if report.ok else 1)
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        daemon.stop(f"stopped by {by}; `frazil watch --session {session_dir}` goes on")
 
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
+def _run(options: DaemonOptions, show: Callable[[LiveState], None]) -> ExitReport:
+    """The daemon, ended by Ctrl-C and SIGTERM. Raises what `Daemon.run` does."""
+    session_dir = options.session_dir
     first = not session_dir.exists()
     log_to(session_dir)
     try:
-        report = daemon.run()
+        session_folder.prepare(session_dir, options.raw_root)
+        with ray_start(options) as ray:
+            from frazil.daemon.app import Daemon  # torch: not for --help, and Ray comes up meanwhile
+
+            daemon = Daemon(options, ray=ray, on_state=show)
+
+            def on_signal(number: int, frame: FrameType | None) -> None:
+                by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+                daemon.stop(f"stopped by {by}; `frazil watch --session {session_dir}` goes on")
+
+            signal.signal(signal.SIGINT, on_signal)
+            signal.signal(signal.SIGTERM, on_signal)
+            return daemon.run()
     except UsageError:
         if first:
             session_folder.take_back(session_dir)
         raise
-    typer.echo("" if json_lines else "\n" + report.sentence + (f". {report.remedy}" if report.remedy else ""))
-    raise typer.Exit(0 if report.ok else 1)
 
 
 def _folders(raw: Path | None, session: Path | None) -> tuple[Path, Path]:

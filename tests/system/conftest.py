@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ray_errors import EXCEPTIONS, RayActorError, RayTaskError
 from scipy import ndimage
 
-import frazil.daemon.app as app
+from frazil.actors import ray_runtime
 from frazil.config.loading import load_settings
 from frazil.daemon.app import Daemon
 from frazil.daemon.client import Client, connect
@@ -161,6 +161,8 @@ class ThreadRay:
 class ThreadRuntime:
     """Stands in for `RayRuntime`."""
 
+    private = True
+
     def __init__(self, **_: Any) -> None:
         self.ray = ThreadRay()
 
@@ -281,7 +283,7 @@ def wait_for(look: Callable[[], Any], what: str | Callable[[], str], timeout_s: 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveSession]:
     """A session whose daemon runs in a thread of this process, with real workers but without Ray."""
-    monkeypatch.setattr(app, "RayRuntime", ThreadRuntime)
+    monkeypatch.setattr(ray_runtime, "RayRuntime", ThreadRuntime)
     session = LiveSession(tmp_path)
     yield session
     session.stop()
@@ -291,7 +293,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveSessio
 def module_live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSession]:
     """As `live`, shared by the tests of one file."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(app, "RayRuntime", ThreadRuntime)
+    patch.setattr(ray_runtime, "RayRuntime", ThreadRuntime)
     session = LiveSession(tmp_path_factory.mktemp("session"))
     yield session
     session.stop()

@@ -22,7 +22,8 @@ import pytest
 from frazil.actors.ray_runtime import RayRuntime
 from frazil.config.errors import UsageError
 from frazil.daemon.http.api import HttpRules, digest_of
-from frazil.daemon.http.server import HttpServer, serve_environment
+from frazil.daemon.http.ray_start import serve_environment
+from frazil.daemon.http.server import HttpServer
 from frazil.daemon.status.answers import DaemonService
 from frazil.daemon.store.rows import MovieRow, ScoreRow, SessionRow
 from frazil.daemon.store.store import Store

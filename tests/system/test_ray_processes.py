@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from frazil.actors import ray_processes
-from frazil.actors.ray_runtime import RayRuntime
+from frazil.actors import ray_processes, ray_runtime
+from frazil.actors.ray_runtime import RayRuntime, RayStart
+from frazil.config.errors import StopDaemonError
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -35,6 +37,27 @@ def test_a_private_ray_has_no_process_that_nobody_asks() -> None:
         assert "Get dashboard http address failed" not in log.read_text(encoding="utf-8")
     finally:
         runtime.close()
+
+
+def test_a_ray_comes_up_meanwhile_and_stays_until_it_is_closed() -> None:
+    with RayStart(cpu_count=1) as start:
+        runtime = start.runtime()
+        square = runtime.ray.remote(lambda number: number * number)
+        assert runtime.ray.get([square.remote(number) for number in range(4)]) == [0, 1, 4, 9]
+        gc.collect()  # whoever has started Ray's processes is still there: they would end with it
+        assert runtime.ray.get(square.remote(5)) == 25
+        assert start.runtime() is runtime
+    assert not runtime.ray.is_initialized()
+    start.close()  # again
+
+
+def test_a_ray_that_does_not_start_says_so_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**options: object) -> RayRuntime:
+        raise StopDaemonError(f"no Ray with {options}")
+
+    monkeypatch.setattr(ray_runtime, "RayRuntime", refuse)
+    with RayStart(cpu_count=1) as start, pytest.raises(StopDaemonError, match="no Ray with"):
+        start.runtime()
 
 
 def test_a_node_is_asked_for_until_it_has_registered(monkeypatch: pytest.MonkeyPatch) -> None:

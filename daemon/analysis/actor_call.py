@@ -1,5 +1,5 @@
 """Questions to an actor in a process of its own: started by the first one, one at a time, and a new process when that
-one ends.
+one ends. Nobody asks for minutes: its process is ended, and the next question starts another.
 
 The one place where an actor of the analysis is supervised. A question whose process ends is asked again, as often as
 `Retry` says. An answer is handed over again and again until it has been taken in without an error, so that nothing that
@@ -9,6 +9,7 @@ was computed is lost while the store is busy.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,11 @@ class Retry:
 
 ONCE = Retry(most_ends=1)
 """For an actor that keeps something between calls: whoever asks has to give it that again."""
+
+
+REST_S = 120.0
+"""After so long without a question an actor's memory (300 to 500 MB) is worth more than the seconds that starting takes
+it: a session that only watches has none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,28 @@ def tuple_of(kind: type, length: int | None = None) -> Callable[[Any], bool]:
 
 
 class ActorCall:
-    """See the module. No method waits. `name` is what the log calls it; `arguments` and `options` make the actor."""
+    """See the module. No method waits. `name` is what the log calls it; `arguments` and `options` make the actor.
+
+    `rest_s`: after so long without a question its process is ended; None: never, it keeps something between calls.
+    """
 
     def __init__(
-        self, ray: Any, actor: type, name: str, *arguments: object, retry: Retry | None = None, **options: object
+        self,
+        ray: Any,
+        actor: type,
+        name: str,
+        *arguments: object,
+        retry: Retry | None = None,
+        rest_s: float | None = REST_S,
+        clock: Callable[[], float] = time.monotonic,
+        **options: object,
     ) -> None:
         self._ray, self._actor_class, self._name = ray, actor, name
         self._arguments, self._options = arguments, options
         self._retry = retry or Retry()
+        self._rest_s, self._clock = rest_s, clock
+        self._asked_s = float("-inf")
+        """When it had something to do last."""
         self._question: _Question | None = None
         self._call: Any = None
         self._answer: Answer | None = None
@@ -132,6 +152,7 @@ class ActorCall:
         """
         assert not self.busy
         self._question = _Question(then, method, arguments, accepts, optional)
+        self._asked_s = self._clock()
         self._ends = self._refusals = 0
         self._call_actor(self._question)
 
@@ -144,7 +165,10 @@ class ActorCall:
         """Hand over an answer that has come. True: there is none yet. Raises what taking it in raises."""
         question = self._question
         if question is None:
+            if self._rest_s is not None and self._clock() - self._asked_s > self._rest_s:
+                self.close()
             return False
+        self._asked_s = self._clock()
         if self._answer is None:
             ready, _ = self._ray.wait([self._call], timeout=0)
             if ready:

@@ -89,9 +89,11 @@ class MovieReruns:
         """
         if self._off:
             return False
-        if self._actor is not None and self._actor.busy:
+        if self._actor is not None:
+            busy = self._actor.busy
             self._actor.step()
-            return True
+            if busy:
+                return True
         if self._waiting:
             self._begin(self._waiting[0])
             del self._waiting[0]

@@ -93,8 +93,9 @@ class EvaluationRounds:
         """
         if self._off or self._impact.step():
             return
-        if self._actor.busy:
-            self._actor.step()
+        busy = self._actor.busy
+        self._actor.step()
+        if busy:
             return
         if self._due is None:
             self._due = self._epochs.close_next()

@@ -86,6 +86,7 @@ class RunningReconstruction:
             str(self._session_dir),
             self._settings,
             retry=ONCE,
+            rest_s=None,
             polite=True,
         )
         if self._expected:

@@ -39,7 +39,7 @@ from frazil.models.records import (
 class FakeRay:
     """`ray` as the desks use it. `answers[method]` is called for a call's answer; what it raises, `get` raises.
 
-    Every call is finished as soon as it is made. `calls` lists (method, arguments); `started` counts actors.
+    Every call is finished as soon as it is made. `calls` lists (method, arguments); `started` and `ended` count actors.
     """
 
     exceptions = EXCEPTIONS
@@ -47,7 +47,7 @@ class FakeRay:
     def __init__(self) -> None:
         self.answers: dict[str, Callable[..., Any]] = {}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
-        self.started = 0
+        self.started = self.ended = 0
 
     def remote(self, actor_class: type) -> Any:
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._start))
@@ -64,7 +64,7 @@ class FakeRay:
         return call()
 
     def kill(self, actor: Any, no_restart: bool) -> None:
-        pass
+        self.ended += 1
 
 
 class _Actor:

@@ -57,6 +57,30 @@ def test_an_answer_is_handed_over_once(ray, asker):
     assert asker.answers == [Answer(5)]
 
 
+def test_a_process_that_nobody_asks_is_ended_and_the_next_question_starts_another(ray, asker):
+    now_s = 0.0
+    ray.answers["count"] = lambda number: number + 1
+    actor = call(ray, rest_s=60.0, clock=lambda: now_s)
+    for number in range(3):
+        actor.ask(asker, "count", number, accepts=is_a(int))
+        now_s += 100.0  # over which it works: no rest
+        actor.step()
+        now_s += 59.0
+        actor.step()
+        assert (ray.started, ray.ended) == (number + 1, number)
+        now_s += 2.0
+        for _ in range(3):
+            actor.step()
+        assert (ray.started, ray.ended) == (number + 1, number + 1)
+    assert asker.answers == [Answer(1), Answer(2), Answer(3)]
+    kept = call(ray, rest_s=None, clock=lambda: now_s)
+    kept.ask(asker, "count", 1, accepts=is_a(int))
+    kept.step()
+    now_s += 1e9
+    kept.step()
+    assert ray.ended == 3, "what it keeps between calls would be lost"
+
+
 def test_nothing_waits_for_an_answer(ray, asker):
     ray.wait = lambda calls, timeout: ([], calls)
     actor = call(ray)

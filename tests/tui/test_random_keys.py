@@ -1,7 +1,7 @@
 """Whatever is pressed: the screen does not crash, Escape leads out of everything, and `?` and `q` answer afterwards.
 
 Two hundred seeded sequences of keys, clicks and sizes, half of them on a session that a daemon runs on, half on a
-finished one; the first twenty by default, the rest with `-m slow`.
+finished one; the first six by default, the rest with `-m slow`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from frazil.tui.graphics.terminal import BLOCKS, Graphics
 from frazil.tui.live.screen import LiveScreen
 from frazil.tui.widgets.dialogs import HelpScreen
 
-SEQUENCES, BY_DEFAULT = 200, 20
+SEQUENCES, BY_DEFAULT = 200, 6
 STEPS = 30
 KEYS = (
     *"acdefghijklmnoprstvwxyzQ0123456789/?+-",

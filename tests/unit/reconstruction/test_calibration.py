@@ -18,7 +18,7 @@ from frazil.models.reconstruction.calibration.placing import mirrored, rough_pla
 from frazil.models.reconstruction.calibration.structure_files import AtomicModel, MapModel, read_structure
 from frazil.models.reconstruction.orientation.symmetry import axis_rotation
 
-BOX_PX, TRUE_ANGSTROM = 44, 3.0
+BOX_PX, TRUE_ANGSTROM = 40, 3.0
 STATED_ANGSTROM = 3.09
 ATOMS = 900
 GAIN = 3.0
@@ -31,7 +31,7 @@ def chain(seed: int) -> Atoms:
     position = np.zeros(3)
     walk = []
     for step in steps:
-        position = position + 3.8 * step / np.linalg.norm(step) - 0.06 * position
+        position = position + 3.8 * step / np.linalg.norm(step) - 0.02 * position
         walk.append(position)
     xyz = np.array(walk) * [1.0, 0.8, 0.6]
     xyz -= xyz.mean(axis=0)

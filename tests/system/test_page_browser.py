@@ -254,7 +254,7 @@ def test_one_file_needs_nothing_else(
     assert page.locator("[data-word=kept]").inner_text() == "90\u00a0%"
     assert page.locator(".cards img").first.evaluate("image => image.naturalWidth") == WIDTH_PX
     page.wait_for_selector(".all-movies.drawn")
-    names = page.locator(".all-movies tbody td:first-child")
+    names = page.locator(".all-movies tbody td:nth-child(2)")
     assert names.first.inner_text() == "FoilHole_29.tif"  # fits worst
     page.locator(".all-movies th[data-column=name] button").click()
     assert names.first.inner_text() == "FoilHole_0.tif"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Watched:
         self.options: list[DaemonOptions] = []
         self.with_database = True
 
-    def __call__(self, options: DaemonOptions, *, on_state: Any) -> Watched:
+    def __call__(self, options: DaemonOptions, *, ray: None, on_state: Any) -> Watched:
         self.options.append(options)
         return self
 
@@ -54,6 +55,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watched:
     monkeypatch.setattr(watch_module, "log_to", lambda folder: None)
     fake = Watched()
     monkeypatch.setattr(app, "Daemon", fake)
+    monkeypatch.setattr(watch_module, "ray_start", lambda options: contextlib.nullcontext())
     return fake
 
 

@@ -36,7 +36,7 @@ async def test_each_new_state_is_one_whole_event() -> None:
     assert first == "retry: 3000\n\n"
     assert [event.split("\n")[:2] for event in told] == [["event: state", "id: 7-1"], ["event: state", "id: 7-2"]]
     words = json.loads(told[1].split("data: ", 1)[1])["words"]
-    assert words["kept_of"] == "2 of 2 finished"
+    assert words["kept_of"] == "2 of 2 finished: within the thresholds"
     assert all(event.endswith("\n\n") and event.count("\n") == 4 for event in told)
 
 

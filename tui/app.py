@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
@@ -28,7 +27,7 @@ from frazil.tui.map.screen import MapScreen
 from frazil.tui.scores.screen import ScoresScreen
 from frazil.tui.system.screen import SystemScreen
 from frazil.tui.widgets.dialogs import HelpScreen
-from frazil.tui.widgets.mode_screen import MODES, ModeScreen
+from frazil.tui.widgets.mode_screen import ModeScreen
 from frazil.tui.widgets.session_app import MarksShown, SessionApp
 from frazil.tui.words.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WHITE
 
@@ -166,13 +165,6 @@ class FrazilApp(App[None]):
         """What the keys of the present mode do."""
         if isinstance(self.screen, ModeScreen):
             self.push_screen(HelpScreen(self.screen.MODE, self.screen.keys, self.screen.MEANING))
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The command palette (ctrl+p) knows the modes, too."""
-        # Textual's own panel of keys fails when the app is left while it is open (8.2.8); `?` has the keys.
-        yield from (one for one in super().get_system_commands(screen) if one.title != "Keys")
-        for name, (_, words) in MODES.items():
-            yield SystemCommand(f"mode {name}", words, partial(self.switch_mode, name))
 
     async def on_unmount(self) -> None:
         self.client.close()

@@ -35,7 +35,7 @@ async def test_it_says_when_it_finished_and_nothing_of_what_only_runs(
     app = app_of(finished)
     async with app.run_test(size=size) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
+        await tools.until(pilot, lambda: "_59_2149" in tools.screen_text(app), "the movies")
         text = tools.screen_text(app)
         assert "✓ finished 21 September 15:13" in text.splitlines()[2]
         assert f"kept {KEPT} of {MOVIES} ({KEPT / MOVIES:.0%})" in text.splitlines()[3]
@@ -68,7 +68,7 @@ async def test_an_order_says_in_a_sentence_that_it_needs_a_daemon(finished: Path
     app = app_of(finished)
     async with app.run_test(size=(120, 40)) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
+        await tools.until(pilot, lambda: "_59_2149" in tools.screen_text(app), "the movies")
         await tools.settle(pilot)
         await pilot.press("a")
         await tools.until(pilot, lambda: app._notifications, "the answer")
@@ -109,7 +109,7 @@ async def test_a_screen_that_nobody_touches_asks_nothing(finished: Path, tools: 
     app = app_of(finished)
     async with app.run_test(size=(120, 40)) as pilot:
         await tools.settle(pilot)
-        await tools.until(pilot, lambda: "1/39_2" in tools.screen_text(app), "the movies")
+        await tools.until(pilot, lambda: "_59_2149" in tools.screen_text(app), "the movies")
         await tools.settle(pilot)
         file = app.client._file._file
         answer, asked = file.answer, []

@@ -22,7 +22,8 @@ from frazil.daemon.store.writes import class_writes
 from frazil.daemon.store.writes.class_writes import KEEP, REJECT, UNDECIDED
 
 _MOST_IN_AN_ORDER = 1000
-_KNOWN_SQL = "SELECT class_id FROM class_choices UNION SELECT class_id FROM classes"
+_KNOWN_SQL = "SELECT class_id FROM class_choices"
+"""Not what a round shows before there are classes: their numbers are not given yet."""
 _NEWEST_ORDER_SQL = """
 SELECT class_id, said_utc_us FROM class_verdicts WHERE order_id =
     (SELECT order_id FROM class_verdicts ORDER BY said_utc_us DESC, order_id DESC LIMIT 1)

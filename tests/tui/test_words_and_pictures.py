@@ -239,8 +239,8 @@ def test_reason_is_given_for_what_was_set_aside_only() -> None:
 def test_a_file_that_is_not_whole_says_so_in_the_list() -> None:
     layout = fitting(120)
     row = {"state": "settling", "relative_path": "a.tiff", "reason": "incomplete: it ends in frame 31 of 40"}
-    assert row_cells(layout, row)[0][0].strip() == "… incomplete"
-    assert row_cells(layout, {**row, "reason": "the file is still changing"})[0][0].strip() == "… settling"
+    assert row_cells(layout, row)[1][0].strip() == "… incomplete"
+    assert row_cells(layout, {**row, "reason": "the file is still changing"})[1][0].strip() == "… settling"
 
 
 def test_ice_stands_in_the_list_in_nm_with_its_error() -> None:

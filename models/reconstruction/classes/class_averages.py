@@ -265,6 +265,9 @@ class StreamingClasses:
         weight = item.whitening * item.ctf
         phases = self._plane.phases(self._shifts, count, self._device)
         energy = (weight * item.ctf) @ references.abs().square().T  # (1 or n, K T)
+        # A place without a class fits a box that no class fits, and would begin to live under its last one's number.
+        empty = np.repeat(self._sums.weight.sum(axis=1) == 0.0, _TURNS)
+        energy[:, torch.from_numpy(empty).to(self._device)] = torch.inf
         columns = torch.view_as_real(references).flatten(1).T
         found, gained = [], []
         for first in range(0, len(item.masked), _PARTICLES_AT_ONCE):  # memory does not grow with a movie's picks

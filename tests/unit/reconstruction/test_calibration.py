@@ -40,7 +40,7 @@ def chain(seed: int) -> Atoms:
 
 
 def half_maps(atoms: Atoms, *, noise: float, seed: int) -> tuple[Tensor, Tensor]:
-    """With true voxels of 2.5 A; the structure is turned and shifted."""
+    """With true voxels; the structure is turned and shifted."""
     rng = np.random.default_rng(seed)
     turn = axis_rotation(rng.normal(size=3), float(rng.uniform(0.5, 3.0)))
     moved = (atoms.position_angstrom @ turn.T + rng.normal(size=3) * 3.0).astype(np.float32)

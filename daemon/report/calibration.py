@@ -35,7 +35,9 @@ class CalibratedSession:
 
     def as_json(self) -> dict[str, Any]:
         """Everything; frequencies and correlations as lists."""
-        return asdict(self) | {"fits": self.calibration.fits}
+        values = asdict(self) | {"fits": self.calibration.fits}
+        known = {name: None if value != value else value for name, value in values["calibration"].items()}  # NaN
+        return values | {"calibration": known}
 
 
 def calibrated(session_dir: Path, model: Path) -> CalibratedSession:
@@ -59,8 +61,7 @@ def calibrated(session_dir: Path, model: Path) -> CalibratedSession:
             path=session_dir,
             remedy="the map comes with the first particles of a session that has an initial map, or 700 of one without",
         )
-    first, pixel = _read_half(session_dir / str(newest["half1_path"]))
-    second, _ = _read_half(session_dir / str(newest["half2_path"]))
+    (first, pixel), (second, _) = _read_halves([session_dir / str(newest[f"half{n}_path"]) for n in (1, 2)])
     found = calibrate(
         first,
         second,
@@ -78,6 +79,15 @@ def calibrated(session_dir: Path, model: Path) -> CalibratedSession:
     return CalibratedSession(
         str(model), int(str(newest["round"])), None if stated is None else float(str(stated)), found
     )
+
+
+def _read_halves(paths: list[Path]) -> tuple[tuple[Tensor, float], tuple[Tensor, float]]:
+    """Of one round: a round that ends meanwhile replaces both."""
+    while True:
+        before = [path.stat().st_mtime_ns for path in paths]
+        first, second = (_read_half(path) for path in paths)
+        if [path.stat().st_mtime_ns for path in paths] == before:
+            return first, second
 
 
 def _read_half(path: Path) -> tuple[Tensor, float]:
@@ -115,7 +125,10 @@ def _pixel_lines(session: CalibratedSession) -> list[str]:
         f"  with it defoci are {ratio**2:.4f} times what was said, resolutions and diameters {ratio:.4f} times",
     ]
     if stated is not None:
-        lines.append(f"  to use it: frazil set SESSION microscope.pixel_size_angstrom={stated * ratio:.4f}")
+        lines.append(
+            f"  to use it: frazil set SESSION microscope.pixel_size_angstrom={stated * ratio:.4f} "
+            "intake.sidecar_distrust=pixel_size_angstrom"
+        )
     return lines
 
 

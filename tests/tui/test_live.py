@@ -190,7 +190,9 @@ async def test_sort_by_any_column(session: Any, tools: Any) -> None:
         assert table.pages.row(0)["ctf_fit_angstrom"] == worst
 
 
-@pytest.mark.parametrize("sort_keys", [(), ("s", "home", "down", "down", "down", "enter")], ids=["newest first", "by fit"])
+@pytest.mark.parametrize(
+    "sort_keys", [(), ("s", "home", "down", "down", "down", "enter")], ids=["newest first", "by fit"]
+)
 async def test_jump_to_a_path(session: Any, tools: Any, sort_keys: tuple[str, ...]) -> None:
     app = session.app()
     target = session.service.rows[123]

@@ -13,8 +13,10 @@ from frazil.models.documents.units import Powers, unit_at
 
 _NUMBER = (
     r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d{1,3}(?: \d{3})+(?=\s?[×x](?![\w]))|"
-    r"(?:\d+(?:\.\d+)?|\.\d+)(?:\s?[×x]\s?10\s?\^?\s?[-+]?\d+|[eE][-+]?\d+(?!\w))?"
+    r"(?:\d+(?:\.\d+)?|\.\d+)(?:\s?[×x]\s?10\s?(?:\^\s?[-+]?|[-+])\d{1,2}(?!\d|\.\d)|[eE][-+]?\d{1,2}(?!\w))?"
 )
+"""A power of ten has its `^` (what was raised has one in plain text) or its sign: `3 × 104`, whose raised 4 a PDF has on
+the line, cannot be told from so many times 104 (`1024 x 1024` pixels), and is no power."""
 _FIRST = re.compile(rf"(?<![\w.,^])(?<![\w)]-)(?P<pm>±\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])")
 _SECOND = re.compile(
     rf"\s?(?P<by>-|~|to|and|through|until|\.\.\.?|…)\s?(?:about\s|~\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])"
@@ -105,7 +107,7 @@ def _is_range(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
 
 def _value(match: re.Match[str]) -> float:
     digits = match["number"].replace(",", "").replace(" ", "")
-    scaled = re.fullmatch(r"(.+?)[×x]10\^?([-+]?\d+)", digits)
+    scaled = re.fullmatch(r"(.+?)[×x]10(?:\^|(?=[-+]))([-+]?\d{1,2})", digits)
     value = float(scaled[1]) * 10.0 ** int(scaled[2]) if scaled else float(digits)
     return -value if match["sign"] and match["sign"].startswith("-") else value
 

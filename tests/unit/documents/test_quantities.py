@@ -85,6 +85,34 @@ def test_what_is_counted(printed: str, value: float, tag: str) -> None:
     assert (found.value, found.tag, found.powers) == (value, tag, ())
 
 
+@pytest.mark.parametrize(
+    ("printed", "value"),
+    [
+        ("2.5 x 10^4.", 2.5e4),
+        ("2.5 × 10⁴", 2.5e4),
+        ("2.5 × 10−4", 2.5e-4),
+        ("2.5×10⁻⁴", 2.5e-4),
+        ("2.5e-4", 2.5e-4),
+    ],
+)
+def test_powers_of_ten(printed: str, value: float) -> None:
+    (found,) = quantities(plain(printed))
+    assert found.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("printed", "values"),
+    [
+        ("spun at 3 × 10500 g", [3.0, 10500.0]),
+        ("1024 x 1024", [1024.0, 1024.0]),
+        ("1×104", [1.0, 104.0]),
+        ("3 × 10^500 g", [3.0, 10.0]),
+    ],
+)
+def test_a_product_of_whole_numbers_is_no_power(printed: str, values: list[float]) -> None:
+    assert [found.value for found in quantities(plain(printed))] == values
+
+
 def test_two_values_joined_by_and_are_no_range() -> None:
     assert [one.high for one in quantities("at 200 kV and 300 kV")] == [None, None]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from frazil.actors.document_reader import read_behind_walls
-from frazil.config.errors import FormatError, SettingsError, UsageError
+from frazil.config.errors import FormatError, FrazilError, SettingsError, UsageError
 from frazil.config.loading import load_settings
 from frazil.daemon.report.proposal import Reading, to_json, to_text, to_yaml
 from frazil.daemon.session.folder import SETTINGS_FILE
@@ -49,28 +49,33 @@ def setup(
     if write is not None and write.exists():
         raise UsageError("exists already, and is not overwritten", path=write, remedy="give another name")
     in_force = None if session is None else _in_force(session)
-    readings, findings, refused = _read(documents)
+    readings, findings, errors = _read(documents)
+    refused = [str(error) for error in errors]
     if not readings:
-        raise FormatError("none of the documents could be read: " + "; ".join(refused))
+        kind = UsageError if all(isinstance(error, UsageError) for error in errors) else FormatError
+        raise kind("none of the documents could be read: " + "; ".join(refused))
     proposal = propose(findings)
-    if write is not None:
-        _write(proposal, readings, write)
     if as_json:
         typer.echo(to_json(proposal, readings, refused, with_trees=tree))
     else:
         typer.echo(to_text(proposal, readings, refused, in_force))
-        typer.echo("" if write is None else f"\nwrote {write}; look at it, then: frazil watch RAW --config {write}")
+    if write is not None:  # after the report, which a disk that is full must not lose
+        _write(proposal, readings, write)
+        if not as_json:
+            typer.echo(f"\nwrote {write}; look at it, then: frazil watch RAW --config {write}")
 
 
-def _read(documents: list[Path]) -> tuple[list[Reading], list[Finding], list[str]]:
-    """Readings, findings, and what was refused with its reason."""
-    readings, findings, refused = [], [], []
+def _read(documents: list[Path]) -> tuple[list[Reading], list[Finding], list[FrazilError]]:
+    """Readings, findings, and the error of each document that could not be read."""
+    readings: list[Reading] = []
+    findings: list[Finding] = []
+    refused: list[FrazilError] = []
     names = _short_names(documents)
     for path, name in zip(documents, names, strict=True):
         try:
             read = read_behind_walls(path)
-        except FormatError as error:
-            refused.append(str(error))
+        except (FormatError, UsageError) as error:
+            refused.append(error)
             typer.echo(f"frazil: {error}", err=True)
             continue
         readings.append(Reading(name, read.tree))

@@ -12,7 +12,7 @@ from frazil.config.settings import Settings
 from frazil.models.documents.agreement import Agreed, agreed
 from frazil.models.documents.cross_checks import Check, checked
 from frazil.models.documents.fields import PIXELS, Field, facts_of
-from frazil.models.documents.findings import LOW, Finding
+from frazil.models.documents.findings import GUESSED, LOW, Finding
 
 WANTED = (
     "microscope.name", "microscope.voltage_kv", "microscope.cs_mm", "microscope.amplitude_contrast",
@@ -78,8 +78,15 @@ def _is_allowed(proposed: Proposed) -> bool:
 def _of(fact: Agreed, setting: str, value: Any = None, notes: tuple[str, ...] = ()) -> Proposed:
     rivals = tuple(f"{one.told()} ({_where(one)})" for one in fact.rivals) if fact.conflict else ()
     value = fact.chosen.value if value is None else value
-    sources = (fact.chosen, *fact.same)
-    return Proposed(setting, value, fact.chosen.confidence, sources, rivals, (*fact.chosen.notes, *notes))
+    sources, chosen = (fact.chosen, *fact.same), _as_one_value(fact.chosen)
+    return Proposed(setting, value, chosen.confidence, sources, rivals, (*chosen.notes, *notes))
+
+
+def _as_one_value(finding: Finding) -> Finding:
+    """The same, doubted where it is a range: a setting is one value, and its low end is not what was said."""
+    if finding.high is None:
+        return finding
+    return finding.doubted(f"a range, {finding.told()}: its low end is no more likely than another value", GUESSED)
 
 
 def _where(finding: Finding) -> str:
@@ -114,7 +121,7 @@ def _pixel(facts: dict[Field, Agreed]) -> list[Proposed]:
     if field is None:
         return []
     fact, notes = facts[field], []
-    confidence, rivals = fact.chosen.confidence, []
+    confidence, rivals = _as_one_value(fact.chosen).confidence, []
     others = [facts[one].chosen for one in PIXELS if one in facts and one is not field]
     others = [one for one in others if abs(float(one.value) - float(fact.chosen.value)) > 0.01 * float(one.value)]
     mode = facts.get(Field.CAMERA_MODE)
@@ -147,8 +154,9 @@ def _dose_per_frame(facts: dict[Field, Agreed]) -> list[Proposed]:
         return []
     value = float(f"{float(dose.chosen.value) / float(frames.chosen.value):.4g}")
     rivals = tuple(f"{one.told()} ({_where(one)})" for fact in (dose, frames) if fact.conflict for one in fact.rivals)
-    confidence = min(dose.chosen.confidence, frames.chosen.confidence) - _SPARE
-    notes = (f"{dose.chosen.told()} / {frames.chosen.told()}", *dose.chosen.notes, *frames.chosen.notes)
+    counted = _as_one_value(frames.chosen)
+    confidence = min(dose.chosen.confidence, counted.confidence) - _SPARE
+    notes = (f"{dose.chosen.told()} / {frames.chosen.told()}", *dose.chosen.notes, *counted.notes)
     return [Proposed(setting, value, confidence, (dose.chosen, frames.chosen), rivals, notes)]
 
 

@@ -37,6 +37,23 @@ def test_no_dose_per_frame_of_eer() -> None:
     assert _setting(proposal, "microscope.dose_per_frame_e_per_a2") is None
 
 
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [(Field.DIAMETER, 120.0, 200.0), (Field.VOLTAGE, 80.0, 300.0), (Field.PIXEL, 0.8, 1.1)],
+)
+def test_a_range_is_no_certain_value(field: Field, low: float, high: float) -> None:
+    (proposed,) = propose([_found(field, low, high=high)]).settings
+    assert not proposed.certain
+    assert any("a range" in note and f"{high:g}" in note for note in proposed.notes)
+
+
+def test_a_range_of_frames_gives_no_certain_dose() -> None:
+    proposal = propose([_found(Field.DOSE, 50.0), _found(Field.FRAMES, 40.0, high=50.0)])
+    (dose,) = [one for one in proposal.settings if one.setting == "microscope.dose_per_frame_e_per_a2"]
+    assert not dose.certain
+    assert any("a range, 40 to 50" in note for note in dose.notes)
+
+
 def test_documents_that_disagree_are_shown_both() -> None:
     proposal = propose([_found(Field.VOLTAGE, 300.0), _found(Field.VOLTAGE, 200.0, "b.docx", 0.85)])
     (voltage,) = [one for one in proposal.settings if one.setting == "microscope.voltage_kv"]

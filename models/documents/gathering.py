@@ -24,6 +24,15 @@ _REFERENCES = re.compile(
     r"^\W*(?:references|bibliography|acknowledge?ments|supplementary references)\W*$", re.IGNORECASE
 )
 
+_READ_AGAIN = re.compile(
+    r"^\W*(?:[\dIVX]+\.?\s)?(?:(?:online |star\W? |extended |supplement\w+ )?(?:materials? (?:and|&) )?methods|"
+    r"experimental procedures|extended data|supplement(?:ary|al)\b|appendix|table s?\d)",
+    re.IGNORECASE,
+)
+"""Headings that may follow references, with values under them."""
+_HEADING = 40
+"""A paragraph shorter than this may be a heading."""
+
 
 def findings_of(document: Node, name: str) -> list[Finding]:
     """What a document says, in the order of its parts. `name`: of the file."""
@@ -33,7 +42,7 @@ def findings_of(document: Node, name: str) -> list[Finding]:
 
 def _of_parts(document: Node, name: str) -> list[Finding]:
     found: list[Finding] = []
-    ended, letters = False, 0
+    ended, letters, left_out = False, 0, 0
     for node in document.walk():
         letters += len(node.text)
         if letters > MAX_LETTERS or len(found) > MAX_FINDINGS:
@@ -41,16 +50,30 @@ def _of_parts(document: Node, name: str) -> list[Finding]:
                 f"holds more than {MAX_LETTERS:,} letters or {MAX_FINDINGS:,} values; the rest was not looked at"
             )
             break
-        title = node.name if node.kind is Kind.SECTION else node.text if node.kind is Kind.PARAGRAPH else None
-        if title is not None and (node.kind is Kind.SECTION or len(title) < 40):
-            ended = _REFERENCES.match(title) is not None or (ended and node.kind is not Kind.SECTION)
-        if ended:
-            continue
-        if node.kind is Kind.PARAGRAPH:
+        ended = _is_in_references(node, ended)
+        if node.kind is Kind.TABLE:
+            found += _of_table(node, name, sentences=not ended)
+        elif node.kind is Kind.PARAGRAPH and ended:
+            left_out += 1
+        elif node.kind is Kind.PARAGRAPH:
             found += _of_paragraph(node, name)
-        elif node.kind is Kind.TABLE:
-            found += _of_table(node, name)
+    if left_out:
+        document.remarks.append(f"{left_out} paragraph(s) of references and acknowledgements were not looked at")
     return found
+
+
+def _is_in_references(node: Node, before: bool) -> bool:
+    """Whether references or acknowledgements go on at this part. `before`: whether they did at the one before it.
+
+    A PDF has no sections: there a short paragraph is their heading, and that of what follows them.
+    """
+    if node.kind is Kind.SECTION:
+        return _REFERENCES.match(node.name) is not None
+    if node.kind is not Kind.PARAGRAPH or len(node.text) >= _HEADING:
+        return before
+    if _REFERENCES.match(node.text) is not None:
+        return True
+    return before and _READ_AGAIN.match(node.text) is None
 
 
 def _of_paragraph(node: Node, name: str) -> list[Finding]:
@@ -88,7 +111,8 @@ def _lines(node: Node, text: str) -> list[tuple[int, str]]:
     return [(begin, text[begin:end].strip()) for begin, end in zip(begins, [*begins[1:], len(text)], strict=True)]
 
 
-def _of_table(table: Node, name: str) -> list[Finding]:
+def _of_table(table: Node, name: str, *, sentences: bool) -> list[Finding]:
+    """`sentences`: also those of long cells; a list of references that looks like a table has only such cells."""
     rows = [[(with_points(plain(_text(cell))).strip(), cell.place) for cell in row.children] for row in table.children]
     nodes = table.children
     if _is_lying(rows):
@@ -97,7 +121,7 @@ def _of_table(table: Node, name: str) -> list[Finding]:
     for row, node in zip(rows, nodes, strict=True):
         found += [_by_looks(finding, node.score) for finding in findings_of_row(row, name)]
         for text, _ in row:
-            if len(text) > 60:
+            if sentences and len(text) > 60:
                 found += findings_in(node, text, name) + names_in(node, text, name)
     return found
 

@@ -15,8 +15,8 @@ _NUMBER = (
     r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d{1,3}(?: \d{3})+(?=\s?[×x](?![\w]))|"
     r"(?:\d+(?:\.\d+)?|\.\d+)(?:\s?[×x]\s?10\s?(?:\^\s?[-+]?|[-+])\d{1,2}(?!\d|\.\d)|[eE][-+]?\d{1,2}(?!\w))?"
 )
-"""A power of ten has its `^` (what was raised has one in plain text) or its sign: `3 × 104`, whose raised 4 a PDF has on
-the line, cannot be told from so many times 104 (`1024 x 1024` pixels), and is no power."""
+"""A power of ten has its `^` (what was raised has one in plain text) or its sign: `3 × 104`, whose raised 4 a PDF has
+on the line, cannot be told from so many times 104 (`1024 x 1024` pixels), and is no power."""
 _FIRST = re.compile(rf"(?<![\w.,^])(?<![\w)]-)(?P<pm>±\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])")
 _SECOND = re.compile(
     rf"\s?(?P<by>-|~|to|and|through|until|\.\.\.?|…)\s?(?:about\s|~\s?)?(?P<sign>[-+]\s?)?(?P<number>{_NUMBER})(?![\d])"

@@ -7,11 +7,12 @@ import pytest
 from benchmarks.documents.scoring import FIELDS, same
 from benchmarks.documents.truths import drawn
 from benchmarks.documents.wordings import FILLER, SEEN, SEEN_LABELS, values_of
-from frazil.models.documents import gathering
+from frazil.models.documents import gathering, labels
 from frazil.models.documents.agreement import agreed
 from frazil.models.documents.fields import Field
 from frazil.models.documents.findings import Finding
 from frazil.models.documents.gathering import findings_of
+from frazil.models.documents.labels import findings_of_line, findings_of_row, label_at
 from frazil.models.documents.phrases import sentences
 from frazil.models.documents.tree import Kind, Node, Place
 
@@ -118,6 +119,41 @@ def test_a_finding_tells_the_line_that_it_stands_on() -> None:
 
 def test_references_are_not_read() -> None:
     assert _said("References", "A. Author. Imaging at 300 kV with a pixel size of 0.83 Å.") == []
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Methods", "Materials and Methods", "Extended Data", "Table S1. Data collection", "Supplementary Methods"],
+)
+@pytest.mark.parametrize("before", ["References", "Acknowledgements"])
+def test_what_follows_references_is_read(before: str, heading: str) -> None:
+    texts = (before, "A. Author. Imaging at 200 kV.", heading, "Images were recorded at 300 kV.")
+    document = Node(Kind.DOCUMENT, children=[Node(Kind.PARAGRAPH, text) for text in texts])
+    assert [one.value for one in findings_of(document, "a.pdf")] == [300.0]
+    assert document.remarks == ["2 paragraph(s) of references and acknowledgements were not looked at"]
+
+
+def test_a_table_after_references_is_read_but_not_its_sentences() -> None:
+    rows = (
+        ("Voltage (kV)", "300"),
+        ("12.", "A. Author. " * 6 + "Imaging of a complex at 200 kV and 0.83 Å per pixel."),
+    )
+    table = Node(Kind.TABLE)
+    table.children = [Node(Kind.ROW, children=[Node(Kind.CELL, cell) for cell in row]) for row in rows]
+    document = Node(Kind.DOCUMENT, children=[Node(Kind.PARAGRAPH, "Acknowledgements"), table])
+    assert [one.value for one in findings_of(document, "a.pdf")] == [300.0]
+
+
+def test_a_long_line_or_cell_is_looked_through_for_labels_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begins = []
+    monkeypatch.setattr(
+        labels, "label_at", lambda text, begin=0: begins.append((len(text), begin)) or label_at(text, begin)
+    )
+    endless = "Voltage: 300 kV " + "x " * 50_000
+    assert findings_of_line(endless, Place(), "a.txt") == []
+    findings_of_row([(endless, Place())], "a.txt")
+    assert max(length for length, _ in begins) <= 400
+    assert len(begins) < 2000
 
 
 def test_a_text_that_means_to_take_for_ever_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,11 @@ _NEEDS_UNIT = frozenset(
 )
 """Fields whose number alone says nothing: without a unit anywhere they are left empty."""
 _TRUE, _FALSE = ("yes", "true", "on", "in", "used"), ("no", "none", "false", "off", "out", "not used", "n/a", "-")
+_MAX_LETTERS = 400
+"""Of a line or a cell: what is longer is no form, and its words are not tried as labels without end."""
+_WORD_BEGINS = re.compile(r"(?<=[\s,;|])(?=[A-Za-z#])")
+_VALUE_BEGINS = re.compile(r"\s?[:=(]|\s?[-+]?\d")
+_KILO = re.compile(r"\s?[kK]\b")
 _EMPTY = re.compile(
     r"^(?:\?|-|n/?a|none|not (?:stated|known|given|recorded|applicable)|unknown|tbd|\.*)$", re.IGNORECASE
 )
@@ -167,6 +172,7 @@ def findings_of_row(cells: Sequence[tuple[str, Place]], document: str) -> list[F
     for text, place in cells:
         if not text:
             continue
+        text = text[:_MAX_LETTERS]
         begun = label_at(text)
         rest = text[begun.end :].strip(" :=|") if begun else ""
         if label is None and len(cells) > 1 and (loose := loose_label(text)) is not None:
@@ -184,6 +190,7 @@ def findings_of_row(cells: Sequence[tuple[str, Place]], document: str) -> list[F
 
 def findings_of_line(text: str, place: Place, document: str) -> list[Finding]:
     """What a line of a form or screen says: labels each followed by its value; nothing for a sentence."""
+    text = text[:_MAX_LETTERS]
     found: list[Finding] = []
     position = 0
     while (label := label_at(text, position)) is not None:
@@ -221,13 +228,11 @@ def _is_bare_value(label: Label, value: str) -> bool:
 
 
 def _next_label(text: str, begin: int) -> int:
-    for match in re.finditer(r"(?<=[\s,;|])(?=[A-Za-z#])", text[begin:]):
-        place = begin + match.start()
-        if place > begin and (label := label_at(text, place)) is not None:
-            after = text[label.end :]
-            # A label is followed by a separator or a number, or it is a word of the value.
-            if re.match(r"\s?[:=(]|\s?[-+]?\d", after):
-                return place
+    for match in _WORD_BEGINS.finditer(text, begin + 1):
+        label = label_at(text, match.start())
+        # A label is followed by a separator or a number, or it is a word of the value.
+        if label is not None and _VALUE_BEGINS.match(text, label.end):
+            return match.start()
     return len(text)
 
 
@@ -267,7 +272,7 @@ def _number_of(field: Field, label: Label, text: str, source: Source, *, first: 
     if not given or given[0].begin > 12:
         return None
     quantity, unit = given[0], facts_of(field).unit or ""
-    if field is Field.MAGNIFICATION and re.match(r"\s?[kK]\b", text[quantity.end :]):
+    if field is Field.MAGNIFICATION and _KILO.match(text, quantity.end):
         quantity = replace(quantity, value=quantity.value * 1000)
     powers = quantity.powers or label.unit
     ends = [quantity.value] if quantity.high is None else [quantity.value, quantity.high]

@@ -12,7 +12,7 @@ from frazil.models.documents.agreement import agreed
 from frazil.models.documents.fields import Field
 from frazil.models.documents.findings import Finding
 from frazil.models.documents.gathering import findings_of
-from frazil.models.documents.labels import findings_of_line, findings_of_row, label_at
+from frazil.models.documents.labels import Label, findings_of_line, findings_of_row, label_at
 from frazil.models.documents.phrases import sentences
 from frazil.models.documents.tree import Kind, Node, Place
 
@@ -145,10 +145,13 @@ def test_a_table_after_references_is_read_but_not_its_sentences() -> None:
 
 
 def test_a_long_line_or_cell_is_looked_through_for_labels_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    begins = []
-    monkeypatch.setattr(
-        labels, "label_at", lambda text, begin=0: begins.append((len(text), begin)) or label_at(text, begin)
-    )
+    begins: list[tuple[int, int]] = []
+
+    def counted(text: str, begin: int = 0) -> Label | None:
+        begins.append((len(text), begin))
+        return label_at(text, begin)
+
+    monkeypatch.setattr(labels, "label_at", counted)
     endless = "Voltage: 300 kV " + "x " * 50_000
     assert findings_of_line(endless, Place(), "a.txt") == []
     findings_of_row([(endless, Place())], "a.txt")

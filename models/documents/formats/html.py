@@ -31,6 +31,8 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.scripts += tag == "script"
+        if tag == "body" or (self._skip == ["head"] and (tag in _BLOCKS or tag in _HEADINGS)):
+            self._end_head()
         if tag in _SKIPPED:
             self._skip.append(tag)
         elif self._skip:
@@ -49,11 +51,18 @@ class _Reader(HTMLParser):
         elif tag == "br":
             self.tree.add_text(" ")
 
+    def _end_head(self) -> None:
+        """`</head>` may be left out: the body, or what only a body holds, ends it and what was left open in it."""
+        if "head" in self._skip:
+            del self._skip[self._skip.index("head") :]
+        self._title = False
+
     def handle_endtag(self, tag: str) -> None:
         if self._skip:
             self._title = False
-            if tag == self._skip[-1]:
-                self._skip.pop()
+            if tag in self._skip:  # what was left open within it ends with it
+                while self._skip.pop() != tag:
+                    pass
         elif tag in _HEADINGS and self._heading:
             self.tree.title_section(self.tree.block_text())
             self.tree.drop_text()

@@ -22,7 +22,7 @@ from frazil.config.errors import (
 from frazil.models.documents.formats.pdf import picture_pages
 from frazil.models.documents.formats.picture import reading_of_pictures
 from frazil.models.documents.reading import MAX_BYTES
-from frazil.models.documents.tree import Node, from_record
+from frazil.models.documents.tree import Kind, Node, from_record
 
 _TEXT = SandboxLimits(cpu_s=60, wall_s=120.0, memory_mib=1024, disk_mib=256)
 _PICTURES = SandboxLimits(cpu_s=900, wall_s=1200.0, memory_mib=6144, disk_mib=256)
@@ -73,8 +73,19 @@ def read_behind_walls(path: Path) -> ReadDocument:
         return _read(path, data, pictures=True)
     read = _read(path, data, pictures=False)
     if read.tree.name == "PDF" and picture_pages(read.tree) and reading_of_pictures() is None:
-        return _read(path, data, pictures=True)
+        return _with_pictures(path, data, read)
     return read
+
+
+def _with_pictures(path: Path, data: bytes, read: ReadDocument) -> ReadDocument:
+    """The same with its pictures read. `read`: its text, which is kept where they take too much or are of no use."""
+    try:
+        return _read(path, data, pictures=True)
+    except (HeaderLimitError, UnsupportedFormatError) as error:
+        if not any(node.text for node in read.tree.walk() if node.kind in (Kind.PARAGRAPH, Kind.CELL)):
+            raise
+        read.tree.remarks.append(f"its pictures were not read: {error.what}")
+        return read
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -79,6 +79,7 @@ def _read_pages(source: Any, document: Node, look: bool) -> None:
         )
     document.text = (source.get_metadata_dict().get("Title") or "").strip()
     pictures: list[int] = []
+    askew: set[int] = set()
     for index in range(len(source)):
         page = source[index]
         try:
@@ -88,9 +89,12 @@ def _read_pages(source: Any, document: Node, look: bool) -> None:
                 pictures.append(index)
                 if look and len(pictures) <= MAX_PICTURE_PAGES:
                     document.children += _picture_page(page, index + 1)
+        except UnsupportedFormatError as error:
+            askew.add(index)
+            document.remarks.append(f"page {index + 1} {error.what}, and was not read: {error.remedy}")
         finally:
             page.close()
-    _tell_pictures(document, pictures, look)
+    _tell_pictures(document, [index for index in pictures if index not in askew], look)
 
 
 def _tell_pictures(document: Node, pictures: list[int], look: bool) -> None:

@@ -10,9 +10,11 @@ from benchmarks.documents import writers
 from benchmarks.documents.made import RECORDS, TEXTS, made_documents
 from benchmarks.documents.scoring import Score, score_made
 from benchmarks.documents.truths import Truth
-from frazil.config.errors import FormatError, UnsupportedFormatError
+from frazil.actors import document_reader
+from frazil.config.errors import FormatError, HeaderLimitError, UnsupportedFormatError
 from frazil.models.documents.agreement import agreed
 from frazil.models.documents.fields import Field
+from frazil.models.documents.formats import pdf
 from frazil.models.documents.formats.layout import Piece, in_reading_order, nodes_of, rows_of
 from frazil.models.documents.gathering import findings_of
 from frazil.models.documents.reading import read_document
@@ -63,6 +65,65 @@ def test_html_runs_no_script_and_finds_formulas_and_figures(tmp_path: Path) -> N
     found = {one.field: one.value for one in findings_of(document, path.name)}
     assert found == {Field.VOLTAGE: 300.0, Field.DOSE: 50.0}
     assert "script" in document.remarks[0]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<head><title>A</title><p>At 300 kV.</p>",
+        "<head><title>A</title><body><p>At 300 kV.</p></body>",
+        "<head><title>A</title><noscript><body>At 300 kV.</body>",
+        "<body><nav><svg><path></nav><p>At 300 kV.</p></body>",
+    ],
+)
+def test_what_html_leaves_open_hides_no_text(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text(f"<html>{page}</html>")
+    assert [one.value for one in findings_of(read_document(path), path.name)] == [300.0]
+
+
+def test_a_head_stays_out_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text("<head><title>A</title><noscript><p>At 80 kV.</p></noscript></head><body><p>At 300 kV.</p>")
+    assert [one.value for one in findings_of(read_document(path), path.name)] == [300.0]
+
+
+_TEXT_PAGE = b"BT /F1 10 Tf 60 780 Td (Images were recorded at 300 kV.) Tj ET"
+_PICTURE_PAGE = b"q 200 0 0 200 100 100 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
+
+
+def test_a_page_that_lies_askew_keeps_the_text_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def askew(image: object) -> list[Piece]:
+        raise UnsupportedFormatError("lies askew by 15 degrees", remedy="turn the picture upright")
+
+    monkeypatch.setattr(pdf, "pieces_of_picture", askew)
+    monkeypatch.setattr(pdf, "reading_of_pictures", lambda: None)
+    path = tmp_path / "a.pdf"
+    writers.write_pdf_objects(path, [_TEXT_PAGE, _PICTURE_PAGE])
+    document = pdf.read_pdf(path, pictures=True)
+    assert [one.value for one in findings_of(document, path.name)] == [300.0]
+    assert document.remarks == ["page 2 lies askew by 15 degrees, and was not read: turn the picture upright"]
+
+
+@pytest.mark.parametrize("text", ["Recorded at 300 kV.", ""])
+def test_pictures_that_take_too_much_keep_the_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path, data: bytes, *, pictures: bool) -> document_reader.ReadDocument:
+        if pictures:
+            raise HeaderLimitError("takes more to read than any document", path=path)
+        parts = [Node(Kind.PARAGRAPH, text, Place(1)), Node(Kind.FIGURE, place=Place(2))]
+        return document_reader.ReadDocument(Node(Kind.DOCUMENT, name="PDF", children=parts), 0.1, 1.0)
+
+    monkeypatch.setattr(document_reader, "_read", read)
+    monkeypatch.setattr(document_reader, "reading_of_pictures", lambda: None)
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF")
+    if text:
+        tree = document_reader.read_behind_walls(path).tree
+        assert [one.value for one in findings_of(tree, path.name)] == [300.0]
+        assert tree.remarks == ["its pictures were not read: takes more to read than any document"]
+    else:
+        with pytest.raises(HeaderLimitError):
+            document_reader.read_behind_walls(path)
 
 
 def test_jats_leaves_references_out(tmp_path: Path) -> None:

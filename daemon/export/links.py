@@ -24,7 +24,12 @@ def prefix_in(out: Path, project: Path | None) -> str:
 
 
 def place(source: Path, target: Path, *, copy: bool) -> None:
-    """Copy or link a file; what stood there is replaced."""
+    """Copy or link a file into a folder that is frazil's own; what stood there is replaced, if it is not `source`."""
+    if target.exists() and not target.is_symlink():
+        if target.samefile(source):
+            return
+        if not copy:
+            target.unlink()  # a copy, made earlier
     if copy:
         if target.is_symlink():
             target.unlink()
@@ -34,7 +39,11 @@ def place(source: Path, target: Path, *, copy: bool) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """A relative link where both lie in one tree, so that the session can be moved as a whole."""
+    """A relative link where both lie in one tree, so that the session can be moved as a whole.
+
+    Only a link is ever replaced: a folder of that name, and `source` itself, stay. Raises `UsageError` where another
+    file has that name.
+    """
     source, folder = source.resolve(), target.parent.resolve()
     common = os.path.commonpath([source, folder])
     text = os.path.relpath(source, folder) if common != os.sep else str(source)
@@ -43,7 +52,11 @@ def link(source: Path, target: Path) -> None:
             return
         target.unlink()
     elif target.exists():
-        if target.is_dir():
+        if target.is_dir() or (source.exists() and target.samefile(source)):
             return  # not ours: a folder of that name was there before
-        target.unlink()
+        raise UsageError(
+            "a file that frazil did not make has the name of a link",
+            path=target,
+            remedy="move it away and export again",
+        )
     target.symlink_to(text)

@@ -92,13 +92,13 @@ def export_deposit(
     Raises
     ------
     UsageError
-        The session has no settings yet, or the folder would lie within the raw data.
+        The session has no settings yet, or the folder would lie within the raw data or around them.
     OSError
         A file cannot be written.
     """
     session = session_row(reader)
     raw_root = Path(session["raw_root"])
-    _check_outside(out, raw_root)
+    _check_outside(out, raw_root, session_dir)
     tell = progress or (lambda text: None)
     out.mkdir(parents=True, exist_ok=True)
     _remove_links(out / "data")
@@ -131,13 +131,27 @@ def _movie_names(groups: Mapping[str, Sequence[DepositMovie]]) -> Callable[[str]
     return name
 
 
-def _check_outside(out: Path, raw_root: Path) -> None:
-    folder, raw = out.resolve(), raw_root.resolve()
-    if folder == raw or raw in folder.parents:
+def _check_outside(out: Path, raw_root: Path, session_dir: Path) -> None:
+    """What is written to, and what is removed from, is neither in nor around what is only read."""
+    raw, session = raw_root.resolve(), session_dir.resolve()
+    for folder in (out.resolve(), (out / "data").resolve()):
+        if folder == raw or raw in folder.parents:
+            raise UsageError(
+                "the deposit would lie within the raw data, which are never written to",
+                path=out,
+                remedy="give a folder elsewhere",
+            )
+        if folder in raw.parents:
+            raise UsageError(
+                "the raw data lie within the folder of the deposit, and could be taken for a part of it",
+                path=out,
+                remedy="give a folder beside them",
+            )
+    if session.is_relative_to((out / "data").resolve()):
         raise UsageError(
-            "the deposit would lie within the raw data, which are never written to",
+            "the session lies within the folder of the deposit, and could be taken for a part of it",
             path=out,
-            remedy="give a folder elsewhere",
+            remedy="give a folder beside it",
         )
 
 

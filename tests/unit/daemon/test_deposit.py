@@ -25,6 +25,7 @@ from frazil.daemon.export.deposit import empiar, manifest
 from frazil.daemon.export.deposit.checksums import ChecksumBook
 from frazil.daemon.export.deposit.folder import DepositReport, export_deposit
 from frazil.daemon.export.deposit.movies import DepositMovie, movie_set
+from frazil.daemon.export.links import link, place
 from frazil.daemon.store.rows import MovieRow, SessionRow, StoredVerdict
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import movie_writes, session_writes
@@ -287,9 +288,9 @@ def test_a_movie_that_changed_is_read_again_and_one_that_is_gone_is_named(store:
 
 def test_a_gain_reference_that_is_gone_is_named(store: Store, tmp_path: Path) -> None:
     notes = exported(store, tmp_path / "out").notes
-    links = [link for link in (tmp_path / "out" / "data" / "gain").iterdir() if link.is_symlink()]
-    for link in links:
-        link.resolve().unlink()
+    links = [path for path in (tmp_path / "out" / "data" / "gain").iterdir() if path.is_symlink()]
+    for path in links:
+        path.resolve().unlink()
     fresh = [note for note in exported(store, tmp_path / "out").notes if note not in notes]
     assert links
     assert len(fresh) == len(links)
@@ -426,3 +427,35 @@ def test_what_is_not_known_of_eer_movies_is_left_out_and_named(
         "pixel_width of data/movies: not known",
         "pixel_height of data/movies: not known",
     ]
+
+
+@pytest.mark.parametrize("inside", ["data/movies", "frames"])
+def test_a_folder_that_holds_the_raw_movies_is_refused_and_they_stay(store: Store, tmp_path: Path, inside: str) -> None:
+    out = tmp_path / "all"
+    raw = out / inside
+    raw.parent.mkdir(parents=True)
+    (tmp_path / "raw").rename(raw)
+    kept = tmp_path / "kept.mrc"
+    (raw / "square 1" / "movie_1.mrc").rename(kept)
+    (raw / "square 1" / "movie_1.mrc").symlink_to(kept)
+    before = {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()}
+    store.submit(lambda connection: connection.execute("UPDATE session SET raw_root = ?", [str(raw)])).result()
+    with pytest.raises(UsageError, match="raw data lie within the folder"):
+        exported(store, out)
+    assert {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()} == before
+    assert not (raw / "square 0" / "movie_0.mrc").is_symlink()
+
+
+def test_a_link_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
+    source, other = tmp_path / "a.mrc", tmp_path / "b.mrc"
+    source.write_bytes(b"movie")
+    other.write_bytes(b"another")
+    link(source, source)
+    place(source, source, copy=False)
+    place(source, source, copy=True)
+    assert (source.is_symlink(), source.read_bytes()) == (False, b"movie")
+    with pytest.raises(UsageError, match="a file that frazil did not make"):
+        link(source, other)
+    assert other.read_bytes() == b"another"
+    place(source, other, copy=False)  # in a folder of frazil's own: a copy, made earlier
+    assert (other.is_symlink(), other.read_bytes()) == (True, b"movie")

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from frazil.config.errors import FrazilError
 from frazil.config.serving import RetentionRules
 from frazil.daemon.report.sessions_list import SessionLine, sessions_list
+from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.removed import KIND_FOLDERS
 from frazil.daemon.store.session_files import DATABASE_NAME
 from frazil.daemon.transport.messages import LiveState
@@ -16,6 +18,11 @@ from frazil.daemon.transport.messages import LiveState
 _US_PER_DAY = 86_400_000_000
 _ENDINGS = (".mrc", ".mrcs", ".npz")
 """Of what is removed: pictures, stacks, and what the restoration was taught by. All else in these folders stays."""
+_SUMS_SQL = """
+SELECT movie_id, relative_path, micrograph_path, micrograph_no_dose_weighting_path, even_path, odd_path
+FROM movies JOIN quality USING (movie_id) WHERE movie_id > '{after}' ORDER BY movie_id LIMIT 10000
+"""
+"""Of every movie, whatever became of it."""
 _NETWORKS = "networks"
 """Small, and what restored pictures were made with."""
 
@@ -89,15 +96,13 @@ def _plan(line: SessionLine, rules: RetentionRules, raw_root: str, now_utc_us: i
         }.get(line.state, line.why or "it cannot be read")
         return SessionPlan(folder, why_not=why_not)
     days = (now_utc_us - line.ended_utc_us) / _US_PER_DAY
-    raw_is_there = bool(raw_root) and os.path.isdir(raw_root)
     removable, why_not = [], ""
     for kind, after_days in _limits(rules).items():
         if after_days is None or days < after_days:
             continue
-        if kind == "sums" and not raw_is_there:
-            why_not = "its sums stay: the movies are not there any more"
-            continue
         files = tuple(_files(folder / KIND_FOLDERS[kind], Path(raw_root)))
+        if kind == "sums" and files:
+            files, why_not = _with_movie(files, folder, raw_root)
         if files:
             removable.append(Removable(kind, after_days, files, sum(map(_size, files))))
     return SessionPlan(folder, tuple(removable), days, why_not, stamp_of(folder))
@@ -117,6 +122,26 @@ def _files(folder: Path, raw_root: Path) -> Iterator[Path]:
             path = Path(place, name)
             if name.endswith(_ENDINGS) and not path.is_symlink():
                 yield path
+
+
+def _with_movie(files: tuple[Path, ...], folder: Path, raw_root: str) -> tuple[tuple[Path, ...], str]:
+    """Those sums whose raw movie is there now, and why others stay. A sum of which no movie is known stays, too."""
+    if not raw_root or not os.path.isdir(raw_root):
+        return (), "its sums stay: the movies are not there any more"
+    there: set[Path] = set()
+    try:
+        with FileReader(folder) as reader:
+            after = ""
+            while rows := reader.sql(_SUMS_SQL.format(after=after.replace("'", "''"))).rows:
+                for _, relative_path, *names in rows:
+                    if os.path.isfile(os.path.join(raw_root, str(relative_path))):
+                        there.update(folder / str(name) for name in names if name is not None)
+                after = str(rows[-1][0])
+    except FrazilError as error:
+        return (), f"its sums stay: {error}"
+    kept = tuple(path for path in files if path in there)
+    stay = len(files) - len(kept)
+    return kept, f"{stay} of its sums stay: their movies are not there any more, or not known" if stay else ""
 
 
 def _size(path: Path) -> int:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from movie_results import movie_result
 from typer.testing import CliRunner
 
 from frazil.config.errors import NotThereError, RetryLaterError, SessionLockedError, UsageError
@@ -21,10 +22,11 @@ from frazil.daemon.status.reads import picture_of
 from frazil.daemon.store.lock import SessionLock
 from frazil.daemon.store.reading import FileReader
 from frazil.daemon.store.removed import REMOVED_NAME, check_not_removed, removals
-from frazil.daemon.store.rows import SessionRow
+from frazil.daemon.store.rows import MovieRow, SessionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.writes import session_writes
+from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.daemon.transport.messages import Picture
+from frazil.models.records import MovieFiles
 
 DAY_US = 86_400_000_000
 ENDED_UTC_US = 1_790_000_000_000_000
@@ -40,13 +42,26 @@ GONE = {
 ALL = RetentionRules(restored_days=10, particles_days=20, sums_days=30)
 
 
+def add_movie(store: Store, stem: str, relative_path: str) -> None:
+    """Processed; its sums have the names of `GONE`."""
+    store.submit(movie_writes.register_movie, MovieRow(stem, relative_path, 0, 1, sequence=1, stem=stem)).result()
+    sums = MovieFiles(
+        micrograph=f"motion/{stem}.mrc",
+        micrograph_no_dose_weighting=f"motion/{stem}_noDW.mrc",
+        even=f"motion/{stem}_EVN.mrc",
+    )
+    result = movie_result(stem, files=sums)
+    store.submit(movie_writes.record_result, result, ready_utc_us=2, lag_s=1.0, rejection_reason=None).result()
+
+
 def session(folder: Path, raw: Path, *, closed: bool = True) -> Path:
-    """A finished session without movies, with a file of 1000 bytes of each kind; a link leads out of it."""
+    """A finished session of one movie, with a file of 1000 bytes of each kind; a link leads out of it."""
     row = SessionRow(folder.name, folder.name, str(raw), ENDED_UTC_US - DAY_US, "", "0.1.0")
     for made in (raw, folder):
         made.mkdir(parents=True, exist_ok=True)
     with Store.open(folder, now_utc_us=1) as store:
         store.submit(session_writes.create_session, row).result()
+        add_movie(store, "a", "movie.mrc")
         if closed:
             store.submit(session_writes.finish_session, ENDED_UTC_US).result()
     for name in KEPT.union(*GONE.values()) - {"session.duckdb"}:
@@ -156,6 +171,24 @@ def test_sums_stay_where_the_movies_are_gone(night: Path, tmp_path: Path) -> Non
     (plan,) = plans(night.parent, 31)
     assert [one.kind for one in plan.removable] == ["restored", "particles"]
     assert plan.why_not == "its sums stay: the movies are not there any more"
+
+
+def test_the_sum_of_a_movie_that_is_gone_stays_and_the_others_go(tmp_path: Path) -> None:
+    night, raw = tmp_path / "s" / "night", tmp_path / "raw"
+    session(night, raw, closed=False)
+    with Store.open(night, now_utc_us=2) as store:
+        for stem in ("b", "c's"):
+            (night / "motion" / f"{stem}.mrc").write_bytes(bytes(1000))
+            (raw / f"{stem}.mrc").touch()
+            add_movie(store, stem, f"{stem}.mrc")
+        store.submit(session_writes.finish_session, ENDED_UTC_US).result()
+    (night / "motion" / "whose.mrc").touch()
+    (raw / "b.mrc").unlink()
+    (plan,) = plans(tmp_path / "s", 31)
+    assert plan.why_not == "2 of its sums stay: their movies are not there any more, or not known"
+    remove(plan, by="x", now_utc_us=1)
+    left = {path.name for path in (night / "motion").glob("*.mrc") if not path.is_symlink()}
+    assert left == {"b.mrc", "whose.mrc"}
 
 
 def test_a_folder_that_is_a_link_and_one_with_raw_movies_are_left_alone(tmp_path: Path) -> None:

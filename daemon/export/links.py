@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from frazil.config.errors import UsageError
+from frazil.models.formats.atomic import atomic_path
 
 
 def prefix_in(out: Path, project: Path | None) -> str:
@@ -24,18 +25,27 @@ def prefix_in(out: Path, project: Path | None) -> str:
 
 
 def place(source: Path, target: Path, *, copy: bool) -> None:
-    """Copy or link a file into a folder that is frazil's own; what stood there is replaced, if it is not `source`."""
+    """Copy or link a file into a folder that is frazil's own; what stood there is replaced, if it is not `source`.
+
+    A copy has the time of its source, and is not made again where size and time agree. It appears when it is whole.
+    """
     if target.exists() and not target.is_symlink():
-        if target.samefile(source):
+        if target.samefile(source) or (copy and _stamp(target) == _stamp(source)):
             return
         if not copy:
             target.unlink()  # a copy, made earlier
-    if copy:
-        if target.is_symlink():
-            target.unlink()
-        shutil.copyfile(source, target)
-    else:
+    if not copy:
         link(source, target)
+        return
+    with atomic_path(target) as temporary:
+        found = source.stat()
+        shutil.copyfile(source, temporary)
+        os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def link(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -459,3 +460,41 @@ def test_a_link_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
     assert other.read_bytes() == b"another"
     place(source, other, copy=False)  # in a folder of frazil's own: a copy, made earlier
     assert (other.is_symlink(), other.read_bytes()) == (True, b"movie")
+
+
+def test_a_copy_is_made_once_and_is_whole_or_not_there(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    exported(store, out)  # links first, which copies replace
+    copied: list[str] = []
+    copyfile = shutil.copyfile
+
+    def counted(source: Path, target: Path) -> None:
+        copied.append(Path(source).name)
+        copyfile(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", counted)
+    exported(store, out, copy=True)
+    first = listed(out)
+    assert sorted(copied) == ["0.mrc", "0.mrcs", "1.mrc", "1.mrcs", "2.mrc", "3.mrc", "3.mrcs"]
+    sums = out / "data" / "processed" / "Frazil" / "job001"
+    assert not any(path.is_symlink() for path in sums.iterdir())
+    copied.clear()
+    monkeypatch.setattr(ChecksumBook, "compute", lambda book, name, path: "read again")
+    exported(store, out, copy=True)
+    again = [name for name, (_, digest, _) in listed(out).items() if digest == "read again"]
+    assert (copied, [name for name in again if not name.endswith(".star")]) == ([], [])
+    assert set(listed(out)) == set(first)
+
+    def cut(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfile", cut)
+    whole = (sums / "movie_0.mrc").read_bytes()
+    (store.session_dir / "motion" / "0.mrc").write_bytes(whole + b"made again")
+    with pytest.raises(KeyboardInterrupt):
+        exported(store, out, copy=True)
+    assert (sums / "movie_0.mrc").read_bytes() == whole
+    assert sorted(path.name for path in sums.iterdir()) == [f"movie_{number}.mrc" for number in range(4)]

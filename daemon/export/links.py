@@ -28,9 +28,10 @@ def place(source: Path, target: Path, *, copy: bool) -> None:
     """Copy or link a file into a folder that is frazil's own; what stood there is replaced, if it is not `source`.
 
     A copy has the time of its source, and is not made again where size and time agree. It appears when it is whole.
+    It stays where the source is gone.
     """
     if target.exists() and not target.is_symlink():
-        if target.samefile(source) or (copy and _stamp(target) == _stamp(source)):
+        if not source.exists() or target.samefile(source) or (copy and _stamp(target) == _stamp(source)):
             return
         if not copy:
             target.unlink()  # a copy, made earlier

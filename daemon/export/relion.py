@@ -263,7 +263,7 @@ def _write_particles(
         known,
         (_particles(reader, after, page, every=every) for after, page in pages(reader)),
         (lambda row: names.of(f"{STACKS}/{row['stem']}.mrcs")) if all_there else None,
-        next(iter(stacks.values())) if all_there else None,
+        out / STACKS / f"{with_particles[0]['stem']}.mrcs" if all_there else None,
         groups=groups,
         beam_tilts=beam_tilts,
         diameter_angstrom=_float(columns["diameter_angstrom"]),

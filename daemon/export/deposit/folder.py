@@ -6,8 +6,8 @@
     FOLDER/data/processed/...        what `export_star` writes: sums, particles, STAR files
 
 Raw data are read for their checksums and never written to; the session is only read, so that it may run, be finished
-or lie on a disk that is closed to writing. Doing it again brings the folder up to date: links are made anew, checksums
-are kept, and so is what a person wrote into deposition.json.
+or lie on a disk that is closed to writing. Doing it again brings the folder up to date: links are made anew, what is
+not of the session any more goes (`earlier.py`), checksums are kept, and so is what a person wrote into deposition.json.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Any
 
 from frazil.config.errors import UsageError
 from frazil.daemon.export.deposit import empiar
+from frazil.daemon.export.deposit.earlier import Staying, remove_earlier, remove_links
 from frazil.daemon.export.deposit.ispyb import data_collection, writing_tables
-from frazil.daemon.export.deposit.manifest import Listed, files_below, tsv, write_manifest, write_text
+from frazil.daemon.export.deposit.manifest import Listed, tsv, write_manifest, write_text
 from frazil.daemon.export.deposit.movies import (
     GAIN,
     MOVIES,
@@ -67,6 +68,7 @@ class _Seen:
     left_out: list[tuple[str, str, str]] = field(default_factory=list)
     """(relative path, state, reason)."""
     waiting: int = 0
+    staying: Staying = field(default_factory=Staying)
 
 
 def export_deposit(
@@ -101,8 +103,9 @@ def export_deposit(
     _check_outside(out, raw_root, session_dir)
     tell = progress or (lambda text: None)
     out.mkdir(parents=True, exist_ok=True)
-    _remove_links(out / "data")
     seen = _look(reader, session, out, session_dir)
+    remove_links(out / "data")
+    remove_earlier(out / PROCESSED, seen.staying)
     tell(f"{len(seen.movies)} movies")
     decision = None if not session["gain_verdict"] else json.loads(session["gain_verdict"])["decision"]
     groups = alike(seen.movies)
@@ -170,6 +173,7 @@ def _look(reader: SessionReader, session: Row, out: Path, session_dir: Path) -> 
                 name_files(row, stems, names)
                 if row["state"] in FINISHED:
                     seen.movies.append(DepositMovie.of(row, session))
+                    seen.staying.add(row, session_dir)
                     tables.add_movie(row, shifts.get(row["movie_id"], []), diameter)
                 elif row["state"] in WAITING:
                     seen.waiting += 1
@@ -197,13 +201,6 @@ def _link_raw(
     for name, source in wanted.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         link(source, out / name)
-
-
-def _remove_links(folder: Path) -> None:
-    """Those of an earlier export: a movie may have been set aside since."""
-    for path, _ in files_below(folder):
-        if path.is_symlink():
-            path.unlink()
 
 
 def _write_deposition(out: Path, sets: Sequence[empiar.ImageSet]) -> dict[str, Any]:

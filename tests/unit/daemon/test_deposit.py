@@ -498,3 +498,38 @@ def test_a_copy_is_made_once_and_is_whole_or_not_there(
         exported(store, out, copy=True)
     assert (sums / "movie_0.mrc").read_bytes() == whole
     assert sorted(path.name for path in sums.iterdir()) == [f"movie_{number}.mrc" for number in range(4)]
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_what_was_rejected_since_is_not_in_the_deposit_any_more(store: Store, tmp_path: Path, copy: bool) -> None:
+    out = tmp_path / "out"
+    exported(store, out, copy=copy)
+    own = [out / "data" / name for name in ("tilts/mine.mrc", "processed/notes.txt", "processed/Frazil/job001/my.txt")]
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    (out / "data" / "tilts" / "link.mrc").symlink_to(own[0])
+    for change in ("state = 'outdated' WHERE movie_id = 'm0'", "state = 'rejected' WHERE movie_id = 'm1'"):
+        store.submit(lambda connection, change=change: connection.execute(f"UPDATE movies SET {change}")).result()
+    exported(store, out, copy=copy)
+    exported(store, tmp_path / "fresh", copy=copy)
+    mine = {path.relative_to(out).as_posix() for path in own} | {"data/tilts/link.mrc"}
+    assert set(listed(out)) == set(listed(tmp_path / "fresh")) | mine
+    assert not any("movie_0" in name for name in listed(out))
+    assert "data/processed/Frazil/job002/movie_1.mrcs" not in listed(out)
+
+
+@pytest.mark.parametrize("again_as_copy", [False, True])
+@pytest.mark.parametrize("folders", [("particles",), ("particles", "motion")])
+def test_copies_stay_where_the_session_has_removed_its_own(
+    store: Store, tmp_path: Path, folders: tuple[str, ...], again_as_copy: bool
+) -> None:
+    out = tmp_path / "out"
+    exported(store, out, copy=True)
+    jobs = out / "data" / "processed" / "Frazil"
+    before = {path: path.read_bytes() for path in jobs.rglob("*.mrc*")}
+    for folder in folders:
+        shutil.rmtree(store.session_dir / folder)
+    exported(store, out, copy=again_as_copy)
+    assert len(before) == 7
+    assert {path: path.read_bytes() for path in jobs.rglob("*.mrc*")} == before

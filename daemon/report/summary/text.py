@@ -24,6 +24,8 @@ SUMMARY_MOVIE_BY_MOVIE = ("trend", "bands")
 SUMMARY_COUNTS = ("total", "kept", "rejected", "waiting")
 """What the JSON has beside the record's own fields."""
 _TWO_SIDED_95 = 1.96
+_SQUARES_DIFFER = 1.1
+"""Of two medians: below it neither is called the best."""
 _WIDTH = 118
 _STATES = (
     ("ready", "kept"),
@@ -177,10 +179,14 @@ def _quality(summary: SessionSummary) -> Iterator[str]:
     if len(squares) > 1:
         best = min(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
         worst = max(squares, key=lambda s: s.ctf_fit_angstrom or 0.0)
-        yield (
-            f"  best grid square by median CTF fit: {best.name} ({best.ctf_fit_angstrom:.1f} A, {best.kept} of "
-            f"{best.movies} kept), worst: {worst.name} ({worst.ctf_fit_angstrom:.1f} A, {worst.kept} of {worst.movies})"
-        )
+        low, high = best.ctf_fit_angstrom or 0.0, worst.ctf_fit_angstrom or 0.0
+        if high < _SQUARES_DIFFER * low:
+            yield f"  {len(squares)} grid squares are alike by their median CTF fit: {low:.1f} to {high:.1f} A"
+        else:
+            yield (
+                f"  best grid square by median CTF fit: {best.name} ({low:.1f} A, {best.kept} of {best.movies} kept), "
+                f"worst: {worst.name} ({high:.1f} A, {worst.kept} of {worst.movies})"
+            )
     yield ""
 
 

@@ -23,6 +23,8 @@ from frazil.models.records import MovieEvidence
 
 _LEAST_KEPT = 0.1
 """Of the holes: who keeps fewer has to look for them on many squares, which nobody has timed."""
+_FEWEST_KEPT = 5
+"""Holes: the mean of fewer says little of those to come."""
 _NODE = "ice_thickness"
 
 
@@ -55,7 +57,7 @@ def thinner_ice(
     over_all = _kept_over_all(ice.signal)
     net = curves_at(NAMED_PER_ANGSTROM, over_all) - np.log(ice.per_kept_hole)[:, None]  # (n, S) of the first 1, 2, ...
     parts = np.append(np.diff(ice.typical_nm) > 0.0, False)  # holes of the same ice stay together
-    allowed = parts & (np.arange(1, n + 1) >= max(_LEAST_KEPT * n, 2.0))
+    allowed = parts & (np.arange(1, n + 1) >= max(_LEAST_KEPT * n, _FEWEST_KEPT))
     if not allowed.any():
         return None
     surely = allowed & (np.mean(net > 0.0, axis=1) >= PAYS)

@@ -18,7 +18,7 @@ A map and a model with unknown gain and noise in shells: Murshudov 2016, Methods
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -48,6 +48,8 @@ _STEPS = (2.0, 1.3, 1.0)
 """Of the map's resolution: what is looked at from one refinement to the next."""
 _NYQUIST_SHARE = 0.8
 """Of the grid on which map and structure are compared: its Nyquist frequency lies this much beyond the resolution."""
+_FAR_BEHIND_LN = 50.0
+"""A hand that is so much less likely at low resolution is not looked at more closely."""
 HAND_TOLD_LN = 5.0
 """Of the likelihoods of both hands: 150 to 1."""
 _FITS_SHARE = 1.3
@@ -122,22 +124,22 @@ def calibrate(
     if resolution is None or resolution > COARSEST_ANGSTROM:
         return None
     full, mask = (first + second).float() / 2, halves.mask.values
-    n = full.shape[0]
     looked_at = max(resolution, _FINEST_ANGSTROM)
-    box_px = _box_px(n * pixel_size_angstrom / looked_at, n)
-    pixel = pixel_size_angstrom * n / box_px
-    density, fine = structure.density(pixel / 2)
-    known = _Known.of(density, fine, 2 * pixel)
-    of_each = len(symmetry_matrices(symmetry))
-    maps = [
-        _Compared.of(map_, outline, box_px, pixel, of_each, known)
-        for map_, outline in ((full, mask), (mirrored(full), mirrored(mask)))
-    ]
     rough = max(_ROUGH_ANGSTROM, _ROUGH_DIAMETERS * diameter_angstrom, resolution)
-    hands = [_best(fits, looked_at, rough) for fits in _places(maps, rough, symmetry)]
-    better = int(hands[1].ln_likelihood > hands[0].ln_likelihood)
-    hand_ln = abs(hands[1].ln_likelihood - hands[0].ln_likelihood)
-    return hands[better].told(resolution, looked_at, bool(better) if hand_ln >= HAND_TOLD_LN else None, hand_ln)
+    n = full.shape[0]
+    density, fine = structure.density(pixel_size_angstrom * n / _box_px(n * pixel_size_angstrom / looked_at, n) / 2)
+    hands = ((full, mask), (mirrored(full), mirrored(mask)))
+    copies = len(symmetry_matrices(symmetry))
+
+    def compared_at(resolution_angstrom: float) -> list[_Compared]:
+        """Both hands on a grid that is as fine as it has to be."""
+        box_px = _box_px(n * pixel_size_angstrom / resolution_angstrom, n)
+        pixel = pixel_size_angstrom * n / box_px
+        known = _Known.of(density, fine, 2 * pixel)
+        return [_Compared.of(map_, outline, box_px, pixel, copies, known) for map_, outline in hands]
+
+    best, hand_ln = _best(compared_at, _places(compared_at(rough), rough, symmetry), looked_at, rough)
+    return best.told(resolution, looked_at, best.hand == 1 if hand_ln >= HAND_TOLD_LN else None, hand_ln)
 
 
 def _box_px(shells: float, most_px: int) -> int:
@@ -242,6 +244,8 @@ def _across(vector: Tensor) -> Tensor:
 class _Fit:
     """Where a structure lies in a map, as well as can be told."""
 
+    hand: int
+    """0: the map as it is, 1: mirrored."""
     compared: _Compared
     start: Tensor
     """(3, 3) the rotation from which turns are counted."""
@@ -324,22 +328,37 @@ def _places(maps: Sequence[_Compared], rough: float, symmetry: str) -> list[list
     volumes = [_on_grid(low_pass(one, rough, pixel), box_px) for one in (structure, *(m.volume for m in maps))]
     return [
         [
-            _Fit(compared, torch.from_numpy(place.rotation), np.array([*[0.0] * 3, *(place.shift_px * small), 0.0]))
+            _Fit(
+                hand, compared, torch.from_numpy(place.rotation), np.array([*[0.0] * 3, *(place.shift_px * small), 0.0])
+            )
             for place in places
         ]
-        for compared, places in zip(
-            maps, rough_places(volumes[1:], volumes[0], symmetry=symmetry, count=_FOLLOWED), strict=True
+        for hand, (compared, places) in enumerate(
+            zip(maps, rough_places(volumes[1:], volumes[0], symmetry=symmetry, count=_FOLLOWED), strict=True)
         )
     ]
 
 
-def _best(fits: Sequence[_Fit], resolution: float, rough: float) -> _Fit:
-    """From coarse to fine, half of them left behind at each step."""
-    followed = list(fits)
+def _best(
+    compared_at: Callable[[float], list[_Compared]], begun: list[list[_Fit]], resolution: float, rough: float
+) -> tuple[_Fit, float]:
+    """Of both hands, and by how much ln L is larger than the other's. From coarse to fine, half of each hand's places
+    left behind at each step; so is a hand, where it is far behind."""
+    followed, hand_ln = [fit for fits in begun for fit in fits], 0.0
     for step in _STEPS:
-        followed = [fit.refined(min(max(step * resolution, resolution), rough)) for fit in followed]
-        followed = sorted(followed, key=lambda fit: -fit.ln_likelihood)[: max(len(followed) // 2, 1)]
-    return followed[0]
+        at = min(max(step * resolution, resolution), rough)
+        maps = compared_at(at)
+        refined = [replace(fit, compared=maps[fit.hand]).refined(at) for fit in followed]
+        of_hands = [
+            sorted((fit for fit in refined if fit.hand == hand), key=lambda fit: -fit.ln_likelihood) for hand in (0, 1)
+        ]
+        if all(of_hands):
+            ahead = of_hands[0][0].ln_likelihood - of_hands[1][0].ln_likelihood
+            hand_ln = abs(ahead)
+            if hand_ln > _FAR_BEHIND_LN:
+                of_hands[int(ahead > 0)] = []
+        followed = [fit for fits in of_hands for fit in fits[: max(len(fits) // 2, 1)]]
+    return max(followed, key=lambda fit: fit.ln_likelihood), hand_ln
 
 
 def _gain(

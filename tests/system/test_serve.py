@@ -273,7 +273,7 @@ def test_what_no_rule_holds_for_waits_for_a_person_and_what_is_not_complete_is_n
     movie = next(acquisition.rglob("*.tiff"))
     whole = movie.read_bytes()
     movie.write_bytes(whole[: len(whole) // 2])
-    seen = facility.wait("apo", State.SEEN)
+    seen = facility.wait("apo", State.SEEN, words=" ")  # said why, a moment later
     assert seen.why in ("no movie is complete yet", "rule krios asks for what its sidecar will tell")
     movie.write_bytes(whole)
     facility.wait("apo", State.SEEN, words="rule krios asks for what its sidecar will tell")

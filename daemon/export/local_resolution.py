@@ -10,8 +10,8 @@ import torch
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store.reading import SessionReader
-from frazil.models.formats.mrc import MrcReader
 from frazil.models.formats.mrc_write import write_mrc
+from frazil.models.reconstruction.refine.initial_map import read_map
 from frazil.models.reconstruction.resolution.local_resolution import local_resolution_angstrom
 
 _HALVES_SQL = """
@@ -39,12 +39,8 @@ def export_local_resolution(reader: SessionReader, session_dir: Path, out: Path)
             remedy="the map comes with the first particles of a session that has an initial map, or 700 of one without",
         )
     half1, half2, lowest, highest = rows[0]
-    volumes = []
-    for name in (half1, half2):
-        with MrcReader(session_dir / str(name)) as file:
-            pixel = file.header.pixel_size_angstrom
-            volumes.append(torch.from_numpy(np.stack([np.asarray(s, dtype=np.float32) for s in file.frames()])))
-    assert pixel is not None  # frazil wrote it
+    (first, pixel), (second, _) = (read_map(session_dir / str(name)) for name in (half1, half2))
+    volumes = [torch.from_numpy(values) for values in (first, second)]
     box_angstrom = volumes[0].shape[0] * pixel
     found = local_resolution_angstrom(
         *volumes,

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from frazil.config.errors import UsageError
 from frazil.daemon.store.reading import open_session
-from frazil.models.formats.mrc import MrcReader
 from frazil.models.reconstruction.calibration.known_structure import COARSEST_ANGSTROM, Calibration, calibrate
 from frazil.models.reconstruction.calibration.structure_files import read_structure
+from frazil.models.reconstruction.refine.initial_map import read_map
 
 _TOLD_SD = 2.0
 """So many of its errors a pixel size has to be off before anything is to be done."""
@@ -63,8 +63,8 @@ def calibrated(session_dir: Path, model: Path) -> CalibratedSession:
         )
     (first, pixel), (second, _) = _read_halves([session_dir / str(newest[f"half{n}_path"]) for n in (1, 2)])
     found = calibrate(
-        first,
-        second,
+        torch.from_numpy(first),
+        torch.from_numpy(second),
         structure,
         pixel_size_angstrom=pixel,
         symmetry=str(newest["symmetry"]),
@@ -81,21 +81,13 @@ def calibrated(session_dir: Path, model: Path) -> CalibratedSession:
     )
 
 
-def _read_halves(paths: list[Path]) -> tuple[tuple[Tensor, float], tuple[Tensor, float]]:
+def _read_halves(paths: list[Path]) -> tuple[tuple[NDArray[np.float32], float], tuple[NDArray[np.float32], float]]:
     """Of one round: a round that ends meanwhile replaces both."""
     while True:
         before = [path.stat().st_mtime_ns for path in paths]
-        first, second = (_read_half(path) for path in paths)
+        first, second = (read_map(path) for path in paths)
         if [path.stat().st_mtime_ns for path in paths] == before:
             return first, second
-
-
-def _read_half(path: Path) -> tuple[Tensor, float]:
-    with MrcReader(path) as file:
-        pixel = file.header.pixel_size_angstrom
-        volume = torch.from_numpy(np.stack([np.asarray(section, dtype=np.float32) for section in file.frames()]))
-    assert pixel is not None  # frazil wrote it
-    return volume, pixel
 
 
 def calibration_lines(session: CalibratedSession) -> list[str]:

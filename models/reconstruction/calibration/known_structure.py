@@ -128,6 +128,7 @@ def calibrate(
     rough = max(_ROUGH_ANGSTROM, _ROUGH_DIAMETERS * diameter_angstrom, resolution)
     n = full.shape[0]
     density, fine = structure.density(pixel_size_angstrom * n / _box_px(n * pixel_size_angstrom / looked_at, n) / 2)
+    sharp = _between_voxels(density)
     hands = ((full, mask), (mirrored(full), mirrored(mask)))
     copies = len(symmetry_matrices(symmetry))
 
@@ -135,7 +136,7 @@ def calibrate(
         """Both hands on a grid that is as fine as it has to be."""
         box_px = _box_px(n * pixel_size_angstrom / resolution_angstrom, n)
         pixel = pixel_size_angstrom * n / box_px
-        known = _Known.of(density, fine, 2 * pixel)
+        known = _Known(low_pass(sharp, 2 * pixel, fine), fine)
         return [_Compared.of(map_, outline, box_px, pixel, copies, known) for map_, outline in hands]
 
     best, hand_ln = _best(compared_at, _places(compared_at(rough), rough, symmetry), looked_at, rough)
@@ -155,6 +156,14 @@ def _on_grid(volume: Tensor, box_px: int) -> Tensor:
     return centred_ifft_real(part, 3) * (box_px / n) ** 3
 
 
+def _between_voxels(density: Tensor) -> Tensor:
+    """So that what is read between its voxels, a mean of them, is the density's own value."""
+    m = density.shape[0]
+    weaken = torch.sinc((torch.arange(m, dtype=torch.float32) - m // 2) / m) ** 2
+    window = weaken[:, None, None] * weaken[None, :, None] * weaken[None, None, :]
+    return centred_ifft_real(centred_fft(density.float(), 3) / window, 3)
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """The structure, without what is finer than a map's voxels."""
@@ -162,15 +171,6 @@ class _Known:
     volume: Tensor
     """(m, m, m)."""
     pixel_size_angstrom: float
-
-    @classmethod
-    def of(cls, density: Tensor, pixel_size_angstrom: float, resolution_angstrom: float) -> _Known:
-        """What is read between its voxels is a mean of them, which is made up for here."""
-        m = density.shape[0]
-        weaken = torch.sinc((torch.arange(m, dtype=torch.float32) - m // 2) / m) ** 2
-        window = weaken[:, None, None] * weaken[None, :, None] * weaken[None, None, :]
-        sharp = centred_ifft_real(centred_fft(density.float(), 3) / window, 3)
-        return cls(low_pass(sharp, resolution_angstrom, pixel_size_angstrom), pixel_size_angstrom)
 
     def at(self, position_angstrom: Tensor) -> Tensor:
         """(n, n, n) values at (n, n, n, 3) positions x, y, z from the centre; trilinear, nothing outside."""

@@ -24,9 +24,11 @@ TRIED = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
 
 def run(code: str, **changes: object) -> SandboxRun:
-    before = set(Path(tempfile.gettempdir()).glob("frazil-sandbox-*"))
+    # Of this process alone: another test process may have a sandbox open in the same folder.
+    mine = f"frazil-sandbox-{os.getpid()}-*"
+    before = set(Path(tempfile.gettempdir()).glob(mine))
     ended = run_sandboxed(code, limits=LIMITS if not changes else SandboxLimits(**changes))  # type: ignore[arg-type]
-    assert set(Path(tempfile.gettempdir()).glob("frazil-sandbox-*")) <= before, "its folder is gone"
+    assert set(Path(tempfile.gettempdir()).glob(mine)) <= before, "its folder is gone"
     return ended
 
 

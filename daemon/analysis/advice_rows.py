@@ -7,8 +7,7 @@ from dataclasses import replace
 from statistics import mean
 
 from frazil.daemon.session.epochs import EPOCH_MOVIES
-from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, ShareRow, WeightRow
-from frazil.daemon.store.writes.causal_writes import ADVISER
+from frazil.daemon.store.rows import ADVISER, AlertRow, ChangeRow, InterventionRow, PredictionRow, ShareRow, WeightRow
 from frazil.models.causal.advice.record import SESSION, Advice
 from frazil.models.causal.change_points import ChangePoint
 from frazil.models.causal.convergence import Share

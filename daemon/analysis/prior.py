@@ -23,7 +23,7 @@ from frazil.daemon.session.epochs import EpochLedger
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
 from frazil.daemon.store.movie_states import finished
-from frazil.daemon.store.rows import PriorRow
+from frazil.daemon.store.rows import ADVISER, PriorRow
 from frazil.daemon.store.writer import WritePolicy
 from frazil.daemon.store.writes import causal_writes
 from frazil.models.causal.change_points import Announcement, is_over
@@ -270,7 +270,7 @@ class PriorVersions:
             "FROM interventions i JOIN movies m ON m.found_utc_us > i.created_utc_us "
             "WHERE i.place IS NULL AND i.who <> ? AND m.sequence < ? "
             "GROUP BY i.intervention_id, i.sentence, i.factor, i.created_utc_us ORDER BY i.created_utc_us DESC",
-            causal_writes.ADVISER,
+            ADVISER,
             (epoch + 1) * epochs.EPOCH_MOVIES,
         )
         return [

@@ -10,9 +10,9 @@ from frazil.config.errors import RetryLaterError, UsageError
 from frazil.daemon.store import result_files
 from frazil.daemon.store.engine import DATABASE_NAME
 from frazil.daemon.store.lock import SessionLock
-from frazil.daemon.store.rows import InterventionRow
+from frazil.daemon.store.rows import ADVISER, InterventionRow
 from frazil.daemon.store.store import Store
-from frazil.daemon.store.writes import causal_writes, session_writes
+from frazil.daemon.store.writes import session_writes
 from frazil.daemon.transport.when import told
 from frazil.models.causal.factors import ALL_FACTORS
 
@@ -67,7 +67,7 @@ def note_change(
         raise UsageError(f"no cause is called {factor!r}", remedy=f"use one of: {', '.join(ALL_FACTORS)}")
     at_utc_us = _when(store, at_utc_us, now_utc_us=now_utc_us)
     # Under the adviser's name it would be taken for advice, and go with the next one.
-    who = who if who != causal_writes.ADVISER else ""
+    who = who if who != ADVISER else ""
     row = InterventionRow(
         intervention_id=intervention_id or f"{now_utc_us}-intervention",
         created_utc_us=at_utc_us,

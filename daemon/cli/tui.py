@@ -14,7 +14,8 @@ import typer
 
 from frazil.daemon.store.session_files import DATABASE_NAME, check_is_session
 from frazil.daemon.transport.endpoints import find_endpoints
-from frazil.daemon.transport.file_line import SessionFile
+from frazil.daemon.transport.file_line import OpenFile, SessionFile
+from frazil.daemon.transport.file_process import FileProcess
 from frazil.daemon.transport.messages import Row
 
 
@@ -65,6 +66,7 @@ def tui(
 
 def _show(session: Path, pictures: PictureWish, *, from_list: bool = False) -> bool:
     """True: the person wants back to the list."""
+    begun = _reading_begun(session)
     from frazil.tui.app import FrazilApp  # Textual: not for the other verbs
     from frazil.tui.graphics import kitty
     from frazil.tui.graphics.terminal import graphics_of
@@ -74,8 +76,12 @@ def _show(session: Path, pictures: PictureWish, *, from_list: bool = False) -> b
         # Over ssh the variable stays behind; a terminal that speaks this protocol has all colours, and pictures are
         # known by theirs.
         os.environ.setdefault("COLORTERM", "truecolor")
-    app = FrazilApp(session, open_file=_open_file, from_list=from_list, graphics=graphics)
-    app.run()
+    app = FrazilApp(session, open_file=_opener(begun), from_list=from_list, graphics=graphics)
+    try:
+        app.run()
+    finally:
+        if begun is not None:
+            begun.close()
     if app.images:
         sys.stdout.write("".join(kitty.forget(image_id) for image_id in sorted(app.images)))
         sys.stdout.flush()
@@ -84,6 +90,27 @@ def _show(session: Path, pictures: PictureWish, *, from_list: bool = False) -> b
     if not app.left_for_list and find_endpoints(session) is not None:
         typer.echo("Detached; the daemon goes on. `frazil status` shows the same in text.")
     return app.left_for_list
+
+
+def _reading_begun(session: Path) -> FileProcess | None:
+    """A process that opens the file while this one loads Textual; None where a daemon answers, or nothing is there."""
+    if find_endpoints(session) is not None or not (session / DATABASE_NAME).exists():
+        return None
+    return FileProcess("frazil.daemon.status.finished_process", session)
+
+
+def _opener(begun: FileProcess | None) -> OpenFile:
+    """What was begun is taken once; after it (a daemon came and went) this process reads by itself."""
+    waiting = [] if begun is None else [begun]
+
+    def open_file(session_dir: Path) -> SessionFile:
+        if waiting:
+            process = waiting.pop()
+            process.opened()
+            return process
+        return _open_file(session_dir)
+
+    return open_file
 
 
 def _open_file(session_dir: Path) -> SessionFile:

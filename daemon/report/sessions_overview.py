@@ -9,8 +9,8 @@ from frazil.daemon.report.summary.asking import Asker, integer, number, text
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.movie_states import FINISHED, KEPT
 from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.rows import ADVISER
 from frazil.daemon.store.table import Table
-from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.causal.factors import CHANGEABLE
 from frazil.models.records import MovieState
 

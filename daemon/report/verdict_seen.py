@@ -9,8 +9,8 @@ from frazil.config.loading import settings_of
 from frazil.config.settings import VerdictSettings
 from frazil.daemon.report.action_words import action_of
 from frazil.daemon.store.reading import SessionReader
+from frazil.daemon.store.rows import ADVISER
 from frazil.daemon.store.table import Scalar
-from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import VerdictState
 from frazil.models.causal.advice.record import SESSION
 from frazil.models.session_verdict.judge import Judge

@@ -229,6 +229,10 @@ class ShareRow:
     """... in words."""
 
 
+ADVISER = "frazil"
+"""`who` of an advice; people have other names."""
+
+
 @dataclass(frozen=True, slots=True)
 class InterventionRow:
     """An advice of frazil, or what a person did."""

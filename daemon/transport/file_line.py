@@ -17,7 +17,7 @@ from frazil.daemon.transport.messages import AnyRequest, Failure, LiveState, Rep
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_THREADS = 2
+THREADS = 2
 """A slow question does not hold up a quick one."""
 
 
@@ -54,6 +54,8 @@ class FileLine:
         self._session_dir, self._open_file = session_dir, open_file
         self._file: SessionFile | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._first_questions = False
+        """It has just been opened, and what the screen asks first is on its way."""
         self.why_not = ""
         """Why the file could not be opened when this was tried last."""
 
@@ -65,7 +67,9 @@ class FileLine:
         """The session's state, once when the file is opened and when it has been written to since; else None. In
         between the file is let go of."""
         if self._file is not None:
-            self._file.rest()
+            if not self._first_questions:
+                await self._in_thread(self._file.rest)
+            self._first_questions = False
             if not await self._in_thread(self._file.changed):
                 return None
         elif not await self._opened():
@@ -84,7 +88,8 @@ class FileLine:
             self._file = await self._in_thread(self._open_file, self._session_dir)
         except FrazilError as error:  # no session, or a daemon that begins or ends has it
             self.why_not = error.what
-        return self._file is not None
+        self._first_questions = self._file is not None
+        return self._first_questions
 
     async def ask(self, request: AnyRequest) -> Reply:
         """Only while it is open."""
@@ -93,7 +98,7 @@ class FileLine:
 
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, "frazil-file")
+            self._threads = ThreadPoolExecutor(THREADS, "frazil-file")
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     def leave(self) -> None:

@@ -17,7 +17,7 @@ from frazil.daemon.status import live_state
 from frazil.daemon.status.live_state import LiveStateBuilder
 from frazil.daemon.store import rebuild, result_files
 from frazil.daemon.store.result_files import StoredResult
-from frazil.daemon.store.rows import InterventionRow, MovieRow
+from frazil.daemon.store.rows import ADVISER, InterventionRow, MovieRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import causal_writes, movie_writes
 from frazil.daemon.transport.messages import GateState, LiveState, WorkerState
@@ -133,7 +133,7 @@ class World:
     def advise(self, *, gain: float, low: float, net: float) -> None:
         row = InterventionRow(
             intervention_id="advice-01", created_utc_us=self.utc_us(), factor="motion", scope="session",
-            sentence="wait 10 s longer after moving the stage: signal at 5 A x1.4", who=causal_writes.ADVISER,
+            sentence="wait 10 s longer after moving the stage: signal at 5 A x1.4", who=ADVISER,
             gain_ln_ssnr=gain, gain_sd=0.1, gain_low_ln_ssnr=low, gain_high_ln_ssnr=2 * gain - low, place=1,
             net_ln_ssnr=net, pays_probability=0.99,
         )  # fmt: skip

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from benchmarks.screen.synthetic_session import make_rows
+from frazil.daemon.transport.messages import Rows
 from frazil.tui.live.movie_columns import COLUMNS, fitting, row_cells
 from frazil.tui.live.movie_list import order_words
 from frazil.tui.live.movie_panel import MovieTitle
 from frazil.tui.live.movie_table import MovieTable
-from frazil.tui.live.pages import View
+from frazil.tui.live.pages import MoviePages, View
 from frazil.tui.live.table_choice import TableChoice, choice_path, load_choice, save_choice
 from frazil.tui.live.table_dialog import TableDialog, sorted_by, toggled
 from frazil.tui.words.formatting import movie_name
@@ -75,6 +76,18 @@ def test_the_name_gives_way_to_the_cause(width: int) -> None:
     assert cells[-1] == "large-motion" or "large-motion" in cells
     assert cells[0] == "8"
     assert next(cell for cell in cells if cell.startswith("…")).endswith("_7"), "its end tells names apart"
+
+
+@pytest.mark.parametrize("width", [65, 76, 106])
+def test_a_number_is_never_cut(width: int) -> None:
+    layout = fitting(width, name_cells=16, highest_number=50_000)
+    row: Any = {"number": 49_998, "state": "ready", "relative_path": "a/x_7.tiff"}
+    cells = [text.strip() for text, _ in row_cells(layout, row)]
+    assert cells[0] == "49998"
+    pages = MoviePages()
+    pages.fill(0, pages.version, pages.view, Rows(("movie_id", "number"), (("a", 49_998), ("b", 50_000)), total=2))
+    pages.set_view(View(search="x"))
+    assert pages.highest_number == 50_000, "columns do not jump with a filter"
 
 
 def test_the_order_is_told_as_it_is() -> None:

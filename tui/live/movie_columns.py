@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.style import Style
 
@@ -101,7 +101,9 @@ class Layout:
         return None
 
 
-def fitting(width: int, shown: Collection[str] | None = None, *, name_cells: int = FILE_WIDTH_MIN) -> Layout:
+def fitting(
+    width: int, shown: Collection[str] | None = None, *, name_cells: int = FILE_WIDTH_MIN, highest_number: int = 0
+) -> Layout:
     """For lines of `width` cells; columns of high rank are left out first.
 
     Parameters
@@ -110,8 +112,11 @@ def fitting(width: int, shown: Collection[str] | None = None, *, name_cells: int
         Keys of the columns that a person wants; None: all.
     name_cells:
         How long the names are.
+    highest_number:
+        Of the movies: a number is never cut, it would be another movie's.
     """
-    wanted = [column for column in COLUMNS if shown is None or column.key in shown or column.key in ALWAYS]
+    columns = (_wide_enough(column, highest_number) for column in COLUMNS)
+    wanted = [column for column in columns if shown is None or column.key in shown or column.key in ALWAYS]
     for highest in range(max(column.rank for column in wanted), -1, -1):
         chosen = [column for column in wanted if column.rank <= highest]
         for gap in _GAPS if highest <= _WANTED_RANK else _GAPS[:1]:
@@ -120,6 +125,11 @@ def fitting(width: int, shown: Collection[str] | None = None, *, name_cells: int
             if left >= least or (highest == 0 and gap == _GAPS[-1]):
                 return Layout(tuple(_shared_out(chosen, left, name_cells)), gap)
     raise AssertionError("the last turn of the loop returns")
+
+
+def _wide_enough(column: Column, highest_number: int) -> Column:
+    digits = len(str(highest_number))
+    return replace(column, width=digits) if column.key == _NUMBER and digits > column.width else column
 
 
 def _shared_out(chosen: list[Column], left: int, name_cells: int) -> list[tuple[Column, int]]:

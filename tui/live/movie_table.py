@@ -153,7 +153,9 @@ class MovieTable(ScrollView, can_focus=True):
             self.refresh()
 
     def _fitting(self) -> Layout:
-        return fitting(self._width - 1, self.shown, name_cells=self.names.longest)
+        return fitting(
+            self._width - 1, self.shown, name_cells=self.names.longest, highest_number=self.pages.highest_number
+        )
 
     # ---- cursor
 

@@ -47,6 +47,8 @@ class MoviePages:
     def __init__(self) -> None:
         self.view = View()
         self.total = 0
+        self.highest_number = 0
+        """Of all movies that were here, also under another filter."""
         self._pages: OrderedDict[int, _Page] = OrderedDict()
         self._version = 0
         self._under_way: set[tuple[int, int]] = set()
@@ -102,7 +104,9 @@ class MoviePages:
         self.total = (
             answer.total if answer.total is not None else max(self.total, number * PAGE_ROWS + len(answer.rows))
         )
-        self._pages[number] = _Page(answer.as_dicts(), version)
+        rows = answer.as_dicts()
+        self.highest_number = max(self.highest_number, *(int(row.get("number") or 0) for row in rows), 0)
+        self._pages[number] = _Page(rows, version)
         self._pages.move_to_end(number)
         while len(self._pages) > MAX_PAGES:
             self._pages.popitem(last=False)

@@ -40,8 +40,8 @@ from frazil.daemon.store.movie_states import FINISHED, KEPT, WAITING
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.store.removed import removal_words
+from frazil.daemon.store.rows import ADVISER
 from frazil.daemon.store.session_names import session_name
-from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.daemon.transport.messages import ALERTS_OF_A_RUN, MAP_BEGUN_ANEW, VerdictState
 from frazil.models.causal.factors import NOT_OF_THE_SESSION
 from frazil.models.map_round import as_values, record_from_row

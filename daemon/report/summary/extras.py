@@ -21,8 +21,8 @@ from frazil.daemon.report.summary.records import (
     Taken,
 )
 from frazil.daemon.report.why import cause_words
+from frazil.daemon.store.rows import ADVISER
 from frazil.daemon.store.table import Scalar
-from frazil.daemon.store.writes.causal_writes import ADVISER
 from frazil.models.records import MovieState
 
 _ASKED = 12

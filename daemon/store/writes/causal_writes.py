@@ -12,13 +12,19 @@ import networkx as nx
 
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.movie_states import finished
-from frazil.daemon.store.rows import AlertRow, ChangeRow, InterventionRow, PredictionRow, PriorRow, ShareRow, WeightRow
+from frazil.daemon.store.rows import (
+    ADVISER,
+    AlertRow,
+    ChangeRow,
+    InterventionRow,
+    PredictionRow,
+    PriorRow,
+    ShareRow,
+    WeightRow,
+)
 from frazil.daemon.store.writes import session_writes
 from frazil.models.causal.graph import node_of
 from frazil.models.records import CausalLosses
-
-ADVISER = "frazil"
-"""`who` of an advice; people have other names."""
 
 
 def record_version(

@@ -170,6 +170,8 @@ async def test_without_a_daemon_the_file_answers_and_with_one_it_is_left(
         await client.ping()
     opened[0].written = True
     assert isinstance(await anext(events), LiveState), "again, because somebody has written to it"
+    opened[0].written = True
+    assert isinstance(await anext(events), LiveState)
     assert opened[0].rests > 0, "it is let go of between questions"
     with QueryServer(tmp_path, service) as server:
         while not client.connected:

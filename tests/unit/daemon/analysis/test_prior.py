@@ -14,7 +14,7 @@ from frazil.daemon.analysis.prior import PriorVersions
 from frazil.daemon.session.epochs import EPOCH_MOVIES, OUTDATED, MadeWith, eligible_below
 from frazil.daemon.session.registry import MovieRegistry
 from frazil.daemon.store import result_files
-from frazil.daemon.store.rows import InterventionRow, ScoreRow
+from frazil.daemon.store.rows import ADVISER, InterventionRow, ScoreRow
 from frazil.daemon.store.writes import causal_writes, session_writes
 from frazil.models.causal.change_points import Announcement
 from frazil.models.causal.evidence_weight import HeardVerdict
@@ -192,7 +192,7 @@ def test_what_a_person_announced_before_the_last_movie_is_learnt_with(open_desk,
                 and None
             )
         ).result()
-    for name, utc_us, who in (("a", 25, "anna"), ("b", 12, "ben"), ("c", 99, "anna"), ("d", 12, causal_writes.ADVISER)):
+    for name, utc_us, who in (("a", 25, "anna"), ("b", 12, "ben"), ("c", 99, "anna"), ("d", 12, ADVISER)):
         row = InterventionRow(name, utc_us, "motion", "session", f"said {name}", who)
         store.submit(session_writes.record_intervention, row).result()
     run(open_desk())

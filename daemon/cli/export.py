@@ -86,6 +86,11 @@ def export(
                 progress=progress,
             )
             said.star(star, exported, kept_faults(reader))
+            if copy and not exported.movies_missing:
+                said.remarks.append(
+                    "the movies are not copied: raw leads to them, and only polishing needs them; `cp -rL` takes them "
+                    "along"
+                )
         said.tables(_export_tables(reader, table or []))
         if parquet is not None:
             said.parquet(parquet, export_all(reader, parquet))

@@ -11,6 +11,7 @@ import yaml
 
 from frazil.models.documents.agreement import Agreed
 from frazil.models.documents.cross_checks import Outcome
+from frazil.models.documents.fields import Field
 from frazil.models.documents.findings import Finding
 from frazil.models.documents.proposing import Proposal, Proposed
 from frazil.models.documents.tree import Node, to_record
@@ -44,8 +45,16 @@ def to_text(
         ]
         if told:
             lines += ["", title, *told]
-    lines += ["", "Missing: " + (", ".join(proposal.missing) or "nothing")]
+    lines += ["", "Missing: " + (", ".join(proposal.missing) or "nothing"), *_half_said(proposal)]
     return "\n".join(lines)
+
+
+def _half_said(proposal: Proposal) -> list[str]:
+    """What is missing though a document seems to say it."""
+    named = next((fact for fact in proposal.facts if fact.field is Field.ENERGY_FILTER), None)
+    if named is None or "microscope.energy_filter" not in proposal.missing:
+        return []
+    return [f"  a filter is named ({named.chosen.told()}), but neither its slit's width nor whether it was in"]
 
 
 def _document_line(reading: Reading) -> str:

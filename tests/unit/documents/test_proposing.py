@@ -32,6 +32,15 @@ def test_dose_per_frame_of_total_and_frames() -> None:
     assert "microscope.voltage_kv" in proposal.missing
 
 
+def test_a_filter_that_is_only_named_is_said_to_be() -> None:
+    """Whether its slit was in changes what is computed; that it stands in the column does not."""
+    named = _found(Field.ENERGY_FILTER, "BioQuantum")
+    text = to_text(propose([named]), [], [])
+    assert "a filter is named (BioQuantum), but neither its slit's width" in text
+    assert "a filter is named" not in to_text(propose([named, _found(Field.SLIT, 20.0)]), [], [])
+    assert "a filter is named" not in to_text(propose([]), [], [])
+
+
 def test_no_dose_per_frame_of_eer() -> None:
     proposal = propose([_found(Field.DOSE, 50.0), _found(Field.FRAMES, 40.0), _found(Field.FORMAT, "EER")])
     assert _setting(proposal, "microscope.dose_per_frame_e_per_a2") is None

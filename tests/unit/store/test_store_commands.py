@@ -142,7 +142,9 @@ def test_star_files_hold_what_the_session_holds(session: Path, tmp_path: Path, m
 
 def test_micrographs_can_be_copied_and_a_foreign_project_is_refused(session: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run("export", str(session), "--star", str(out), "--copy")
+    asked = ["export", str(session), "--star", str(out), "--copy"]
+    told = CliRunner().invoke(APP, asked, catch_exceptions=False, standalone_mode=False).output
+    assert "the movies are not" in told, "copied, or not where they were"
     copied = out / "Frazil" / "job001" / "foil_0.mrc"
     assert copied.is_file()
     assert not copied.is_symlink()

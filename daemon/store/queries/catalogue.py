@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from operator import attrgetter
 
-from frazil.config.errors import QueryError
+from frazil.config.errors import QueryError, SettingsError
 from frazil.daemon.store.engine import Connection
 from frazil.daemon.store.queries import causes, experiments, exports, maps, movies, people, scores, session, targets
 from frazil.daemon.store.queries.movie_columns import MOVIE_COLUMNS, TREND_METRICS, joins_for
@@ -49,10 +50,10 @@ def run_named(
     query = NAMED.get(name)
     if query is None:
         raise QueryError(f"there is no query named {name!r}", remedy=_meant(name, NAMED))
-    chosen, bound = _split(name, query, params)
-    text = query.text.format(**chosen)
     connection = new_cursor()
     try:
+        chosen, bound = _split(name, query, {**_kept_settings(connection, query, params), **params})
+        text = query.text.format(**chosen)
         table = run_read_only(connection, text, _used(text, bound), limits)
         if query.count_text is None:
             return table
@@ -61,6 +62,25 @@ def run_named(
     finally:
         connection.close()
     return Table(table.columns, table.rows, table.truncated, total if isinstance(total, int) else None)
+
+
+def _kept_settings(connection: Connection, query: NamedQuery, params: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Of the parameters that are left out and are a session's settings."""
+    wanted = {key: param.setting for key, param in query.params.items() if param.setting and params.get(key) is None}
+    row = (
+        connection.execute("SELECT settings_yaml FROM session ORDER BY created_utc_us DESC LIMIT 1").fetchone()
+        if wanted
+        else None
+    )
+    if row is None or not row[0]:
+        return {}
+    from frazil.config.loading import settings_of  # pydantic: few queries need it
+
+    try:
+        settings = settings_of(str(row[0]))
+    except SettingsError:  # of another frazil; what ships is what its verdict goes by, too
+        return {}
+    return {key: attrgetter(setting)(settings) for key, setting in wanted.items()}
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

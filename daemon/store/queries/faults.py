@@ -21,7 +21,8 @@ FAULT = (
 )
 """A value of `Fault`; NULL: a good movie."""
 FAULT_LIMITS = {
-    "ctf_fit_angstrom": Param(float, 6.0),
-    "early_motion_angstrom": Param(float, 8.0),
-    "ice_nm": Param(float, 150.0),
+    "ctf_fit_angstrom": Param(float, 6.0, setting="verdict.ctf_fit_angstrom"),
+    "early_motion_angstrom": Param(float, 8.0, setting="verdict.early_motion_angstrom"),
+    "ice_nm": Param(float, 150.0, setting="verdict.ice_nm"),
 }
+"""Left out, they are the session's own: a square is as good in a query as in the verdict."""

@@ -21,6 +21,8 @@ class Param:
     least: int | None = None
     """Smallest number that makes sense; None: there is none."""
     most: int | None = None
+    setting: str = ""
+    """Left out, it is what the session keeps under this name; `default` where it keeps none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from frazil.config.errors import QueryError
+from frazil.config.loading import settings_to_yaml, with_changes
+from frazil.config.settings import Settings
 from frazil.daemon.store.queries.catalogue import FOR_PEOPLE, NAMED
-from frazil.daemon.store.rows import AlertRow, MovieRow
+from frazil.daemon.store.rows import AlertRow, MovieRow, SessionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.models.records import CausalLosses, MovieResult
@@ -118,6 +120,21 @@ def test_best_squares_ice_and_holes(known: Store) -> None:
     holes = known.named("holes").as_dicts()
     assert len(holes) == 8
     assert sorted(row["stage_x_um"] for row in holes)[:2] == [0.0, 4.0]
+
+
+def test_what_is_good_is_what_the_session_says(known: Store) -> None:
+    """A square in a query, a verdict and an export go by one limit."""
+    settings = with_changes(Settings(), {"verdict.early_motion_angstrom": 9.5}, origin="a test")
+    row = SessionRow("s", "s", "/raw", 1, settings_to_yaml(settings), "0.1.0")
+    known.submit(session_writes.create_session, row).result()
+    try:
+        assert known.named("kept_faults").rows == ()
+        assert known.named("kept_faults", {"early_motion_angstrom": 8.0}).rows == (("drift", 8),), "said is said"
+        assert known.named("fault_counts").as_dicts()[0]["good"] == 20
+        known.submit(session_writes.set_settings, "verdict: {early_motion_angstrom: deep}").result()
+        assert known.named("kept_faults").rows == (("drift", 8),), "what ships, as the verdict does"
+    finally:
+        known.submit(lambda connection: connection.execute("DELETE FROM session")).result()
 
 
 def test_drift_after_a_stage_move_dies_out(known: Store) -> None:

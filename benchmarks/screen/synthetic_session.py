@@ -571,7 +571,7 @@ def _fsc() -> Rows:
 def _forecast() -> Rows:
     end = "after 600 movies (75,000 particles): 3.7 A (80 %: 3.6 to 3.8)"
     step = "690 more movies, 2.2 h to reach 3.5 A (80 %: 520 to 900 movies)"
-    no = "no: 2.8 A would take 31,000 movies; limited by ice thickness"
+    no = "2.8 A is out of reach: 31,000 movies; limited by ice thickness"
     return Rows(
         ("round", "place", "sentence", "reachable"), ((30, 1, end, True), (30, 2, step, True), (30, 3, no, False))
     )

@@ -30,9 +30,9 @@ ROUND: dict[str, Any] = {
 
 def test_the_map_in_words() -> None:
     forecast: list[Any] = [
-        {"sentence": "after 90 movies (12,600 particles): 6.0 A (80 %: 5.7 to 6.4)", "reachable": True},
-        {"sentence": "no: 3 A would take 90,000 movies; limited by ice thickness", "reachable": False},
-        {"sentence": "no: pixels end at 6.3 A, not at 6 A", "reachable": False},
+        {"sentence": "expected after 90 movies (12,600 particles): 6.0 A (80 %: 5.7 to 6.4)", "reachable": True},
+        {"sentence": "3 A is out of reach: 90,000 movies; limited by ice thickness", "reachable": False},
+        {"sentence": "6 A is out of reach: the running map's pixels end at 6.3 A", "reachable": False},
     ]
     text = map_text([ROUND], forecast, []).plain
     assert text.startswith("7.25 Å at FSC 0.143, 9.50 Å at 0.5")
@@ -45,9 +45,9 @@ def test_the_map_in_words() -> None:
     assert "3% of the particles hardly count" in text
     assert "there is more than one kind (+1.20 ± 0.20 ln)" in text
     assert "B-factor 220 Å² (80 %: 180 to 270)" in text
-    assert "→ after 90 movies (12,600 particles): 6.0 Å (80 %: 5.7 to 6.4)" in text
-    assert "✗ no: 3 Å would take 90,000 movies" in text
-    assert "at 6.3 Å, not at 6 Å" in text
+    assert "→ expected after 90 movies (12,600 particles): 6.0 Å (80 %: 5.7 to 6.4)" in text
+    assert "✗ 3 Å is out of reach: 90,000 movies" in text
+    assert "✗ 6 Å is out of reach: the running map's pixels end at 6.3 Å" in text
 
 
 def test_what_is_not_known_is_not_said() -> None:

@@ -31,6 +31,11 @@ def test_a_line_tells_verdict_error_change_and_reliability() -> None:
     assert "nothing yet" in unknown
     assert unknown.endswith("?")
     assert "█" not in verdict_line(ROW, None, 40).plain, "no room"
+    goal = ROW | {"evaluator": "feasibility", "uncertainty": None}
+    for verdict, words in ((0.0, "✓ within reach"), (1.0, "✓ within reach"), (1.4, "✗ out of reach")):
+        line = verdict_line(goal | {"verdict": verdict}, None, 60).plain
+        assert words in line, "an empty bar would say that nothing is reached"
+        assert len(line) == len(verdict_line(ROW, None, 60).plain)
 
 
 def test_values_have_as_many_digits_as_their_errors_need() -> None:

@@ -49,6 +49,9 @@ SETTLED: dict[str, Look] = {
     "fragile": Look("✗", "fragile", VERMILION),
     "unknown": Look("?", "unknown", GRAY),
 }
+_GOAL = "feasibility"
+"""The one of which less is better: as a bar, a goal in reach would look like a failure."""
+_WITHIN_REACH, _OUT_OF_REACH = Look("✓", "within reach", GREEN), Look("✗", "out of reach", VERMILION)
 _SPANS = {"hyperscore": (100.0, 200.0)}
 """Where a verdict lies, if not between 0 and 1."""
 _ONE_SIGMA = 1.0
@@ -108,7 +111,10 @@ def verdict_line(row: Row, before: Row | None, width: int) -> Text:
     )
     line.append(f"{value_text(row):{_VALUE_WIDTH}}", BLUE if known else GRAY)
     line.append(f" {change_mark(verdict, None if before is None else before.get('verdict'))} ")
-    if width >= 50:
+    if width >= 50 and name == _GOAL and isinstance(verdict, int | float):
+        look = _WITHIN_REACH if verdict <= 1 else _OUT_OF_REACH
+        line.append(f"{look.text:{_BAR_WIDTH}} ", look.color)
+    elif width >= 50:
         line.append(_bar(name, verdict, error), BLUE).append(" ")
     reliability = row.get("reliability")
     if known and isinstance(reliability, int | float):

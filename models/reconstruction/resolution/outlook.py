@@ -99,8 +99,8 @@ def _end(ssnr: Ssnr, movie_count: int, end: int, particle_count: int, movies_per
         reachable=True,
         limited_by=_PIXEL if at_limit else None,
         sentence=(
-            f"after {end} movies ({round(particle_count * end / movie_count):,} particles): {found.median:.1f} A"
-            f"{eighty(found.low, found.high, 1)}{limit}"
+            f"expected after {end:,} movies ({round(particle_count * end / movie_count):,} particles): "
+            f"{found.median:.1f} A{eighty(found.low, found.high, 1)}{limit}"
         ),
     )
 
@@ -110,17 +110,19 @@ def _step(
 ) -> OutlookRow:
     gain = ssnr.gain_for(step)
     if gain is None:
-        return _no(step, _PIXEL, f"no: the running map's pixels end at {ssnr.limit_angstrom:.1f} A, not at {step:g} A")
+        return _no(
+            step, _PIXEL, f"{step:g} A is out of reach: the running map's pixels end at {ssnr.limit_angstrom:.1f} A"
+        )
     cause = largest_cause or "the signal of single movies"
     if not gain.median < _HOPELESS_TIMES:
         many = f"{_HOPELESS_TIMES:,.0f} times as many movies"
-        return _no(step, cause, f"no: {step:g} A would take more than {many}; limited by {cause}")
+        return _no(step, cause, f"{step:g} A is out of reach: more than {many}; limited by {cause}")
     low, middle, high = (
         max(round(movie_count * min(one, _HOPELESS_TIMES)), movie_count) for one in (gain.low, gain.median, gain.high)
     )
     hours = _hours(middle - movie_count, movies_per_hour)
     if hours > _LONGEST_HOURS if hours is not None else gain.median > _MOST_TIMES:
-        return _no(step, cause, f"no: {step:g} A would take {middle:,} movies; limited by {cause}", middle)
+        return _no(step, cause, f"{step:g} A is out of reach: {middle:,} movies; limited by {cause}", middle)
     more = middle - movie_count
     time = "" if hours is None else f", {hours:.1f} h"
     return OutlookRow(

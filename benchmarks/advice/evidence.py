@@ -25,7 +25,7 @@ from benchmarks.advice.truth import (
 )
 from benchmarks.advice.world import Array, Grid, World
 from benchmarks.ctf.scenes import wavelength
-from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
+from frazil.models.causal.bands import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import ExposureFacts, MovieEvidence
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from frazil.models.causal import counts, settle
 from frazil.models.causal.adjustment import Observed
-from frazil.models.causal.factors import BAND_COUNT, Array
+from frazil.models.causal.bands import BAND_COUNT, Array
 from frazil.models.causal.independence import SeenMovie
 from frazil.models.causal.measured import PER_MOVIE
 from frazil.models.causal.prior import PriorSnapshot, packed, physics_prior

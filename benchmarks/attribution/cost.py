@@ -21,7 +21,7 @@ import numpy as np
 
 from frazil.daemon.session.epochs import EPOCH_MOVIES
 from frazil.models.causal.attribution import attribute
-from frazil.models.causal.factors import BAND_COUNT, band_frequencies_per_angstrom
+from frazil.models.causal.bands import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import physics_prior
 from frazil.models.records import ExposureFacts, MovieEvidence

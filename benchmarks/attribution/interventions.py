@@ -24,7 +24,7 @@ from benchmarks.attribution.truth import read_truth
 from benchmarks.causal_world.draws import Wanted, draw_movies
 from benchmarks.causal_world.physics import BESIDE, FACTORS, FREQUENCIES_PER_ANGSTROM, true_losses
 from benchmarks.causal_world.sessions import make_session
-from frazil.models.causal.factors import band_frequencies_per_angstrom
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.causal.interventions import gain_of_dose_rate, gain_of_settling
 from frazil.models.causal.settle import with_settle_times
 

@@ -43,7 +43,7 @@ from frazil.daemon.store.rows import ReconstructionRow, ScoreRow, SessionRow
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import movie_writes, session_writes
 from frazil.daemon.transport.messages import GateState
-from frazil.models.causal.factors import BAND_COUNT
+from frazil.models.causal.bands import BAND_COUNT
 from frazil.models.causal.prior import physics_prior
 from frazil.models.evaluation.panel import ALL
 from frazil.models.particle_evidence import ParticleEvidence

@@ -33,7 +33,7 @@ from benchmarks.ctf import scenes as ctf_scenes
 from benchmarks.reconstruction import scenes
 from benchmarks.reconstruction.bench import CPU, Bench
 from frazil.models.causal.attribution import attribute, session_of
-from frazil.models.causal.factors import band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.bands import band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.prior import physics_prior
 from frazil.models.particle_evidence import ParticleEvidence

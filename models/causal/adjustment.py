@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 
 LEAST_MOVIES = 10
 _LEAST_FREEDOM = 5

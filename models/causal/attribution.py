@@ -7,17 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frazil.models.causal.bands import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.causes import CauseDraws, centre_and_sd, normals_of
 from frazil.models.causal.counts import tells_ice
 from frazil.models.causal.draws import draw_causes, unit_losses
-from frazil.models.causal.factors import (
-    ALL_FACTORS,
-    BAND_COUNT,
-    MODELLED_FACTORS,
-    Array,
-    band_frequencies_per_angstrom,
-    curves_at,
-)
+from frazil.models.causal.factors import ALL_FACTORS, MODELLED_FACTORS
 from frazil.models.causal.mechanisms import ice_pattern
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM, by_root, excess_by_root, name_cause
 from frazil.models.causal.particles import SessionParticles, draw_particles, session_particles

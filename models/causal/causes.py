@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import norm, qmc
 
-from frazil.models.causal.factors import MODELLED_FACTORS, Array
+from frazil.models.causal.bands import Array
+from frazil.models.causal.factors import MODELLED_FACTORS
 
 DRAWS = 64
 _OWN_NORMALS = ("focal_spread", "dqe_zero", "dqe_nyquist", "coma", "shift_error", "blur", "height_share", "settle")

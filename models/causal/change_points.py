@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.records import MovieEvidence
 
 WINDOW_MOVIES = 40

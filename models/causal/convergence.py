@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.models.causal.attribution import unexplained_share
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import centre_and_sd
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import MODELLED_FACTORS, Array
+from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.information import has_told, told_nats
 from frazil.models.causal.naming import losses_at_5_angstrom
 from frazil.models.causal.prediction_record import Held

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
 from scipy.stats import norm
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.mechanisms import coincidence_loss, dose_rate_e_per_px_per_s
 from frazil.models.optics.ice import inelastic_mean_free_path_nm
 from frazil.models.records import MovieEvidence

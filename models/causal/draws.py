@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from frazil.models.causal import counts
+from frazil.models.causal.bands import Array, band_frequencies_per_angstrom
 from frazil.models.causal.causes import (
     BLUR_LN_SD,
     COMA_LN_SD,
@@ -34,7 +35,7 @@ from frazil.models.causal.causes import (
     positive,
     standard_normals,
 )
-from frazil.models.causal.factors import MODELLED_FACTORS, Array, band_frequencies_per_angstrom
+from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.mechanisms import MECHANISMS, ring_washout
 from frazil.models.causal.prior import PHYSICAL_SD, PRIOR_STRENGTH_SD, RING_DISCREPANCY, PriorSnapshot
 from frazil.models.records import MovieEvidence

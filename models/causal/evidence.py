@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.causal.factors import band_frequencies_per_angstrom
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.optics.ctf import constant_phase_rad
 from frazil.models.optics.wavelength import electron_wavelength_angstrom

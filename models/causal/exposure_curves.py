@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.optics.dose import exposure_filter
 from frazil.models.optics.ice import frame_average_amplitude, ice_decorrelation_rate
 from frazil.models.records import MovieEvidence

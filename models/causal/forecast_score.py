@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
 from frazil.models.causal import counts, settle
+from frazil.models.causal.bands import Array
 from frazil.models.causal.draws import unit_losses
-from frazil.models.causal.factors import Array
 from frazil.models.causal.forecast_score import Scored, of_distribution, of_normal
 from frazil.models.causal.measured import ln_drift_speed
 from frazil.models.causal.mechanisms import coincidence_loss, dose_rate_e_per_px_per_s

@@ -20,7 +20,7 @@ import networkx as nx
 import numpy as np
 from scipy import stats
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.graph import listed, node_of
 from frazil.models.causal.identification import separating_set
 from frazil.models.causal.measured import DISCRETE, OF_EXPOSURES, PER_MOVIE, StageStop, of_exposures

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.stats import norm
 
 from frazil.models.causal import counts
-from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
+from frazil.models.causal.bands import BAND_COUNT, Array
+from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.prior import STRENGTH_MEAN_SD, PriorSnapshot, packed, physics_prior
 
 _LEAST_SPREAD = {"ln_count_loss": 0.15, "zero": 0.03, "spatial_coherence": 0.5}

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.models.causal import settle
+from frazil.models.causal.bands import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.learned_arrows import learned
 from frazil.models.causal.particles import SessionParticles, draw_particles
 from frazil.models.causal.prior import PriorSnapshot

@@ -16,8 +16,8 @@ import numpy as np
 from frazil.models.causal import counts, settle
 from frazil.models.causal.adjustment import Design, Effect, Observed, Untold, adjusted_effect, comparable
 from frazil.models.causal.advice.record import Advice
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import standard_normals
-from frazil.models.causal.factors import Array
 from frazil.models.causal.graph import listed, node_of
 from frazil.models.causal.identification import Identification, Way, identify, unmeasured_common_causes
 from frazil.models.causal.independence import broken_claim, resting_on

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.models.causal import counts
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import normals_of
-from frazil.models.causal.factors import Array
 from frazil.models.causal.information import has_told
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s, steady_drift_angstrom_per_frame
 from frazil.models.optics.ice import inelastic_mean_free_path_nm

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.models.causal import counts, settle
-from frazil.models.causal.factors import Array, band_frequencies_per_angstrom
+from frazil.models.causal.bands import Array, band_frequencies_per_angstrom
 from frazil.models.causal.mechanisms import dose_rate_e_per_px_per_s
 from frazil.models.records import ExposureFacts, MovieEvidence
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.special import j0
 
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import (
     COMA_LN_SD,
     COMA_MRAD_PER_UM_MEDIAN,
@@ -21,7 +22,6 @@ from frazil.models.causal.causes import (
     CauseDraws,
 )
 from frazil.models.causal.exposure_curves import amplitude_left, exposure_weights, moving_pattern
-from frazil.models.causal.factors import Array
 from frazil.models.conventions import ANGSTROM_PER_MM
 from frazil.models.optics.envelopes import spatial_coherence_envelope, temporal_coherence_envelope
 from frazil.models.optics.ice import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
+from frazil.models.causal.bands import BAND_COUNT, Array, band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.prior import PriorSnapshot
 
 CREDIBLE = (0.025, 0.975)

@@ -15,10 +15,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import CauseDraws
 from frazil.models.causal.change_points import WindowRow
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import ALL_FACTORS, Array
+from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.mechanisms import aberrations, tilt_spread
 from frazil.models.causal.particles import SessionParticles, tilt_draws
 from frazil.models.causal.prior import PriorSnapshot

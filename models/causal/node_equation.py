@@ -20,7 +20,7 @@ import networkx as nx
 import numpy as np
 
 from frazil.config.errors import SettingsError
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.graph import listed, node_of
 from frazil.models.causal.mechanisms import GREATEST_LOSS
 from frazil.models.causal.node_values import FREQUENCY, FREQUENCY_UNIT, QUANTITIES, VALUES

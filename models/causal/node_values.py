@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from frazil.models.causal import mechanisms, settle
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.structural_equations import Departure, World
 
 Value = Array | float | None

@@ -19,8 +19,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import norm, qmc
 
+from frazil.models.causal.bands import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.causal.causes import COMA_LN_SD, COMA_MRAD_PER_UM_MEDIAN, DRAWS
-from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.records import ExposureFacts, MovieEvidence
 

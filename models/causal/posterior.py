@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal import counts, learned_arrows, settle
+from frazil.models.causal.bands import BAND_COUNT, Array
 from frazil.models.causal.change_points import (
     CHANNELS,
     WINDOW_MOVIES,
@@ -20,7 +21,7 @@ from frazil.models.causal.change_points import (
     in_time,
 )
 from frazil.models.causal.draws import draw_causes, unit_losses
-from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, MODELLED_FACTORS, Array
+from frazil.models.causal.factors import ALL_FACTORS, MODELLED_FACTORS
 from frazil.models.causal.forecasts import Forecaster, compared
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.independence import IndependenceRecord, seen, with_movies

@@ -20,9 +20,10 @@ from functools import lru_cache
 import numpy as np
 
 from frazil.models.causal import counts, settle
+from frazil.models.causal.bands import BAND_COUNT, Array
 from frazil.models.causal.change_points import ChangePoint, WindowRow
 from frazil.models.causal.evidence_weight import EvidenceWeight
-from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS, Array
+from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.independence import IndependenceRecord
 from frazil.models.causal.learned_arrows import ArrowSums
 from frazil.models.causal.prediction_record import PredictionRecord

@@ -24,7 +24,7 @@ from frazil.models.causal.adjustment import (
     comparable,
     slopes,
 )
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.provenance import Refuter
 
 SHUFFLES = 200

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from frazil.models.causal.bands import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.causal.evidence import measured_bands
-from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.causal.prior import COLUMNS
 from frazil.models.records import MovieEvidence
 

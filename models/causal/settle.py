@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import norm
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.mechanisms import steady_drift_angstrom_per_frame
 from frazil.models.records import ExposureFacts, MovieEvidence
 

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 
 from frazil.models.causal import mechanisms, settle
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import CauseDraws, normals_of
-from frazil.models.causal.factors import Array
 from frazil.models.causal.learned_arrows import LearnedArrows
 from frazil.models.records import MovieEvidence
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 
+from frazil.models.causal.bands import Array
 from frazil.models.causal.causes import CauseDraws
-from frazil.models.causal.factors import ALL_FACTORS, Array
+from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.graph import causal_graph, factors_reached, graph_of, node_of
 from frazil.models.causal.learned_arrows import LearnedArrows
 from frazil.models.causal.node_equation import node_equation

@@ -13,7 +13,7 @@ from frazil.daemon.store.movie_states import kept
 from frazil.daemon.store.rows import ParticleRows
 from frazil.daemon.store.store import Store
 from frazil.daemon.store.writes import session_writes
-from frazil.models.causal.factors import band_frequencies_per_angstrom
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.particle_evidence import ParticleEvidence
 
 _COLUMNS = (

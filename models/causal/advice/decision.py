@@ -17,7 +17,7 @@ from frazil.models.causal.advice.record import PAYS, SESSION, Advice, Option
 from frazil.models.causal.advice.sentence import sentence
 from frazil.models.causal.advice.thin_ice import thinner_ice
 from frazil.models.causal.advice.timeline import timeline_of
-from frazil.models.causal.factors import Array, curves_at
+from frazil.models.causal.bands import Array, curves_at
 from frazil.models.causal.information import LEAST_MOVIES
 from frazil.models.causal.interventions import Surgery, gain_of_map, gains, touched, worlds_of
 from frazil.models.causal.moved_resolution import CREDIBLE, fall_of_signal_angstrom2, moved_angstrom

@@ -13,7 +13,7 @@ import numpy as np
 
 from frazil.models.causal.advice.record import PAYS, Option
 from frazil.models.causal.advice.timeline import LEAST_OF_A_HOLE, Timeline
-from frazil.models.causal.factors import Array, curves_at
+from frazil.models.causal.bands import Array, curves_at
 from frazil.models.causal.interventions import worlds_of
 from frazil.models.causal.naming import NAMED_PER_ANGSTROM
 from frazil.models.causal.prior import PriorSnapshot

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.models.causal import settle
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.records import ExposureFacts, MovieEvidence
 
 LEAST_OF_A_HOLE = 0.1

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frazil.config.errors import UsageError
-from frazil.models.causal.factors import BAND_COUNT, Array
+from frazil.models.causal.bands import BAND_COUNT, Array
 from frazil.models.causal.mechanisms import steady_drift_angstrom_per_frame
 from frazil.models.records import MovieEvidence
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frazil.models.causal.bands import Array
 from frazil.models.causal.experiments.blocks import Block
 from frazil.models.causal.experiments.sequence import Track, track
-from frazil.models.causal.factors import Array
 
 PAUSE = 5.0
 """A movie that took so many times the usual time was waited for: not part of the mean."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 
 LAMBDAS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Per unit of scatter, with equal weights; those of each sign have half of the error. The best one is the effect over

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frazil.models.causal.factors import band_frequencies_per_angstrom
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane, FourierVolume, cropped
 from frazil.models.reconstruction.fourier.particle_spectra import ParticleSpectra

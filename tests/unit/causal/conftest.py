@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from frazil.models.causal.factors import BAND_COUNT
+from frazil.models.causal.bands import BAND_COUNT
 from frazil.models.optics.ice import inelastic_mean_free_path_nm
 from frazil.models.records import ExposureFacts, MovieEvidence
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.attribution.confounded_sessions import EFFECT, HOLES, confounded
 from frazil.models.causal.adjustment import Design, Effect, Observed, Untold, adjusted_effect, comparable, slopes
-from frazil.models.causal.factors import Array
+from frazil.models.causal.bands import Array
 from frazil.models.causal.refutation import (
     SHUFFLES,
     dealt_anew,

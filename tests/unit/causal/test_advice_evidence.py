@@ -14,8 +14,9 @@ from frazil.models.causal.advice.decision import PAYS_UNTOLD, advise
 from frazil.models.causal.advice.options import _convergence_told
 from frazil.models.causal.advice.record import Advice
 from frazil.models.causal.advice.timeline import timeline_of
+from frazil.models.causal.bands import BAND_COUNT
 from frazil.models.causal.change_points import ChangePoint
-from frazil.models.causal.factors import BAND_COUNT, MODELLED_FACTORS
+from frazil.models.causal.factors import MODELLED_FACTORS
 from frazil.models.causal.graph import causal_graph
 from frazil.models.causal.knowledge import how_known
 from frazil.models.causal.posterior import update

@@ -14,7 +14,7 @@ from frazil.models.causal.advice.options import Scale, alignments
 from frazil.models.causal.advice.record import PAYS
 from frazil.models.causal.advice.thin_ice import thinner_ice
 from frazil.models.causal.advice.timeline import Timeline, seconds_per_movie, timeline_of
-from frazil.models.causal.factors import curves_at
+from frazil.models.causal.bands import curves_at
 from frazil.models.causal.interventions import touched, worlds_of
 from frazil.models.causal.knowledge import _could_tell
 from frazil.models.causal.posterior import update

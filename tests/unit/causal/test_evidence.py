@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.causal.evidence import collect_evidence, measured_bands
-from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.records import CtfEstimate, FrameShifts, MovieEvidence, Quality, Spectra
 

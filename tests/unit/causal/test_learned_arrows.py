@@ -10,9 +10,9 @@ import pytest
 
 from frazil.models.causal import counts
 from frazil.models.causal.advice.decision import advise
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.causal.causes import normals_of
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import band_frequencies_per_angstrom
 from frazil.models.causal.learned_arrows import (
     MOTION_BY_RATE_SD,
     MOTION_PER_NM_SD,

@@ -10,10 +10,11 @@ import pytest
 
 from frazil.actors.causal_prior import CausalPriorActor
 from frazil.models.causal.attribution import COMMON_BLUR_SD, attribute
+from frazil.models.causal.bands import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.causes import HEIGHT_OF_HOLE_LN_SD, centre_and_sd, normals_of
 from frazil.models.causal.convergence import shares
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import ALL_FACTORS, BAND_COUNT, band_frequencies_per_angstrom
+from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.naming import ROOTS, by_root, excess_by_root, losses_at_5_angstrom, name_cause
 from frazil.models.causal.particles import SessionParticles
 from frazil.models.causal.posterior import update

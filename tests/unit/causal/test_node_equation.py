@@ -12,9 +12,10 @@ import pytest
 from frazil.config.errors import SettingsError
 from frazil.models.causal.advice.decision import advise
 from frazil.models.causal.attribution import all_losses, attribute
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.causal.causes import CauseDraws, centre_and_sd
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import ALL_FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.graph import causal_graph, node_of
 from frazil.models.causal.mechanisms import GREATEST_LOSS, MECHANISMS
 from frazil.models.causal.node_values import REPLACEABLE, VALUES

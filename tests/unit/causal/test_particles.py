@@ -9,8 +9,8 @@ import pytest
 from scipy.special import j0
 
 from frazil.models.causal.attribution import attribute, session_of
+from frazil.models.causal.bands import band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import band_frequencies_per_angstrom, curves_at
 from frazil.models.causal.particles import LEAST_MOVIES, draw_particles, session_particles
 from frazil.models.causal.prior import physics_prior
 from frazil.models.particle_evidence import ParticleEvidence

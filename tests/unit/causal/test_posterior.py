@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 from frazil.models.causal import counts, settle
 from frazil.models.causal.advice.decision import advise
 from frazil.models.causal.attribution import attribute
+from frazil.models.causal.bands import BAND_COUNT, band_frequencies_per_angstrom
 from frazil.models.causal.causes import centre_and_sd
 from frazil.models.causal.change_points import Announcement, ChangePoint, is_over
 from frazil.models.causal.draws import draw_causes, unit_losses
-from frazil.models.causal.factors import (
-    ALL_FACTORS,
-    BAND_COUNT,
-    FACTORS,
-    MODELLED_FACTORS,
-    band_frequencies_per_angstrom,
-)
+from frazil.models.causal.factors import ALL_FACTORS, FACTORS, MODELLED_FACTORS
 from frazil.models.causal.mechanisms import coincidence_loss
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import PriorSnapshot, physics_prior

@@ -12,8 +12,8 @@ import pytest
 from scipy import integrate, stats
 
 from frazil.models.causal import counts, settle
+from frazil.models.causal.bands import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.causal.convergence import shares
-from frazil.models.causal.factors import BAND_COUNT, Array, band_frequencies_per_angstrom
 from frazil.models.causal.forecast_score import of_distribution, of_normal
 from frazil.models.causal.forecasts import Forecaster, compared
 from frazil.models.causal.posterior import update

@@ -13,9 +13,10 @@ import pytest
 
 from frazil.config.errors import SettingsError
 from frazil.models.causal.attribution import all_losses, attribute
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.causal.causes import CauseDraws, centre_and_sd, normals_of
 from frazil.models.causal.draws import draw_causes
-from frazil.models.causal.factors import ALL_FACTORS, band_frequencies_per_angstrom
+from frazil.models.causal.factors import ALL_FACTORS
 from frazil.models.causal.interventions import ADVISED_NODES
 from frazil.models.causal.mechanisms import MECHANISMS
 from frazil.models.causal.posterior import update

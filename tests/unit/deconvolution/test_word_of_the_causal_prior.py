@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from frazil.config.settings import Settings
-from frazil.models.causal.factors import BAND_COUNT
+from frazil.models.causal.bands import BAND_COUNT
 from frazil.models.causal.prior import PriorSnapshot, physics_prior
 from frazil.models.formats.acquisition import AcquisitionParameters
 from frazil.models.movie_pipeline import Processing, count_movie, process_movie

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from frazil.actors.evaluator import Evaluator
+from frazil.models.causal.bands import BAND_COUNT
 from frazil.models.causal.evidence_weight import HeardVerdict
-from frazil.models.causal.factors import BAND_COUNT
 from frazil.models.causal.posterior import update
 from frazil.models.causal.prior import physics_prior
 from frazil.models.evaluation import panel

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from frazil.models.causal.factors import band_frequencies_per_angstrom
+from frazil.models.causal.bands import band_frequencies_per_angstrom
 from frazil.models.optics.ctf import CtfParameters
 from frazil.models.particle_evidence import ParticleEvidence
 from frazil.models.reconstruction.fourier.fourier_slices import FourierPlane

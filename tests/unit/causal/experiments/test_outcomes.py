@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frazil.models.causal.bands import BAND_COUNT
 from frazil.models.causal.experiments.blocks import unit_of
 from frazil.models.causal.experiments.design import Design, Target, plan
 from frazil.models.causal.experiments.matching import TakenMovie, match, microscope_seconds
 from frazil.models.causal.experiments.outcomes import ln_ssnr_over, ring_reference, value_of
-from frazil.models.causal.factors import BAND_COUNT
 from frazil.models.records import MovieEvidence
 
 PLAIN = MovieEvidence(

@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,14 +19,9 @@ from textual.theme import Theme
 from frazil.daemon.client import AsyncClient, Gone
 from frazil.daemon.transport.file_line import OpenFile
 from frazil.daemon.transport.messages import LiveState
-from frazil.tui.causes.screen import CausesScreen
 from frazil.tui.graphics import kitty
 from frazil.tui.graphics.terminal import BLOCKS, Graphics, cell_size_px
-from frazil.tui.grid.screen import GridScreen
 from frazil.tui.live.screen import LiveScreen
-from frazil.tui.map.screen import MapScreen
-from frazil.tui.scores.screen import ScoresScreen
-from frazil.tui.system.screen import SystemScreen
 from frazil.tui.widgets.dialogs import HelpScreen
 from frazil.tui.widgets.mode_screen import ModeScreen
 from frazil.tui.widgets.session_app import MarksShown, SessionApp
@@ -48,6 +44,17 @@ THEME = Theme(
 
 _FIRST_IMAGE_ID = 0x667A00
 """Far from 1, where other programs of the same terminal begin to count."""
+
+
+def _when_asked_for(mode: str, name: str) -> Callable[[], Screen[Any]]:
+    """Imported when it is first looked at: together these screens take a tenth of a second, which the first rows of
+    movies would come later."""
+
+    def screen() -> Screen[Any]:
+        made: Screen[Any] = getattr(import_module(f"frazil.tui.{mode}.screen"), name)()
+        return made
+
+    return screen
 
 
 class FrazilApp(App[None]):
@@ -74,11 +81,11 @@ class FrazilApp(App[None]):
     TITLE = "frazil"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "live": LiveScreen,
-        "causes": CausesScreen,
-        "grid": GridScreen,
-        "map": MapScreen,
-        "scores": ScoresScreen,
-        "system": SystemScreen,
+        "causes": _when_asked_for("causes", "CausesScreen"),
+        "grid": _when_asked_for("grid", "GridScreen"),
+        "map": _when_asked_for("map", "MapScreen"),
+        "scores": _when_asked_for("scores", "ScoresScreen"),
+        "system": _when_asked_for("system", "SystemScreen"),
     }
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 from frazil.config.errors import NotThereError
-from frazil.daemon.report.pictures import load_picture
-from frazil.daemon.status.movie_pictures import movie_picture
 from frazil.daemon.store.table import Scalar, Table
 from frazil.daemon.transport.messages import Picture, PictureReply, Rows
 
@@ -39,6 +37,10 @@ def as_rows(table: Table) -> Rows:
 
 def picture_of(reader: NamedQueries, session_dir: Path, request: Picture) -> PictureReply:
     """Raises `NotThereError` for unknown movies, while the picture has not been written, and when it was removed."""
+    # NumPy and the decoders: after the rows, which a screen that opens shows first.
+    from frazil.daemon.report.pictures import load_picture
+    from frazil.daemon.status.movie_pictures import movie_picture
+
     of_session = _SESSION_PICTURES.get(request.kind)
     if of_session is not None:
         return load_picture(

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import duckdb
 
 from frazil.config.errors import FrazilError, QueryError, StopDaemonError
-from frazil.daemon import client
 from frazil.daemon.store import engine, sql_guard
 from frazil.daemon.store.lock import ReadersLock
 from frazil.daemon.store.queries import catalogue
@@ -20,6 +19,9 @@ from frazil.daemon.store.session_copy import SessionCopy
 from frazil.daemon.store.session_files import check_is_session
 from frazil.daemon.store.table import Scalar, Table
 from frazil.daemon.transport.messages import VerdictState
+
+if TYPE_CHECKING:
+    from frazil.daemon.client import Client
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +140,7 @@ class FileReader:
 class LiveReader:
     """A session whose daemon is running: every question goes over its socket. Raises what the client raises."""
 
-    def __init__(self, daemon: client.Client) -> None:
+    def __init__(self, daemon: Client) -> None:
         self._daemon = daemon
 
     def sql(self, text: str) -> Table:
@@ -162,6 +164,8 @@ def open_session(session_dir: Path) -> Iterator[SessionReader]:
 
     Raises `UsageError` when there is no session, `SessionLockedError` when a daemon holds it but does not answer.
     """
+    from frazil.daemon import client  # ZeroMQ: a file alone is read without
+
     daemon = client.connect(session_dir)
     if daemon is not None:
         with daemon:

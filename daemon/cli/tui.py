@@ -67,11 +67,13 @@ def tui(
 def _show(session: Path, pictures: PictureWish, *, from_list: bool = False) -> bool:
     """True: the person wants back to the list."""
     begun = _reading_begun(session)
-    from frazil.tui.app import FrazilApp  # Textual: not for the other verbs
     from frazil.tui.graphics import kitty
-    from frazil.tui.graphics.terminal import graphics_of
+    from frazil.tui.graphics.terminal import graphics_asked
 
-    graphics = graphics_of(pictures.value, os.environ)
+    with graphics_asked(pictures.value, os.environ) as answered:
+        from frazil.tui.app import FrazilApp  # Textual: not for the other verbs, and while the terminal answers
+
+        graphics = answered()
     if graphics.kind == "kitty":
         # Over ssh the variable stays behind; a terminal that speaks this protocol has all colours, and pictures are
         # known by theirs.

@@ -6,6 +6,7 @@ import base64
 import os
 import pty
 import re
+import termios
 import threading
 import time
 import tty
@@ -34,7 +35,7 @@ from frazil.tui.graphics.canvas import (
 )
 from frazil.tui.graphics.halfblocks import picture_strips
 from frazil.tui.graphics.sixel import sixel
-from frazil.tui.graphics.terminal import BLOCKS, Graphics, ask, graphics_of, kind_of
+from frazil.tui.graphics.terminal import BLOCKS, Graphics, asked, graphics_asked, graphics_of, kind_of
 
 RNG = np.random.default_rng(7)
 
@@ -282,8 +283,32 @@ def test_the_terminal_says_what_it_has(terminal: Terminal, expected: Graphics) -
 @pytest.mark.parametrize("terminal", [None], indirect=True)
 def test_a_terminal_that_does_not_answer_is_not_waited_for(terminal: Terminal) -> None:
     before = time.monotonic()
-    assert ask(terminal.slave, terminal.slave, limit_s=0.2) == b""
+    with asked(terminal.slave, terminal.slave, limit_s=0.2) as answer:
+        assert answer() == b""
     assert time.monotonic() - before < 60, "it ends at all"
+
+
+@pytest.mark.parametrize("terminal", [SIXEL_ANSWER], indirect=True)
+def test_something_else_is_done_while_the_terminal_answers(terminal: Terminal) -> None:
+    as_it_was = termios.tcgetattr(terminal.slave)
+    with graphics_asked("auto", {"TERM": "xterm"}, stdin=terminal.slave, stdout=terminal.slave) as answered:
+        deadline_s = time.monotonic() + 60
+        while b"\x1b[c" not in terminal.asked and time.monotonic() < deadline_s:
+            time.sleep(0.001)
+        assert b"\x1b[c" in terminal.asked, "asked before anybody wants to know"
+        assert answered() == Graphics("sixel", (10, 20))
+    assert termios.tcgetattr(terminal.slave) == as_it_was
+
+
+@pytest.mark.parametrize("terminal", [None], indirect=True)
+def test_a_start_that_fails_leaves_the_terminal_as_it_was(terminal: Terminal) -> None:
+    as_it_was = termios.tcgetattr(terminal.slave)
+    with (
+        pytest.raises(ImportError),
+        graphics_asked("auto", {"TERM": "xterm"}, stdin=terminal.slave, stdout=terminal.slave),
+    ):
+        raise ImportError
+    assert termios.tcgetattr(terminal.slave) == as_it_was
 
 
 @pytest.mark.parametrize("terminal", [SIXEL_ANSWER], indirect=True)

@@ -14,7 +14,8 @@ import struct
 import termios
 import time
 import tty
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -52,12 +53,28 @@ BLOCKS = Graphics()
 
 def graphics_of(wish: Wish, environ: Mapping[str, str], *, stdin: int = 0, stdout: int = 1) -> Graphics:
     """As wished; `auto`: the best that the terminal says it has. Never raises, never takes longer than a second."""
+    with graphics_asked(wish, environ, stdin=stdin, stdout=stdout) as answered:
+        return answered()
+
+
+@contextmanager
+def graphics_asked(
+    wish: Wish, environ: Mapping[str, str], *, stdin: int = 0, stdout: int = 1
+) -> Iterator[Callable[[], Graphics]]:
+    """`graphics_of` in two steps: asked on entering, answered when called, so that something else can be done while
+    the answer is on its way. Until the end of the block the terminal echoes nothing."""
     if wish == "blocks" or not (os.isatty(stdin) and os.isatty(stdout)):
-        return BLOCKS
+        yield lambda: BLOCKS
+        return
     nested = "TMUX" in environ or environ.get("TERM", "").split("-")[0].split(".")[0] in ("", *_NEVER_ASKED)
-    if wish == "auto" and nested:
-        return BLOCKS
-    answer = b"" if nested else ask(stdin, stdout)
+    if nested:
+        yield lambda: BLOCKS if wish == "auto" else Graphics(wish, cell_size_px(stdout) or _USUAL_CELL_PX)
+        return
+    with asked(stdin, stdout) as answer:
+        yield lambda: _graphics(wish, answer(), stdout)
+
+
+def _graphics(wish: Wish, answer: bytes, stdout: int) -> Graphics:
     cell_px = cell_size_px(stdout) or _told_cell_px(answer)
     if wish != "auto":
         return Graphics(wish, cell_px or _USUAL_CELL_PX)
@@ -76,26 +93,38 @@ def kind_of(answer: bytes) -> Kind:
     return "kitty" if _KITTY in answer else "blocks"
 
 
-def ask(stdin: int, stdout: int, *, limit_s: float = _LIMIT_S) -> bytes:
-    """What the terminal answers until it has said its attributes, or until the time is over."""
+@contextmanager
+def asked(stdin: int, stdout: int, *, limit_s: float = _LIMIT_S) -> Iterator[Callable[[], bytes]]:
+    """What the terminal answers until it has said its attributes, or until so long after the question; read when
+    called."""
     try:
         before = termios.tcgetattr(stdin)
         tty.setcbreak(stdin, termios.TCSANOW)
     except termios.error:
-        return b""
-    answer = b""
+        yield lambda: b""
+        return
     try:
-        os.write(stdout, _QUESTION)
+        with suppress(OSError):
+            os.write(stdout, _QUESTION)
         end_s = time.monotonic() + limit_s
-        while len(answer) < _MOST_ANSWER_BYTES and not _ATTRIBUTES.search(answer):
-            ready, _, _ = select.select([stdin], [], [], max(0.0, end_s - time.monotonic()))
-            if not ready:
-                break
-            answer += os.read(stdin, 256)
-    except OSError:
-        return b""
+        yield lambda: _read_answer(stdin, end_s)
     finally:
         termios.tcsetattr(stdin, termios.TCSANOW, before)
+
+
+def _read_answer(stdin: int, end_s: float) -> bytes:
+    answer = b""
+    while len(answer) < _MOST_ANSWER_BYTES and not _ATTRIBUTES.search(answer):
+        ready, _, _ = select.select([stdin], [], [], max(0.0, end_s - time.monotonic()))
+        if not ready:
+            break
+        try:
+            read = os.read(stdin, 256)
+        except OSError:
+            return b""
+        if not read:
+            break
+        answer += read
     return answer
 
 

@@ -3,13 +3,14 @@
     ./run bench finished_50k [--movies 50000] [--session FOLDER] [--repeats 5] [--idle-s 60] [--json OUT.json]
 
 `frazil tui FOLDER` as a person types it, in a terminal of 120 x 40: from the start of the command to the first rows of
-movies in what the terminal is sent (`first_rows_s`, the quickest of the repetitions), beside a process that only starts
-the interpreter and imports all that the screen needs (`imports_s`, likewise; the screen itself draws while it imports);
+movies in what the terminal is sent (`first_rows_s`, the quickest of the repetitions). The terminal says its attributes
+when it is asked, as every terminal does that people use (xterm's are told here); `silent_first_rows_s` is of one that
+never answers. Beside it a process that only starts the interpreter and imports all that the screen needs (`imports_s`);
 both also as processor time, which other work on the machine hardly moves. Then nobody touches the screen for
 `--idle-s`, with the processor time that the kernel counts. Everything in the folder is listed with size, time and
 SHA-256 before and afterwards. `--session`: another session than synthetic rows in a store made for this.
 
-The claim (exit 1 if not): first rows 1.5 s after the imports at most, an idle screen that takes no more of a core than
+The claim (exit 1 if not): first rows after 1.5 s at most, an idle screen that takes no more of a core than
 a live one may (3 %), and nothing in the folder is another.
 """
 
@@ -47,7 +48,9 @@ _FIRST_ROWS = re.compile(rb"(kept|rejected)\s+\S{5,}\s+\d+\.\d")
 """A line of the table: state, (the end of) a movie's name, the first of its numbers."""
 _IMPORTS = "import frazil.daemon.cli.main, frazil.daemon.cli.tui, frazil.tui.app, frazil.daemon.status.finished"
 _VERB = "import sys; from frazil.daemon.cli.main import main; sys.argv[0] = 'frazil'; main()"
-_AFTER_IMPORTS_S, _IDLE_SHARE = 1.5, 0.03
+_FIRST_ROWS_S, _IDLE_SHARE = 1.5, 0.03
+_ASKED, _ANSWER = b"\x1b[c", b"\x1b[?1;2c"
+"""Primary device attributes: the question, and xterm's answer."""
 _PATIENCE_S = 60.0
 
 
@@ -100,15 +103,18 @@ def screen(session: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         os.close(ours)
 
 
-def first_rows_s(terminal: int, began_s: float) -> float:
-    """Until the terminal has been sent a line of the table."""
-    sent = b""
+def first_rows_s(terminal: int, began_s: float, *, silent: bool = False) -> float:
+    """Until the terminal has been sent a line of the table; `silent`: it says nothing of itself."""
+    sent, answered = b"", silent
     while True:
         if time.monotonic() - began_s > _PATIENCE_S:
             raise TimeoutError("the screen shows no movies")
         if not select.select([terminal], [], [], 0.005)[0]:
             continue
         sent += os.read(terminal, 1 << 16)
+        if not answered and _ASKED in sent:
+            os.write(terminal, _ANSWER)
+            answered = True
         # Only what is new: this process must not take the time that it measures.
         if _FIRST_ROWS.search(re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b" ", sent[-(1 << 15) :])):
             break
@@ -153,7 +159,7 @@ def imports_s() -> tuple[float, float]:
 def measure(session: Path, repeats: int, idle_s: float) -> dict[str, float | bool]:
     """All figures of one session."""
     before = inventory(session)
-    whole_s, alone_s, whole_cpu_s, alone_cpu_s = [], [], [], []
+    whole_s, silent_s, alone_s, whole_cpu_s, alone_cpu_s = [], [], [], [], []
     for _ in range(repeats):
         clock_s, computed_s = imports_s()
         alone_s.append(clock_s)
@@ -162,14 +168,18 @@ def measure(session: Path, repeats: int, idle_s: float) -> dict[str, float | boo
         with screen(session) as (process, terminal):
             whole_s.append(first_rows_s(terminal, began_s))
             whole_cpu_s.append(cpu_s(process.pid))
+        began_s = time.monotonic()
+        with screen(session) as (process, terminal):
+            silent_s.append(first_rows_s(terminal, began_s, silent=True))
     with screen(session) as (process, terminal):
         first_rows_s(terminal, time.monotonic())
         share = idle_share(process, terminal, idle_s)
     return {
         "first_rows_s": min(whole_s),
         "first_rows_median_s": sorted(whole_s)[len(whole_s) // 2],
+        "first_rows_worst_s": max(whole_s),
+        "silent_first_rows_s": min(silent_s),
         "imports_s": min(alone_s),
-        "after_imports_s": min(whole_s) - min(alone_s),
         "first_rows_cpu_s": min(whole_cpu_s),
         "imports_cpu_s": min(alone_cpu_s),
         "idle_cpu_share": share,
@@ -202,7 +212,7 @@ def main() -> None:
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=2))
     kept = (
-        result["after_imports_s"] <= _AFTER_IMPORTS_S
+        result["first_rows_s"] <= _FIRST_ROWS_S
         and result["idle_cpu_share"] <= _IDLE_SHARE
         and result["nothing_written"]
     )

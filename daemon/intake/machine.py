@@ -34,6 +34,7 @@ from frazil.daemon.intake.record import (
 from frazil.daemon.intake.sidecar_rules import RETRY_S, SidecarRules, no_candidates
 from frazil.daemon.intake.surroundings import Surroundings
 from frazil.daemon.intake.verdict import CountVerdict, incomplete_reason, judge_count, norm_key, structure_evidence
+from frazil.models.formats.file_bytes import COPY_AGAIN, WAIT
 from frazil.models.records import ACCEPTED_AS_IS, AcquisitionMetadata
 
 MAX_RECHECK_S = 30.0
@@ -474,7 +475,11 @@ class IntakeMachine:
         else:
             self._held_by_count.pop(record.path, None)
         if self._now_s >= deadline_s:
-            self._quarantine(record, f"Truncated: {reason}; the file has not changed for {_duration(timeout_s)}")
+            # It has been waited for.
+            what = reason.removesuffix(f"; {WAIT}")
+            copy = f"; {COPY_AGAIN}" if what != reason else ""
+            unchanged = f"the file has not changed for {_duration(timeout_s)}"
+            self._quarantine(record, f"Truncated: {what}; {unchanged}{copy}")
             return
         self._enter(record, Phase.INCOMPLETE)
         self._say_settling(

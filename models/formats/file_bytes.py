@@ -12,7 +12,8 @@ import numpy as np
 
 from frazil.config.errors import RetryLaterError, TruncatedFileError
 
-_WAIT = "wait until the file has been written in full, or copy it again"
+COPY_AGAIN = "copy it again"
+WAIT = f"wait until the file has been written in full, or {COPY_AGAIN}"
 
 
 class Closed(ABC):
@@ -86,7 +87,7 @@ class FileBytes(Closed):
         return TruncatedFileError(
             f"ends at byte {self.size:,}, but {count:,} bytes are promised from byte {offset:,} on",
             path=self.path,
-            remedy=_WAIT,
+            remedy=WAIT,
         )
 
     def _fill(self, offset: int, view: memoryview) -> None:

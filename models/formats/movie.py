@@ -12,7 +12,7 @@ import numpy as np
 
 from frazil.config.errors import FormatError, TruncatedFileError, UnsupportedFormatError
 from frazil.models.formats.eer import EerReader, holds_eer
-from frazil.models.formats.file_bytes import FileBytes
+from frazil.models.formats.file_bytes import WAIT, FileBytes
 from frazil.models.formats.limits import HeaderLimits
 from frazil.models.formats.mrc import MrcReader
 from frazil.models.formats.tiff import TiffReader
@@ -20,7 +20,6 @@ from frazil.models.formats.tiff_directory import looks_like_tiff
 from frazil.models.records import MovieHeader
 
 _SHORTEST_HEADER_BYTES = 16
-_WAIT = "wait until the file has been written in full, or copy it again"
 _LEGACY_EER_FOOTER = b"ThermoFisherECComprOK000"
 
 
@@ -60,10 +59,10 @@ def movie_format(file: FileBytes, limits: HeaderLimits) -> str:
     """
     if file.size < _SHORTEST_HEADER_BYTES:
         what = "is empty" if file.size == 0 else f"ends after {file.size} bytes, within its header"
-        raise TruncatedFileError(what, path=file.path, remedy=_WAIT)
+        raise TruncatedFileError(what, path=file.path, remedy=WAIT)
     head = file.read_at(0, _SHORTEST_HEADER_BYTES)
     if not any(head):
-        raise TruncatedFileError("has no header yet: it begins with zeros", path=file.path, remedy=_WAIT)
+        raise TruncatedFileError("has no header yet: it begins with zeros", path=file.path, remedy=WAIT)
     if looks_like_tiff(head):
         return "eer" if holds_eer(file, limits) else "tiff"
     footer = len(_LEGACY_EER_FOOTER)

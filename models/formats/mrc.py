@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from frazil.config.errors import FormatError, HeaderLimitError, TruncatedFileError, UnsupportedFormatError
-from frazil.models.formats.file_bytes import FileBytes
+from frazil.models.formats.file_bytes import WAIT, FileBytes
 from frazil.models.formats.frame_reader import FrameReader
 from frazil.models.formats.limits import HeaderLimits, check_dimensions
 from frazil.models.records import MovieHeader
@@ -39,7 +39,6 @@ _IMOD_STAMP = 1146047817
 _IMOD_SIGNED_BYTES = 1
 _IMOD_PACKED_NIBBLES = 16
 _PLAUSIBLE_PIXEL_ANGSTROM = (0.01, 1000.0)
-_WAIT = "wait until the file has been written in full, or copy it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def parse_header(path: Path, block: bytes, limits: HeaderLimits) -> MrcHeader:
     imod_flags = flags if stamp == _IMOD_STAMP else None
     _check_readable(path, mode, imod_flags, axes)
     if width_px > 0 and height_px > 0 and section_count == 0:
-        raise TruncatedFileError("counts no frames yet: its header is still to be completed", path=path, remedy=_WAIT)
+        raise TruncatedFileError("counts no frames yet: its header is still to be completed", path=path, remedy=WAIT)
     dtype = np.dtype(order + _MODE_DTYPES[mode])
     check_dimensions(
         path,
@@ -124,10 +123,10 @@ def _check_written(path: Path, block: bytes) -> None:
         raise TruncatedFileError(
             f"ends after {len(block)} bytes, within its header of {HEADER_BYTES}",
             path=path,
-            remedy=_WAIT,
+            remedy=WAIT,
         )
     if not any(block[:224]):
-        raise TruncatedFileError("has no header yet", path=path, remedy=_WAIT)
+        raise TruncatedFileError("has no header yet", path=path, remedy=WAIT)
 
 
 def _check_readable(path: Path, mode: int, imod_flags: int | None, axes: tuple[int, ...]) -> None:
@@ -275,7 +274,7 @@ class MrcReader(FrameReader):
                     f"holds {self._file.size:,} bytes ({held} whole frames); its header promises "
                     f"{self._mrc.expected_bytes:,} ({self._mrc.section_count} frames)",
                     path=path,
-                    remedy=_WAIT,
+                    remedy=WAIT,
                 )
             self._dtype = frame_dtype(self._file, self._mrc)
         except BaseException:

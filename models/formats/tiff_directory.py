@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from frazil.config.errors import FormatError, HeaderLimitError, TruncatedFileError, UnsupportedFormatError
-from frazil.models.formats.file_bytes import FileBytes
+from frazil.models.formats.file_bytes import WAIT, FileBytes
 from frazil.models.formats.limits import HeaderLimits, check_dimensions
 
 EER_COMPRESSIONS = frozenset({65000, 65001, 65002})
@@ -28,7 +28,6 @@ _TYPE_DTYPES = {
 }  # fmt: skip
 _RATIONALS = frozenset({5, 10})
 _CHUNK_TAGS = frozenset({273, 279, 324, 325})
-_WAIT = "wait until the file has been written in full, or copy it again"
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _DESCRIPTION = 254, 256, 257, 258, 259, 266, 270
 _SAMPLES, _ROWS_PER_STRIP, _X_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR = 277, 278, 282, 296, 317
@@ -128,7 +127,7 @@ def walk_tiff(file: FileBytes, limits: HeaderLimits, *, at_most: int | None = No
             page, offset = _directory(file, layout, offset, len(pages), limits)
             pages.append(page)
         if not pages:
-            raise TruncatedFileError("has no directory yet: it is still being written", path=file.path, remedy=_WAIT)
+            raise TruncatedFileError("has no directory yet: it is still being written", path=file.path, remedy=WAIT)
     except FormatError as fault:
         return TiffWalk(tuple(pages), fault)
     return TiffWalk(tuple(pages), None)
@@ -141,7 +140,7 @@ def _broken(path: Path, what: str) -> FormatError:
 def _file_header(file: FileBytes) -> tuple[_Layout, int]:
     head = file.read_at(0, min(16, file.size))
     if len(head) < 8:
-        raise TruncatedFileError(f"ends after {len(head)} bytes, within its header", path=file.path, remedy=_WAIT)
+        raise TruncatedFileError(f"ends after {len(head)} bytes, within its header", path=file.path, remedy=WAIT)
     if not looks_like_tiff(head):
         raise _broken(file.path, "is not a TIFF file")
     order = "<" if head[:2] == b"II" else ">"
@@ -150,7 +149,7 @@ def _file_header(file: FileBytes) -> tuple[_Layout, int]:
         (offset,) = struct.unpack_from(order + "I", head, 4)
         return _Layout(order, "H", 12, "I", 4), int(offset)
     if len(head) < 16:
-        raise TruncatedFileError(f"ends after {len(head)} bytes, within its header", path=file.path, remedy=_WAIT)
+        raise TruncatedFileError(f"ends after {len(head)} bytes, within its header", path=file.path, remedy=WAIT)
     offset_bytes, zero, offset = struct.unpack_from(order + "HHQ", head, 4)
     if offset_bytes != 8 or zero != 0:
         raise _broken(file.path, f"is a BigTIFF with offsets of {offset_bytes} bytes instead of 8")
@@ -163,7 +162,7 @@ def _directory(file: FileBytes, layout: _Layout, offset: int, index: int, limits
         layout.order + layout.entry_count, file.read_at(offset, struct.calcsize(layout.order + layout.entry_count))
     )
     if count == 0:
-        raise TruncatedFileError(f"directory {index + 1} is still empty", path=file.path, remedy=_WAIT)
+        raise TruncatedFileError(f"directory {index + 1} is still empty", path=file.path, remedy=WAIT)
     if count > limits.max_directory_entries:
         raise HeaderLimitError(
             f"directory {index + 1} claims {count:,} tags, more than the limit of {limits.max_directory_entries:,}",
@@ -300,12 +299,12 @@ def _chunks(
     for offset, byte_count in zip(offsets, byte_counts, strict=True):
         _check_offset(file, offset + byte_count, limits)
         if offset == 0 or byte_count == 0:
-            raise TruncatedFileError(f"the pixels of {name} are not written yet", path=file.path, remedy=_WAIT)
+            raise TruncatedFileError(f"the pixels of {name} are not written yet", path=file.path, remedy=WAIT)
         if offset + byte_count > file.size:
             raise TruncatedFileError(
                 f"ends at byte {file.size:,}, but {name} reaches to byte {offset + byte_count:,}",
                 path=file.path,
-                remedy=_WAIT,
+                remedy=WAIT,
             )
     return offsets, byte_counts
 

@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from frazil.daemon.client import connect
+from frazil.daemon.report.state_words import counts_words
 from frazil.daemon.store.movie_states import KEPT
 from frazil.daemon.transport.messages import LiveState, WorkerState
 
@@ -67,10 +68,7 @@ def status_text(state: LiveState) -> str:
         _quantity(state.dose_per_frame_e_per_a2, "e/A2/frame", 2),
     ]
     lines.append("instrument  " + ", ".join(part for part in settings if part))
-    counts = ", ".join(
-        f"{number} {'kept' if name == KEPT else name}" for name, number in state.counts.items() if number
-    )
-    lines.append("movies      " + (counts or "none yet"))
+    lines.append("movies      " + (counts_words(state.counts) or "none yet"))
     if state.counts.get(KEPT):
         lines.append(f"            {_KEPT_AND_GOOD}")
     if state.recent_total:

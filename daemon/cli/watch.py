@@ -18,6 +18,7 @@ from frazil.config.errors import UsageError
 from frazil.config.loading import load_settings
 from frazil.config.settings import Settings
 from frazil.daemon.http.ray_start import ray_start
+from frazil.daemon.report.state_words import counts_words
 from frazil.daemon.session import folder as session_folder
 from frazil.daemon.session.folder import SETTINGS_FILE
 from frazil.daemon.session.options import DaemonOptions, ExitReport
@@ -210,7 +211,7 @@ class ProgressLine:
             begin = "\r\x1b[K" if sys.stderr.isatty() else ""  # an unfinished line may stand there
             self._write(f"{begin}! {state.newest_alert}\n")
             self._last = ""
-        counts = " ".join(f"{name} {number}" for name, number in sorted(state.counts.items())) or "no movies yet"
+        counts = counts_words(state.counts) or "no movies yet"
         lag = "" if state.lag_p50_s is None else f", lag {state.lag_p50_s:.0f} s"
         line = f"{state.status}: {counts}{lag}" + (f" | {state.message}" if state.message else "")
         if state.gate.status in ("waiting", "blocked") and state.queue_depth:

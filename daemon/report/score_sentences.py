@@ -158,7 +158,9 @@ def _feasibility(evidence: Evidence) -> list[str]:
     goal, now = evidence.get("goal_angstrom"), evidence.get("resolution_angstrom")
     told = []
     if _is_number(goal):
-        told.append(f"the goal is {goal:g} A" + (f"; the map is at {now:.2f} A" if _is_number(now) else ""))
+        told.append(
+            f"the goal is {goal:g} A, by the settings" + (f"; the map is at {now:.2f} A" if _is_number(now) else "")
+        )
     more, between = evidence.get("more_movies"), evidence.get("more_movies_80")
     if _is_number(more):
         span = eighty(between[0], between[-1], 0) if isinstance(between, list) and len(between) == 2 else ""

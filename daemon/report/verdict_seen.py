@@ -105,6 +105,17 @@ def _of_a_movie(settings: VerdictSettings) -> dict[str, Scalar]:
     }
 
 
+def map_told(resolution_angstrom: float | None, *, at_pixel_limit: bool) -> str:
+    """How far the map is in the verdict; empty: there is none.
+
+    >>> map_told(4.65, at_pixel_limit=True)
+    'map 4.7 A or better'
+    """
+    if resolution_angstrom is None:
+        return ""
+    return f"map {resolution_angstrom:.1f} A" + (" or better" if at_pixel_limit else "")
+
+
 def verdict_on_the_end(
     reader: SessionReader, settings: VerdictSettings, *, waiting: int, closed: bool, map_words: str
 ) -> VerdictState:

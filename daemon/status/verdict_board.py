@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from frazil.config.settings import Settings
-from frazil.daemon.report.verdict_seen import QualitySeen, advice_seen, alerts_seen, quality_seen, told, verdict_limits
+from frazil.daemon.report.verdict_seen import (
+    QualitySeen,
+    advice_seen,
+    alerts_seen,
+    map_told,
+    quality_seen,
+    told,
+    verdict_limits,
+)
 from frazil.daemon.store.movie_states import WAITING
 from frazil.daemon.store.reading import SessionReader
 from frazil.daemon.transport.messages import LiveState, VerdictState, WorkerState
@@ -86,7 +94,7 @@ class VerdictBoard:
 
 def map_words(state: LiveState) -> str:
     """`map 3.4 A`; empty: there is none."""
-    return "" if state.map_resolution_angstrom is None else f"map {state.map_resolution_angstrom:.1f} A"
+    return map_told(state.map_resolution_angstrom, at_pixel_limit=state.map_at_pixel_limit)
 
 
 def _is_dead(worker: WorkerState) -> bool:

@@ -131,7 +131,7 @@ class SessionSeen:
     """Open warnings and errors, errors first, newest first."""
     advised: Sequence[Advised] = ()
     map_words: str = ""
-    """`map 3.4 A`; empty: there is none."""
+    """`map 3.4 A` (`map_told`); empty: there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def test_times_of_stages_add_up() -> None:
 def test_a_reason_is_whole_and_harmless() -> None:
     row: Any = {"state": "quarantined", "failure_stage": "intake", "reason": "\x1b[2Jends early",
                 "relative_path": "a/b.eer", "attempts": 2, "found_utc_us": 10**15}  # fmt: skip
-    assert aside_text(row).plain.startswith("■ quarantined in intake: \ufffd[2Jends early\nfound")
+    assert aside_text(row).plain.startswith("■ set aside in intake: \ufffd[2Jends early\nfound")
     assert "2 attempts: a/b.eer" in aside_text(row).plain
     assert "nothing was set aside" in aside_text(None).plain
 

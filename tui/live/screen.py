@@ -51,7 +51,7 @@ class LiveScreen(ModeScreen):
         ("r", "reject it, with a reason"),
         ("n", "write a note about it"),
         ("x", "thresholds: see what other ones would do, then apply them or not"),
-        ("Q", "re-queue it (also out of quarantine)"),
+        ("Q", "re-queue it (also one that was set aside)"),
         (
             "Enter, Escape",
             "the movie on the whole screen, and back; Escape twice, of a session chosen from a list: back to the list",

@@ -38,7 +38,7 @@ class SystemScreen(ModeScreen):
     MEANING = (
         "queue: movies by state, and whether the workers keep up. times: seconds a movie spends in a stage, █ the "
         "median, ░ on to the 95th percentile, of the last 200 movies; share: of all computing. set aside: files "
-        "that cannot be used (quarantined) and movies whose computing failed, with the reason. journal: all "
+        "that cannot be used (set aside) and movies whose computing failed, with the reason. journal: all "
         "alerts, · information, ! warning, ■ error, → what to do, ✓ acknowledged by. The whole log is the file "
         "that is named. In text: `frazil status`, `frazil query SESSION --named failures`."
     )

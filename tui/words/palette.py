@@ -35,7 +35,7 @@ MOVIE_STATES: dict[str, Look] = {
     "ready": Look("✓", "kept", GREEN),
     "rejected": Look("✗", "rejected", ORANGE),
     "failed": Look("!", "failed", VERMILION),
-    "quarantined": Look("■", "quarantined", VERMILION),
+    "quarantined": Look("■", "set aside", VERMILION),
     "outdated": Look("~", "outdated", PURPLE),
 }
 

@@ -35,6 +35,7 @@ from frazil.daemon.report.summary.records import (
     StageTime,
     Verdict,
 )
+from frazil.daemon.report.verdict_seen import map_told
 from frazil.daemon.report.why import changes, ice_words, named_counts
 from frazil.daemon.store.movie_states import FINISHED, KEPT, WAITING
 from frazil.daemon.store.queries.named_query import RATE_IDLE_US
@@ -150,13 +151,14 @@ def _verdict_on_the_end(
 ) -> VerdictState:
     """Of a session that no daemon has. Raises what the reader raises."""
     limits = verdict_seen.settings_kept(str(session.get("settings_yaml") or ""))
-    resolution = None if map_state is None else map_state.resolution_0143_angstrom
     return verdict_seen.verdict_on_the_end(
         reader,
         limits,
         waiting=sum(counts.get(state, 0) for state in WAITING),
         closed=session.get("finished_utc_us") is not None,
-        map_words="" if resolution is None else f"map {resolution:.1f} A",
+        map_words=""
+        if map_state is None
+        else map_told(map_state.resolution_0143_angstrom, at_pixel_limit=map_state.at_pixel_limit),
     )
 
 

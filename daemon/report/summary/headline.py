@@ -42,7 +42,8 @@ def headline(summary: SessionSummary) -> tuple[str, ...]:
 
 
 def _known(summary: SessionSummary, finished: int) -> str:
-    parts = [f"{summary.kept:,} of {finished:,} finished movies kept ({100 * summary.kept / finished:.0f} %)"]
+    aside = f", {summary.set_aside:,} more set aside" if summary.set_aside else ""
+    parts = [f"{summary.kept:,} of {finished:,} finished movies kept ({100 * summary.kept / finished:.0f} %){aside}"]
     fit = next((metric for metric in summary.metrics if metric.name == "ctf_fit_angstrom"), None)
     if fit is not None:
         parts.append(f"CTF fits to {fit.median:.1f} A in the median of {fit.movies:,} movies")

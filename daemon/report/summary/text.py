@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 
 from frazil.daemon.report.score_sentences import CONTRADICTION
+from frazil.daemon.report.state_words import STATE_WORDS
 from frazil.daemon.report.summary.records import GridTold, MapState, Metric, SessionSummary, SideOfChange
 from frazil.daemon.report.why import cause_words
 from frazil.daemon.store.session_names import session_title
 from frazil.daemon.store.table import json_value
+from frazil.models.causal.factors import BESIDE_TOTAL, CHANGEABLE
 from frazil.models.interval_words import eighty
 
 SUMMARY_MOVIE_BY_MOVIE = ("trend", "bands")
@@ -191,11 +193,16 @@ def _quality(summary: SessionSummary) -> Iterator[str]:
 
 
 def _wrong(summary: SessionSummary) -> Iterator[str]:
-    alerts = [alert for alert in summary.alerts if alert.severity != "info"]
+    # An alert about a movie says what the list of reasons says of it.
+    alerts = [
+        alert
+        for alert in summary.alerts
+        if alert.severity != "info" and not any(reason.example in alert.text for reason in summary.reasons)
+    ]
     for alert in summary.alerts:
         if alert.severity == "info":
             yield f"Noted ({alert.subject}): {alert.text}"
-    if len(alerts) < len(summary.alerts):
+    if any(alert.severity == "info" for alert in summary.alerts):
         yield ""
     if not summary.reasons and not alerts:
         return
@@ -203,7 +210,7 @@ def _wrong(summary: SessionSummary) -> Iterator[str]:
     for reason in summary.reasons[:_REASONS_SHOWN]:
         stage = f" ({reason.stage})" if reason.stage else ""
         example = f"such as: {reason.example}" if reason.movies > 1 else reason.example
-        yield f"  {reason.movies:6d}  {reason.state}{stage}, {example}"
+        yield f"  {reason.movies:6d}  {STATE_WORDS.get(reason.state, reason.state)}{stage}, {example}"
     if len(summary.reasons) > _REASONS_SHOWN:
         yield f"          and {len(summary.reasons) - _REASONS_SHOWN} other reasons"
     for alert in alerts:
@@ -215,9 +222,15 @@ def _causes(summary: SessionSummary) -> Iterator[str]:
     if not summary.losses:
         return
     yield "What costs signal: loss of ln(SSNR) between 10 and 4 A, mean over the last movies"
-    for loss in summary.losses:
-        error = "" if loss.loss_sd is None else f" +- {loss.loss_sd:.2f}"
-        yield f"  {cause_words(loss.factor):24} {loss.loss_ln_ssnr:6.2f}{error}"
+    kinds = {"can be changed at the microscope": CHANGEABLE, "processing undoes it, or has undone it": BESIDE_TOTAL}
+    rest = tuple(one.factor for one in summary.losses if one.factor not in (*CHANGEABLE, *BESIDE_TOTAL))
+    for words, factors in (kinds | {"not to be changed in this session": rest}).items():
+        losses = [loss for loss in summary.losses if loss.factor in factors]
+        if losses:
+            yield f"  {words}"
+        for loss in losses:
+            error = "" if loss.loss_sd is None else f" +- {loss.loss_sd:.2f}"
+            yield f"    {cause_words(loss.factor):24} {loss.loss_ln_ssnr:6.2f}{error}"
     if any(count.cause is not None for count in summary.named_causes):
         named = "; ".join(f"{count.movies} {count.words}" for count in summary.named_causes)
         yield f"  first cause of each movie: {named}"
@@ -250,15 +263,13 @@ def contradictions(summary: SessionSummary) -> tuple[str, ...]:
 def _verdicts(summary: SessionSummary) -> Iterator[str]:
     if not summary.scores:
         return
-    yield "How far all this can be believed: the evaluators"
+    yield "How far all this can be believed (more: frazil scores)"
     for score in summary.scores:
-        weights = f", weights {score.weights}" if score.weights else ""
-        because = f": {score.unknown}" if score.verdict is None and score.unknown else ""
-        yield f"  {score.question}: {score.value}{weights}{because}"
-        if score.scale and score.verdict is not None:
-            yield f"      ({score.scale})"
-        for sentence in score.says if score.verdict is not None else ():
-            yield from wrap(sentence, width=_WIDTH, initial_indent="      ", subsequent_indent="        ")
+        said = score.says[0] if score.verdict is not None and score.says else score.unknown
+        because = f": {said}" if said else ""
+        yield from wrap(
+            f"{score.question}: {score.value}{because}", width=_WIDTH, initial_indent="  ", subsequent_indent="      "
+        )
     yield ""
 
 
@@ -367,11 +378,14 @@ def _advice(summary: SessionSummary) -> Iterator[str]:
         for number, sentence in enumerate(summary.advice, start=1):
             yield f"  {number}. {sentence}"
         yield ""
+
+
+def _relion(summary: SessionSummary) -> Iterator[str]:
     if summary.kept:
         yield f"RELION files: frazil export {summary.session_dir} --star OUT"
 
 
-_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _grid, _verdicts, _experiments, _people, _advice)
+_PARTS = (_head, _collected, _quality, _wrong, _causes, _map, _grid, _experiments, _people, _advice, _verdicts, _relion)
 
 
 def figure(metric: Metric, value: float) -> str:

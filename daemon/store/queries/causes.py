@@ -113,7 +113,8 @@ EVIDENCE_WEIGHTS = "SELECT * FROM evidence_weights ORDER BY prior_version DESC, 
 PRIORS = "SELECT * EXCLUDE (state_json) FROM priors ORDER BY version DESC LIMIT $limit"
 # Frazil's advice of the moment first, in its order; then what people did, newest first.
 INTERVENTIONS = (
-    "SELECT * FROM interventions ORDER BY place NULLS LAST, created_utc_us DESC, intervention_id LIMIT $limit"
+    "SELECT * FROM interventions ORDER BY place IS NULL, place IS NOT NULL AND coalesce(gain_low_ln_ssnr <= 0, false), "
+    "place, created_utc_us DESC, intervention_id LIMIT $limit"
 )
 
 QUERIES: Mapping[str, NamedQuery] = {

@@ -60,4 +60,4 @@ def test_nothing_is_said_before_the_end():
 def test_the_line_of_watch_says_it(capsys):
     line = ProgressLine()
     line(LiveState(status="running", counts={"ready": 12}, message="finishing: the map's last round (step 3 of 6)"))
-    assert "ready 12 | finishing: the map's last round (step 3 of 6)" in capsys.readouterr().err
+    assert "12 kept | finishing: the map's last round (step 3 of 6)" in capsys.readouterr().err
